@@ -1,0 +1,99 @@
+//! What a command leaves behind: statements and bytes in Postgres, bytes in Kafka's files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use daybook_log::connect_owner;
+
+/// Where to look.
+pub(crate) struct Footprint {
+    owner: tokio_postgres::Client,
+    /// pg_stat_statements is there.
+    counts: bool,
+    /// Kafka's log folder, when it is on this machine.
+    kafka: Option<PathBuf>,
+}
+
+/// What one kind of statement cost.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    pub(crate) kind: String,
+    pub(crate) calls: i64,
+    pub(crate) mean_ms: f64,
+    pub(crate) wal_bytes: i64,
+}
+
+/// Sizes in bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sizes {
+    pub(crate) database: i64,
+    /// A topic's files, without their indexes.
+    pub(crate) topics: BTreeMap<String, u64>,
+}
+
+impl Footprint {
+    /// `data` is the services' data folder.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub(crate) async fn new(database_url: &str, data: Option<&Path>) -> anyhow::Result<Self> {
+        let owner = connect_owner(database_url).await?;
+        // Needs to be preloaded, and a superuser: without it there is less to report.
+        let made = owner.batch_execute("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await;
+        let counts = made.is_ok() && owner.query("SELECT 1 FROM pg_stat_statements LIMIT 1", &[]).await.is_ok();
+        Ok(Self { owner, counts, kafka: data.map(|d| d.join("kafka/log")) })
+    }
+
+    /// Counts statements from now on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn reset(&self) -> anyhow::Result<()> {
+        if self.counts {
+            self.owner.query("SELECT pg_stat_statements_reset()", &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// The statements since the reset, the costliest kind first; none when they are not counted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn statements(&self) -> anyhow::Result<Vec<Statement>> {
+        if !self.counts {
+            return Ok(Vec::new());
+        }
+        let rows = self.owner.query(include_str!("sql/statements.sql"), &[]).await?;
+        let statement = |row: &tokio_postgres::Row| Statement {
+            kind: row.get("kind"),
+            calls: row.get("calls"),
+            mean_ms: row.get("mean_ms"),
+            wal_bytes: row.get("wal_bytes"),
+        };
+        Ok(rows.iter().map(statement).collect())
+    }
+
+    /// How large everything is now.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn sizes(&self) -> anyhow::Result<Sizes> {
+        let database = self.owner.query_one("SELECT pg_database_size(current_database())", &[]).await?.get(0);
+        let mut topics = BTreeMap::new();
+        for folder in self.kafka.iter().flat_map(|k| std::fs::read_dir(k).into_iter().flatten().flatten()) {
+            // `inventory.events-3`
+            let name = folder.file_name().to_string_lossy().into_owned();
+            let Some((topic, partition)) = name.rsplit_once('-') else { continue };
+            if partition.parse::<u32>().is_ok() {
+                *topics.entry(topic.to_owned()).or_default() += bytes_of(&folder.path());
+            }
+        }
+        Ok(Sizes { database, topics })
+    }
+}
+
+fn bytes_of(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let logs = files.filter(|file| file.path().extension().is_some_and(|e| e == "log"));
+    logs.filter_map(|file| file.metadata().ok()).map(|m| m.len()).sum()
+}

@@ -1,0 +1,249 @@
+//! Measures Daybook against raw limits of the same run: what Postgres, Kafka and HTTP can do alone, and then the whole
+//! way of a command. `scripts/bench` starts what it needs.
+
+mod commands;
+mod cpu;
+mod footprint;
+mod http;
+mod raw_http;
+mod raw_kafka;
+mod raw_postgres;
+mod report;
+mod samples;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{Load, wait_for_read_models, wait_until_ready};
+use crate::cpu::Processes;
+use crate::footprint::{Footprint, Sizes};
+use crate::raw_http::Server;
+use crate::raw_kafka::RoundTrips;
+use crate::raw_postgres::OwnDatabase;
+use crate::report::{Limits, Report, Whole};
+use crate::samples::{Measured, closed_loop};
+
+/// How many streams the commands are spread over.
+const STREAMS: u64 = 10_000;
+/// How long a loop runs before it counts.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Clients that touch every stream once, so that all are in memory.
+const TOUCHING: usize = 256;
+
+/// Measures a running Daybook, and the Postgres, Kafka and HTTP below it.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    #[command(subcommand)]
+    role: Option<Role>,
+    /// The command endpoint, ADDR:PORT.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    commands: SocketAddr,
+    /// The query API, ADDR:PORT.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    queries: SocketAddr,
+    /// Daybook's database, as its owner; the raw limits get a database of their own beside it.
+    #[arg(long, env = "DAYBOOK_DATABASE_URL", hide_env_values = true, default_value = "")]
+    database_url: String,
+    /// Kafka's address.
+    #[arg(long, env = "DAYBOOK_KAFKA", default_value = "")]
+    brokers: String,
+    /// How long each measurement takes.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Clients of the closed loops.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    clients: u16,
+    /// Clients of one more measurement; 0 leaves it out.
+    #[arg(long, default_value_t = 512)]
+    many_clients: u16,
+    /// Where to write the numbers for programs.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Processes whose CPU time is reported.
+    #[arg(long, value_name = "PID")]
+    daybook_pid: Option<u32>,
+    /// See above.
+    #[arg(long, value_name = "PID")]
+    postgres_pid: Option<u32>,
+    /// See above.
+    #[arg(long, value_name = "PID")]
+    kafka_pid: Option<u32>,
+    /// The services' data folder, to see what a command leaves in Kafka's files.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// How it was called, for the report.
+    #[arg(long, value_name = "TEXT", default_value = "daybook-bench")]
+    called: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Serves static answers until its standard input ends.
+    #[command(hide = true)]
+    Static,
+    /// Only posts commands, for other tools to look on.
+    Load {
+        /// The command endpoint, ADDR:PORT.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        commands: SocketAddr,
+        /// How long.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// How many post at once.
+        #[arg(long, default_value_t = 64)]
+        clients: usize,
+        /// How many streams they post to.
+        #[arg(long, default_value_t = STREAMS, value_parser = clap::value_parser!(u64).range(1..))]
+        streams: u64,
+        /// Names the streams: those of an earlier load of that name, else new ones.
+        #[arg(long, value_name = "NAME")]
+        run: Option<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    match options.role {
+        Some(Role::Static) => {
+            raw_http::serve().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Load { commands, seconds, clients, streams, ref run }) => {
+            let load = run.as_ref().map_or_else(|| Load::on(streams), |run| Load::again(run, streams));
+            let posters = load.clients(commands, clients);
+            let (measured, _) = closed_loop(posters, Duration::from_secs(seconds), 1.0).await?;
+            println!("{}", report::line(&measured));
+            return Ok(if measured.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        None => {}
+    }
+    let report = measure(&options).await?;
+    print!("{}", report.table());
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&report.entries())? + "\n";
+        std::fs::write(path, text).with_context(|| format!("{} can't be written", path.display()))?;
+    }
+    Ok(if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn measure(options: &Options) -> anyhow::Result<Report> {
+    wait_until_ready(options.commands).await?;
+    wait_until_ready(options.queries).await?;
+    let limits = limits(options).await?;
+    let clients = usize::from(options.clients);
+    let way = WholeWay::new(options).await?;
+    let (load, one) = (Load::on(STREAMS), Load::on(1));
+    let mut whole = vec![
+        way.measure("lone", "1 client, 10,000 streams", &load, 1).await?,
+        way.measure("streams", &format!("{clients} clients, 10,000 streams"), &load, clients).await?,
+        way.measure("one_stream", &format!("{clients} clients, one stream"), &one, clients).await?,
+    ];
+    let many = usize::from(options.many_clients);
+    if many > 0 {
+        whole.push(way.measure("many_clients", &format!("{many} clients, 10,000 streams"), &load, many).await?);
+    }
+    Ok(Report { command: options.called.clone(), machine: cpu::machine_description(), clients, seconds: options.seconds, limits, whole })
+}
+
+async fn limits(options: &Options) -> anyhow::Result<Limits> {
+    let length = Duration::from_secs(options.seconds);
+    let clients = usize::from(options.clients);
+    let database = OwnDatabase::new(&options.database_url).await?;
+    progress("Postgres: pages of 1 command");
+    let page = warm(vec![database.pages(1).await?], length, 1.0).await?;
+    progress("Postgres: pages of 100 commands");
+    let pages = warm(vec![database.pages(100).await?], length, 100.0).await?;
+    database.drop().await?;
+
+    progress("Kafka: a lone message");
+    let at_once = RoundTrips::new(&options.brokers, Duration::ZERO).await?;
+    let round_trip = warm(at_once.clients(1), length, 1.0).await?;
+    progress(&format!("Kafka: {clients} clients"));
+    let (mut round_trips, mut linger_ms) = (warm(at_once.clients(clients), length, 1.0).await?, 0);
+    let linger = Duration::from_millis(1);
+    let lingering = warm(RoundTrips::new(&options.brokers, linger).await?.clients(clients), length, 1.0).await?;
+    if lingering.per_second.value > round_trips.per_second.value {
+        (round_trips, linger_ms) = (lingering, linger.as_millis());
+    }
+
+    progress(&format!("HTTP: static answers to {clients} clients"));
+    let server = Server::start()?;
+    let processes = Processes(vec![("server", server.pid()), ("bench", std::process::id())]);
+    let (_, posters) = closed_loop(Load::on(STREAMS).clients(server.address, clients), WARM_UP, 1.0).await?;
+    let before = processes.used();
+    let (http, _) = closed_loop(posters, length, 1.0).await?;
+    let http_used = processes.used().since(&before);
+    Ok(Limits { page, pages, round_trip, round_trips, linger_ms, http, http_used })
+}
+
+async fn warm<C: samples::Client>(clients: Vec<C>, length: Duration, weight: f64) -> anyhow::Result<Measured> {
+    let (_, clients) = closed_loop(clients, WARM_UP, weight).await?;
+    Ok(closed_loop(clients, length, weight).await?.0)
+}
+
+/// Measures commands from a client to its answer.
+struct WholeWay<'a> {
+    options: &'a Options,
+    processes: Processes,
+    footprint: Footprint,
+}
+
+impl<'a> WholeWay<'a> {
+    async fn new(options: &'a Options) -> anyhow::Result<Self> {
+        let pids = [("daybook", options.daybook_pid), ("postgres", options.postgres_pid), ("kafka", options.kafka_pid)];
+        let mut processes: Vec<_> = pids.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect();
+        processes.push(("bench", std::process::id()));
+        let footprint = Footprint::new(&options.database_url, options.data_dir.as_deref()).await?;
+        Ok(Self { options, processes: Processes(processes), footprint })
+    }
+
+    async fn measure(&self, name: &str, title: &str, load: &Arc<Load>, clients: usize) -> anyhow::Result<Whole> {
+        progress(&format!("the whole way: {title}"));
+        let length = Duration::from_secs(self.options.seconds);
+        // Streams that were never touched are read first: that is a measurement of its own.
+        while load.posted() < STREAMS {
+            closed_loop(load.clients(self.options.commands, TOUCHING), WARM_UP, 1.0).await?;
+        }
+        let (_, posters) = closed_loop(load.clients(self.options.commands, clients), WARM_UP, 1.0).await?;
+        wait_for_read_models(self.options.queries, &posters).await?;
+
+        self.footprint.reset().await?;
+        let (sizes, used, begun) = (self.footprint.sizes().await?, self.processes.used(), Instant::now());
+        let (measured, posters) = closed_loop(posters, length, 1.0).await?;
+        let behind = wait_for_read_models(self.options.queries, &posters).await?;
+        let (used, seconds) = (self.processes.used().since(&used), begun.elapsed().as_secs_f64());
+        Ok(Whole {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            clients,
+            measured,
+            used,
+            seconds,
+            behind_ms: behind.as_secs_f64() * 1e3,
+            statements: self.footprint.statements().await?,
+            bytes: grown(&sizes, &self.footprint.sizes().await?),
+        })
+    }
+}
+
+/// What grew, the most first.
+fn grown(before: &Sizes, after: &Sizes) -> Vec<(String, f64)> {
+    let topics = after.topics.iter().map(|(topic, bytes)| (topic, bytes.saturating_sub(*before.topics.get(topic).unwrap_or(&0))));
+    let mut grown: Vec<_> = topics.filter(|(_, bytes)| *bytes > 1_000).map(|(topic, bytes)| (topic.clone(), bytes as f64)).collect();
+    grown.push(("Postgres".to_owned(), (after.database - before.database).max(0) as f64));
+    grown.sort_by(|a, b| b.1.total_cmp(&a.1));
+    grown.truncate(6);
+    grown
+}
+
+fn progress(what: &str) {
+    eprintln!("    {what}");
+}

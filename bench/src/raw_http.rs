@@ -1,0 +1,67 @@
+//! What HTTP alone can do: the same server and the same load generator, and between them nothing. The server is a process
+//! of its own, as Daybook is.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::http::header;
+use axum::routing::post;
+use bytes::Bytes;
+
+/// What it answers: about what a command's answer is.
+const ANSWER: &str = r#"{"commandId":"00000000-0000-0000-0000-000000000000","events":[{"offset":123456,"type":"shop.inventory.v1.StockReceived"}],"service":"inventory","stream":"stock/0000-1234@w-1","token":"inventory/0:123456@1","version":12}"#;
+
+/// The server's process; it ends with this, and with us.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When this program can't be started once more.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program does not know where it is")?;
+        let mut child = Command::new(program).arg("static").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("its output is a pipe")?).read_line(&mut line)?;
+        let address = line.trim().parse().context("the server of static answers did not start")?;
+        Ok(Self { child, address })
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The server: prints where it listens, and serves until its standard input ends.
+///
+/// # Errors
+/// When it can't listen.
+pub(crate) async fn serve() -> anyhow::Result<()> {
+    let listening = daybook_http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    println!("{}", listening.address());
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+    let answer = |_: Bytes| async { ([(header::CONTENT_TYPE, "application/json")], ANSWER) };
+    let router = Router::new().route("/v1/{service}/{command}", post(answer));
+    let (_never, shutdown) = daybook_http::shutdown();
+    listening.serve(router, shutdown).await;
+    Ok(())
+}

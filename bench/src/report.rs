@@ -1,0 +1,271 @@
+//! What was measured, as a table for people and as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::cpu::Used;
+use crate::footprint::Statement;
+use crate::samples::{Measured, Spread};
+
+/// Cores that other work may take before the report says so: the kernel takes some on its own.
+const QUIET: f64 = 0.4;
+
+/// What each part can do alone.
+pub(crate) struct Limits {
+    /// Pages of one command.
+    pub(crate) page: Measured,
+    /// Pages of a hundred; counted in commands.
+    pub(crate) pages: Measured,
+    /// A lone message.
+    pub(crate) round_trip: Measured,
+    /// As many messages as there are clients; the better of both lingers.
+    pub(crate) round_trips: Measured,
+    /// That linger, in milliseconds.
+    pub(crate) linger_ms: u128,
+    /// Static answers to as many clients.
+    pub(crate) http: Measured,
+    /// What those took.
+    pub(crate) http_used: Used,
+}
+
+/// One measurement of the whole way.
+pub(crate) struct Whole {
+    /// For programs.
+    pub(crate) name: String,
+    /// For people.
+    pub(crate) title: String,
+    pub(crate) clients: usize,
+    pub(crate) measured: Measured,
+    /// Until the read models had caught up.
+    pub(crate) used: Used,
+    /// How long all of that took, in seconds.
+    pub(crate) seconds: f64,
+    /// How long after the last command the read models held everything, in milliseconds.
+    pub(crate) behind_ms: f64,
+    pub(crate) statements: Vec<Statement>,
+    /// What was added to the database and to each topic.
+    pub(crate) bytes: Vec<(String, f64)>,
+}
+
+/// Everything.
+pub(crate) struct Report {
+    pub(crate) command: String,
+    pub(crate) machine: String,
+    pub(crate) clients: usize,
+    pub(crate) seconds: u64,
+    pub(crate) limits: Limits,
+    pub(crate) whole: Vec<Whole>,
+}
+
+/// One line of the JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct Entry {
+    value: f64,
+    unit: &'static str,
+    /// What it is measured against: of the same run.
+    limit: Option<f64>,
+    /// `value / limit`.
+    ratio: Option<f64>,
+    min: f64,
+    max: f64,
+}
+
+impl Entry {
+    fn new(spread: Spread, unit: &'static str, limit: Option<f64>) -> Self {
+        let ratio = limit.filter(|limit| *limit > 0.0).map(|limit| spread.value / limit);
+        Self { value: spread.value, unit, limit, ratio, min: spread.min, max: spread.max }
+    }
+}
+
+impl Limits {
+    /// The least that a command could take, in microseconds: twice through Kafka, and a page.
+    fn latency(&self) -> f64 {
+        2.0 * self.round_trip.p50.value + self.page.p50.value
+    }
+
+    /// What commands a second are compared with.
+    fn rates(&self) -> [(&'static str, f64); 3] {
+        [("postgres", self.page.per_second.value), ("kafka", self.round_trips.per_second.value), ("http", self.http.per_second.value)]
+    }
+}
+
+impl Report {
+    /// How many requests failed anywhere.
+    pub(crate) fn failed(&self) -> u64 {
+        let l = &self.limits;
+        let limits = [&l.page, &l.pages, &l.round_trip, &l.round_trips, &l.http];
+        limits.into_iter().chain(self.whole.iter().map(|w| &w.measured)).map(Measured::failed).sum()
+    }
+
+    /// For programs: `{name: {value, unit, limit, ratio, min, max}}`.
+    pub(crate) fn entries(&self) -> BTreeMap<String, Entry> {
+        let l = &self.limits;
+        let mut entries = BTreeMap::new();
+        let rates = [
+            ("raw_postgres_pages_of_1", "pages/s", &l.page),
+            ("raw_postgres_pages_of_100", "commands/s", &l.pages),
+            ("raw_kafka_lone", "round trips/s", &l.round_trip),
+            ("raw_kafka", "round trips/s", &l.round_trips),
+            ("raw_http", "requests/s", &l.http),
+        ];
+        for (name, unit, measured) in rates {
+            entries.insert(name.to_owned(), Entry::new(measured.per_second, unit, None));
+            entries.insert(format!("{name}_p50"), Entry::new(measured.p50, "us", None));
+            entries.insert(format!("{name}_p99"), Entry::new(measured.p99, "us", None));
+        }
+        for whole in &self.whole {
+            let (name, m) = (&whole.name, &whole.measured);
+            for (raw, limit) in l.rates() {
+                entries.insert(format!("{name}_over_{raw}"), Entry::new(m.per_second, "commands/s", Some(limit)));
+            }
+            entries.insert(format!("{name}_p50"), Entry::new(m.p50, "us", Some(l.latency())));
+            entries.insert(format!("{name}_p99"), Entry::new(m.p99, "us", None));
+            entries.insert(format!("{name}_errors"), Entry::new(constant(m.failed() as f64), "errors", None));
+            entries.insert(format!("{name}_read_models_behind"), Entry::new(constant(whole.behind_ms), "ms", None));
+            for (process, us) in &whole.used.processes {
+                entries.insert(format!("{name}_cpu_{process}"), Entry::new(constant(us / m.done.max(1) as f64), "us/command", None));
+            }
+        }
+        entries
+    }
+
+    /// For people.
+    pub(crate) fn table(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out).expect("a String takes everything");
+        out
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "{}\n{}; {} s each, (least–most of five slices)", self.command, self.machine, self.seconds)?;
+        self.write_limits(out)?;
+        writeln!(out, "\n{:<40}{:>10}{:>18}{:>10}{:>10}  errors", "the whole way", "/s", "", "p50 ms", "p99 ms")?;
+        for whole in &self.whole {
+            row(out, &whole.title, &whole.measured)?;
+        }
+        writeln!(out, "\n{:<40}{:>10}{:>10}{:>10}{:>16}", "… against the raw limits", "÷Postgres", "÷Kafka", "÷HTTP", "p50 ÷ least")?;
+        for whole in &self.whole {
+            write!(out, "{:<40}", whole.title)?;
+            for (_, limit) in self.limits.rates() {
+                write!(out, "{:>10.2}", whole.measured.per_second.value / limit.max(1e-9))?;
+            }
+            writeln!(out, "{:>16.2}", whole.measured.p50.value / self.limits.latency().max(1e-9))?;
+        }
+        writeln!(
+            out,
+            "(÷Postgres: pages of 1 command; least: twice Kafka's lone p50 and a page's, {:.2} ms)",
+            self.limits.latency() / 1e3
+        )?;
+        self.write_costs(out)
+    }
+
+    fn write_limits(&self, out: &mut String) -> std::fmt::Result {
+        let (l, clients) = (&self.limits, self.clients);
+        writeln!(out, "\n{:<40}{:>10}{:>18}{:>10}{:>10}  errors", "raw limits", "/s", "", "p50 ms", "p99 ms")?;
+        row(out, "Postgres, pages of 1 command", &l.page)?;
+        row(out, "Postgres, pages of 100, in commands", &l.pages)?;
+        row(out, "Kafka, there and back, 1 client", &l.round_trip)?;
+        row(out, &format!("Kafka, {clients} clients (linger {} ms)", l.linger_ms), &l.round_trips)?;
+        row(out, &format!("HTTP, static answers, {clients} clients"), &l.http)
+    }
+
+    fn write_costs(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\nCPU, µs a command (others: the rest of the machine, in cores; behind: read models after the last answer)")?;
+        let http = (format!("HTTP, static answers, {} clients", self.clients), &self.limits.http_used, self.limits.http.done);
+        let line = |out: &mut String, title: &str, used: &Used, done: u64| {
+            write!(out, "{title:<40}")?;
+            let each = used.processes.iter().map(|(name, us)| format!("{name} {:.1}", us / done.max(1) as f64));
+            write!(out, "{}", each.collect::<Vec<_>>().join("  "))
+        };
+        line(out, &http.0, http.1, http.2)?;
+        writeln!(out)?;
+        for whole in &self.whole {
+            line(out, &whole.title, &whole.used, whole.measured.done)?;
+            writeln!(out, "  others {:.2}  behind {:.0} ms", whole.used.others() / 1e6 / whole.seconds, whole.behind_ms)?;
+        }
+        for whole in self.whole.iter().filter(|w| w.clients > 1) {
+            let done = whole.measured.done.max(1) as f64;
+            writeln!(out, "\n{}", whole.title)?;
+            let mut threads: Vec<_> = whole.used.threads.iter().map(|(name, us)| (us / done, name)).collect();
+            threads.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let threads = threads.iter().take(6).map(|(us, name)| format!("{name} {us:.1}"));
+            writeln!(out, "  daybook's threads, µs a command: {}", threads.collect::<Vec<_>>().join("  "))?;
+            for s in &whole.statements {
+                let (calls, wal) = (s.calls as f64 / done, s.wal_bytes as f64 / done);
+                writeln!(out, "  Postgres: {:<16}{calls:.3} a command, {:.3} ms each, {wal:.0} bytes of WAL a command", s.kind, s.mean_ms)?;
+            }
+            let bytes = whole.bytes.iter().map(|(name, bytes)| format!("{name} {:.0}", bytes / done));
+            writeln!(out, "  bytes a command: {}", bytes.collect::<Vec<_>>().join("  "))?;
+        }
+        let busiest = self.whole.iter().map(|w| w.used.others() / 1e6 / w.seconds).fold(0.0, f64::max);
+        if busiest > QUIET {
+            writeln!(out, "\nOther work took up to {busiest:.1} cores meanwhile: the numbers are worse than they would be alone.")?;
+        }
+        for whole in &self.whole {
+            for (error, count) in &whole.measured.errors {
+                writeln!(out, "FAILED: {}: {count} × {error}", whole.title)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn constant(value: f64) -> Spread {
+    Spread { value, min: value, max: value }
+}
+
+fn row(out: &mut String, title: &str, measured: &Measured) -> std::fmt::Result {
+    writeln!(out, "{title:<40}{}", line(measured))
+}
+
+/// A measurement in a line: how many a second (least–most), p50 and p99 in milliseconds, errors.
+pub(crate) fn line(m: &Measured) -> String {
+    let rate = m.per_second;
+    let spread = format!("({:.0}–{:.0})", rate.min, rate.max);
+    format!("{:>10.0}{spread:>18}{:>10.2}{:>10.2}  {}", rate.value, m.p50.value / 1e3, m.p99.value / 1e3, m.failed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(per_second: f64, p50: f64) -> Measured {
+        Measured { per_second: constant(per_second), p50: constant(p50), p99: constant(p50), done: 10, ..Measured::default() }
+    }
+
+    #[test]
+    fn a_ratio_is_value_over_limit_and_the_table_and_the_json_agree() {
+        let limits = Limits {
+            page: measured(1_000.0, 400.0),
+            pages: measured(10_000.0, 1.0),
+            round_trip: measured(2_000.0, 300.0),
+            round_trips: measured(4_000.0, 1.0),
+            linger_ms: 0,
+            http: measured(50_000.0, 1.0),
+            http_used: Used::default(),
+        };
+        let whole = Whole {
+            name: "whole".to_owned(),
+            title: "64 clients".to_owned(),
+            clients: 64,
+            measured: measured(2_000.0, 2_000.0),
+            used: Used::default(),
+            seconds: 1.0,
+            behind_ms: 5.0,
+            statements: Vec::new(),
+            bytes: Vec::new(),
+        };
+        let report = Report { command: "bench".into(), machine: "m".into(), clients: 64, seconds: 1, limits, whole: vec![whole] };
+        let entries = report.entries();
+        assert_eq!(entries["whole_over_postgres"].ratio, Some(2.0));
+        assert_eq!(entries["whole_over_kafka"].ratio, Some(0.5));
+        assert_eq!((entries["whole_p50"].limit, entries["whole_p50"].ratio), (Some(1_000.0), Some(2.0)));
+        let json = serde_json::to_value(&entries).expect("plain numbers");
+        assert_eq!(json["raw_http"]["ratio"], serde_json::Value::Null);
+        let table = report.table();
+        assert!(table.contains("2.00      0.50      0.04            2.00"), "{table}");
+        assert_eq!(report.failed(), 0);
+    }
+}

@@ -1,0 +1,97 @@
+//! Messages that a lane can't decide: rejected, parked for a newer build, and taken up again by it.
+
+use daybook_bus::{Headers, Message, Record, headers};
+use daybook_kernel::{StreamId, digest, ids};
+use daybook_log::{ParkedMessage, RejectedMessage};
+use daybook_proto::v1::reply::Answer as ReplyAnswer;
+use daybook_proto::v1::{Parked, Rejected};
+use prost::Message as _;
+use uuid::Uuid;
+
+use crate::HandlerError;
+use crate::batch::Answer;
+use crate::intake::{Misfit, MisfitKind};
+use crate::lane::Tenure;
+
+/// Kind of a parked message that waits for a newer build, and is taken up by itself.
+const NEWER_BUILD: &str = "newer-build";
+
+impl Tenure<'_> {
+    /// A message that this build can't decide: parked for a newer one, or rejected; durable before the offset moves.
+    pub(crate) async fn set_aside(&mut self, misfit: Misfit) -> Result<Answer, HandlerError> {
+        let Misfit { message_offset, command_id, reply_to, reason, kind } = misfit;
+        let (service, number) = (self.service().to_owned(), self.lane.partition.number());
+        let answer = match kind {
+            MisfitKind::NewerBuild { stream, command_id, request } => {
+                let parked_id = ids::misfit_id(&service, number, message_offset, command_id.as_bytes());
+                let parked = ParkedMessage {
+                    parked_id,
+                    message_offset,
+                    stream_id: stream.as_str().to_owned(),
+                    command_id,
+                    kind: NEWER_BUILD.to_owned(),
+                    reason: reason.clone(),
+                    request: request.encode_to_vec(),
+                    parked_at: self.now(),
+                };
+                self.lane.partition.park(&parked).await?;
+                self.left.memory.block(stream, reason.clone());
+                ReplyAnswer::Parked(Parked { parked_id: parked_id.as_bytes().to_vec(), kind: NEWER_BUILD.to_owned(), reason })
+            }
+            MisfitKind::Rejected(message) => {
+                self.reject(message, command_id, &reason).await?;
+                ReplyAnswer::Rejected(Rejected { reason })
+            }
+        };
+        Ok(Answer { reply_to, command_id: command_id.unwrap_or_default(), replayed: false, answer })
+    }
+
+    async fn reject(&mut self, message: Message, command_id: Option<Uuid>, reason: &str) -> Result<(), HandlerError> {
+        let (service, number) = (self.service().to_owned(), self.lane.partition.number());
+        tracing::info!(partition = %self.lane.partition.name(), message_offset = message.offset, reason, "rejected a message");
+        metrics::counter!("daybook_messages_rejected_total", "service" => service.clone()).increment(1);
+        let content = digest::sha256(message.value.as_deref().unwrap_or_default());
+        let rejected = RejectedMessage {
+            rejected_id: ids::misfit_id(&service, number, message.offset, &content),
+            message_offset: message.offset,
+            command_id,
+            reason: reason.to_owned(),
+            rejected_at: self.now(),
+        };
+        let mut record_headers = Headers::new();
+        for (name, value) in message.headers.iter() {
+            record_headers.push(name.to_owned(), value.clone());
+        }
+        record_headers.push(headers::REJECTED_REASON, reason.to_owned());
+        record_headers.push(headers::REJECTED_FROM, format!("{service}/{number} message {}", message.offset));
+        let record = Record {
+            topic: self.lane.parts.rejected_topic.clone(),
+            partition: number,
+            key: message.key.unwrap_or_default(),
+            headers: record_headers,
+            value: message.value,
+        };
+        let producer = self.lane.parts.producer.get();
+        self.lane.partition.reject(&rejected).await?;
+        producer.send(vec![record]).await?;
+        Ok(())
+    }
+
+    /// Messages that waited for a newer build: taken up in the order of their arrival, before anything new. One whose stream
+    /// this build still can't read stays, and later ones of the stream behind it.
+    pub(crate) async fn take_up_parked(&mut self) -> Result<(), HandlerError> {
+        let parked = self.lane.partition.parked().await?;
+        let mut arrivals = Vec::new();
+        for message in parked.into_iter().filter(|m| m.kind == NEWER_BUILD) {
+            let Ok(stream) = StreamId::parse(&message.stream_id) else { continue };
+            if self.left.memory.blocked(&stream).is_some() {
+                continue;
+            }
+            match self.lane.intake.again(message.parked_id, message.command_id, &message.request) {
+                Ok(arrival) => arrivals.push(arrival),
+                Err(reason) => self.left.memory.block(stream, reason),
+            }
+        }
+        self.pages(&arrivals).await
+    }
+}

@@ -1,0 +1,385 @@
+//! Deciding a batch: from arrivals and committed states to a page that is not yet written, and the answers that go out
+//! once it is. No I/O: what was read is handed in, what was decided is handed back.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, StreamId, ids};
+use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage};
+use daybook_proto::v1::command_result::Outcome;
+use daybook_proto::v1::reply::Answer as ReplyAnswer;
+use daybook_proto::v1::{Accepted, CommandResult, EventRef, KeyReused, Metadata, Parked, PreconditionFailed, Refused};
+use prost::Message as _;
+use uuid::Uuid;
+
+use crate::envelope::ReplyTo;
+use crate::intake::Arrival;
+use crate::memory::{Held, Memory};
+
+/// Largest event with its metadata, in bytes: what can't be published would stop a partition for ever.
+const MAX_EVENT: usize = 900 * 1024;
+
+/// What goes back to whoever waits, once the page stands.
+pub(crate) struct Answer {
+    pub(crate) reply_to: Option<ReplyTo>,
+    pub(crate) command_id: Uuid,
+    pub(crate) replayed: bool,
+    pub(crate) answer: ReplyAnswer,
+}
+
+/// What a batch came to.
+pub(crate) struct Decided {
+    /// How many arrivals it covers, from the first; the rest goes into the next page.
+    pub(crate) consumed: usize,
+    /// None when every command was a repeat, or was parked.
+    pub(crate) page: Option<Page>,
+    pub(crate) answers: Vec<Answer>,
+    /// To be parked before anything else: durable before the offset moves.
+    pub(crate) parked: Vec<ParkedMessage>,
+    /// States that are true once the page stands.
+    pub(crate) streams: HashMap<StreamId, Held>,
+    /// Results that are true once the page stands.
+    pub(crate) results: HashMap<Uuid, Arc<CommandResult>>,
+    /// How many commands, of those whose ids were looked up, were new.
+    pub(crate) new: usize,
+    /// Whether one was a repeat.
+    pub(crate) repeats: usize,
+    /// Parked messages that have their result now.
+    pub(crate) taken_up: Vec<Uuid>,
+}
+
+/// Where the page will stand.
+pub(crate) struct Place<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) writer: &'a str,
+    pub(crate) after: &'a PageHead,
+    pub(crate) now: Instant,
+    /// Most commands of the page.
+    pub(crate) limit: usize,
+    /// A command that can't be written, alone in its page: it is parked for this reason.
+    pub(crate) unwritable: Option<&'a str>,
+}
+
+/// What became of one arrival.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It is part of the batch.
+    In,
+    /// It is set aside after its state was touched: the batch ends here.
+    Spoilt,
+    /// The page has no room for it: the batch ends before it.
+    NoRoom,
+}
+
+struct Batch<'a> {
+    place: &'a Place<'a>,
+    now: Instant,
+    events: Vec<NewEvent>,
+    ledger: Vec<LedgerRow>,
+    bytes: usize,
+    decided: Decided,
+}
+
+/// Decides arrivals in order, until the page is full. `streams` holds every stream that they are addressed to, unless
+/// it is blocked; `known` holds results that the ledger has.
+pub(crate) fn decide(
+    arrivals: &[Arrival],
+    streams: HashMap<StreamId, Held>,
+    known: &HashMap<Uuid, Arc<CommandResult>>,
+    memory: &mut Memory,
+    place: &Place<'_>,
+) -> Decided {
+    let mut batch = Batch {
+        place,
+        now: place.now.max(place.after.recorded_at),
+        events: Vec::new(),
+        ledger: Vec::new(),
+        bytes: 0,
+        decided: Decided {
+            consumed: 0,
+            page: None,
+            answers: Vec::with_capacity(arrivals.len()),
+            parked: Vec::new(),
+            streams,
+            results: HashMap::new(),
+            new: 0,
+            repeats: 0,
+            taken_up: Vec::new(),
+        },
+    };
+    let mut message_offset = place.after.message_offset;
+    for arrival in arrivals {
+        if batch.ledger.len() >= place.limit {
+            break;
+        }
+        let taken = batch.take(arrival, known, memory);
+        if taken != Taken::NoRoom {
+            batch.decided.consumed += 1;
+            message_offset = arrival.message_offset.unwrap_or(message_offset);
+        }
+        if taken != Taken::In {
+            // Its state has moved on without being written: forgotten, and read again for the next page.
+            batch.decided.streams.remove(&arrival.stream);
+            break;
+        }
+    }
+    let Batch { events, ledger, mut decided, now, .. } = batch;
+    if !ledger.is_empty() {
+        decided.page = Some(Page::following(place.after, place.partition, place.writer, now, message_offset, events, ledger));
+    }
+    decided
+}
+
+impl Batch<'_> {
+    fn take(&mut self, arrival: &Arrival, known: &HashMap<Uuid, Arc<CommandResult>>, memory: &mut Memory) -> Taken {
+        let id = &arrival.command_id;
+        // In this order: earlier in this batch, of late, in the ledger.
+        if let Some(result) = self.decided.results.get(id).cloned().or_else(|| memory.result(id)).or_else(|| known.get(id).cloned()) {
+            self.repeat(arrival, &result);
+            return Taken::In;
+        }
+        if let Some(reason) = self.place.unwritable {
+            self.park(arrival, "unwritable", reason.to_owned());
+            return Taken::In;
+        }
+        let Some(held) = self.decided.streams.get_mut(&arrival.stream) else {
+            let reason = memory.blocked(&arrival.stream).map_or_else(|| "its stream could not be read".to_owned(), |b| b.reason.clone());
+            self.park(arrival, "newer-build", reason);
+            return Taken::In;
+        };
+        let before = held.version;
+        let r = &arrival.request;
+        if let Some(expected) = r.if_match.filter(|expected| *expected != before) {
+            return self.write(arrival, before, Vec::new(), Outcome::PreconditionFailed(PreconditionFailed { expected }));
+        }
+        let context = Context::new(self.now, *id).with_request(&r.caller, &r.actor, &r.reason);
+        // A panic is a bug of the decider: it costs this message, not the partition.
+        match catch_unwind(AssertUnwindSafe(|| arrival.aggregate.decide(&mut held.state, &arrival.command, &context))) {
+            Ok(ErasedDecision { events, refusal }) => {
+                held.version += events.len() as u64;
+                let outcome = refusal.map_or(Outcome::Accepted(Accepted {}), |r| {
+                    Outcome::Refused(Refused {
+                        code: r.code.to_owned(),
+                        title: r.title.to_owned(),
+                        r#type: r.type_name.to_owned(),
+                        refusal: r.payload,
+                    })
+                });
+                self.write(arrival, before, events, outcome)
+            }
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+                self.park(arrival, "panic", format!("the decider panicked: {}", text.unwrap_or_default()));
+                Taken::Spoilt
+            }
+        }
+    }
+
+    /// Writes a result, with its events, into the page. `before` is the stream's version before them.
+    fn write(&mut self, arrival: &Arrival, before: u64, events: Vec<ErasedEvent>, outcome: Outcome) -> Taken {
+        let metadata = metadata(arrival);
+        if let Some(large) = events.iter().find(|e| e.payload.len() + metadata.len() > MAX_EVENT) {
+            let reason = format!(
+                "{} would be {} bytes with its metadata; at most {MAX_EVENT} can be published",
+                large.type_name,
+                large.payload.len() + metadata.len()
+            );
+            self.park(arrival, "too-large", reason);
+            return Taken::Spoilt;
+        }
+        let request = arrival.request.encode_to_vec();
+        let bytes = request.len() + events.iter().map(|e| e.payload.len() + metadata.len() + 200).sum::<usize>() + 300;
+        if !self.ledger.is_empty() && self.bytes + bytes > Page::MAX_BYTES {
+            return Taken::NoRoom;
+        }
+        self.bytes += bytes;
+        self.decided.new += 1;
+        let first = self.place.after.next_offset() + i64::try_from(self.events.len()).expect("a page is bounded");
+        let references: Vec<EventRef> =
+            (first..).zip(&events).map(|(offset, e)| EventRef { r#type: e.type_name.to_owned(), offset }).collect();
+        let result = CommandResult {
+            service: self.place.service.to_owned(),
+            stream_id: arrival.stream.as_str().to_owned(),
+            version: before + events.len() as u64,
+            offset: first + i64::try_from(events.len()).expect("a page is bounded") - 1,
+            events: references,
+            partition: self.place.partition,
+            epoch: self.place.after.epoch.cast_unsigned(),
+            command_digest: arrival.digest.to_vec(),
+            outcome: Some(outcome),
+        };
+        for (event, version) in events.into_iter().zip(before + 1..) {
+            self.events.push(NewEvent {
+                stream_id: arrival.stream.as_str().to_owned(),
+                version: version.cast_signed(),
+                type_name: event.type_name.to_owned(),
+                payload: event.payload,
+                metadata: metadata.clone(),
+            });
+        }
+        self.ledger.push(LedgerRow {
+            stream_id: arrival.stream.as_str().to_owned(),
+            command_id: arrival.command_id,
+            request,
+            result: result.encode_to_vec(),
+        });
+        let result = Arc::new(result);
+        self.decided.results.insert(arrival.command_id, result.clone());
+        self.decided.taken_up.extend(arrival.parked_id);
+        self.answer(arrival, false, ReplyAnswer::Result((*result).clone()));
+        Taken::In
+    }
+
+    /// The original result, or 422 when it is another command under the same key.
+    fn repeat(&mut self, arrival: &Arrival, result: &CommandResult) {
+        self.decided.repeats += 1;
+        self.decided.taken_up.extend(arrival.parked_id);
+        if result.command_digest == arrival.digest {
+            self.answer(arrival, true, ReplyAnswer::Result(result.clone()));
+        } else {
+            self.answer(arrival, false, ReplyAnswer::KeyReused(KeyReused {}));
+        }
+    }
+
+    fn park(&mut self, arrival: &Arrival, kind: &str, reason: String) {
+        // One that was parked before stays as it is.
+        if arrival.parked_id.is_some() {
+            return;
+        }
+        let message_offset = arrival.message_offset.unwrap_or(-1);
+        let parked_id = ids::misfit_id(self.place.service, self.place.partition, message_offset, arrival.command_id.as_bytes());
+        self.decided.parked.push(ParkedMessage {
+            parked_id,
+            message_offset,
+            stream_id: arrival.stream.as_str().to_owned(),
+            command_id: arrival.command_id,
+            kind: kind.to_owned(),
+            reason: reason.clone(),
+            request: arrival.request.encode_to_vec(),
+            parked_at: self.now,
+        });
+        self.answer(
+            arrival,
+            false,
+            ReplyAnswer::Parked(Parked { parked_id: parked_id.as_bytes().to_vec(), kind: kind.to_owned(), reason }),
+        );
+    }
+
+    fn answer(&mut self, arrival: &Arrival, replayed: bool, answer: ReplyAnswer) {
+        self.decided.answers.push(Answer { reply_to: arrival.reply_to, command_id: arrival.command_id, replayed, answer });
+    }
+}
+
+fn metadata(arrival: &Arrival) -> Vec<u8> {
+    let r = &arrival.request;
+    Metadata {
+        command_id: arrival.command_id.as_bytes().to_vec(),
+        // A command without one begins a correlation of its own.
+        correlation_id: if r.correlation_id.is_empty() { arrival.command_id.to_string() } else { r.correlation_id.clone() },
+        causation_id: r.causation_id.clone(),
+        actor: r.actor.clone(),
+        reason: r.reason.clone(),
+        source_address: r.source_address.clone(),
+        traceparent: r.traceparent.clone(),
+        caller: r.caller.clone(),
+        personal_subject: String::new(),
+    }
+    .encode_to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_kernel::{Registry, digest};
+    use daybook_proto::v1::Request;
+    use shop_proto::catalog::v1::CreateProduct;
+    use shop_proto::common::v1::Money;
+
+    use super::*;
+
+    fn arrival(n: u32, description: usize) -> Arrival {
+        let registry = Registry::new(shop_domain::aggregates()).expect("sound");
+        let command = CreateProduct {
+            sku: format!("A-{n}"),
+            title: "A lamp".into(),
+            attributes: (0..description).map(|i| (format!("a{i}"), "x".repeat(7_000))).collect(),
+            price: Some(Money { currency: "EUR".into(), minor_units: 1 }),
+            ..Default::default()
+        };
+        let aggregate = registry.of_command("shop.catalog.v1.CreateProduct").expect("known").clone();
+        let command = aggregate.read_command("shop.catalog.v1.CreateProduct", &command.encode_to_vec()).unwrap_or_else(|e| panic!("{e}"));
+        let request = Request { r#type: command.type_name.into(), command: command.bytes.clone(), ..Default::default() };
+        Arrival {
+            message_offset: Some(n.into()),
+            command_id: Uuid::from_u128(n.into()),
+            stream: command.stream.clone(),
+            aggregate,
+            digest: digest::command(command.type_name, &command.bytes, None),
+            command,
+            request,
+            reply_to: None,
+            parked_id: None,
+        }
+    }
+
+    fn head() -> PageHead {
+        PageHead {
+            page: 0,
+            epoch: 1,
+            first_offset: 0,
+            count: 0,
+            message_offset: -1,
+            writer: "w".into(),
+            previous: vec![],
+            digest: vec![0; 32],
+            recorded_at: Instant::from_micros(1),
+        }
+    }
+
+    fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -> Decided {
+        let head = head();
+        let place = Place {
+            service: "catalog",
+            partition: 0,
+            writer: "w",
+            after: &head,
+            now: Instant::from_micros(2),
+            limit: Page::MAX_COMMANDS,
+            unwritable: None,
+        };
+        let streams = arrivals.iter().map(|a| (a.stream.clone(), Held { state: a.aggregate.new_state(), version: 0 })).collect();
+        decide(arrivals, streams, known, &mut Memory::new(10, 10), &place)
+    }
+
+    #[test]
+    fn a_page_is_bounded_in_commands_and_bytes() {
+        let many: Vec<Arrival> = (0..2_500).map(|n| arrival(n, 0)).collect();
+        let decided = decide_all(&many, &HashMap::new());
+        assert_eq!((decided.consumed, decided.page.expect("new commands").ledger().len()), (2_000, 2_000));
+        let large: Vec<Arrival> = (0..60).map(|n| arrival(n, 30)).collect();
+        let decided = decide_all(&large, &HashMap::new());
+        let page = decided.page.expect("new commands");
+        assert!((2..60).contains(&decided.consumed), "{}", decided.consumed);
+        assert_eq!(page.ledger().len(), decided.consumed);
+        assert_eq!(
+            page.head().message_offset,
+            i64::try_from(decided.consumed).expect("few") - 1,
+            "it names what it has consumed, and no more"
+        );
+        assert!(!decided.streams.contains_key(&large[decided.consumed].stream), "what was decided and had no room is forgotten");
+    }
+
+    #[test]
+    fn a_batch_of_repeats_writes_no_page() {
+        let arrivals = [arrival(1, 0), arrival(2, 0)];
+        let known = arrivals
+            .iter()
+            .map(|a| (a.command_id, Arc::new(CommandResult { command_digest: a.digest.to_vec(), ..Default::default() })))
+            .collect();
+        let decided = decide_all(&arrivals, &known);
+        assert!(decided.page.is_none());
+        assert_eq!((decided.consumed, decided.repeats, decided.new), (2, 2, 0));
+        assert!(decided.answers.iter().all(|a| a.replayed));
+    }
+}

@@ -1,0 +1,42 @@
+//! How the process behaves; each field with its unit and why one would change it.
+
+use std::time::Duration;
+
+/// Settings of the command handlers.
+#[derive(Clone, Debug)]
+pub struct HandlerConfig {
+    /// How long a member of the lanes' group may be silent before others take over. Brokers allow 6 s to 30 min by default.
+    pub session_timeout: Duration,
+    /// Commands that may be under way at once through this endpoint; beyond it clients hear 429.
+    pub max_in_flight: usize,
+    /// How long a client waits when it does not say.
+    pub default_wait: Duration,
+    /// Longest that a client may wait.
+    pub max_wait: Duration,
+    /// Connections for pages, a database: lanes share them.
+    pub writer_connections: usize,
+    /// Aggregates that a lane keeps in memory.
+    pub streams_in_memory: usize,
+    /// Results that a lane remembers, so that an early repeat needs no query.
+    pub recent_results: usize,
+    /// A snapshot is taken each time that a stream has grown by so many events.
+    pub snapshot_every: u64,
+    /// How long a command may wait for company on its way to Kafka when many are under way; none waits when few are.
+    pub linger: Duration,
+}
+
+impl Default for HandlerConfig {
+    fn default() -> Self {
+        Self {
+            session_timeout: Duration::from_secs(8),
+            max_in_flight: 4_096,
+            default_wait: Duration::from_secs(5),
+            max_wait: Duration::from_secs(30),
+            writer_connections: 4,
+            streams_in_memory: 50_000,
+            recent_results: 50_000,
+            snapshot_every: 500,
+            linger: Duration::from_millis(2),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a client says in headers: read once, each error naming its header.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use daybook_http::Problem;
+
+use crate::HandlerConfig;
+
+/// How long a client waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prefer {
+    pub(crate) wait: Duration,
+}
+
+/// The form of a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyForm {
+    Json,
+    Protobuf,
+}
+
+/// A header's text, at most `max` characters, none of them a control character.
+pub(crate) fn text(headers: &HeaderMap, name: &str, max: usize) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    if headers.get_all(name).iter().count() > 1 {
+        return Err(Problem::invalid(name, "must be sent once"));
+    }
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Problem::invalid(name, "must be UTF-8"))?.trim();
+    if text.chars().count() > max || text.chars().any(char::is_control) {
+        return Err(Problem::invalid(name, format!("must be at most {max} printable characters")));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    text(headers, "Idempotency-Key", 255)?
+        .ok_or_else(|| Problem::invalid("Idempotency-Key", "is required: 1 to 255 printable characters that nobody can guess, such as a new UUID, the same for every repeat of this command"))
+}
+
+/// `If-Match: "7"`.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(text) = text(headers, "If-Match", 40)? else { return Ok(None) };
+    let version = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
+    version.map(Some).ok_or_else(|| Problem::invalid("If-Match", "must be one version in quotes, as ETag gave it: \"7\""))
+}
+
+/// `Prefer: wait=N` and `respond-async`; preferences that are not understood are passed over (RFC 7240).
+pub(crate) fn prefer(headers: &HeaderMap, config: &HandlerConfig) -> Prefer {
+    let mut wait = config.default_wait;
+    for value in headers.get_all("prefer") {
+        for preference in value.to_str().unwrap_or_default().split([',', ';']).map(str::trim) {
+            if preference.eq_ignore_ascii_case("respond-async") {
+                return Prefer { wait: Duration::ZERO };
+            }
+            if let Some((name, seconds)) = preference.split_once('=')
+                && name.trim().eq_ignore_ascii_case("wait")
+                && let Ok(seconds) = seconds.trim().trim_matches('"').parse::<u64>()
+            {
+                wait = Duration::from_secs(seconds).min(config.max_wait);
+            }
+        }
+    }
+    Prefer { wait }
+}
+
+pub(crate) fn body_form(headers: &HeaderMap) -> Result<BodyForm, Problem> {
+    let name = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    match name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => Ok(BodyForm::Json),
+        "application/x-protobuf" | "application/protobuf" => Ok(BodyForm::Protobuf),
+        _ => Err(Problem::new(
+            axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Content-Type must be application/json or application/x-protobuf",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().expect("a header"));
+        headers
+    }
+
+    #[test]
+    fn a_key_is_1_to_255_printable_characters() {
+        assert!(idempotency_key(&with("idempotency-key", "k")).is_ok());
+        assert!(idempotency_key(&with("idempotency-key", &"k".repeat(255))).is_ok());
+        for bad in ["", " ", &"k".repeat(256)] {
+            assert!(idempotency_key(&with("idempotency-key", bad)).is_err(), "{bad:?}");
+        }
+        assert!(idempotency_key(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn if_match_is_one_version_in_quotes() {
+        assert_eq!(if_match(&with("if-match", "\"7\"")).expect("valid"), Some(7));
+        for bad in ["7", "\"\"", "*", "\"1\", \"2\"", "W/\"1\""] {
+            assert!(if_match(&with("if-match", bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_has_an_upper_bound_and_what_is_not_understood_is_passed_over() {
+        let config = HandlerConfig::default();
+        let wait = |text: &str| prefer(&with("prefer", text), &config).wait.as_secs();
+        assert_eq!(wait("wait=7"), 7);
+        assert_eq!(wait("handling=strict, wait=600"), 30);
+        assert_eq!(wait("wait=soon"), 5);
+        assert_eq!(wait("respond-async, wait=7"), 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! The command endpoint. Holds no state that matters: it checks, produces, and waits on a slot in memory for the reply.
+
+mod deferred;
+mod headers;
+pub(crate) mod openapi;
+mod post;
+mod render;
+mod waiting;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use daybook_bus::{Inspector, Producer, ProducerOptions};
+use daybook_http::Shutdown;
+use daybook_kernel::{Registry, Secret};
+use daybook_log::Log;
+
+use crate::service::{HandlerParts, lanes_group};
+use crate::{HandlerConfig, HandlerError};
+use waiting::Waiting;
+
+/// While no more commands than this are under way, each goes to Kafka at once.
+const EAGER_UP_TO: usize = 16;
+
+/// One service as the endpoint sees it.
+pub(crate) struct Route {
+    log: Log,
+    topic: Arc<str>,
+    /// The group of its lanes: what it has committed says how far they are.
+    group: String,
+}
+
+struct Inner {
+    config: HandlerConfig,
+    registry: Arc<Registry>,
+    secret: Secret,
+    services: BTreeMap<String, Route>,
+    /// Sends at once: for when little is under way.
+    eager: Producer,
+    /// Waits a moment for company: under load what counts is requests to the broker, not messages.
+    patient: Producer,
+    inspector: Inspector,
+    waiting: Waiting,
+    /// Commands under way.
+    in_flight: AtomicUsize,
+}
+
+/// The endpoint of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+impl Endpoint {
+    /// Starts listening for replies.
+    pub(crate) async fn start(
+        parts: &HandlerParts,
+        logs: Vec<Log>,
+        registry: Arc<Registry>,
+        secret: Secret,
+        inspector: Inspector,
+        shutdown: Shutdown,
+    ) -> Result<Self, HandlerError> {
+        // A record gives up 2 s after the longest wait: nothing runs long after its answer.
+        let message_timeout = parts.config.max_wait + Duration::from_secs(2);
+        let options = |linger| ProducerOptions { linger, message_timeout, ..Default::default() };
+        let eager = Producer::new(&parts.bus, options(Duration::ZERO))?;
+        let patient = Producer::new(&parts.bus, options(parts.config.linger))?;
+        let waiting = Waiting::start(&parts.bus, shutdown).await?;
+        let services = logs
+            .into_iter()
+            .map(|log| {
+                (
+                    log.service().to_string(),
+                    Route { topic: parts.bus.messages(log.service()).into(), group: lanes_group(&parts.bus, log.service()), log },
+                )
+            })
+            .collect();
+        Ok(Self(Arc::new(Inner {
+            config: parts.config.clone(),
+            registry,
+            secret,
+            services,
+            eager,
+            patient,
+            inspector,
+            waiting,
+            in_flight: AtomicUsize::new(0),
+        })))
+    }
+
+    /// The command routes.
+    pub(crate) fn routes(&self) -> Router {
+        Router::new()
+            .route("/v1/commands/{handle}", get(deferred::get_deferred))
+            .route("/v1/{service}/{command}", post(post::post_command))
+            .with_state(self.clone())
+    }
+
+    /// By which producer a command goes now. Commands have no order among each other, so changing between two is harmless.
+    fn producer(&self) -> &Producer {
+        if self.0.in_flight.load(Ordering::Relaxed) > EAGER_UP_TO { &self.0.patient } else { &self.0.eager }
+    }
+
+    /// Why commands can't be taken now.
+    pub(crate) fn kafka_problem(&self) -> Option<String> {
+        if !self.producer().brokers_up() {
+            return Some("no broker answers".to_owned());
+        }
+        (!self.0.waiting.is_listening()).then(|| "replies are not being read".to_owned())
+    }
+}

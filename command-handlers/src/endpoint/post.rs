@@ -1,0 +1,239 @@
+//! `POST /v1/{service}/{command}`: check, produce, wait.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use daybook_http::Problem;
+use daybook_kernel::{Command, CommandFault};
+use daybook_proto::v1::{Handle, Request as CommandRequest};
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::headers::{BodyForm, body_form, idempotency_key, if_match, prefer, text};
+use super::{Endpoint, Route, render};
+use crate::envelope::{ANONYMOUS, Addressed};
+use crate::handle;
+use crate::intake::MAX_COMMAND;
+
+/// So much of a body that is too large is read and dropped, so that the client sees the answer.
+const MAX_DRAINED: usize = 16 << 20;
+
+/// One command under way; counted until it is answered.
+struct Admission<'a>(&'a AtomicUsize);
+
+impl<'a> Admission<'a> {
+    /// Sheds before anything is half-done: nothing was read, nothing was produced.
+    fn of(endpoint: &'a Endpoint) -> Result<Self, Problem> {
+        let admission = Self(&endpoint.0.in_flight);
+        let under_way = admission.0.fetch_add(1, Ordering::Relaxed);
+        metrics::gauge!("daybook_commands_in_flight").set(under_way as f64 + 1.0);
+        if under_way >= endpoint.0.config.max_in_flight {
+            metrics::counter!("daybook_commands_shed_total", "status" => "429").increment(1);
+            return Err(
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many commands are under way: repeat with the same key").retry_after(1)
+            );
+        }
+        if let Some(why) = endpoint.kafka_problem() {
+            metrics::counter!("daybook_commands_shed_total", "status" => "503").increment(1);
+            return Err(Problem::unavailable(format!("commands can't be taken now ({why}): repeat with the same key"), 2));
+        }
+        Ok(admission)
+    }
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The handler of the route.
+pub(super) async fn post_command(
+    State(endpoint): State<Endpoint>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    Path((service, command)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let begun = std::time::Instant::now();
+    let known = endpoint.0.registry.command_type(&service, &command).is_some();
+    let response = match answer(&endpoint, address, &service, &command, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    };
+    // Only names that exist become labels: a made-up path must not grow the metrics.
+    let label = if known { command } else { "unknown".to_owned() };
+    metrics::histogram!("daybook_command_seconds", "command" => label, "status" => response.status().as_u16().to_string())
+        .record(begun.elapsed().as_secs_f64());
+    response
+}
+
+async fn answer(endpoint: &Endpoint, address: SocketAddr, service: &str, command: &str, request: Request) -> Result<Response, Problem> {
+    let (route, type_name) = route(endpoint, service, command)?;
+    let headers = request.headers().clone();
+    let form = body_form(&headers)?;
+    let key = idempotency_key(&headers)?;
+    let prefer = prefer(&headers, &endpoint.0.config);
+    let if_match = if_match(&headers)?;
+    let _admission = Admission::of(endpoint)?;
+    let body = body(request.into_body()).await?;
+    let command = read(endpoint, type_name, form, &body)?;
+    let stream = command.stream.clone();
+    let mut addressed = Addressed::new(service, stream, &key, request_of(&headers, command, if_match, address)?);
+
+    let mut slot = endpoint.0.waiting.slot(addressed.command_id);
+    addressed.reply_to = Some(slot.reply_to);
+    let record = addressed.record(route.topic.clone(), route.log.partitions(), &endpoint.0.secret);
+    let partition = record.partition;
+    let mut delivery = std::pin::pin!(endpoint.producer().send(vec![record]));
+    let mut message_offset = None;
+    let mut waited = std::pin::pin!(tokio::time::sleep(prefer.wait));
+    let mut over = false;
+    // The reply is the answer, whenever it comes; when the wait ends first, Kafka's acknowledgement makes it a 202.
+    loop {
+        tokio::select! {
+            biased;
+            reply = &mut slot.reply => {
+                if let Ok(reply) = reply {
+                    return Ok(render::reply(&endpoint.0.registry, &reply));
+                }
+                over = true;
+            }
+            delivered = &mut delivery, if message_offset.is_none() => match delivered {
+                Ok(offsets) => message_offset = Some(offsets.first().copied().unwrap_or(-1)),
+                Err(error) if error.queue_full => {
+                    return Err(Problem::unavailable("the endpoint's queue to Kafka is full: repeat with the same key", 1));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a command's message was not acknowledged");
+                    return Err(Problem::unavailable("Kafka did not answer: whether the command was taken is not known; repeat it with the same key", 2).with("unknown", true));
+                }
+            },
+            () = &mut waited, if !over => over = true,
+        }
+        if let (true, Some(message_offset)) = (over, message_offset) {
+            let handle = Handle {
+                service: service.to_owned(),
+                stream_id: addressed.stream.as_str().to_owned(),
+                command_id: addressed.command_id.as_bytes().to_vec(),
+                partition,
+                message_offset,
+            };
+            return Ok(accepted(&handle::write(&handle, &endpoint.0.secret), &addressed));
+        }
+    }
+}
+
+fn accepted(handle: &str, addressed: &Addressed) -> Response {
+    let location = format!("/v1/commands/{handle}");
+    let body = json!({
+        "commandId": addressed.command_id.to_string(),
+        "service": addressed.service,
+        "stream": addressed.stream.as_str(),
+        "status": "accepted",
+        "location": location,
+    });
+    let headers = [(header::LOCATION, HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/")))];
+    (StatusCode::ACCEPTED, headers, [(header::RETRY_AFTER, "1")], axum::Json(body)).into_response()
+}
+
+fn route<'a>(endpoint: &'a Endpoint, service: &str, command: &str) -> Result<(&'a Route, &'static str), Problem> {
+    let inner = &endpoint.0;
+    let Some(route) = inner.services.get(service) else {
+        let near = near(service, inner.services.keys().map(String::as_str));
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no service {:?}", shorten(service))).with("near", near));
+    };
+    match inner.registry.command_type(service, command) {
+        Some(type_name) => Ok((route, type_name)),
+        None => {
+            let near = near(command, inner.registry.commands(service).map(|(name, _)| name));
+            Err(Problem::new(StatusCode::NOT_FOUND, format!("{service} has no command {:?}", shorten(command))).with("near", near))
+        }
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// The nearest names, best first, at most five.
+fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let name = shorten(name);
+    let mut ranked: Vec<(f64, &str)> = all.map(|n| (strsim::jaro_winkler(&name, n), n)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ranked.into_iter().take(5).map(|(_, n)| n).collect()
+}
+
+/// The whole body, at most 512 KiB. Of a larger one up to 16 MiB is read and dropped.
+async fn body(body: Body) -> Result<Vec<u8>, Problem> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {e}")))?;
+        length += chunk.len();
+        if length <= MAX_COMMAND {
+            bytes.extend_from_slice(&chunk);
+        } else {
+            bytes = Vec::new();
+        }
+        if length > MAX_DRAINED {
+            break;
+        }
+    }
+    if length > MAX_COMMAND {
+        return Err(
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {MAX_COMMAND} bytes")).with("limit", MAX_COMMAND)
+        );
+    }
+    Ok(bytes)
+}
+
+fn read(endpoint: &Endpoint, type_name: &'static str, form: BodyForm, body: &[u8]) -> Result<Command, Problem> {
+    let aggregate = endpoint.0.registry.of_command(type_name).expect("the registry named the type");
+    let command = match form {
+        BodyForm::Json => aggregate.read_json(type_name, body),
+        BodyForm::Protobuf => aggregate.read_command(type_name, body),
+    };
+    command
+        .map_err(|fault| {
+            let errors = match fault {
+                CommandFault::Unreadable(e) => json!([{ "field": "", "message": e.to_string() }]),
+                CommandFault::Json(e) => json!([{ "field": e.field, "message": e.message }]),
+                CommandFault::Invalid(violations) => {
+                    violations.into_iter().map(|v| json!({ "field": v.field, "message": v.message })).collect()
+                }
+            };
+            Problem::new(StatusCode::BAD_REQUEST, "the command is not valid").with("errors", errors)
+        })
+        .and_then(|command| {
+            // The canonical form may be larger than what came (JSON is not, protobuf with packed fields could be).
+            if command.bytes.len() > MAX_COMMAND {
+                return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the command must be at most {MAX_COMMAND} bytes")));
+            }
+            Ok(command)
+        })
+}
+
+fn request_of(headers: &HeaderMap, command: Command, if_match: Option<u64>, address: SocketAddr) -> Result<CommandRequest, Problem> {
+    Ok(CommandRequest {
+        r#type: command.type_name.to_owned(),
+        command: command.bytes,
+        if_match,
+        caller: ANONYMOUS.to_owned(),
+        actor: text(headers, "Daybook-Actor", 255)?.unwrap_or_default(),
+        reason: text(headers, "Daybook-Reason", 1_000)?.unwrap_or_default(),
+        source_address: address.ip().to_string(),
+        correlation_id: text(headers, "Correlation-Id", 255)?.unwrap_or_default(),
+        causation_id: String::new(),
+        // W3C: a traceparent that can't be one is passed over.
+        traceparent: text(headers, "traceparent", 255).ok().flatten().unwrap_or_default(),
+    })
+}
+
+/// Longest that a look-up for a deferred result may take.
+pub(super) const LOOK_UP: Duration = Duration::from_secs(5);

@@ -1,0 +1,243 @@
+//! A command on `<service>.messages`: what stands in its headers, written and read in one place.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use daybook_bus::headers as h;
+use daybook_bus::{Headers, Message, Record};
+use daybook_kernel::{Secret, StreamId, ids};
+use daybook_proto::v1::Request;
+use prost::Message as _;
+use uuid::Uuid;
+
+/// The caller of whoever has not been authenticated.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+/// What the MAC of the engine's own messages is for.
+const MAC_LABEL: &str = "message";
+
+/// Where the reply to a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// A partition of `command.replies`.
+    pub partition: i32,
+    /// The endpoint's own number of the waiting request.
+    pub request_id: u64,
+}
+
+/// A message's headers and value, read but not yet understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    /// The request as it came; its `command` is the value's bytes.
+    pub request: Request,
+    /// The idempotency key.
+    pub key: String,
+    /// Of an authentic engine message: its command id.
+    pub command_id: Option<Uuid>,
+    /// Of an authentic engine message: who waits.
+    pub reply_to: Option<ReplyTo>,
+}
+
+/// A command on its way to its lane.
+#[derive(Clone, Debug)]
+pub struct Addressed {
+    /// The service that decides it.
+    pub service: String,
+    /// The stream that it is addressed to.
+    pub stream: StreamId,
+    /// The command's id.
+    pub command_id: Uuid,
+    /// The idempotency key; empty for what a reactor sends.
+    pub key: String,
+    /// The request, canonical.
+    pub request: Request,
+    /// Who waits.
+    pub reply_to: Option<ReplyTo>,
+}
+
+impl Addressed {
+    /// As the endpoint sends it: the id is worked out from service, caller, stream and key.
+    pub fn new(service: &str, stream: StreamId, key: &str, request: Request) -> Self {
+        let command_id = ids::command_id(service, &request.caller, stream.as_str(), key);
+        Self { service: service.to_owned(), stream, command_id, key: key.to_owned(), request, reply_to: None }
+    }
+
+    /// The record for `<service>.messages`, with the MAC that makes it the engine's own.
+    pub fn record(&self, topic: Arc<str>, partitions: u32, secret: &Secret) -> Record {
+        let r = &self.request;
+        let mut headers = Headers::with_capacity(12);
+        headers.push(h::CE_TYPE, r.r#type.clone());
+        headers.push(h::CE_ID, self.key.clone());
+        headers.push(h::CE_SPECVERSION, "1.0");
+        headers.push(h::CE_SOURCE, "/daybook/endpoint");
+        headers.push(h::CONTENT_TYPE, "application/protobuf");
+        headers.push_display(h::COMMAND_ID, self.command_id);
+        let texts = [
+            (h::CALLER, &r.caller),
+            (h::ACTOR, &r.actor),
+            (h::REASON, &r.reason),
+            (h::SOURCE_ADDRESS, &r.source_address),
+            (h::CORRELATION_ID, &r.correlation_id),
+            (h::CAUSATION, &r.causation_id),
+            (h::TRACEPARENT, &r.traceparent),
+        ];
+        for (name, text) in texts {
+            if !text.is_empty() {
+                headers.push(name, text.clone());
+            }
+        }
+        if let Some(version) = r.if_match {
+            headers.push_display(h::IF_MATCH, version);
+        }
+        if let Some(reply_to) = self.reply_to {
+            headers.push_display(h::REPLY_TO, reply_to.partition);
+            headers.push_display(h::REQUEST_ID, reply_to.request_id);
+        }
+        headers.push(h::MAC, hex::encode(sign(secret, self.stream.as_str(), self.command_id, r)));
+        Record {
+            topic,
+            partition: self.stream.partition(partitions),
+            key: Bytes::copy_from_slice(self.stream.as_str().as_bytes()),
+            headers,
+            value: Some(Bytes::from(r.command.clone())),
+        }
+    }
+}
+
+fn sign(secret: &Secret, stream: &str, command_id: Uuid, request: &Request) -> daybook_kernel::Mac {
+    secret.sign(MAC_LABEL, &[stream.as_bytes(), command_id.as_bytes(), &request.encode_to_vec()])
+}
+
+impl Envelope {
+    /// Reads a message's headers. Only a message with a valid MAC may say who calls, what its id is and who waits: nobody
+    /// else may occupy another's id, or answer in another's name.
+    ///
+    /// # Errors
+    /// What is missing or unreadable, for people.
+    pub fn read(message: &Message, secret: &Secret) -> Result<Self, String> {
+        let headers = &message.headers;
+        let text = |name: &str| headers.get_str(name).map(Option::unwrap_or_default).map(str::to_owned).map_err(|e| e.to_string());
+        let value = message.value.as_ref().ok_or("the message has no value: it must be the encoded command")?;
+        let r#type = text(h::CE_TYPE)?;
+        if r#type.is_empty() {
+            return Err("the header ce_type is missing: it must be the command's full protobuf name".to_owned());
+        }
+        let key = text(h::CE_ID)?;
+        let mut request = Request {
+            r#type,
+            command: value.to_vec(),
+            if_match: headers.get_parsed(h::IF_MATCH).map_err(|e| e.to_string())?,
+            caller: ANONYMOUS.to_owned(),
+            actor: text(h::ACTOR)?,
+            reason: text(h::REASON)?,
+            source_address: String::new(),
+            correlation_id: text(h::CORRELATION_ID)?,
+            causation_id: String::new(),
+            traceparent: text(h::TRACEPARENT)?,
+        };
+        let Some(mac) = headers.get(h::MAC) else {
+            if !(1..=255).contains(&key.chars().count()) || key.chars().any(char::is_control) {
+                return Err("the header ce_id must be the idempotency key: 1 to 255 printable characters".to_owned());
+            }
+            limits(&request)?;
+            return Ok(Self { request, key, command_id: None, reply_to: None });
+        };
+        request.caller = text(h::CALLER)?;
+        request.source_address = text(h::SOURCE_ADDRESS)?;
+        request.causation_id = text(h::CAUSATION)?;
+        let command_id: Uuid =
+            headers.get_parsed(h::COMMAND_ID).map_err(|e| e.to_string())?.ok_or("the header daybook-command-id is missing")?;
+        let mac = hex::decode(mac).unwrap_or_default();
+        let stream = message.key.as_deref().unwrap_or_default();
+        if !secret.verify(MAC_LABEL, &[stream, command_id.as_bytes(), &request.encode_to_vec()], &mac) {
+            return Err("the header daybook-mac is not valid: leave it out, with daybook-command-id and daybook-caller".to_owned());
+        }
+        let partition = headers.get_parsed(h::REPLY_TO).ok().flatten();
+        let request_id = headers.get_parsed(h::REQUEST_ID).ok().flatten();
+        let reply_to = partition.zip(request_id).map(|(partition, request_id)| ReplyTo { partition, request_id });
+        Ok(Self { request, key, command_id: Some(command_id), reply_to })
+    }
+}
+
+/// The endpoint's limits hold for whoever produces to Kafka too.
+fn limits(request: &Request) -> Result<(), String> {
+    for (name, text, max) in [
+        (h::ACTOR, &request.actor, 255),
+        (h::REASON, &request.reason, 1_000),
+        (h::CORRELATION_ID, &request.correlation_id, 255),
+        (h::TRACEPARENT, &request.traceparent, 255),
+    ] {
+        if text.chars().count() > max || text.contains('\0') {
+            return Err(format!("the header {name} must be at most {max} characters, without U+0000"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(secret: &Secret) -> Message {
+        let request = Request {
+            r#type: "t.Do".into(),
+            command: vec![1],
+            if_match: Some(3),
+            caller: "bob".into(),
+            actor: "alice".into(),
+            source_address: "10.0.0.1".into(),
+            ..Default::default()
+        };
+        let mut addressed = Addressed::new("s", StreamId::new("a", "1"), "k", request);
+        addressed.reply_to = Some(ReplyTo { partition: 4, request_id: 9 });
+        let record = addressed.record("s.messages".into(), 16, secret);
+        Message {
+            topic: record.topic,
+            partition: record.partition,
+            offset: 0,
+            timestamp_ms: None,
+            key: Some(record.key),
+            value: record.value,
+            headers: record.headers,
+        }
+    }
+
+    fn without(message: &Message, names: &[&str]) -> Message {
+        let mut headers = Headers::new();
+        for (name, value) in message.headers.iter().filter(|(n, _)| !names.contains(n)) {
+            headers.push(name.to_owned(), value.clone());
+        }
+        Message { headers, ..message.clone() }
+    }
+
+    #[test]
+    fn an_engine_message_is_read_as_it_was_written() {
+        let secret = Secret::new([1; 32]);
+        let read = Envelope::read(&sent(&secret), &secret).expect("its MAC is valid");
+        assert_eq!(read.request.caller, "bob");
+        assert_eq!(read.request.if_match, Some(3));
+        assert_eq!(read.command_id, Some(ids::command_id("s", "bob", "a/1", "k")));
+        assert_eq!(read.reply_to, Some(ReplyTo { partition: 4, request_id: 9 }));
+    }
+
+    #[test]
+    fn nobody_without_the_secret_may_name_a_caller_an_id_or_who_waits() {
+        let secret = Secret::new([1; 32]);
+        let message = sent(&secret);
+        let plain = Envelope::read(&without(&message, &[h::MAC]), &secret).expect("a client's message");
+        assert_eq!((plain.request.caller.as_str(), plain.command_id, plain.reply_to), (ANONYMOUS, None, None));
+        assert!(plain.request.source_address.is_empty());
+        let error = Envelope::read(&message, &Secret::new([2; 32])).expect_err("another secret");
+        assert!(error.contains("daybook-mac"), "{error}");
+        let other_key = Message { key: Some(Bytes::from_static(b"a/2")), ..message };
+        assert!(Envelope::read(&other_key, &secret).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let secret = Secret::new([1; 32]);
+        let message = without(&sent(&secret), &[h::MAC]);
+        assert!(Envelope::read(&without(&message, &[h::CE_TYPE]), &secret).expect_err("no type").contains("ce_type"));
+        assert!(Envelope::read(&without(&message, &[h::CE_ID]), &secret).expect_err("no key").contains("ce_id"));
+        assert!(Envelope::read(&Message { value: None, ..message }, &secret).expect_err("no value").contains("value"));
+    }
+}

@@ -1,0 +1,37 @@
+//! Why command handlers can't start, or a lane can't go on.
+
+use daybook_bus::BusError;
+use daybook_log::LogError;
+
+/// Infrastructure failed; refusals never travel as one of these.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// Kafka.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// Postgres.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// An event could not be published, or a message could not be produced.
+    #[error("Kafka: {0}")]
+    Delivery(#[from] daybook_bus::DeliveryError),
+    /// `<service>.events` holds what the log does not: the database was restored to an older state.
+    #[error(
+        "{partition} does not start: its events topic and its log disagree at offset {offset} ({why}). The database was probably restored \
+         to an older state; run `daybook replay reconcile`, which says what differs, before anything is written"
+    )]
+    AheadOfLog {
+        /// `service/partition`
+        partition: String,
+        /// The log offset of the topic's last event.
+        offset: i64,
+        /// How they differ.
+        why: String,
+    },
+    /// Settings that can't be right together.
+    #[error("{0}")]
+    Configuration(String),
+    /// Another process writes this partition now.
+    #[error("another process writes {0} now")]
+    NotTheWriter(String),
+}

@@ -1,0 +1,396 @@
+//! A lane: the single writer of one log partition, for as long as the group assigns it. Takes all that has arrived,
+//! decides it, appends one page, and only then tells anybody.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_bus::{Inbox, Inspector, Message, StartAt};
+use daybook_kernel::{Digest, Instant, StreamId};
+use daybook_log::{LoadedStream, Page};
+use daybook_log::{Opened, Outcome, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
+use daybook_proto::v1::CommandResult;
+use uuid::Uuid;
+
+use crate::batch::{Answer, Decided, Place, decide};
+use crate::intake::{Arrival, Intake};
+use crate::memory::{Held, Memory};
+use crate::relay::{Relay, SharedProducer, first_unpublished};
+use crate::{HandlerConfig, HandlerError, replies};
+
+/// After a conflict and at the start, ids are looked up first, until so many in a row were new.
+const LOOK_UP_FIRST: usize = 1_000;
+/// The retention of `<service>.messages` is 14 days: at half of it somebody must know.
+const ALARMING_LAG: Duration = Duration::from_secs(7 * 86_400);
+
+/// What all lanes of a service in one process share.
+pub(crate) struct LaneParts {
+    pub(crate) config: HandlerConfig,
+    pub(crate) service: Arc<str>,
+    pub(crate) sessions: Arc<WriterSessions>,
+    pub(crate) producer: Arc<SharedProducer>,
+    pub(crate) inspector: Inspector,
+    pub(crate) events_topic: Arc<str>,
+    pub(crate) rejected_topic: Arc<str>,
+    pub(crate) replies_topic: Arc<str>,
+    pub(crate) clock: Clock,
+}
+
+/// Where the context's time comes from.
+pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// What a partition's lanes leave to each other within a process.
+pub(crate) struct Left {
+    pub(crate) memory: Memory,
+    /// The digest of the last page that the memory rests on.
+    pub(crate) digest: Option<Vec<u8>>,
+}
+
+pub(crate) struct Lane {
+    pub(crate) parts: Arc<LaneParts>,
+    pub(crate) intake: Intake,
+    pub(crate) partition: PartitionLog,
+    pub(crate) inbox: Inbox,
+}
+
+/// One ownership of the partition: from an opening page until it is lost.
+pub(crate) struct Tenure<'a> {
+    pub(crate) lane: &'a mut Lane,
+    pub(crate) left: &'a mut Left,
+    writer: Writer,
+    relay: Relay,
+    head: PageHead,
+    /// Ids are looked up before deciding while this is above 0.
+    look_up_first: usize,
+    /// Most commands of the next page: 1 after a page was refused for its content, to find the one.
+    limit: usize,
+    unwritable: Option<String>,
+}
+
+impl Lane {
+    /// Works until the partition is revoked. Errors of the infrastructure are waited out here: the lane takes the
+    /// partition over again, from where the log stands.
+    pub(crate) async fn run(mut self, left: &mut Left) {
+        let name = self.partition.name();
+        let mut pause = Duration::from_millis(100);
+        while !self.inbox.is_ended() {
+            let begun = std::time::Instant::now();
+            match self.tenure(left).await {
+                Ok(()) => return,
+                Err(error) if self.inbox.is_ended() => {
+                    tracing::debug!(partition = %name, %error, "revoked");
+                    return;
+                }
+                Err(error) => {
+                    metrics::counter!("daybook_lane_restarts_total", "service" => self.parts.service.to_string()).increment(1);
+                    tracing::warn!(partition = %name, %error, "the lane begins again from the log");
+                }
+            }
+            if begun.elapsed() > Duration::from_secs(10) {
+                pause = Duration::from_millis(100);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    async fn tenure(&mut self, left: &mut Left) -> Result<(), HandlerError> {
+        let parts = self.parts.clone();
+        let begun = std::time::Instant::now();
+        let cursor = first_unpublished(&parts.inspector, &parts.events_topic, &self.partition).await?;
+        let writer = Writer::new(self.partition.clone(), &parts.sessions).await?;
+        let Opened { head, before } = writer.open((parts.clock)()).await?;
+        tracing::info!(partition = %self.partition.name(), page = head.page, writer = writer.name(), after_ms = begun.elapsed().as_millis() as u64, "took the partition over");
+        metrics::counter!("daybook_lane_takeovers_total", "service" => parts.service.to_string()).increment(1);
+        // Nobody wrote since my last page: what is in memory is still good.
+        if left.digest.as_ref() != Some(&before.digest) {
+            left.memory.forget_all();
+        }
+        left.digest = Some(head.digest.clone());
+        left.memory.unblock_all();
+        let relay = Relay::start(parts.events_topic.clone(), self.partition.clone(), parts.producer.clone(), cursor, head.next_offset());
+        let start = match self.inbox.committed {
+            // Without a committed offset the group has never got anywhere: only the ledger says what has been done.
+            None => StartAt::Earliest,
+            Some(committed) => StartAt::Offset(committed.min(head.message_offset + 1)),
+        };
+        let mut tenure =
+            Tenure { lane: self, left, writer, relay, head, look_up_first: LOOK_UP_FIRST, limit: Page::MAX_COMMANDS, unwritable: None };
+        let served = tenure.serve(start).await;
+        // Whoever takes over need not wait for the courtesy lock.
+        tenure.writer.release().await;
+        served
+    }
+}
+
+impl Tenure<'_> {
+    pub(crate) fn service(&self) -> &str {
+        &self.lane.parts.service
+    }
+
+    async fn serve(&mut self, start: StartAt) -> Result<(), HandlerError> {
+        self.take_up_parked().await?;
+        self.lane.inbox.start(start).await?;
+        loop {
+            let Some(messages) = self.lane.inbox.recv(Page::MAX_COMMANDS, Page::MAX_BYTES).await else { return Ok(()) };
+            self.handle(messages).await?;
+        }
+    }
+
+    /// One batch of messages: afterwards each has its result in the log, or is rejected or parked for good.
+    async fn handle(&mut self, messages: Vec<Message>) -> Result<(), HandlerError> {
+        let Some(last) = messages.last().map(|m| m.offset) else { return Ok(()) };
+        self.measure_lag(messages[0].timestamp_ms);
+        let mut arrivals = Vec::with_capacity(messages.len());
+        let mut answers = Vec::new();
+        for message in messages {
+            match self.lane.intake.read(message) {
+                Ok(arrival) => arrivals.push(arrival),
+                Err(misfit) => answers.push(self.set_aside(*misfit).await?),
+            }
+        }
+        self.reply(answers);
+        self.pages(&arrivals).await?;
+        self.lane.inbox.store(last + 1);
+        Ok(())
+    }
+
+    /// How old the message is that the lane is at.
+    fn measure_lag(&self, timestamp_ms: Option<i64>) {
+        let Some(lag) = timestamp_ms.and_then(|at| lag(at, (self.lane.parts.clock)())) else { return };
+        metrics::gauge!("daybook_lane_lag_seconds", "service" => self.service().to_owned(), "partition" => self.lane.partition.number().to_string())
+            .set(lag.as_secs_f64());
+        if lag > ALARMING_LAG {
+            tracing::error!(partition = %self.lane.partition.name(), lag_days = lag.as_secs() / 86_400, "the lane lags half of the messages' retention: they will be lost in as long again");
+        }
+    }
+
+    pub(crate) async fn pages(&mut self, arrivals: &[Arrival]) -> Result<(), HandlerError> {
+        let mut done = 0;
+        while done < arrivals.len() {
+            done += self.page(&arrivals[done..]).await?;
+        }
+        Ok(())
+    }
+
+    /// One page of these arrivals, committed; returns how many it covers.
+    async fn page(&mut self, arrivals: &[Arrival]) -> Result<usize, HandlerError> {
+        loop {
+            let (streams, known) = self.load(arrivals).await?;
+            let unwritable = self.unwritable.take();
+            let now = self.now();
+            let place = Place {
+                service: &self.lane.parts.service,
+                partition: self.lane.partition.number(),
+                writer: self.writer.name(),
+                after: &self.head,
+                now,
+                limit: self.limit,
+                unwritable: unwritable.as_deref(),
+            };
+            let mut decided = decide(arrivals, streams, &known, &mut self.left.memory, &place);
+            for parked in &decided.parked {
+                self.lane.partition.park(parked).await?;
+                metrics::counter!("daybook_messages_parked_total", "service" => self.service().to_owned(), "kind" => parked.kind.clone())
+                    .increment(1);
+            }
+            let Some(page) = decided.page.take() else {
+                return self.finish(decided, None).await;
+            };
+            let begun = std::time::Instant::now();
+            let outcome = self.writer.append(&page).await;
+            metrics::histogram!("daybook_append_seconds", "service" => self.service().to_owned()).record(begun.elapsed().as_secs_f64());
+            match outcome {
+                Outcome::Appended => return self.finish(decided, Some(page)).await,
+                // Some of these commands have their results already: find out which, and decide the others again.
+                Outcome::Repeated => self.look_up_first = LOOK_UP_FIRST,
+                Outcome::NotTheWriter | Outcome::PredecessorMissing => return Err(HandlerError::NotTheWriter(self.lane.partition.name())),
+                Outcome::Unknown(why) => {
+                    tracing::warn!(partition = %self.lane.partition.name(), page = page.head().page, why, "the answer to a page was lost");
+                    match self.writer.settle(&page, &self.head, self.now()).await? {
+                        Settled::Committed => return self.finish(decided, Some(page)).await,
+                        Settled::NeverWritten(head) => self.stands(&head),
+                        Settled::Superseded => return Err(HandlerError::NotTheWriter(self.lane.partition.name())),
+                    }
+                }
+                ref failed @ Outcome::Failed(ref why) if failed.blames_content() => self.narrow(&page, why),
+                Outcome::Failed(why) => return Err(HandlerError::Log(daybook_log::LogError::Pool(why))),
+                Outcome::Locked => return Err(HandlerError::Log(daybook_log::LogError::Pool("a page waited for a lock".to_owned()))),
+            }
+        }
+    }
+
+    /// Postgres refuses something in the page's content: the commands go one by one, until the one is found and parked.
+    fn narrow(&mut self, page: &Page, why: &str) {
+        tracing::error!(partition = %self.lane.partition.name(), why, commands = page.ledger().len(), "a page can't be written");
+        if page.ledger().len() > 1 {
+            self.limit = 1;
+        } else {
+            self.unwritable = Some(why.to_owned());
+        }
+    }
+
+    fn stands(&mut self, head: &PageHead) {
+        self.head = head.clone();
+        self.left.digest = Some(head.digest.clone());
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        let now = (self.lane.parts.clock)();
+        if now < self.head.recorded_at {
+            let behind = self.head.recorded_at.micros() - now.micros();
+            metrics::gauge!("daybook_clock_behind_seconds", "service" => self.service().to_owned()).set(behind as f64 / 1e6);
+        }
+        now
+    }
+
+    /// The states of the streams that these arrivals are addressed to, and those of their results that the ledger has.
+    /// One query, and none when memory knows it all.
+    async fn load(&mut self, arrivals: &[Arrival]) -> Result<(HashMap<StreamId, Held>, HashMap<Uuid, Arc<CommandResult>>), HandlerError> {
+        let mut streams: HashMap<StreamId, Held> = HashMap::new();
+        let mut missing: HashMap<StreamId, &Arrival> = HashMap::new();
+        for arrival in arrivals.iter().take(self.limit) {
+            if streams.contains_key(&arrival.stream) || self.left.memory.blocked(&arrival.stream).is_some() {
+                continue;
+            }
+            match self.left.memory.take_stream(&arrival.stream) {
+                Some(held) => {
+                    streams.insert(arrival.stream.clone(), held);
+                }
+                None => {
+                    missing.insert(arrival.stream.clone(), arrival);
+                }
+            }
+        }
+        let mut known = HashMap::new();
+        if missing.is_empty() && self.look_up_first == 0 {
+            return Ok((streams, known));
+        }
+        let wanted: Vec<(&str, Digest)> = missing.iter().map(|(id, a)| (id.as_str(), a.aggregate.fingerprint())).collect();
+        let asked: HashSet<(&str, Uuid)> = arrivals.iter().map(|a| (a.stream.as_str(), a.command_id)).collect();
+        let asked: Vec<(&str, Uuid)> = asked.into_iter().collect();
+        let mut found = self.writer.read_batch(&wanted, &asked).await?;
+        for (id, result) in found.results {
+            known.insert(id, Arc::new(result));
+        }
+        for (id, arrival) in missing {
+            let loaded = found.streams.remove(id.as_str()).unwrap_or_default();
+            match fold(arrival, loaded) {
+                Ok(held) => {
+                    streams.insert(id, held);
+                }
+                // It holds an event that this build does not know: its messages wait for one that does.
+                Err(reason) => self.left.memory.block(id, reason),
+            }
+        }
+        Ok((streams, known))
+    }
+
+    /// The page stands, or there was nothing to write: now it may be told.
+    async fn finish(&mut self, decided: Decided, page: Option<Page>) -> Result<usize, HandlerError> {
+        let service = self.service().to_owned();
+        if let Some(page) = page {
+            let page = Arc::new(page);
+            self.stands(page.head());
+            self.relay.committed(page.clone());
+            self.snapshots(&decided, &page);
+            metrics::histogram!("daybook_page_commands", "service" => service.clone()).record(page.ledger().len() as f64);
+            // Ranges of requests are made a quarter of a million pages at a time; asking now and then is enough.
+            if page.head().page % 10_000 == 0 {
+                self.writer.extend_requests(page.head().page + 10_000).await?;
+            }
+        }
+        let Decided { consumed, answers, streams, results, new, repeats, taken_up, .. } = decided;
+        for (id, held) in streams {
+            self.left.memory.keep_stream(id, held);
+        }
+        for (id, result) in results {
+            self.left.memory.keep_result(id, result);
+        }
+        self.look_up_first = if repeats > 0 { LOOK_UP_FIRST } else { self.look_up_first.saturating_sub(new) };
+        self.limit = if self.limit == 1 && consumed == 1 { Page::MAX_COMMANDS } else { self.limit };
+        metrics::counter!("daybook_commands_decided_total", "service" => service.clone()).increment(new as u64);
+        metrics::counter!("daybook_commands_repeated_total", "service" => service).increment(repeats as u64);
+        self.reply(answers);
+        for parked_id in taken_up {
+            self.lane.partition.settle_parked(parked_id, self.now(), "decided").await?;
+        }
+        Ok(consumed)
+    }
+
+    fn reply(&self, answers: Vec<Answer>) {
+        let records = replies::records(&self.lane.parts.replies_topic, answers);
+        if !records.is_empty() {
+            // Not waited for: a lost reply is only a slower answer, for the result stands in the ledger.
+            let delivery = self.lane.parts.producer.get().send(records);
+            tokio::spawn(async move {
+                if let Err(error) = delivery.await {
+                    tracing::warn!(%error, "replies were not delivered; who waits asks by its handle");
+                }
+            });
+        }
+    }
+
+    /// Snapshots of streams that have grown by another `snapshot_every` events; taken of committed state only, and
+    /// beside the lane's work.
+    fn snapshots(&self, decided: &Decided, page: &Arc<Page>) {
+        let every = self.lane.parts.config.snapshot_every.max(1);
+        for event in page.stored_events() {
+            if event.version.cast_unsigned() % every != 0 {
+                continue;
+            }
+            let Ok(stream) = StreamId::parse(&event.stream_id) else { continue };
+            let Some(aggregate) = self.lane.intake.registry.aggregate(&self.lane.parts.service, stream.aggregate()) else { continue };
+            let Some(held) = decided.streams.get(&stream).filter(|h| h.version == event.version.cast_unsigned()) else { continue };
+            let snapshot = Snapshot {
+                stream_id: event.stream_id,
+                version: event.version,
+                event_digest: event.digest,
+                fingerprint: aggregate.fingerprint(),
+                state: aggregate.encode_state(&held.state),
+                recorded_at: event.recorded_at,
+            };
+            let partition = self.lane.partition.clone();
+            tokio::spawn(async move {
+                if let Err(error) = partition.insert_snapshot(&snapshot).await {
+                    tracing::warn!(stream = snapshot.stream_id, %error, "a snapshot was not kept; the stream is folded from further back");
+                }
+            });
+        }
+    }
+}
+
+/// The state of a stream as it was read.
+fn fold(arrival: &Arrival, loaded: LoadedStream) -> Result<Held, String> {
+    let aggregate = &arrival.aggregate;
+    let (mut state, mut version) = (aggregate.new_state(), 0_u64);
+    if let Some((at, _, bytes)) = loaded.snapshot {
+        // The fingerprint is this build's, so it can be read; if not, the log is asked for more than it can say.
+        state = aggregate.decode_state(&bytes).map_err(|e| format!("its snapshot: {e}"))?;
+        version = at.cast_unsigned();
+    }
+    for (at, type_name, payload, _) in loaded.events {
+        aggregate.evolve(&mut state, &type_name, &payload).map_err(|e| format!("event {at}: {e}"))?;
+        version = at.cast_unsigned();
+    }
+    Ok(Held { state, version })
+}
+
+/// The age of a message, by Kafka's clock and ours; none when it is from the future.
+fn lag(timestamp_ms: i64, now: Instant) -> Option<Duration> {
+    u64::try_from(now.micros() / 1_000 - timestamp_ms).ok().map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_lags_half_of_the_retention_is_alarming() {
+        let now = Instant::from_micros(1_800_000_000_000_000);
+        let days_ago = |days: i64| now.micros() / 1_000 - days * 86_400_000;
+        assert!(lag(days_ago(8), now).expect("past") > ALARMING_LAG);
+        assert!(lag(days_ago(6), now).expect("past") < ALARMING_LAG);
+        assert_eq!(lag(days_ago(-1), now), None);
+    }
+}

@@ -1,0 +1,26 @@
+//! From a command to a committed page, in the order that the data goes: [`endpoint`] → `intake` → `lane` (`batch`, `memory`,
+//! `aside`) → `relay`. One process may run all of it, or several share the partitions.
+
+mod aside;
+mod batch;
+mod config;
+pub mod endpoint;
+mod envelope;
+mod error;
+mod handle;
+mod intake;
+mod lane;
+mod memory;
+mod parked;
+mod relay;
+mod replies;
+mod service;
+mod setup;
+
+pub use config::HandlerConfig;
+pub use envelope::{Addressed, Envelope};
+pub use error::HandlerError;
+pub use handle::HandleError;
+pub use parked::ParkedMessages;
+pub use service::{CommandHandlers, HandlerParts};
+pub use setup::{check_topics, ensure_topics};

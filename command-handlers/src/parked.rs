@@ -1,0 +1,92 @@
+//! What an operator does with parked messages: look, have them decided again, or give them up.
+
+use daybook_bus::{BusConfig, Producer, ProducerOptions};
+use daybook_kernel::{Secret, StreamId};
+use daybook_log::{Databases, Log, ParkedMessage, PartitionLog, Role, Writer, read_secret};
+use daybook_proto::v1::Request;
+use prost::Message as _;
+use uuid::Uuid;
+
+use crate::{Addressed, HandlerError};
+
+/// The parked messages of some services.
+pub struct ParkedMessages {
+    bus: BusConfig,
+    logs: Vec<Log>,
+    secret: Secret,
+}
+
+impl ParkedMessages {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or was not migrated.
+    pub async fn open(databases: &Databases, bus: BusConfig, services: &[&str]) -> Result<Self, HandlerError> {
+        let mut logs = Vec::new();
+        for service in services {
+            logs.push(Log::open(databases, service, Role::Writer, 2).await?);
+        }
+        Ok(Self { bus, logs, secret: read_secret(databases, Role::Writer).await? })
+    }
+
+    /// Those that are not settled, in the order of their arrival in each partition.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn list(&self) -> Result<Vec<(PartitionLog, ParkedMessage)>, HandlerError> {
+        let mut all = Vec::new();
+        for log in &self.logs {
+            for n in 0..log.partitions().cast_signed() {
+                let partition = log.partition(n)?;
+                all.extend(partition.parked().await?.into_iter().map(|m| (partition.clone(), m)));
+            }
+        }
+        Ok(all)
+    }
+
+    async fn find(&self, id: Uuid) -> Result<(PartitionLog, ParkedMessage), HandlerError> {
+        let all = self.list().await?;
+        let unknown =
+            || HandlerError::Configuration(format!("no parked message {id}: `daybook parked list` shows those that are not settled"));
+        all.into_iter().find(|(_, m)| m.parked_id == id).ok_or_else(unknown)
+    }
+
+    /// One of them, with its request.
+    ///
+    /// # Errors
+    /// When there is none, or Postgres does not answer.
+    pub async fn show(&self, id: Uuid) -> Result<(PartitionLog, ParkedMessage, Request), HandlerError> {
+        let (partition, message) = self.find(id).await?;
+        let request = Request::decode(message.request.as_slice())
+            .map_err(|e| HandlerError::Configuration(format!("its request can't be read: {e}")))?;
+        Ok((partition, message, request))
+    }
+
+    /// Sends it to its lane again: a new arrival under the same command id, decided on the state of that moment. Sent
+    /// before it is settled, so a death in between repeats it, which changes nothing.
+    ///
+    /// # Errors
+    /// When there is none, or Postgres or Kafka does not answer.
+    pub async fn retry(&self, id: Uuid) -> Result<(), HandlerError> {
+        let (partition, message, request) = self.show(id).await?;
+        let stream = StreamId::parse(&message.stream_id).map_err(|e| HandlerError::Configuration(e.to_string()))?;
+        let service = partition.service().to_string();
+        let partitions = self.logs.iter().find(|l| **l.service() == *service).map_or(1, Log::partitions);
+        let addressed =
+            Addressed { service: service.clone(), stream, command_id: message.command_id, key: String::new(), request, reply_to: None };
+        let record = addressed.record(self.bus.messages(&service).into(), partitions, &self.secret);
+        Producer::new(&self.bus, ProducerOptions::default())?.send(vec![record]).await?;
+        partition.settle_parked(id, Writer::now(), "retried").await?;
+        Ok(())
+    }
+
+    /// Gives it up: it will have no result, and its handle says so.
+    ///
+    /// # Errors
+    /// When there is none, or Postgres does not answer.
+    pub async fn skip(&self, id: Uuid) -> Result<(), HandlerError> {
+        let (partition, _) = self.find(id).await?;
+        partition.settle_parked(id, Writer::now(), "skipped").await?;
+        Ok(())
+    }
+}

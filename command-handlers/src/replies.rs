@@ -1,0 +1,35 @@
+//! Replies: one message a page and endpoint process on `command.replies`. A lost one is only a slower answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use daybook_bus::{Headers, Record};
+use daybook_proto::v1::{Replies, Reply};
+use prost::Message as _;
+
+use crate::batch::Answer;
+
+/// The records that carry these answers to those who wait.
+pub(crate) fn records(topic: &Arc<str>, answers: Vec<Answer>) -> Vec<Record> {
+    let mut by_partition: BTreeMap<i32, Replies> = BTreeMap::new();
+    for answer in answers {
+        let Some(to) = answer.reply_to else { continue };
+        by_partition.entry(to.partition).or_default().replies.push(Reply {
+            request_id: to.request_id,
+            command_id: answer.command_id.as_bytes().to_vec(),
+            replayed: answer.replayed,
+            answer: Some(answer.answer),
+        });
+    }
+    by_partition
+        .into_iter()
+        .map(|(partition, replies)| Record {
+            topic: topic.clone(),
+            partition,
+            key: Bytes::new(),
+            headers: Headers::new(),
+            value: Some(Bytes::from(replies.encode_to_vec())),
+        })
+        .collect()
+}

@@ -1,0 +1,251 @@
+//! The command handlers of one process: a group member a service, a lane an assigned partition, one endpoint.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions};
+use daybook_http::{Listening, Operations, Readiness, Shutdown, bind};
+use daybook_kernel::{Registry, Secret};
+use daybook_log::{Databases, Log, Role, Writer, WriterSessions, read_secret};
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::endpoint::{Endpoint, openapi};
+use crate::intake::Intake;
+use crate::lane::{Clock, Lane, LaneParts, Left};
+use crate::memory::Memory;
+use crate::relay::SharedProducer;
+use crate::{HandlerConfig, HandlerError, check_topics};
+
+/// What command handlers are made of.
+#[derive(Clone)]
+pub struct HandlerParts {
+    /// How to behave.
+    pub config: HandlerConfig,
+    /// Where the logs are.
+    pub databases: Databases,
+    /// How to reach Kafka.
+    pub bus: BusConfig,
+    /// Every aggregate of this build.
+    pub registry: Registry,
+    /// Services whose lanes run here; the endpoint serves all.
+    pub services: Vec<String>,
+    /// Where the endpoint listens.
+    pub listen: SocketAddr,
+    /// Prometheus' text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// The running command handlers of one process.
+pub struct CommandHandlers {
+    address: SocketAddr,
+    tasks: JoinSet<()>,
+}
+
+/// The group of a service's lanes.
+pub(crate) fn lanes_group(bus: &BusConfig, service: &str) -> String {
+    bus.group(&format!("{service}.lanes"))
+}
+
+impl CommandHandlers {
+    /// Starts lanes and endpoint; returns once the endpoint listens. They stop with the shutdown.
+    ///
+    /// # Errors
+    /// When Postgres or Kafka can't be reached, was not migrated, or a topic has another number of partitions than its log.
+    pub async fn start(parts: HandlerParts, shutdown: Shutdown) -> Result<Self, HandlerError> {
+        let mut logs = Vec::new();
+        for service in parts.registry.services() {
+            logs.push(Log::open(&parts.databases, service, Role::Writer, 8).await?);
+        }
+        check_topics(&parts.bus, &logs).await?;
+        let secret = read_secret(&parts.databases, Role::Writer).await?;
+        let registry = Arc::new(parts.registry.clone());
+        let producer = Arc::new(SharedProducer::new(&parts.bus, ProducerOptions::default())?);
+        let inspector = Inspector::new(&parts.bus)?;
+        let sessions = Arc::new(WriterSessions::new(parts.config.writer_connections));
+
+        let mut tasks = JoinSet::new();
+        let mut groups = Vec::new();
+        for log in logs.iter().filter(|l| parts.services.iter().any(|s| **s == **l.service())) {
+            let service = log.service().clone();
+            let lanes = LaneParts {
+                config: parts.config.clone(),
+                sessions: sessions.clone(),
+                producer: producer.clone(),
+                inspector: inspector.clone(),
+                events_topic: parts.bus.events(&service).into(),
+                rejected_topic: parts.bus.rejected(&service).into(),
+                replies_topic: parts.bus.replies().into(),
+                clock: Arc::new(Writer::now) as Clock,
+                service: service.clone(),
+            };
+            let group = ServiceGroup {
+                parts: Arc::new(lanes),
+                log: log.clone(),
+                registry: registry.clone(),
+                secret: secret.clone(),
+                left: Arc::default(),
+                joined: Arc::default(),
+            };
+            groups.push((service.to_string(), group.joined.clone()));
+            tasks.spawn(group.stay(parts.bus.clone(), shutdown.clone()));
+        }
+        let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, shutdown.clone()).await?;
+        let ready = readiness(groups, logs, endpoint.clone());
+        let operations = Operations::new(ready, parts.metrics.clone(), openapi::document(&registry));
+        let router = daybook_http::operations(operations, endpoint.routes());
+        let listening: Listening =
+            bind(parts.listen).await.map_err(|e| HandlerError::Configuration(format!("can't listen on {}: {e}", parts.listen)))?;
+        let address = listening.address();
+        tasks.spawn(listening.serve(router, shutdown));
+        Ok(Self { address, tasks })
+    }
+
+    /// Where the endpoint listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns once everything has stopped in order.
+    pub async fn stopped(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// `/readyz`: every group joined, Postgres and Kafka within reach.
+fn readiness(
+    groups: Vec<(String, Arc<AtomicBool>)>,
+    logs: Vec<Log>,
+    endpoint: Endpoint,
+) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync + 'static {
+    move || {
+        let (groups, logs, endpoint) = (groups.clone(), logs.clone(), endpoint.clone());
+        Box::pin(async move {
+            let mut readiness = Readiness::default();
+            for (service, joined) in &groups {
+                let problem = (!joined.load(Ordering::Relaxed)).then(|| "has not joined its group yet".to_owned());
+                readiness = readiness.check(format!("lanes of {service}"), problem);
+            }
+            readiness = readiness.check("postgres", reaches(&logs).await);
+            readiness.check("kafka", endpoint.kafka_problem())
+        })
+    }
+}
+
+async fn reaches(logs: &[Log]) -> Option<String> {
+    for log in logs {
+        let asked = async { log.partition(0)?.last_page().await };
+        match tokio::time::timeout(Duration::from_secs(2), asked).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Some(error.to_string()),
+            Err(_) => return Some("did not answer in 2 s".to_owned()),
+        }
+    }
+    None
+}
+
+/// A service's membership in its lanes' group.
+struct ServiceGroup {
+    parts: Arc<LaneParts>,
+    log: Log,
+    registry: Arc<Registry>,
+    secret: Secret,
+    left: Arc<Mutex<HashMap<i32, Arc<tokio::sync::Mutex<Left>>>>>,
+    joined: Arc<AtomicBool>,
+}
+
+/// Spawns a lane for each partition that is assigned.
+struct Spawner {
+    group: Arc<ServiceGroup>,
+    lanes: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    runtime: tokio::runtime::Handle,
+    failed: Arc<Notify>,
+}
+
+impl ServiceGroup {
+    /// Stays in the group until the shutdown; joins again when the membership ended.
+    async fn stay(self, bus: BusConfig, shutdown: Shutdown) {
+        let group = Arc::new(self);
+        let service = group.parts.service.clone();
+        let lanes: Arc<Mutex<Vec<JoinHandle<()>>>> = Arc::default();
+        while !shutdown.is_requested() {
+            let failed = Arc::new(Notify::new());
+            let spawner =
+                Spawner { group: group.clone(), lanes: lanes.clone(), runtime: tokio::runtime::Handle::current(), failed: failed.clone() };
+            let options = GroupOptions { session_timeout: group.parts.config.session_timeout, ..Default::default() };
+            let consumer = match GroupConsumer::join(&bus, &lanes_group(&bus, &service), vec![bus.messages(&service)], options, spawner) {
+                Ok(consumer) => consumer,
+                Err(error) => {
+                    tracing::error!(%service, %error, "could not join the lanes' group");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            loop {
+                group.joined.store(consumer.is_joined(), Ordering::Relaxed);
+                tokio::select! {
+                    () = shutdown.requested() => break,
+                    () = failed.notified() => break,
+                    () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                }
+            }
+            group.joined.store(false, Ordering::Relaxed);
+            consumer.shutdown().await;
+        }
+        let open = std::mem::take(&mut *lanes.lock().unwrap_or_else(PoisonError::into_inner));
+        for lane in open {
+            let _ = lane.await;
+        }
+    }
+
+    /// What earlier lanes of a partition left in this process. Locked by a lane for its life: the next one waits for it.
+    fn left(&self, partition: i32) -> Arc<tokio::sync::Mutex<Left>> {
+        let config = &self.parts.config;
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.entry(partition)
+            .or_insert_with(|| {
+                Arc::new(tokio::sync::Mutex::new(Left {
+                    memory: Memory::new(config.streams_in_memory, config.recent_results),
+                    digest: None,
+                }))
+            })
+            .clone()
+    }
+}
+
+impl GroupHandler for Spawner {
+    fn assigned(&mut self, partitions: Vec<Inbox>) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|lane| !lane.is_finished());
+        for inbox in partitions {
+            let group = &self.group;
+            let Ok(partition) = group.log.partition(inbox.partition) else { continue };
+            let intake = Intake {
+                service: group.parts.service.clone(),
+                partition: inbox.partition,
+                partitions: group.log.partitions(),
+                registry: group.registry.clone(),
+                secret: group.secret.clone(),
+            };
+            let left = group.left(inbox.partition);
+            let lane = Lane { parts: group.parts.clone(), intake, partition, inbox };
+            lanes.push(self.runtime.spawn(async move {
+                let mut left = left.lock().await;
+                lane.run(&mut left).await;
+            }));
+        }
+    }
+
+    // Their inboxes have ended, and with them the lanes.
+    fn revoked(&mut self, _: &[(Arc<str>, i32)]) {}
+
+    fn error(&mut self, message: &str, fatal: bool) {
+        tracing::warn!(service = %self.group.parts.service, message, fatal, "Kafka");
+        if fatal {
+            self.failed.notify_one();
+        }
+    }
+}

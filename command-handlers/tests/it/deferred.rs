@@ -1,0 +1,102 @@
+//! Deferred results: a handle that any process answers.
+
+use daybook_testkit::eventually;
+
+use crate::support::{Answer, Install, Process, key, message_headers, partition_of, product};
+
+async fn post_async(install: &Install, p: &Process, key: &str, sku: &str) -> Answer {
+    let request = install
+        .client
+        .post(format!("{}/v1/catalog/create-product", p.url))
+        .header("Idempotency-Key", key)
+        .header("Prefer", "respond-async")
+        .json(&product(sku));
+    Answer::of(request.send().await.expect("answers")).await
+}
+
+async fn get(install: &Install, p: &Process, location: &str) -> Answer {
+    Answer::of(install.client.get(format!("{}{location}", p.url)).send().await.expect("answers")).await
+}
+
+async fn settled(install: &Install, p: &Process, location: &str) -> Answer {
+    eventually("the command to be decided", || async {
+        let answer = get(install, p, location).await;
+        (answer.status != 202).then_some(answer)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_is_answered_by_another_process_after_the_first_has_gone() {
+    let (install, first) = Install::started().await;
+    let k = key();
+    let accepted = post_async(&install, &first, &k, "A-1").await.expect(202);
+    let location = accepted.header("location").expect("a handle").to_owned();
+    let second = install.process().await;
+    first.stop().await;
+    let answer = settled(&install, &second, &location).await.expect(200);
+    assert_eq!(answer.body["stream"], "product/A-1");
+    let posted = install.post(&second, "catalog/create-product", &k, &product("A-1")).await.expect(200);
+    assert_eq!(posted.body, answer.body, "the body that the POST would have had");
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deferred_refusal_has_the_status_that_the_post_would_have_had() {
+    let (install, p) = Install::started().await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    let accepted = post_async(&install, &p, &key(), "A-1").await.expect(202);
+    let answer = settled(&install, &p, accepted.header("location").expect("a handle")).await.expect(409);
+    assert_eq!(answer.body["type"], "urn:daybook:refusal:product-exists");
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_waits_for_a_lane_and_its_handle_says_202_until_there_is_one() {
+    let install = Install::new().await;
+    // An endpoint without lanes: nobody decides.
+    let endpoint = install.process_of(crate::support::shop(), Default::default(), &[]).await;
+    let accepted = post_async(&install, &endpoint, &key(), "A-1").await.expect(202);
+    let location = accepted.header("location").expect("a handle").to_owned();
+    get(&install, &endpoint, &location).await.expect(202);
+    let lanes = install.process().await;
+    settled(&install, &endpoint, &location).await.expect(200);
+    endpoint.stop().await;
+    lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_made_up_handle_is_404() {
+    let (install, p) = Install::started().await;
+    for handle in ["x", "CgdjYXRhbG9n", "%F0%9F%92%A9"] {
+        get(&install, &p, &format!("/v1/commands/{handle}")).await.expect(404);
+    }
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_of_a_message_that_kafka_lost_is_410() {
+    let install = Install::new().await;
+    let endpoint = install.process_of(crate::support::shop(), Default::default(), &[]).await;
+    let accepted = post_async(&install, &endpoint, &key(), "A-1").await.expect(202);
+    let location = accepted.header("location").expect("a handle").to_owned();
+    let topic = install.bus.messages("catalog");
+    let partition = partition_of("product/A-1");
+    // What retention or a wiped broker does: the message goes before any lane has seen it; another arrives in its place, and is passed.
+    daybook_testkit::delete_records(&install.bus, &topic, partition).await;
+    let at = install
+        .produce(
+            "catalog",
+            partition,
+            "product/A-1",
+            message_headers("shop.catalog.v1.PublishProduct", "k"),
+            Some(vec![0x0a, 3, b'A', b'-', b'1']),
+        )
+        .await;
+    assert!(at > 0);
+    let lanes = install.process().await;
+    let answer = settled(&install, &endpoint, &location).await.expect(410);
+    assert!(answer.body["title"].as_str().is_some_and(|t| t.contains("repeat it with the same key")), "{answer:?}");
+    endpoint.stop().await;
+    lanes.stop().await;
+}

@@ -1,0 +1,12 @@
+//! Command handlers over real HTTP, with a real Postgres and a real Kafka: one binary.
+
+mod commands;
+mod deferred;
+mod errors;
+mod invariants;
+mod kafka;
+mod parking;
+mod relay;
+mod repeats;
+mod support;
+mod takeover;

@@ -1,0 +1,219 @@
+//! What can't be handled waits; the rest flows.
+
+use daybook_command_handlers::ParkedMessages;
+use daybook_kernel::{Aggregate, Context, Decider, Decision, Registry};
+use daybook_log::{NewEvent, Outcome, Page, Writer, WriterSessions};
+use daybook_proto::{EventSet, JsonValue, MessageSet, SetError};
+use daybook_testkit::eventually;
+use shop_domain::catalog::Product;
+use shop_proto::catalog::v1::{ProductCommand, ProductEvent, ProductRefusal, ProductState};
+
+use crate::support::{Answer, Install, key, partition_of, price, product, shop};
+
+/// A decider with a bug: it panics at one SKU.
+struct Fragile;
+
+impl Decider for Fragile {
+    type Command = ProductCommand;
+    type Event = ProductEvent;
+    type State = ProductState;
+    type Refusal = ProductRefusal;
+
+    fn decide(state: &ProductState, command: &ProductCommand, context: &Context) -> Decision<Self> {
+        if let ProductCommand::RepriceProduct(c) = command {
+            assert!(c.price.as_ref().is_none_or(|p| p.minor_units != 13), "thirteen");
+        }
+        let Decision { mut events, refusal } = Product::decide(state, command, context);
+        for event in &mut events {
+            if let ProductEvent::ProductRetired(e) = event {
+                e.reason = "x".repeat(1 << 20);
+            }
+        }
+        Decision { events, refusal }
+    }
+
+    fn evolve(state: &mut ProductState, event: &ProductEvent) {
+        Product::evolve(state, event);
+    }
+}
+
+/// The product of a newer build, which knows one event more.
+struct Newer;
+
+#[derive(Clone, Debug, PartialEq)]
+enum NewerEvent {
+    Old(ProductEvent),
+    Teleported,
+}
+
+const TELEPORTED: &str = "shop.catalog.v1.ProductTeleported";
+
+impl MessageSet for NewerEvent {
+    const SERVICE: &'static str = ProductEvent::SERVICE;
+    const AGGREGATE: &'static str = ProductEvent::AGGREGATE;
+    const TYPES: &'static [&'static str] = ProductEvent::TYPES;
+
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Old(e) => e.type_name(),
+            Self::Teleported => TELEPORTED,
+        }
+    }
+
+    fn encode_to_vec(&self) -> Vec<u8> {
+        match self {
+            Self::Old(e) => e.encode_to_vec(),
+            Self::Teleported => Vec::new(),
+        }
+    }
+
+    fn decode(type_name: &str, bytes: &[u8]) -> Result<Self, SetError> {
+        if type_name == TELEPORTED { Ok(Self::Teleported) } else { ProductEvent::decode(type_name, bytes).map(Self::Old) }
+    }
+
+    fn has_unknown_enum(&self) -> bool {
+        false
+    }
+
+    fn to_json(&self) -> JsonValue {
+        JsonValue::Null
+    }
+}
+
+impl EventSet for NewerEvent {}
+
+impl Decider for Newer {
+    type Command = ProductCommand;
+    type Event = NewerEvent;
+    type State = ProductState;
+    type Refusal = ProductRefusal;
+
+    fn decide(state: &ProductState, command: &ProductCommand, context: &Context) -> Decision<Self> {
+        let Decision { events, refusal } = Product::decide(state, command, context);
+        Decision { events: events.into_iter().map(NewerEvent::Old).collect(), refusal }
+    }
+
+    fn evolve(state: &mut ProductState, event: &NewerEvent) {
+        if let NewerEvent::Old(event) = event {
+            Product::evolve(state, event);
+        }
+    }
+}
+
+fn registry_with<D: Decider>() -> Registry {
+    let others = shop_domain::aggregates().into_iter().filter(|a| a.name() != "product");
+    Registry::new(others.chain([<dyn Aggregate>::of::<D>()])).expect("sound")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_parks_its_message_and_the_stream_goes_on() {
+    let install = Install::new().await;
+    let p = install.process_of(registry_with::<Fragile>(), Default::default(), &["catalog"]).await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    let k = key();
+    let parked = install.post(&p, "catalog/reprice-product", &k, &price("A-1", 13)).await.expect(500);
+    assert!(parked.body["parkedId"].as_str().is_some(), "{parked:?}");
+    assert!(parked.body["detail"].as_str().is_some_and(|d| d.contains("thirteen")), "{parked:?}");
+    let next = install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 14)).await.expect(200);
+    assert_eq!(next.body["version"], 2);
+    assert_eq!(install.count("SELECT count(*) FROM catalog.parked WHERE settled_at IS NULL AND kind = 'panic'").await, 1);
+    assert_eq!(install.count("SELECT count(*) FROM catalog.command").await, 2, "a parked message has no ledger row");
+    p.stop().await;
+    let messages = ParkedMessages::open(&install.databases(), install.bus.clone(), &["catalog"]).await.expect("it answers");
+    let listed = messages.list().await.expect("readable");
+    assert_eq!(listed.iter().map(|(_, m)| m.kind.as_str()).collect::<Vec<_>>(), ["panic"]);
+    messages.retry(listed[0].1.parked_id).await.expect("sent");
+    assert!(messages.list().await.expect("readable").is_empty());
+    assert!(messages.skip(listed[0].1.parked_id).await.is_err(), "settled already");
+    // A build without the bug: the repeat is a new arrival under the same command id.
+    let p = install.process().await;
+    let decided = install.post(&p, "catalog/reprice-product", &k, &price("A-1", 13)).await.expect(200);
+    assert_eq!(decided.header("idempotent-replayed"), Some("true"), "the retry was decided first, under the same command id");
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_could_not_be_published_parks_its_message() {
+    let install = Install::new().await;
+    let p = install.process_of(registry_with::<Fragile>(), Default::default(), &["catalog"]).await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    let retire = serde_json::json!({ "sku": "A-1", "reason": "x" });
+    let parked = install.post(&p, "catalog/retire-product", &key(), &retire).await.expect(500);
+    assert_eq!(parked.body["type"], "urn:daybook:problem:parked:too-large");
+    // Nothing of it was kept, not in memory either: the product is not retired.
+    let next = install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 14)).await.expect(200);
+    assert_eq!(next.body["version"], 2);
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_for_a_stream_of_a_newer_build_wait_for_it_and_are_taken_up_in_order() {
+    let (install, p) = Install::started().await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    p.stop().await;
+    // A newer build wrote an event that this one does not know.
+    let at = partition_of("product/A-1");
+    let log = daybook_log::Log::open(&install.databases(), "catalog", daybook_log::Role::Writer, 2).await.expect("there");
+    let writer = Writer::new(log.partition(at).expect("there"), &WriterSessions::new(1)).await.expect("connects");
+    let head = writer.open(Writer::now()).await.expect("nobody else writes").head;
+    let event = NewEvent { stream_id: "product/A-1".into(), version: 2, type_name: TELEPORTED.into(), payload: vec![], metadata: vec![] };
+    let page = Page::following(&head, at, writer.name(), Writer::now(), head.message_offset, vec![event], vec![]);
+    assert_eq!(writer.append(&page).await, Outcome::Appended);
+    writer.release().await;
+
+    let p = install.process().await;
+    let keys: Vec<String> = (0..3).map(|_| key()).collect();
+    for (amount, k) in (1..).zip(&keys) {
+        let answer = install.post(&p, "catalog/reprice-product", k, &price("A-1", amount)).await.expect(500);
+        assert_eq!(answer.body["type"], "urn:daybook:problem:parked:newer-build");
+    }
+    let other = (1..100).map(|i| format!("B-{i}")).find(|sku| partition_of(&format!("product/{sku}")) == at).expect("there is one");
+    install.post(&p, "catalog/create-product", &key(), &product(&other)).await.expect(200);
+    let request = install
+        .client
+        .post(format!("{}/v1/catalog/reprice-product", p.url))
+        .header("Idempotency-Key", key())
+        .header("Prefer", "respond-async")
+        .json(&price("A-1", 4));
+    let deferred = Answer::of(request.send().await.expect("answers")).await.expect(202);
+    let location = deferred.header("location").expect("a handle").to_owned();
+    let gone = eventually("the lane to get there", || async {
+        let answer = Answer::of(install.client.get(format!("{}{location}", p.url)).send().await.expect("answers")).await;
+        (answer.status != 202).then_some(answer)
+    })
+    .await
+    .expect(410);
+    assert_eq!(gone.body["type"], "urn:daybook:problem:parked:newer-build");
+    p.stop().await;
+
+    let p = install.process_of(registry_with::<Newer>(), Default::default(), &["catalog"]).await;
+    eventually("all that waited to be decided", || async {
+        (install.count("SELECT count(*) FROM catalog.parked WHERE settled_at IS NULL").await == 0).then_some(())
+    })
+    .await;
+    let last = Answer::of(install.client.get(format!("{}{location}", p.url)).send().await.expect("answers")).await.expect(200);
+    assert_eq!(last.body["version"], 6, "created, teleported, and four prices in the order of their arrival");
+    for (version, k) in (3..).zip(&keys) {
+        let amount = version - 2;
+        let answer = install.post(&p, "catalog/reprice-product", k, &price("A-1", amount)).await.expect(200);
+        assert_eq!((answer.body["version"].as_i64(), answer.header("idempotent-replayed")), (Some(version), Some("true")));
+    }
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_shortens_the_next_read_and_changes_nothing() {
+    let install = Install::new().await;
+    let config = daybook_command_handlers::HandlerConfig { snapshot_every: 5, streams_in_memory: 1, ..Default::default() };
+    let p = install.process_of(shop(), config.clone(), &["catalog"]).await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    for amount in 1..=12 {
+        install.post(&p, "catalog/reprice-product", &key(), &price("A-1", amount)).await.expect(200);
+    }
+    eventually("the snapshots", || async { (install.count("SELECT count(*) FROM catalog.snapshot").await == 2).then_some(()) }).await;
+    p.stop().await;
+    let p = install.process_of(shop(), config, &["catalog"]).await;
+    let done = install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 12)).await.expect(200);
+    assert_eq!((done.body["version"].as_i64(), done.body["events"].as_array().map(Vec::len)), (Some(13), Some(0)), "the price is known");
+    p.stop().await;
+}

@@ -1,0 +1,89 @@
+//! Processes share the partitions; when one goes, the others take over.
+
+use serde_json::json;
+
+use crate::invariants;
+use crate::support::{Install, key, price, product};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_shares_the_partitions_and_takes_over_when_the_first_stops() {
+    let (install, first) = Install::started().await;
+    for i in 0..12 {
+        install.post(&first, "catalog/create-product", &key(), &product(&format!("A-{i}"))).await.expect(200);
+    }
+    let second = install.process().await;
+    for i in 0..12 {
+        install.post(&second, "catalog/reprice-product", &key(), &price(&format!("A-{i}"), i)).await.expect(200);
+    }
+    first.stop().await;
+    for i in 0..12 {
+        let answer = install.post(&second, "catalog/reprice-product", &key(), &price(&format!("A-{i}"), 100 + i)).await.expect(200);
+        assert_eq!(answer.body["version"], 3);
+    }
+    invariants::published(&install).await;
+    second.stop().await;
+    invariants::hold(&install).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_goes_on_through_processes_that_come_and_go() {
+    let install = Install::new().await;
+    let stable = install.process().await;
+    let load = async {
+        futures_util::future::join_all((0..16).map(|client| {
+            let (install, stable) = (&install, &stable);
+            async move {
+                for i in 0..40 {
+                    let body = json!({ "sku": format!("A-{}", client % 5), "warehouse": "w-1", "quantity": 1 });
+                    let k = format!("{client}-{i}");
+                    // What a client does: the same key until it has its answer.
+                    while install.post(stable, "inventory/receive-stock", &k, &body).await.status != 200 {}
+                }
+            }
+        }))
+        .await
+    };
+    let storm = async {
+        for _ in 0..3 {
+            let guest = install.process().await;
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            guest.stop().await;
+        }
+    };
+    tokio::join!(load, storm);
+    stable.stop().await;
+    assert_eq!(install.count("SELECT count(*) FROM inventory.event").await, 16 * 40);
+    invariants::hold(&install).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_writers_forced_onto_one_partition_leave_one_history() {
+    let (install, p) = Install::started().await;
+    let log = install.log("inventory").await;
+    let usurper_log = daybook_log::Log::open(&install.databases(), "inventory", daybook_log::Role::Writer, 2).await.expect("there");
+    let at = crate::support::partition_of("stock/A-1@w-1");
+    let load = futures_util::future::join_all((0..8).map(|client| {
+        let (install, p) = (&install, &p);
+        async move {
+            for i in 0..25 {
+                let body = json!({ "sku": "A-1", "warehouse": "w-1", "quantity": 1 });
+                while install.post(p, "inventory/receive-stock", &format!("{client}-{i}"), &body).await.status != 200 {}
+            }
+        }
+    }));
+    // Another writer that does not know that it should not be one: it takes the partition over again and again.
+    let usurper = async {
+        for _ in 0..5 {
+            let writer = daybook_log::Writer::new(usurper_log.partition(at).expect("there"), &daybook_log::WriterSessions::new(1))
+                .await
+                .expect("connects");
+            writer.open(daybook_log::Writer::now()).await.expect("takes over");
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        }
+    };
+    tokio::join!(load, usurper);
+    p.stop().await;
+    assert_eq!(install.count("SELECT count(*) FROM inventory.event").await, 200);
+    assert!(log.partition(at).expect("there").last_page().await.expect("readable").page > 5);
+    invariants::hold(&install).await;
+}

@@ -1,0 +1,185 @@
+//! The command line. Every option is also a variable `DAYBOOK_…`, and may stand in the TOML file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Daybook: an event-sourced CQRS engine, and the shop that runs on it.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Postgres: postgres://user:password@host:port/database. Serves every schema, unless the file says otherwise.
+    #[arg(long, global = true, env = "DAYBOOK_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Kafka: host:port[,host:port…].
+    #[arg(long, global = true, env = "DAYBOOK_KAFKA", value_name = "BROKERS")]
+    pub(crate) brokers: Option<String>,
+    /// Put before the name of every topic and group, so that installs can share a cluster.
+    #[arg(long, global = true, env = "DAYBOOK_KAFKA_PREFIX", value_name = "PREFIX")]
+    pub(crate) kafka_prefix: Option<String>,
+    /// Settings in TOML; ./daybook.toml when it is there.
+    #[arg(long, global = true, env = "DAYBOOK_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to log: a level, or directives such as info,daybook_log=debug.
+    #[arg(long, global = true, env = "DAYBOOK_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+    /// How to log.
+    #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// Output for programs.
+    #[arg(long, global = true, env = "DAYBOOK_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Every role in one process.
+    Up(Up),
+    /// Bring databases and topics to what this build needs; harmless to repeat.
+    Migrate(Migrate),
+    /// The command endpoint, lanes and relay.
+    CommandHandlers(CommandHandlers),
+    /// Fold events into read models.
+    Projectors(Projectors),
+    /// Serve read models over HTTP.
+    QueryApi(QueryApi),
+    /// Audits of the log.
+    #[command(subcommand)]
+    Replay(Replay),
+    /// Real input through the command endpoint.
+    #[command(subcommand)]
+    Load(Load),
+    /// Messages that could not be handled.
+    #[command(subcommand)]
+    Parked(Parked),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Partitions of a log that is born now (1 to 1024); fixed for its life, so choose it for the largest fleet.
+    #[arg(long, env = "DAYBOOK_PARTITIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) partitions: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Handling {
+    /// Services whose lanes run here; all when it is not given. The endpoint serves every service.
+    #[arg(long, env = "DAYBOOK_SERVICES", value_delimiter = ',', value_name = "A,B")]
+    pub(crate) services: Option<Vec<String>>,
+    /// Seconds that a silent process keeps its partitions before others take over.
+    #[arg(long, env = "DAYBOOK_SESSION_TIMEOUT", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(2..=300))]
+    pub(crate) session_timeout: Option<u64>,
+    /// Commands that may be under way at once through this endpoint; beyond it clients hear 429.
+    #[arg(long, env = "DAYBOOK_MAX_IN_FLIGHT", value_name = "N")]
+    pub(crate) max_in_flight: Option<usize>,
+    /// Milliseconds that a command may wait for company on its way to Kafka when many are under way (2 by default).
+    #[arg(long, env = "DAYBOOK_LINGER_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=100))]
+    pub(crate) linger_ms: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where the command endpoint listens; port 0: any.
+    #[arg(long, env = "DAYBOOK_COMMANDS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub(crate) commands_listen: SocketAddr,
+    /// Where the query API listens; port 0: any.
+    #[arg(long, env = "DAYBOOK_QUERIES_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR:PORT")]
+    pub(crate) queries_listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) handling: Handling,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CommandHandlers {
+    /// Where the endpoint listens; port 0: any, printed.
+    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) handling: Handling,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Projectors {
+    /// Where health and metrics are served; port 0: any, printed.
+    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// Read models to fold here; all when it is not given.
+    #[arg(long, env = "DAYBOOK_PROJECTIONS", value_delimiter = ',', value_name = "A,B")]
+    pub(crate) projections: Option<Vec<String>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryApi {
+    /// Where it listens; port 0: any, printed.
+    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Replay {
+    /// Walk the log: the chain, density, the ledger; with --kafka also that the events topics equal it.
+    Verify {
+        /// Only this service.
+        #[arg(long)]
+        service: Option<String>,
+        /// Only this partition.
+        #[arg(long)]
+        partition: Option<i32>,
+        /// The events topics must equal the log; repeats are counted, no fault.
+        #[arg(long)]
+        kafka: bool,
+    },
+    /// The events of one stream, and the state that they fold to.
+    Show {
+        /// For example catalog.
+        service: String,
+        /// For example product/A-1.
+        stream: String,
+        /// Up to this version.
+        #[arg(long)]
+        version: Option<u64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Load {
+    /// A catalogue of products, one JSON object a line (.jsonl or .jsonl.gz).
+    Catalogue(crate::load::CatalogueOptions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parked {
+    /// Those that are not settled.
+    List,
+    /// One of them, with its request.
+    Show {
+        /// As `list` and the client's answer name it.
+        id: uuid::Uuid,
+    },
+    /// Have it decided again, under the same command id.
+    Retry {
+        /// As `list` and the client's answer name it.
+        id: uuid::Uuid,
+    },
+    /// Give it up: it will have no result.
+    Skip {
+        /// As `list` and the client's answer name it.
+        id: uuid::Uuid,
+    },
+}

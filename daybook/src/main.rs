@@ -1,0 +1,58 @@
+//! The one binary: every role of Daybook, and what an operator needs, as subcommands.
+
+mod cli;
+mod load;
+mod roles;
+mod settings;
+mod telemetry;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::settings::Settings;
+
+/// Exit codes: 0 good, 1 found something wrong, 2 wrong usage (clap's own), 3 infrastructure.
+const INFRASTRUCTURE: u8 = 3;
+
+/// What a subcommand came to.
+pub(crate) enum Verdict {
+    Good,
+    /// It ran, and what it looked at is not right.
+    FoundSomething,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::logs(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::FoundSomething) => ExitCode::from(1),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("daybook: {error:#}");
+    ExitCode::from(if error.is::<settings::UsageError>() || error.is::<load::UsageError>() { 2 } else { INFRASTRUCTURE })
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Verdict> {
+    let settings = Settings::read(&cli.global)?;
+    match cli.command {
+        Command::Up(args) => roles::up(&settings, &args).await,
+        Command::Migrate(args) => roles::migrate(&settings, &args).await,
+        Command::CommandHandlers(args) => roles::command_handlers(&settings, &args).await,
+        Command::Projectors(args) => roles::projectors(&settings, &args).await,
+        Command::QueryApi(args) => roles::query_api(&settings, &args).await,
+        Command::Replay(command) => tools::replay(&settings, command, cli.global.json).await,
+        Command::Parked(command) => tools::parked(&settings, command, cli.global.json).await,
+        Command::Load(command) => tools::load(command, cli.global.json).await,
+    }
+}

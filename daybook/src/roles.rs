@@ -1,0 +1,166 @@
+//! The serving roles: each alone, or all in one process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
+use daybook_http::{Operations, Shutdown, bind, operations, shutdown};
+use daybook_kernel::{ReadModel, Registry};
+use daybook_log::{Log, MigrateOptions, Role};
+use daybook_projectors::models::read_models;
+use daybook_projectors::{Found, Projectors, ProjectorsConfig};
+use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
+
+use crate::cli::{self, Handling};
+use crate::settings::{Settings, usage};
+use crate::{Verdict, telemetry};
+
+type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Every aggregate of this build.
+pub(crate) fn registry() -> anyhow::Result<Registry> {
+    Ok(Registry::new(shop_domain::aggregates())?)
+}
+
+/// Databases, topics and read models, made or checked.
+pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow::Result<Verdict> {
+    let (databases, bus, registry) = (settings.databases()?, settings.bus("migrate")?, registry()?);
+    let services = registry.services().into_iter().map(str::to_owned).collect();
+    let migrated = daybook_log::migrate(&databases, &MigrateOptions { services, partitions: args.partitions }).await?;
+    let mut logs = Vec::new();
+    for (service, partitions, born) in migrated.logs {
+        println!("log of {service}: {partitions} partitions{}", if born { ", made now" } else { "" });
+        logs.push(Log::open(&databases, &service, Role::Reader, 1).await?);
+    }
+    ensure_topics(&bus, &logs).await?;
+    for prepared in daybook_projectors::prepare(&databases, &bus, &read_models()).await? {
+        let found = match prepared.found {
+            Found::Made => "made now",
+            Found::Current => "ready",
+            Found::Outdated => "made by other folds than this build's: its projectors will not start before it is rebuilt",
+        };
+        println!("read model {} (generation {}): {found}", prepared.model, prepared.generation);
+    }
+    Ok(Verdict::Good)
+}
+
+async fn start_handlers(
+    settings: &Settings,
+    handling: &Handling,
+    listen: SocketAddr,
+    metrics: Metrics,
+    stop: Shutdown,
+) -> anyhow::Result<CommandHandlers> {
+    let registry = registry()?;
+    let all: Vec<String> = registry.services().into_iter().map(str::to_owned).collect();
+    let services = handling.services.clone().unwrap_or_else(|| all.clone());
+    if let Some(unknown) = services.iter().find(|s| !all.contains(s)) {
+        return Err(usage(format!("--services: this build has no service {unknown:?}; it has {}", all.join(", "))));
+    }
+    let mut config = HandlerConfig::default();
+    if let Some(seconds) = handling.session_timeout {
+        config.session_timeout = Duration::from_secs(seconds);
+    }
+    if let Some(n) = handling.max_in_flight {
+        config.max_in_flight = n;
+    }
+    if let Some(ms) = handling.linger_ms {
+        config.linger = Duration::from_millis(ms);
+    }
+    let parts = HandlerParts {
+        config,
+        databases: settings.databases()?,
+        bus: settings.bus("command-handlers")?,
+        registry,
+        services,
+        listen,
+        metrics,
+    };
+    let handlers = CommandHandlers::start(parts, stop).await?;
+    println!("commands on http://{}", handlers.address());
+    Ok(handlers)
+}
+
+async fn start_queries(settings: &Settings, listen: SocketAddr, metrics: Metrics, stop: Shutdown) -> anyhow::Result<QueryApi> {
+    let models = read_models().iter().map(QueryModel::from).collect();
+    let databases = settings.databases()?;
+    let config = QueryConfig { metrics, ..QueryConfig::new(databases.read_url(), models, shop_proto::descriptors().clone()) };
+    let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    println!("queries on http://{}", listening.address());
+    Ok(QueryApi::start(config, listening, stop).await?)
+}
+
+async fn start_projectors(settings: &Settings, models: Vec<ReadModel>, stop: Shutdown) -> anyhow::Result<Projectors> {
+    Ok(Projectors::start(ProjectorsConfig::new(settings.databases()?, settings.bus("projectors")?, models), stop).await?)
+}
+
+/// Every role in one process.
+pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Verdict> {
+    let metrics = telemetry::metrics()?;
+    let stop = on_signal()?;
+    let projectors = start_projectors(settings, read_models(), stop.clone()).await?;
+    let queries = start_queries(settings, args.queries_listen, metrics.clone(), stop.clone()).await?;
+    let handlers = start_handlers(settings, &args.handling, args.commands_listen, metrics, stop.clone()).await?;
+    stop.requested().await;
+    tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
+    Ok(Verdict::Good)
+}
+
+/// Endpoint, lanes and relay.
+pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
+    let stop = on_signal()?;
+    start_handlers(settings, &args.handling, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    Ok(Verdict::Good)
+}
+
+/// Projectors, with health and metrics beside them.
+pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> anyhow::Result<Verdict> {
+    let (metrics, stop) = (telemetry::metrics()?, on_signal()?);
+    let mut models = read_models();
+    if let Some(wanted) = &args.projections {
+        let known: Vec<&str> = models.iter().map(|m| m.name).collect();
+        if let Some(unknown) = wanted.iter().find(|w| !known.contains(&w.as_str())) {
+            return Err(usage(format!("--projections: this build has no read model {unknown:?}; it has {}", known.join(", "))));
+        }
+        models.retain(|m| wanted.iter().any(|w| w == m.name));
+    }
+    let projectors = Arc::new(start_projectors(settings, models, stop.clone()).await?);
+    let asked = projectors.clone();
+    let ready = move || {
+        let projectors = asked.clone();
+        async move { projectors.readiness().await }
+    };
+    let document = serde_json::json!({ "openapi": "3.1.0", "info": { "title": "Daybook projectors", "version": env!("CARGO_PKG_VERSION") }, "paths": {} });
+    let listening = bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
+    println!("projectors on http://{}", listening.address());
+    let serving = listening.serve(operations(Operations::new(ready, metrics, document), axum::Router::new()), stop);
+    tokio::join!(serving, projectors.stopped());
+    Ok(Verdict::Good)
+}
+
+/// The query API.
+pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
+    let stop = on_signal()?;
+    start_queries(settings, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    Ok(Verdict::Good)
+}
+
+/// A shutdown that SIGTERM and SIGINT set off.
+fn on_signal() -> anyhow::Result<Shutdown> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (set_off, stop) = shutdown();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what has begun is finished");
+        set_off.send_replace(true);
+        // Kept, so that nobody mistakes its end for a request.
+        std::future::pending::<()>().await;
+    });
+    Ok(stop)
+}

@@ -1,0 +1,6 @@
+//! The binary as an operator runs it: real processes that are paused, killed and started again.
+
+mod faults;
+mod support;
+mod tools;
+mod whole_way;

@@ -1,0 +1,137 @@
+//! Processes of the binary, each with its own ports, stopped by their id whatever happens to the test.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use daybook_bus::BusConfig;
+use daybook_testkit::{TestDatabase, bus, eventually};
+use reqwest::StatusCode;
+use serde_json::Value;
+
+pub(crate) struct Install {
+    pub(crate) database: TestDatabase,
+    pub(crate) bus: BusConfig,
+    pub(crate) client: reqwest::Client,
+}
+
+/// One process; killed when this goes.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) commands: String,
+    pub(crate) queries: String,
+}
+
+impl Install {
+    pub(crate) async fn new() -> Self {
+        let install = Self { database: TestDatabase::new().await, bus: bus(), client: reqwest::Client::new() };
+        let migrated = install.run(&["migrate", "--partitions", "3"]);
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        install
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
+        command.args(args).env("DAYBOOK_DATABASE_URL", &self.database.url).env("DAYBOOK_KAFKA", &self.bus.brokers);
+        command.env("DAYBOOK_KAFKA_PREFIX", &self.bus.prefix).env("DAYBOOK_SESSION_TIMEOUT", "6");
+        command.env("DAYBOOK_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
+        command
+    }
+
+    /// Runs a subcommand to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.command(args).stdin(Stdio::null()).output().expect("the binary runs")
+    }
+
+    /// Starts a role, and waits until it is ready.
+    pub(crate) async fn start(&self, args: &[&str]) -> Process {
+        let mut child = self.command(args).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the binary runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let (mut commands, mut queries) = (String::new(), String::new());
+        let (with_commands, with_queries) = match args[0] {
+            "up" => (true, true),
+            "query-api" => (false, true),
+            _ => (true, false),
+        };
+        while (with_commands && commands.is_empty()) || (with_queries && queries.is_empty()) {
+            let line = lines.next().expect("it prints where it listens").expect("text");
+            if let Some(url) = line.strip_prefix("commands on ") {
+                url.clone_into(&mut commands);
+            } else if let Some(url) = line.strip_prefix("queries on ") {
+                url.clone_into(&mut queries);
+            }
+        }
+        // Whatever else it prints must not block it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let process = Process { child, commands, queries };
+        for url in [&process.commands, &process.queries].into_iter().filter(|u| !u.is_empty()) {
+            eventually("the process to be ready", || async {
+                let status = self.client.get(format!("{url}/readyz")).send().await.ok()?.status();
+                (status == StatusCode::OK).then_some(())
+            })
+            .await;
+        }
+        process
+    }
+
+    pub(crate) async fn up(&self) -> Process {
+        self.start(&["up", "--commands-listen", "127.0.0.1:0", "--queries-listen", "127.0.0.1:0"]).await
+    }
+
+    pub(crate) async fn handlers(&self) -> Process {
+        self.start(&["command-handlers", "--listen", "127.0.0.1:0"]).await
+    }
+
+    pub(crate) async fn post(&self, url: &str, path: &str, key: &str, body: &Value) -> Option<(u16, Value)> {
+        let request = self.client.post(format!("{url}/v1/{path}")).header("Idempotency-Key", key).header("Prefer", "wait=20").json(body);
+        let response = request.send().await.ok()?;
+        Some((response.status().as_u16(), response.json().await.ok()?))
+    }
+
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.database.owner().await.query_one(sql, &[]).await.expect("readable").get(0)
+    }
+
+    /// The log and the topics are sound, by the auditor's own command; asked again while the last events are on their way.
+    pub(crate) async fn verify(&self) {
+        eventually("the log and the topics to be sound", || async {
+            let output = self.run(&["replay", "verify", "--kafka"]);
+            if !output.status.success() {
+                eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+            }
+            output.status.success().then_some(())
+        })
+        .await;
+    }
+}
+
+impl Process {
+    /// Sends a signal by name, for example `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// As `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A paused one is killed too.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A catalogue of `rows` made-up products, in the format that `load` reads.
+pub(crate) fn catalogue(rows: usize) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("daybook-catalogue-{}.jsonl", uuid::Uuid::new_v4()));
+    let lines: String = (0..rows)
+        .map(|i| format!("{{\"id\": \"S-{i}\", \"name\": \"n{i}\", \"title\": \"Lamp number {i}\", \"supplier\": \"Lux\", \"price\": {}, \"category\": \"lamps\"}}\n", 100 + i))
+        .collect();
+    std::fs::write(&path, lines).expect("a file");
+    path
+}

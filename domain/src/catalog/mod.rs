@@ -1,0 +1,5 @@
+//! Service `catalog`: what the shop sells, and what it costs.
+
+mod product;
+
+pub use product::Product;

@@ -1,0 +1,542 @@
+//! A product: what it is, what it costs, and whether shoppers see it.
+
+use std::collections::BTreeMap;
+
+use daybook_kernel::{Context, Decider, Decision, Instant};
+use shop_proto::catalog::v1::*;
+
+/// A product of the catalogue. Stream `product/{sku}`.
+pub struct Product;
+
+/// How many attributes a product may have. A command is held to it by its field rules, a product by this.
+const MAX_ATTRIBUTES: usize = 300;
+/// How many bytes their names and values may have together: so that a product that is revised again and again stays
+/// what fits into a page, a push and a cache.
+const MAX_ATTRIBUTE_BYTES: usize = 256 * 1024;
+/// How many media a product may have.
+const MAX_MEDIA: usize = 50;
+
+impl Decider for Product {
+    type Command = ProductCommand;
+    type Event = ProductEvent;
+    type State = ProductState;
+    type Refusal = ProductRefusal;
+
+    fn decide(state: &ProductState, command: &ProductCommand, _: &Context) -> Decision<Self> {
+        use ProductCommand as C;
+        match command {
+            C::CreateProduct(c) => create(state, c),
+            C::ReviseProduct(c) => changeable(state, &c.sku, || revise(state, c)),
+            C::RepriceProduct(c) => changeable(state, &c.sku, || reprice(state, c)),
+            C::CategorizeProduct(c) => changeable(state, &c.sku, || categorize(state, c)),
+            C::AttachMedia(c) => changeable(state, &c.sku, || attach(state, c)),
+            C::DetachMedia(c) => changeable(state, &c.sku, || detach(state, c)),
+            C::PublishProduct(c) => changeable(state, &c.sku, || publish(state, c)),
+            C::RetireProduct(c) => retire(state, c),
+        }
+    }
+
+    fn evolve(state: &mut ProductState, event: &ProductEvent) {
+        use ProductEvent as E;
+        match event {
+            E::ProductCreated(e) => {
+                state.set_status(if e.draft { ProductStatus::Draft } else { ProductStatus::Published });
+                state.title.clone_from(&e.title);
+                state.description.clone_from(&e.description);
+                state.brand.clone_from(&e.brand);
+                state.category.clone_from(&e.category);
+                state.attributes.clone_from(&e.attributes);
+                set_price(state, &Price { list: e.price.clone(), sale: None });
+            }
+            E::ProductRevised(e) => {
+                for (field, new) in [(&mut state.title, &e.title), (&mut state.description, &e.description), (&mut state.brand, &e.brand)] {
+                    if let Some(new) = new {
+                        field.clone_from(new);
+                    }
+                }
+                state.attributes.retain(|name, _| !e.removed_attributes.contains(name));
+                state.attributes.extend(e.set_attributes.clone());
+            }
+            E::ProductRepriced(e) => {
+                if let Some(price) = &e.price {
+                    set_price(state, price);
+                }
+            }
+            E::ProductCategorized(e) => state.category.clone_from(&e.category),
+            E::MediaAttached(e) => {
+                let Some(media) = &e.media else { return };
+                match state.media.iter_mut().find(|m| m.url == media.url) {
+                    Some(known) => known.clone_from(media),
+                    None => state.media.push(media.clone()),
+                }
+            }
+            E::MediaDetached(e) => state.media.retain(|m| m.url != e.url),
+            E::ProductPublished(_) => state.set_status(ProductStatus::Published),
+            E::ProductRetired(e) => {
+                state.set_status(ProductStatus::Retired);
+                state.retired_reason.clone_from(&e.reason);
+            }
+        }
+    }
+}
+
+fn set_price(state: &mut ProductState, price: &Price) {
+    if let Some(list) = &price.list {
+        state.prices.insert(list.currency.clone(), price.clone());
+    }
+}
+
+/// What every change of a product needs: that there is one, and that it is not retired.
+fn changeable(state: &ProductState, sku: &str, decide: impl FnOnce() -> Decision<Product>) -> Decision<Product> {
+    match state.status() {
+        ProductStatus::Unspecified => Decision::refuse(ProductUnknown { sku: sku.to_owned() }),
+        ProductStatus::Retired => Decision::refuse(ProductIsRetired { sku: sku.to_owned(), reason: state.retired_reason.clone() }),
+        ProductStatus::Draft | ProductStatus::Published => decide(),
+    }
+}
+
+/// Refused for a SKU that is taken also when everything is the same: a repeat has the same key and is answered from
+/// the ledger, so this is somebody else.
+fn create(state: &ProductState, c: &CreateProduct) -> Decision<Product> {
+    if state.status() != ProductStatus::Unspecified {
+        return Decision::refuse(ProductExists { sku: c.sku.clone() });
+    }
+    if let Some(refusal) = over_limit(&c.attributes) {
+        return Decision::refuse(refusal);
+    }
+    Decision::event(ProductCreated {
+        sku: c.sku.clone(),
+        title: c.title.clone(),
+        description: c.description.clone(),
+        brand: c.brand.clone(),
+        category: c.category.clone(),
+        price: c.price.clone(),
+        attributes: c.attributes.clone(),
+        draft: c.draft,
+    })
+}
+
+fn revise(state: &ProductState, c: &ReviseProduct) -> Decision<Product> {
+    let changed = |new: &Option<String>, old: &String| new.clone().filter(|new| new != old);
+    let set_attributes: BTreeMap<String, String> =
+        c.set_attributes.iter().filter(|(name, value)| state.attributes.get(*name) != Some(value)).map(owned).collect();
+    let mut removed_attributes: Vec<String> = c
+        .removed_attributes
+        .iter()
+        .filter(|name| state.attributes.contains_key(*name) && !c.set_attributes.contains_key(*name))
+        .cloned()
+        .collect();
+    removed_attributes.sort_unstable();
+    removed_attributes.dedup();
+    let event = ProductRevised {
+        sku: c.sku.clone(),
+        title: changed(&c.title, &state.title),
+        description: changed(&c.description, &state.description),
+        brand: changed(&c.brand, &state.brand),
+        set_attributes,
+        removed_attributes,
+    };
+    if event == (ProductRevised { sku: c.sku.clone(), ..ProductRevised::default() }) {
+        return Decision::nothing();
+    }
+    let mut after = state.clone();
+    let event = ProductEvent::from(event);
+    Product::evolve(&mut after, &event);
+    match over_limit(&after.attributes) {
+        Some(refusal) => Decision::refuse(refusal),
+        None => Decision::event(event),
+    }
+}
+
+fn owned((name, value): (&String, &String)) -> (String, String) {
+    (name.clone(), value.clone())
+}
+
+fn over_limit(attributes: &BTreeMap<String, String>) -> Option<AttributesOverLimit> {
+    let bytes: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    (attributes.len() > MAX_ATTRIBUTES || bytes > MAX_ATTRIBUTE_BYTES).then(|| AttributesOverLimit {
+        count: number(attributes.len()),
+        count_limit: number(MAX_ATTRIBUTES),
+        bytes: number(bytes),
+        bytes_limit: number(MAX_ATTRIBUTE_BYTES),
+    })
+}
+
+fn reprice(state: &ProductState, c: &RepriceProduct) -> Decision<Product> {
+    let list = c.price.clone().unwrap_or_default();
+    if let Some(sale) = &c.sale {
+        if sale.minor_units >= list.minor_units {
+            return Decision::refuse(SaleNotBelowPrice { currency: list.currency, price: list.minor_units, sale: sale.minor_units });
+        }
+        if let (Some(starts_at), Some(ends_at)) = (&sale.starts_at, &sale.ends_at)
+            && Instant::from_proto(starts_at) >= Instant::from_proto(ends_at)
+        {
+            return Decision::refuse(SalePeriodEmpty { starts_at: Some(*starts_at), ends_at: Some(*ends_at) });
+        }
+    }
+    let price = Price { list: Some(list.clone()), sale: c.sale };
+    if state.prices.get(&list.currency) == Some(&price) {
+        return Decision::nothing();
+    }
+    Decision::event(ProductRepriced { sku: c.sku.clone(), price: Some(price) })
+}
+
+fn categorize(state: &ProductState, c: &CategorizeProduct) -> Decision<Product> {
+    if state.category == c.category {
+        return Decision::nothing();
+    }
+    Decision::event(ProductCategorized { sku: c.sku.clone(), category: c.category.clone() })
+}
+
+fn attach(state: &ProductState, c: &AttachMedia) -> Decision<Product> {
+    let Some(media) = &c.media else { return Decision::nothing() };
+    match state.media.iter().find(|m| m.url == media.url) {
+        Some(known) if known == media => Decision::nothing(),
+        None if state.media.len() >= MAX_MEDIA => Decision::refuse(MediaOverLimit { limit: u32::try_from(MAX_MEDIA).unwrap_or(u32::MAX) }),
+        _ => Decision::event(MediaAttached { sku: c.sku.clone(), media: Some(media.clone()) }),
+    }
+}
+
+fn detach(state: &ProductState, c: &DetachMedia) -> Decision<Product> {
+    if state.media.iter().all(|m| m.url != c.url) {
+        return Decision::nothing();
+    }
+    Decision::event(MediaDetached { sku: c.sku.clone(), url: c.url.clone() })
+}
+
+fn publish(state: &ProductState, c: &PublishProduct) -> Decision<Product> {
+    if state.status() == ProductStatus::Published {
+        return Decision::nothing();
+    }
+    let missing: Vec<String> = [("description", &state.description), ("category", &state.category)]
+        .into_iter()
+        .filter(|(_, value)| value.is_empty())
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if missing.is_empty() {
+        Decision::event(ProductPublished { sku: c.sku.clone() })
+    } else {
+        Decision::refuse(NotPublishable { sku: c.sku.clone(), missing })
+    }
+}
+
+/// Once more, for whatever reason, is already done.
+fn retire(state: &ProductState, c: &RetireProduct) -> Decision<Product> {
+    if state.status() == ProductStatus::Retired {
+        return Decision::nothing();
+    }
+    changeable(state, &c.sku, || Decision::event(ProductRetired { sku: c.sku.clone(), reason: c.reason.clone() }))
+}
+
+#[cfg(test)]
+mod spec {
+    use daybook_kernel::fold;
+    use daybook_kernel::spec::{SPEC_TIME, given, given_nothing};
+    use daybook_proto::{MessageSet as _, RefusalSet as _, decode_as};
+    use proptest::prelude::*;
+    use shop_proto::common::v1::Money;
+
+    use super::*;
+
+    const SKU: &str = "A-1";
+
+    fn sku() -> String {
+        SKU.to_owned()
+    }
+
+    fn money(currency: &str, minor_units: i64) -> Money {
+        Money { currency: currency.to_owned(), minor_units }
+    }
+
+    fn create() -> CreateProduct {
+        CreateProduct {
+            sku: sku(),
+            title: "Lamp".into(),
+            description: "Gives light.".into(),
+            brand: "Lux".into(),
+            category: "Home/Lamps".into(),
+            price: Some(money("EUR", 1999)),
+            attributes: [("colour".into(), "red".into())].into(),
+            draft: false,
+        }
+    }
+
+    fn created() -> ProductEvent {
+        let c = create();
+        ProductCreated {
+            sku: c.sku,
+            title: c.title,
+            description: c.description,
+            brand: c.brand,
+            category: c.category,
+            price: c.price,
+            attributes: c.attributes,
+            draft: c.draft,
+        }
+        .into()
+    }
+
+    fn drafted() -> ProductEvent {
+        ProductCreated { sku: sku(), title: "Lamp".into(), price: Some(money("EUR", 1999)), draft: true, ..Default::default() }.into()
+    }
+
+    fn retired() -> ProductEvent {
+        ProductRetired { sku: sku(), reason: "broke".into() }.into()
+    }
+
+    fn reprice(price: Money, sale: Option<Sale>) -> RepriceProduct {
+        RepriceProduct { sku: sku(), price: Some(price), sale }
+    }
+
+    fn repriced(list: Money, sale: Option<Sale>) -> ProductEvent {
+        ProductRepriced { sku: sku(), price: Some(Price { list: Some(list), sale }) }.into()
+    }
+
+    fn sale(minor_units: i64) -> Sale {
+        Sale { minor_units, starts_at: None, ends_at: None }
+    }
+
+    fn attach(url: &str, alt: &str) -> AttachMedia {
+        AttachMedia { sku: sku(), media: Some(Media { url: url.to_owned(), kind: MediaKind::Image.into(), alt: alt.to_owned() }) }
+    }
+
+    fn attached(url: &str, alt: &str) -> ProductEvent {
+        MediaAttached { sku: sku(), media: attach(url, alt).media }.into()
+    }
+
+    fn revise() -> ReviseProduct {
+        ReviseProduct { sku: sku(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_product_is_created_with_all_that_was_said() {
+        given_nothing::<Product>().when(create()).then([created()]);
+    }
+
+    #[test]
+    fn a_product_is_published_at_once_unless_it_is_a_draft() {
+        given_nothing::<Product>().when(create()).then_state(|s| assert_eq!(s.status(), ProductStatus::Published));
+        given_nothing::<Product>()
+            .when(CreateProduct { draft: true, ..create() })
+            .then_state(|s| assert_eq!(s.status(), ProductStatus::Draft));
+    }
+
+    #[test]
+    fn a_sku_is_taken_also_by_the_very_same_product_and_by_a_retired_one() {
+        given::<Product>([created()]).when(create()).then_refused(ProductExists { sku: sku() });
+        given::<Product>([created(), retired()]).when(create()).then_refused(ProductExists { sku: sku() });
+    }
+
+    #[test]
+    fn what_does_not_exist_cannot_change() {
+        let unknown = || ProductUnknown { sku: sku() };
+        given_nothing::<Product>().when(revise()).then_refused(unknown());
+        given_nothing::<Product>().when(reprice(money("EUR", 1), None)).then_refused(unknown());
+        given_nothing::<Product>().when(PublishProduct { sku: sku() }).then_refused(unknown());
+        given_nothing::<Product>().when(RetireProduct { sku: sku(), reason: String::new() }).then_refused(unknown());
+    }
+
+    #[test]
+    fn what_is_retired_does_not_change_and_says_why() {
+        let is_retired = || ProductIsRetired { sku: sku(), reason: "broke".into() };
+        let history = || given::<Product>([created(), retired()]);
+        history().when(reprice(money("EUR", 1), None)).then_refused(is_retired());
+        history().when(attach("https://a/b.jpg", "")).then_refused(is_retired());
+        history().when(DetachMedia { sku: sku(), url: "https://a/b.jpg".into() }).then_refused(is_retired());
+        history().when(CategorizeProduct { sku: sku(), category: "Home".into() }).then_refused(is_retired());
+        history().when(PublishProduct { sku: sku() }).then_refused(is_retired());
+    }
+
+    #[test]
+    fn retiring_is_done_once() {
+        given::<Product>([created()]).when(RetireProduct { sku: sku(), reason: "broke".into() }).then([retired()]);
+        given::<Product>([created(), retired()]).when(RetireProduct { sku: sku(), reason: "other".into() }).then_nothing();
+    }
+
+    #[test]
+    fn a_revision_says_only_what_changed() {
+        let command = ReviseProduct {
+            title: Some("Lamp".into()),
+            description: Some(String::new()),
+            set_attributes: [("colour".into(), "red".into()), ("watts".into(), "5".into())].into(),
+            removed_attributes: vec!["size".into()],
+            ..revise()
+        };
+        let event = ProductRevised {
+            sku: sku(),
+            description: Some(String::new()),
+            set_attributes: [("watts".into(), "5".into())].into(),
+            ..Default::default()
+        };
+        given::<Product>([created()]).when(command).then([event.into()]);
+    }
+
+    #[test]
+    fn a_revision_that_changes_nothing_is_already_done() {
+        given::<Product>([created()]).when(revise()).then_nothing();
+        given::<Product>([created()]).when(ReviseProduct { brand: Some("Lux".into()), ..revise() }).then_nothing();
+    }
+
+    #[test]
+    fn an_attribute_that_is_set_and_removed_is_set() {
+        let command = ReviseProduct {
+            set_attributes: [("colour".into(), "blue".into())].into(),
+            removed_attributes: vec!["colour".into(), "colour".into()],
+            ..revise()
+        };
+        given::<Product>([created()]).when(command).then_state(|s| assert_eq!(s.attributes["colour"], "blue"));
+    }
+
+    #[test]
+    fn attributes_have_a_limit_over_all_revisions() {
+        let many = |from: usize| (from..from + 300).map(|n| (n.to_string(), "x".to_owned())).collect::<BTreeMap<_, _>>();
+        let full = ProductRevised { sku: sku(), set_attributes: many(0), ..Default::default() };
+        // 301: `colour` stands beside them. Bytes: the names' digits, a letter each, and `colour`, `red`.
+        given::<Product>([created()]).when(ReviseProduct { set_attributes: full.set_attributes, ..revise() }).then_refused(
+            AttributesOverLimit { count: 301, count_limit: 300, bytes: 10 + 90 * 2 + 200 * 3 + 300 + 9, bytes_limit: 256 * 1024 },
+        );
+        let long = (0..40).map(|n| (format!("{n:02}"), "x".repeat(8000))).collect::<BTreeMap<_, _>>();
+        given_nothing::<Product>().when(CreateProduct { attributes: long, ..create() }).then_refused(AttributesOverLimit {
+            count: 40,
+            count_limit: 300,
+            bytes: 40 * 8002,
+            bytes_limit: 256 * 1024,
+        });
+    }
+
+    #[test]
+    fn the_same_price_again_is_already_done() {
+        given::<Product>([created()]).when(reprice(money("EUR", 1999), None)).then_nothing();
+        given::<Product>([created(), repriced(money("EUR", 999), None)]).when(reprice(money("EUR", 999), None)).then_nothing();
+    }
+
+    #[test]
+    fn a_price_in_another_currency_stands_beside_the_first() {
+        given::<Product>([created()]).when(reprice(money("USD", 1999), None)).then([repriced(money("USD", 1999), None)]);
+        given::<Product>([created(), repriced(money("USD", 1999), None)]).when(reprice(money("EUR", 1999), None)).then_nothing();
+    }
+
+    #[test]
+    fn a_price_is_said_in_full_so_without_a_sale_the_sale_ends() {
+        let on_sale = || repriced(money("EUR", 1999), Some(sale(1499)));
+        given::<Product>([created()]).when(reprice(money("EUR", 1999), Some(sale(1499)))).then([on_sale()]);
+        given::<Product>([created(), on_sale()]).when(reprice(money("EUR", 1999), Some(sale(1499)))).then_nothing();
+        given::<Product>([created(), on_sale()]).when(reprice(money("EUR", 1999), None)).then([repriced(money("EUR", 1999), None)]);
+    }
+
+    #[test]
+    fn a_sale_is_below_the_list_price_and_begins_before_it_ends() {
+        given::<Product>([created()]).when(reprice(money("EUR", 1999), Some(sale(1999)))).then_refused(SaleNotBelowPrice {
+            currency: "EUR".into(),
+            price: 1999,
+            sale: 1999,
+        });
+        let now = Some(SPEC_TIME.to_proto());
+        given::<Product>([created()])
+            .when(reprice(money("EUR", 1999), Some(Sale { minor_units: 1, starts_at: now, ends_at: now })))
+            .then_refused(SalePeriodEmpty { starts_at: now, ends_at: now });
+    }
+
+    #[test]
+    fn a_product_moves_to_another_category_once() {
+        let categorized = ProductCategorized { sku: sku(), category: "Home".into() };
+        given::<Product>([created()]).when(CategorizeProduct { sku: sku(), category: "Home".into() }).then([categorized.into()]);
+        given::<Product>([created()]).when(CategorizeProduct { sku: sku(), category: "Home/Lamps".into() }).then_nothing();
+    }
+
+    #[test]
+    fn a_medium_is_attached_once_an_address_and_may_be_described_anew() {
+        let first = || attached("https://a/1.jpg", "front");
+        given::<Product>([created()]).when(attach("https://a/1.jpg", "front")).then([first()]);
+        given::<Product>([created(), first()]).when(attach("https://a/1.jpg", "front")).then_nothing();
+        given::<Product>([created(), first()]).when(attach("https://a/1.jpg", "back")).then_state(|s| {
+            assert_eq!(s.media.iter().map(|m| m.alt.as_str()).collect::<Vec<_>>(), ["back"]);
+        });
+    }
+
+    #[test]
+    fn a_product_has_only_so_many_media_until_one_is_detached() {
+        let full: Vec<_> = std::iter::once(created()).chain((0..50).map(|n| attached(&format!("https://a/{n}.jpg"), ""))).collect();
+        given::<Product>(full.clone()).when(attach("https://a/50.jpg", "")).then_refused(MediaOverLimit { limit: 50 });
+        given::<Product>(full.clone()).when(DetachMedia { sku: sku(), url: "https://a/x.jpg".into() }).then_nothing();
+        let detached = ProductEvent::from(MediaDetached { sku: sku(), url: "https://a/7.jpg".into() });
+        given::<Product>(full.clone()).when(DetachMedia { sku: sku(), url: "https://a/7.jpg".into() }).then([detached.clone()]);
+        given::<Product>(full.into_iter().chain([detached])).when(attach("https://a/50.jpg", "")).then([attached("https://a/50.jpg", "")]);
+    }
+
+    #[test]
+    fn a_draft_is_published_when_it_is_complete_and_says_what_is_missing() {
+        let publish = || PublishProduct { sku: sku() };
+        given::<Product>([drafted()])
+            .when(publish())
+            .then_refused(NotPublishable { sku: sku(), missing: vec!["description".into(), "category".into()] });
+        let described = ProductRevised { sku: sku(), description: Some("Gives light.".into()), ..Default::default() };
+        let categorized = ProductCategorized { sku: sku(), category: "Home".into() };
+        given::<Product>([drafted(), described.into(), categorized.into()]).when(publish()).then([ProductPublished { sku: sku() }.into()]);
+    }
+
+    #[test]
+    fn publishing_what_is_published_is_already_done() {
+        given::<Product>([created()]).when(PublishProduct { sku: sku() }).then_nothing();
+    }
+
+    #[test]
+    fn refusals_have_stable_codes() {
+        let codes: Vec<_> = [
+            ProductRefusal::from(ProductExists::default()).code(),
+            ProductRefusal::from(ProductUnknown::default()).code(),
+            ProductRefusal::from(ProductIsRetired::default()).code(),
+            ProductRefusal::from(NotPublishable::default()).code(),
+        ]
+        .into();
+        assert_eq!(codes, ["product-exists", "product-unknown", "product-is-retired", "not-publishable"]);
+    }
+
+    fn any_command() -> impl Strategy<Value = ProductCommand> {
+        let word = || "[a-c]{0,2}";
+        let attributes = || prop::collection::btree_map("[a-c]", word(), 0..3);
+        let price = || ("EUR|USD", 0..3_i64).prop_map(|(c, n)| Some(money(&c, n)));
+        prop_oneof![
+            ("[a-c]{1,2}", word(), word(), price(), attributes(), any::<bool>()).prop_map(
+                |(title, description, category, price, attributes, draft)| {
+                    CreateProduct { sku: sku(), title, description, brand: String::new(), category, price, attributes, draft }.into()
+                }
+            ),
+            (prop::option::of("[a-c]{1,2}"), prop::option::of(word()), attributes(), prop::collection::vec("[a-c]", 0..3)).prop_map(
+                |(title, description, set_attributes, removed_attributes)| {
+                    ReviseProduct { title, description, set_attributes, removed_attributes, ..revise() }.into()
+                }
+            ),
+            (price(), prop::option::of(0..3_i64)).prop_map(|(price, s)| RepriceProduct { sku: sku(), price, sale: s.map(sale) }.into()),
+            "[a-c]{1,2}".prop_map(|category| CategorizeProduct { sku: sku(), category }.into()),
+            ("[a-c]", word()).prop_map(|(url, alt)| attach(&format!("https://{url}"), &alt).into()),
+            "[a-c]".prop_map(|url| DetachMedia { sku: sku(), url: format!("https://{url}") }.into()),
+            Just(PublishProduct { sku: sku() }.into()),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is asked: the events, encoded and decoded, fold to the state, the state survives its encoding, and
+        /// what was just done is already done, creating apart.
+        #[test]
+        fn fold_and_encoding_agree_and_doing_it_again_changes_nothing(commands in prop::collection::vec(any_command(), 1..30)) {
+            let context = Context::new(SPEC_TIME, Default::default());
+            let (mut state, mut log) = (ProductState::default(), Vec::new());
+            for command in &commands {
+                let decision = Product::decide(&state, command, &context);
+                for event in decision.events {
+                    Product::evolve(&mut state, &event);
+                    log.push((event.type_name(), event.encode_to_vec()));
+                }
+                if decision.refusal.is_none() && !matches!(command, ProductCommand::CreateProduct(_)) {
+                    let again = Product::decide(&state, command, &context);
+                    prop_assert!(again.events.is_empty() && again.refusal.is_none());
+                }
+            }
+            let stored: Vec<ProductEvent> = log.iter().map(|(t, b)| ProductEvent::decode(t, b).expect("as written")).collect();
+            prop_assert_eq!(&fold::<Product>(&stored), &state);
+            prop_assert_eq!(&decode_as::<ProductState>(&prost::Message::encode_to_vec(&state)).expect("as written"), &state);
+        }
+    }
+}

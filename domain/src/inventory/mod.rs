@@ -1,0 +1,5 @@
+//! Service `inventory`: what lies where, and for whom.
+
+mod stock;
+
+pub use stock::Stock;

@@ -1,0 +1,622 @@
+//! Stock of one SKU in one warehouse: what is on the shelf, and what is promised to whom.
+
+use daybook_kernel::{Context, Decider, Decision, Instant};
+use daybook_proto::RefusalSet as _;
+use shop_proto::inventory::v1::*;
+
+/// Stock of one SKU in one warehouse. Stream `stock/{sku}@{warehouse}`.
+pub struct Stock;
+
+/// How many pieces there may be on hand: far beyond any warehouse, and such that sums and differences fit 32 bits.
+const MAX_ON_HAND: u32 = 2_000_000_000;
+/// How long a reservation holds when the command does not say, in seconds.
+const DEFAULT_EXPIRY: u32 = 15 * 60;
+
+impl Decider for Stock {
+    type Command = StockCommand;
+    type Event = StockEvent;
+    type State = StockState;
+    type Refusal = StockRefusal;
+
+    fn decide(state: &StockState, command: &StockCommand, context: &Context) -> Decision<Self> {
+        use StockCommand as C;
+        match command {
+            C::ReceiveStock(c) => receive(state, c),
+            C::AdjustStock(c) => adjust(state, c),
+            C::CountStock(c) => count(state, c),
+            C::ReserveStock(c) => reserve(state, c, context),
+            C::CommitStock(c) => commit(state, c),
+            C::ReleaseStock(c) => release(state, c),
+            C::ExpireReservation(c) => expire(state, c),
+            C::SetReorderPoint(c) => set_reorder_point(state, c),
+        }
+    }
+
+    fn evolve(state: &mut StockState, event: &StockEvent) {
+        use StockEvent as E;
+        match event {
+            E::StockReceived(e) => state.on_hand = state.on_hand.saturating_add(e.quantity),
+            E::StockAdjusted(e) => state.on_hand = state.on_hand.saturating_add_signed(e.delta),
+            E::StockReserved(e) => {
+                state.reserved = state.reserved.saturating_add(e.quantity);
+                let reservation = Reservation { quantity: e.quantity, expires_at: e.expires_at, process: e.process.clone() };
+                state.reservations.insert(e.order_id.clone(), reservation);
+            }
+            E::StockCommitted(e) => {
+                close(state, &e.order_id, e.quantity);
+                state.on_hand = state.on_hand.saturating_sub(e.quantity);
+            }
+            E::StockReleased(e) => close(state, &e.order_id, e.quantity),
+            E::ReservationExpired(e) => close(state, &e.order_id, e.quantity),
+            E::ReorderPointSet(e) => state.reorder_point = e.reorder_point,
+            // For the process that asked: nothing moved.
+            E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointCrossed(_) => {}
+        }
+    }
+}
+
+fn close(state: &mut StockState, order_id: &str, quantity: u32) {
+    state.reservations.remove(order_id);
+    state.reserved = state.reserved.saturating_sub(quantity);
+}
+
+/// What can be promised now.
+fn available(state: &StockState) -> u32 {
+    state.on_hand.saturating_sub(state.reserved)
+}
+
+fn is_below_reorder_point(state: &StockState) -> bool {
+    available(state) < state.reorder_point
+}
+
+/// The event, and, when it makes what is available fall below the reorder point, that too.
+fn and_reorder_point(state: &StockState, sku: &str, warehouse: &str, event: impl Into<StockEvent>) -> Decision<Stock> {
+    let event = event.into();
+    // Without the reservations: a busy stock has many, and levels don't need them.
+    let mut after =
+        StockState { on_hand: state.on_hand, reserved: state.reserved, reorder_point: state.reorder_point, ..Default::default() };
+    Stock::evolve(&mut after, &event);
+    if is_below_reorder_point(state) || !is_below_reorder_point(&after) {
+        return Decision::event(event);
+    }
+    let crossed = ReorderPointCrossed {
+        sku: sku.to_owned(),
+        warehouse: warehouse.to_owned(),
+        reorder_point: after.reorder_point,
+        available: available(&after),
+    };
+    Decision::events([event, crossed.into()])
+}
+
+/// More pieces, when the books allow it.
+fn added(state: &StockState, quantity: u32) -> Result<(), StockLimitExceeded> {
+    match state.on_hand.checked_add(quantity) {
+        Some(sum) if sum <= MAX_ON_HAND => Ok(()),
+        _ => Err(StockLimitExceeded { on_hand: state.on_hand, added: quantity, limit: MAX_ON_HAND }),
+    }
+}
+
+fn receive(state: &StockState, c: &ReceiveStock) -> Decision<Stock> {
+    if let Err(refusal) = added(state, c.quantity) {
+        return Decision::refuse(refusal);
+    }
+    Decision::event(StockReceived {
+        sku: c.sku.clone(),
+        warehouse: c.warehouse.clone(),
+        quantity: c.quantity,
+        reference: c.reference.clone(),
+    })
+}
+
+fn adjust(state: &StockState, c: &AdjustStock) -> Decision<Stock> {
+    adjusted(
+        state,
+        StockAdjusted { sku: c.sku.clone(), warehouse: c.warehouse.clone(), delta: c.delta, reason: c.reason.clone(), counted: None },
+    )
+}
+
+fn count(state: &StockState, c: &CountStock) -> Decision<Stock> {
+    adjusted(
+        state,
+        StockAdjusted {
+            sku: c.sku.clone(),
+            warehouse: c.warehouse.clone(),
+            // Both are at most MAX_ON_HAND, so their difference fits.
+            delta: c.counted.cast_signed().saturating_sub(state.on_hand.cast_signed()),
+            reason: c.reason.clone(),
+            counted: Some(c.counted),
+        },
+    )
+}
+
+fn adjusted(state: &StockState, event: StockAdjusted) -> Decision<Stock> {
+    if event.delta == 0 {
+        return Decision::nothing();
+    }
+    if event.delta < 0 && event.delta.unsigned_abs() > available(state) {
+        return Decision::refuse(AdjustmentBelowZero {
+            delta: event.delta,
+            on_hand: state.on_hand,
+            reserved: state.reserved,
+            available: available(state),
+        });
+    }
+    if event.delta > 0
+        && let Err(refusal) = added(state, event.delta.unsigned_abs())
+    {
+        return Decision::refuse(refusal);
+    }
+    let (sku, warehouse) = (event.sku.clone(), event.warehouse.clone());
+    and_reorder_point(state, &sku, &warehouse, event)
+}
+
+fn reserve(state: &StockState, c: &ReserveStock, context: &Context) -> Decision<Stock> {
+    let available = available(state);
+    let refusal: StockRefusal = match state.reservations.get(&c.order_id) {
+        Some(open) if open.quantity == c.quantity => return Decision::nothing(),
+        Some(open) => ReservationExists { order_id: c.order_id.clone(), requested: c.quantity, reserved: open.quantity }.into(),
+        None if c.quantity > available => InsufficientStock { requested: c.quantity, available }.into(),
+        None => {
+            let seconds = c.expires_in_seconds.unwrap_or(DEFAULT_EXPIRY);
+            let expires_at = Instant::from_micros(context.now().micros() + i64::from(seconds) * 1_000_000);
+            let event = StockReserved {
+                sku: c.sku.clone(),
+                warehouse: c.warehouse.clone(),
+                order_id: c.order_id.clone(),
+                quantity: c.quantity,
+                expires_at: Some(expires_at.to_proto()),
+                process: c.process.clone(),
+            };
+            return and_reorder_point(state, &c.sku, &c.warehouse, event);
+        }
+    };
+    if c.process.is_empty() {
+        return Decision::refuse(refusal);
+    }
+    let told = ReservationRefused {
+        sku: c.sku.clone(),
+        warehouse: c.warehouse.clone(),
+        order_id: c.order_id.clone(),
+        requested: c.quantity,
+        available,
+        process: c.process.clone(),
+        code: refusal.code().to_owned(),
+    };
+    Decision::refuse_with(refusal, [told.into()])
+}
+
+/// Pieces that leave were reserved, so what is available stays and no reorder point is crossed.
+fn commit(state: &StockState, c: &CommitStock) -> Decision<Stock> {
+    if let Some(open) = state.reservations.get(&c.order_id) {
+        return Decision::event(StockCommitted {
+            sku: c.sku.clone(),
+            warehouse: c.warehouse.clone(),
+            order_id: c.order_id.clone(),
+            quantity: open.quantity,
+            process: open.process.clone(),
+        });
+    }
+    let refusal = StockRefusal::from(UnknownReservation { order_id: c.order_id.clone() });
+    if c.process.is_empty() {
+        return Decision::refuse(refusal);
+    }
+    let told = CommitRefused {
+        sku: c.sku.clone(),
+        warehouse: c.warehouse.clone(),
+        order_id: c.order_id.clone(),
+        process: c.process.clone(),
+        code: refusal.code().to_owned(),
+    };
+    Decision::refuse_with(refusal, [told.into()])
+}
+
+fn release(state: &StockState, c: &ReleaseStock) -> Decision<Stock> {
+    match state.reservations.get(&c.order_id) {
+        None => Decision::refuse(UnknownReservation { order_id: c.order_id.clone() }),
+        Some(open) => Decision::event(StockReleased {
+            sku: c.sku.clone(),
+            warehouse: c.warehouse.clone(),
+            order_id: c.order_id.clone(),
+            quantity: open.quantity,
+            reason: c.reason.clone(),
+            process: open.process.clone(),
+        }),
+    }
+}
+
+/// The time named is compared with the reservation's own, never with a clock: a lane whose clock is behind the
+/// scheduler's would refuse a deadline that fires only once.
+fn expire(state: &StockState, c: &ExpireReservation) -> Decision<Stock> {
+    let instant = |t: &Option<_>| t.as_ref().map(Instant::from_proto);
+    match state.reservations.get(&c.order_id) {
+        Some(open) if instant(&open.expires_at) == instant(&c.due_at) => Decision::event(ReservationExpired {
+            sku: c.sku.clone(),
+            warehouse: c.warehouse.clone(),
+            order_id: c.order_id.clone(),
+            quantity: open.quantity,
+            process: open.process.clone(),
+        }),
+        _ => Decision::nothing(),
+    }
+}
+
+fn set_reorder_point(state: &StockState, c: &SetReorderPoint) -> Decision<Stock> {
+    if state.reorder_point == c.reorder_point {
+        return Decision::nothing();
+    }
+    let event = ReorderPointSet { sku: c.sku.clone(), warehouse: c.warehouse.clone(), reorder_point: c.reorder_point };
+    and_reorder_point(state, &c.sku, &c.warehouse, event)
+}
+
+#[cfg(test)]
+mod spec {
+    use daybook_kernel::fold;
+    use daybook_kernel::spec::{SPEC_TIME, given, given_nothing};
+    use daybook_proto::{MessageSet as _, decode_as};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sku() -> String {
+        "A-1".to_owned()
+    }
+
+    fn warehouse() -> String {
+        "w-1".to_owned()
+    }
+
+    fn receive(quantity: u32) -> ReceiveStock {
+        ReceiveStock { sku: sku(), warehouse: warehouse(), quantity, reference: String::new() }
+    }
+
+    fn received(quantity: u32) -> StockEvent {
+        StockReceived { sku: sku(), warehouse: warehouse(), quantity, reference: String::new() }.into()
+    }
+
+    fn adjust(delta: i32) -> AdjustStock {
+        AdjustStock { sku: sku(), warehouse: warehouse(), delta, reason: "broken".into() }
+    }
+
+    fn count(counted: u32) -> CountStock {
+        CountStock { sku: sku(), warehouse: warehouse(), counted, reason: "year's end".into() }
+    }
+
+    fn adjusted(delta: i32) -> StockEvent {
+        StockAdjusted { sku: sku(), warehouse: warehouse(), delta, reason: "broken".into(), counted: None }.into()
+    }
+
+    fn reserve(order: &str, quantity: u32) -> ReserveStock {
+        ReserveStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), quantity, ..Default::default() }
+    }
+
+    fn after(seconds: i64) -> Instant {
+        Instant::from_micros(SPEC_TIME.micros() + seconds * 1_000_000)
+    }
+
+    fn reserved_until(order: &str, quantity: u32, until: Instant, process: &str) -> StockEvent {
+        StockReserved {
+            sku: sku(),
+            warehouse: warehouse(),
+            order_id: order.to_owned(),
+            quantity,
+            expires_at: Some(until.to_proto()),
+            process: process.to_owned(),
+        }
+        .into()
+    }
+
+    fn reserved(order: &str, quantity: u32) -> StockEvent {
+        reserved_until(order, quantity, after(900), "")
+    }
+
+    fn commit(order: &str) -> CommitStock {
+        CommitStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), process: String::new() }
+    }
+
+    fn committed(order: &str, quantity: u32) -> StockEvent {
+        StockCommitted { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), quantity, process: String::new() }.into()
+    }
+
+    fn release(order: &str) -> ReleaseStock {
+        ReleaseStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), reason: "cancelled".into() }
+    }
+
+    fn released(order: &str, quantity: u32) -> StockEvent {
+        StockReleased {
+            sku: sku(),
+            warehouse: warehouse(),
+            order_id: order.to_owned(),
+            quantity,
+            reason: "cancelled".into(),
+            process: String::new(),
+        }
+        .into()
+    }
+
+    fn expire(order: &str, due_at: Instant) -> ExpireReservation {
+        ExpireReservation { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), due_at: Some(due_at.to_proto()) }
+    }
+
+    fn expired(order: &str, quantity: u32) -> StockEvent {
+        ReservationExpired { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), quantity, process: String::new() }.into()
+    }
+
+    fn set_reorder_point(reorder_point: u32) -> SetReorderPoint {
+        SetReorderPoint { sku: sku(), warehouse: warehouse(), reorder_point }
+    }
+
+    fn reorder_point_set(reorder_point: u32) -> StockEvent {
+        ReorderPointSet { sku: sku(), warehouse: warehouse(), reorder_point }.into()
+    }
+
+    fn crossed(reorder_point: u32, available: u32) -> StockEvent {
+        ReorderPointCrossed { sku: sku(), warehouse: warehouse(), reorder_point, available }.into()
+    }
+
+    fn unknown(order: &str) -> UnknownReservation {
+        UnknownReservation { order_id: order.to_owned() }
+    }
+
+    #[test]
+    fn what_is_received_is_on_hand() {
+        given_nothing::<Stock>().when(receive(5)).then([received(5)]);
+        given::<Stock>([received(5)]).when(receive(2)).then_state(|s| assert_eq!((s.on_hand, available(s)), (7, 7)));
+    }
+
+    #[test]
+    fn more_than_the_books_allow_is_not_received() {
+        let full = || [received(1_000_000_000), received(1_000_000_000)];
+        let refusal = || StockLimitExceeded { on_hand: 2_000_000_000, added: 1, limit: 2_000_000_000 };
+        given::<Stock>(full()).when(receive(1)).then_refused(refusal());
+        given::<Stock>(full()).when(adjust(1)).then_refused(refusal());
+    }
+
+    #[test]
+    fn an_adjustment_adds_or_takes_away() {
+        given::<Stock>([received(5)]).when(adjust(-5)).then([adjusted(-5)]);
+        given::<Stock>([received(5)]).when(adjust(3)).then_state(|s| assert_eq!(s.on_hand, 8));
+        given::<Stock>([received(5)]).when(adjust(0)).then_nothing();
+    }
+
+    #[test]
+    fn an_adjustment_cannot_take_away_what_is_not_there_or_promised() {
+        given::<Stock>([received(5), reserved("o-1", 3)]).when(adjust(-3)).then_refused(AdjustmentBelowZero {
+            delta: -3,
+            on_hand: 5,
+            reserved: 3,
+            available: 2,
+        });
+    }
+
+    #[test]
+    fn a_count_becomes_the_difference() {
+        let found = StockAdjusted { sku: sku(), warehouse: warehouse(), delta: -2, reason: "year's end".into(), counted: Some(3) };
+        given::<Stock>([received(5)]).when(count(3)).then([found.into()]);
+        given::<Stock>([received(5)]).when(count(5)).then_nothing();
+        given_nothing::<Stock>().when(count(2_000_000_000)).then_state(|s| assert_eq!(s.on_hand, 2_000_000_000));
+        given::<Stock>([received(5), reserved("o-1", 3)]).when(count(2)).then_refused(AdjustmentBelowZero {
+            delta: -3,
+            on_hand: 5,
+            reserved: 3,
+            available: 2,
+        });
+    }
+
+    #[test]
+    fn a_reservation_holds_for_a_quarter_of_an_hour_unless_it_says_otherwise() {
+        given::<Stock>([received(5)]).when(reserve("o-1", 5)).then([reserved("o-1", 5)]);
+        given::<Stock>([received(5)]).when(ReserveStock { expires_in_seconds: Some(60), ..reserve("o-1", 5) }).then([reserved_until(
+            "o-1",
+            5,
+            after(60),
+            "",
+        )]);
+    }
+
+    #[test]
+    fn reserving_more_than_is_available_says_how_much_there_is() {
+        given::<Stock>([received(5), reserved("o-1", 3)])
+            .when(reserve("o-2", 4))
+            .then_refused(InsufficientStock { requested: 4, available: 2 });
+        given_nothing::<Stock>().when(reserve("o-1", 1)).then_refused(InsufficientStock { requested: 1, available: 0 });
+    }
+
+    #[test]
+    fn a_process_that_gets_nothing_learns_of_it_by_an_event() {
+        let process = || "allocation/o-2".to_owned();
+        let told = ReservationRefused {
+            sku: sku(),
+            warehouse: warehouse(),
+            order_id: "o-2".into(),
+            requested: 4,
+            available: 2,
+            process: process(),
+            code: "insufficient-stock".into(),
+        };
+        given::<Stock>([received(5), reserved("o-1", 3)])
+            .when(ReserveStock { process: process(), ..reserve("o-2", 4) })
+            .then_refused_with(InsufficientStock { requested: 4, available: 2 }, [told.into()]);
+    }
+
+    #[test]
+    fn reserving_the_same_again_is_already_done_and_another_quantity_is_refused() {
+        let history = || given::<Stock>([received(5), reserved("o-1", 3)]);
+        history().when(reserve("o-1", 3)).then_nothing();
+        history().when(reserve("o-1", 2)).then_refused(ReservationExists { order_id: "o-1".into(), requested: 2, reserved: 3 });
+    }
+
+    #[test]
+    fn what_is_committed_leaves_the_shelf() {
+        given::<Stock>([received(5), reserved("o-1", 3)]).when(commit("o-1")).then([committed("o-1", 3)]);
+        given::<Stock>([received(5), reserved("o-1", 3), committed("o-1", 3)])
+            .when(reserve("o-2", 2))
+            .then_state(|s| assert_eq!((s.on_hand, s.reserved, available(s)), (2, 2, 0)));
+    }
+
+    #[test]
+    fn what_is_released_or_expired_is_available_again() {
+        given::<Stock>([received(5), reserved("o-1", 3)]).when(release("o-1")).then([released("o-1", 3)]);
+        for gone in [released("o-1", 3), expired("o-1", 3)] {
+            given::<Stock>([received(5), reserved("o-1", 3), gone])
+                .when(reserve("o-1", 5))
+                .then_state(|s| assert_eq!((s.on_hand, s.reserved), (5, 5)));
+        }
+    }
+
+    #[test]
+    fn a_reservation_that_is_not_there_can_neither_be_committed_nor_released() {
+        given_nothing::<Stock>().when(commit("o-1")).then_refused(unknown("o-1"));
+        for gone in [committed("o-1", 3), released("o-1", 3), expired("o-1", 3)] {
+            let history = [received(5), reserved("o-1", 3), gone];
+            given::<Stock>(history.clone()).when(commit("o-1")).then_refused(unknown("o-1"));
+            given::<Stock>(history).when(release("o-1")).then_refused(unknown("o-1"));
+        }
+    }
+
+    #[test]
+    fn a_process_that_comes_too_late_to_commit_learns_of_it_by_an_event() {
+        let process = || "order/o-1".to_owned();
+        let told = CommitRefused {
+            sku: sku(),
+            warehouse: warehouse(),
+            order_id: "o-1".into(),
+            process: process(),
+            code: "unknown-reservation".into(),
+        };
+        given::<Stock>([received(5), reserved("o-1", 3), expired("o-1", 3)])
+            .when(CommitStock { process: process(), ..commit("o-1") })
+            .then_refused_with(unknown("o-1"), [told.into()]);
+    }
+
+    #[test]
+    fn the_end_of_a_reservation_names_the_process_that_made_it() {
+        given::<Stock>([received(5), reserved_until("o-1", 3, after(900), "allocation/o-1")]).when(expire("o-1", after(900))).then([
+            ReservationExpired {
+                sku: sku(),
+                warehouse: warehouse(),
+                order_id: "o-1".into(),
+                quantity: 3,
+                process: "allocation/o-1".into(),
+            }
+            .into(),
+        ]);
+    }
+
+    #[test]
+    fn a_reservation_expires_at_its_own_time_whatever_the_clock_says() {
+        let history = || given::<Stock>([received(5), reserved("o-1", 3)]);
+        history().at(after(0)).when(expire("o-1", after(900))).then([expired("o-1", 3)]);
+        history().at(after(9999)).when(expire("o-1", after(899))).then_nothing();
+        history().when(expire("o-2", after(900))).then_nothing();
+        given::<Stock>([received(5), reserved("o-1", 3), released("o-1", 3), reserved_until("o-1", 3, after(1800), "")])
+            .when(expire("o-1", after(900)))
+            .then_nothing();
+    }
+
+    #[test]
+    fn falling_below_the_reorder_point_is_said_once_a_fall() {
+        let watched = || vec![received(5), reorder_point_set(4)];
+        given::<Stock>(watched()).when(reserve("o-1", 1)).then([reserved("o-1", 1)]);
+        given::<Stock>(watched()).when(reserve("o-1", 2)).then([reserved("o-1", 2), crossed(4, 3)]);
+        given::<Stock>(watched()).when(adjust(-3)).then([adjusted(-3), crossed(4, 2)]);
+        let below = || [watched(), vec![reserved("o-1", 2), crossed(4, 3)]].concat();
+        given::<Stock>(below()).when(reserve("o-2", 1)).then([reserved("o-2", 1)]);
+        given::<Stock>([below(), vec![released("o-1", 2)]].concat()).when(reserve("o-2", 2)).then([reserved("o-2", 2), crossed(4, 3)]);
+    }
+
+    #[test]
+    fn a_reorder_point_set_above_what_is_available_is_crossed_at_once() {
+        given::<Stock>([received(5)]).when(set_reorder_point(6)).then([reorder_point_set(6), crossed(6, 5)]);
+        given::<Stock>([received(5)]).when(set_reorder_point(5)).then([reorder_point_set(5)]);
+        given::<Stock>([received(5), reorder_point_set(5)]).when(set_reorder_point(5)).then_nothing();
+    }
+
+    fn any_command() -> impl Strategy<Value = StockCommand> {
+        let order = || "o-[1-4]";
+        let quantity = || prop_oneof![8 => 1..20_u32, 1 => 1..=1_000_000_000_u32];
+        prop_oneof![
+            3 => quantity().prop_map(|q| receive(q).into()),
+            1 => prop_oneof![-20..20_i32, -2_000_000_000..=2_000_000_000_i32].prop_map(|d| adjust(d).into()),
+            1 => (0..60_u32).prop_map(|n| count(n).into()),
+            4 => (order(), quantity(), any::<bool>()).prop_map(|(o, q, asked)| {
+                let process = if asked { format!("allocation/{o}") } else { String::new() };
+                ReserveStock { process, ..reserve(&o, q) }.into()
+            }),
+            2 => order().prop_map(|o| commit(&o).into()),
+            2 => order().prop_map(|o| release(&o).into()),
+            2 => (order(), 0..40_i64).prop_map(|(o, t)| expire(&o, after(900 + t)).into()),
+            1 => (0..30_u32).prop_map(|n| set_reorder_point(n).into()),
+        ]
+    }
+
+    /// What the events say by themselves, without any fold of ours.
+    #[derive(Default)]
+    struct Ledger {
+        received: i64,
+        committed: i64,
+        adjusted: i64,
+        promised: i64,
+        given_back: i64,
+    }
+
+    impl Ledger {
+        fn enter(&mut self, event: &StockEvent) {
+            use StockEvent as E;
+            match event {
+                E::StockReceived(e) => self.received += i64::from(e.quantity),
+                E::StockAdjusted(e) => self.adjusted += i64::from(e.delta),
+                E::StockReserved(e) => self.promised += i64::from(e.quantity),
+                E::StockCommitted(e) => self.committed += i64::from(e.quantity),
+                E::StockReleased(e) => self.given_back += i64::from(e.quantity),
+                E::ReservationExpired(e) => self.given_back += i64::from(e.quantity),
+                E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => {}
+            }
+        }
+
+        fn on_hand(&self) -> i64 {
+            self.received - self.committed + self.adjusted
+        }
+
+        fn reserved(&self) -> i64 {
+            self.promised - self.committed - self.given_back
+        }
+    }
+
+    proptest! {
+        /// Whatever is asked, in whatever order, a second apart.
+        #[test]
+        fn the_ledger_balances_and_nothing_is_ever_below_zero(commands in prop::collection::vec(any_command(), 1..60)) {
+            let (mut state, mut ledger) = (StockState::default(), Ledger::default());
+            for (second, command) in (0..).zip(&commands) {
+                let context = Context::new(after(second), Default::default());
+                let was_below = is_below_reorder_point(&state);
+                let decision = Stock::decide(&state, command, &context);
+                for event in &decision.events {
+                    Stock::evolve(&mut state, event);
+                    ledger.enter(event);
+                }
+                prop_assert_eq!(i64::from(state.on_hand), ledger.on_hand());
+                prop_assert_eq!(i64::from(state.reserved), ledger.reserved());
+                prop_assert_eq!(state.reserved, state.reservations.values().map(|r| r.quantity).sum::<u32>());
+                prop_assert!(state.reserved <= state.on_hand && state.on_hand <= MAX_ON_HAND);
+                let said = decision.events.iter().any(|e| matches!(e, StockEvent::ReorderPointCrossed(_)));
+                prop_assert_eq!(said, !was_below && is_below_reorder_point(&state));
+            }
+        }
+
+        /// The events, encoded and decoded, fold to the state, and the state survives its encoding.
+        #[test]
+        fn fold_and_encoding_agree(commands in prop::collection::vec(any_command(), 1..60)) {
+            let (mut state, mut log) = (StockState::default(), Vec::new());
+            for (second, command) in (0..).zip(&commands) {
+                for event in Stock::decide(&state, command, &Context::new(after(second), Default::default())).events {
+                    Stock::evolve(&mut state, &event);
+                    log.push((event.type_name(), event.encode_to_vec()));
+                }
+            }
+            let stored: Vec<StockEvent> = log.iter().map(|(t, b)| StockEvent::decode(t, b).expect("as written")).collect();
+            prop_assert_eq!(&fold::<Stock>(&stored), &state);
+            prop_assert_eq!(&decode_as::<StockState>(&prost::Message::encode_to_vec(&state)).expect("as written"), &state);
+        }
+    }
+}

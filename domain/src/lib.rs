@@ -1,0 +1,67 @@
+//! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
+//!
+//! A new aggregate is one `.proto` file, one file here, and one line in [`aggregates`].
+
+use std::sync::Arc;
+
+use daybook_kernel::Aggregate;
+
+pub mod catalog;
+pub mod inventory;
+
+/// Every aggregate of the shop.
+pub fn aggregates() -> Vec<Arc<dyn Aggregate>> {
+    vec![<dyn Aggregate>::of::<catalog::Product>(), <dyn Aggregate>::of::<inventory::Stock>()]
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_kernel::Registry;
+
+    use super::*;
+
+    /// The bodies that `contract.md` promises to understand.
+    #[test]
+    fn the_contracts_examples_are_commands() {
+        let registry = Registry::new(aggregates()).expect("no name stands twice");
+        for (service, command, json, stream) in [
+            (
+                "catalog",
+                "create-product",
+                r#"{"sku":"A-1","title":"…","description":"…","brand":"…","category":"…","price":{"currency":"EUR","minorUnits":1999},"attributes":{"colour":"red"}}"#,
+                "product/A-1",
+            ),
+            ("catalog", "reprice-product", r#"{"sku":"A-1","price":{"currency":"EUR","minorUnits":"0"}}"#, "product/A-1"),
+            ("inventory", "receive-stock", r#"{"sku":"A-1","warehouse":"w-1","quantity":5}"#, "stock/A-1@w-1"),
+            ("inventory", "reserve-stock", r#"{"sku":"A-1","warehouse":"w-1","orderId":"o-1","quantity":2}"#, "stock/A-1@w-1"),
+        ] {
+            let type_name = registry.command_type(service, command).expect("a command");
+            let aggregate = registry.of_command(type_name).expect("decided by someone");
+            match aggregate.read_json(type_name, json.as_bytes()) {
+                Ok(command) => assert_eq!(command.stream.as_str(), stream),
+                Err(fault) => panic!("{command}: {fault}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
+        let registry = Registry::new(aggregates()).expect("no name stands twice");
+        assert_eq!(registry.services(), ["catalog", "inventory"]);
+        assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
+        assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
+    }
+}
+
+#[cfg(test)]
+mod list {
+    use daybook_kernel::Registry;
+
+    #[test]
+    fn two_commands_of_one_name_in_a_service_are_refused() {
+        assert!(Registry::new(super::aggregates()).is_ok());
+        let twice = super::aggregates().into_iter().chain(super::aggregates());
+        let error = Registry::new(twice).err().expect("the same names again").to_string();
+        assert!(error.contains("rename one"), "{error}");
+    }
+}

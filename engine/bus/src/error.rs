@@ -1,0 +1,112 @@
+//! What can go wrong with Kafka. These are infrastructure errors: the domain's refusals never come this way.
+
+use rdkafka::error::KafkaError;
+use thiserror::Error;
+
+use crate::headers::HeaderError;
+
+/// An operation on Kafka failed; the message names what was tried and what to do.
+#[derive(Debug, Error)]
+pub enum BusError {
+    /// librdkafka refused the configuration, or could not start its threads.
+    #[error("Kafka client for {purpose} cannot be made: {reason}; check the [kafka] properties")]
+    Configuration {
+        /// What the client was for.
+        purpose: String,
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// No answer from the cluster in time, or an error that trying again may cure.
+    #[error("Kafka at {brokers} did not answer ({action}): {reason}; check that it runs and that DAYBOOK_KAFKA names it")]
+    Unreachable {
+        /// The bootstrap addresses.
+        brokers: String,
+        /// What was asked of it.
+        action: String,
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// The cluster answered, and refused.
+    #[error("Kafka refused: {action}: {reason}")]
+    Refused {
+        /// What was asked of it.
+        action: String,
+        /// The broker's words.
+        reason: String,
+    },
+    /// A topic that every start needs is not there.
+    #[error("topic {topic} does not exist; run `daybook migrate`")]
+    MissingTopic {
+        /// The full name, prefix included.
+        topic: String,
+    },
+    /// A topic has another number of partitions than the log it belongs to. Keys would land elsewhere.
+    #[error(
+        "topic {topic} has {actual} partitions and needs {expected}, a number that is fixed at a log's birth: check the configured \
+         number; if it is right, delete the topic once its messages are consumed, and `daybook migrate` makes it anew"
+    )]
+    PartitionCount {
+        /// The full name, prefix included.
+        topic: String,
+        /// What the log needs.
+        expected: i32,
+        /// What the cluster has.
+        actual: i32,
+    },
+    /// A topic's settings could lose messages that the engine counts on.
+    #[error(
+        "topic {topic} has {settings}; set them with `kafka-configs --alter --entity-type topics --entity-name {topic} --add-config …`"
+    )]
+    TopicSettings {
+        /// The full name, prefix included.
+        topic: String,
+        /// Each wrong setting: its name, what it is, what it must be.
+        settings: String,
+    },
+    /// The partition was revoked, or its consumer has shut down: whoever holds it now will go on.
+    #[error("partition {topic}/{partition} is no longer assigned to this process")]
+    Revoked {
+        /// The full name, prefix included.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
+    /// A header cannot be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A thread could not be started, or ended in a panic.
+    #[error("thread of the Kafka client: {0}")]
+    Thread(String),
+}
+
+impl BusError {
+    /// Whether trying again, unchanged, can succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    pub(crate) fn configuration(purpose: impl Into<String>, error: KafkaError) -> Self {
+        Self::Configuration { purpose: purpose.into(), reason: error.to_string() }
+    }
+
+    pub(crate) fn unreachable(brokers: &str, action: impl Into<String>, error: impl ToString) -> Self {
+        Self::Unreachable { brokers: brokers.to_owned(), action: action.into(), reason: error.to_string() }
+    }
+}
+
+/// A batch did not arrive as a whole. What [`acknowledged`](Self::acknowledged) counts has arrived, in order; of the
+/// rest nothing is certain: each may have arrived or not.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("record {index_first_failed} of the batch was not delivered ({acknowledged} were): {message}")]
+pub struct DeliveryError {
+    /// Place in the batch of the first record that failed or was never enqueued.
+    pub index_first_failed: usize,
+    /// How many leading records are acknowledged.
+    pub acknowledged: usize,
+    /// The producer is of no more use: make a new one.
+    pub fatal: bool,
+    /// The local queue was full: sending less, or later, helps. Nothing after the first failed record was enqueued.
+    pub queue_full: bool,
+    /// What librdkafka says. No message content.
+    pub message: String,
+}

@@ -1,0 +1,263 @@
+//! What happens on a group member's thread: rebalances, errors, the handler.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::GroupHandler;
+use super::inbox::Inbox;
+use crate::buffer::Limits;
+use crate::client;
+use crate::partition::{Flow, Partition, settle};
+use crate::pump::{Directory, Pump};
+
+/// How long the committed offsets are asked for at an assignment, before it goes on without.
+const COMMITTED_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the same error is not reported again.
+const QUIET_FOR: Duration = Duration::from_secs(5);
+
+pub(super) struct Membership {
+    group: String,
+    limits: Limits,
+    pub(super) pump: Arc<Pump>,
+    joined: AtomicBool,
+    partitions: Mutex<Vec<Arc<Partition>>>,
+    handler: Mutex<Box<dyn GroupHandler>>,
+    last_error: Mutex<Option<(String, Instant)>>,
+    /// The way from partitions to the consumer that this is the context of.
+    flow: OnceLock<Weak<dyn Flow>>,
+}
+
+impl Membership {
+    pub(super) fn new(group: &str, limits: Limits, pump: Arc<Pump>, handler: Box<dyn GroupHandler>) -> Self {
+        Self {
+            group: group.to_owned(),
+            limits,
+            pump,
+            joined: AtomicBool::new(false),
+            partitions: Mutex::default(),
+            handler: Mutex::new(handler),
+            last_error: Mutex::default(),
+            flow: OnceLock::new(),
+        }
+    }
+
+    /// Must be called before the consumer subscribes.
+    pub(super) fn connect(&self, consumer: &Arc<BaseConsumer<Self>>) {
+        let consumer = Arc::downgrade(consumer);
+        self.flow.get_or_init(|| consumer);
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        self.joined.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn has_partitions(&self) -> bool {
+        !self.partitions().is_empty()
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, Vec<Arc<Partition>>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls the handler. If it panics, the membership ends: what it held would stand still in silence otherwise.
+    fn tell(&self, what: impl FnOnce(&mut dyn GroupHandler)) {
+        let mut handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
+        if catch_unwind(AssertUnwindSafe(|| what(&mut **handler))).is_err() {
+            tracing::error!(group = self.group, "the group's handler panicked; leaving the group");
+            self.pump.stop();
+        }
+    }
+
+    fn report(&self, message: &str, fatal: bool) {
+        {
+            let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+            let again = last.as_ref().is_some_and(|(text, since)| text == message && since.elapsed() < QUIET_FOR);
+            if again && !fatal {
+                return;
+            }
+            *last = Some((message.to_owned(), Instant::now()));
+        }
+        tracing::warn!(group = self.group, fatal, "Kafka consumer: {message}");
+        self.tell(|handler| handler.error(message, fatal));
+    }
+
+    fn assign(&self, consumer: &BaseConsumer<Self>, given: &TopicPartitionList) {
+        let names: Vec<(String, i32)> = given.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        let committed = self.committed(consumer, &names);
+        let mut list = TopicPartitionList::with_capacity(names.len());
+        let mut partitions = Vec::with_capacity(names.len());
+        let mut inboxes = Vec::with_capacity(names.len());
+        for ((topic, number), committed) in names.iter().zip(committed) {
+            // Never a logical offset: its look-up is forgotten when the partition is paused meanwhile. If 0 is out of
+            // range, auto.offset.reset makes it the earliest.
+            let at = committed.unwrap_or(0);
+            if let Err(error) = list.add_partition_offset(topic, *number, Offset::Offset(at)) {
+                tracing::error!(group = self.group, topic, number, %error, "could not assign");
+                continue;
+            }
+            let partition = Arc::new(Partition::new(
+                Arc::from(topic.as_str()),
+                *number,
+                at,
+                self.limits,
+                Arc::clone(&self.pump),
+                self.flow.get().map_or_else(|| Weak::<BaseConsumer<Self>>::new() as _, Weak::clone),
+            ));
+            inboxes.push(Inbox::new(Arc::clone(&partition), committed));
+            partitions.push(partition);
+        }
+        if let Err(error) = Self::assign_paused(consumer, &list) {
+            self.report(&format!("could not take an assignment: {error}"), false);
+        }
+        tracing::info!(group = self.group, partitions = names.len(), "assigned");
+        *self.partitions() = partitions;
+        self.tell(|handler| handler.assigned(inboxes));
+        self.joined.store(true, Ordering::SeqCst);
+    }
+
+    fn assign_paused(consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> KafkaResult<()> {
+        consumer.assign(list)?;
+        // After the assignment, for librdkafka knows nothing of the partitions before; still before the next poll, so no
+        // message gets out.
+        Consumer::pause(consumer, list)?;
+        settle(consumer)
+    }
+
+    /// The group's committed offsets, in order. Patient: without them everything would be read from the earliest on.
+    fn committed(&self, consumer: &BaseConsumer<Self>, names: &[(String, i32)]) -> Vec<Option<i64>> {
+        let deadline = Instant::now() + COMMITTED_PATIENCE;
+        while !names.is_empty() {
+            match ask_committed(consumer, names) {
+                Ok(offsets) => return offsets,
+                Err(error) => {
+                    tracing::warn!(group = self.group, %error, "committed offsets cannot be read");
+                    if Instant::now() >= deadline || self.pump.is_stopped() || consumer.assignment_lost() {
+                        break;
+                    }
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        vec![None; names.len()]
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>) {
+        self.joined.store(false, Ordering::SeqCst);
+        let lost = consumer.assignment_lost();
+        self.end(lost);
+        // The answer to the coordinator comes last: only now may somebody else have them. Commits what is stored.
+        if let Err(error) = consumer.unassign() {
+            tracing::warn!(group = self.group, %error, "could not give partitions back");
+        }
+    }
+
+    /// Ends the inboxes, then tells the handler.
+    pub(super) fn end(&self, lost: bool) {
+        self.joined.store(false, Ordering::SeqCst);
+        let partitions = std::mem::take(&mut *self.partitions());
+        if partitions.is_empty() {
+            return;
+        }
+        for partition in &partitions {
+            partition.end();
+        }
+        let names: Vec<(Arc<str>, i32)> = partitions.iter().map(|partition| (Arc::clone(&partition.topic), partition.partition)).collect();
+        tracing::info!(group = self.group, partitions = names.len(), lost, "revoked");
+        self.tell(|handler| {
+            if lost {
+                handler.lost(&names);
+            } else {
+                handler.revoked(&names);
+            }
+        });
+        for partition in &partitions {
+            partition.detach();
+        }
+    }
+}
+
+fn ask_committed(consumer: &BaseConsumer<Membership>, names: &[(String, i32)]) -> KafkaResult<Vec<Option<i64>>> {
+    let mut list = TopicPartitionList::with_capacity(names.len());
+    for (topic, partition) in names {
+        list.add_partition(topic, *partition);
+    }
+    let answer = consumer.committed_offsets(list, Duration::from_secs(5))?;
+    names
+        .iter()
+        .map(|(topic, partition)| match answer.find_partition(topic, *partition) {
+            Some(element) => {
+                element.error()?;
+                Ok(match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                })
+            }
+            None => Ok(None),
+        })
+        .collect()
+}
+
+impl Directory for Membership {
+    fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+        self.partitions().iter().find(|held| held.partition == partition && *held.topic == *topic).cloned()
+    }
+
+    fn at_end(&self, _: i32) {}
+
+    fn error(&self, error: KafkaError) -> ControlFlow<()> {
+        // What is not fatal has been told by the context, with its reason.
+        match error {
+            KafkaError::MessageConsumptionFatal(code) => {
+                self.report(&code.to_string(), true);
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        client::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            // Comes again, as the poll's result.
+            tracing::error!(group = self.group, reason, "Kafka consumer: fatal");
+        } else {
+            self.report(&format!("{error}: {reason}"), false);
+        }
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, given: &mut TopicPartitionList) {
+        metrics::counter!("daybook_kafka_rebalances_total", "group" => self.group.clone()).increment(1);
+        // Every rebalance must be answered, or the client never closes; one that leaves takes nothing any more.
+        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !self.pump.is_stopped() {
+            self.assign(consumer, given);
+        } else {
+            self.revoke(consumer);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        match result {
+            // Nothing to commit is not news; a rebalance under way is tried again by its end.
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => tracing::warn!(group = self.group, %error, "offsets were not committed"),
+        }
+    }
+}

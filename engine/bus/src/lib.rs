@@ -1,0 +1,39 @@
+//! Kafka: consumers on threads of their own, an idempotent producer, topics.
+//!
+//! Kafka is a pipe here: it carries messages, shares partitions out, and fences nothing. What is true stands in
+//! Postgres; whatever this crate loses can be sent or read again from there. So its promises are few: per partition
+//! messages arrive in order, a batch says how far it got, nothing grows without bound, and nobody waits on a
+//! consumer that has lost its partition.
+//!
+//! | to … | use |
+//! |---|---|
+//! | reach Kafka, name a topic or group | [`BusConfig`] |
+//! | create and check topics | [`ensure_topics`], [`check_topics`], [`TopicSpec`] |
+//! | send | [`Producer`], [`Record`], [`Delivery`] |
+//! | share partitions with other processes | [`GroupConsumer`], [`GroupHandler`], [`Inbox`] |
+//! | read one partition alone | [`PartitionReader`] |
+//! | look something up | [`Inspector`] |
+
+mod buffer;
+mod client;
+mod config;
+mod error;
+mod group;
+pub mod headers;
+mod inspector;
+mod message;
+mod partition;
+mod producer;
+mod pump;
+mod reader;
+mod topics;
+
+pub use config::BusConfig;
+pub use error::{BusError, DeliveryError};
+pub use group::{GroupConsumer, GroupHandler, GroupOptions, Inbox, StartAt};
+pub use headers::{HeaderError, Headers};
+pub use inspector::Inspector;
+pub use message::{Message, Record};
+pub use producer::{Compression, Delivery, Producer, ProducerOptions};
+pub use reader::{PartitionReader, ReaderOptions};
+pub use topics::{Ensured, TopicSpec, check_topics, ensure_topics};

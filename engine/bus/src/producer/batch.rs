@@ -1,0 +1,174 @@
+//! A batch on its way: counts its records home, and answers once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::oneshot;
+
+use super::Client;
+use crate::error::DeliveryError;
+
+/// Where the broker does not say which offset a record got (a repeat that it had long since).
+const UNKNOWN_OFFSET: i64 = -1;
+
+/// What happened to the first record that failed.
+struct Failure {
+    index: usize,
+    message: String,
+    queue_full: bool,
+    fatal: bool,
+}
+
+type Outcome = Result<Vec<i64>, DeliveryError>;
+
+/// Shared by the records of one batch. Each record's delivery report ends here; there is no future a message.
+pub(super) struct Batch {
+    offsets: Vec<AtomicI64>,
+    /// Records that have not settled, and one for the sender until it has enqueued all.
+    open: AtomicUsize,
+    failure: Mutex<Option<Failure>>,
+    done: Mutex<Option<oneshot::Sender<Outcome>>>,
+}
+
+impl Batch {
+    pub(super) fn new(records: usize) -> (Self, oneshot::Receiver<Outcome>) {
+        let (done, answer) = oneshot::channel();
+        let batch = Self {
+            offsets: (0..records).map(|_| AtomicI64::new(UNKNOWN_OFFSET)).collect(),
+            open: AtomicUsize::new(1),
+            failure: Mutex::new(None),
+            done: Mutex::new(Some(done)),
+        };
+        (batch, answer)
+    }
+
+    /// Before a record is enqueued: its report may come before the call returns.
+    pub(super) fn begin(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A record has settled, or the sender has enqueued all it could.
+    pub(super) fn settle(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.finish();
+        }
+    }
+
+    pub(super) fn delivered(&self, index: usize, offset: i64) {
+        if let Some(slot) = self.offsets.get(index) {
+            slot.store(offset.max(UNKNOWN_OFFSET), Ordering::Release);
+        }
+    }
+
+    /// Notes that a record failed. Reports come in any order; the lowest index counts.
+    pub(super) fn failed(&self, index: usize, message: String, queue_full: bool, fatal: bool) {
+        let mut failure = lock(&self.failure);
+        let (queue_full, fatal) = match &*failure {
+            Some(known) => (queue_full || known.queue_full, fatal || known.fatal),
+            None => (queue_full, fatal),
+        };
+        match &mut *failure {
+            Some(known) if known.index < index => {
+                known.queue_full = queue_full;
+                known.fatal = fatal;
+            }
+            slot => {
+                *slot = Some(Failure { index, message, queue_full, fatal });
+            }
+        }
+    }
+
+    fn finish(&self) {
+        let outcome = match lock(&self.failure).take() {
+            None => Ok(self.offsets.iter().map(|offset| offset.load(Ordering::Acquire)).collect()),
+            // Every record before the first that failed has settled, and did not fail.
+            Some(failure) => Err(DeliveryError {
+                index_first_failed: failure.index,
+                acknowledged: failure.index,
+                fatal: failure.fatal,
+                queue_full: failure.queue_full,
+                message: failure.message,
+            }),
+        };
+        if let Some(done) = lock(&self.done).take() {
+            // The sender may have lost interest.
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A batch on its way. Completes when every record has settled: with Kafka's offset of each, in order (−1 where the
+/// broker did not say), or with what went wrong. Dropping it cancels nothing.
+#[must_use = "a failed delivery is known only here"]
+pub struct Delivery {
+    answer: oneshot::Receiver<Outcome>,
+    client: Weak<Client>,
+}
+
+impl Delivery {
+    pub(super) fn new(answer: oneshot::Receiver<Outcome>, client: Weak<Client>) -> Self {
+        Self { answer, client }
+    }
+}
+
+impl Future for Delivery {
+    type Output = Result<Vec<i64>, DeliveryError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = match ready!(Pin::new(&mut self.answer).poll(context)) {
+            Ok(outcome) => outcome,
+            Err(_) => Err(DeliveryError {
+                index_first_failed: 0,
+                acknowledged: 0,
+                fatal: true,
+                queue_full: false,
+                message: "the producer is gone".to_owned(),
+            }),
+        };
+        Poll::Ready(outcome.map_err(|mut error| {
+            // A record's own error does not say that the client is done for.
+            error.fatal |= self.client.upgrade().is_none_or(|client| client.fatal().is_some());
+            error
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_in_order_counts_whichever_is_reported_first() {
+        let (batch, mut answer) = Batch::new(4);
+        for _ in 0..4 {
+            batch.begin();
+        }
+        batch.settle();
+        batch.failed(3, "third".to_owned(), false, false);
+        batch.settle();
+        batch.failed(1, "first".to_owned(), false, true);
+        batch.settle();
+        batch.delivered(0, 17);
+        batch.settle();
+        assert!(answer.try_recv().is_err(), "answered before all had settled");
+        batch.delivered(2, 18);
+        batch.settle();
+        let error = answer.try_recv().unwrap().unwrap_err();
+        assert_eq!((error.index_first_failed, error.acknowledged, error.fatal), (1, 1, true));
+        assert_eq!(error.message, "first");
+    }
+
+    #[test]
+    fn an_empty_batch_is_answered_at_once() {
+        let (batch, mut answer) = Batch::new(0);
+        batch.settle();
+        assert_eq!(answer.try_recv().unwrap(), Ok(vec![]));
+    }
+}

@@ -1,0 +1,279 @@
+//! The idempotent producer: batches go in, one answer a batch comes out.
+
+mod batch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use metrics::Counter;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+
+use batch::Batch;
+pub use batch::Delivery;
+
+use crate::client::{self, MAX_MESSAGE_BYTES};
+use crate::config::BusConfig;
+use crate::error::BusError;
+use crate::message::Record;
+
+/// How long a dropped producer's thread waits for the reports of what it gave up.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
+
+/// How record batches are compressed on the wire and on the brokers' disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are: the least latency and client CPU.
+    #[default]
+    None,
+    /// Zstandard: for topics that are kept for ever.
+    Zstd,
+}
+
+/// How a producer trades latency, patience and memory.
+#[derive(Clone, Debug)]
+pub struct ProducerOptions {
+    /// How long a record may wait for company. 0 (the default) is best while little is in flight, 1–2 ms under load.
+    pub linger: Duration,
+    /// How long a record is tried before its delivery fails (30 s by default; looked at once a second).
+    pub message_timeout: Duration,
+    /// How many records may wait in memory (100,000 by default).
+    pub queue_messages: usize,
+    /// How many KiB of records may wait in memory (131,072 by default).
+    pub queue_kbytes: usize,
+    /// None by default.
+    pub compression: Compression,
+}
+
+impl Default for ProducerOptions {
+    fn default() -> Self {
+        Self {
+            linger: Duration::ZERO,
+            message_timeout: Duration::from_secs(30),
+            queue_messages: 100_000,
+            queue_kbytes: 131_072,
+            compression: Compression::None,
+        }
+    }
+}
+
+/// An idempotent producer (acks=all, at most five requests in flight). Cheap to share behind an `Arc`; dropping it
+/// is quick: what is still queued is given up on a thread of its own, and its deliveries complete with an error.
+pub struct Producer {
+    client: Arc<Client>,
+    brokers: String,
+}
+
+impl Producer {
+    /// Starts the client's threads. Does not wait for a connection.
+    ///
+    /// # Errors
+    /// [`BusError::Configuration`] when librdkafka refuses a property.
+    pub fn new(config: &BusConfig, options: ProducerOptions) -> Result<Self, BusError> {
+        let reports = Reports { up: AtomicBool::new(true), failures: metrics::counter!("daybook_kafka_delivery_failures_total") };
+        let producer =
+            client_config(config, &options).create_with_context(reports).map_err(|error| BusError::configuration("producer", error))?;
+        Ok(Self { client: Arc::new(Client(Some(producer))), brokers: config.brokers.clone() })
+    }
+
+    /// Enqueues the records in order, at once; never waits. When one is refused (queue full, too large), those after
+    /// it are not enqueued, and the batch completes with an error once those before it have settled.
+    ///
+    /// Records for one partition arrive in order. After a failed delivery they may arrive with a gap: later batches don't
+    /// wait for a record that was given up. Who can't have that purges, and sends again from the gap.
+    pub fn send(&self, records: Vec<Record>) -> Delivery {
+        let (batch, answer) = Batch::new(records.len());
+        let batch = Arc::new(batch);
+        if let Some(producer) = &self.client.0 {
+            for (index, record) in records.into_iter().enumerate() {
+                if let Err(error) = enqueue(producer, &batch, index, &record) {
+                    let code = error.rdkafka_error_code();
+                    let full = code == Some(RDKafkaErrorCode::QueueFull);
+                    let fatal = code == Some(RDKafkaErrorCode::Fatal);
+                    producer.client().context().failures.increment(1);
+                    batch.failed(index, format!("{}: {error}", record.topic), full, fatal);
+                    break;
+                }
+            }
+        }
+        batch.settle();
+        Delivery::new(answer, Arc::downgrade(&self.client))
+    }
+
+    /// Gives up all that is queued or in flight, of every partition: the deliveries complete with an error. What was in
+    /// flight may have arrived. When this has completed, the producer can be used again.
+    pub async fn purge(&self) {
+        let client = Arc::clone(&self.client);
+        // Asks each broker's thread and waits, for otherwise it would hit what is sent next; one that looks up a name
+        // answers late.
+        let purge = move || {
+            if let Some(producer) = &client.0 {
+                producer.purge(PurgeConfig::default().queue().inflight());
+            }
+            Ok(())
+        };
+        if let Err(error) = client::blocking(purge).await {
+            tracing::error!(%error, "purge");
+        }
+    }
+
+    /// Why this producer is of no more use, if it is: make a new one.
+    pub fn fatal(&self) -> Option<String> {
+        self.client.fatal()
+    }
+
+    /// Waits until nothing is in flight. Blocks: not for async tasks.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`] when `timeout` ends first.
+    pub fn flush(&self, timeout: Duration) -> Result<(), BusError> {
+        match &self.client.0 {
+            Some(producer) => {
+                producer.flush(timeout).map_err(|error| BusError::unreachable(&self.brokers, "flush what is in flight", error))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How many records are queued or in flight.
+    pub fn in_flight(&self) -> usize {
+        let count = self.client.0.as_ref().map_or(0, |producer| producer.in_flight_count());
+        usize::try_from(count).unwrap_or(0)
+    }
+
+    /// Whether a broker is reachable, as far as the client knows: true until shown otherwise, false from the moment
+    /// all brokers are down until one answers again. A hint for readiness, refreshed once a second.
+    pub fn brokers_up(&self) -> bool {
+        match &self.client.0 {
+            Some(producer) => producer.client().context().up.load(Ordering::Relaxed),
+            None => false,
+        }
+    }
+}
+
+fn enqueue(producer: &ThreadedProducer<Reports>, batch: &Arc<Batch>, index: usize, record: &Record) -> Result<(), KafkaError> {
+    let ticket = Box::new(Ticket { batch: Arc::clone(batch), index });
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for (key, value) in record.headers.iter() {
+        let value = Some(&value[..]);
+        headers = headers.insert(Header { key, value });
+    }
+    let sent = BaseRecord::with_opaque_to(&record.topic, ticket).partition(record.partition).key(&record.key[..]).headers(headers);
+    let sent = BaseRecord { payload: record.value.as_deref(), ..sent };
+    batch.begin();
+    producer.send(sent).map_err(|(error, _)| {
+        batch.settle();
+        error
+    })
+}
+
+fn client_config(config: &BusConfig, options: &ProducerOptions) -> ClientConfig {
+    let linger = (options.linger.as_micros() as f64 / 1_000.0).to_string();
+    let timeout = options.message_timeout.as_millis().max(1).to_string();
+    let messages = options.queue_messages.max(1).to_string();
+    let kbytes = options.queue_kbytes.max(1).to_string();
+    let compression = match options.compression {
+        Compression::None => "none",
+        Compression::Zstd => "zstd",
+    };
+    config.client(
+        &[("linger.ms", &linger), ("compression.type", compression), ("statistics.interval.ms", "1000")],
+        &[
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("max.in.flight.requests.per.connection", "5"),
+            ("message.max.bytes", MAX_MESSAGE_BYTES),
+            ("message.timeout.ms", &timeout),
+            ("queue.buffering.max.messages", &messages),
+            ("queue.buffering.max.kbytes", &kbytes),
+            // A topic that is missing is an error: one made by accident would have the wrong number of partitions.
+            ("allow.auto.create.topics", "false"),
+        ],
+    )
+}
+
+/// The client, until it is dropped.
+struct Client(Option<ThreadedProducer<Reports>>);
+
+impl Client {
+    fn fatal(&self) -> Option<String> {
+        let (code, reason) = self.0.as_ref()?.client().fatal_error()?;
+        Some(format!("{code}: {reason}"))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let Some(producer) = self.0.take() else {
+            return;
+        };
+        // Closing takes as long as the last reports and librdkafka's threads do; and without the reports whoever waits for
+        // a delivery would wait for ever.
+        let close = move || {
+            producer.purge(PurgeConfig::default().queue().inflight());
+            if let Err(error) = producer.flush(LAST_REPORTS) {
+                tracing::warn!(%error, "a dropped producer's last deliveries are not settled");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(close) {
+            tracing::warn!(%error, "no thread to close a producer on");
+        }
+    }
+}
+
+/// Which record of which batch a delivery report is about.
+struct Ticket {
+    batch: Arc<Batch>,
+    index: usize,
+}
+
+/// Where delivery reports, errors and statistics end up.
+struct Reports {
+    up: AtomicBool,
+    failures: Counter,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        client::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.up.store(false, Ordering::Relaxed);
+        }
+        tracing::warn!(%error, reason, "Kafka producer");
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        // A look for one phrase: parsing all of it each second would cost more than it tells.
+        const UP: &[u8] = b"\"state\":\"UP\"";
+        let up = statistics.windows(UP.len()).any(|window| window == UP);
+        self.up.store(up, Ordering::Relaxed);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<Ticket>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
+        match result {
+            Ok(message) => {
+                self.up.store(true, Ordering::Relaxed);
+                ticket.batch.delivered(ticket.index, message.offset());
+            }
+            Err((error, message)) => {
+                self.failures.increment(1);
+                let fatal = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal);
+                let text = format!("{}/{}: {error}", message.topic(), message.partition());
+                ticket.batch.failed(ticket.index, text, false, fatal);
+            }
+        }
+        ticket.batch.settle();
+    }
+}

@@ -1,0 +1,193 @@
+//! A reader of one partition, without a group, on a thread of its own.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::buffer::{Idle, Limits, Taken};
+use crate::client::{Quiet, blocking, lone_consumer};
+use crate::config::BusConfig;
+use crate::error::BusError;
+use crate::group::StartAt;
+use crate::inspector::watermarks;
+use crate::message::Message;
+use crate::partition::{Flow, Partition};
+use crate::pump::{self, Directory, Pump};
+
+/// How long [`PartitionReader::recv_before`] waits at the log's end for messages that should be there.
+const GAP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much a reader may hold.
+#[derive(Clone, Debug)]
+pub struct ReaderOptions {
+    /// Messages that may wait before the partition is paused (16,384 by default).
+    pub max_messages: usize,
+    /// Bytes that may wait before the partition is paused (8 MiB by default; one fetch may overshoot).
+    pub max_bytes: usize,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        Self { max_messages: 16_384, max_bytes: 8 * 1024 * 1024 }
+    }
+}
+
+/// Reads one partition, alone: replies from their end, audits from an offset up to the end. Dropping it is quick.
+pub struct PartitionReader {
+    /// The topic's full name.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    position: i64,
+    held: Arc<Partition>,
+    consumer: Arc<BaseConsumer<Quiet>>,
+}
+
+impl PartitionReader {
+    /// Opens the partition at a place that is fixed before this returns: with [`StartAt::End`] nothing produced afterwards
+    /// is missed. [`StartAt::Committed`] means the earliest, for there is no group; so does an offset out of range.
+    ///
+    /// # Errors
+    /// [`BusError::MissingTopic`], [`BusError::Unreachable`], [`BusError::Configuration`], [`BusError::Thread`].
+    pub async fn open(config: &BusConfig, topic: &str, partition: i32, at: StartAt) -> Result<Self, BusError> {
+        Self::open_with(config, topic, partition, at, ReaderOptions::default()).await
+    }
+
+    /// As [`open`](Self::open), with other bounds.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(config: &BusConfig, topic: &str, partition: i32, at: StartAt, options: ReaderOptions) -> Result<Self, BusError> {
+        let config = config.clone();
+        let topic: Arc<str> = Arc::from(topic);
+        blocking(move || Self::open_now(&config, topic, partition, at, &options)).await
+    }
+
+    fn open_now(config: &BusConfig, topic: Arc<str>, partition: i32, at: StartAt, options: &ReaderOptions) -> Result<Self, BusError> {
+        let consumer = Arc::new(lone_consumer(config, "reader", &[("enable.partition.eof", "true")])?);
+        let (low, high) = watermarks(&consumer, config, &topic, partition)?;
+        // Always a plain offset: a logical one would be looked up later, and the end be another by then.
+        let position = match at {
+            StartAt::Committed | StartAt::Earliest => low,
+            StartAt::End => high,
+            StartAt::Offset(offset) if (low..=high).contains(&offset) => offset,
+            StartAt::Offset(_) => low,
+        };
+        let failed = |error: KafkaError| BusError::unreachable(&config.brokers, format!("read {topic}/{partition}"), error);
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(&topic, partition, Offset::Offset(position)).map_err(failed)?;
+        let pump = Pump::new(&config.brokers);
+        let limits = Limits { messages: options.max_messages.max(1), bytes: options.max_bytes.max(1) };
+        let flow: Arc<dyn Flow> = Arc::clone(&consumer) as _;
+        let flow: Weak<dyn Flow> = Arc::downgrade(&flow);
+        let held = Arc::new(Partition::new(Arc::clone(&topic), partition, position, limits, pump, flow));
+        held.buffer.lock().started = true;
+        consumer.assign(&list).map_err(failed)?;
+        let (polled, sorted) = (Arc::clone(&consumer), Only(Arc::clone(&held)));
+        std::thread::Builder::new()
+            .name("kafka-reader".to_owned())
+            .spawn(move || {
+                pump::run(&polled, &sorted.0.pump, &sorted);
+                sorted.0.end();
+                sorted.0.detach();
+            })
+            .map_err(|error| BusError::Thread(error.to_string()))?;
+        Ok(Self { topic, partition, position, held, consumer })
+    }
+
+    /// What has arrived, at most `max_messages` and about `max_bytes` (at least one message). Waits when there is nothing;
+    /// none when the client has ended on a fatal error. Loses nothing when cancelled.
+    pub async fn recv(&mut self, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
+        loop {
+            match self.held.take(max_messages, max_bytes, i64::MAX) {
+                Taken::Messages(messages) => return Some(self.advance(messages)),
+                Taken::Ended => return None,
+                Taken::Nothing(_) => self.held.buffer.woken().await,
+            }
+        }
+    }
+
+    /// As [`recv`](Self::recv), but only messages before offset `end` (a high watermark): none when they have all been
+    /// read, also where the last offsets before `end` hold no message (known after 5 s at the log's end).
+    pub async fn recv_before(&mut self, end: i64, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
+        while self.position < end {
+            match self.held.take(max_messages, max_bytes, end) {
+                Taken::Messages(messages) => return Some(self.advance(messages)),
+                // There is none between the last one and `end`.
+                Taken::Ended | Taken::Nothing(Idle::Beyond) => return None,
+                Taken::Nothing(Idle::Empty) => self.held.buffer.woken().await,
+                Taken::Nothing(Idle::AtEnd) => {
+                    // Either the messages are on their way here, or there are none: the offsets are those of a producer's
+                    // transaction markers, or of what compaction took.
+                    if tokio::time::timeout(GAP_PATIENCE, self.held.buffer.woken()).await.is_err() {
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn advance(&mut self, messages: Vec<Message>) -> Vec<Message> {
+        if let Some(last) = messages.last() {
+            self.position = last.offset + 1;
+        }
+        messages
+    }
+
+    /// The offset to be read next: one past the last message received, or where it was opened.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Asks the broker for the partition's end: the offset that the next message will get.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`].
+    pub async fn high_watermark(&self) -> Result<i64, BusError> {
+        let held = Arc::clone(&self.held);
+        blocking(move || held.end_offset()).await
+    }
+}
+
+impl Drop for PartitionReader {
+    fn drop(&mut self) {
+        self.held.pump.stop();
+        let consumer = Arc::clone(&self.consumer);
+        // Closing a client waits for its threads.
+        let close = move || drop(consumer);
+        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(close) {
+            tracing::warn!(%error, "no thread to close a reader on");
+        }
+    }
+}
+
+/// The directory of a reader: one partition.
+struct Only(Arc<Partition>);
+
+impl Directory for Only {
+    fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+        (self.0.partition == partition && *self.0.topic == *topic).then(|| Arc::clone(&self.0))
+    }
+
+    fn at_end(&self, _: i32) {
+        let mut state = self.0.buffer.lock();
+        state.at_end = true;
+        drop(state);
+        self.0.buffer.wake();
+    }
+
+    fn error(&self, error: KafkaError) -> ControlFlow<()> {
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => {
+                tracing::error!(topic = %self.0.topic, partition = self.0.partition, %error, "a reader has ended");
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The topics: what they must be, creating them, checking them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::client::{MAX_MESSAGE_BYTES, Quiet, blocking, lone_consumer};
+use crate::config::BusConfig;
+use crate::error::BusError;
+use crate::inspector::PATIENCE;
+
+const MINUTE_MS: i64 = 60 * 1_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+
+/// How many partitions `command.replies` has: each endpoint process reads one of them.
+const REPLY_PARTITIONS: i32 = 16;
+
+/// How long the cluster may take to elect leaders for new topics.
+const LEADER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a topic must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// The full name, from [`BusConfig`].
+    pub name: String,
+    /// How many partitions, 1 or more. Fixed for ever.
+    pub partitions: i32,
+    /// Topic settings, as Kafka names them.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl TopicSpec {
+    fn new(name: String, partitions: i32, settings: &[(&str, String)]) -> Self {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let largest = ("max.message.bytes".to_owned(), MAX_MESSAGE_BYTES.to_owned());
+        Self { name, partitions, settings: settings.chain([largest]).collect() }
+    }
+
+    fn deleted_after(name: String, partitions: i32, milliseconds: i64) -> Self {
+        let settings =
+            [("cleanup.policy", "delete".to_owned()), ("retention.ms", milliseconds.to_string()), ("retention.bytes", "-1".to_owned())];
+        Self::new(name, partitions, &settings)
+    }
+
+    /// Old by the broker's clock: a client's time stamp could make a message look long expired.
+    fn by_arrival(mut self) -> Self {
+        let (key, value) = ("message.timestamp.type", "LogAppendTime");
+        self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// `<service>.messages`: kept 14 days.
+    pub fn messages(config: &BusConfig, service: &str, partitions: i32) -> Self {
+        Self::deleted_after(config.messages(service), partitions, 14 * DAY_MS).by_arrival()
+    }
+
+    /// `<service>.events`: kept for ever.
+    pub fn events(config: &BusConfig, service: &str, partitions: i32) -> Self {
+        Self::deleted_after(config.events(service), partitions, -1)
+    }
+
+    /// `<service>.messages.rejected`: kept for ever, for people to look at.
+    pub fn rejected(config: &BusConfig, service: &str, partitions: i32) -> Self {
+        Self::deleted_after(config.rejected(service), partitions, -1)
+    }
+
+    /// `command.replies`: 16 partitions, kept 10 minutes.
+    pub fn replies(config: &BusConfig) -> Self {
+        let mut spec = Self::deleted_after(config.replies(), REPLY_PARTITIONS, 10 * MINUTE_MS).by_arrival();
+        // Only closed segments are deleted.
+        let segment = MINUTE_MS.to_string();
+        spec.settings.insert("segment.ms".to_owned(), segment);
+        spec
+    }
+
+    /// `read.<projection>`: compacted.
+    pub fn read(config: &BusConfig, projection: &str, partitions: i32) -> Self {
+        let settings = [("cleanup.policy", "compact".to_owned())];
+        Self::new(config.read(projection), partitions, &settings)
+    }
+}
+
+/// What [`ensure_topics`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ensured {
+    /// It was missing, and is there now.
+    Created,
+    /// It was there, and is as it must be.
+    Existing,
+}
+
+/// Creates the missing topics, with as many replicas as there are brokers, at most 3 (and then 2 in sync), checks those
+/// that exist, and waits until all have leaders. Answers in the order of `specs`.
+///
+/// # Errors
+/// As [`check_topics`]; [`BusError::Refused`] when the cluster does not create one.
+pub async fn ensure_topics(config: &BusConfig, specs: &[TopicSpec]) -> Result<Vec<Ensured>, BusError> {
+    let cluster = Cluster::read(config, Vec::new()).await?;
+    let (existing, missing): (Vec<_>, Vec<_>) = specs.iter().partition(|spec| cluster.topics.contains_key(&spec.name));
+    let admin = Admin::new(config)?;
+    check(config, &admin, &cluster, &existing).await?;
+    if !missing.is_empty() {
+        admin.create(config, &missing, cluster.brokers).await?;
+        let created = Cluster::read(config, missing.iter().map(|spec| spec.name.clone()).collect()).await?;
+        // Somebody else may have been quicker, and wanted something else.
+        check(config, &admin, &created, &missing).await?;
+    }
+    Ok(specs
+        .iter()
+        .map(|spec| match cluster.topics.contains_key(&spec.name) {
+            true => Ensured::Existing,
+            false => Ensured::Created,
+        })
+        .collect())
+}
+
+/// Checks that the topics are there with their partitions and settings, and changes nothing.
+///
+/// # Errors
+/// [`BusError::MissingTopic`], [`BusError::PartitionCount`], [`BusError::TopicSettings`] (where messages could be lost;
+/// settings that only keep more are logged), [`BusError::Unreachable`].
+pub async fn check_topics(config: &BusConfig, specs: &[TopicSpec]) -> Result<(), BusError> {
+    let cluster = Cluster::read(config, Vec::new()).await?;
+    check(config, &Admin::new(config)?, &cluster, &specs.iter().collect::<Vec<_>>()).await
+}
+
+async fn check(config: &BusConfig, admin: &Admin, cluster: &Cluster, specs: &[&TopicSpec]) -> Result<(), BusError> {
+    for spec in specs {
+        let Some(&(actual, _)) = cluster.topics.get(&spec.name) else {
+            return Err(BusError::MissingTopic { topic: spec.name.clone() });
+        };
+        if actual != spec.partitions {
+            return Err(BusError::PartitionCount { topic: spec.name.clone(), expected: spec.partitions, actual });
+        }
+    }
+    let settings = admin.settings(config, specs).await?;
+    for spec in specs {
+        let Some(actual) = settings.get(&spec.name) else {
+            continue;
+        };
+        let (mut losing, mut other) = (Vec::new(), Vec::new());
+        for (key, wanted) in &spec.settings {
+            let is = actual.get(key).map_or("unset", String::as_str);
+            if is == wanted {
+                continue;
+            }
+            let difference = format!("{key}={is} instead of {wanted}");
+            if loses(key, is, wanted) {
+                losing.push(difference);
+            } else {
+                other.push(difference);
+            }
+        }
+        if !other.is_empty() {
+            tracing::warn!(topic = spec.name, "topic has {}", other.join(", "));
+        }
+        if !losing.is_empty() {
+            return Err(BusError::TopicSettings { topic: spec.name.clone(), settings: losing.join(", ") });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a setting other than the one wanted could lose messages: another policy, a shorter memory, a smaller limit.
+fn loses(key: &str, is: &str, wanted: &str) -> bool {
+    // -1 means without limit.
+    let number = |text: &str| match text.parse::<i64>() {
+        Ok(-1) => Some(i64::MAX),
+        other => other.ok(),
+    };
+    match key {
+        "cleanup.policy" => true,
+        "retention.ms" | "retention.bytes" | "max.message.bytes" => match (number(is), number(wanted)) {
+            (Some(is), Some(wanted)) => is < wanted,
+            _ => true,
+        },
+        _ => false,
+    }
+}
+
+/// What the cluster has.
+struct Cluster {
+    brokers: usize,
+    /// Per topic: its partitions, and whether each has a leader.
+    topics: BTreeMap<String, (i32, bool)>,
+}
+
+impl Cluster {
+    /// Reads it; waits until `led` exist with leaders, at most [`LEADER_PATIENCE`].
+    async fn read(config: &BusConfig, led: Vec<String>) -> Result<Self, BusError> {
+        let config = config.clone();
+        blocking(move || {
+            let consumer = lone_consumer(&config, "topics", &[])?;
+            let deadline = Instant::now() + LEADER_PATIENCE;
+            loop {
+                let cluster = Self::read_once(&config, &consumer)?;
+                let waiting = led.iter().find(|name| !cluster.topics.get(*name).is_some_and(|(_, led)| *led));
+                let Some(waiting) = waiting else {
+                    return Ok(cluster);
+                };
+                if Instant::now() >= deadline {
+                    let action = format!("elect leaders for {waiting}");
+                    return Err(BusError::unreachable(&config.brokers, action, "not done in time"));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        })
+        .await
+    }
+
+    fn read_once(config: &BusConfig, consumer: &BaseConsumer<Quiet>) -> Result<Self, BusError> {
+        // All topics at once: asking for one by name makes some clusters create it.
+        let metadata =
+            consumer.fetch_metadata(None, PATIENCE).map_err(|error| BusError::unreachable(&config.brokers, "list the topics", error))?;
+        let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
+        Ok(Self {
+            brokers: metadata.brokers().len(),
+            topics: topics
+                .map(|topic| {
+                    let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+                    let count = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+                    (topic.name().to_owned(), (count, led))
+                })
+                .collect(),
+        })
+    }
+}
+
+/// The admin client. Its drop waits for a thread, so that is left to another.
+struct Admin(Option<AdminClient<Quiet>>);
+
+impl Admin {
+    fn new(config: &BusConfig) -> Result<Self, BusError> {
+        let client = config.client(&[], &[("allow.auto.create.topics", "false")]);
+        let client = rdkafka::config::FromClientConfigAndContext::from_config_and_context(&client, Quiet);
+        let client = client.map_err(|error| BusError::configuration("topic administration", error))?;
+        Ok(Self(Some(client)))
+    }
+
+    async fn create(&self, config: &BusConfig, specs: &[&TopicSpec], brokers: usize) -> Result<(), BusError> {
+        let (Some(client), false) = (&self.0, specs.is_empty()) else {
+            return Ok(());
+        };
+        let replication = i32::try_from(brokers.clamp(1, 3)).unwrap_or(1);
+        let topics: Vec<NewTopic<'_>> = specs
+            .iter()
+            .map(|spec| {
+                let mut topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(replication));
+                for (key, value) in &spec.settings {
+                    topic = topic.set(key, value);
+                }
+                if replication == 3 && !spec.settings.contains_key("min.insync.replicas") {
+                    topic = topic.set("min.insync.replicas", "2");
+                }
+                topic
+            })
+            .collect();
+        let answers = client
+            .create_topics(&topics, &options())
+            .await
+            .map_err(|error| BusError::unreachable(&config.brokers, "create topics", error))?;
+        for answer in answers {
+            match answer {
+                // Somebody else was quicker: what they made is checked like the rest.
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, error)) => {
+                    return Err(BusError::Refused { action: format!("create topic {topic}"), reason: error.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn settings(&self, config: &BusConfig, specs: &[&TopicSpec]) -> Result<BTreeMap<String, BTreeMap<String, String>>, BusError> {
+        let (Some(client), false) = (&self.0, specs.is_empty()) else {
+            return Ok(BTreeMap::new());
+        };
+        let names: Vec<_> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
+        let answers = client
+            .describe_configs(&names, &options())
+            .await
+            .map_err(|error| BusError::unreachable(&config.brokers, "describe topics", error))?;
+        let mut all = BTreeMap::new();
+        for answer in answers {
+            let topic = answer.map_err(|error| BusError::Refused { action: "describe topics".to_owned(), reason: error.to_string() })?;
+            if let OwnedResourceSpecifier::Topic(name) = topic.specifier {
+                let entries = topic.entries.into_iter();
+                let entries = entries.filter_map(|entry| entry.value.map(|value| (entry.name, value)));
+                all.insert(name, entries.collect());
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || drop(client)) {
+            tracing::warn!(%error, "no thread to close an admin client on");
+        }
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+}

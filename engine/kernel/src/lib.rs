@@ -1,0 +1,29 @@
+//! The kernel of Daybook: deciders, projections, reactors, ids, tokens, digests, and the given/when/then spec.
+//! Pure and synchronous: no tokio, no I/O, no clock, no randomness. A bank could be built on it.
+
+mod aggregate;
+mod context;
+mod decider;
+pub mod digest;
+pub mod ids;
+mod mac;
+mod murmur2;
+mod projection;
+pub mod reactor;
+mod registry;
+pub mod spec;
+mod stream;
+mod time;
+mod token;
+
+pub use aggregate::{Aggregate, AnyState, Command, CommandFault, ErasedDecision, ErasedEvent, ErasedRefusal};
+pub use context::Context;
+pub use decider::{Decider, Decision, fold};
+pub use digest::Digest;
+pub use mac::{Mac, Secret};
+pub use murmur2::murmur2;
+pub use projection::{ErasedFold, EventAt, FoldError, Part, Projection, ReadModel, RenderedPart, ViewState};
+pub use registry::{Registry, RegistryError, kebab};
+pub use stream::{Offset, StreamId, StreamIdError, Version};
+pub use time::Instant;
+pub use token::{ConsistencyToken, TokenError};

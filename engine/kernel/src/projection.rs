@@ -1,0 +1,214 @@
+//! Projections: fold one stream into a private view state, and render it as parts of a read model.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use daybook_proto::{EventSet, MessageSet as _, Named, SetError, decode_strict};
+use prost::Message;
+
+use crate::aggregate::{fingerprint, known_event};
+use crate::{Digest, Instant, StreamId, Version};
+
+/// Where and when an event stands, for a fold that needs it.
+#[derive(Clone, Debug)]
+pub struct EventAt<'a> {
+    /// The stream.
+    pub stream: &'a StreamId,
+    /// The event's version in it.
+    pub version: Version,
+    /// The page's time.
+    pub recorded_at: Instant,
+}
+
+/// One part of a read model: (key, part) to a message. Every part has exactly one stream as its writer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part<M> {
+    /// What a reader asks for, for example a SKU.
+    pub key: String,
+    /// Which part of it; parts are concatenated in byte order of this. A list's begins with its sort key.
+    pub part: String,
+    /// What to merge: singular top-level fields belong to one kind of part only.
+    pub message: M,
+}
+
+/// A pure projection of one kind of stream. Several together make a read model (see [`ReadModel`]).
+pub trait Projection: Send + Sync + 'static {
+    /// The events of one aggregate.
+    type Event: EventSet;
+    /// What is kept of a stream. Private: nobody but this projection reads it.
+    type View: Message + Default + Clone + PartialEq + Named;
+    /// The read model's message.
+    type Model: Message + Default + Named;
+
+    /// Raise it when `fold` or `render` changes what it makes of old events: a rebuild is then needed.
+    const FOLD_VERSION: u32 = 1;
+
+    /// The view after an event. Total: must not panic; where it does, its stream is parked.
+    fn fold(view: &mut Self::View, event: &Self::Event, at: &EventAt<'_>);
+
+    /// The parts that a view makes. The runner writes the difference to what stands.
+    fn render(view: &Self::View, stream: &StreamId) -> Vec<Part<Self::Model>>;
+}
+
+/// A view, whatever its type.
+pub struct ViewState(Box<dyn Any + Send>);
+
+/// A rendered part, encoded. An empty message is no part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderedPart {
+    /// What a reader asks for.
+    pub key: String,
+    /// Which part of it.
+    pub part: String,
+    /// The message, encoded.
+    pub bytes: Vec<u8>,
+}
+
+/// Why an event could not be folded; its stream is parked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// This build does not know the event.
+    #[error(transparent)]
+    Unknown(#[from] SetError),
+    /// The projection panicked.
+    #[error("the projection panicked: {0}")]
+    Panicked(String),
+}
+
+/// A projection behind one face.
+pub trait ErasedFold: Send + Sync {
+    /// Whose log it reads.
+    fn service(&self) -> &'static str;
+    /// Which streams of it.
+    fn aggregate(&self) -> &'static str;
+    /// Of the view's and the model's descriptors and the fold's version.
+    fn fingerprint(&self) -> Digest;
+    /// The view of a stream without events.
+    fn new_view(&self) -> ViewState;
+    /// A view as it was kept.
+    ///
+    /// # Errors
+    /// When the bytes are no such view.
+    fn decode_view(&self, bytes: &[u8]) -> Result<ViewState, SetError>;
+    /// A view, to be kept.
+    fn encode_view(&self, view: &ViewState) -> Vec<u8>;
+    /// The view after a stored event. On an error it is unchanged.
+    ///
+    /// # Errors
+    /// When the event can't be folded.
+    fn fold(&self, view: &mut ViewState, type_name: &str, payload: &[u8], at: &EventAt<'_>) -> Result<(), FoldError>;
+    /// The parts, sorted by key and part; a part that would be empty is left out.
+    ///
+    /// # Errors
+    /// When rendering panics.
+    fn render(&self, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, FoldError>;
+}
+
+struct Face<P>(PhantomData<fn() -> P>);
+
+impl<P: Projection> Face<P> {
+    fn view(view: &ViewState) -> &P::View {
+        view.0.downcast_ref().expect("a view is read only by the projection that made it")
+    }
+}
+
+fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FoldError> {
+    // The closures below work on clones: what a panic leaves half-done is thrown away.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| FoldError::Panicked(panic_text(panic.as_ref())))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a text".to_owned())
+}
+
+impl<P: Projection> ErasedFold for Face<P> {
+    fn service(&self) -> &'static str {
+        P::Event::SERVICE
+    }
+
+    fn aggregate(&self) -> &'static str {
+        P::Event::AGGREGATE
+    }
+
+    fn fingerprint(&self) -> Digest {
+        let both = [fingerprint::<P::View>(P::FOLD_VERSION), fingerprint::<P::Model>(0)].concat();
+        crate::digest::sha256(&both)
+    }
+
+    fn new_view(&self) -> ViewState {
+        ViewState(Box::new(P::View::default()))
+    }
+
+    fn decode_view(&self, bytes: &[u8]) -> Result<ViewState, SetError> {
+        decode_strict::<P::View>(bytes).map(|v| ViewState(Box::new(v)))
+    }
+
+    fn encode_view(&self, view: &ViewState) -> Vec<u8> {
+        Self::view(view).encode_to_vec()
+    }
+
+    fn fold(&self, view: &mut ViewState, type_name: &str, payload: &[u8], at: &EventAt<'_>) -> Result<(), FoldError> {
+        let event = known_event::<P::Event>(type_name, payload)?;
+        let mut next = Self::view(view).clone();
+        let next = catch(|| {
+            P::fold(&mut next, &event, at);
+            next
+        })?;
+        view.0 = Box::new(next);
+        Ok(())
+    }
+
+    fn render(&self, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, FoldError> {
+        let parts = catch(|| P::render(Self::view(view), stream))?;
+        let sorted: BTreeMap<(String, String), Vec<u8>> =
+            parts.into_iter().map(|p| ((p.key, p.part), p.message.encode_to_vec())).filter(|(_, bytes)| !bytes.is_empty()).collect();
+        Ok(sorted.into_iter().map(|((key, part), bytes)| RenderedPart { key, part, bytes }).collect())
+    }
+}
+
+/// A read model: its name, its message, and the projections whose parts make it.
+#[derive(Clone)]
+pub struct ReadModel {
+    /// As URLs and tables name it, for example `product-pages`.
+    pub name: &'static str,
+    /// Full protobuf name of the message that the parts merge to.
+    pub message: &'static str,
+    /// Parts whose id begins with this must be there, or the key does not exist. None: a list, which always does.
+    pub root: Option<&'static str>,
+    /// One a kind of stream.
+    pub folds: Vec<Arc<dyn ErasedFold>>,
+}
+
+impl ReadModel {
+    /// A read model of message `M`, without projections yet.
+    pub fn of<M: Named>(name: &'static str, root: Option<&'static str>) -> Self {
+        Self { name, message: M::TYPE, root, folds: Vec::new() }
+    }
+
+    /// Adds a projection.
+    pub fn with<P: Projection>(mut self) -> Self {
+        assert_eq!(P::Model::TYPE, self.message, "every projection of a read model renders its message");
+        self.folds.push(Arc::new(Face::<P>(PhantomData)));
+        self
+    }
+
+    /// The services whose logs it reads, sorted, each once.
+    pub fn services(&self) -> Vec<&'static str> {
+        let mut all: Vec<_> = self.folds.iter().map(|f| f.service()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The projection that folds streams of this aggregate.
+    pub fn fold(&self, service: &str, aggregate: &str) -> Option<&Arc<dyn ErasedFold>> {
+        self.folds.iter().find(|f| f.service() == service && f.aggregate() == aggregate)
+    }
+}

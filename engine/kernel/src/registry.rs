@@ -1,0 +1,126 @@
+//! What this build knows: every aggregate, found by service, command, event.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use daybook_proto::JsonValue;
+
+use crate::Aggregate;
+
+/// Every aggregate of this build. One visible list makes it (see `domain`).
+#[derive(Clone, Default)]
+pub struct Registry {
+    by_name: BTreeMap<&'static str, BTreeMap<&'static str, Arc<dyn Aggregate>>>,
+    by_command: BTreeMap<&'static str, Arc<dyn Aggregate>>,
+    by_event: BTreeMap<&'static str, Arc<dyn Aggregate>>,
+    by_refusal: BTreeMap<&'static str, Arc<dyn Aggregate>>,
+    /// (service, kebab-case command) to full name.
+    commands: BTreeMap<(&'static str, String), &'static str>,
+}
+
+/// A list of aggregates that can't be served together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// Command names are unique in a service.
+    #[error("service {service} has two commands named {command}: rename one")]
+    CommandTwice {
+        /// The service.
+        service: String,
+        /// Kebab-case.
+        command: String,
+    },
+    /// Stream ids begin with the aggregate's name.
+    #[error("service {service} has two aggregates named {aggregate}: rename one")]
+    AggregateTwice {
+        /// The service.
+        service: String,
+        /// The aggregate.
+        aggregate: String,
+    },
+}
+
+impl Registry {
+    /// Of a list of aggregates.
+    ///
+    /// # Errors
+    /// When two of them can't stand beside each other.
+    pub fn new(aggregates: impl IntoIterator<Item = Arc<dyn Aggregate>>) -> Result<Self, RegistryError> {
+        let mut registry = Self::default();
+        for aggregate in aggregates {
+            let service = aggregate.service();
+            for full in aggregate.command_types() {
+                let name = kebab(full);
+                if registry.commands.insert((service, name.clone()), full).is_some() {
+                    return Err(RegistryError::CommandTwice { service: service.to_owned(), command: name });
+                }
+                registry.by_command.insert(full, aggregate.clone());
+            }
+            registry.by_event.extend(aggregate.event_types().iter().map(|t| (*t, aggregate.clone())));
+            registry.by_refusal.extend(aggregate.refusal_types().iter().map(|t| (*t, aggregate.clone())));
+            let name = aggregate.name();
+            if registry.by_name.entry(service).or_default().insert(name, aggregate).is_some() {
+                return Err(RegistryError::AggregateTwice { service: service.to_owned(), aggregate: name.to_owned() });
+            }
+        }
+        Ok(registry)
+    }
+
+    /// Only these services; names that this build does not know are passed over.
+    pub fn only(&self, services: &[String]) -> Self {
+        let kept = self.by_name.iter().filter(|(s, _)| services.iter().any(|w| w == *s)).flat_map(|(_, a)| a.values().cloned());
+        Self::new(kept).expect("a part of a sound list is sound")
+    }
+
+    /// Every service's name, sorted.
+    pub fn services(&self) -> Vec<&'static str> {
+        self.by_name.keys().copied().collect()
+    }
+
+    /// Every aggregate.
+    pub fn aggregates(&self) -> impl Iterator<Item = &Arc<dyn Aggregate>> {
+        self.by_name.values().flat_map(BTreeMap::values)
+    }
+
+    /// The aggregate of this name.
+    pub fn aggregate(&self, service: &str, name: &str) -> Option<&Arc<dyn Aggregate>> {
+        self.by_name.get(service)?.get(name)
+    }
+
+    /// Who decides a command, by its full protobuf name.
+    pub fn of_command(&self, type_name: &str) -> Option<&Arc<dyn Aggregate>> {
+        self.by_command.get(type_name)
+    }
+
+    /// Whose streams hold an event, by its full protobuf name.
+    pub fn of_event(&self, type_name: &str) -> Option<&Arc<dyn Aggregate>> {
+        self.by_event.get(type_name)
+    }
+
+    /// The full protobuf name of a command by the name that stands in its URL.
+    pub fn command_type(&self, service: &str, kebab: &str) -> Option<&'static str> {
+        self.commands.iter().find(|((s, n), _)| *s == service && n == kebab).map(|(_, full)| *full)
+    }
+
+    /// A service's commands, as URLs name them, with their full protobuf names.
+    pub fn commands(&self, service: &str) -> impl Iterator<Item = (&str, &'static str)> {
+        self.commands.iter().filter(move |((s, _), _)| *s == service).map(|((_, name), full)| (name.as_str(), *full))
+    }
+
+    /// A refusal's members, by the protobuf JSON mapping; nothing for a refusal that this build does not know.
+    pub fn refusal_json(&self, type_name: &str, payload: &[u8]) -> Option<JsonValue> {
+        self.by_refusal.get(type_name)?.refusal_json(type_name, payload).ok()
+    }
+}
+
+/// `shop.catalog.v1.CreateProduct` as `create-product`.
+pub fn kebab(full_name: &str) -> String {
+    let name = full_name.rsplit('.').next().unwrap_or(full_name);
+    let mut out = String::with_capacity(name.len() + 4);
+    for (i, c) in name.char_indices() {
+        if c.is_ascii_uppercase() && i > 0 {
+            out.push('-');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}

@@ -1,0 +1,93 @@
+//! Given/when/then: a specification of a decider reads as a sentence, and a failing one points at itself.
+//!
+//! ```text
+//! given::<Stock>([received(5)]).when(reserve("o-1", 9)).then_refused(InsufficientStock { requested: 9, available: 5 });
+//! ```
+
+use uuid::Uuid;
+
+use crate::decider::{Decider, Decision, fold};
+use crate::{Context, Instant};
+
+/// The time of every spec, unless it says another: 2026-01-01T00:00:00Z.
+pub const SPEC_TIME: Instant = Instant::from_micros(1_767_225_600_000_000);
+
+/// What has happened.
+pub struct Given<D: Decider> {
+    history: Vec<D::Event>,
+    now: Instant,
+}
+
+/// What was asked, and what was decided.
+pub struct When<D: Decider> {
+    state: D::State,
+    decision: Decision<D>,
+}
+
+/// A stream with this history.
+pub fn given<D: Decider>(history: impl IntoIterator<Item = D::Event>) -> Given<D> {
+    Given { history: history.into_iter().collect(), now: SPEC_TIME }
+}
+
+/// A stream that does not exist yet.
+pub fn given_nothing<D: Decider>() -> Given<D> {
+    given([])
+}
+
+impl<D: Decider> Given<D> {
+    /// At this time instead of [`SPEC_TIME`].
+    pub fn at(mut self, now: Instant) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// The command, decided. It must pass its own field rules, or the spec would show what no client can do.
+    #[track_caller]
+    pub fn when(self, command: impl Into<D::Command>) -> When<D> {
+        use daybook_proto::CommandSet as _;
+        let command = command.into();
+        let violations = command.violations();
+        assert!(violations.is_empty(), "the command breaks its field rules: {violations:?}");
+        let state = fold::<D>(&self.history);
+        let context = Context::new(self.now, Uuid::from_u128(1)).with_request("anonymous", "spec", "");
+        let decision = D::decide(&state, &command, &context);
+        When { state, decision }
+    }
+}
+
+impl<D: Decider> When<D> {
+    /// Exactly these events follow.
+    #[track_caller]
+    pub fn then(self, events: impl IntoIterator<Item = D::Event>) {
+        assert_eq!(self.decision.refusal, None, "refused");
+        assert_eq!(self.decision.events, events.into_iter().collect::<Vec<_>>());
+    }
+
+    /// Already done: nothing follows.
+    #[track_caller]
+    pub fn then_nothing(self) {
+        self.then([]);
+    }
+
+    /// Refused, and nothing follows.
+    #[track_caller]
+    pub fn then_refused(self, refusal: impl Into<D::Refusal>) {
+        self.then_refused_with(refusal, []);
+    }
+
+    /// Refused, and these facts follow.
+    #[track_caller]
+    pub fn then_refused_with(self, refusal: impl Into<D::Refusal>, events: impl IntoIterator<Item = D::Event>) {
+        assert_eq!(self.decision.refusal, Some(refusal.into()));
+        assert_eq!(self.decision.events, events.into_iter().collect::<Vec<_>>());
+    }
+
+    /// The state that then holds.
+    #[track_caller]
+    pub fn then_state(mut self, check: impl FnOnce(&D::State)) {
+        for event in &self.decision.events {
+            D::evolve(&mut self.state, event);
+        }
+        check(&self.state);
+    }
+}

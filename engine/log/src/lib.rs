@@ -1,0 +1,29 @@
+//! The log in Postgres: append a page in one statement, read streams and partitions, the command ledger, snapshots.
+//! Insert-only; the page's primary key is the fence. One SQL statement a file, in `sql/`.
+
+mod append;
+mod audit;
+mod database;
+mod error;
+mod messages;
+mod migrate;
+mod outcome;
+mod page;
+mod partition;
+mod read;
+mod session;
+mod snapshot;
+mod sql;
+
+pub use append::{Opened, Settled, Writer};
+pub use audit::{EventRow, RequestRow, Rows, SnapshotRow, Stray};
+pub use database::{Databases, Role, ServiceDatabases};
+pub use error::LogError;
+pub use messages::{Fate, ParkedMessage, RejectedMessage};
+pub use migrate::{MIGRATION_LOCK, MigrateOptions, Migrated, SchemaName, connect_owner, migrate, read_secret};
+pub use outcome::Outcome;
+pub use page::{LedgerRow, NewEvent, Page, PageHead, StoredEvent};
+pub use partition::{Log, PartitionLog};
+pub use read::{BatchState, LedgerEntry, LoadedStream};
+pub use session::{Session, WriterSessions};
+pub use snapshot::Snapshot;

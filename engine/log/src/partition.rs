@@ -1,0 +1,159 @@
+//! A service's log, and one partition of it, for reading.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+use crate::database::{PLANNER_SETTINGS, driver_config};
+use crate::{Databases, LogError, Role, SchemaName, sql};
+
+/// One service's log.
+#[derive(Clone)]
+pub struct Log {
+    service: Arc<str>,
+    schema: Arc<str>,
+    log_id: Uuid,
+    partitions: u32,
+    databases: Databases,
+    pools: Arc<BTreeMap<String, Pool>>,
+}
+
+/// One partition of a log.
+#[derive(Clone)]
+pub struct PartitionLog {
+    pub(crate) service: Arc<str>,
+    pub(crate) schema: Arc<str>,
+    pub(crate) log_id: Uuid,
+    pub(crate) partitions: u32,
+    pub(crate) partition: u32,
+    pub(crate) url: Arc<str>,
+    pub(crate) home: Pool,
+    pub(crate) pool: Pool,
+}
+
+fn pool(url: &str, role: Role, size: usize) -> Result<Pool, LogError> {
+    let settings = [PLANNER_SETTINGS, &[("lock_timeout", "5000"), ("idle_in_transaction_session_timeout", "30000")]].concat();
+    let config = driver_config(url, Some(role), &settings, "daybook reader")?;
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager)
+        .max_size(size)
+        .wait_timeout(Some(std::time::Duration::from_secs(10)))
+        .runtime(deadpool_postgres::Runtime::Tokio1)
+        .build()
+        .map_err(|e| LogError::Pool(e.to_string()))
+}
+
+impl Log {
+    /// Opens a service's log under a role, with at most `connections` pooled connections a database.
+    ///
+    /// # Errors
+    /// When the database can't be reached, or the service's schema is not there (`daybook migrate` makes it).
+    pub async fn open(databases: &Databases, service: &str, role: Role, connections: usize) -> Result<Self, LogError> {
+        let schema = SchemaName::new(service)?;
+        let home_url = databases.service_url(service).to_owned();
+        let home = pool(&home_url, role, connections)?;
+        let row = home
+            .get()
+            .await?
+            .query_one(&format!("SELECT log_id, partitions FROM {}.log WHERE service = $1", schema.as_str()), &[&service])
+            .await;
+        let row = row.map_err(|e| match e.as_db_error() {
+            Some(db) if ["42P01", "3F000", "42501", "22023"].contains(&db.code().code()) => {
+                LogError::Configuration(format!("there is no log of {service} here ({}): run `daybook migrate`", db.message()))
+            }
+            _ => LogError::Postgres(e),
+        })?;
+        let partitions = row.get::<_, i32>(1).cast_unsigned();
+        let mut pools = BTreeMap::from([(home_url, home)]);
+        for n in 0..partitions {
+            let url = databases.partition_url(service, n);
+            if !pools.contains_key(url) {
+                pools.insert(url.to_owned(), pool(url, role, connections)?);
+            }
+        }
+        Ok(Self {
+            service: service.into(),
+            schema: schema.as_str().into(),
+            log_id: row.get(0),
+            partitions,
+            databases: databases.clone(),
+            pools: Arc::new(pools),
+        })
+    }
+
+    /// For example `catalog`.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
+    }
+
+    /// The log's identity, made at its birth.
+    pub fn log_id(&self) -> Uuid {
+        self.log_id
+    }
+
+    /// How many partitions, 1 to 1024; fixed at the log's birth.
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// One partition, 0 to `partitions` − 1.
+    ///
+    /// # Errors
+    /// When there is no such partition.
+    pub fn partition(&self, n: i32) -> Result<PartitionLog, LogError> {
+        let partition = u32::try_from(n)
+            .ok()
+            .filter(|n| *n < self.partitions)
+            .ok_or_else(|| LogError::Configuration(format!("{} has partitions 0 to {}, not {n}", self.service, self.partitions - 1)))?;
+        let url = self.databases.partition_url(&self.service, partition);
+        Ok(PartitionLog {
+            service: self.service.clone(),
+            schema: self.schema.clone(),
+            log_id: self.log_id,
+            partitions: self.partitions,
+            partition,
+            url: url.into(),
+            home: self.pools[self.databases.service_url(&self.service)].clone(),
+            pool: self.pools[url].clone(),
+        })
+    }
+}
+
+impl PartitionLog {
+    /// Its number.
+    pub fn number(&self) -> i32 {
+        self.partition.cast_signed()
+    }
+
+    /// How many partitions its log has.
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// The service whose log it is of.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
+    }
+
+    /// `service/partition`, for messages to people.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.service, self.partition)
+    }
+
+    /// `previous` of its page 0.
+    pub fn birth(&self) -> daybook_kernel::Digest {
+        daybook_kernel::digest::birth(&self.service, self.log_id, self.number(), self.partitions.cast_signed())
+    }
+
+    /// Where it lives.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn sql(&self, statement: &str) -> String {
+        sql::at(statement, &self.schema, self.partition)
+    }
+}

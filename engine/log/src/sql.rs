@@ -1,0 +1,41 @@
+//! The statements, one a file. `{schema}` and `{n}` are their only parameters that are no values.
+
+macro_rules! statements {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(pub(crate) const $name: &str = include_str!(concat!("sql/", $file));)*
+        /// Every statement with its file's name, for the test that explains them.
+        #[cfg(test)]
+        #[allow(dead_code)]
+        pub(crate) const ALL: &[(&str, &str)] = &[$(($file, $name)),*];
+    };
+}
+
+statements! {
+    APPEND_PAGE = "append_page.sql",
+    AUDIT_EVENTS = "audit_events.sql",
+    AUDIT_REQUEST_RANGES = "audit_request_ranges.sql",
+    AUDIT_REQUESTS = "audit_requests.sql",
+    AUDIT_SNAPSHOTS = "audit_snapshots.sql",
+    AUDIT_STRAYS = "audit_strays.sql",
+    AUDIT_STREAM = "audit_stream.sql",
+    FATE_OF_MESSAGE = "fate_of_message.sql",
+    INSERT_PARKED = "insert_parked.sql",
+    INSERT_REJECTED = "insert_rejected.sql",
+    INSERT_SNAPSHOT = "insert_snapshot.sql",
+    LAST_PAGE = "last_page.sql",
+    PARTITION = "partition.sql",
+    READ_EVENTS = "read_events.sql",
+    READ_LEDGER = "read_ledger.sql",
+    READ_PAGES = "read_pages.sql",
+    READ_PARKED = "read_parked.sql",
+    READ_REQUESTS = "read_requests.sql",
+    READ_RESULT = "read_result.sql",
+    READ_STREAM = "read_stream.sql",
+    READ_STREAMS = "read_streams.sql",
+    SETTLE_PARKED = "settle_parked.sql",
+}
+
+/// A statement for one partition of one service. The schema's name was checked when the log was opened.
+pub(crate) fn at(statement: &str, schema: &str, partition: u32) -> String {
+    statement.replace("{schema}", schema).replace("{n}", &partition.to_string())
+}

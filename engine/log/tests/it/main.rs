@@ -1,0 +1,8 @@
+//! The log against a real Postgres: one binary, a database a test.
+
+mod append;
+mod plans;
+mod protection;
+mod reading;
+mod support;
+mod takeover;

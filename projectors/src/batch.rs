@@ -1,0 +1,217 @@
+//! Folding a batch: views go in, what changes comes out. Pure, so that it can be thrown away and done again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use daybook_kernel::{ErasedFold, EventAt, ReadModel, RenderedPart, StreamId, Version, ViewState};
+
+use crate::event::Event;
+use crate::held::View;
+
+/// The longest key of a part, in bytes: the query API takes no longer one.
+const MAX_KEY: usize = 512;
+/// The longest part id, in bytes: with its key it must fit an index row.
+const MAX_PART: usize = 1_024;
+
+/// A stream's view before a batch.
+pub(crate) enum Before {
+    /// It was in memory.
+    Held(View),
+    /// As the database has it.
+    Stored { version: i64, bytes: Vec<u8> },
+    /// The stream has no events yet.
+    New,
+}
+
+/// Where a stream stopped, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    pub(crate) stream: StreamId,
+    pub(crate) offset: i64,
+    pub(crate) reason: String,
+}
+
+/// What becomes of one part.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) stream: StreamId,
+    /// Of the last event that the part rests on.
+    pub(crate) offset: i64,
+    /// None: it is deleted.
+    pub(crate) bytes: Option<Vec<u8>>,
+}
+
+/// A view after a batch, as it is written.
+pub(crate) struct ViewRow {
+    pub(crate) stream: StreamId,
+    pub(crate) offset: i64,
+    pub(crate) version: i64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// All that a batch changes. Sorted, so that two partitions never wait for each other's rows in turn.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub(crate) parts: BTreeMap<(String, String), Change>,
+    pub(crate) views: Vec<ViewRow>,
+    pub(crate) stopped: Vec<Stopped>,
+}
+
+/// What came of a batch.
+#[derive(Default)]
+pub(crate) struct Folded {
+    pub(crate) changes: Changes,
+    /// The views of `changes.views`, in the same order: to be kept once they are committed.
+    pub(crate) views: Vec<View>,
+    /// How many events went into views.
+    pub(crate) events: u64,
+}
+
+/// How to fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Renders a stream once a batch. What can't be folded or rendered ends it.
+    Quick,
+    /// Renders after each event, so that what can't be folded or rendered parks its stream at that very event.
+    Careful,
+}
+
+struct Stream {
+    fold: Arc<dyn ErasedFold>,
+    view: View,
+    rendered: Vec<RenderedPart>,
+    /// Of the last event folded in this batch.
+    offset: Option<i64>,
+}
+
+/// Folds events, all of streams that `model` reads, in order.
+///
+/// # Errors
+/// At the quick pace: where the first stream stopped. Nothing is changed; fold again, carefully.
+pub(crate) fn fold(
+    model: &ReadModel,
+    service: &str,
+    events: &[&Event],
+    mut before: HashMap<StreamId, Before>,
+    pace: Pace,
+) -> Result<Folded, Stopped> {
+    let mut streams: HashMap<StreamId, Stream> = HashMap::new();
+    let mut folded = Folded::default();
+    let mut waiting: HashSet<StreamId> = HashSet::new();
+    for event in events {
+        if waiting.contains(&event.stream) {
+            continue;
+        }
+        if let Err(reason) = step(model, service, event, &mut streams, &mut before, pace) {
+            let stop = Stopped { stream: event.stream.clone(), offset: event.offset, reason };
+            if pace == Pace::Quick {
+                return Err(stop);
+            }
+            waiting.insert(event.stream.clone());
+            folded.changes.stopped.push(stop);
+        } else {
+            folded.events += 1;
+        }
+    }
+    let mut streams: Vec<_> = streams.into_iter().collect();
+    streams.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    for (id, stream) in streams {
+        let Some(offset) = stream.offset else { continue };
+        let after = render(&*stream.fold, &stream.view.state, &id).map_err(|reason| Stopped { stream: id.clone(), offset, reason })?;
+        difference(&mut folded.changes.parts, &id, offset, stream.rendered, after);
+        let bytes = stream.fold.encode_view(&stream.view.state);
+        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes });
+        folded.views.push(stream.view);
+    }
+    Ok(folded)
+}
+
+/// Folds one event. On an error the stream is as it was before it.
+fn step(
+    model: &ReadModel,
+    service: &str,
+    event: &Event,
+    streams: &mut HashMap<StreamId, Stream>,
+    before: &mut HashMap<StreamId, Before>,
+    pace: Pace,
+) -> Result<(), String> {
+    if !streams.contains_key(&event.stream) {
+        let fold = model.fold(service, event.stream.aggregate()).ok_or("no projection folds it")?;
+        let stream = begin(fold, &event.stream, before.remove(&event.stream).unwrap_or(Before::New))?;
+        streams.insert(event.stream.clone(), stream);
+    }
+    let Some(stream) = streams.get_mut(&event.stream) else { return Ok(()) };
+    let Stream { fold, view, offset, .. } = stream;
+    if event.version != view.version + 1 {
+        return Err(format!("the event is version {} of its stream, but the view stands at version {}", event.version, view.version));
+    }
+    let kept = (pace == Pace::Careful).then(|| fold.encode_view(&view.state));
+    let version = Version(u64::try_from(event.version).unwrap_or_default());
+    let at = EventAt { stream: &event.stream, version, recorded_at: event.recorded_at };
+    fold.fold(&mut view.state, &event.type_name, &event.payload, &at).map_err(|e| format!("{}: {e}", event.type_name))?;
+    if let Some(kept) = kept
+        && let Err(reason) = render(&**fold, &view.state, &event.stream)
+    {
+        view.state = fold.decode_view(&kept).map_err(|e| e.to_string())?;
+        return Err(reason);
+    }
+    view.version = event.version;
+    *offset = Some(event.offset);
+    Ok(())
+}
+
+/// A stream as it stands before the batch.
+fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<Stream, String> {
+    let view = match before {
+        // What a stream without events would render was never written.
+        Before::New => {
+            return Ok(Stream {
+                view: View { state: fold.new_view(), version: 0 },
+                fold: fold.clone(),
+                rendered: Vec::new(),
+                offset: None,
+            });
+        }
+        Before::Held(view) => view,
+        Before::Stored { version, bytes } => {
+            View { state: fold.decode_view(&bytes).map_err(|e| format!("its view can't be read: {e}"))?, version }
+        }
+    };
+    let rendered = render(&**fold, &view.state, id)?;
+    Ok(Stream { fold: fold.clone(), view, rendered, offset: None })
+}
+
+/// The parts of a view, when they can be kept.
+fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, String> {
+    let parts = fold.render(view, stream).map_err(|e| e.to_string())?;
+    let fits = |text: &str, longest: usize| !text.is_empty() && text.len() <= longest && !text.contains('\0');
+    match parts.iter().find(|p| !fits(&p.key, MAX_KEY) || !fits(&p.part, MAX_PART)) {
+        Some(p) => Err(format!(
+            "it renders a part with key {:?} and id {:?}: they must not be empty or hold a zero byte, and have at most {MAX_KEY} and {MAX_PART} bytes",
+            p.key.chars().take(100).collect::<String>(),
+            p.part.chars().take(100).collect::<String>(),
+        )),
+        None => Ok(parts),
+    }
+}
+
+/// What to write so that `before` becomes `after`; both are sorted.
+fn difference(
+    changes: &mut BTreeMap<(String, String), Change>,
+    stream: &StreamId,
+    offset: i64,
+    before: Vec<RenderedPart>,
+    after: Vec<RenderedPart>,
+) {
+    let mut old: BTreeMap<(String, String), Vec<u8>> = before.into_iter().map(|p| ((p.key, p.part), p.bytes)).collect();
+    for RenderedPart { key, part, bytes } in after {
+        let place = (key, part);
+        if old.remove(&place).as_ref() != Some(&bytes) {
+            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes) });
+        }
+    }
+    for place in old.into_keys() {
+        // A part is one stream's for ever. Were it not so, the one that is there would have to win.
+        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None });
+    }
+}

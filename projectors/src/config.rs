@@ -1,0 +1,63 @@
+//! How projectors behave; each field with its unit and why one would change it.
+
+use std::time::Duration;
+
+use daybook_bus::{BusConfig, GroupOptions};
+use daybook_kernel::ReadModel;
+use daybook_log::Databases;
+
+/// How much is done and held at once.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Events of one batch, and so of one statement (1,000 by default). More: less work an event while catching up.
+    pub batch_events: usize,
+    /// Bytes of one batch, about (4 MiB by default).
+    pub batch_bytes: usize,
+    /// Encoded bytes of views that one partition keeps in memory (8 MiB by default); what is not there is read.
+    pub held_bytes: usize,
+    /// How often each partition looks where its log ends (1 s by default). When there is more, and nothing of it has come
+    /// from Kafka since the look before, the log is read.
+    pub idle: Duration,
+    /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
+    pub longest_pause: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch_events: 1_000,
+            batch_bytes: 4 << 20,
+            held_bytes: 8 << 20,
+            idle: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a process projects, and where.
+#[derive(Clone)]
+pub struct ProjectorsConfig {
+    /// The logs, and the read models' database.
+    pub databases: Databases,
+    /// Kafka.
+    pub bus: BusConfig,
+    /// The read models to keep; `daybook projectors --projections` chooses some.
+    pub models: Vec<ReadModel>,
+    /// How much is done and held at once.
+    pub limits: Limits,
+    /// Connections to the read models' database, shared by all partitions (4 by default).
+    pub read_connections: usize,
+    /// Connections to each log database, shared by all partitions (4 by default).
+    pub log_connections: usize,
+    /// How this member of the groups behaves.
+    pub group: GroupOptions,
+}
+
+impl ProjectorsConfig {
+    /// With everything else as it is by default.
+    pub fn new(databases: Databases, bus: BusConfig, models: Vec<ReadModel>) -> Self {
+        // Views and parts take far more memory than what waits to be folded: a small inbox is enough.
+        let group = GroupOptions { max_messages_per_partition: 4_096, ..GroupOptions::default() };
+        Self { databases, bus, models, limits: Limits::default(), read_connections: 4, log_connections: 4, group }
+    }
+}

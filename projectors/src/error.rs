@@ -1,0 +1,63 @@
+//! Infrastructure errors. What an event holds never ends up here: it parks its stream.
+
+use daybook_bus::BusError;
+use daybook_log::LogError;
+
+/// A projector could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectorError {
+    /// Postgres: a log, or the read models.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Kafka.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The read model has no tables yet.
+    #[error("there is no read model {0} in this database: run `daybook migrate`")]
+    NotPrepared(String),
+    /// The tables were filled by other folds than this build's. To go on would mix two readings of the same events.
+    #[error(
+        "read model {model} generation {generation} was built by other folds than this build has: rebuild it with \
+         `daybook replay rebuild {model} --promote`, or run the build that made it"
+    )]
+    Outdated {
+        /// The read model.
+        model: String,
+        /// The generation that is live.
+        generation: i32,
+    },
+    /// Somebody else moved the checkpoint: what was held in memory is of no use.
+    #[error("another projector has moved the checkpoint of {0}")]
+    Superseded(String),
+    /// The log ends before a place that the read model has been at: it was restored to an older state.
+    #[error(
+        "{place}: the read model has been at offset {at}, but the log ends at {end}: its database was restored to an older state; \
+         see `daybook replay reconcile`, then rebuild the read model"
+    )]
+    AheadOfLog {
+        /// Read model and partition.
+        place: String,
+        /// The next offset to fold.
+        at: i64,
+        /// The next offset of the log.
+        end: i64,
+    },
+    /// A name that could not be a table's.
+    #[error("{0:?} can't be a read model: a name must match [a-z][a-z0-9-]{{0,39}}")]
+    Name(String),
+    /// A bug: the partition is started again.
+    #[error("a projector panicked: {0}")]
+    Panicked(String),
+}
+
+impl From<tokio_postgres::Error> for ProjectorError {
+    fn from(e: tokio_postgres::Error) -> Self {
+        Self::Log(e.into())
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for ProjectorError {
+    fn from(e: deadpool_postgres::PoolError) -> Self {
+        Self::Log(e.into())
+    }
+}

@@ -1,0 +1,116 @@
+//! An event on its way into a read model, wherever it came from.
+
+use bytes::Bytes;
+use chrono::DateTime;
+use daybook_bus::{HeaderError, Message, headers};
+use daybook_kernel::{Instant, StreamId};
+use daybook_log::{LogError, StoredEvent};
+
+/// An event, as far as a fold needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) offset: i64,
+    pub(crate) epoch: i32,
+    pub(crate) stream: StreamId,
+    pub(crate) version: i64,
+    pub(crate) type_name: String,
+    pub(crate) payload: Bytes,
+    pub(crate) recorded_at: Instant,
+}
+
+/// Why a message on `<service>.events` is no event. The log has it for certain.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error("header {0} is missing")]
+    Missing(&'static str),
+    #[error("{0}")]
+    Wrong(&'static str),
+}
+
+impl Event {
+    /// From the log.
+    pub(crate) fn stored(e: StoredEvent) -> Result<Self, LogError> {
+        let stream = StreamId::parse(&e.stream_id).map_err(|why| LogError::Damaged(format!("offset {}: {why}", e.offset)))?;
+        Ok(Self {
+            offset: e.offset,
+            epoch: e.epoch,
+            stream,
+            version: e.version,
+            type_name: e.type_name,
+            payload: e.payload.into(),
+            recorded_at: e.recorded_at,
+        })
+    }
+
+    /// From Kafka, where anybody may have written it: it is taken only when all of it is in order.
+    pub(crate) fn arrived(message: &Message, partitions: u32) -> Result<Self, Unreadable> {
+        let headers = &message.headers;
+        let time = headers.get_str(headers::CE_TIME)?.ok_or(Unreadable::Missing(headers::CE_TIME))?;
+        let key = message.key.as_deref().and_then(|k| std::str::from_utf8(k).ok()).and_then(|k| StreamId::parse(k).ok());
+        let event = Self {
+            offset: headers.get_parsed(headers::OFFSET)?.ok_or(Unreadable::Missing(headers::OFFSET))?,
+            epoch: headers.get_parsed(headers::EPOCH)?.ok_or(Unreadable::Missing(headers::EPOCH))?,
+            stream: key.ok_or(Unreadable::Wrong("its key is no stream id"))?,
+            version: headers.get_parsed(headers::VERSION)?.ok_or(Unreadable::Missing(headers::VERSION))?,
+            type_name: headers.get_str(headers::CE_TYPE)?.ok_or(Unreadable::Missing(headers::CE_TYPE))?.to_owned(),
+            payload: message.value.clone().ok_or(Unreadable::Wrong("it has no value"))?,
+            recorded_at: DateTime::parse_from_rfc3339(time)
+                .map_err(|_| Unreadable::Wrong("its time is not as RFC 3339 writes it"))?
+                .to_utc()
+                .into(),
+        };
+        if event.stream.partition(partitions) != message.partition {
+            return Err(Unreadable::Wrong("its key belongs to another partition"));
+        }
+        Ok(event)
+    }
+
+    /// About how much memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.payload.len() + self.type_name.len() + self.stream.as_str().len() + 64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_bus::Headers;
+
+    use super::*;
+
+    fn message() -> Message {
+        let headers = Headers::new()
+            .with(headers::CE_TYPE, "t.Happened")
+            .with(headers::CE_TIME, "2026-11-21T08:00:00.123456Z")
+            .with(headers::OFFSET, "7")
+            .with(headers::EPOCH, "1")
+            .with(headers::VERSION, "3");
+        let (key, value) = (Some("product/A-1".into()), Some(Bytes::from_static(b"x")));
+        let partition = StreamId::new("product", "A-1").partition(4);
+        Message { topic: "t".into(), partition, offset: 0, timestamp_ms: None, key, value, headers }
+    }
+
+    #[test]
+    fn an_event_of_kafka_is_the_one_of_the_log() {
+        let event = Event::arrived(&message(), 4).expect("in order");
+        assert_eq!((event.offset, event.epoch, event.version), (7, 1, 3));
+        assert_eq!(event.recorded_at.to_string(), "2026-11-21T08:00:00.123456Z");
+    }
+
+    #[test]
+    fn a_message_that_is_no_event_is_told_apart() {
+        let with = |change: fn(&mut Message)| {
+            let mut m = message();
+            change(&mut m);
+            Event::arrived(&m, 4).expect_err("not in order").to_string()
+        };
+        assert_eq!(with(|m| m.headers = Headers::new()), "header ce_time is missing");
+        assert_eq!(with(|m| m.headers.push(headers::OFFSET, "x")), "header daybook-offset cannot be read as i64");
+        assert_eq!(with(|m| m.headers.push(headers::VERSION, &b"\xff"[..])), "header daybook-version is not UTF-8");
+        assert_eq!(with(|m| m.headers.push(headers::CE_TIME, "today")), "its time is not as RFC 3339 writes it");
+        assert_eq!(with(|m| m.value = None), "it has no value");
+        assert_eq!(with(|m| m.key = None), "its key is no stream id");
+        assert_eq!(with(|m| m.partition += 1), "its key belongs to another partition");
+    }
+}

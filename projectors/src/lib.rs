@@ -1,0 +1,28 @@
+//! The projection runner, and the shop's read models.
+//!
+//! Events go in, parts come out: [`Projectors`] takes partitions of `<service>.events`, a [`Projector`] folds each (`event` →
+//! `batch` → `store`), and one statement writes what changed together with the checkpoint. What a read model shows stands
+//! in [`models`], a file each.
+
+mod batch;
+mod config;
+mod error;
+mod event;
+mod generation;
+mod group;
+mod held;
+pub mod models;
+mod partition;
+mod prepare;
+mod projector;
+mod projectors;
+mod sql;
+mod store;
+
+pub use config::{Limits, ProjectorsConfig};
+pub use error::ProjectorError;
+pub use generation::{Generation, fingerprint};
+pub use prepare::{Found, Prepared, prepare};
+pub use projector::{Counts, Projector};
+pub use projectors::Projectors;
+pub use store::ReadStore;

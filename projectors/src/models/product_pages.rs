@@ -1,0 +1,406 @@
+//! `product-pages`: all that the page of one product shows. The details come from the product's stream, a line of
+//! stock from each warehouse's.
+
+use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use shop_proto::catalog::v1::{Price, ProductEvent};
+use shop_proto::inventory::v1::StockEvent;
+use shop_proto::read::v1::{ProductDetailsView, ProductPage, StockLine, StockLineView};
+
+/// Without this part there is no page: stock of a draft, of a retired product or of a SKU that nobody created is not shown.
+const DETAILS: &str = "details";
+
+pub(super) fn read_model() -> ReadModel {
+    ReadModel::of::<ProductPage>("product-pages", Some(DETAILS)).with::<Details>().with::<Stock>()
+}
+
+/// The part `details`: everything but the stock.
+struct Details;
+
+impl Projection for Details {
+    type Event = ProductEvent;
+    type View = ProductDetailsView;
+    type Model = ProductPage;
+
+    fn fold(view: &mut ProductDetailsView, event: &ProductEvent, at: &EventAt<'_>) {
+        use ProductEvent as E;
+        let page = view.page.get_or_insert_default();
+        page.version = at.version.0;
+        page.updated_at = Some(at.recorded_at.to_proto());
+        match event {
+            E::ProductCreated(e) => {
+                page.sku.clone_from(&e.sku);
+                page.title.clone_from(&e.title);
+                page.description.clone_from(&e.description);
+                page.brand.clone_from(&e.brand);
+                page.category.clone_from(&e.category);
+                page.attributes.clone_from(&e.attributes);
+                page.price.clone_from(&e.price);
+                set_price(page, &Price { list: e.price.clone(), sale: None });
+                view.shown = !e.draft;
+            }
+            E::ProductRevised(e) => {
+                for (field, new) in [(&mut page.title, &e.title), (&mut page.description, &e.description), (&mut page.brand, &e.brand)] {
+                    if let Some(new) = new {
+                        field.clone_from(new);
+                    }
+                }
+                page.attributes.retain(|name, _| !e.removed_attributes.contains(name));
+                page.attributes.extend(e.set_attributes.clone());
+            }
+            E::ProductRepriced(e) => {
+                if let Some(price) = &e.price {
+                    set_price(page, price);
+                }
+            }
+            E::ProductCategorized(e) => page.category.clone_from(&e.category),
+            E::MediaAttached(e) => {
+                let Some(media) = &e.media else { return };
+                match page.media.iter_mut().find(|m| m.url == media.url) {
+                    Some(known) => known.clone_from(media),
+                    None => page.media.push(media.clone()),
+                }
+            }
+            E::MediaDetached(e) => page.media.retain(|m| m.url != e.url),
+            E::ProductPublished(_) => view.shown = true,
+            E::ProductRetired(_) => view.shown = false,
+        }
+    }
+
+    fn render(view: &ProductDetailsView, _: &StreamId) -> Vec<Part<ProductPage>> {
+        match &view.page {
+            Some(page) if view.shown => {
+                vec![Part { key: page.sku.clone(), part: DETAILS.to_owned(), message: page.clone() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The main currency's price stands by itself too: it is the one that `ProductCreated` named.
+fn set_price(page: &mut ProductPage, price: &Price) {
+    let Some(list) = &price.list else { return };
+    if page.price.as_ref().is_some_and(|main| main.currency == list.currency) {
+        page.price.clone_from(&price.list);
+        page.sale.clone_from(&price.sale);
+    }
+    page.prices.insert(list.currency.clone(), price.clone());
+}
+
+/// The parts `stock/<warehouse>`: one line each.
+struct Stock;
+
+impl Projection for Stock {
+    type Event = StockEvent;
+    type View = StockLineView;
+    type Model = ProductPage;
+
+    fn fold(view: &mut StockLineView, event: &StockEvent, _: &EventAt<'_>) {
+        use StockEvent as E;
+        let (sku, warehouse) = match event {
+            E::StockReceived(e) => (&e.sku, &e.warehouse),
+            E::StockAdjusted(e) => (&e.sku, &e.warehouse),
+            E::StockReserved(e) => (&e.sku, &e.warehouse),
+            E::StockCommitted(e) => (&e.sku, &e.warehouse),
+            E::StockReleased(e) => (&e.sku, &e.warehouse),
+            E::ReservationExpired(e) => (&e.sku, &e.warehouse),
+            // No piece has moved. A stream of nothing else is a warehouse that never had the product: it has no line.
+            E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => return,
+        };
+        view.sku.clone_from(sku);
+        let line = view.line.get_or_insert_default();
+        line.warehouse.clone_from(warehouse);
+        moved(line, event);
+        line.available = line.on_hand.saturating_sub(line.reserved);
+    }
+
+    fn render(view: &StockLineView, _: &StreamId) -> Vec<Part<ProductPage>> {
+        let Some(line) = &view.line else { return Vec::new() };
+        let message = ProductPage { stock: vec![line.clone()], ..Default::default() };
+        vec![Part { key: view.sku.clone(), part: format!("stock/{}", line.warehouse), message }]
+    }
+}
+
+fn moved(line: &mut StockLine, event: &StockEvent) {
+    use StockEvent as E;
+    let (on_hand, reserved) = (&mut line.on_hand, &mut line.reserved);
+    match event {
+        E::StockReceived(e) => *on_hand = on_hand.saturating_add(e.quantity),
+        E::StockAdjusted(e) => *on_hand = on_hand.saturating_add_signed(e.delta),
+        E::StockReserved(e) => *reserved = reserved.saturating_add(e.quantity),
+        E::StockCommitted(e) => {
+            *on_hand = on_hand.saturating_sub(e.quantity);
+            *reserved = reserved.saturating_sub(e.quantity);
+        }
+        E::StockReleased(e) => *reserved = reserved.saturating_sub(e.quantity),
+        E::ReservationExpired(e) => *reserved = reserved.saturating_sub(e.quantity),
+        E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => {}
+    }
+}
+
+#[cfg(test)]
+pub(super) use spec::samples;
+
+#[cfg(test)]
+mod spec {
+    use daybook_kernel::{Instant, Version};
+    use proptest::prelude::*;
+    use prost::Message as _;
+    use shop_proto::catalog::v1::*;
+    use shop_proto::common::v1::Money;
+    use shop_proto::inventory::v1::*;
+
+    use super::super::merging::Sample;
+    use super::*;
+
+    fn sku() -> String {
+        "A-1".to_owned()
+    }
+
+    fn money(currency: &str, minor_units: i64) -> Option<Money> {
+        Some(Money { currency: currency.to_owned(), minor_units })
+    }
+
+    fn created() -> ProductEvent {
+        ProductCreated {
+            sku: sku(),
+            title: "Lamp".into(),
+            description: "Gives light.".into(),
+            brand: "Lux".into(),
+            category: "Home/Lamps".into(),
+            price: money("EUR", 1999),
+            attributes: [("colour".into(), "red".into()), ("size".into(), "M".into())].into(),
+            draft: false,
+        }
+        .into()
+    }
+
+    fn drafted() -> ProductEvent {
+        ProductCreated { sku: sku(), title: "Lamp".into(), price: money("EUR", 1999), draft: true, ..Default::default() }.into()
+    }
+
+    fn published() -> ProductEvent {
+        ProductPublished { sku: sku() }.into()
+    }
+
+    fn retired() -> ProductEvent {
+        ProductRetired { sku: sku(), reason: "broke".into() }.into()
+    }
+
+    fn price(currency: &str, minor_units: i64, sale: Option<i64>) -> Price {
+        let sale = sale.map(|minor_units| Sale { minor_units, starts_at: None, ends_at: None });
+        Price { list: money(currency, minor_units), sale }
+    }
+
+    fn repriced(price: Price) -> ProductEvent {
+        ProductRepriced { sku: sku(), price: Some(price) }.into()
+    }
+
+    fn media(alt: &str) -> Media {
+        Media { url: "https://a/1.jpg".into(), kind: MediaKind::Image.into(), alt: alt.to_owned() }
+    }
+
+    fn attached(alt: &str) -> ProductEvent {
+        MediaAttached { sku: sku(), media: Some(media(alt)) }.into()
+    }
+
+    fn received(warehouse: &str, quantity: u32) -> StockEvent {
+        StockReceived { sku: sku(), warehouse: warehouse.to_owned(), quantity, reference: String::new() }.into()
+    }
+
+    fn adjusted(warehouse: &str, delta: i32) -> StockEvent {
+        StockAdjusted { sku: sku(), warehouse: warehouse.to_owned(), delta, ..Default::default() }.into()
+    }
+
+    fn reserved(warehouse: &str, quantity: u32) -> StockEvent {
+        StockReserved { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+    }
+
+    fn committed(warehouse: &str, quantity: u32) -> StockEvent {
+        StockCommitted { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+    }
+
+    fn released(warehouse: &str, quantity: u32) -> StockEvent {
+        StockReleased { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+    }
+
+    fn expired(warehouse: &str, quantity: u32) -> StockEvent {
+        ReservationExpired { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+    }
+
+    /// See `merging::samples`.
+    pub(in super::super) fn samples() -> Vec<Sample> {
+        vec![
+            Sample::of("A-1", [created(), repriced(price("EUR", 1999, Some(999))), repriced(price("USD", 5, None)), attached("front")]),
+            Sample::of("A-1@w-1", [received("w-1", 5), reserved("w-1", 3)]),
+            Sample::of("A-1@w-2", [received("w-2", 1), reserved("w-2", 1), committed("w-2", 1)]),
+        ]
+    }
+
+    /// The parts of a stream with these events, each a second after the one before.
+    fn parts<P: Projection>(key: &str, events: &[P::Event]) -> Vec<Part<P::Model>> {
+        use daybook_proto::MessageSet as _;
+        let stream = StreamId::new(P::Event::AGGREGATE, key);
+        let mut view = P::View::default();
+        for (n, event) in (1..).zip(events) {
+            let recorded_at = Instant::from_micros(1_000_000 * n);
+            P::fold(&mut view, event, &EventAt { stream: &stream, version: Version(n.unsigned_abs()), recorded_at });
+        }
+        P::render(&view, &stream)
+    }
+
+    fn details(events: &[ProductEvent]) -> Option<ProductPage> {
+        let mut parts = parts::<Details>("A-1", events);
+        assert!(parts.len() < 2);
+        let part = parts.pop()?;
+        assert_eq!((part.key.as_str(), part.part.as_str()), ("A-1", "details"));
+        Some(part.message)
+    }
+
+    fn line(events: &[StockEvent]) -> Option<(u32, u32, u32)> {
+        let mut parts = parts::<Stock>("A-1@w-1", events);
+        assert!(parts.len() < 2);
+        let part = parts.pop()?;
+        assert_eq!((part.key.as_str(), part.part.as_str()), ("A-1", "stock/w-1"));
+        let [line] = part.message.stock.as_slice() else { panic!("one element a part") };
+        Some((line.on_hand, line.reserved, line.available))
+    }
+
+    #[test]
+    fn a_page_shows_what_was_created() {
+        let page = details(&[created()]).expect("published at once");
+        assert_eq!((page.title.as_str(), page.brand.as_str(), page.category.as_str()), ("Lamp", "Lux", "Home/Lamps"));
+        assert_eq!((page.price, page.sale), (money("EUR", 1999), None));
+        assert_eq!(page.prices, [("EUR".to_owned(), price("EUR", 1999, None))].into());
+        assert_eq!(page.attributes["colour"], "red");
+        assert_eq!((page.version, page.updated_at.map(|t| t.seconds)), (1, Some(1)));
+    }
+
+    #[test]
+    fn a_draft_and_a_retired_product_have_no_page() {
+        assert_eq!(details(&[]), None);
+        assert_eq!(details(&[drafted()]), None);
+        assert!(details(&[drafted(), published()]).is_some());
+        assert_eq!(details(&[created(), retired()]), None);
+    }
+
+    #[test]
+    fn a_draft_is_shown_as_it_was_revised_before() {
+        let categorized = ProductCategorized { sku: sku(), category: "Home".into() };
+        let page = details(&[drafted(), categorized.into(), published()]).expect("published");
+        assert_eq!((page.category.as_str(), page.version), ("Home", 3));
+    }
+
+    #[test]
+    fn a_revision_changes_only_what_it_says() {
+        let revised = ProductRevised {
+            sku: sku(),
+            brand: Some(String::new()),
+            set_attributes: [("colour".into(), "blue".into())].into(),
+            removed_attributes: vec!["size".into()],
+            ..Default::default()
+        };
+        let page = details(&[created(), revised.into()]).expect("published");
+        assert_eq!((page.title.as_str(), page.brand.as_str()), ("Lamp", ""));
+        assert_eq!(page.attributes, [("colour".to_owned(), "blue".to_owned())].into());
+    }
+
+    #[test]
+    fn the_price_is_the_main_currencys_and_others_stand_beside_it() {
+        let page = details(&[created(), repriced(price("USD", 500, None)), repriced(price("EUR", 1500, Some(999)))]).expect("published");
+        assert_eq!(page.price, money("EUR", 1500));
+        assert_eq!(page.sale.map(|s| s.minor_units), Some(999));
+        assert_eq!(page.prices.keys().collect::<Vec<_>>(), ["EUR", "USD"]);
+        let page = details(&[created(), repriced(price("EUR", 1500, Some(999))), repriced(price("EUR", 1500, None))]).expect("published");
+        assert_eq!(page.sale, None);
+    }
+
+    #[test]
+    fn media_stand_once_an_address() {
+        let page = details(&[created(), attached("front"), attached("back")]).expect("published");
+        assert_eq!(page.media, [media("back")]);
+        let detached = MediaDetached { sku: sku(), url: "https://a/1.jpg".into() };
+        assert!(details(&[created(), attached("front"), detached.into()]).expect("published").media.is_empty());
+    }
+
+    #[test]
+    fn a_line_shows_what_is_on_hand_reserved_and_available() {
+        assert_eq!(line(&[received("w-1", 5), reserved("w-1", 3)]), Some((5, 3, 2)));
+        assert_eq!(line(&[received("w-1", 5), reserved("w-1", 3), committed("w-1", 3)]), Some((2, 0, 2)));
+        assert_eq!(line(&[received("w-1", 5), reserved("w-1", 3), released("w-1", 3)]), Some((5, 0, 5)));
+        assert_eq!(line(&[received("w-1", 5), reserved("w-1", 3), expired("w-1", 3)]), Some((5, 0, 5)));
+        assert_eq!(line(&[received("w-1", 5), adjusted("w-1", -2)]), Some((3, 0, 3)));
+    }
+
+    #[test]
+    fn a_warehouse_that_is_empty_has_a_line_and_one_that_never_had_any_has_none() {
+        assert_eq!(line(&[received("w-1", 5), adjusted("w-1", -5)]), Some((0, 0, 0)));
+        let refused = ReservationRefused { sku: sku(), warehouse: "w-1".into(), ..Default::default() };
+        let watched = ReorderPointSet { sku: sku(), warehouse: "w-1".into(), reorder_point: 5 };
+        assert_eq!(line(&[refused.into(), watched.into()]), None);
+    }
+
+    /// What may happen to a shelf, kept legal as the decider keeps it.
+    fn happens(on_hand: &mut u32, promised: &mut u32, warehouse: &str, what: u8, n: u32) -> StockEvent {
+        let take = n.min(*promised);
+        match what {
+            0 => {
+                *on_hand += n;
+                received(warehouse, n)
+            }
+            1 => {
+                let n = n.min(*on_hand - *promised);
+                *promised += n;
+                reserved(warehouse, n)
+            }
+            2 => {
+                (*on_hand, *promised) = (*on_hand - take, *promised - take);
+                committed(warehouse, take)
+            }
+            3 => {
+                *promised -= take;
+                released(warehouse, take)
+            }
+            _ => {
+                let n = n.min(*on_hand - *promised);
+                *on_hand -= n;
+                adjusted(warehouse, -n.cast_signed())
+            }
+        }
+    }
+
+    proptest! {
+        /// The page that is served is the concatenation: it shows the details, and each warehouse's line in order.
+        #[test]
+        fn the_concatenated_parts_are_the_page(
+            what in prop::collection::vec((0..4_usize, 0..5_u8, 1..20_u32), 0..60),
+            minor_units in 0..5000_i64,
+        ) {
+            let names = ["w-1", "W-2", "a", "a.b"];
+            let mut shelves = [(0, 0, Vec::new()), (0, 0, Vec::new()), (0, 0, Vec::new()), (0, 0, Vec::new())];
+            for (at, what, n) in what {
+                let (on_hand, promised, events) = &mut shelves[at];
+                let event = happens(on_hand, promised, names[at], what, n);
+                events.push(event);
+            }
+            let product = [created(), repriced(price("EUR", minor_units, None))];
+            let mut all = parts::<Details>("A-1", &product);
+            for (name, (_, _, events)) in names.iter().zip(&shelves) {
+                all.extend(parts::<Stock>(&format!("A-1@{name}"), events));
+            }
+            all.sort_by(|a, b| a.part.cmp(&b.part));
+            let bytes: Vec<u8> = all.iter().flat_map(|p| p.message.encode_to_vec()).collect();
+
+            let mut page = details(&product).expect("published");
+            page.stock = names
+                .iter()
+                .zip(&shelves)
+                .filter(|(_, (_, _, events))| !events.is_empty())
+                .map(|(name, &(on_hand, reserved, _))| {
+                    StockLine { warehouse: (*name).to_owned(), on_hand, reserved, available: on_hand - reserved }
+                })
+                .collect();
+            page.stock.sort_by(|a, b| a.warehouse.cmp(&b.warehouse));
+            prop_assert_eq!(ProductPage::decode(bytes.as_slice()).expect("a page"), page);
+        }
+    }
+}

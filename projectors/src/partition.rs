@@ -1,0 +1,151 @@
+//! The task that owns one assigned partition: the log first, then Kafka, and after any error again from the checkpoint.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_bus::{Inbox, Inspector, StartAt};
+use daybook_kernel::ReadModel;
+use daybook_log::Log;
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use crate::config::Limits;
+use crate::generation::Generation;
+use crate::projector::Projector;
+use crate::store::ReadStore;
+use crate::{ProjectorError, projectors::Board};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// How soon a pause notices that the partition was taken away.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// What every partition of one read model shares.
+pub(crate) struct Shared {
+    pub(crate) model: Arc<ReadModel>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) store: ReadStore,
+    pub(crate) inspector: Inspector,
+    pub(crate) limits: Limits,
+    pub(crate) board: Arc<Board>,
+}
+
+/// Why an attempt ended without an error.
+struct Revoked;
+
+/// Runs until the partition is revoked.
+pub(crate) async fn run(shared: Arc<Shared>, log: Log, mut inbox: Inbox) {
+    let place = (shared.model.name, log.service().to_string(), inbox.partition);
+    shared.board.took(&place);
+    let mut pause = FIRST_PAUSE;
+    let mut reached = -1;
+    loop {
+        let outcome = AssertUnwindSafe(attempt(&shared, &log, &mut inbox, &mut reached, &mut pause, &place)).catch_unwind().await;
+        let error = match outcome {
+            Ok(Ok(Revoked)) => break,
+            Ok(Err(error)) => error,
+            Err(panic) => ProjectorError::Panicked(text(panic.as_ref())),
+        };
+        metrics::counter!("daybook_projector_restarts_total", "projection" => place.0, "service" => place.1.clone()).increment(1);
+        if inbox.is_ended() {
+            break;
+        }
+        if matches!(error, ProjectorError::Superseded(_)) {
+            tracing::warn!(%error, "starting again from the stored checkpoint");
+        } else {
+            tracing::error!(projection = place.0, service = place.1, partition = place.2, %error, "a partition stands still; trying again");
+            shared.board.trouble(&place, Some(error.to_string()));
+        }
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !inbox.is_ended() {
+            tokio::time::sleep(GLANCE.min(until - Instant::now())).await;
+        }
+        pause = (pause * 2).min(shared.limits.longest_pause);
+    }
+    shared.board.gave_up(&place);
+}
+
+/// From the stored checkpoint on: the log up to its end, then Kafka from the place that was its end at that time.
+async fn attempt(
+    shared: &Shared,
+    log: &Log,
+    inbox: &mut Inbox,
+    reached: &mut i64,
+    pause: &mut Duration,
+    place: &(&'static str, String, i32),
+) -> Result<Revoked, ProjectorError> {
+    let (model, generation) = (shared.model.clone(), shared.generation.clone());
+    let partition = log.partition(inbox.partition)?;
+    let mut projector =
+        Projector::open(model, generation, shared.store.clone(), partition, log.partitions(), shared.limits.clone()).await?;
+    let mut following = false;
+    let mut look_at = Instant::now();
+    let mut stood_at = projector.next();
+    loop {
+        if projector.next() > *reached {
+            // It gets on: the next error is a first one again.
+            *reached = projector.next();
+            *pause = FIRST_PAUSE;
+            shared.board.trouble(place, None);
+        }
+        if inbox.is_ended() {
+            return Ok(Revoked);
+        }
+        if Instant::now() >= look_at {
+            let behind = projector.is_behind().await?;
+            if !behind {
+                shared.board.trouble(place, None);
+            } else if projector.next() == stood_at {
+                // There is more, and nothing has come of it: Kafka is not waited for.
+                projector.step().await?;
+                stood_at = projector.next();
+                continue;
+            }
+            stood_at = projector.next();
+            look_at = Instant::now() + shared.limits.idle;
+        }
+        if !following {
+            following = follow_from_here(shared, inbox, &mut projector).await?;
+            continue;
+        }
+        match tokio::time::timeout_at(look_at, inbox.recv(shared.limits.batch_events, shared.limits.batch_bytes)).await {
+            Ok(Some(messages)) => projector.follow(&messages).await?,
+            Ok(None) => return Ok(Revoked),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Begins to follow Kafka at its present end, once the log has been read up to there. False: Kafka did not answer.
+async fn follow_from_here(shared: &Shared, inbox: &Inbox, projector: &mut Projector) -> Result<bool, ProjectorError> {
+    let look = shared.inspector.watermarks(&inbox.topic, inbox.partition);
+    tokio::pin!(look);
+    let end = loop {
+        tokio::select! {
+            end = &mut look => break end,
+            // A Kafka that does not answer must not hold up what the log has.
+            () = tokio::time::sleep(shared.limits.idle) => projector.catch_up().await?,
+        }
+    };
+    let started = match end {
+        // What was published before this end was in the log before: nothing falls between the two.
+        Ok((_, end)) => {
+            projector.catch_up().await?;
+            inbox.start(StartAt::Offset(end)).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &started
+        && !inbox.is_ended()
+    {
+        tracing::warn!(projector = projector.name(), %error, "Kafka can't be followed yet; the log is read meanwhile");
+        projector.catch_up().await?;
+        tokio::time::sleep(GLANCE).await;
+    }
+    Ok(started.is_ok())
+}
+
+fn text(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    said.unwrap_or_else(|| "without a text".to_owned())
+}

@@ -1,0 +1,82 @@
+//! What `daybook migrate` makes for projections: the first generation of each read model, and its topic.
+
+use std::collections::BTreeMap;
+
+use daybook_bus::{BusConfig, TopicSpec, ensure_topics};
+use daybook_kernel::ReadModel;
+use daybook_log::{Databases, Log, MIGRATION_LOCK, Role, connect_owner};
+use tokio_postgres::Client;
+
+use crate::generation::{fingerprint, parts_table};
+use crate::{ProjectorError, sql};
+
+/// What [`prepare`] found or did for one read model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// The read model.
+    pub model: &'static str,
+    /// The generation that is live.
+    pub generation: i32,
+    /// What became of it.
+    pub found: Found,
+}
+
+/// In which state the live generation was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There was none: it was made now.
+    Made,
+    /// It was made by this build's folds.
+    Current,
+    /// It was made by other folds: projectors of this build will not start before it is rebuilt.
+    Outdated,
+}
+
+/// Makes what is missing: for each read model its first generation (tables, checkpoints at 0) and its topic. Harmless to
+/// repeat, and safe when several processes do it at once. The logs must have been migrated.
+///
+/// # Errors
+/// When a database or Kafka can't be reached, a log is missing, or a read model's name could not be a table's.
+pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel]) -> Result<Vec<Prepared>, ProjectorError> {
+    let mut partitions: BTreeMap<&str, i32> = BTreeMap::new();
+    for service in models.iter().flat_map(ReadModel::services) {
+        if !partitions.contains_key(service) {
+            let log = Log::open(databases, service, Role::Reader, 1).await?;
+            partitions.insert(service, log.partitions().cast_signed());
+        }
+    }
+    let mut owner = connect_owner(databases.read_url()).await?;
+    // Held until the connection ends.
+    owner.batch_execute(&format!("SET lock_timeout = '120s'; SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+    let mut prepared = Vec::with_capacity(models.len());
+    for model in models {
+        prepared.push(prepare_model(&mut owner, model, &partitions).await?);
+    }
+    let topics: Vec<TopicSpec> = models
+        .iter()
+        .map(|model| {
+            let largest = model.services().iter().map(|s| partitions[s]).max().unwrap_or(1);
+            TopicSpec::read(bus, model.name, largest)
+        })
+        .collect();
+    ensure_topics(bus, &topics).await?;
+    Ok(prepared)
+}
+
+async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTreeMap<&str, i32>) -> Result<Prepared, ProjectorError> {
+    let ours = fingerprint(model);
+    if let Some(row) = owner.query_opt(sql::LIVE_GENERATION, &[&model.name]).await? {
+        let current = row.get::<_, &[u8]>(1) == ours;
+        return Ok(Prepared { model: model.name, generation: row.get(0), found: if current { Found::Current } else { Found::Outdated } });
+    }
+    let parts = parts_table(model, 1)?;
+    let (services, numbers): (Vec<&str>, Vec<i32>) =
+        model.services().into_iter().flat_map(|s| (0..partitions[s]).map(move |n| (s, n))).unzip();
+    // All of it or nothing: a generation without its checkpoints would never begin.
+    let transaction = owner.transaction().await?;
+    transaction.execute(sql::INSERT_GENERATION, &[&model.name, &1, &ours.as_slice(), &parts]).await?;
+    transaction.batch_execute(&sql::at(sql::GENERATION, &parts)).await?;
+    transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &1, &services, &numbers]).await?;
+    transaction.commit().await?;
+    Ok(Prepared { model: model.name, generation: 1, found: Found::Made })
+}

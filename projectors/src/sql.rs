@@ -1,0 +1,23 @@
+//! The statements, one a file. `{parts}`, a table's name, is their only parameter that is no value.
+
+macro_rules! statements {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(pub(crate) const $name: &str = include_str!(concat!("sql/", $file));)*
+    };
+}
+
+statements! {
+    GENERATION = "generation.sql",
+    INSERT_CHECKPOINTS = "insert_checkpoints.sql",
+    INSERT_GENERATION = "insert_generation.sql",
+    LIVE_GENERATION = "live_generation.sql",
+    READ_CHECKPOINT = "read_checkpoint.sql",
+    READ_PARKED = "read_parked.sql",
+    READ_VIEWS = "read_views.sql",
+    WRITE_BATCH = "write_batch.sql",
+}
+
+/// A statement on one generation's tables. The name was checked when the generation was made.
+pub(crate) fn at(statement: &str, parts: &str) -> String {
+    statement.replace("{parts}", parts)
+}

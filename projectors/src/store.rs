@@ -1,0 +1,176 @@
+//! The read schema, as projectors see it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use daybook_kernel::{ReadModel, StreamId};
+use daybook_log::{Databases, LogError, Role};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{Config, NoTls};
+
+use crate::batch::{Before, Changes};
+use crate::generation::{Generation, fingerprint};
+use crate::{ProjectorError, sql};
+
+/// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
+/// plan while they grow.
+const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
+                        -c lock_timeout=10000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=30000";
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Longest reason that is kept, in characters.
+const MAX_REASON: usize = 2_000;
+
+/// The read models' database, under the projectors' role.
+#[derive(Clone)]
+pub struct ReadStore {
+    pool: Pool,
+}
+
+/// One partition of one generation's sources: the place of a checkpoint.
+pub(crate) struct Place<'a> {
+    pub(crate) projection: &'a str,
+    pub(crate) generation: &'a Generation,
+    pub(crate) service: &'a str,
+    pub(crate) partition: i32,
+}
+
+/// A checkpoint's move.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Move {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    pub(crate) epoch: i32,
+}
+
+impl ReadStore {
+    /// With at most `connections` connections, made when they are first needed.
+    ///
+    /// # Errors
+    /// When the URL is not valid.
+    pub fn new(databases: &Databases, connections: usize) -> Result<Self, ProjectorError> {
+        let mut config: Config = databases.read_url().parse().map_err(|_| {
+            LogError::Configuration(
+                "the read models' database URL is not valid: it must be postgres://user:password@host:port/database".to_owned(),
+            )
+        })?;
+        let options = format!("{} -c role={} {SETTINGS}", config.get_options().unwrap_or_default(), Role::Projector.name());
+        config.options(options.trim());
+        config.application_name("daybook projector");
+        config.connect_timeout(PATIENCE / 2);
+        config.keepalives_idle(PATIENCE);
+        config.tcp_user_timeout(PATIENCE * 3 / 2);
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(connections.max(1))
+            .wait_timeout(Some(PATIENCE))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|e| LogError::Pool(e.to_string()))?;
+        Ok(Self { pool })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> Result<(), ProjectorError> {
+        self.pool.get().await?.simple_query("SELECT 1").await?;
+        Ok(())
+    }
+
+    /// The live generation of a read model, when this build's folds made it.
+    ///
+    /// # Errors
+    /// [`ProjectorError::NotPrepared`], [`ProjectorError::Outdated`], or that Postgres does not answer.
+    pub async fn live(&self, model: &ReadModel) -> Result<Generation, ProjectorError> {
+        let row = self.pool.get().await?.query_opt(sql::LIVE_GENERATION, &[&model.name]).await;
+        let row = row.map_err(|e| match e.as_db_error().map(|db| db.code().code()) {
+            // No table, no schema, no right, no role: it was never migrated.
+            Some("42P01" | "3F000" | "42501" | "22023") => ProjectorError::NotPrepared(model.name.to_owned()),
+            _ => e.into(),
+        })?;
+        let row = row.ok_or_else(|| ProjectorError::NotPrepared(model.name.to_owned()))?;
+        let generation = Generation::new(row.get(0), row.get(2));
+        if row.get::<_, &[u8]>(1) != fingerprint(model) {
+            return Err(ProjectorError::Outdated { model: model.name.to_owned(), generation: generation.number });
+        }
+        Ok(generation)
+    }
+
+    /// A checkpoint: next offset and epoch.
+    pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<(i64, i32), ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql::READ_CHECKPOINT).await?;
+        let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
+        row.map(|r| (r.get(0), r.get(1))).ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
+    }
+
+    /// The streams of a partition that are parked.
+    pub(crate) async fn parked(&self, at: &Place<'_>) -> Result<BTreeSet<String>, ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql::READ_PARKED).await?;
+        let rows = client.query(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
+        Ok(rows.iter().map(|r| r.get(0)).collect())
+    }
+
+    /// The views of these streams, in one query; of a stream without events there is none.
+    pub(crate) async fn views(&self, at: &Place<'_>, streams: &[StreamId]) -> Result<HashMap<StreamId, Before>, ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&at.generation.read_views).await?;
+        let ids: Vec<&str> = streams.iter().map(StreamId::as_str).collect();
+        let rows = client.query(&statement, &[&at.service, &ids]).await?;
+        let mut stored: HashMap<&str, Before> =
+            rows.iter().map(|r| (r.get(0), Before::Stored { version: r.get(1), bytes: r.get(2) })).collect();
+        Ok(streams.iter().filter_map(|s| stored.remove(s.as_str()).map(|view| (s.clone(), view))).collect())
+    }
+
+    /// Writes a batch and moves the checkpoint, both or neither. False: the checkpoint stood elsewhere.
+    pub(crate) async fn write(&self, at: &Place<'_>, by: Move, changes: &Changes) -> Result<bool, ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&at.generation.write_batch).await?;
+        let removed = || changes.parts.iter().filter(|(_, c)| c.bytes.is_none());
+        let written = || changes.parts.iter().filter_map(|(place, c)| c.bytes.as_deref().map(|bytes| (place, c, bytes)));
+        let (gone_keys, gone_parts): (Vec<&str>, Vec<&str>) = removed().map(|((k, p), _)| (k.as_str(), p.as_str())).unzip();
+        let gone_streams: Vec<&str> = removed().map(|(_, c)| c.stream.as_str()).collect();
+        let (keys, parts): (Vec<&str>, Vec<&str>) = written().map(|((k, p), ..)| (k.as_str(), p.as_str())).unzip();
+        let bytes: Vec<&[u8]> = written().map(|(.., bytes)| bytes).collect();
+        let (streams, offsets): (Vec<&str>, Vec<i64>) = written().map(|(_, c, _)| (c.stream.as_str(), c.offset)).unzip();
+        let views = &changes.views;
+        let (view_streams, view_offsets): (Vec<&str>, Vec<i64>) = views.iter().map(|v| (v.stream.as_str(), v.offset)).unzip();
+        let (versions, encoded): (Vec<i64>, Vec<&[u8]>) = views.iter().map(|v| (v.version, v.bytes.as_slice())).unzip();
+        let stopped = &changes.stopped;
+        let (stopped_streams, stopped_offsets): (Vec<&str>, Vec<i64>) = stopped.iter().map(|s| (s.stream.as_str(), s.offset)).unzip();
+        // Postgres' texts hold no zero byte, and what a panic says may be anything.
+        let reasons: Vec<String> = stopped.iter().map(|s| s.reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()).collect();
+        let moved = client
+            .execute(
+                &statement,
+                &[
+                    &at.projection,
+                    &at.generation.number,
+                    &at.service,
+                    &at.partition,
+                    &by.from,
+                    &by.to,
+                    &by.epoch,
+                    &gone_keys,
+                    &gone_parts,
+                    &gone_streams,
+                    &keys,
+                    &parts,
+                    &bytes,
+                    &streams,
+                    &offsets,
+                    &view_streams,
+                    &view_offsets,
+                    &versions,
+                    &encoded,
+                    &stopped_streams,
+                    &stopped_offsets,
+                    &reasons,
+                ],
+            )
+            .await?;
+        Ok(moved == 1)
+    }
+}

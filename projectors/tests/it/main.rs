@@ -1,0 +1,9 @@
+//! The runner against real Postgres and Kafka.
+
+mod kafka;
+mod models;
+mod parking;
+mod prepare;
+mod process;
+mod store;
+mod support;

@@ -1,0 +1,142 @@
+//! What is written, and who may write it.
+
+use daybook_kernel::StreamId;
+use daybook_projectors::{Limits, ProjectorError};
+
+use crate::models::{by_category, categorized, created, pages, received, retired, retitled, unheard_of};
+use crate::support::Shop;
+
+#[tokio::test]
+async fn the_checkpoint_moves_in_the_statement_that_writes_the_parts() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+
+    // The parts can't be written: the checkpoint does not move, and no view stays behind.
+    let owner = shop.database.owner().await;
+    owner.batch_execute("ALTER TABLE read.by_category_1 ADD CONSTRAINT refused CHECK (key <> 'toys')").await.expect("the owner may");
+    projector.catch_up().await.expect_err("the parts are refused");
+    assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (0, 1));
+    assert_eq!(owner.query("SELECT 1 FROM read.by_category_1_view", &[]).await.expect("it answers").len(), 0);
+
+    owner.batch_execute("ALTER TABLE read.by_category_1 DROP CONSTRAINT refused").await.expect("the owner may");
+    projector.resume().await.expect("it answers");
+    projector.catch_up().await.expect("nothing is refused");
+    assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (1, 1));
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+    assert_eq!(shop.parts(&model).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_paused_projector_that_comes_back_writes_nothing_older() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    let mut paused = shop.projector(&model, "catalog", 0).await;
+    paused.catch_up().await.expect("nobody else writes");
+
+    // While it is paused somebody else goes on; the product changes its title twice.
+    let second = shop.append([retitled("A-1", "two")]).await;
+    let mut other = shop.projector(&model, "catalog", 0).await;
+    shop.append([retitled("A-1", "three")]).await;
+    other.catch_up().await.expect("nobody else writes");
+    let newest = shop.parts(&model).await;
+
+    // It comes back with a message that it had in hand: two is older than three.
+    let stale = paused.follow(&[crate::support::message(&second[0], 0)]).await;
+    assert!(matches!(stale, Err(ProjectorError::Superseded(_))), "{stale:?}");
+    assert_eq!(shop.parts(&model).await, newest);
+    assert_eq!(newest, shop.fresh_fold(&model).await);
+
+    // What it held is forgotten: from the stored checkpoint on it goes on as if it had never been away.
+    paused.resume().await.expect("it answers");
+    assert_eq!(paused.next(), 3);
+    shop.append([categorized("A-1", "games")]).await;
+    paused.catch_up().await.expect("nobody else writes");
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+}
+
+#[tokio::test]
+async fn a_part_leaves_its_key_when_the_product_changes() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    let keys = async |shop: &Shop| shop.parts(&model).await.into_keys().map(|(key, part)| format!("{key} {part}")).collect::<Vec<_>>();
+
+    shop.append([created("A-1", "one", "toys"), created("A-2", "two", "toys")]).await;
+    projector.catch_up().await.expect("it folds");
+    assert_eq!(keys(&shop).await, ["toys A-1", "toys A-2"]);
+
+    shop.append([categorized("A-1", "games")]).await;
+    projector.catch_up().await.expect("it folds");
+    assert_eq!(keys(&shop).await, ["games A-1", "toys A-2"]);
+
+    // The same with a view that has to be read, in one batch with others, there and back again.
+    let mut fresh = shop.projector(&model, "catalog", 0).await;
+    shop.append([categorized("A-1", "toys"), categorized("A-1", "books"), retired("A-2"), created("A-3", "three", "toys")]).await;
+    fresh.catch_up().await.expect("it folds");
+    assert_eq!(keys(&shop).await, ["books A-1", "toys A-3"]);
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+}
+
+#[tokio::test]
+async fn what_no_fold_reads_moves_the_checkpoint_all_the_same() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut other = unheard_of("A-1");
+    other.stream = StreamId::new("review", "A-1");
+    shop.append([other, created("A-1", "one", "toys")]).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    projector.catch_up().await.expect("it folds");
+    assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (2, 1));
+    assert_eq!(projector.counts().folded, 1);
+    assert!(shop.parked(&model).await.is_empty());
+}
+
+#[tokio::test]
+async fn views_that_are_not_in_memory_are_read() {
+    let model = pages();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    // Nothing is held from one batch to the next, and a batch is three events.
+    let limits = Limits { held_bytes: 0, batch_events: 3, ..Limits::default() };
+    let mut projectors =
+        [shop.projector_with(&model, "catalog", 0, limits.clone()).await, shop.projector_with(&model, "inventory", 0, limits).await];
+    for round in 0..4 {
+        let skus = ["A-1", "A-2", "A-3", "A-4", "A-5"];
+        let facts = skus.iter().map(|sku| if round == 0 { created(sku, "new", "toys") } else { retitled(sku, &format!("round {round}")) });
+        shop.append(facts.collect::<Vec<_>>()).await;
+        shop.append(skus.iter().map(|sku| received(sku, "w-1", 3)).collect::<Vec<_>>()).await;
+        for projector in &mut projectors {
+            projector.catch_up().await.expect("it folds");
+        }
+    }
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+    assert_eq!(shop.parts(&model).await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_the_checkpoint_is_not_followed() {
+    let model = by_category();
+    let shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let owner = shop.database.owner().await;
+    owner.batch_execute("UPDATE read.checkpoint SET next_offset = 7").await.expect("the owner may");
+    let opened = shop.try_projector(&model, "catalog", 0, Limits::default()).await.err();
+    assert!(matches!(opened, Some(ProjectorError::AheadOfLog { at: 7, end: 0, .. })), "{opened:?}");
+}
+
+#[tokio::test]
+async fn an_epoch_that_begins_without_events_is_shown_by_the_checkpoint() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    projector.catch_up().await.expect("it folds");
+    assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (1, 1));
+    shop.begin_epoch(("catalog", 0), 2).await;
+    projector.catch_up().await.expect("there is nothing to fold");
+    assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (1, 2));
+    shop.append([retitled("A-1", "two")]).await;
+    projector.catch_up().await.expect("it folds");
+    assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (2, 2));
+}

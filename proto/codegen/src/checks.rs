@@ -1,0 +1,210 @@
+//! `Checked` for every message: what its field rules say, and whether it holds enum values that this build
+//! does not know. Generated instead of walked by reflection, because the lane runs it for every command.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+
+/// The rules of one field, read from its option.
+#[derive(Default)]
+pub(crate) struct Rules {
+    pub(crate) required: bool,
+    pub(crate) id: bool,
+    min_length: u32,
+    max_length: u32,
+    pattern: String,
+    min: Option<i64>,
+    max: Option<i64>,
+    max_items: u32,
+    one_of: Vec<String>,
+}
+
+/// An option by its full name, when it is set.
+pub(crate) fn option(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
+    let extension = options.descriptor().parent_pool().get_extension_by_name(name)?;
+    if !options.has_extension(&extension) {
+        return None;
+    }
+    options.get_extension(&extension).as_message().cloned()
+}
+
+pub(crate) fn text(message: &DynamicMessage, field: &str) -> String {
+    message.get_field_by_name(field).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+impl Rules {
+    pub(crate) fn of(field: &FieldDescriptor) -> Self {
+        let Some(m) = option(&field.options(), "daybook.v1.rules") else { return Self::default() };
+        let flag = |n: &str| m.get_field_by_name(n).and_then(|v| v.as_bool()).unwrap_or_default();
+        let number = |n: &str| m.get_field_by_name(n).and_then(|v| v.as_u32()).unwrap_or_default();
+        let bound = |n: &str| m.has_field_by_name(n).then(|| m.get_field_by_name(n).and_then(|v| v.as_i64())).flatten();
+        let one_of = match m.get_field_by_name("one_of").as_deref() {
+            Some(Value::List(l)) => l.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            required: flag("required"),
+            id: flag("id"),
+            min_length: number("min_length"),
+            max_length: number("max_length"),
+            pattern: text(&m, "pattern"),
+            min: bound("min"),
+            max: bound("max"),
+            max_items: number("max_items"),
+            one_of,
+        }
+    }
+
+    /// The expression for `&'static TextRules`.
+    fn text_rules(&self) -> String {
+        let pattern = if self.pattern.is_empty() {
+            "None".to_owned()
+        } else {
+            format!(
+                "Some(({:?}, || {{ static R: RT::Pattern = RT::Pattern::new(|| RT::compile_pattern({:?})); &R }}))",
+                self.pattern, self.pattern
+            )
+        };
+        format!(
+            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?} }}",
+            self.required, self.id, self.min_length, self.max_length, self.one_of
+        )
+    }
+}
+
+pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<String> {
+    let mut out = String::new();
+    for message in messages {
+        if message.child_messages().any(|m| !m.is_map_entry()) {
+            bail!("{}: nested messages are not supported; put it at the top of the file", message.full_name());
+        }
+        let mut checks = String::new();
+        let mut enums = String::from("false");
+        for field in message.fields() {
+            field_code(&field, &mut checks, &mut enums)?;
+        }
+        let name = message.name();
+        let body = format!(
+            "impl RT::Checked for {name} {{\n\
+             fn check(&self, path: &RT::Path<'_>, out: &mut Vec<RT::Violation>) {{ let _ = (path, &out); {checks} }}\n\
+             fn has_unknown_enum(&self) -> bool {{ {enums} }}\n}}\n\
+             impl RT::Named for {name} {{ const TYPE: &'static str = {:?}; fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}\n",
+            message.full_name()
+        );
+        out.push_str(&body.replace("RT::", &format!("{runtime}::")));
+    }
+    Ok(out)
+}
+
+fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) -> Result<()> {
+    let rules = Rules::of(field);
+    let rust = rust_name(field.name());
+    let json = field.json_name();
+    let at = format!("&path.field({json:?})");
+    if field.containing_oneof().is_some() && !field.supports_presence() {
+        bail!("{}: unsupported oneof", field.full_name());
+    }
+    // A real oneof is an enum in Rust; the engine's own results have them, and no rules on them.
+    if field.containing_oneof().is_some_and(|o| o.fields().len() > 1 || !field.field_descriptor_proto().proto3_optional()) {
+        return Ok(());
+    }
+    let optional = field.field_descriptor_proto().proto3_optional();
+    if field.is_map() {
+        let Kind::Message(entry) = field.kind() else { bail!("{}: not a map", field.full_name()) };
+        let _ = write!(checks, "RT::check_items(self.{rust}.len(), {}, {}, {at}, out);", rules.required, rules.max_items);
+        let value = entry.map_entry_value_field().kind();
+        match value {
+            Kind::String => {
+                let _ = write!(
+                    checks,
+                    "for (k, v) in &self.{rust} {{ RT::check_key(k, {at}, out); RT::check_text(v, &{}, &path.field({json:?}).key(k), out); }}",
+                    rules.text_rules()
+                );
+            }
+            Kind::Message(m) if ours(&m) => {
+                let _ = write!(
+                    checks,
+                    "for (k, v) in &self.{rust} {{ RT::check_key(k, {at}, out); RT::Checked::check(v, &path.field({json:?}).key(k), out); }}"
+                );
+                let _ = write!(enums, "|| self.{rust}.values().any(RT::Checked::has_unknown_enum)");
+            }
+            _ => {}
+        }
+        return Ok(());
+    }
+    if field.is_list() {
+        let _ = write!(checks, "RT::check_items(self.{rust}.len(), {}, {}, {at}, out);", rules.required, rules.max_items);
+        match field.kind() {
+            Kind::String => {
+                let _ = write!(
+                    checks,
+                    "for (i, v) in self.{rust}.iter().enumerate() {{ RT::check_text(v, &{}, &path.field({json:?}).index(i), out); }}",
+                    rules.text_rules()
+                );
+            }
+            Kind::Message(m) if ours(&m) => {
+                let _ = write!(
+                    checks,
+                    "for (i, v) in self.{rust}.iter().enumerate() {{ RT::Checked::check(v, &path.field({json:?}).index(i), out); }}"
+                );
+                let _ = write!(enums, "|| self.{rust}.iter().any(RT::Checked::has_unknown_enum)");
+            }
+            Kind::Enum(e) => {
+                let _ = write!(enums, "|| self.{rust}.iter().any(|v| {}::try_from(*v).is_err())", e.name());
+            }
+            _ => {}
+        }
+        return Ok(());
+    }
+    match field.kind() {
+        Kind::String => {
+            let call = format!("RT::check_text(v, &{}, {at}, out);", rules.text_rules());
+            let source = if optional { format!("if let Some(v) = &self.{rust}") } else { format!("let v = &self.{rust};") };
+            let _ = write!(checks, "{source} {{ {call} }}");
+        }
+        Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Sint32 | Kind::Sint64 if rules.min.is_some() || rules.max.is_some() => {
+            let call = format!("RT::check_number(i64::from(v), {:?}, {:?}, {at}, out);", rules.min, rules.max);
+            let source = if optional { format!("if let Some(v) = self.{rust}") } else { format!("let v = self.{rust};") };
+            let _ = write!(checks, "{source} {{ {call} }}");
+        }
+        Kind::Enum(e) => {
+            let known = format!("{}::try_from(v).is_ok()", e.name());
+            let source = if optional { format!("if let Some(v) = self.{rust}") } else { format!("let v = self.{rust};") };
+            let _ = write!(checks, "{source} {{ RT::check_enum(v, {known}, {}, {at}, out); }}", rules.required);
+            let _ = if optional {
+                write!(enums, "|| self.{rust}.is_some_and(|v| {}::try_from(v).is_err())", e.name())
+            } else {
+                write!(enums, "|| {{ let v = self.{rust}; !({known}) }}")
+            };
+        }
+        Kind::Message(m) => {
+            let _ = write!(checks, "if self.{rust}.is_none() && {} {{ RT::missing({at}, out); }}", rules.required);
+            if m.full_name() == "google.protobuf.Timestamp" {
+                // Years 1 to 9999, as the well-known type is defined: JSON and Postgres can't tell of others.
+                let _ = write!(
+                    checks,
+                    "if let Some(v) = &self.{rust} {{ let at = {at}; \
+                     RT::check_number(v.seconds, Some(-62_135_596_800), Some(253_402_300_799), &at.field(\"seconds\"), out); \
+                     RT::check_number(i64::from(v.nanos), Some(0), Some(999_999_999), &at.field(\"nanos\"), out); }}"
+                );
+            }
+            if ours(&m) {
+                let _ = write!(checks, "if let Some(v) = &self.{rust} {{ RT::Checked::check(v, {at}, out); }}");
+                let _ = write!(enums, "|| self.{rust}.as_ref().is_some_and(RT::Checked::has_unknown_enum)");
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Well-known types have no rules of ours.
+fn ours(message: &MessageDescriptor) -> bool {
+    !message.package_name().starts_with("google.")
+}
+
+/// The Rust name of a field: ours are snake_case already, save for keywords.
+fn rust_name(name: &str) -> String {
+    if matches!(name, "type" | "match" | "ref" | "move" | "self" | "use" | "where") { format!("r#{name}") } else { name.to_owned() }
+}

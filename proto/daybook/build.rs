@@ -1,0 +1,9 @@
+//! Compiles `daybook/v1/*.proto` without protoc.
+fn main() -> anyhow::Result<()> {
+    daybook_codegen::Build::new("..")
+        .file("daybook/v1/options.proto")
+        .file("daybook/v1/envelope.proto")
+        .file("daybook/v1/result.proto")
+        .runtime("crate")
+        .compile()
+}

@@ -1,0 +1,68 @@
+//! What is served, and from where; each field with its unit and why one would change it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_kernel::ReadModel;
+use prost_reflect::DescriptorPool;
+
+/// One read model, as far as serving it needs to know.
+#[derive(Clone, Debug)]
+pub struct QueryModel {
+    /// As URLs name it, for example `product-pages`.
+    pub name: String,
+    /// Full protobuf name of the message that its parts merge to.
+    pub message: String,
+    /// Parts whose id begins with this must be there, or the key does not exist. None: a list, which always does.
+    pub root: Option<String>,
+    /// The services whose logs it reads: positions in others are no matter of it.
+    pub services: Vec<String>,
+}
+
+impl From<&ReadModel> for QueryModel {
+    fn from(model: &ReadModel) -> Self {
+        Self {
+            name: model.name.to_owned(),
+            message: model.message.to_owned(),
+            root: model.root.map(str::to_owned),
+            services: model.services().into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// How a process serves read models.
+#[derive(Clone)]
+pub struct QueryConfig {
+    /// The read models' database, or a replica of it: `postgres://user:password@host:port/name`.
+    pub read_url: String,
+    /// Connections to it (8 by default).
+    pub connections: usize,
+    /// What is served.
+    pub models: Vec<QueryModel>,
+    /// Where the models' messages are described.
+    pub descriptors: DescriptorPool,
+    /// The process' metrics, in Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// How long a query with a token waits when the client does not say (2 s by default).
+    pub default_wait: Duration,
+    /// Longest that a client may wait (30 s by default).
+    pub max_wait: Duration,
+    /// How often the positions that somebody waits for are looked at (5 ms by default).
+    pub look_every: Duration,
+}
+
+impl QueryConfig {
+    /// With everything else as it is by default, and no metrics.
+    pub fn new(read_url: impl Into<String>, models: Vec<QueryModel>, descriptors: DescriptorPool) -> Self {
+        Self {
+            read_url: read_url.into(),
+            connections: 8,
+            models,
+            descriptors,
+            metrics: Arc::new(String::new),
+            default_wait: Duration::from_secs(2),
+            max_wait: Duration::from_secs(30),
+            look_every: Duration::from_millis(5),
+        }
+    }
+}

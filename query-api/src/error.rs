@@ -1,0 +1,52 @@
+//! Why read models can't be served.
+
+/// Serving could not begin, or Postgres did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// Configuration that can't be right.
+    #[error("{0}")]
+    Configuration(String),
+    /// A read model's message is not among the descriptors.
+    #[error("read model {model} is made of {message}, which this build does not describe")]
+    UnknownMessage {
+        /// The read model.
+        model: String,
+        /// Its message.
+        message: String,
+    },
+    /// The driver or the server said so.
+    #[error("Postgres: {}", describe(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// No connection was to be had.
+    #[error("no connection to Postgres: {0}")]
+    Pool(String),
+}
+
+impl From<deadpool_postgres::PoolError> for QueryError {
+    fn from(e: deadpool_postgres::PoolError) -> Self {
+        match e {
+            deadpool_postgres::PoolError::Backend(e) => Self::Postgres(e),
+            other => Self::Pool(other.to_string()),
+        }
+    }
+}
+
+impl QueryError {
+    /// Whether what is missing is what `daybook migrate` makes.
+    pub(crate) fn is_not_migrated(&self) -> bool {
+        // No table, no schema, no right, no role.
+        let codes = ["42P01", "3F000", "42501", "22023"];
+        matches!(self, Self::Postgres(e) if e.as_db_error().is_some_and(|db| codes.contains(&db.code().code())))
+    }
+}
+
+/// The server's own words, where it has any: the driver's text alone says "db error".
+fn describe(e: &tokio_postgres::Error) -> String {
+    match e.as_db_error() {
+        Some(db) => format!("{} {}", db.code().code(), db.message()),
+        None => match std::error::Error::source(e) {
+            Some(source) => format!("{e}: {source}"),
+            None => e.to_string(),
+        },
+    }
+}

@@ -1,0 +1,22 @@
+//! Serves read models over HTTP: a key's parts, concatenated, as JSON or as they are stored.
+//!
+//! A request goes `page` → `negotiate` (what the client wants) → `consistency` (has the read model got to its token?) →
+//! `store` (one query) → `render`. It knows read models by their name and descriptor only: no log, no domain.
+
+mod api;
+mod config;
+mod consistency;
+mod error;
+mod generations;
+mod negotiate;
+mod openapi;
+mod page;
+mod positions;
+mod render;
+mod schema;
+mod sql;
+mod store;
+
+pub use api::QueryApi;
+pub use config::{QueryConfig, QueryModel};
+pub use error::QueryError;

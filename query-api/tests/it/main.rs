@@ -1,0 +1,6 @@
+//! The query API over real HTTP, on real Postgres.
+
+mod consistency;
+mod operations;
+mod pages;
+mod support;

@@ -1,0 +1,160 @@
+//! What an audit found, for people and for programs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Of one partition so many findings are told; the rest is counted. One deleted table should not fill a disk.
+const TOLD: usize = 1_000;
+
+/// What `verify` found, partition by partition.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// In the order in which they were read.
+    pub partitions: Vec<PartitionReport>,
+}
+
+/// What stands in one log partition, and what is wrong with it.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionReport {
+    /// For example `catalog`.
+    pub service: String,
+    /// The log partition.
+    pub partition: i32,
+    /// How many pages were read.
+    pub pages: u64,
+    /// How many events were read.
+    pub events: u64,
+    /// How many ledger rows were read.
+    pub commands: u64,
+    /// How many snapshots were read.
+    pub snapshots: u64,
+    /// The last page's number; −1 when there is none.
+    pub head_page: i64,
+    /// The last page's digest, in hex: kept elsewhere, it proves later that nothing before it was changed.
+    pub head_digest: String,
+    /// How many messages of `<service>.events` came again; none when Kafka was not read. Repeats are no fault.
+    pub repeats_on_kafka: Option<u64>,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// How many more findings there are than are told.
+    pub more_findings: u64,
+    /// What an auditor should know and what is no fault.
+    pub notes: Vec<String>,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// `service/partition:offset` or `service/partition page N`.
+    pub place: String,
+    /// What was looked at.
+    pub what: String,
+    /// What it must be.
+    pub expected: String,
+    /// What it is.
+    pub found: String,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.partitions.iter().all(|p| p.findings.is_empty())
+    }
+}
+
+impl PartitionReport {
+    pub(crate) fn new(service: &str, partition: i32) -> Self {
+        Self { service: service.to_owned(), partition, head_page: -1, ..Self::default() }
+    }
+
+    /// An offset's place.
+    pub(crate) fn at(&self, offset: i64) -> String {
+        format!("{}/{}:{offset}", self.service, self.partition)
+    }
+
+    /// A page's place.
+    pub(crate) fn at_page(&self, page: i64) -> String {
+        format!("{}/{} page {page}", self.service, self.partition)
+    }
+
+    pub(crate) fn find(&mut self, place: String, what: &str, expected: impl fmt::Display, found: impl fmt::Display) {
+        if self.findings.len() >= TOLD {
+            self.more_findings += 1;
+            return;
+        }
+        self.findings.push(Finding { place, what: what.to_owned(), expected: expected.to_string(), found: found.to_string() });
+    }
+
+    /// A finding, unless both are the same.
+    pub(crate) fn compare<T: PartialEq + fmt::Display>(&mut self, place: impl FnOnce(&Self) -> String, what: &str, expected: T, found: T) {
+        if expected != found {
+            let place = place(self);
+            self.find(place, what, expected, found);
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: expected {}, found {}", self.place, self.what, self.expected, self.found)
+    }
+}
+
+impl fmt::Display for PartitionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}: {} pages, {} events, {} commands, {} snapshots",
+            self.service, self.partition, self.pages, self.events, self.commands, self.snapshots
+        )?;
+        if let Some(repeats) = self.repeats_on_kafka {
+            write!(f, ", {repeats} repeats on Kafka")?;
+        }
+        writeln!(f, ", head page {} {}", self.head_page, self.head_digest)?;
+        for finding in &self.findings {
+            writeln!(f, "  WRONG {finding}")?;
+        }
+        if self.more_findings > 0 {
+            writeln!(f, "  WRONG and {} more findings", self.more_findings)?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for partition in &self.partitions {
+            write!(f, "{partition}")?;
+        }
+        let findings: u64 = self.partitions.iter().map(|p| p.findings.len() as u64 + p.more_findings).sum();
+        let events: u64 = self.partitions.iter().map(|p| p.events).sum();
+        if findings == 0 {
+            writeln!(f, "sound: {events} events in {} partitions", self.partitions.len())
+        } else {
+            writeln!(f, "NOT SOUND: {findings} findings in {events} events of {} partitions", self.partitions.len())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_names_its_place_and_a_flood_of_them_is_counted() {
+        let mut report = PartitionReport::new("catalog", 3);
+        for offset in 0..1_500 {
+            let place = report.at(offset);
+            report.find(place, "digest", "a", "b");
+        }
+        assert_eq!(report.findings[7].to_string(), "catalog/3:7: digest: expected a, found b");
+        assert_eq!((report.findings.len(), report.more_findings), (1_000, 500));
+        let all = Report { partitions: vec![report] };
+        assert!(!all.is_sound());
+        assert!(all.to_string().contains("NOT SOUND: 1500 findings"));
+    }
+}

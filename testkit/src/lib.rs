@@ -1,0 +1,137 @@
+//! What integration tests share: a database of their own, a Kafka prefix of their own, waiting with a limit.
+//! `scripts/test` starts Postgres and Kafka and names them in `DAYBOOK_TEST_DATABASE_URL` and `DAYBOOK_TEST_KAFKA`.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use daybook_bus::BusConfig;
+use daybook_log::{Databases, MigrateOptions, connect_owner, migrate};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use uuid::Uuid;
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by ./scripts/test, which starts Postgres and Kafka"))
+}
+
+/// An empty database, dropped with its last connection when this goes.
+pub struct TestDatabase {
+    admin: String,
+    name: String,
+    /// The owner's URL.
+    pub url: String,
+}
+
+impl TestDatabase {
+    /// Makes one.
+    pub async fn new() -> Self {
+        // RUST_LOG=debug shows what the engine said in a test that failed.
+        let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
+        let admin = variable("DAYBOOK_TEST_DATABASE_URL");
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let client = connect_owner(&admin).await.expect("the test server answers");
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("a superuser may create databases");
+        let url = format!("{}/{name}", admin.rsplit_once('/').expect("a URL names its database").0);
+        Self { admin, name, url }
+    }
+
+    /// With logs of these services, `partitions` each.
+    pub async fn migrated(services: &[&str], partitions: u32) -> Self {
+        let database = Self::new().await;
+        let options = MigrateOptions { services: services.iter().map(|s| (*s).to_owned()).collect(), partitions };
+        migrate(&database.databases(), &options).await.expect("a fresh database migrates");
+        database
+    }
+
+    /// The map with everything in it.
+    pub fn databases(&self) -> Databases {
+        Databases::one(&self.url)
+    }
+
+    /// A connection as the owner.
+    pub async fn owner(&self) -> tokio_postgres::Client {
+        connect_owner(&self.url).await.expect("the test database answers")
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (admin, name) = (self.admin.clone(), self.name.clone());
+        // A runtime of its own: the test's may be the one that is unwinding.
+        let _ = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async move {
+                if let Ok(client) = connect_owner(&admin).await {
+                    let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+                }
+            });
+            std::io::Result::Ok(())
+        })
+        .join();
+    }
+}
+
+/// The test server's Kafka, under a prefix that no other test has.
+pub fn bus() -> BusConfig {
+    BusConfig::new(variable("DAYBOOK_TEST_KAFKA")).with_prefix(format!("t{}.", &Uuid::new_v4().simple().to_string()[..12]))
+}
+
+/// Asks again and again until the answer is there; says what it waited for when it is not there in 60 s.
+#[track_caller]
+pub fn eventually<T, F, A>(what: &str, ask: A) -> impl Future<Output = T>
+where
+    A: FnMut() -> F,
+    F: Future<Output = Option<T>>,
+{
+    let caller = std::panic::Location::caller();
+    eventually_at(what.to_owned(), ask, caller)
+}
+
+async fn eventually_at<T, F, A>(what: String, mut ask: A, caller: &std::panic::Location<'_>) -> T
+where
+    A: FnMut() -> F,
+    F: Future<Output = Option<T>>,
+{
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{caller}: waited 60 s for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn admin(bus: &BusConfig) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &bus.brokers).create().expect("a Kafka client")
+}
+
+/// Deletes what stands on a topic's partition, as retention does.
+pub async fn delete_records(bus: &BusConfig, topic: &str, partition: i32) {
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(topic, partition, Offset::End).expect("a valid offset");
+    admin(bus).delete_records(&offsets, &AdminOptions::new()).await.expect("Kafka answers");
+}
+
+/// Deletes a topic and makes it again, empty, as a wiped broker does.
+pub async fn recreate_topic(bus: &BusConfig, topic: &str, partitions: i32) {
+    let admin = admin(bus);
+    for result in admin.delete_topics(&[topic], &AdminOptions::new()).await.expect("Kafka answers") {
+        result.expect("the topic is there");
+    }
+    eventually("the topic to be there again", || async {
+        let new =
+            NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1").set("max.message.bytes", "4194304");
+        admin.create_topics(&[new], &AdminOptions::new()).await.expect("Kafka answers").remove(0).ok()
+    })
+    .await;
+}
+
+/// Changes one setting of a topic while it is in use.
+pub async fn alter_topic(bus: &BusConfig, topic: &str, name: &str, value: &str) {
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    for result in admin(bus).alter_configs([&change], &AdminOptions::new()).await.expect("Kafka answers") {
+        result.expect("the topic is there");
+    }
+}
