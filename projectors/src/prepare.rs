@@ -58,6 +58,7 @@ pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel
             let largest = model.services().iter().map(|s| partitions[s]).max().unwrap_or(1);
             TopicSpec::read(bus, model.name, largest)
         })
+        .chain([TopicSpec::query_pods(bus)])
         .collect();
     ensure_topics(bus, &topics).await?;
     Ok(prepared)

@@ -4,6 +4,7 @@ fn main() -> anyhow::Result<()> {
         .file("daybook/v1/options.proto")
         .file("daybook/v1/envelope.proto")
         .file("daybook/v1/result.proto")
+        .file("daybook/v1/push.proto")
         .runtime("crate")
         .compile()
 }

@@ -60,6 +60,11 @@ impl BusConfig {
         self.named(&format!("read.{projection}"))
     }
 
+    /// `query.pods`: what the processes of the query API say of themselves.
+    pub fn query_pods(&self) -> String {
+        self.named("query.pods")
+    }
+
     /// A consumer group's full name.
     pub fn group(&self, name: &str) -> String {
         self.named(name)

@@ -81,6 +81,12 @@ impl TopicSpec {
         let settings = [("cleanup.policy", "compact".to_owned())];
         Self::new(config.read(projection), partitions, &settings)
     }
+
+    /// `query.pods`: one partition, only the newest value of each process.
+    pub fn query_pods(config: &BusConfig) -> Self {
+        let settings = [("cleanup.policy", "compact".to_owned())];
+        Self::new(config.query_pods(), 1, &settings)
+    }
 }
 
 /// What [`ensure_topics`] found.

@@ -20,6 +20,15 @@ CREATE TABLE read.{parts}_view (
     view bytea NOT NULL,
     PRIMARY KEY (service, stream_id)
 ) WITH (fillfactor = 80);
+-- Which streams have ever had a part under a key: what a read model as it was is folded from. Written at a part's
+-- first appearance, never changed.
+CREATE TABLE read.{parts}_writer (
+    key text COLLATE "C" NOT NULL,
+    service text COLLATE "C" NOT NULL,
+    stream_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (key, service, stream_id)
+);
 GRANT SELECT, INSERT, UPDATE, DELETE ON read.{parts}, read.{parts}_view TO daybook_projector;
+GRANT SELECT, INSERT ON read.{parts}_writer TO daybook_projector;
 GRANT SELECT ON read.{parts} TO daybook_query;
-GRANT SELECT ON read.{parts}, read.{parts}_view TO daybook_reader;
+GRANT SELECT ON read.{parts}, read.{parts}_view, read.{parts}_writer TO daybook_reader;
