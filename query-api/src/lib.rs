@@ -8,6 +8,7 @@ mod config;
 mod consistency;
 mod error;
 mod generations;
+mod list;
 mod negotiate;
 mod openapi;
 mod page;
@@ -18,5 +19,5 @@ mod sql;
 mod store;
 
 pub use api::QueryApi;
-pub use config::{QueryConfig, QueryModel};
+pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
