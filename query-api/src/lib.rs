@@ -14,7 +14,6 @@ mod openapi;
 mod page;
 mod positions;
 mod render;
-mod schema;
 mod sql;
 mod store;
 
