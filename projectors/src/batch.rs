@@ -39,8 +39,6 @@ pub(crate) struct Change {
     pub(crate) offset: i64,
     /// None: it is deleted.
     pub(crate) bytes: Option<Vec<u8>>,
-    /// The stream did not render it before.
-    pub(crate) appears: bool,
 }
 
 /// Events that an operator decided to do without, by stream.
@@ -72,6 +70,8 @@ pub(crate) struct ViewRow {
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) parts: BTreeMap<(String, String), Change>,
+    /// The keys that a stream has come to have a part under, be it only between two events of the batch.
+    pub(crate) writers: BTreeSet<(String, StreamId)>,
     pub(crate) views: Vec<ViewRow>,
     pub(crate) stopped: Vec<Stopped>,
 }
@@ -89,9 +89,9 @@ pub(crate) struct Folded {
 /// How to fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Renders a stream once a batch. What can't be folded or rendered ends it.
+    /// Folds in place. What can't be folded or rendered ends it.
     Quick,
-    /// Renders after each event, so that what can't be folded or rendered parks its stream at that very event.
+    /// Keeps what was before each event, so that what can't be folded or rendered parks its stream at that very event.
     Careful,
 }
 
@@ -99,6 +99,8 @@ struct Stream {
     fold: Arc<dyn ErasedFold>,
     view: View,
     rendered: Vec<RenderedPart>,
+    /// The keys of what was rendered after each event but the last.
+    passed: BTreeSet<String>,
     /// Of the last event folded in this batch.
     offset: Option<i64>,
 }
@@ -138,6 +140,9 @@ pub(crate) fn fold(
     for (id, stream) in streams {
         let Some(offset) = stream.offset else { continue };
         let after = render(&*stream.fold, &stream.view.state, &id).map_err(|reason| Stopped { stream: id.clone(), offset, reason })?;
+        let keys = stream.passed.into_iter().chain(after.iter().map(|p| p.key.clone()));
+        let new = keys.filter(|key| !stream.rendered.iter().any(|before| before.key == *key));
+        folded.changes.writers.extend(new.map(|key| (key, id.clone())));
         let bytes = stream.fold.encode_view(&stream.view.state);
         let size = bytes.len();
         let is_the_part = matches!(after.as_slice(), [only] if only.bytes == bytes);
@@ -165,7 +170,7 @@ fn step(
         streams.insert(event.stream.clone(), stream);
     }
     let Some(stream) = streams.get_mut(&event.stream) else { return Ok(()) };
-    let Stream { fold, view, offset, .. } = stream;
+    let Stream { fold, view, offset, passed, .. } = stream;
     if event.version != view.version + 1 {
         return Err(format!("the event is version {} of its stream, but the view stands at version {}", event.version, view.version));
     }
@@ -174,6 +179,11 @@ fn step(
         view.version = event.version;
         *offset = Some(event.offset);
         return Ok(());
+    }
+    if offset.is_some() {
+        // What stood between two events of a batch is never written, but a read model as it was must find its writers, and
+        // where a batch ends must not decide what parks.
+        passed.extend(render(&**fold, &view.state, &event.stream)?.into_iter().map(|p| p.key));
     }
     let kept = (pace == Pace::Careful).then(|| fold.encode_view(&view.state));
     let version = Version(u64::try_from(event.version).unwrap_or_default());
@@ -199,6 +209,7 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
                 view: View { state: fold.new_view(), version: 0 },
                 fold: fold.clone(),
                 rendered: Vec::new(),
+                passed: BTreeSet::new(),
                 offset: None,
             });
         }
@@ -209,7 +220,7 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
         }
     };
     let rendered = render(&**fold, &view.state, id)?;
-    Ok(Stream { fold: fold.clone(), view, rendered, offset: None })
+    Ok(Stream { fold: fold.clone(), view, rendered, passed: BTreeSet::new(), offset: None })
 }
 
 /// The parts of a view, when they can be kept.
@@ -237,13 +248,12 @@ pub(crate) fn difference(
     let mut old: BTreeMap<(String, String), Vec<u8>> = before.into_iter().map(|p| ((p.key, p.part), p.bytes)).collect();
     for RenderedPart { key, part, bytes } in after {
         let place = (key, part);
-        let was = old.remove(&place);
-        if was.as_ref() != Some(&bytes) {
-            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes), appears: was.is_none() });
+        if old.remove(&place).as_ref() != Some(&bytes) {
+            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes) });
         }
     }
     for place in old.into_keys() {
         // A part is one stream's for ever. Were it not so, the one that is there would have to win.
-        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None, appears: false });
+        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None });
     }
 }

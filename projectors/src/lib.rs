@@ -19,6 +19,7 @@ mod projectors;
 mod push;
 mod sql;
 mod store;
+mod upkeep;
 
 pub use config::{Limits, ProjectorsConfig, PushLimits};
 pub use error::ProjectorError;

@@ -1,16 +1,17 @@
 //! The read schema, as projectors see it.
 
+mod generations;
 mod pushed;
 
 use std::collections::{BTreeSet, HashMap};
 
-use daybook_kernel::{ReadModel, StreamId};
+use daybook_kernel::StreamId;
 use daybook_log::{Databases, LogError, Role};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
 use crate::batch::{Before, Changes, Skipped};
-use crate::generation::{Generation, fingerprint};
+use crate::generation::Generation;
 use crate::{ProjectorError, sql};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
@@ -91,25 +92,6 @@ impl ReadStore {
         Ok(())
     }
 
-    /// The live generation of a read model, when this build's folds made it.
-    ///
-    /// # Errors
-    /// [`ProjectorError::NotPrepared`], [`ProjectorError::Outdated`], or that Postgres does not answer.
-    pub async fn live(&self, model: &ReadModel) -> Result<Generation, ProjectorError> {
-        let row = self.pool.get().await?.query_opt(sql::LIVE_GENERATION, &[&model.name]).await;
-        let row = row.map_err(|e| match e.as_db_error().map(|db| db.code().code()) {
-            // No table, no schema, no right, no role: it was never migrated.
-            Some("42P01" | "3F000" | "42501" | "22023") => ProjectorError::NotPrepared(model.name.to_owned()),
-            _ => e.into(),
-        })?;
-        let row = row.ok_or_else(|| ProjectorError::NotPrepared(model.name.to_owned()))?;
-        let generation = Generation::new(row.get(0), row.get(2));
-        if row.get::<_, &[u8]>(1) != fingerprint(model) {
-            return Err(ProjectorError::Outdated { model: model.name.to_owned(), generation: generation.number });
-        }
-        Ok(generation)
-    }
-
     /// A checkpoint.
     pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
         let client = self.pool.get().await?;
@@ -160,10 +142,7 @@ impl ReadStore {
         let (keys, parts): (Vec<&str>, Vec<&str>) = written().map(|((k, p), ..)| (k.as_str(), p.as_str())).unzip();
         let bytes: Vec<&[u8]> = written().map(|(.., bytes)| bytes).collect();
         let (streams, offsets): (Vec<&str>, Vec<i64>) = written().map(|(_, c, _)| (c.stream.as_str(), c.offset)).unzip();
-        // A writer is noted once a key and stream, however many parts of it appear at once.
-        let new: BTreeSet<(&str, &str)> =
-            changes.parts.iter().filter(|(_, c)| c.appears).map(|((key, _), c)| (key.as_str(), c.stream.as_str())).collect();
-        let (new_keys, new_streams): (Vec<&str>, Vec<&str>) = new.into_iter().unzip();
+        let (new_keys, new_streams): (Vec<&str>, Vec<&str>) = changes.writers.iter().map(|(k, s)| (k.as_str(), s.as_str())).unzip();
         let views = &changes.views;
         let (view_streams, view_offsets): (Vec<&str>, Vec<i64>) = views.iter().map(|v| (v.stream.as_str(), v.offset)).unzip();
         let (versions, encoded): (Vec<i64>, Vec<Option<&[u8]>>) = views.iter().map(|v| (v.version, v.bytes.as_deref())).unzip();
