@@ -7,6 +7,8 @@ mod api;
 mod config;
 mod consistency;
 mod error;
+#[expect(dead_code, reason = "called once pushes are followed")]
+mod follow;
 mod generations;
 mod negotiate;
 mod openapi;
