@@ -10,6 +10,7 @@ mod error;
 #[expect(dead_code, reason = "called once pushes are followed")]
 mod follow;
 mod generations;
+mod list;
 mod negotiate;
 mod openapi;
 mod page;
@@ -20,5 +21,5 @@ mod sql;
 mod store;
 
 pub use api::QueryApi;
-pub use config::{QueryConfig, QueryModel};
+pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
