@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use daybook_bus::BusConfig;
 use daybook_kernel::{ReadModel, Secret};
 use prost_reflect::DescriptorPool;
 
@@ -52,6 +53,8 @@ pub struct QueryConfig {
     pub read_url: String,
     /// Connections to it (8 by default).
     pub connections: usize,
+    /// Where changes are pushed.
+    pub bus: BusConfig,
     /// What is served.
     pub models: Vec<QueryModel>,
     /// Where the models' messages are described.
@@ -64,15 +67,21 @@ pub struct QueryConfig {
     pub default_wait: Duration,
     /// Longest that a client may wait (30 s by default).
     pub max_wait: Duration,
-    /// How often the positions that somebody waits for are looked at (5 ms by default).
+    /// How often checkpoints are looked at while somebody waits whom no push would wake (10 ms by default).
     pub look_every: Duration,
+    /// How many bytes of read models are held in memory, all together (256 MiB by default).
+    pub cache_bytes: u64,
+    /// How long pushes may be behind the database before nothing is answered from memory (1.5 s by default). With the second
+    /// between two looks: the longest that anybody without a token is shown what is old when pushes are lost.
+    pub push_patience: Duration,
 }
 
 impl QueryConfig {
     /// With everything else as it is by default, and no metrics.
-    pub fn new(read_url: impl Into<String>, models: Vec<QueryModel>, descriptors: DescriptorPool, secret: Secret) -> Self {
+    pub fn new(read_url: impl Into<String>, bus: BusConfig, models: Vec<QueryModel>, descriptors: DescriptorPool, secret: Secret) -> Self {
         Self {
             read_url: read_url.into(),
+            bus,
             connections: 8,
             models,
             descriptors,
@@ -80,7 +89,9 @@ impl QueryConfig {
             metrics: Arc::new(String::new),
             default_wait: Duration::from_secs(2),
             max_wait: Duration::from_secs(30),
-            look_every: Duration::from_millis(5),
+            look_every: Duration::from_millis(10),
+            cache_bytes: 256 * 1024 * 1024,
+            push_patience: Duration::from_millis(1_500),
         }
     }
 }
