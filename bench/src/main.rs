@@ -10,6 +10,7 @@ mod raw_kafka;
 mod raw_postgres;
 mod report;
 mod samples;
+mod search;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -88,6 +89,8 @@ enum Role {
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
+    /// Judges what searching finds, and measures how fast it is.
+    Search(search::Search),
     /// Only posts commands, for other tools to look on.
     Load {
         /// The command endpoint, ADDR:PORT.
@@ -114,6 +117,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     match options.role {
         Some(Role::Static) => {
             raw_http::serve().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Search(ref search)) => {
+            search::search(search)?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Load { commands, seconds, clients, streams, ref run }) => {

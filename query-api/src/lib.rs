@@ -14,9 +14,14 @@ mod page;
 mod positions;
 mod render;
 mod schema;
+mod search;
 mod sql;
 mod store;
 
 pub use api::QueryApi;
 pub use config::{QueryConfig, QueryModel};
 pub use error::QueryError;
+pub use search::{
+    Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
+    SearchRequest, SearchSchema, SearchSort, Tuning,
+};
