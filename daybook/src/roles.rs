@@ -86,7 +86,8 @@ async fn start_handlers(
 async fn start_queries(settings: &Settings, listen: SocketAddr, metrics: Metrics, stop: Shutdown) -> anyhow::Result<QueryApi> {
     let models = read_models().iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
-    let config = QueryConfig { metrics, ..QueryConfig::new(databases.read_url(), models, shop_proto::descriptors().clone()) };
+    let secret = daybook_log::read_secret(&databases, Role::Query).await?;
+    let config = QueryConfig { metrics, ..QueryConfig::new(databases.read_url(), models, shop_proto::descriptors().clone(), secret) };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     println!("queries on http://{}", listening.address());
     Ok(QueryApi::start(config, listening, stop).await?)

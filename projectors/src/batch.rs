@@ -1,6 +1,6 @@
 //! Folding a batch: views go in, what changes comes out. Pure, so that it can be thrown away and done again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use daybook_kernel::{ErasedFold, EventAt, ReadModel, RenderedPart, StreamId, Version, ViewState};
@@ -17,8 +17,8 @@ const MAX_PART: usize = 1_024;
 pub(crate) enum Before {
     /// It was in memory.
     Held(View),
-    /// As the database has it.
-    Stored { version: i64, bytes: Vec<u8> },
+    /// As the database has it; without bytes where neither the view nor the part that it would be is there.
+    Stored { version: i64, bytes: Option<Vec<u8>> },
     /// The stream has no events yet.
     New,
 }
@@ -39,6 +39,22 @@ pub(crate) struct Change {
     pub(crate) offset: i64,
     /// None: it is deleted.
     pub(crate) bytes: Option<Vec<u8>>,
+    /// The stream did not render it before.
+    pub(crate) appears: bool,
+}
+
+/// Events that an operator decided to do without, by stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Skipped(HashMap<String, BTreeSet<i64>>);
+
+impl Skipped {
+    pub(crate) fn add(&mut self, stream: String, offset: i64) {
+        self.0.entry(stream).or_default().insert(offset);
+    }
+
+    fn has(&self, event: &Event) -> bool {
+        self.0.get(event.stream.as_str()).is_some_and(|offsets| offsets.contains(&event.offset))
+    }
 }
 
 /// A view after a batch, as it is written.
@@ -46,7 +62,10 @@ pub(crate) struct ViewRow {
     pub(crate) stream: StreamId,
     pub(crate) offset: i64,
     pub(crate) version: i64,
-    pub(crate) bytes: Vec<u8>,
+    /// None: it equals the stream's only part, and is kept there.
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// Encoded bytes, wherever they are kept.
+    pub(crate) size: usize,
 }
 
 /// All that a batch changes. Sorted, so that two partitions never wait for each other's rows in turn.
@@ -93,6 +112,7 @@ pub(crate) fn fold(
     service: &str,
     events: &[&Event],
     mut before: HashMap<StreamId, Before>,
+    skipped: &Skipped,
     pace: Pace,
 ) -> Result<Folded, Stopped> {
     let mut streams: HashMap<StreamId, Stream> = HashMap::new();
@@ -102,7 +122,7 @@ pub(crate) fn fold(
         if waiting.contains(&event.stream) {
             continue;
         }
-        if let Err(reason) = step(model, service, event, &mut streams, &mut before, pace) {
+        if let Err(reason) = step(model, service, event, &mut streams, &mut before, skipped, pace) {
             let stop = Stopped { stream: event.stream.clone(), offset: event.offset, reason };
             if pace == Pace::Quick {
                 return Err(stop);
@@ -118,9 +138,12 @@ pub(crate) fn fold(
     for (id, stream) in streams {
         let Some(offset) = stream.offset else { continue };
         let after = render(&*stream.fold, &stream.view.state, &id).map_err(|reason| Stopped { stream: id.clone(), offset, reason })?;
-        difference(&mut folded.changes.parts, &id, offset, stream.rendered, after);
         let bytes = stream.fold.encode_view(&stream.view.state);
-        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes });
+        let size = bytes.len();
+        let is_the_part = matches!(after.as_slice(), [only] if only.bytes == bytes);
+        difference(&mut folded.changes.parts, &id, offset, stream.rendered, after);
+        let bytes = (!is_the_part).then_some(bytes);
+        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes, size });
         folded.views.push(stream.view);
     }
     Ok(folded)
@@ -133,6 +156,7 @@ fn step(
     event: &Event,
     streams: &mut HashMap<StreamId, Stream>,
     before: &mut HashMap<StreamId, Before>,
+    skipped: &Skipped,
     pace: Pace,
 ) -> Result<(), String> {
     if !streams.contains_key(&event.stream) {
@@ -144,6 +168,12 @@ fn step(
     let Stream { fold, view, offset, .. } = stream;
     if event.version != view.version + 1 {
         return Err(format!("the event is version {} of its stream, but the view stands at version {}", event.version, view.version));
+    }
+    if skipped.has(event) {
+        // As if it had changed nothing; its version counts, for the next one follows it.
+        view.version = event.version;
+        *offset = Some(event.offset);
+        return Ok(());
     }
     let kept = (pace == Pace::Careful).then(|| fold.encode_view(&view.state));
     let version = Version(u64::try_from(event.version).unwrap_or_default());
@@ -173,7 +203,8 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
             });
         }
         Before::Held(view) => view,
-        Before::Stored { version, bytes } => {
+        Before::Stored { bytes: None, .. } => return Err("its view is its part, and the part is not there".to_owned()),
+        Before::Stored { version, bytes: Some(bytes) } => {
             View { state: fold.decode_view(&bytes).map_err(|e| format!("its view can't be read: {e}"))?, version }
         }
     };
@@ -196,7 +227,7 @@ fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId) -> Result<
 }
 
 /// What to write so that `before` becomes `after`; both are sorted.
-fn difference(
+pub(crate) fn difference(
     changes: &mut BTreeMap<(String, String), Change>,
     stream: &StreamId,
     offset: i64,
@@ -206,12 +237,13 @@ fn difference(
     let mut old: BTreeMap<(String, String), Vec<u8>> = before.into_iter().map(|p| ((p.key, p.part), p.bytes)).collect();
     for RenderedPart { key, part, bytes } in after {
         let place = (key, part);
-        if old.remove(&place).as_ref() != Some(&bytes) {
-            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes) });
+        let was = old.remove(&place);
+        if was.as_ref() != Some(&bytes) {
+            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes), appears: was.is_none() });
         }
     }
     for place in old.into_keys() {
         // A part is one stream's for ever. Were it not so, the one that is there would have to win.
-        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None });
+        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None, appears: false });
     }
 }

@@ -16,13 +16,15 @@ mod partition;
 mod prepare;
 mod projector;
 mod projectors;
+mod push;
 mod sql;
 mod store;
 
-pub use config::{Limits, ProjectorsConfig};
+pub use config::{Limits, ProjectorsConfig, PushLimits};
 pub use error::ProjectorError;
 pub use generation::{Generation, fingerprint};
 pub use prepare::{Found, Prepared, prepare};
 pub use projector::{Counts, Projector};
 pub use projectors::Projectors;
+pub use push::Push;
 pub use store::ReadStore;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::config::Limits;
 use crate::generation::Generation;
 use crate::projector::Projector;
+use crate::push::Push;
 use crate::store::ReadStore;
 use crate::{ProjectorError, projectors::Board};
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) inspector: Inspector,
     pub(crate) limits: Limits,
     pub(crate) board: Arc<Board>,
+    pub(crate) push: Push,
 }
 
 /// Why an attempt ended without an error.
@@ -78,6 +80,7 @@ async fn attempt(
     let partition = log.partition(inbox.partition)?;
     let mut projector =
         Projector::open(model, generation, shared.store.clone(), partition, log.partitions(), shared.limits.clone()).await?;
+    projector = projector.pushing(&shared.push).await?;
     let mut following = false;
     let mut look_at = Instant::now();
     let mut stood_at = projector.next();
@@ -93,6 +96,7 @@ async fn attempt(
         }
         if Instant::now() >= look_at {
             let behind = projector.is_behind().await?;
+            projector.tend().await?;
             if !behind {
                 shared.board.trouble(place, None);
             } else if projector.next() == stood_at {

@@ -12,6 +12,7 @@ use crate::ProjectorError;
 use crate::config::ProjectorsConfig;
 use crate::group::Group;
 use crate::partition::Shared;
+use crate::push::Push;
 use crate::store::ReadStore;
 
 /// (read model, service, partition)
@@ -70,6 +71,7 @@ impl Projectors {
             logs.iter().map(|(service, log)| TopicSpec::events(&config.bus, service, log.partitions().cast_signed())).collect();
         check_topics(&config.bus, &topics).await?;
         let inspector = Inspector::new(&config.bus)?;
+        let push = Push::new(&config.bus)?;
         let board = Arc::<Board>::default();
         let mut groups = Vec::with_capacity(config.models.len());
         for model in config.models {
@@ -82,6 +84,7 @@ impl Projectors {
                 inspector: inspector.clone(),
                 limits: config.limits.clone(),
                 board: board.clone(),
+                push: push.clone(),
             };
             groups.push(Group::new(Arc::new(shared), config.bus.clone(), config.group.clone(), own));
         }

@@ -8,20 +8,24 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use daybook_http::{Listening, Operations, Problem, Readiness, Shutdown, operations};
+use daybook_kernel::Secret;
 use prost_reflect::MessageDescriptor;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::config::{QueryConfig, QueryModel};
 use crate::generations::Generations;
+use crate::list::Items;
 use crate::positions::Positions;
-use crate::store::Store;
+use crate::store::{Live, Store};
 use crate::{QueryError, openapi, page};
 
 /// A read model that is served.
 pub(crate) struct Served {
     pub(crate) model: QueryModel,
     pub(crate) message: MessageDescriptor,
+    /// Where it is a list: it has no root, and one field that repeats.
+    pub(crate) items: Option<Items>,
 }
 
 /// What requests are answered from.
@@ -30,6 +34,7 @@ pub(crate) struct Serving {
     pub(crate) store: Store,
     pub(crate) generations: Arc<Generations>,
     pub(crate) positions: Arc<Positions>,
+    pub(crate) secret: Secret,
     pub(crate) default_wait: Duration,
     pub(crate) max_wait: Duration,
 }
@@ -38,6 +43,15 @@ impl Serving {
     /// The read model of this name.
     pub(crate) fn model(&self, name: &str) -> Option<&Served> {
         self.models.get(name)
+    }
+
+    /// The generation that answers for a read model.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn live(&self, model: &str) -> Result<Arc<Live>, Problem> {
+        let none = || Problem::unavailable(format!("{model} has not been built in this database: run `daybook migrate`"), 5);
+        self.generations.live(model).ok_or_else(none)
     }
 
     /// 404, with the names that are near.
@@ -100,7 +114,8 @@ impl QueryApi {
             let message = config.descriptors.get_message_by_name(&model.message);
             let message =
                 message.ok_or_else(|| QueryError::UnknownMessage { model: model.name.clone(), message: model.message.clone() })?;
-            models.insert(model.name.clone(), Served { model, message });
+            let items = Items::of(&message).filter(|_| model.root.is_none());
+            models.insert(model.name.clone(), Served { model, message, items });
         }
         let store = Store::new(&config.read_url, config.connections)?;
         let generations = Arc::<Generations>::default();
@@ -113,8 +128,8 @@ impl QueryApi {
             tokio::spawn(positions.clone().feed(store.clone(), config.look_every)).abort_handle(),
         ];
         let openapi = openapi::document(models.values());
-        let (default_wait, max_wait) = (config.default_wait, config.max_wait);
-        let serving = Serving { models, store, generations, positions, default_wait, max_wait };
+        let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
+        let serving = Serving { models, store, generations, positions, secret, default_wait, max_wait };
         Ok(Self {
             serving: Arc::new(serving),
             metrics: config.metrics,

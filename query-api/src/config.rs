@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_kernel::ReadModel;
+use daybook_kernel::{ReadModel, Secret};
 use prost_reflect::DescriptorPool;
 
 /// One read model, as far as serving it needs to know.
@@ -17,6 +17,20 @@ pub struct QueryModel {
     pub root: Option<String>,
     /// The services whose logs it reads: positions in others are no matter of it.
     pub services: Vec<String>,
+    /// What the items of a list get from another read model when they are served.
+    pub fill: Option<Fill>,
+}
+
+/// Parts of another read model that are appended to each item of a list: their fields must be the item's own, under
+/// the same numbers.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// The item's field that holds the other one's key.
+    pub by: String,
+    /// The other read model.
+    pub model: String,
+    /// What the ids of its parts begin with.
+    pub parts: String,
 }
 
 impl From<&ReadModel> for QueryModel {
@@ -26,6 +40,7 @@ impl From<&ReadModel> for QueryModel {
             message: model.message.to_owned(),
             root: model.root.map(str::to_owned),
             services: model.services().into_iter().map(str::to_owned).collect(),
+            fill: model.fill.map(|f| Fill { by: f.by.to_owned(), model: f.model.to_owned(), parts: f.parts.to_owned() }),
         }
     }
 }
@@ -41,6 +56,8 @@ pub struct QueryConfig {
     pub models: Vec<QueryModel>,
     /// Where the models' messages are described.
     pub descriptors: DescriptorPool,
+    /// The install's secret: page tokens are made under it.
+    pub secret: Secret,
     /// The process' metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// How long a query with a token waits when the client does not say (2 s by default).
@@ -53,12 +70,13 @@ pub struct QueryConfig {
 
 impl QueryConfig {
     /// With everything else as it is by default, and no metrics.
-    pub fn new(read_url: impl Into<String>, models: Vec<QueryModel>, descriptors: DescriptorPool) -> Self {
+    pub fn new(read_url: impl Into<String>, models: Vec<QueryModel>, descriptors: DescriptorPool, secret: Secret) -> Self {
         Self {
             read_url: read_url.into(),
             connections: 8,
             models,
             descriptors,
+            secret,
             metrics: Arc::new(String::new),
             default_wait: Duration::from_secs(2),
             max_wait: Duration::from_secs(30),

@@ -8,18 +8,18 @@ mod config;
 mod consistency;
 mod error;
 mod generations;
+mod list;
 mod negotiate;
 mod openapi;
 mod page;
 mod positions;
 mod render;
-mod schema;
 mod search;
 mod sql;
 mod store;
 
 pub use api::QueryApi;
-pub use config::{QueryConfig, QueryModel};
+pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
 pub use search::{
     Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,

@@ -1,10 +1,10 @@
 //! `GET /v1/{read-model}/{key}`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
@@ -14,16 +14,17 @@ use daybook_http::Problem;
 use daybook_kernel::digest;
 
 use crate::api::{Served, Serving};
+use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
 use crate::negotiate::{self, Form};
-use crate::render;
 use crate::store::Merged;
+use crate::{list, render};
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 512;
 
 /// How caches may keep an answer: they may, but must ask each time whether it still holds.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A problem is of this moment.
 const FORGET: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -31,12 +32,13 @@ const FORGET: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) async fn get(
     State(serving): State<Arc<Serving>>,
     path: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let begun = Instant::now();
     let (model, answer) = match path {
         Ok(Path((name, key))) => match serving.model(&name) {
-            Some(served) => (served.model.name.clone(), answer(&serving, served, &key, &headers).await),
+            Some(served) => (served.model.name.clone(), answer(&serving, served, &key, query.as_deref(), &headers).await),
             None => ("unknown".to_owned(), Err(serving.no_such_model(&name))),
         },
         Err(_) => ("unknown".to_owned(), Err(Problem::invalid("path", "must be percent-encoded UTF-8"))),
@@ -48,7 +50,7 @@ pub(crate) async fn get(
     response
 }
 
-async fn answer(serving: &Serving, served: &Served, key: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn answer(serving: &Serving, served: &Served, key: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
     let model = &served.model;
     if key.is_empty() || key.len() > MAX_KEY || key.contains('\0') {
         return Err(Problem::invalid("key", format!("must be 1 to {MAX_KEY} bytes, none of them zero")));
@@ -59,14 +61,14 @@ async fn answer(serving: &Serving, served: &Served, key: &str, headers: &HeaderM
             "read models are served as application/json and application/x-protobuf: Accept takes neither",
         )
     })?;
-    let tokens = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
-    let live = serving
-        .generations
-        .live(&model.name)
-        .ok_or_else(|| Problem::unavailable(format!("{} has not been built in this database: run `daybook migrate`", model.name), 5))?;
-    if !tokens.is_empty() {
-        let wait = negotiate::wait(headers, serving.default_wait, serving.max_wait);
-        consistency::reach(&serving.positions, model, live.generation, &tokens, wait).await?;
+    let live = serving.live(&model.name)?;
+    let wait = negotiate::wait(headers, serving.default_wait, serving.max_wait);
+    reach(serving, model, headers, wait).await?;
+    if let Some(items) = &served.items {
+        if let Some(filling) = model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
+            reach(serving, &filling.model, headers, wait).await?;
+        }
+        return list::answer(serving, served, items, key, query, headers, form).await;
     }
     let merged = serving.store.parts(&model.name, &live, key).await.map_err(|error| {
         tracing::warn!(model = model.name, %error, "parts can't be read");
@@ -100,6 +102,16 @@ async fn answer(serving: &Serving, served: &Served, key: &str, headers: &HeaderM
     Ok(response)
 }
 
+/// Waits for the tokens that matter to a read model.
+async fn reach(serving: &Serving, model: &QueryModel, headers: &HeaderMap, wait: Duration) -> Result<(), Problem> {
+    let tokens = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    let live = serving.live(&model.name)?;
+    consistency::reach(&serving.positions, model, live.generation, &tokens, wait).await
+}
+
 fn represent(served: &Served, form: Form, merged: Merged) -> Result<Bytes, String> {
     match form {
         Form::Protobuf => Ok(merged.bytes.into()),
@@ -108,7 +120,7 @@ fn represent(served: &Served, form: Form, merged: Merged) -> Result<Bytes, Strin
 }
 
 /// A strong tag: a hash of the served bytes, and of the form that they are served in.
-fn etag(form: Form, body: &[u8]) -> String {
+pub(crate) fn etag(form: Form, body: &[u8]) -> String {
     let hash = digest::sha256(body);
     let letter = match form {
         Form::Json => 'j',

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_kernel::ConsistencyToken;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
 use crate::{QueryError, sql};
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
     pub(crate) generation: i32,
+    /// The table of its parts.
+    pub(crate) parts: String,
     /// The statement that reads its parts.
     pub(crate) read_parts: String,
 }
@@ -78,6 +80,11 @@ impl Store {
         Ok(Self { pool })
     }
 
+    /// A connection, waited for a moment.
+    pub(crate) async fn connection(&self) -> Result<Client, QueryError> {
+        Ok(self.pool.get().await?)
+    }
+
     /// The live generation of every read model.
     pub(crate) async fn live(&self) -> Result<Vec<(String, Live)>, QueryError> {
         let rows = self.pool.get().await?.query(sql::LIVE_GENERATIONS, &[]).await?;
@@ -85,7 +92,8 @@ impl Store {
         let plain = |parts: &&str| parts.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let live = rows.iter().filter_map(|r| {
             let parts = Some(r.get::<_, &str>(2)).filter(plain)?;
-            Some((r.get(0), Live { generation: r.get(1), read_parts: sql::at(sql::READ_PARTS, parts) }))
+            let read_parts = sql::at(sql::READ_PARTS, parts);
+            Some((r.get(0), Live { generation: r.get(1), parts: parts.to_owned(), read_parts }))
         });
         Ok(live.collect())
     }

@@ -3,7 +3,9 @@
 mod kafka;
 mod models;
 mod parking;
+mod pod;
 mod prepare;
 mod process;
+mod push;
 mod store;
 mod support;

@@ -99,9 +99,17 @@ async fn no_statement_of_a_projector_scans_a_read_model() {
         .batch_execute("SET ROLE daybook_projector; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
         .await
         .expect("the owner may");
-    for (file, sql) in
-        [sql!("write_batch.sql"), sql!("read_views.sql"), sql!("read_checkpoint.sql"), sql!("read_parked.sql"), sql!("live_generation.sql")]
-    {
+    for (file, sql) in [
+        sql!("write_batch.sql"),
+        sql!("write_pushed.sql"),
+        sql!("read_views.sql"),
+        sql!("read_shown.sql"),
+        sql!("read_removed.sql"),
+        sql!("read_skipped.sql"),
+        sql!("read_checkpoint.sql"),
+        sql!("read_parked.sql"),
+        sql!("live_generation.sql"),
+    ] {
         let plan = client.simple_query(&format!("EXPLAIN (GENERIC_PLAN, COSTS OFF) {sql}")).await.expect(file);
         let lines: Vec<_> = plan
             .iter()

@@ -8,7 +8,7 @@ use daybook_bus::{BusConfig, Headers, Message, Producer, ProducerOptions, Record
 use daybook_http::Shutdown;
 use daybook_kernel::{EventAt, ReadModel, StreamId, Version};
 use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, Role, StoredEvent, Writer, WriterSessions};
-use daybook_projectors::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, ReadStore, prepare};
+use daybook_projectors::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, prepare};
 use daybook_testkit::TestDatabase;
 use tokio::sync::watch;
 
@@ -147,6 +147,35 @@ impl Shop {
         let generation = store.live(model).await?;
         let log = self.log(service).await.partition(partition)?;
         Projector::open(Arc::new(model.clone()), Arc::new(generation), store, log, self.partitions, limits).await
+    }
+
+    /// As [`projector_with`](Self::projector_with), and it pushes what it commits.
+    pub(crate) async fn pushing(&self, model: &ReadModel, service: &str, partition: i32, limits: Limits) -> Projector {
+        self.pushing_over(&self.bus, model, service, partition, limits).await
+    }
+
+    pub(crate) async fn pushing_over(
+        &self,
+        bus: &BusConfig,
+        model: &ReadModel,
+        service: &str,
+        partition: i32,
+        limits: Limits,
+    ) -> Projector {
+        let push = Push::new(bus).expect("a producer");
+        self.projector_with(model, service, partition, limits).await.pushing(&push).await.expect("it takes over")
+    }
+
+    /// How far the checkpoint says that all is pushed.
+    pub(crate) async fn pushed(&self, model: &ReadModel, service: &str, partition: i32) -> i64 {
+        let sql = "SELECT pushed FROM read.checkpoint WHERE projection = $1 AND generation = 1 AND service = $2 AND partition = $3";
+        self.database.owner().await.query_one(sql, &[&model.name, &service, &partition]).await.expect("prepared").get(0)
+    }
+
+    /// How many removals wait to be pushed.
+    pub(crate) async fn removed(&self, model: &ReadModel) -> i64 {
+        let sql = "SELECT count(*) FROM read.removed WHERE projection = $1";
+        self.database.owner().await.query_one(sql, &[&model.name]).await.expect("the owner may").get(0)
     }
 
     /// A process with projectors of these models.

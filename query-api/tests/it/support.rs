@@ -1,6 +1,6 @@
 //! A query API on a port of its own, and read models filled by hand.
 
-use daybook_kernel::ReadModel;
+use daybook_kernel::{ReadModel, Secret};
 use daybook_projectors::{models::read_models, prepare};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_testkit::TestDatabase;
@@ -41,7 +41,7 @@ impl Api {
         let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
         let address = format!("http://{}", listening.address());
         let models = models().iter().map(QueryModel::from).collect();
-        let config = QueryConfig::new(&database.url, models, shop_proto::descriptors().clone());
+        let config = QueryConfig::new(&database.url, models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
         let api = QueryApi::start(config, listening, shutdown).await.expect("it starts");
         Self { database, address, api, client: reqwest::Client::new(), _stop: stop }
     }

@@ -1,5 +1,7 @@
 //! The read schema, as projectors see it.
 
+mod pushed;
+
 use std::collections::{BTreeSet, HashMap};
 
 use daybook_kernel::{ReadModel, StreamId};
@@ -7,7 +9,7 @@ use daybook_log::{Databases, LogError, Role};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
-use crate::batch::{Before, Changes};
+use crate::batch::{Before, Changes, Skipped};
 use crate::generation::{Generation, fingerprint};
 use crate::{ProjectorError, sql};
 
@@ -34,12 +36,23 @@ pub(crate) struct Place<'a> {
     pub(crate) partition: i32,
 }
 
+/// How far a partition is folded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) next: i64,
+    pub(crate) epoch: i32,
+    /// Everything before it is pushed and acknowledged.
+    pub(crate) pushed: i64,
+}
+
 /// A checkpoint's move.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Move {
     pub(crate) from: i64,
     pub(crate) to: i64,
     pub(crate) epoch: i32,
+    /// How far Kafka has acknowledged what was pushed, where anything is.
+    pub(crate) pushed: Option<i64>,
 }
 
 impl ReadStore {
@@ -97,12 +110,13 @@ impl ReadStore {
         Ok(generation)
     }
 
-    /// A checkpoint: next offset and epoch.
-    pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<(i64, i32), ProjectorError> {
+    /// A checkpoint.
+    pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::READ_CHECKPOINT).await?;
         let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        row.map(|r| (r.get(0), r.get(1))).ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
+        row.map(|r| Checkpoint { next: r.get(0), epoch: r.get(1), pushed: r.get(2) })
+            .ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
     }
 
     /// The streams of a partition that are parked.
@@ -111,6 +125,17 @@ impl ReadStore {
         let statement = client.prepare_cached(sql::READ_PARKED).await?;
         let rows = client.query(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
         Ok(rows.iter().map(|r| r.get(0)).collect())
+    }
+
+    /// The events of a partition that are passed over.
+    pub(crate) async fn skipped(&self, at: &Place<'_>) -> Result<Skipped, ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql::READ_SKIPPED).await?;
+        let mut skipped = Skipped::default();
+        for row in client.query(&statement, &[&at.projection, &at.service, &at.partition]).await? {
+            skipped.add(row.get(0), row.get(1));
+        }
+        Ok(skipped)
     }
 
     /// The views of these streams, in one query; of a stream without events there is none.
@@ -131,13 +156,17 @@ impl ReadStore {
         let removed = || changes.parts.iter().filter(|(_, c)| c.bytes.is_none());
         let written = || changes.parts.iter().filter_map(|(place, c)| c.bytes.as_deref().map(|bytes| (place, c, bytes)));
         let (gone_keys, gone_parts): (Vec<&str>, Vec<&str>) = removed().map(|((k, p), _)| (k.as_str(), p.as_str())).unzip();
-        let gone_streams: Vec<&str> = removed().map(|(_, c)| c.stream.as_str()).collect();
+        let (gone_streams, gone_offsets): (Vec<&str>, Vec<i64>) = removed().map(|(_, c)| (c.stream.as_str(), c.offset)).unzip();
         let (keys, parts): (Vec<&str>, Vec<&str>) = written().map(|((k, p), ..)| (k.as_str(), p.as_str())).unzip();
         let bytes: Vec<&[u8]> = written().map(|(.., bytes)| bytes).collect();
         let (streams, offsets): (Vec<&str>, Vec<i64>) = written().map(|(_, c, _)| (c.stream.as_str(), c.offset)).unzip();
+        // A writer is noted once a key and stream, however many parts of it appear at once.
+        let new: BTreeSet<(&str, &str)> =
+            changes.parts.iter().filter(|(_, c)| c.appears).map(|((key, _), c)| (key.as_str(), c.stream.as_str())).collect();
+        let (new_keys, new_streams): (Vec<&str>, Vec<&str>) = new.into_iter().unzip();
         let views = &changes.views;
         let (view_streams, view_offsets): (Vec<&str>, Vec<i64>) = views.iter().map(|v| (v.stream.as_str(), v.offset)).unzip();
-        let (versions, encoded): (Vec<i64>, Vec<&[u8]>) = views.iter().map(|v| (v.version, v.bytes.as_slice())).unzip();
+        let (versions, encoded): (Vec<i64>, Vec<Option<&[u8]>>) = views.iter().map(|v| (v.version, v.bytes.as_deref())).unzip();
         let stopped = &changes.stopped;
         let (stopped_streams, stopped_offsets): (Vec<&str>, Vec<i64>) = stopped.iter().map(|s| (s.stream.as_str(), s.offset)).unzip();
         // Postgres' texts hold no zero byte, and what a panic says may be anything.
@@ -153,14 +182,18 @@ impl ReadStore {
                     &by.from,
                     &by.to,
                     &by.epoch,
+                    &by.pushed,
                     &gone_keys,
                     &gone_parts,
                     &gone_streams,
+                    &gone_offsets,
                     &keys,
                     &parts,
                     &bytes,
                     &streams,
                     &offsets,
+                    &new_keys,
+                    &new_streams,
                     &view_streams,
                     &view_offsets,
                     &versions,
