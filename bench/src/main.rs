@@ -12,6 +12,7 @@ mod raw_postgres;
 mod reads;
 mod report;
 mod samples;
+mod search;
 mod shop;
 mod sse;
 
@@ -92,6 +93,8 @@ enum Role {
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
+    /// Judges what searching finds, and measures how fast it is.
+    Search(search::Search),
     /// Product pages from memory, against axum serving the same bytes.
     Pages,
     /// Readers with tokens while products change, and what they must never see.
@@ -134,6 +137,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             raw_http::serve().await?;
             return Ok(ExitCode::SUCCESS);
         }
+        Some(Role::Search(ref search)) => {
+            search::search(search)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Role::Load { commands, seconds, clients, streams, ref run }) => {
             let load = run.as_ref().map_or_else(|| Load::on(streams), |run| Load::again(run, streams));
             let posters = load.clients(commands, clients);
@@ -171,7 +178,7 @@ async fn measure_reading(options: &Options, what: &Role) -> anyhow::Result<(Entr
         Role::Pages => pages::run(&pages::Places { commands, queries, daybook_pid }, clients.into(), length).await,
         Role::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
         Role::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
-        Role::Static | Role::Load { .. } => unreachable!("they were run before"),
+        Role::Static | Role::Search(_) | Role::Load { .. } => unreachable!("they were run before"),
     }
 }
 

@@ -23,6 +23,7 @@ mod openapi;
 mod page;
 mod position;
 mod render;
+mod search;
 mod sql;
 mod staging;
 mod store;
@@ -35,3 +36,7 @@ mod watch;
 pub use api::QueryApi;
 pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
+pub use search::{
+    Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
+    SearchRequest, SearchSchema, SearchSort, Tuning,
+};
