@@ -11,11 +11,13 @@ mod event;
 mod generation;
 mod group;
 mod held;
+pub mod lifecycle;
 pub mod models;
 mod partition;
 mod prepare;
 mod projector;
 mod projectors;
+pub mod rebuild;
 mod sql;
 mod store;
 
