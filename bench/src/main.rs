@@ -8,6 +8,7 @@ mod http;
 mod raw_http;
 mod raw_kafka;
 mod raw_postgres;
+mod rebuild;
 mod report;
 mod samples;
 
@@ -85,6 +86,14 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Role {
+    /// Rebuilds a read model of a log that it makes, in a database of its own beside --database-url.
+    Rebuild {
+        #[command(flatten)]
+        options: rebuild::RebuildBench,
+        /// Numbers for programs.
+        #[arg(long)]
+        as_json: bool,
+    },
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
@@ -114,6 +123,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     match options.role {
         Some(Role::Static) => {
             raw_http::serve().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Rebuild { options: ref what, as_json }) => {
+            rebuild::run(what, &options.database_url, as_json).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Load { commands, seconds, clients, streams, ref run }) => {

@@ -7,6 +7,7 @@ macro_rules! statements {
 }
 
 statements! {
+    ALL_SKIPPED = "all_skipped.sql",
     ANALYZE_GENERATION = "analyze_generation.sql",
     BEGIN_GENERATION = "begin_generation.sql",
     COPY_PARTS = "copy_parts.sql",
@@ -23,7 +24,6 @@ statements! {
     LOCK_GENERATIONS = "lock_generations.sql",
     LOCK_HOLDER = "lock_holder.sql",
     NEWLY_PARKED = "newly_parked.sql",
-    READ_SKIPPED = "read_skipped.sql",
     SET_CHECKPOINTS = "set_checkpoints.sql",
     SET_GENERATION_STATE = "set_generation_state.sql",
     SETTLE_PUSHED = "settle_pushed.sql",

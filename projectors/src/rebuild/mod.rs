@@ -134,7 +134,7 @@ impl Building {
     /// Offsets to pass over, by log partition.
     async fn skipped(&self) -> Result<BTreeMap<(String, i32), HashSet<i64>>, LifecycleError> {
         let mut skipped: BTreeMap<_, HashSet<i64>> = BTreeMap::new();
-        for row in self.keeper.session.query(sql::READ_SKIPPED, &[&self.model.name]).await? {
+        for row in self.keeper.session.query(sql::ALL_SKIPPED, &[&self.model.name]).await? {
             skipped.entry((row.get(0), row.get(1))).or_default().insert(row.get(2));
         }
         Ok(skipped)
