@@ -1,6 +1,7 @@
 //! The one binary: every role of Daybook, and what an operator needs, as subcommands.
 
 mod cli;
+mod generations;
 mod load;
 mod roles;
 mod settings;

@@ -149,6 +149,24 @@ mod merging {
     }
 
     #[test]
+    fn no_part_stands_under_a_key_that_is_not_told() {
+        for model in read_models() {
+            for sample in samples(&model) {
+                let fold = model.fold(sample.service, sample.stream.aggregate()).expect("the model reads its samples");
+                let mut view = fold.new_view();
+                for (version, (type_name, payload)) in (1..).zip(&sample.events) {
+                    let at = EventAt { stream: &sample.stream, version: Version(version), recorded_at: Instant::from_micros(1_000_000) };
+                    let mut told = BTreeSet::new();
+                    fold.fold_in_place(&mut view, type_name, payload, &at, &mut |key| _ = told.insert(key.to_owned())).expect("a sample");
+                    for part in fold.render(&view, &sample.stream).expect("a view can be rendered") {
+                        assert!(told.contains(&part.key), "{}: {} after event {version}", model.name, part.key);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_part_has_exactly_one_stream_as_its_writer() {
         for model in read_models() {
             let mut writers: BTreeMap<(String, String), BTreeSet<StreamId>> = BTreeMap::new();
