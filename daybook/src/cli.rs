@@ -94,6 +94,13 @@ pub(crate) struct Handling {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Querying {
+    /// Answer queries with ?at=TIME or ?at=TOKEN from the log: read models as they were. Each folds streams again.
+    #[arg(long, env = "DAYBOOK_AS_OF")]
+    pub(crate) as_of: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Up {
     /// Where the command endpoint listens; port 0: any.
     #[arg(long, env = "DAYBOOK_COMMANDS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
@@ -103,6 +110,8 @@ pub(crate) struct Up {
     pub(crate) queries_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
+    #[command(flatten)]
+    pub(crate) querying: Querying,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +138,8 @@ pub(crate) struct QueryApi {
     /// Where it listens; port 0: any, printed.
     #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) querying: Querying,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 mod cli;
 mod generations;
 mod load;
+mod past;
 mod roles;
 mod settings;
 mod telemetry;

@@ -21,6 +21,7 @@ use crate::generations::Generations;
 use crate::list::Items;
 use crate::memory::{Memory, Told};
 use crate::meters::Meters;
+use crate::past::Reader;
 use crate::store::{Live, Store};
 use crate::subscriptions::Subscriptions;
 use crate::watch::Watch;
@@ -45,6 +46,8 @@ pub(crate) struct Serving {
     /// Counts queries for read models that are not there.
     pub(crate) unknown: Meters,
     pub(crate) secret: Secret,
+    /// Where the past may be asked for.
+    pub(crate) past: Option<Reader>,
     pub(crate) default_wait: Duration,
     pub(crate) max_wait: Duration,
 }
@@ -170,8 +173,8 @@ impl QueryApi {
         ];
         let openapi = openapi::document(models.values());
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
-        let unknown = Meters::new("unknown");
-        let serving = Serving { models, store, generations, watch, feed, unknown, secret, default_wait, max_wait };
+        let (unknown, past) = (Meters::new("unknown"), config.past.map(Reader::new));
+        let serving = Serving { models, store, generations, watch, feed, unknown, secret, past, default_wait, max_wait };
         Ok(Self {
             serving: Arc::new(serving),
             metrics: config.metrics,

@@ -21,6 +21,7 @@ mod meters;
 mod negotiate;
 mod openapi;
 mod page;
+mod past;
 mod position;
 mod render;
 mod search;
@@ -36,6 +37,7 @@ mod watch;
 pub use api::QueryApi;
 pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
+pub use past::{Moment, Past, PastError, Was};
 pub use search::{
     Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
     SearchRequest, SearchSchema, SearchSort, Tuning,

@@ -17,9 +17,9 @@ use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
 pub(crate) use crate::entry::etag;
 use crate::flight::LoadError;
-use crate::list;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
+use crate::{list, past};
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 512;
@@ -80,6 +80,9 @@ async fn answer(serving: &Serving, served: &Served, segment: &str, query: Option
             "read models are served as application/json and application/x-protobuf: Accept takes neither",
         )
     })?;
+    if let Some(at) = past::asked(query) {
+        return past::answer(serving, served, &key, (&at, query), headers, form).await;
+    }
     match &served.items {
         Some(items) => {
             let deadline = deadline(serving, headers);
