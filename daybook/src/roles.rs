@@ -39,7 +39,9 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
         let found = match prepared.found {
             Found::Made => "made now",
             Found::Current => "ready",
-            Found::Outdated => "made by other folds than this build's: this build's projectors leave it alone until `daybook replay rebuild`",
+            Found::Outdated => {
+                "made by other folds than this build's: this build's projectors leave it alone until `daybook replay rebuild`"
+            }
         };
         println!("read model {} (generation {}): {found}", prepared.model, prepared.generation);
     }

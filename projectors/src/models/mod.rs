@@ -2,11 +2,13 @@
 
 use daybook_kernel::ReadModel;
 
+mod category_listings;
 mod product_pages;
+mod stock_levels;
 
 /// Every read model that is kept as parts.
 pub fn read_models() -> Vec<ReadModel> {
-    vec![product_pages::read_model()]
+    vec![product_pages::read_model(), category_listings::read_model(), stock_levels::read_model()]
 }
 
 /// The rules of merging, held for every read model of the list.
@@ -43,6 +45,8 @@ mod merging {
     fn samples(model: &ReadModel) -> Vec<Sample> {
         match model.name {
             "product-pages" => product_pages::samples(),
+            "category-listings" => category_listings::samples(),
+            "stock-levels" => stock_levels::samples(),
             other => panic!("{other} is new: give it samples here"),
         }
     }
