@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Real input through the command endpoint.
     #[command(subcommand)]
     Load(Load),
-    /// Messages that could not be handled.
+    /// Messages and streams that could not be handled.
     #[command(subcommand)]
     Parked(Parked),
 }
@@ -275,19 +275,30 @@ pub(crate) enum Load {
 pub(crate) enum Parked {
     /// Those that are not settled.
     List,
-    /// One of them, with its request.
-    Show {
-        /// As `list` and the client's answer name it.
-        id: uuid::Uuid,
-    },
-    /// Have it decided again, under the same command id.
-    Retry {
-        /// As `list` and the client's answer name it.
-        id: uuid::Uuid,
-    },
-    /// Give it up: it will have no result.
-    Skip {
-        /// As `list` and the client's answer name it.
-        id: uuid::Uuid,
-    },
+    /// One of them: a message with its request, a stream with the event that can't be folded.
+    Show(ParkedName),
+    /// Have a message decided again, under the same command id; or a stream folded again.
+    Retry(Unpark),
+    /// Give a message up: it will have no result. Or go on with a stream without the event that can't be folded, now and in
+    /// every rebuild.
+    Skip(Unpark),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ParkedName {
+    /// As `list` names it: a message's id, or a projection and stream, for example product-pages/product/A-1.
+    #[arg(value_name = "ID|PROJECTION/STREAM")]
+    pub(crate) name: String,
+    /// Of a stream, only in this generation of the projection; all that it is parked in when it is not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) generation: Option<i32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unpark {
+    #[command(flatten)]
+    pub(crate) what: ParkedName,
+    /// Seconds to wait until a projector has folded a stream again; it stays asked for beyond that.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) wait: u64,
 }

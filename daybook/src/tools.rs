@@ -1,10 +1,8 @@
 //! What an operator needs: audits and loading.
 
-use daybook_command_handlers::ParkedMessages;
 use daybook_replay::{Progress, ReplayError, ShowUntil, VerifyOptions, show, verify};
-use serde_json::json;
 
-use crate::cli::{Load, Parked, Replay};
+use crate::cli::{Load, Replay};
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, generations, load as loading};
@@ -68,45 +66,4 @@ fn progress() -> impl FnMut(Progress) + Send {
             eprintln!("{}/{} {:?}: {} of {}", p.service, p.partition, p.phase, p.done, p.of);
         }
     }
-}
-
-/// `daybook parked …`
-pub(crate) async fn parked(settings: &Settings, command: Parked, as_json: bool) -> anyhow::Result<Verdict> {
-    let services = registry()?.services();
-    let messages = ParkedMessages::open(&settings.databases()?, settings.bus("parked")?, &services).await?;
-    match command {
-        Parked::List => {
-            let all = messages.list().await?;
-            for (partition, m) in &all {
-                if as_json {
-                    let line = json!({ "id": m.parked_id.to_string(), "partition": partition.name(), "stream": m.stream_id, "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string() });
-                    println!("{line}");
-                } else {
-                    println!("{}  {}  {}  {}  {}  {}", m.parked_id, m.parked_at, partition.name(), m.stream_id, m.kind, m.reason);
-                }
-            }
-            if !as_json {
-                println!("{} parked", all.len());
-            }
-        }
-        Parked::Show { id } => {
-            let (partition, m, request) = messages.show(id).await?;
-            let command = registry()?.of_command(&request.r#type).and_then(|a| a.command_json(&request.r#type, &request.command).ok());
-            let shown = json!({
-                "id": m.parked_id.to_string(), "partition": partition.name(), "messageOffset": m.message_offset, "stream": m.stream_id,
-                "commandId": m.command_id.to_string(), "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string(),
-                "type": request.r#type, "command": command, "caller": request.caller, "actor": request.actor,
-            });
-            println!("{shown:#}");
-        }
-        Parked::Retry { id } => {
-            messages.retry(id).await?;
-            println!("{id} was sent to its lane again");
-        }
-        Parked::Skip { id } => {
-            messages.skip(id).await?;
-            println!("{id} was given up");
-        }
-    }
-    Ok(Verdict::Good)
 }

@@ -87,6 +87,9 @@ async fn attempt(
     let mut projector =
         Projector::open(model, generation, shared.common.store.clone(), partition, log.partitions(), shared.common.limits.clone()).await?;
     projector = projector.pushing(&shared.common.push).await?;
+    if *reached < 0 {
+        projector.try_parked_again();
+    }
     let mut following = false;
     let mut look_at = Instant::now();
     let mut stood_at = projector.next();

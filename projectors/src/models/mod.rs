@@ -2,12 +2,14 @@
 
 use daybook_kernel::ReadModel;
 
+mod category_listings;
 mod product_pages;
 mod product_search;
+mod stock_levels;
 
 /// Every read model that is kept as parts.
 pub fn read_models() -> Vec<ReadModel> {
-    vec![product_pages::read_model(), product_search::read_model()]
+    vec![product_pages::read_model(), category_listings::read_model(), stock_levels::read_model(), product_search::read_model()]
 }
 
 /// The rules of merging, held for every read model of the list.
@@ -45,6 +47,8 @@ mod merging {
         match model.name {
             "product-pages" => product_pages::samples(),
             "products" => product_search::samples(),
+            "category-listings" => category_listings::samples(),
+            "stock-levels" => stock_levels::samples(),
             other => panic!("{other} is new: give it samples here"),
         }
     }

@@ -132,7 +132,8 @@ impl Projection for Stock {
     }
 }
 
-fn moved(line: &mut StockLine, event: &StockEvent) {
+/// The pieces of a line after an event.
+pub(super) fn moved(line: &mut StockLine, event: &StockEvent) {
     use StockEvent as E;
     let (on_hand, reserved) = (&mut line.on_hand, &mut line.reserved);
     match event {

@@ -121,6 +121,8 @@ impl Projector {
     }
 
     async fn carefully(&mut self, by: Span, events: &[Event]) -> Result<(), ProjectorError> {
+        // Another generation's projector may have been told meanwhile to do without what would park here.
+        self.skipped = self.store.skipped(&self.place()).await?;
         self.try_apply(by, events, Pace::Careful).await?.map_err(ProjectorError::Panicked)
     }
 

@@ -2,6 +2,7 @@
 
 mod folding;
 mod pushing;
+mod unparking;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Projector {
     limits: Limits,
     held: Held,
     parked: BTreeSet<String>,
+    /// Parked streams that are to be folded again, though nobody has asked for it.
+    untried: Vec<String>,
     skipped: Skipped,
     pusher: Option<Pusher>,
     /// How far the stored checkpoint says that all is pushed.
@@ -101,6 +104,7 @@ impl Projector {
             held: Held::new(limits.held_bytes),
             read_at_once: i64::try_from(limits.batch_events).unwrap_or(i64::MAX).max(1),
             parked: BTreeSet::new(),
+            untried: Vec::new(),
             skipped: Skipped::default(),
             pusher: None,
             pushed: 0,
@@ -197,5 +201,13 @@ impl Projector {
 
     fn place(&self) -> Place<'_> {
         Place { projection: self.model.name, generation: &self.generation, service: self.log.service(), partition: self.log.number() }
+    }
+}
+
+impl Drop for Projector {
+    /// What it said of its partition is another one's to say.
+    fn drop(&mut self) {
+        self.meters.waiting.set(0.0);
+        self.meters.lag.set(0.0);
     }
 }

@@ -28,11 +28,13 @@ impl Projector {
         Ok(self)
     }
 
-    /// What there is to do each second, busy or not: notes what Kafka has acknowledged, and pushes again what it lost.
+    /// What there is to do each second, busy or not: folds parked streams again where that is asked for, notes what Kafka
+    /// has acknowledged, and pushes again what it lost.
     ///
     /// # Errors
     /// [`ProjectorError::Superseded`], or that Postgres does not answer.
     pub async fn tend(&mut self) -> Result<(), ProjectorError> {
+        self.tend_parked().await?;
         let behind = self.end - self.next;
         let (silent_beyond, next) = (self.limits.push.silent_beyond, self.next);
         let Some(pusher) = &mut self.pusher else { return Ok(()) };
@@ -93,7 +95,7 @@ impl Projector {
         Ok(())
     }
 
-    fn mark_stale(&self, shown: &mut [Shown]) {
+    pub(super) fn mark_stale(&self, shown: &mut [Shown]) {
         for part in shown {
             part.stale = part.bytes.is_some() && self.parked.contains(&part.stream);
         }

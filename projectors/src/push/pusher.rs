@@ -90,7 +90,6 @@ impl Pusher {
 
     /// Changes outside the span of any batch come next: were they lost, [`acknowledged`](Self::acknowledged) stays at
     /// `at`, and they are pushed again from there.
-    #[allow(dead_code)]
     pub(crate) fn owe(&mut self, at: i64) {
         self.owed = Some(self.acknowledged().min(at));
     }

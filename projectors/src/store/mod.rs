@@ -1,6 +1,7 @@
 //! The read schema, as projectors see it.
 
 mod generations;
+mod parked;
 mod pushed;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,6 +15,8 @@ use crate::batch::{Before, Changes, Skipped};
 use crate::generation::Generation;
 use crate::{ProjectorError, sql};
 
+pub(crate) use parked::{Retried, Waiting};
+
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
 /// plan while they grow.
 const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
@@ -22,6 +25,11 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
+
+/// A reason as it can be kept: Postgres' texts hold no zero byte, and what a panic says may be anything.
+pub(crate) fn storable(reason: &str) -> String {
+    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
+}
 
 /// The read models' database, under the projectors' role.
 #[derive(Clone)]
@@ -81,6 +89,10 @@ impl ReadStore {
             .build()
             .map_err(|e| LogError::Pool(e.to_string()))?;
         Ok(Self { pool })
+    }
+
+    pub(crate) async fn client(&self) -> Result<deadpool_postgres::Client, ProjectorError> {
+        Ok(self.pool.get().await?)
     }
 
     /// Whether the database answers.
@@ -148,8 +160,7 @@ impl ReadStore {
         let (versions, encoded): (Vec<i64>, Vec<Option<&[u8]>>) = views.iter().map(|v| (v.version, v.bytes.as_deref())).unzip();
         let stopped = &changes.stopped;
         let (stopped_streams, stopped_offsets): (Vec<&str>, Vec<i64>) = stopped.iter().map(|s| (s.stream.as_str(), s.offset)).unzip();
-        // Postgres' texts hold no zero byte, and what a panic says may be anything.
-        let reasons: Vec<String> = stopped.iter().map(|s| s.reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()).collect();
+        let reasons: Vec<String> = stopped.iter().map(|s| storable(&s.reason)).collect();
         let moved = client
             .execute(
                 &statement,

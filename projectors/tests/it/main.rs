@@ -10,3 +10,4 @@ mod process;
 mod push;
 mod store;
 mod support;
+mod unparking;

@@ -93,6 +93,8 @@ async fn no_statement_of_a_projector_scans_a_read_model() {
         sql!("read_shown.sql"),
         sql!("read_removed.sql"),
         sql!("read_skipped.sql"),
+        sql!("read_asked.sql"),
+        sql!("write_retried.sql"),
         sql!("read_checkpoint.sql"),
         sql!("read_parked.sql"),
         sql!("kept_up_generations.sql"),

@@ -1,6 +1,6 @@
 //! A shop's logs, filled by hand; Kafka, told what the test wants it to have; and what the read models hold.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -261,14 +261,27 @@ impl Shop {
 
     /// What the logs make of a model, worked out from nothing.
     pub(crate) async fn fresh_fold(&self, model: &ReadModel) -> Parts {
+        self.fresh_fold_without(model, &[], "").await
+    }
+
+    /// The same without the events at these offsets; a stream stops where its event holds `poison`, if that is not empty.
+    pub(crate) async fn fresh_fold_without(&self, model: &ReadModel, skipped: &[i64], poison: &str) -> Parts {
         let mut all = Parts::new();
         for service in model.services() {
             let log = self.log(service).await;
             for n in 0..self.partitions.cast_signed() {
-                let mut views = BTreeMap::new();
+                let (mut views, mut stopped) = (BTreeMap::new(), BTreeSet::new());
                 for e in log.partition(n).expect("a partition").read_events(0, i64::MAX).await.expect("it answers") {
                     let stream = StreamId::parse(&e.stream_id).expect("a stream id");
                     let Some(fold) = model.fold(service, stream.aggregate()) else { continue };
+                    let bad = !poison.is_empty() && e.payload.windows(poison.len()).any(|w| w == poison.as_bytes());
+                    if skipped.contains(&e.offset) || stopped.contains(&stream) {
+                        continue;
+                    }
+                    if bad {
+                        stopped.insert(stream);
+                        continue;
+                    }
                     let view = views.entry(stream.clone()).or_insert_with(|| fold.new_view());
                     let at = EventAt { stream: &stream, version: Version(e.version.cast_unsigned()), recorded_at: e.recorded_at };
                     fold.fold(view, &e.type_name, &e.payload, &at).expect("a test's own event");
