@@ -208,6 +208,11 @@ impl QueryApi {
         self.serving.generations.followed().iter().map(|m| m.waits()).sum()
     }
 
+    /// How often a key has been read from the database, by the generations that are followed.
+    pub fn loads(&self) -> u64 {
+        self.serving.generations.followed().iter().map(|m| m.loads.load(std::sync::atomic::Ordering::SeqCst)).sum()
+    }
+
     /// How many pushed batches have been taken in, late ones too, by the generations that are followed.
     pub fn pushes(&self) -> u64 {
         self.serving.generations.followed().iter().map(|m| m.batches.load(std::sync::atomic::Ordering::SeqCst)).sum()

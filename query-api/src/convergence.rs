@@ -194,8 +194,8 @@ impl World {
 
     /// Checks what is shown of a key against what is stored, and was shown before.
     fn show(&mut self, key: usize, entry: &Entry, covered: impl Fn(usize) -> Option<i64>) -> Result<(), TestCaseError> {
-        for source in 0..2 {
-            for (part, id) in PARTS[source].iter().enumerate() {
+        for (source, parts) in PARTS.iter().enumerate() {
+            for (part, id) in parts.iter().enumerate() {
                 let place = (source, (key, part));
                 let held = entry.parts().iter().find(|p| *p.id == **id);
                 let number: Option<u64> = held.map(|p| std::str::from_utf8(&p.bytes).expect("text").parse().expect("a number"));

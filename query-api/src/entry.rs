@@ -40,7 +40,7 @@ pub(crate) struct PartNow {
 pub(crate) enum After {
     /// As it was: it says that already, or more.
     Same,
-    Changed(Entry),
+    Changed(Box<Entry>),
     /// Nobody can tell: something else is said of the same position. It must be read.
     Unsure,
 }
@@ -121,7 +121,7 @@ impl Entry {
             sources.insert(at, now.source);
         }
         let ahead = self.ahead.iter().filter(|(source, at)| *source != now.source || *at > now.to).copied().collect();
-        After::Changed(Self::with(self.era, parts, sources, ahead))
+        After::Changed(Box::new(Self::with(self.era, parts, sources, ahead)))
     }
 
     /// How far beyond what had been pushed it was read; unknown where it was not.
@@ -216,7 +216,7 @@ mod tests {
 
     fn changed(entry: &Entry, now: &PartNow) -> Entry {
         match entry.after(now, Position::new(1, 4)) {
-            After::Changed(next) => next,
+            After::Changed(next) => *next,
             After::Same => panic!("the same"),
             After::Unsure => panic!("unsure"),
         }

@@ -144,7 +144,7 @@ impl Memory {
             // Against the snapshot's own stamp: what it does not have is applied, in the order of arrival.
             match entry.after(now, at.get(usize::from(now.source)).copied().unwrap_or_default()) {
                 After::Same => {}
-                After::Changed(next) => entry = next,
+                After::Changed(next) => entry = *next,
                 After::Unsure => return Landing::Again,
             }
         }
@@ -165,6 +165,7 @@ impl Memory {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.told.meters.loads.increment(1);
+            self.loads.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let snapshot = store.snapshot(self, key).await.map_err(|error| {
                 tracing::warn!(model = &*self.model, %error, "parts can't be read");
                 LoadError::Unreachable

@@ -150,6 +150,8 @@ pub(crate) struct Memory {
     pub(crate) followed: AtomicBool,
     /// How many batches have come, late ones too.
     pub(crate) batches: AtomicU64,
+    /// How often a key was read from the database.
+    pub(crate) loads: AtomicU64,
     core: Mutex<Core>,
 }
 
@@ -177,6 +179,7 @@ impl Memory {
             outdated: AtomicBool::new(false),
             followed: AtomicBool::new(false),
             batches: AtomicU64::new(0),
+            loads: AtomicU64::new(0),
             core: Mutex::new(core),
         }
     }
@@ -306,7 +309,7 @@ impl Memory {
         {
             match held.after(&now, reached) {
                 After::Same => {}
-                After::Changed(next) => self.cache.put(self.slot, &change.key, Arc::new(next)),
+                After::Changed(next) => self.cache.put(self.slot, &change.key, Arc::from(next)),
                 After::Unsure => self.cache.drop(self.slot, &change.key),
             }
         }
