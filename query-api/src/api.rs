@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::cache::Cache;
 use crate::config::{QueryConfig, QueryModel};
+use crate::events::{self, Live as LiveQueries};
 use crate::feed::Feed;
 use crate::follow::Follower;
 use crate::generations::Generations;
@@ -45,6 +46,7 @@ pub(crate) struct Serving {
     feed: Arc<Feed>,
     /// Counts queries for read models that are not there.
     pub(crate) unknown: Meters,
+    pub(crate) events: LiveQueries,
     pub(crate) secret: Secret,
     /// Where the past may be asked for.
     pub(crate) past: Option<Reader>,
@@ -174,7 +176,8 @@ impl QueryApi {
         let openapi = openapi::document(models.values());
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
         let (unknown, past) = (Meters::new("unknown"), config.past.map(Reader::new));
-        let serving = Serving { models, store, generations, watch, feed, unknown, secret, past, default_wait, max_wait };
+        let events = LiveQueries::new(config.max_subscribers, config.heartbeat);
+        let serving = Serving { models, store, generations, watch, feed, unknown, events, secret, past, default_wait, max_wait };
         Ok(Self {
             serving: Arc::new(serving),
             metrics: config.metrics,
@@ -191,7 +194,10 @@ impl QueryApi {
             let api = api.clone();
             async move { api.readiness().await }
         };
-        let pages = Router::new().route("/v1/{read_model}/{key}", get(page::get)).with_state(self.serving.clone());
+        let pages = Router::new()
+            .route("/v1/{read_model}/{key}", get(page::get))
+            .route("/v1/{read_model}/{key}/events", get(events::get))
+            .with_state(self.serving.clone());
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
     }
 
@@ -203,6 +209,11 @@ impl QueryApi {
     /// How many waits for a token's position are under way: one a request and position.
     pub fn waits(&self) -> usize {
         self.serving.generations.followed().iter().map(|m| m.waits()).sum()
+    }
+
+    /// How often a key has been read from the database, by the generations that are followed.
+    pub fn loads(&self) -> u64 {
+        self.serving.generations.followed().iter().map(|m| m.loads.load(std::sync::atomic::Ordering::SeqCst)).sum()
     }
 
     /// How many pushed batches have been taken in, late ones too, by the generations that are followed.
@@ -217,7 +228,12 @@ impl QueryApi {
     pub async fn start(config: QueryConfig, listening: Listening, shutdown: Shutdown) -> Result<Self, QueryError> {
         let api = Self::open(config).await?;
         let (finished, done) = watch::channel(false);
-        let serving = listening.serve(api.router(), shutdown);
+        let serving = listening.serve(api.router(), shutdown.clone());
+        let live = api.serving.clone();
+        tokio::spawn(async move {
+            shutdown.requested().await;
+            live.events.close();
+        });
         // What is served needs the background for as long as it is.
         let background = api.background.clone();
         tokio::spawn(async move {

@@ -16,6 +16,8 @@ use crate::watch::Watch;
 
 /// The header that carries tokens.
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+/// What a client that comes back to a live query says of where it was.
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 /// The header that says which position an answer was made from; a token itself.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("consistency-position");
 /// As clients write it.
@@ -36,6 +38,23 @@ pub(crate) fn tokens(headers: &HeaderMap, model: &QueryModel) -> Result<Vec<Cons
     let mut tokens = ConsistencyToken::parse_list(&texts.join(",")).map_err(|e| e.to_string())?;
     tokens.retain(|t| model.services.contains(&t.service));
     Ok(tokens)
+}
+
+/// Whether a request wants to be shown what is not older than something.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    headers.contains_key(TOKEN) || headers.contains_key(LAST_EVENT)
+}
+
+/// The positions of the last event that a client has got: its `id`. What is no such text is passed over, and so is an epoch
+/// that is over: the client is sent what is there now.
+pub(crate) fn last_event(headers: &HeaderMap, memory: &Memory) -> Vec<ConsistencyToken> {
+    let text = headers.get(LAST_EVENT).and_then(|value| value.to_str().ok());
+    let mut tokens = text.and_then(|text| ConsistencyToken::parse_list(text).ok()).unwrap_or_default();
+    tokens.retain(|token| {
+        let source = memory.need(token).map(|need| &memory.sources[usize::from(need.source)]);
+        source.is_some_and(|source| source.known().epoch() <= token.epoch)
+    });
+    tokens
 }
 
 /// `Consistency-Position`, when there are any to tell.

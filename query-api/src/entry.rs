@@ -34,15 +34,15 @@ pub(crate) struct PartNow {
     pub(crate) part: Option<Arc<Part>>,
     /// All changes of its source before it are in what it says.
     pub(crate) to: Position,
-    /// Of a batch that moves nothing: it changed what had been folded before (a stream that was parked, say).
-    pub(crate) in_place: bool,
 }
 
-impl PartNow {
-    /// Whether it says something that one who has read up to `stamp` may not know.
-    pub(crate) fn is_news_to(&self, stamp: Position) -> bool {
-        self.to > stamp || (self.in_place && self.to == stamp)
-    }
+/// What an entry is after a change of one of its parts.
+pub(crate) enum After {
+    /// As it was: it says that already, or more.
+    Same,
+    Changed(Box<Entry>),
+    /// Nobody can tell: something else is said of the same position. It must be read.
+    Unsure,
 }
 
 /// A form of an entry, as it is served.
@@ -87,19 +87,28 @@ impl Entry {
         Self { era, parts, sources, ahead, stale, forms: Default::default(), event: OnceLock::new() }
     }
 
-    /// With what has become of one of its parts. None: it says that already, or more.
-    pub(crate) fn after(&self, now: &PartNow) -> Option<Self> {
-        if !now.is_news_to(self.ahead(now.source)) {
-            return None;
+    /// With what has become of one of its parts, when all that came before `known` is in it.
+    pub(crate) fn after(&self, now: &PartNow, known: Position) -> After {
+        let known = known.max(self.ahead(now.source));
+        if now.to < known {
+            return After::Same;
         }
         let found = self.parts.binary_search_by(|p| p.id.as_bytes().cmp(now.id.as_bytes()));
-        let mut parts = match (found, &now.part) {
-            (Ok(at), Some(part)) if self.parts[at] == *part => return None,
+        let same = match (found, &now.part) {
+            (Ok(at), Some(part)) => self.parts[at] == *part,
             // Its place was taken by another source's part: what is gone is not this one.
-            (Ok(at), None) if self.parts[at].source != now.source => return None,
-            (Err(_), None) => return None,
-            _ => self.parts.clone(),
+            (Ok(at), None) => self.parts[at].source != now.source,
+            (Err(_), part) => part.is_none(),
         };
+        if same {
+            return After::Same;
+        }
+        // What a position covers is changed in place where a parked stream is mended; and it may be pushed again, late, by
+        // one who did not know of that.
+        if now.to == known {
+            return After::Unsure;
+        }
+        let mut parts = self.parts.clone();
         match (found, &now.part) {
             (Ok(at), Some(part)) => parts[at] = part.clone(),
             (Ok(at), None) => drop(parts.remove(at)),
@@ -112,12 +121,17 @@ impl Entry {
             sources.insert(at, now.source);
         }
         let ahead = self.ahead.iter().filter(|(source, at)| *source != now.source || *at > now.to).copied().collect();
-        Some(Self::with(self.era, parts, sources, ahead))
+        After::Changed(Box::new(Self::with(self.era, parts, sources, ahead)))
     }
 
     /// How far beyond what had been pushed it was read; unknown where it was not.
     pub(crate) fn ahead(&self, source: u16) -> Position {
         self.ahead.iter().find(|(s, _)| *s == source).map_or(Position::UNKNOWN, |(_, at)| *at)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> &[Arc<Part>] {
+        &self.parts
     }
 
     pub(crate) fn sources(&self) -> &[u16] {
@@ -197,32 +211,43 @@ mod tests {
     }
 
     fn now(id: &str, part: Option<Arc<Part>>, source: u16, to: i64) -> PartNow {
-        PartNow { id: id.into(), source, part, to: Position::new(1, to), in_place: false }
+        PartNow { id: id.into(), source, part, to: Position::new(1, to) }
+    }
+
+    fn changed(entry: &Entry, now: &PartNow) -> Entry {
+        match entry.after(now, Position::new(1, 4)) {
+            After::Changed(next) => *next,
+            After::Same => panic!("the same"),
+            After::Unsure => panic!("unsure"),
+        }
+    }
+
+    fn is_same(entry: &Entry, now: &PartNow) -> bool {
+        matches!(entry.after(now, Position::new(1, 4)), After::Same)
     }
 
     #[test]
     fn a_part_is_put_in_byte_order_replaced_and_taken_away() {
         let entry = Entry::new(1, vec![part("b", b"2", 0), part("a", b"1", 1)], Vec::new());
         assert_eq!(entry.merged(), "12");
-        let entry = entry.after(&now("B", Some(part("B", b"0", 2)), 2, 5)).expect("news");
+        let entry = changed(&entry, &now("B", Some(part("B", b"0", 2)), 2, 5));
         assert_eq!((entry.merged().as_ref(), entry.sources()), (&b"012"[..], &[0, 1, 2][..]));
-        let entry = entry.after(&now("b", None, 0, 6)).expect("news");
+        let entry = changed(&entry, &now("b", None, 0, 6));
         assert_eq!((entry.merged().as_ref(), entry.sources()), (&b"01"[..], &[0, 1, 2][..]), "what is gone still counts");
-        assert!(entry.after(&now("b", None, 0, 7)).is_none());
-        assert!(entry.after(&now("a", None, 0, 8)).is_none(), "another source's part");
-        assert!(entry.after(&now("a", Some(part("a", b"1", 1)), 1, 9)).is_none(), "the same bytes");
+        assert!(is_same(&entry, &now("b", None, 0, 7)));
+        assert!(is_same(&entry, &now("a", None, 0, 8)), "another source's part");
+        assert!(is_same(&entry, &now("a", Some(part("a", b"1", 1)), 1, 9)), "the same bytes");
     }
 
     #[test]
     fn what_was_read_further_ahead_is_not_replaced_by_what_is_older() {
-        let ahead = vec![(0, Position::new(1, 10))];
-        let entry = Entry::new(1, vec![part("a", b"as of 10", 0)], ahead);
-        assert!(entry.after(&now("a", Some(part("a", b"as of 9", 0)), 0, 9)).is_none());
-        assert!(entry.after(&now("a", Some(part("a", b"as of 10?", 0)), 0, 10)).is_none());
-        let mut in_place = now("a", Some(part("a", b"mended at 10", 0)), 0, 10);
-        in_place.in_place = true;
-        assert_eq!(entry.after(&in_place).expect("news").merged(), "mended at 10");
-        assert_eq!(entry.after(&now("a", Some(part("a", b"as of 11", 0)), 0, 11)).expect("news").ahead(0), Position::UNKNOWN);
+        let entry = Entry::new(1, vec![part("a", b"as of 10", 0)], vec![(0, Position::new(1, 10))]);
+        assert!(is_same(&entry, &now("a", Some(part("a", b"as of 9", 0)), 0, 9)));
+        assert!(is_same(&entry, &now("a", Some(part("a", b"as of 10", 0)), 0, 10)));
+        let another = now("a", Some(part("a", b"mended at 10, or older", 0)), 0, 10);
+        assert!(matches!(entry.after(&another, Position::UNKNOWN), After::Unsure));
+        let after = changed(&entry, &now("a", Some(part("a", b"as of 11", 0)), 0, 11));
+        assert_eq!((after.merged().as_ref(), after.ahead(0)), (&b"as of 11"[..], Position::UNKNOWN));
     }
 
     #[test]

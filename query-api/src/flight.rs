@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::entry::{Entry, Part, PartNow};
+use crate::entry::{After, Entry, Part, PartNow};
 use crate::memory::{Memory, Need, Seen};
 use crate::position::Position;
 use crate::store::Store;
@@ -44,8 +44,8 @@ pub(crate) enum LoadError {
 
 /// What a flight brought: the entry, and how far each source was.
 pub(crate) struct Landed {
-    entry: Arc<Entry>,
-    at: Vec<Position>,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) at: Vec<Position>,
 }
 
 type Outcome = Option<Result<Arc<Landed>, LoadError>>;
@@ -131,26 +131,27 @@ impl Memory {
             }
             _ => return Landing::Again,
         }
-        let kept = core.flights.remove(key).map(|flight| flight.kept).unwrap_or_default();
         let mut at = snapshot.stamps;
-        let mut ahead = Vec::new();
-        for ((number, source), stamp) in (0..).zip(&self.sources).zip(&mut at) {
-            let reached = source.reached();
-            if *stamp > reached {
-                ahead.push((number, *stamp));
-            }
-            core.shown[usize::from(number)] = core.shown[usize::from(number)].max(*stamp);
-            source.looked(*stamp);
-        }
+        let ahead: Vec<(u16, Position)> = (0..)
+            .zip(&self.sources)
+            .zip(&at)
+            .filter(|((_, source), stamp)| **stamp > source.reached())
+            .map(|((n, _), stamp)| (n, *stamp))
+            .collect();
         let era = self.era.load(std::sync::atomic::Ordering::SeqCst);
         let mut entry = Entry::new(era, snapshot.parts, ahead);
-        for now in kept {
+        for now in core.flights.get(key).map(|flight| flight.kept.as_slice()).unwrap_or_default() {
             // Against the snapshot's own stamp: what it does not have is applied, in the order of arrival.
-            if at.get(usize::from(now.source)).is_some_and(|stamp| now.is_news_to(*stamp))
-                && let Some(next) = entry.after(&now)
-            {
-                entry = next;
+            match entry.after(now, at.get(usize::from(now.source)).copied().unwrap_or_default()) {
+                After::Same => {}
+                After::Changed(next) => entry = *next,
+                After::Unsure => return Landing::Again,
             }
+        }
+        core.flights.remove(key);
+        for ((shown, source), stamp) in core.shown.iter_mut().zip(&self.sources).zip(&at) {
+            *shown = (*shown).max(*stamp);
+            source.looked(*stamp);
         }
         for (stamp, source) in at.iter_mut().zip(&self.sources) {
             *stamp = (*stamp).max(source.reached());
@@ -164,6 +165,7 @@ impl Memory {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.told.meters.loads.increment(1);
+            self.loads.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let snapshot = store.snapshot(self, key).await.map_err(|error| {
                 tracing::warn!(model = &*self.model, %error, "parts can't be read");
                 LoadError::Unreachable

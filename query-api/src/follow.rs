@@ -8,9 +8,10 @@ use bytes::Bytes;
 /// Told of every batch of one read model's live generation, in order per source. Calls come from one task, one at a time:
 /// they must be quick and must not block.
 pub(crate) trait Follower: Send + Sync + 'static {
-    /// All changes of [from, to) of a source; called before waiters of `to` wake. `from` is never beyond the `to` of the
-    /// call before, but may lie before it (what was pushed twice): a change counts where its offset is not below what the
-    /// follower has already read.
+    /// All changes of [from, to) of a source, as of `to`; called before waiters of `to` wake. `from` is never beyond the `to`
+    /// of the call before, but may lie before it (what was pushed twice), and `to` may be the same as before (a part that
+    /// was changed in place, when a parked stream was mended, or what was pushed twice): a change counts where `to` does
+    /// not lie before what the follower has read of the source, whatever the change's own offset.
     fn applied(&self, at: &Source, from: i64, to: i64, epoch: i32, changes: &[Change]);
 
     /// Changes of this source were missed, or the generation switched: what was built from it must be read again.

@@ -9,8 +9,11 @@ mod api;
 mod cache;
 mod config;
 mod consistency;
+#[cfg(test)]
+mod convergence;
 mod entry;
 mod error;
+mod events;
 mod feed;
 mod flight;
 mod follow;
@@ -28,7 +31,6 @@ mod search;
 mod sql;
 mod staging;
 mod store;
-#[cfg_attr(not(test), expect(dead_code, reason = "live queries follow"))]
 mod subscriptions;
 mod trust;
 mod waits;

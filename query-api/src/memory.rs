@@ -7,8 +7,9 @@
 //! | interleaving | what holds |
 //! |---|---|
 //! | a batch is lost, or comes in part | the next marker's `from` lies beyond `reached` (or the count is wrong): a new *era*, nothing held before it is believed |
-//! | a paused projector pushes late, or two push the same | `to` is not beyond `reached`: passed over |
-//! | an entry was read from a state further than what was pushed | it keeps that position (`ahead`); batches up to there don't touch it |
+//! | a paused projector pushes late | `to` lies before `reached`: passed over |
+//! | the same is pushed twice, or changed in place (a parked stream is mended, and no checkpoint moves) | `to` is `reached`: where an entry says something else, it is dropped and read |
+//! | an entry was read from a state further than what was pushed | it keeps that position (`ahead`); batches before it don't touch it |
 //! | a load crosses a push | the load was registered before its query: what is pushed meanwhile is kept with it and applied when it lands ([`Landing`](crate::flight)) |
 //! | a load answers from an older state (a replica that lags) | it is older than what had been seen when it was registered: read again |
 //! | nothing is pushed any more | the database is looked at every second ([`trust`](crate::trust)) |
@@ -21,7 +22,7 @@ use daybook_kernel::ConsistencyToken;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
-use crate::entry::{Entry, Part, PartNow};
+use crate::entry::{After, Entry, Part, PartNow};
 use crate::flight::Flight;
 use crate::follow::{self, Change, Content, Follower};
 use crate::meters::Meters;
@@ -149,6 +150,8 @@ pub(crate) struct Memory {
     pub(crate) followed: AtomicBool,
     /// How many batches have come, late ones too.
     pub(crate) batches: AtomicU64,
+    /// How often a key was read from the database.
+    pub(crate) loads: AtomicU64,
     core: Mutex<Core>,
 }
 
@@ -176,6 +179,7 @@ impl Memory {
             outdated: AtomicBool::new(false),
             followed: AtomicBool::new(false),
             batches: AtomicU64::new(0),
+            loads: AtomicU64::new(0),
             core: Mutex::new(core),
         }
     }
@@ -256,9 +260,7 @@ impl Memory {
         core.pushed = Instant::now();
         let reached = source.reached();
         let (from, to) = (Position::new(batch.epoch, batch.from), Position::new(batch.epoch, batch.to));
-        // A batch that moves nothing changes what had been folded before: a stream that was parked, say.
-        let in_place = batch.from == batch.to;
-        if to < reached || (to == reached && !in_place) {
+        if to < reached {
             self.told.meters.late.increment(1);
             return Applied::Late;
         }
@@ -270,7 +272,7 @@ impl Memory {
             return Applied::Gap;
         }
         for change in &batch.changes {
-            self.change(&mut core, batch.source, to, in_place, change);
+            self.change(&mut core, batch.source, reached, to, change);
         }
         if self.followed.load(Ordering::SeqCst) {
             for follower in &self.told.followers {
@@ -284,7 +286,7 @@ impl Memory {
         Applied::Whole
     }
 
-    fn change(&self, core: &mut Core, source: u16, to: Position, in_place: bool, change: &Change) {
+    fn change(&self, core: &mut Core, source: u16, reached: Position, to: Position, change: &Change) {
         let part = match &change.content {
             Content::TooLarge => {
                 self.cache.drop(self.slot, &change.key);
@@ -301,12 +303,15 @@ impl Memory {
                 stale: change.stale.then(|| change.stream.as_str().into()),
             })),
         };
-        let now = PartNow { id: change.part.as_str().into(), source, part, to, in_place };
+        let now = PartNow { id: change.part.as_str().into(), source, part, to };
         if let Some(held) = self.cache.get(self.slot, &change.key)
             && held.era == self.era.load(Ordering::SeqCst)
-            && let Some(next) = held.after(&now)
         {
-            self.cache.put(self.slot, &change.key, Arc::new(next));
+            match held.after(&now, reached) {
+                After::Same => {}
+                After::Changed(next) => self.cache.put(self.slot, &change.key, Arc::from(next)),
+                After::Unsure => self.cache.drop(self.slot, &change.key),
+            }
         }
         if let Some(flight) = core.flights.get_mut(change.key.as_str()) {
             flight.keep(now);

@@ -47,6 +47,12 @@ pub(crate) fn form(headers: &HeaderMap) -> Option<Form> {
     }
 }
 
+/// Whether `Accept` names the stream of events.
+pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+    let named = |value: &HeaderValue| value.as_bytes().windows(17).any(|w| w.eq_ignore_ascii_case(b"text/event-stream"));
+    headers.get_all(header::ACCEPT).iter().any(named)
+}
+
 /// How specific a media range is, and its quality in thousandths, when it fits a form.
 fn weigh(range: &str, form: Form) -> Option<(u8, u16)> {
     let mut parts = range.split(';').map(str::trim);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_http::Problem;
@@ -15,11 +16,12 @@ use tokio::time::Instant;
 use crate::api::{Served, Serving};
 use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
+use crate::entry::Shown;
 pub(crate) use crate::entry::etag;
 use crate::flight::LoadError;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
-use crate::{list, past};
+use crate::{events, list, past};
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 512;
@@ -30,21 +32,26 @@ pub(crate) const STALE: HeaderName = HeaderName::from_static("daybook-stale");
 pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A problem is of this moment.
 const FORGET: HeaderValue = HeaderValue::from_static("no-store");
-const VARY: HeaderValue = HeaderValue::from_static("Accept");
+pub(crate) const VARY: HeaderValue = HeaderValue::from_static("Accept");
 /// How long what is not in memory may take to be read.
 const LOAD: Duration = Duration::from_secs(5);
 
 /// The handler of the route.
 pub(crate) async fn get(State(serving): State<Arc<Serving>>, request: Request) -> Response {
+    handle(&serving, &request.into_parts().0, false).await
+}
+
+/// Answers a request whose path begins with `/v1/{read-model}/{key}`.
+pub(crate) async fn handle(serving: &Arc<Serving>, request: &Parts, events: bool) -> Response {
     let begun = std::time::Instant::now();
-    let mut segments = request.uri().path().splitn(4, '/').skip(2);
+    let mut segments = request.uri.path().split('/').skip(2);
     let (name, key) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
     let served = match decode(name) {
         Ok(name) => serving.model(&name).ok_or_else(|| serving.no_such_model(&name)),
         Err(problem) => Err(problem),
     };
     let (served, answer) = match served {
-        Ok(served) => (Some(served), answer(&serving, served, key, request.uri().query(), request.headers()).await),
+        Ok(served) => (Some(served), answer(serving, served, key, request, events).await),
         Err(problem) => (None, Err(problem)),
     };
     let response = answer.unwrap_or_else(|problem| problem.header(header::CACHE_CONTROL, FORGET).into_response());
@@ -72,8 +79,12 @@ pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
     Ok(key)
 }
 
-async fn answer(serving: &Serving, served: &Served, segment: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
-    let key = key(segment)?;
+async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request: &Parts, events: bool) -> Result<Response, Problem> {
+    let (key, headers) = (key(segment)?, &request.headers);
+    if events || negotiate::wants_events(headers) {
+        // Boxed, like all that few requests need: the rest stays small.
+        return Box::pin(events::answer(serving, served, &key, headers)).await;
+    }
     let form = negotiate::form(headers).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
@@ -90,7 +101,7 @@ async fn answer(serving: &Serving, served: &Served, segment: &str, query: Option
             if let Some(filling) = served.model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
                 reach(serving, &*serving.memory(&filling.model.name)?, &filling.model, headers, deadline).await?;
             }
-            list::answer(serving, served, items, &key, query, headers, form).await
+            list::answer(serving, served, items, &key, request.uri.query(), headers, form).await
         }
         None => {
             let (memory, seen) = see(serving, served, &key, headers).await?;
@@ -112,17 +123,18 @@ async fn reach(
     headers: &HeaderMap,
     deadline: Instant,
 ) -> Result<Vec<Need>, Problem> {
-    if !headers.contains_key(consistency::TOKEN) {
+    if !consistency::is_wanted(headers) {
         return Ok(Vec::new());
     }
-    let tokens = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
+    let mut tokens = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
+    tokens.extend(consistency::last_event(headers, memory));
     consistency::reach(&serving.watch, memory, &tokens, deadline).await
 }
 
 /// What is under a key now, as far as the request's tokens want it.
-async fn see(serving: &Serving, served: &Served, key: &str, headers: &HeaderMap) -> Result<(Arc<Memory>, Seen), Problem> {
+pub(crate) async fn see(serving: &Serving, served: &Served, key: &str, headers: &HeaderMap) -> Result<(Arc<Memory>, Seen), Problem> {
     // What is asked for without a token is shown as it is: no clock is looked at for it.
-    let deadline = headers.contains_key(consistency::TOKEN).then(|| deadline(serving, headers));
+    let deadline = consistency::is_wanted(headers).then(|| deadline(serving, headers));
     loop {
         let memory = serving.memory(&served.model.name)?;
         let needs = match deadline {
@@ -154,6 +166,18 @@ impl Serving {
     }
 }
 
+/// A form of what is under a key.
+pub(crate) fn form<'a>(served: &Served, memory: &Memory, key: &str, seen: &'a Seen, form: Form) -> Result<&'a Shown, Problem> {
+    let (shown, made) = seen.entry.form(form, &served.message);
+    if made {
+        memory.weigh_again(key, &seen.entry);
+    }
+    shown.map_err(|error| {
+        tracing::error!(model = served.model.name, key, %error, "stored parts are no message of the read model: run `daybook replay diff`");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the stored parts of this key can't be read; the operator has been told")
+    })
+}
+
 fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, headers: &HeaderMap) -> Result<Response, Problem> {
     let model = &served.model;
     if let Some(root) = &model.root
@@ -161,14 +185,7 @@ fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, he
     {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key));
     }
-    let (shown, made) = seen.entry.form(form, &served.message);
-    if made {
-        memory.weigh_again(key, &seen.entry);
-    }
-    let shown = shown.map_err(|error| {
-        tracing::error!(model = model.name, key, %error, "stored parts are no message of the read model: run `daybook replay diff`");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the stored parts of this key can't be read; the operator has been told")
-    })?;
+    let shown = self::form(served, memory, key, seen, form)?;
     let known = headers.contains_key(header::IF_NONE_MATCH) && shown.etag.to_str().is_ok_and(|etag| negotiate::is_known(headers, etag));
     let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(shown.body.clone())) };
     if known {

@@ -64,6 +64,13 @@ impl Subscriptions {
 }
 
 impl Subscription {
+    /// Has the next wait return at once.
+    pub(crate) fn again(&mut self) {
+        if let Some(changed) = &mut self.changed {
+            changed.mark_changed();
+        }
+    }
+
     /// Returns once something may have changed since the last time.
     pub(crate) async fn changed(&mut self) {
         // The sender lives for as long as anybody follows the key.

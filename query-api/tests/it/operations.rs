@@ -32,7 +32,7 @@ async fn it_is_alive_and_ready_when_its_read_models_are_built() {
 
 #[tokio::test]
 async fn a_database_that_was_never_migrated_is_said_and_waited_for() {
-    let api = Api::on(TestDatabase::new().await, daybook_testkit::bus()).await;
+    let api = Api::on(TestDatabase::new().await).await;
     assert_eq!(api.get("/healthz").send().await.expect("it answers").status(), 200);
     let readiness = api.get("/readyz").send().await.expect("it answers");
     assert_eq!(readiness.status(), 503);

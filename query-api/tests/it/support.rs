@@ -23,7 +23,7 @@ pub(crate) struct Api {
     pub(crate) client: reqwest::Client,
     pub(crate) bus: BusConfig,
     producer: Producer,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 /// The shop's read models, and a list.
@@ -33,26 +33,55 @@ fn models() -> Vec<ReadModel> {
     vec![pages, list]
 }
 
+/// Read models in a database, and their topics.
+pub(crate) struct Prepared {
+    pub(crate) database: TestDatabase,
+    pub(crate) bus: BusConfig,
+}
+
+impl Prepared {
+    /// Of 4 partitions a service, with nothing in them.
+    pub(crate) async fn new() -> Self {
+        let (database, bus) = (TestDatabase::migrated(&["catalog", "inventory"], 4).await, daybook_testkit::bus());
+        prepare(&database.databases(), &bus, &models()).await.expect("the logs are there");
+        Self { database, bus }
+    }
+}
+
 impl Api {
     /// Read models of 4 partitions a service, with nothing in them.
     pub(crate) async fn new() -> Self {
-        let database = TestDatabase::migrated(&["catalog", "inventory"], 4).await;
-        let bus = daybook_testkit::bus();
-        prepare(&database.databases(), &bus, &models()).await.expect("the logs are there");
-        let api = Self::on(database, bus).await;
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut QueryConfig)) -> Self {
+        let api = Self::begin(Prepared::new().await, change).await;
         eventually("it to follow pushes", || async { api.api.readiness().await.is_ready().then_some(()) }).await;
         api
     }
 
-    pub(crate) async fn on(database: TestDatabase, bus: BusConfig) -> Self {
+    /// In a database that may not have been migrated.
+    pub(crate) async fn on(database: TestDatabase) -> Self {
+        Self::begin(Prepared { database, bus: daybook_testkit::bus() }, |_| {}).await
+    }
+
+    pub(crate) async fn begin(prepared: Prepared, change: impl FnOnce(&mut QueryConfig)) -> Self {
+        let Prepared { database, bus } = prepared;
         let (stop, shutdown) = daybook_http::shutdown();
         let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
         let address = format!("http://{}", listening.address());
         let models = models().iter().map(QueryModel::from).collect();
-        let config = QueryConfig::new(&database.url, bus.clone(), models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
+        let mut config = QueryConfig::new(&database.url, bus.clone(), models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
+        change(&mut config);
         let api = QueryApi::start(config, listening, shutdown).await.expect("it starts");
         let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
-        Self { database, address, api, client: reqwest::Client::new(), bus, producer, _stop: stop }
+        Self { database, address, api, client: reqwest::Client::new(), bus, producer, stop }
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn stop(&mut self) {
+        self.stop.send_replace(true);
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
