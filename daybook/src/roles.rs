@@ -39,7 +39,9 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
         let found = match prepared.found {
             Found::Made => "made now",
             Found::Current => "ready",
-            Found::Outdated => "made by other folds than this build's: its projectors will not start before it is rebuilt",
+            Found::Outdated => {
+                "made by other folds than this build's: this build's projectors leave it alone until `daybook replay rebuild`"
+            }
         };
         println!("read model {} (generation {}): {found}", prepared.model, prepared.generation);
     }
@@ -86,7 +88,11 @@ async fn start_handlers(
 async fn start_queries(settings: &Settings, listen: SocketAddr, metrics: Metrics, stop: Shutdown) -> anyhow::Result<QueryApi> {
     let models = read_models().iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
-    let config = QueryConfig { metrics, ..QueryConfig::new(databases.read_url(), models, shop_proto::descriptors().clone()) };
+    let secret = daybook_log::read_secret(&databases, Role::Query).await?;
+    let config = QueryConfig {
+        metrics,
+        ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
+    };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     println!("queries on http://{}", listening.address());
     Ok(QueryApi::start(config, listening, stop).await?)

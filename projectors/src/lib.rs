@@ -17,14 +17,17 @@ mod partition;
 mod prepare;
 mod projector;
 mod projectors;
+mod push;
 pub mod rebuild;
 mod sql;
 mod store;
+mod upkeep;
 
-pub use config::{Limits, ProjectorsConfig};
+pub use config::{Limits, ProjectorsConfig, PushLimits};
 pub use error::ProjectorError;
 pub use generation::{Generation, fingerprint};
 pub use prepare::{Found, Prepared, prepare};
 pub use projector::{Counts, Projector};
 pub use projectors::Projectors;
+pub use push::Push;
 pub use store::ReadStore;

@@ -29,7 +29,7 @@ pub enum Found {
     Made,
     /// It was made by this build's folds.
     Current,
-    /// It was made by other folds: projectors of this build will not start before it is rebuilt.
+    /// It was made by other folds: projectors of this build leave it alone until it is rebuilt.
     Outdated,
 }
 
@@ -68,8 +68,9 @@ pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel
 
 async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTreeMap<&str, i32>) -> Result<Prepared, ProjectorError> {
     let ours = fingerprint(model);
-    if let Some(row) = owner.query_opt(sql::LIVE_GENERATION, &[&model.name]).await? {
-        let current = row.get::<_, &[u8]>(1) == ours;
+    let kept_up = owner.query(sql::KEPT_UP_GENERATIONS, &[&model.name]).await?;
+    if let Some(row) = kept_up.iter().find(|row| row.get(3)) {
+        let current = row.get::<_, &[u8]>(2) == ours;
         return Ok(Prepared { model: model.name, generation: row.get(0), found: if current { Found::Current } else { Found::Outdated } });
     }
     let parts = parts_table(model, 1)?;

@@ -8,20 +8,31 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use daybook_http::{Listening, Operations, Problem, Readiness, Shutdown, operations};
+use daybook_kernel::Secret;
 use prost_reflect::MessageDescriptor;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::cache::Cache;
 use crate::config::{QueryConfig, QueryModel};
+use crate::feed::Feed;
+use crate::follow::Follower;
 use crate::generations::Generations;
-use crate::positions::Positions;
-use crate::store::Store;
+use crate::list::Items;
+use crate::memory::{Memory, Told};
+use crate::meters::Meters;
+use crate::store::{Live, Store};
+use crate::subscriptions::Subscriptions;
+use crate::watch::Watch;
 use crate::{QueryError, openapi, page};
 
 /// A read model that is served.
 pub(crate) struct Served {
     pub(crate) model: QueryModel,
     pub(crate) message: MessageDescriptor,
+    /// Where it is a list: it has no root, and one field that repeats.
+    pub(crate) items: Option<Items>,
+    pub(crate) told: Arc<Told>,
 }
 
 /// What requests are answered from.
@@ -29,7 +40,11 @@ pub(crate) struct Serving {
     models: BTreeMap<String, Served>,
     pub(crate) store: Store,
     pub(crate) generations: Arc<Generations>,
-    pub(crate) positions: Arc<Positions>,
+    pub(crate) watch: Arc<Watch>,
+    feed: Arc<Feed>,
+    /// Counts queries for read models that are not there.
+    pub(crate) unknown: Meters,
+    pub(crate) secret: Secret,
     pub(crate) default_wait: Duration,
     pub(crate) max_wait: Duration,
 }
@@ -40,6 +55,23 @@ impl Serving {
         self.models.get(name)
     }
 
+    /// The generation that answers for a read model.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn live(&self, model: &str) -> Result<Arc<Live>, Problem> {
+        Ok(self.memory(model)?.live.clone())
+    }
+
+    /// What is held of the generation that answers for a read model.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn memory(&self, model: &str) -> Result<Arc<Memory>, Problem> {
+        let none = || Problem::unavailable(format!("{model} has not been built in this database: run `daybook migrate`"), 5);
+        self.generations.answering(model).ok_or_else(none)
+    }
+
     /// 404, with the names that are near.
     pub(crate) fn no_such_model(&self, name: &str) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "there is no read model of this name")
@@ -48,8 +80,8 @@ impl Serving {
     }
 
     async fn readiness(&self) -> Readiness {
-        let database = self.generations.refresh(&self.store).await.err();
-        let missing: Vec<&str> = self.models.keys().filter(|m| self.generations.live(m).is_none()).map(String::as_str).collect();
+        let database = self.generations.refresh().await.err();
+        let missing: Vec<&str> = self.models.keys().filter(|m| self.generations.answering(m).is_none()).map(String::as_str).collect();
         let unbuilt = (!missing.is_empty()).then(|| format!("not built: {}; run `daybook migrate`", missing.join(", ")));
         match database {
             // An answer that says that nothing was migrated is an answer.
@@ -57,6 +89,18 @@ impl Serving {
             _ => Readiness::default().check("read models' database", None),
         }
         .check("read models", unbuilt)
+        .check("pushes", self.unpushed())
+    }
+
+    /// Why queries are not answered from memory, as they should be.
+    fn unpushed(&self) -> Option<String> {
+        let reads_through = "every query is read from the database meanwhile";
+        if let Some(problem) = &*self.feed.problem.borrow() {
+            return Some(format!("{problem}; {reads_through}"));
+        }
+        let behind: Vec<String> =
+            self.generations.all_answering().iter().filter(|m| !m.is_trusted()).map(|m| m.model.to_string()).collect();
+        (!behind.is_empty()).then(|| format!("pushes are behind the database, for {}; {reads_through}", behind.join(", ")))
     }
 }
 
@@ -95,26 +139,39 @@ impl QueryApi {
     /// # Errors
     /// When the URL is not valid, or a read model's message is not described.
     pub async fn open(config: QueryConfig) -> Result<Self, QueryError> {
+        // What else follows read models is registered here: (read model, follower).
+        let mut followers: Vec<(String, Arc<dyn Follower>)> = Vec::new();
         let mut models = BTreeMap::new();
         for model in config.models {
             let message = config.descriptors.get_message_by_name(&model.message);
             let message =
                 message.ok_or_else(|| QueryError::UnknownMessage { model: model.name.clone(), message: model.message.clone() })?;
-            models.insert(model.name.clone(), Served { model, message });
+            let items = Items::of(&message).filter(|_| model.root.is_none());
+            let mine = followers.extract_if(.., |(name, _)| *name == model.name).map(|(_, follower)| follower);
+            let told = Arc::new(Told {
+                followers: mine.collect(),
+                subscriptions: Arc::<Subscriptions>::default(),
+                meters: Meters::new(&model.name),
+            });
+            models.insert(model.name.clone(), Served { model, message, items, told });
         }
         let store = Store::new(&config.read_url, config.connections)?;
-        let generations = Arc::<Generations>::default();
-        if let Err(error) = generations.refresh(&store).await {
+        let told = models.iter().map(|(name, served)| (name.clone(), served.told.clone())).collect();
+        let generations = Arc::new(Generations::new(told, Cache::new(config.cache_bytes), store.clone()));
+        if let Err(error) = generations.refresh().await {
             tracing::warn!(%error, "the read models can't be served yet");
         }
-        let positions = Positions::new();
+        let feed = Arc::new(Feed::new(config.bus, models.keys().cloned(), generations.clone(), store.clone()));
+        let watch = Arc::new(Watch::new(generations.clone(), feed.clone(), store.clone(), config.push_patience, config.look_every));
         let tasks = [
-            tokio::spawn(generations.clone().keep_fresh(store.clone())).abort_handle(),
-            tokio::spawn(positions.clone().feed(store.clone(), config.look_every)).abort_handle(),
+            tokio::spawn(generations.clone().keep_fresh()).abort_handle(),
+            tokio::spawn(feed.clone().run()).abort_handle(),
+            tokio::spawn(watch.clone().run()).abort_handle(),
         ];
         let openapi = openapi::document(models.values());
-        let (default_wait, max_wait) = (config.default_wait, config.max_wait);
-        let serving = Serving { models, store, generations, positions, default_wait, max_wait };
+        let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
+        let unknown = Meters::new("unknown");
+        let serving = Serving { models, store, generations, watch, feed, unknown, secret, default_wait, max_wait };
         Ok(Self {
             serving: Arc::new(serving),
             metrics: config.metrics,
@@ -142,7 +199,12 @@ impl QueryApi {
 
     /// How many waits for a token's position are under way: one a request and position.
     pub fn waits(&self) -> usize {
-        self.serving.positions.waits()
+        self.serving.generations.followed().iter().map(|m| m.waits()).sum()
+    }
+
+    /// How many pushed batches have been taken in, late ones too, by the generations that are followed.
+    pub fn pushes(&self) -> u64 {
+        self.serving.generations.followed().iter().map(|m| m.batches.load(std::sync::atomic::Ordering::SeqCst)).sum()
     }
 
     /// [Opens](Self::open), and serves on a bound address until the shutdown.

@@ -237,12 +237,26 @@ pub struct ReadModel {
     pub root: Option<&'static str>,
     /// One a kind of stream.
     pub folds: Vec<Arc<dyn ErasedFold>>,
+    /// What the items of a list get from another read model when they are served.
+    pub fill: Option<Fill>,
+}
+
+/// Parts of another read model that are appended to each item of a list, so that a fold need not look sideways. Their
+/// fields must be the item's own, under the same numbers: merging is concatenating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// The item's field that holds the other one's key.
+    pub by: &'static str,
+    /// The other read model.
+    pub model: &'static str,
+    /// What the ids of its parts begin with.
+    pub parts: &'static str,
 }
 
 impl ReadModel {
     /// A read model of message `M`, without projections yet.
     pub fn of<M: Named>(name: &'static str, root: Option<&'static str>) -> Self {
-        Self { name, message: M::TYPE, root, folds: Vec::new() }
+        Self { name, message: M::TYPE, root, folds: Vec::new(), fill: None }
     }
 
     /// Adds a projection.
@@ -250,6 +264,11 @@ impl ReadModel {
         assert_eq!(P::Model::TYPE, self.message, "every projection of a read model renders its message");
         self.folds.push(Arc::new(Face::<P>(PhantomData)));
         self
+    }
+
+    /// Has the items of this list filled when they are served.
+    pub fn filled(self, fill: Fill) -> Self {
+        Self { fill: Some(fill), ..self }
     }
 
     /// The services whose logs it reads, sorted, each once.

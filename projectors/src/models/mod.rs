@@ -3,10 +3,11 @@
 use daybook_kernel::ReadModel;
 
 mod product_pages;
+mod product_search;
 
 /// Every read model that is kept as parts.
 pub fn read_models() -> Vec<ReadModel> {
-    vec![product_pages::read_model()]
+    vec![product_pages::read_model(), product_search::read_model()]
 }
 
 /// The rules of merging, held for every read model of the list.
@@ -43,6 +44,7 @@ mod merging {
     fn samples(model: &ReadModel) -> Vec<Sample> {
         match model.name {
             "product-pages" => product_pages::samples(),
+            "products" => product_search::samples(),
             other => panic!("{other} is new: give it samples here"),
         }
     }

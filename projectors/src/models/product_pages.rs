@@ -93,7 +93,7 @@ fn set_price(page: &mut ProductPage, price: &Price) {
 }
 
 /// The parts `stock/<warehouse>`: one line each.
-struct Stock;
+pub(super) struct Stock;
 
 impl Projection for Stock {
     type Event = StockEvent;

@@ -15,7 +15,8 @@ CREATE TABLE read.{parts}_view (
     partition int NOT NULL,
     "offset" bigint NOT NULL,
     version bigint NOT NULL,
-    view bytea NOT NULL
+    -- Null: it is the bytes of the stream's only part.
+    view bytea
 ) WITH (fillfactor = 80);
 -- Which streams have ever had a part under a key: what a read model as it was is folded from. Written at a part's
 -- first appearance, never changed.
