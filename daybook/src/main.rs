@@ -3,6 +3,7 @@
 mod cli;
 mod load;
 mod roles;
+mod searching;
 mod settings;
 mod telemetry;
 mod tools;

@@ -15,7 +15,7 @@ use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 
 use crate::cli::{self, Handling};
 use crate::settings::{Settings, usage};
-use crate::{Verdict, telemetry};
+use crate::{Verdict, searching, telemetry};
 
 type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -87,7 +87,9 @@ async fn start_queries(settings: &Settings, listen: SocketAddr, metrics: Metrics
     let models = read_models().iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
     let secret = daybook_log::read_secret(&databases, Role::Query).await?;
-    let config = QueryConfig { metrics, ..QueryConfig::new(databases.read_url(), models, shop_proto::descriptors().clone(), secret) };
+    let search = Some(searching::products());
+    let config =
+        QueryConfig { metrics, search, ..QueryConfig::new(databases.read_url(), models, shop_proto::descriptors().clone(), secret) };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     println!("queries on http://{}", listening.address());
     Ok(QueryApi::start(config, listening, stop).await?)

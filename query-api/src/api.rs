@@ -17,8 +17,9 @@ use crate::config::{QueryConfig, QueryModel};
 use crate::generations::Generations;
 use crate::list::Items;
 use crate::positions::Positions;
+use crate::search::Search;
 use crate::store::{Live, Store};
-use crate::{QueryError, openapi, page};
+use crate::{QueryError, openapi, page, search};
 
 /// A read model that is served.
 pub(crate) struct Served {
@@ -96,6 +97,7 @@ impl Drop for Background {
 #[derive(Clone)]
 pub struct QueryApi {
     serving: Arc<Serving>,
+    search: Option<Arc<Search>>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     openapi: serde_json::Value,
     background: Arc<Background>,
@@ -123,18 +125,28 @@ impl QueryApi {
             tracing::warn!(%error, "the read models can't be served yet");
         }
         let positions = Positions::new();
-        let tasks = [
+        let mut tasks = vec![
             tokio::spawn(generations.clone().keep_fresh(store.clone())).abort_handle(),
             tokio::spawn(positions.clone().feed(store.clone(), config.look_every)).abort_handle(),
         ];
-        let openapi = openapi::document(models.values());
+        let mut openapi = openapi::document(models.values());
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
+        let search = match config.search {
+            Some(schema) => {
+                search::describe(&mut openapi, &schema);
+                let (search, task) = Search::open(schema, &models, &store, &secret, (default_wait, max_wait))?;
+                tasks.push(task);
+                Some(search)
+            }
+            None => None,
+        };
         let serving = Serving { models, store, generations, positions, secret, default_wait, max_wait };
         Ok(Self {
             serving: Arc::new(serving),
+            search,
             metrics: config.metrics,
             openapi,
-            background: Arc::new(Background(tasks.into())),
+            background: Arc::new(Background(tasks)),
             done: watch::channel(true).1,
         })
     }
@@ -147,6 +159,7 @@ impl QueryApi {
             async move { api.readiness().await }
         };
         let pages = Router::new().route("/v1/{read_model}/{key}", get(page::get)).with_state(self.serving.clone());
+        let pages = self.search.iter().fold(pages, |all, search| all.merge(search::routes(search.clone())));
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use daybook_kernel::{ReadModel, Secret};
 use prost_reflect::DescriptorPool;
 
+use crate::search::SearchSchema;
+
 /// One read model, as far as serving it needs to know.
 #[derive(Clone, Debug)]
 pub struct QueryModel {
@@ -54,6 +56,8 @@ pub struct QueryConfig {
     pub connections: usize,
     /// What is served.
     pub models: Vec<QueryModel>,
+    /// The read model that can be searched.
+    pub search: Option<SearchSchema>,
     /// Where the models' messages are described.
     pub descriptors: DescriptorPool,
     /// The install's secret: page tokens are made under it.
@@ -75,6 +79,7 @@ impl QueryConfig {
             read_url: read_url.into(),
             connections: 8,
             models,
+            search: None,
             descriptors,
             secret,
             metrics: Arc::new(String::new),

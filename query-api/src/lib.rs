@@ -7,6 +7,8 @@ mod api;
 mod config;
 mod consistency;
 mod error;
+#[allow(dead_code, reason = "what is pushed does not arrive here yet")]
+mod follow;
 mod generations;
 mod list;
 mod negotiate;
@@ -23,5 +25,5 @@ pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
 pub use search::{
     Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
-    SearchRequest, SearchSchema, SearchSort, Tuning,
+    SearchRequest, SearchSchema, SearchSort, Suggestion, Tuning,
 };

@@ -3,4 +3,5 @@
 mod consistency;
 mod operations;
 mod pages;
+mod search;
 mod support;
