@@ -6,6 +6,7 @@ mod load;
 mod parked;
 mod past;
 mod roles;
+mod searching;
 mod settings;
 mod telemetry;
 mod tools;

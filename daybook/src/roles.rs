@@ -16,7 +16,7 @@ use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use crate::cli::{self, Handling, Querying};
 use crate::past::past;
 use crate::settings::{Settings, usage};
-use crate::{Verdict, telemetry};
+use crate::{Verdict, searching, telemetry};
 
 type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -100,6 +100,7 @@ async fn start_queries(
     let config = QueryConfig {
         metrics,
         past,
+        search: Some(searching::products()),
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use daybook_http::{Listening, Operations, Problem, Readiness, Shutdown, operations};
 use daybook_kernel::Secret;
-use prost_reflect::MessageDescriptor;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -23,10 +23,11 @@ use crate::list::Items;
 use crate::memory::{Memory, Told};
 use crate::meters::Meters;
 use crate::past::Reader;
+use crate::search::{Fresh, Search, SearchReader};
 use crate::store::{Live, Store};
 use crate::subscriptions::Subscriptions;
 use crate::watch::Watch;
-use crate::{QueryError, openapi, page};
+use crate::{QueryError, openapi, page, search};
 
 /// A read model that is served.
 pub(crate) struct Served {
@@ -116,6 +117,12 @@ fn near<'a>(name: &str, all: impl Iterator<Item = &'a String>) -> Vec<String> {
     ranked.into_iter().take(3).map(|(_, n)| n.clone()).collect()
 }
 
+/// What a read model's parts merge to.
+fn message_of(descriptors: &DescriptorPool, model: &QueryModel) -> Result<MessageDescriptor, QueryError> {
+    let unknown = || QueryError::UnknownMessage { model: model.name.clone(), message: model.message.clone() };
+    descriptors.get_message_by_name(&model.message).ok_or_else(unknown)
+}
+
 /// Ends the background's tasks with the last one who holds it.
 struct Background(Vec<AbortHandle>);
 
@@ -131,6 +138,7 @@ impl Drop for Background {
 #[derive(Clone)]
 pub struct QueryApi {
     serving: Arc<Serving>,
+    search: Option<Arc<Search>>,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     openapi: serde_json::Value,
     background: Arc<Background>,
@@ -146,11 +154,19 @@ impl QueryApi {
     pub async fn open(config: QueryConfig) -> Result<Self, QueryError> {
         // What else follows read models is registered here: (read model, follower).
         let mut followers: Vec<(String, Arc<dyn Follower>)> = Vec::new();
+        let searched = match config.search {
+            Some(schema) => {
+                let unserved = || QueryError::Configuration(format!("searching: no read model {} is served", schema.model));
+                let model = config.models.iter().find(|m| m.name == schema.model).cloned().ok_or_else(unserved)?;
+                let (fresh, inbox) = Fresh::new(SearchReader::new(schema, &message_of(&config.descriptors, &model)?)?);
+                followers.push((model.name.clone(), fresh.clone()));
+                Some((model, fresh, inbox))
+            }
+            None => None,
+        };
         let mut models = BTreeMap::new();
         for model in config.models {
-            let message = config.descriptors.get_message_by_name(&model.message);
-            let message =
-                message.ok_or_else(|| QueryError::UnknownMessage { model: model.name.clone(), message: model.message.clone() })?;
+            let message = message_of(&config.descriptors, &model)?;
             let items = Items::of(&message).filter(|_| model.root.is_none());
             let mine = followers.extract_if(.., |(name, _)| *name == model.name).map(|(_, follower)| follower);
             let told = Arc::new(Told {
@@ -168,21 +184,28 @@ impl QueryApi {
         }
         let feed = Arc::new(Feed::new(config.bus, models.keys().cloned(), generations.clone(), store.clone()));
         let watch = Arc::new(Watch::new(generations.clone(), feed.clone(), store.clone(), config.push_patience, config.look_every));
-        let tasks = [
+        let mut tasks = vec![
             tokio::spawn(generations.clone().keep_fresh()).abort_handle(),
             tokio::spawn(feed.clone().run()).abort_handle(),
             tokio::spawn(watch.clone().run()).abort_handle(),
         ];
-        let openapi = openapi::document(models.values());
+        let mut openapi = openapi::document(models.values());
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
+        let search = searched.map(|(model, fresh, inbox)| {
+            search::describe(&mut openapi, fresh.schema());
+            let (search, task) = Search::open(model, fresh, inbox, store.clone(), secret.clone(), (default_wait, max_wait));
+            tasks.push(task);
+            search
+        });
         let (unknown, past) = (Meters::new("unknown"), config.past.map(Reader::new));
         let events = LiveQueries::new(config.max_subscribers, config.heartbeat);
         let serving = Serving { models, store, generations, watch, feed, unknown, events, secret, past, default_wait, max_wait };
         Ok(Self {
             serving: Arc::new(serving),
+            search,
             metrics: config.metrics,
             openapi,
-            background: Arc::new(Background(tasks.into())),
+            background: Arc::new(Background(tasks)),
             done: watch::channel(true).1,
         })
     }
@@ -198,6 +221,7 @@ impl QueryApi {
             .route("/v1/{read_model}/{key}", get(page::get))
             .route("/v1/{read_model}/{key}/events", get(events::get))
             .with_state(self.serving.clone());
+        let pages = self.search.iter().fold(pages, |all, search| all.merge(search::routes(search.clone())));
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
     }
 

@@ -8,6 +8,7 @@ use daybook_kernel::{ReadModel, Secret};
 use prost_reflect::DescriptorPool;
 
 use crate::past::Past;
+use crate::search::SearchSchema;
 
 /// One read model, as far as serving it needs to know.
 #[derive(Clone, Debug)]
@@ -59,6 +60,8 @@ pub struct QueryConfig {
     pub bus: BusConfig,
     /// What is served.
     pub models: Vec<QueryModel>,
+    /// The read model that can be searched.
+    pub search: Option<SearchSchema>,
     /// Where the models' messages are described.
     pub descriptors: DescriptorPool,
     /// The install's secret: page tokens are made under it.
@@ -92,6 +95,7 @@ impl QueryConfig {
             bus,
             connections: 8,
             models,
+            search: None,
             descriptors,
             secret,
             past: None,

@@ -42,5 +42,5 @@ pub use error::QueryError;
 pub use past::{Moment, Past, PastError, Was};
 pub use search::{
     Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
-    SearchRequest, SearchSchema, SearchSort, Tuning,
+    SearchRequest, SearchSchema, SearchSort, Suggestion, Tuning,
 };

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use daybook_kernel::{EventAt, Instant, ReadModel, StreamId, Version};
 use daybook_proto::MessageSet as _;
-use daybook_query_api::{SearchReader, SearchSchema};
+use daybook_query_api::SearchReader;
 use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
 
 /// `daybook load catalogue`'s own way from a row to a command.
@@ -20,6 +20,10 @@ mod load {
         row::product(line, "EUR").map(|row| row.create)
     }
 }
+
+/// The daybook binary's own description of what is searched.
+#[path = "../../../daybook/src/searching.rs"]
+mod schema;
 
 /// A product's parts in the read model `products`.
 pub(crate) struct Product {
@@ -75,24 +79,5 @@ pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Resu
 /// How the shop's products are searched.
 pub(crate) fn reader() -> anyhow::Result<SearchReader> {
     let message = shop_proto::descriptors().get_message_by_name("shop.read.v1.SearchedProduct").context("the shop's")?;
-    Ok(SearchReader::new(load_schema(), &message)?)
-}
-
-fn load_schema() -> SearchSchema {
-    let text = str::to_owned;
-    SearchSchema {
-        model: text("products"),
-        root: text("product"),
-        stock: text("stock/"),
-        title: text("title"),
-        brand: text("brand"),
-        category: text("category"),
-        description: text("description"),
-        attributes: text("attributes"),
-        price: text("price.minor_units"),
-        currency: text("price.currency"),
-        created: text("created_at"),
-        quantity: text("stock.available"),
-        price_edges: vec![1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000],
-    }
+    Ok(SearchReader::new(schema::products(), &message)?)
 }

@@ -97,7 +97,8 @@ fn is_held_out(query: &str) -> bool {
 
 /// tmp
 pub(crate) fn tune(reader: &SearchReader, products: &[Product], judgments: &Judgments, text: &str) {
-    let mut tuning = Tuning::default();
+    let mut tuning =
+        Tuning { weights: [3.0, 2.0, 2.0, 1.5, 0.3], saturation: 0.4, lengths: [0.75, 0.0, 0.1, 0.9, 0.4], ..Tuning::default() };
     let mut index = build(reader, products, &tuning);
     let score = |index: &mut SearchIndex, tuning: &Tuning| {
         index.retune(tuning.clone());
@@ -156,6 +157,10 @@ pub(crate) fn tune(reader: &SearchReader, products: &[Product], judgments: &Judg
                         if (5..=9).contains(&p) {
                             *x = x.min(1.0)
                         }
+                    }
+                    let w = t.weights;
+                    if w[0] < 1.2 * w[1].max(w[2]) || w[3] * 1.1 > w[1].min(w[2]) || w[4] > w[3] {
+                        continue;
                     }
                     let (a, b) = score(&mut index, &t);
                     if a > best + 0.0005 {

@@ -8,19 +8,10 @@ use super::columns::{Bits, Columns, NO_DOCUMENT, Names};
 use super::scoring::Tuning;
 use super::vocabulary::Vocabulary;
 
-/// Where in a product a term stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    Title,
-    Brand,
-    Category,
-    Description,
-    Attributes,
-}
-
-/// How many fields there are.
+/// How many fields a product has: title, brand, category, description, attributes, in this order wherever it matters.
 pub(crate) const FIELDS: usize = 5;
-pub(crate) const ALL: [Field; FIELDS] = [Field::Title, Field::Brand, Field::Category, Field::Description, Field::Attributes];
+/// The title's place among them.
+const TITLE: usize = 0;
 /// Bits of a posting that count a term in each field; more than they hold are as many as they hold.
 pub(crate) const BITS: [u32; FIELDS] = [3, 2, 2, 4, 3];
 
@@ -220,7 +211,7 @@ impl SearchIndex {
                 *count = count.saturating_add(1);
                 if !token.extra {
                     lengths[field] = lengths[field].saturating_add(1);
-                    if field == Field::Title as usize {
+                    if field == TITLE {
                         title.push(term);
                     }
                 }
@@ -249,15 +240,13 @@ impl SearchIndex {
     /// The same without what is dead, made from it without reading any text again.
     pub fn compacted(&self) -> Self {
         let mut moved = vec![NO_DOCUMENT; self.columns.len()];
-        let mut next = 0;
-        for document in (0..self.columns.len() as u32).filter(|d| self.live.get(*d)) {
-            moved[document as usize] = next;
-            next += 1;
+        for (to, document) in (0..).zip(self.live.iter()) {
+            moved[document as usize] = to;
         }
         let move_to = |d: &u32| if *d == NO_DOCUMENT { NO_DOCUMENT } else { moved[*d as usize] };
         let mut live = Bits::default();
         let mut in_stock = Bits::default();
-        for document in (0..self.columns.len() as u32).filter(|d| self.live.get(*d)) {
+        for document in self.live.iter() {
             live.set(moved[document as usize], true);
             in_stock.set(moved[document as usize], self.in_stock.get(document));
         }

@@ -111,7 +111,7 @@ impl SearchIndex {
             let (left, right) = word.surface.split_at(at);
             let halves: Vec<Token> = [left, right].iter().flat_map(|h| analysis.tokens(h)).filter(|t| !t.extra).collect();
             let common = halves.iter().map(|t| self.documents_with(&t.term)).min().unwrap_or(0);
-            (halves.len() == 2 && common > 1).then_some((common, halves))
+            (halves.len() == 2 && common > 0).then_some((common, halves))
         });
         match halves.max_by_key(|(common, _)| *common) {
             // A slip is likelier than a missing blank.

@@ -13,6 +13,8 @@ use crate::QueryError;
 pub struct SearchSchema {
     /// The read model, as URLs name it.
     pub model: String,
+    /// What answers call a key.
+    pub key: String,
     /// The part that a product's own fields stand in; without it nothing is found.
     pub root: String,
     /// What the ids of parts begin with that tell of a stock.

@@ -10,7 +10,7 @@ use super::columns::Names;
 /// Words that are shorter have too many neighbours to be anybody's misspelling.
 const SHORTEST_CORRECTED: usize = 4;
 /// From so many letters on, two slips are one word still.
-const TWO_SLIPS: usize = 8;
+const TWO_SLIPS: usize = 7;
 
 /// A term that is like another.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,11 +24,11 @@ pub(crate) struct Near {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vocabulary {
     names: Names,
-    /// Words of letters only, in order.
+    /// Words of letters only, as they are written and as they are indexed, in order.
     words: BTreeMap<Arc<str>, u32>,
     /// By term, for words: which letters occur, a bit each, and how many there are; 0 for what is no word.
     shapes: Vec<(u32, u8)>,
-    /// How words were written, and how often, where that is not the term itself.
+    /// How words were written, and how often.
     surfaces: HashMap<u32, BTreeMap<Box<str>, u32>>,
 }
 
@@ -37,13 +37,20 @@ impl Vocabulary {
     pub(crate) fn id(&mut self, token: &Token) -> u32 {
         let id = self.names.id(&token.term);
         if self.shapes.len() <= id as usize {
-            let shape = if token.extra { (0, 0) } else { shape(&token.term) };
+            self.shapes.push((0, 0));
+        }
+        // Also later: what was first seen as a compound may be a word elsewhere.
+        if !token.extra && self.shapes[id as usize].1 == 0 {
+            let shape = shape(&token.term);
             if shape.1 > 0 {
                 self.words.insert(token.term.as_str().into(), id);
+                self.shapes[id as usize] = shape;
             }
-            self.shapes.push(shape);
         }
-        if token.surface != token.term && self.shapes[id as usize].1 > 0 {
+        if !token.extra && self.shapes[id as usize].1 > 0 {
+            if !self.words.contains_key(token.surface.as_str()) {
+                self.words.insert(token.surface.as_str().into(), id);
+            }
             *self.surfaces.entry(id).or_default().entry(token.surface.as_str().into()).or_default() += 1;
         }
         id
@@ -55,10 +62,6 @@ impl Vocabulary {
 
     pub(crate) fn name(&self, id: u32) -> &str {
         self.names.name(id)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
     }
 
     /// How a term is written most often.
@@ -77,8 +80,30 @@ impl Vocabulary {
             .map(|(word, id)| (&**word, *id))
     }
 
+    /// Terms of words whose beginnings are one slip away from this one, and that begin with the same letter or with its
+    /// second.
+    pub(crate) fn beginning_like(&self, begun: &str) -> impl Iterator<Item = u32> {
+        let firsts: Vec<&str> = begun.char_indices().take(2).map(|(at, c)| &begun[at..at + c.len_utf8()]).collect();
+        let length = begun.len();
+        firsts.into_iter().flat_map(move |first| {
+            let words = self.words.range::<str, _>((Bound::Included(first), Bound::Unbounded));
+            words.take_while(move |(word, _)| word.starts_with(first)).filter_map(move |(word, id)| {
+                let near = |n: usize| word.get(..n).is_some_and(|beginning| strsim::osa_distance(begun, beginning) <= 1);
+                (near(length) || near(length - 1) || near(length + 1)).then_some(*id)
+            })
+        })
+    }
+
+    /// How a term is written, if possible so that it begins as is said.
+    pub(crate) fn written<'a>(&'a self, term: u32, begun: &str) -> &'a str {
+        let name = self.name(term);
+        let usual = self.surface(name);
+        let surfaces = self.surfaces.get(&term).into_iter().flatten().map(|(surface, _)| &**surface);
+        [usual, name].into_iter().chain(surfaces).find(|s| s.starts_with(begun)).unwrap_or(usual)
+    }
+
     /// Words that are some slips away from this one, which is none of them: a letter too many, one too few, another one,
-    /// or two exchanged. Words of 4 letters may have one slip, those of 8 two.
+    /// or two exchanged. Words of 4 letters may have one slip, those of 7 two.
     pub(crate) fn near(&self, word: &str) -> Vec<Near> {
         let (letters, length) = shape(word);
         if usize::from(length) < SHORTEST_CORRECTED {

@@ -6,4 +6,5 @@ mod lists;
 mod operations;
 mod pages;
 mod push;
+mod search;
 mod support;

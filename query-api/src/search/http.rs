@@ -1,0 +1,207 @@
+//! `GET /v1/{read-model}/search` and `GET /v1/{read-model}/suggest`.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use daybook_http::Problem;
+use daybook_kernel::Secret;
+use serde_json::{Map, Value, json};
+use tokio::task::AbortHandle;
+
+use super::feed::{Fresh, Inbox};
+use super::index::SearchIndex;
+use super::run::{SearchAnswer, SearchHit};
+use super::suggest::Suggestion;
+use super::{params, positions, token};
+use crate::config::QueryModel;
+use crate::consistency::{self, POSITION};
+use crate::negotiate::{self, Form};
+use crate::page;
+use crate::store::Store;
+
+/// What searches are answered from.
+pub(crate) struct Search {
+    pub(crate) fresh: Arc<Fresh>,
+    pub(crate) model: QueryModel,
+    pub(crate) secret: Secret,
+    pub(crate) default_wait: Duration,
+    pub(crate) max_wait: Duration,
+}
+
+/// The routes of a search.
+pub(crate) fn routes(search: Arc<Search>) -> Router {
+    let model = &search.model.name;
+    Router::new().route(&format!("/v1/{model}/search"), get(find)).route(&format!("/v1/{model}/suggest"), get(suggest)).with_state(search)
+}
+
+async fn find(State(search): State<Arc<Search>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let begun = Instant::now();
+    let answer = search.find(query.as_deref(), &headers).await;
+    finish(&search, "search", begun, answer)
+}
+
+async fn suggest(State(search): State<Arc<Search>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let begun = Instant::now();
+    let answer = search.suggest(query.as_deref(), &headers).await;
+    finish(&search, "suggest", begun, answer)
+}
+
+fn finish(search: &Search, what: &str, begun: Instant, answer: Result<Response, Problem>) -> Response {
+    let response = answer.unwrap_or_else(|p| p.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")).into_response());
+    let model = format!("{}/{what}", search.model.name);
+    let labels = [("read_model", model), ("status", response.status().as_str().to_owned())];
+    metrics::counter!("daybook_query_requests_total", &labels).increment(1);
+    metrics::histogram!("daybook_query_seconds", &labels[..1]).record(begun.elapsed().as_secs_f64());
+    response
+}
+
+impl Search {
+    /// Begins to read what is searched. Ends with the returned task.
+    pub(crate) fn open(
+        model: QueryModel,
+        fresh: Arc<Fresh>,
+        inbox: Inbox,
+        store: Store,
+        secret: Secret,
+        (default_wait, max_wait): (Duration, Duration),
+    ) -> (Arc<Self>, AbortHandle) {
+        let keeping = tokio::spawn(fresh.clone().keep(store, inbox)).abort_handle();
+        (Arc::new(Self { fresh, model, secret, default_wait, max_wait }), keeping)
+    }
+
+    async fn find(self: &Arc<Self>, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
+        accepts_json(headers)?;
+        let (request, page_token) = params::search(query)?;
+        let from = match page_token {
+            None => None,
+            Some(text) => Some(token::read(&self.secret, &self.model.name, &request, &text).ok_or_else(|| {
+                Problem::invalid("page_token", "must be the nextPageToken of a search with the same q, filters and sort")
+            })?),
+        };
+        let search = self.clone();
+        self.answer(headers, move |index| {
+            let answer = index.page(&request, &search.fresh.reader.schema.price_edges, from);
+            let next = answer.next.as_ref().map(|c| token::write(&search.secret, &search.model.name, &request, &answer.plan, c));
+            search.rendered(&answer, next)
+        })
+        .await
+    }
+
+    async fn suggest(self: &Arc<Self>, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
+        accepts_json(headers)?;
+        let (text, limit) = params::suggest(query)?;
+        let search = self.clone();
+        self.answer(headers, move |index| {
+            let suggestions: Vec<Value> = index.suggest(&text, limit).iter().map(|s| search.suggestion(s)).collect();
+            json!({ "suggestions": suggestions })
+        })
+        .await
+    }
+
+    /// Waits for the request's token, works the answer out beside those who serve, and tells how fresh it is.
+    async fn answer(&self, headers: &HeaderMap, work: impl FnOnce(&SearchIndex) -> Value + Send + 'static) -> Result<Response, Problem> {
+        let model = &self.model.name;
+        let tokens = consistency::tokens(headers, &self.model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
+        let positions = self.fresh.positions();
+        if !tokens.is_empty() {
+            let wait = negotiate::wait(headers, self.default_wait, self.max_wait);
+            positions::reach(positions.clone(), model, &tokens, wait).await?;
+        }
+        // Taken before the answer is made: it says no more than what is in it.
+        let at = positions.borrow().clone();
+        if at.lost && at.places.is_empty() {
+            return Err(Problem::unavailable(format!("what is searched of {model} is being read"), 1));
+        }
+        let fresh = self.fresh.clone();
+        let worked = tokio::task::spawn_blocking(move || work(&fresh.index.read().unwrap_or_else(PoisonError::into_inner)).to_string());
+        let body = worked.await.map_err(|error| {
+            tracing::error!(model, %error, "a search ended without an answer");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the search ended without an answer; the operator has been told")
+        })?;
+        let etag = page::etag(Form::Json, body.as_bytes());
+        let mut response = if negotiate::is_known(headers, &etag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(header::CONTENT_TYPE, Form::Json.media_type())], body).into_response()
+        };
+        let out = response.headers_mut();
+        if let Ok(etag) = HeaderValue::try_from(etag) {
+            out.insert(header::ETAG, etag);
+        }
+        out.insert(header::VARY, HeaderValue::from_static("Accept"));
+        out.insert(header::CACHE_CONTROL, page::REVALIDATE);
+        if let Some(positions) = consistency::position_header(&at.tokens()) {
+            out.insert(POSITION, positions);
+        }
+        Ok(response)
+    }
+
+    fn rendered(&self, answer: &SearchAnswer, next: Option<String>) -> Value {
+        let mut body = json!({
+            "items": answer.hits.iter().map(|hit| self.item(hit)).collect::<Vec<_>>(),
+            "total": answer.total,
+        });
+        let mut facets = Map::new();
+        let values = |values: &[super::FacetValue]| values.iter().map(|v| json!({ "value": v.value, "count": v.count })).collect::<Value>();
+        if let Some(brands) = &answer.facets.brand {
+            facets.insert("brand".to_owned(), values(brands));
+        }
+        if let Some(categories) = &answer.facets.category {
+            facets.insert("category".to_owned(), values(categories));
+        }
+        if let Some(ranges) = &answer.facets.price {
+            let range = |r: &super::PriceRange| match r.to {
+                Some(to) => json!({ "from": r.from.to_string(), "to": to.to_string(), "count": r.count }),
+                None => json!({ "from": r.from.to_string(), "count": r.count }),
+            };
+            facets.insert("price".to_owned(), ranges.iter().map(range).collect());
+        }
+        if !facets.is_empty() {
+            body["facets"] = Value::Object(facets);
+        }
+        if let Some(next) = next {
+            body["nextPageToken"] = next.into();
+        }
+        if let Some(corrected) = &answer.corrected {
+            body["corrected"] = corrected.as_str().into();
+        }
+        body
+    }
+
+    fn item(&self, hit: &SearchHit) -> Value {
+        let mut item = json!({
+            "title": hit.title,
+            "brand": hit.brand,
+            "category": hit.category,
+            "price": { "currency": hit.currency, "minorUnits": hit.price.to_string() },
+            "inStock": hit.in_stock,
+        });
+        item[&self.fresh.reader.schema.key] = hit.key.as_str().into();
+        item
+    }
+
+    fn suggestion(&self, suggestion: &Suggestion) -> Value {
+        match suggestion {
+            Suggestion::Words { text, count } => json!({ "kind": "query", "text": text, "count": count }),
+            Suggestion::Brand { name, count } => json!({ "kind": "brand", "text": name, "count": count }),
+            Suggestion::Category { name, count } => json!({ "kind": "category", "text": name, "count": count }),
+            Suggestion::Product(hit) => {
+                let mut product = json!({ "kind": "item", "text": hit.title });
+                product[&self.fresh.reader.schema.key] = hit.key.as_str().into();
+                product
+            }
+        }
+    }
+}
+
+fn accepts_json(headers: &HeaderMap) -> Result<(), Problem> {
+    match negotiate::form(headers) {
+        Some(Form::Json) => Ok(()),
+        _ => Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "searches are answered as application/json: Accept does not take it")),
+    }
+}

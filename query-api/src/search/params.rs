@@ -1,0 +1,199 @@
+//! What a URL asks for.
+
+use daybook_http::Problem;
+
+use super::facets::{FacetsAsked, Filter};
+use super::run::{SearchRequest, SearchSort};
+
+/// Longest query, in characters.
+pub(super) const LONGEST_QUERY: usize = 256;
+/// Longest page.
+pub(super) const LONGEST_PAGE: usize = 100;
+/// A page when nobody says how long.
+pub(super) const PAGE: usize = 20;
+/// Most suggestions.
+pub(super) const MOST_SUGGESTIONS: usize = 20;
+/// Suggestions when nobody says how many.
+pub(super) const SUGGESTIONS: usize = 8;
+/// Most brands, and most categories, of one filter.
+const MOST_VALUES: usize = 50;
+/// Longest name of a brand or category, in bytes.
+const LONGEST_NAME: usize = 1_000;
+
+fn invalid<T>(field: &str, message: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem::invalid(field, message))
+}
+
+fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+/// A parameter that stands once at most.
+fn once(slot: &mut Option<String>, name: &str, value: String) -> Result<(), Problem> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => invalid(name, "must stand once"),
+    }
+}
+
+fn text(value: Option<String>) -> Result<String, Problem> {
+    let text = value.unwrap_or_default();
+    if text.chars().count() > LONGEST_QUERY { invalid("q", format!("must be at most {LONGEST_QUERY} characters")) } else { Ok(text) }
+}
+
+fn number(name: &str, value: Option<String>, default: usize, most: usize) -> Result<usize, Problem> {
+    let Some(value) = value else { return Ok(default) };
+    match value.parse() {
+        Ok(n) if (1..=most).contains(&n) => Ok(n),
+        _ => invalid(name, format!("must be 1 to {most}")),
+    }
+}
+
+fn price(name: &str, value: Option<String>) -> Result<Option<i64>, Problem> {
+    match value.map(|v| v.parse::<i64>()) {
+        None => Ok(None),
+        Some(Ok(n)) if n >= 0 => Ok(Some(n)),
+        _ => invalid(name, "must be a whole number of the currency's smallest unit, 0 or more"),
+    }
+}
+
+/// Reads the parameters of a search, and its page token.
+///
+/// # Errors
+/// 400, naming the first that is wrong.
+pub(super) fn search(query: Option<&str>) -> Result<(SearchRequest, Option<String>), Problem> {
+    let [mut q, mut min, mut max, mut stock, mut sort, mut facets, mut size, mut token] = [const { None }; 8];
+    let mut filter = Filter::default();
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "q" => once(&mut q, "q", value)?,
+            "price_min" => once(&mut min, "price_min", value)?,
+            "price_max" => once(&mut max, "price_max", value)?,
+            "in_stock" => once(&mut stock, "in_stock", value)?,
+            "sort" => once(&mut sort, "sort", value)?,
+            "facets" => once(&mut facets, "facets", value)?,
+            "page_size" => once(&mut size, "page_size", value)?,
+            "page_token" => once(&mut token, "page_token", value)?,
+            "brand" | "category" => {
+                let values = if name == "brand" { &mut filter.brands } else { &mut filter.categories };
+                if value.is_empty() || value.len() > LONGEST_NAME || values.len() == MOST_VALUES {
+                    return invalid(&name, format!("must be 1 to {LONGEST_NAME} bytes, and stand at most {MOST_VALUES} times"));
+                }
+                values.push(value);
+            }
+            other => {
+                let known = "q, brand, category, price_min, price_max, in_stock, sort, facets, page_size, page_token";
+                return invalid(&other.chars().take(100).collect::<String>(), format!("is no parameter of a search: {known}"));
+            }
+        }
+    }
+    filter.price_min = price("price_min", min)?;
+    filter.price_max = price("price_max", max)?;
+    if let (Some(min), Some(max)) = (filter.price_min, filter.price_max)
+        && min > max
+    {
+        return invalid("price_max", "must not be less than price_min");
+    }
+    filter.in_stock = match stock.as_deref() {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return invalid("in_stock", "must be true or false"),
+    };
+    // The same filter is the same, however it is written.
+    filter.brands.sort_unstable();
+    filter.brands.dedup();
+    filter.categories.sort_unstable();
+    filter.categories.dedup();
+    let sort = match sort.as_deref() {
+        None | Some("relevance") => SearchSort::Relevance,
+        Some("price_asc") => SearchSort::PriceAscending,
+        Some("price_desc") => SearchSort::PriceDescending,
+        Some("newest") => SearchSort::Newest,
+        Some("title") => SearchSort::Title,
+        Some(_) => return invalid("sort", "must be relevance, price_asc, price_desc, newest or title"),
+    };
+    let mut asked = FacetsAsked::default();
+    for facet in facets.iter().flat_map(|f| f.split(',')).map(str::trim).filter(|f| !f.is_empty()) {
+        match facet {
+            "brand" => asked.brand = true,
+            "category" => asked.category = true,
+            "price" => asked.price = true,
+            _ => return invalid("facets", "must be brand, category and price, separated by commas"),
+        }
+    }
+    let limit = number("page_size", size, PAGE, LONGEST_PAGE)?;
+    let request = SearchRequest { text: text(q)?, filter, sort, facets: asked, limit };
+    Ok((request, token.filter(|t| !t.is_empty())))
+}
+
+/// Reads the parameters of a suggestion: the text so far, and how many are wanted.
+///
+/// # Errors
+/// 400, naming the first that is wrong.
+pub(super) fn suggest(query: Option<&str>) -> Result<(String, usize), Problem> {
+    let [mut q, mut limit] = [const { None }; 2];
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "q" => once(&mut q, "q", value)?,
+            "limit" => once(&mut limit, "limit", value)?,
+            other => return invalid(&other.chars().take(100).collect::<String>(), "is no parameter of suggestions: q, limit"),
+        }
+    }
+    Ok((text(q)?, number("limit", limit, SUGGESTIONS, MOST_SUGGESTIONS)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_read() {
+        let url = "q=usb%20hub&brand=HP&brand=A,B&category=Cables&price_min=1&price_max=500&in_stock=true&sort=price_asc&facets=brand,price&page_size=5&page_token=t";
+        let (request, token) = search(Some(url)).expect("valid");
+        let filter = Filter {
+            brands: vec!["A,B".into(), "HP".into()],
+            categories: vec!["Cables".into()],
+            price_min: Some(1),
+            price_max: Some(500),
+            in_stock: Some(true),
+        };
+        assert_eq!((request.text.as_str(), request.filter), ("usb hub", filter));
+        assert_eq!((request.sort, request.limit), (SearchSort::PriceAscending, 5));
+        assert_eq!(request.facets, FacetsAsked { brand: true, category: false, price: true });
+        assert_eq!(token.as_deref(), Some("t"));
+        let (everything, _) = search(None).expect("nothing is something");
+        assert_eq!((everything.text.as_str(), everything.limit), ("", PAGE));
+        assert_eq!(suggest(Some("q=la&limit=3")).expect("valid"), ("la".to_owned(), 3));
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_named() {
+        let long = format!("q={}", "x".repeat(257));
+        for (url, field) in [
+            ("sort=best", "sort"),
+            ("price_min=-1", "price_min"),
+            ("price_max=1.5", "price_max"),
+            ("price_min=5&price_max=4", "price_max"),
+            ("page_size=0", "page_size"),
+            ("page_size=101", "page_size"),
+            ("page_size=x", "page_size"),
+            (long.as_str(), "q"),
+            ("facets=colour", "facets"),
+            ("in_stock=yes", "in_stock"),
+            ("brand=", "brand"),
+            ("q=a&q=b", "q"),
+            ("colour=red", "colour"),
+        ] {
+            let response = search(Some(url)).expect_err(url).into_response();
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{url}");
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+            let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(problem["errors"][0]["field"], field, "{url}");
+        }
+        assert!(suggest(Some("limit=21")).is_err() && suggest(Some("sort=title")).is_err());
+    }
+}

@@ -1,0 +1,144 @@
+//! What somebody who is still typing may mean.
+
+use super::analysis::fold;
+use super::index::SearchIndex;
+use super::run::{SearchHit, SearchRequest};
+
+/// Words that are looked at for one beginning.
+const LOOKED_AT: usize = 5_000;
+/// Of those, the commonest are tried with the words before.
+const TRIED: usize = 24;
+/// From so many letters on a beginning may hold a slip.
+const SHORTEST_CORRECTED: usize = 4;
+/// Most products among the suggestions.
+const MOST_PRODUCTS: usize = 3;
+/// Most brands, and most categories.
+const MOST_NAMES: usize = 2;
+
+/// What may be meant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Suggestion {
+    /// A query, and how many products have all its words.
+    Words {
+        /// To search for.
+        text: String,
+        /// Products.
+        count: u32,
+    },
+    /// Everything of a brand.
+    Brand {
+        /// As products name it.
+        name: String,
+        /// Products.
+        count: u32,
+    },
+    /// Everything of a category.
+    Category {
+        /// As products name it.
+        name: String,
+        /// Products.
+        count: u32,
+    },
+    /// One product.
+    Product(SearchHit),
+}
+
+impl SearchIndex {
+    /// Suggestions for a text that may end within a word: queries first, the most frequent before the others, then brands
+    /// and categories, then products.
+    pub fn suggest(&self, text: &str, limit: usize) -> Vec<Suggestion> {
+        let folded = fold(text);
+        let typed = folded.trim_start();
+        let at = typed.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |at| at + typed[at..].chars().next().map_or(1, char::len_utf8));
+        let (before, begun) = typed.split_at(at);
+        let before = before.trim();
+        if before.is_empty() && begun.is_empty() {
+            return Vec::new();
+        }
+        let completions = self.completions(before, begun, limit);
+        let best = completions.first().map(|(text, _)| text.clone());
+        let mut all: Vec<Suggestion> = completions.into_iter().map(|(text, count)| Suggestion::Words { text, count }).collect();
+        let columns = &self.columns;
+        let brands = named(&columns.brands, typed.trim_end());
+        let categories = named(&columns.categories, typed.trim_end());
+        let others = brands.map(|(name, count)| Suggestion::Brand { name, count }).collect::<Vec<_>>();
+        let others = others.into_iter().chain(categories.map(|(name, count)| Suggestion::Category { name, count }));
+        let request = SearchRequest { text: best.unwrap_or_else(|| text.to_owned()), limit: MOST_PRODUCTS, ..SearchRequest::default() };
+        let products = self.search(&request, &[]).hits.into_iter().map(Suggestion::Product);
+        let others: Vec<Suggestion> = others.chain(products).collect();
+        // Of a short list, half is for what is no query.
+        all.truncate(limit - others.len().min(limit / 2));
+        all.extend(others);
+        all.truncate(limit);
+        all
+    }
+
+    /// Queries that the text may become, with how many products have all their words.
+    fn completions(&self, before: &str, begun: &str, limit: usize) -> Vec<(String, u32)> {
+        let plan = self.plan(before);
+        let base: Option<Vec<u32>> = (!plan.everything).then(|| {
+            let all = plan.groups.len();
+            self.matches(&plan).into_iter().filter(|m| usize::from(m.groups) == all).map(|m| m.document).collect()
+        });
+        let before = plan.corrected.as_deref().unwrap_or(before);
+        if begun.is_empty() {
+            return base.filter(|b| !b.is_empty()).map(|b| (before.to_owned(), b.len() as u32)).into_iter().collect();
+        }
+        let mut words: Vec<(u32, u32)> = self.words(begun);
+        words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| self.vocabulary.name(a.0).cmp(self.vocabulary.name(b.0))));
+        words.truncate(TRIED);
+        let mut found: Vec<(String, u32)> = words
+            .into_iter()
+            .map(|(term, live)| {
+                let count = base.as_ref().map_or(live, |base| self.both(base, term));
+                let word = self.vocabulary.written(term, begun);
+                (if before.is_empty() { word.to_owned() } else { format!("{before} {word}") }, count)
+            })
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        found.truncate(limit);
+        found
+    }
+
+    /// Live terms that words beginning so stand for, with in how many documents they are; with a slip when there are none.
+    fn words(&self, begun: &str) -> Vec<(u32, u32)> {
+        let live = |term: u32| (term, self.postings[term as usize].live);
+        let mut words: Vec<(u32, u32)> = self.vocabulary.beginning(begun).take(LOOKED_AT).map(|(_, term)| live(term)).collect();
+        words.retain(|w| w.1 > 0);
+        if words.is_empty() && begun.chars().count() >= SHORTEST_CORRECTED {
+            words = self.vocabulary.beginning_like(begun).map(live).filter(|w| w.1 > 0).collect();
+        }
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+
+    /// How many of these documents, which are in order, have a term.
+    fn both(&self, base: &[u32], term: u32) -> u32 {
+        let with = &self.postings[term as usize].documents;
+        let (few, many) = if base.len() < with.len() { (base, with.as_slice()) } else { (with.as_slice(), base) };
+        let mut rest = many;
+        let mut count = 0;
+        for document in few {
+            rest = &rest[rest.partition_point(|d| d < document)..];
+            count += u32::from(rest.first() == Some(document));
+        }
+        count
+    }
+}
+
+/// Names in which a word begins as the text does, those with most documents first.
+fn named(tally: &super::columns::Tally, text: &str) -> impl Iterator<Item = (String, u32)> {
+    let mut found: Vec<(String, u32)> = Vec::new();
+    for ((_, name), live) in tally.names.iter().zip(&tally.live) {
+        let folded = fold(name);
+        let begins = folded.match_indices(text).any(|(at, _)| !folded[..at].ends_with(char::is_alphanumeric));
+        if *live > 0 && !text.is_empty() && begins {
+            found.push((name.to_owned(), *live));
+        }
+    }
+    found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    found.truncate(MOST_NAMES);
+    found.into_iter()
+}

@@ -1,0 +1,175 @@
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use daybook_kernel::ConsistencyToken;
+use prost::Message as _;
+use shop_proto::common::v1::Money;
+use shop_proto::read::v1::{SearchedProduct, SearchedStock};
+
+use super::super::feed::{Fresh, Pushed};
+use super::super::positions::{Place, Positions, reach};
+use super::super::{SearchReader, SearchSchema};
+use super::*;
+use crate::follow::{Change, Content, Source};
+
+fn schema() -> SearchSchema {
+    SearchSchema {
+        model: "products".into(),
+        key: "sku".into(),
+        root: "product".into(),
+        stock: "stock/".into(),
+        title: "title".into(),
+        brand: "brand".into(),
+        category: "category".into(),
+        description: "description".into(),
+        attributes: "attributes".into(),
+        price: "price.minor_units".into(),
+        currency: "price.currency".into(),
+        created: "created_at".into(),
+        quantity: "stock.available".into(),
+        price_edges: vec![1_000],
+    }
+}
+
+fn reader() -> SearchReader {
+    let message = shop_proto::descriptors().get_message_by_name("shop.read.v1.SearchedProduct").expect("the shop's");
+    SearchReader::new(schema(), &message).expect("it fits")
+}
+
+/// One that has read nothing but where the logs stand: 10 of each.
+fn fresh() -> Arc<Fresh> {
+    let (fresh, _) = Fresh::new(reader());
+    let places = ["catalog", "inventory"].map(|s| ((s.to_owned(), 0), Place { next: 10, epoch: 1 }));
+    fresh.stand(Positions { generation: 1, places: places.into(), lost: false });
+    fresh
+}
+
+fn source(service: &str) -> Source {
+    Source { generation: 1, service: service.into(), partition: 0 }
+}
+
+fn change(part: &str, offset: i64, content: Content) -> Change {
+    Change { key: "A-1".into(), part: part.into(), stream: "s".into(), offset, content, stale: false }
+}
+
+fn product(title: &str) -> Content {
+    let price = Some(Money { currency: "EUR".into(), minor_units: 1_999 });
+    let attributes = [("colour", "red"), ("wireless", "true"), ("backlit", "false"), ("weight", "12.5")];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Content::Bytes(
+        SearchedProduct { sku: "A-1".into(), title: title.into(), brand: "Lux".into(), price, attributes, ..Default::default() }
+            .encode_to_vec()
+            .into(),
+    )
+}
+
+fn stock(available: u32) -> Content {
+    let stock = vec![SearchedStock { warehouse: "w-1".into(), available }];
+    Content::Bytes(Bytes::from(SearchedProduct { stock, ..Default::default() }.encode_to_vec()))
+}
+
+fn pushed(service: &str, from: i64, to: i64, changes: Vec<Change>) -> Pushed {
+    Pushed::Applied { at: source(service), from, to, epoch: 1, changes }
+}
+
+fn keys(fresh: &Fresh, text: &str) -> Vec<String> {
+    found(&fresh.index.read().unwrap_or_else(PoisonError::into_inner), &request(text))
+}
+
+#[test]
+fn parts_are_read_by_the_schema() {
+    let fresh = fresh();
+    assert!(fresh.take(pushed("catalog", 10, 11, vec![change("product", 10, product("Lamp"))])));
+    for text in ["lamp", "lux", "red", "wireless"] {
+        assert_eq!(keys(&fresh, text), ["A-1"], "{text}");
+    }
+    for text in ["backlit", "false", "true"] {
+        assert!(keys(&fresh, text).is_empty(), "{text}");
+    }
+    let hit = fresh.index.read().unwrap_or_else(PoisonError::into_inner).get("A-1").expect("it is there");
+    assert_eq!((hit.price, hit.currency.as_str(), hit.in_stock), (1_999, "EUR", false));
+    assert!(fresh.take(pushed("inventory", 10, 12, vec![change("stock/w-1", 11, stock(3))])));
+    assert!(fresh.index.read().unwrap_or_else(PoisonError::into_inner).get("A-1").expect("it is there").in_stock);
+}
+
+#[test]
+fn a_retired_product_is_gone_and_what_is_older_does_not_bring_it_back() {
+    let fresh = fresh();
+    assert!(fresh.take(pushed("catalog", 10, 11, vec![change("product", 10, product("Lamp"))])));
+    assert!(fresh.take(pushed("catalog", 11, 12, vec![change("product", 11, Content::Removed)])));
+    assert!(keys(&fresh, "lamp").is_empty());
+    // Pushed twice.
+    assert!(fresh.take(pushed("catalog", 10, 11, vec![change("product", 10, product("Lamp"))])));
+    assert!(keys(&fresh, "lamp").is_empty());
+}
+
+/// A load that is newer than what waits in the inbox.
+#[test]
+fn what_was_read_already_is_not_applied_again() {
+    let fresh = fresh();
+    assert!(fresh.take(pushed("catalog", 0, 10, vec![change("product", 3, product("Lamp"))])));
+    assert!(keys(&fresh, "lamp").is_empty(), "the database said at 10 that there is none");
+    assert_eq!(fresh.positions().borrow().places[&("catalog".to_owned(), 0)].next, 10);
+}
+
+#[test]
+fn a_gap_a_loss_a_part_too_large_and_another_generation_are_read_again() {
+    assert!(!fresh().take(pushed("catalog", 11, 12, vec![])), "a gap");
+    assert!(!fresh().take(pushed("orders", 10, 12, vec![])), "a source that was not there");
+    assert!(!fresh().take(Pushed::Lost { at: source("catalog") }));
+    assert!(!fresh().take(pushed("catalog", 10, 11, vec![change("product", 10, Content::TooLarge)])));
+    let newer = Source { generation: 2, ..source("catalog") };
+    assert!(!fresh().take(Pushed::Applied { at: newer, from: 0, to: 1, epoch: 1, changes: vec![] }));
+    let older = Source { generation: 0, ..source("catalog") };
+    assert!(fresh().take(Pushed::Lost { at: older }), "no matter of this one");
+}
+
+#[tokio::test]
+async fn a_token_waits_until_its_change_is_in_the_index() {
+    let fresh = fresh();
+    let token = |offset| ConsistencyToken { service: "catalog".into(), partition: 0, offset, epoch: 1 };
+    let now = std::time::Duration::ZERO;
+    let long = std::time::Duration::from_secs(30);
+    assert!(reach(fresh.positions(), "products", &[token(9)], now).await.is_ok());
+    let short = reach(fresh.positions(), "products", &[token(10)], now).await.expect_err("not there yet");
+    assert_eq!(short.status().as_u16(), 503);
+    let waiting = tokio::spawn({
+        let positions = fresh.positions();
+        async move { reach(positions, "products", &[token(10)], long).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(fresh.take(pushed("catalog", 10, 11, vec![change("product", 10, product("Lamp"))])));
+    assert!(waiting.await.expect("no panic").is_ok());
+    assert_eq!(keys(&fresh, "lamp"), ["A-1"]);
+    let nowhere = ConsistencyToken { partition: 7, ..token(0) };
+    assert_eq!(reach(fresh.positions(), "products", &[nowhere], long).await.expect_err("none").status().as_u16(), 400);
+    let of_before = ConsistencyToken { epoch: 2, ..token(0) };
+    assert_eq!(reach(fresh.positions(), "products", &[of_before], now).await.expect_err("another").status().as_u16(), 409);
+}
+
+/// A token must not be answered from an index that missed something.
+#[tokio::test]
+async fn while_something_is_missing_tokens_wait_and_others_are_answered() {
+    let fresh = fresh();
+    let mut lost = fresh.positions().borrow().clone();
+    lost.lost = true;
+    fresh.stand(lost);
+    let token = ConsistencyToken { service: "catalog".into(), partition: 0, offset: 0, epoch: 1 };
+    let waited = reach(fresh.positions(), "products", &[token], std::time::Duration::ZERO).await;
+    assert_eq!(waited.expect_err("lost").status().as_u16(), 503);
+    assert!(reach(fresh.positions(), "products", &[], std::time::Duration::ZERO).await.is_ok());
+}
+
+#[test]
+fn a_schema_that_does_not_fit_is_told() {
+    let message = shop_proto::descriptors().get_message_by_name("shop.read.v1.SearchedProduct").expect("the shop's");
+    for wrong in [
+        SearchSchema { title: "name".into(), ..schema() },
+        SearchSchema { title: "price".into(), ..schema() },
+        SearchSchema { price: "price".into(), ..schema() },
+        SearchSchema { attributes: "title".into(), ..schema() },
+        SearchSchema { created: "title".into(), ..schema() },
+    ] {
+        assert!(SearchReader::new(wrong.clone(), &message).is_err(), "{wrong:?}");
+    }
+}

@@ -1,0 +1,148 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::super::{FacetsAsked, Filter, SearchSort};
+use super::*;
+
+const WORDS: &[&str] = &["lamp", "red", "usb-c", "hub", "2 GB", "mouse", "pads", "batteries", "black"];
+const BRANDS: &[&str] = &["Lux", "HP", "", "Varta"];
+const CATEGORIES: &[&str] = &["Home", "Home > Lamps", "Input", "Homes"];
+const EDGES: &[i64] = &[10, 50];
+
+#[derive(Clone, Debug)]
+enum Change {
+    Put(usize, SearchItem),
+    Remove(usize),
+    Stock(usize, usize, Option<u32>),
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(WORDS), 0..5).prop_map(|words| words.join(" "))
+}
+
+fn an_item() -> impl Strategy<Value = SearchItem> {
+    (text(), prop::sample::select(BRANDS), prop::sample::select(CATEGORIES), text(), 0..100_i64, 0..9_i64).prop_map(
+        |(title, brand, category, description, price, created)| SearchItem { description, created, ..item(&title, brand, category, price) },
+    )
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        4 => (0..12_usize, an_item()).prop_map(|(key, item)| Change::Put(key, item)),
+        1 => (0..12_usize).prop_map(Change::Remove),
+        3 => (0..12_usize, 0..3_usize, prop::option::of(0..3_u32)).prop_map(|(key, place, n)| Change::Stock(key, place, n)),
+    ]
+}
+
+fn a_request() -> impl Strategy<Value = SearchRequest> {
+    let some = |of: &'static [&'static str]| {
+        prop::collection::vec(prop::sample::select(of), 0..3).prop_map(|v| v.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let sorts = [SearchSort::Relevance, SearchSort::PriceAscending, SearchSort::PriceDescending, SearchSort::Newest, SearchSort::Title];
+    let filter =
+        (some(BRANDS), some(CATEGORIES), prop::option::of(0..60_i64), prop::option::of(40..100_i64), prop::option::of(any::<bool>()))
+            .prop_map(|(brands, categories, price_min, price_max, in_stock)| Filter { brands, categories, price_min, price_max, in_stock });
+    (text(), filter, prop::sample::select(sorts.to_vec()), 1..6_usize).prop_map(|(text, filter, sort, limit)| SearchRequest {
+        text,
+        filter,
+        sort,
+        limit,
+        facets: FacetsAsked { brand: true, category: true, price: true },
+    })
+}
+
+/// How much each place has of each product.
+type Stocks = BTreeMap<(usize, usize), u32>;
+
+/// An index after these changes, and what it must hold.
+fn changed(changes: &[Change]) -> (SearchIndex, BTreeMap<usize, SearchItem>, Stocks) {
+    let (mut index, mut items, mut stock) = (SearchIndex::new(Tuning::default()), BTreeMap::new(), BTreeMap::new());
+    for (offset, change) in (0..).zip(changes) {
+        match change {
+            Change::Put(key, item) => {
+                index.put(&format!("k{key}"), item, offset);
+                items.insert(*key, item.clone());
+            }
+            Change::Remove(key) => {
+                index.remove(&format!("k{key}"), offset);
+                items.remove(key);
+            }
+            Change::Stock(key, place, n) => {
+                index.stock(&format!("k{key}"), &format!("w{place}"), *n, offset);
+                stock.insert((*key, *place), n.unwrap_or(0));
+            }
+        }
+    }
+    (index, items, stock)
+}
+
+fn everything(index: &SearchIndex, request: &SearchRequest) -> Vec<String> {
+    found(index, &SearchRequest { limit: 1_000, ..request.clone() })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever happened to it, compacted or not, an index answers as one that was made at once.
+    #[test]
+    fn an_index_after_changes_is_one_built_fresh(changes in prop::collection::vec(change(), 0..60), request in a_request()) {
+        let (index, items, stock) = changed(&changes);
+        let mut fresh = SearchIndex::new(Tuning::default());
+        for (key, item) in &items {
+            fresh.put(&format!("k{key}"), item, 0);
+        }
+        for ((key, place), n) in stock {
+            fresh.stock(&format!("k{key}"), &format!("w{place}"), Some(n), 0);
+        }
+        let expected = fresh.search(&request, EDGES);
+        for index in [&index, &index.compacted()] {
+            let answer = index.search(&request, EDGES);
+            prop_assert_eq!(&answer.hits, &expected.hits);
+            prop_assert_eq!(answer.total, expected.total);
+            prop_assert_eq!(&answer.facets, &expected.facets);
+            prop_assert_eq!(&answer.next, &expected.next);
+            prop_assert_eq!(index.len(), items.len());
+        }
+    }
+
+    #[test]
+    fn pages_put_together_are_the_whole_order(changes in prop::collection::vec(change(), 0..60), request in a_request()) {
+        let (index, ..) = changed(&changes);
+        let (mut told, mut from) = (Vec::new(), None);
+        loop {
+            let answer = index.page(&request, EDGES, from);
+            told.extend(answer.hits.iter().map(|h| h.key.clone()));
+            prop_assert!(answer.hits.len() <= request.limit);
+            let Some(next) = answer.next else {
+                prop_assert_eq!(answer.total, told.len());
+                break;
+            };
+            from = Some((answer.plan, next));
+        }
+        prop_assert_eq!(told, everything(&index, &request));
+    }
+
+    /// A facet's counts are what a search with that value as its filter finds.
+    #[test]
+    fn a_facets_count_is_what_filtering_by_its_value_finds(changes in prop::collection::vec(change(), 0..60), request in a_request()) {
+        let (index, ..) = changed(&changes);
+        let facets = index.search(&request, EDGES).facets;
+        let total = |filter| index.search(&SearchRequest { filter, ..request.clone() }, EDGES).total;
+        for brand in BRANDS.iter().filter(|b| !b.is_empty()) {
+            let counted = facets.brand.iter().flatten().find(|v| v.value == *brand).map_or(0, |v| v.count as usize);
+            prop_assert_eq!(counted, total(Filter { brands: vec![(*brand).to_owned()], ..request.filter.clone() }), "{}", brand);
+        }
+        for category in CATEGORIES {
+            // Counted exactly, filtered with what is within it.
+            let within = facets.category.iter().flatten().filter(|v| v.value == *category || v.value.starts_with(&format!("{category} > ")));
+            let counted: usize = within.map(|v| v.count as usize).sum();
+            prop_assert_eq!(counted, total(Filter { categories: vec![(*category).to_owned()], ..request.filter.clone() }), "{}", category);
+        }
+        for (from, to) in [(0, Some(10)), (10, Some(50)), (50, None)] {
+            let counted = facets.price.iter().flatten().find(|r| (r.from, r.to) == (from, to)).map_or(0, |r| r.count as usize);
+            let filter = Filter { price_min: Some(from), price_max: to.map(|t| t - 1), ..request.filter.clone() };
+            prop_assert_eq!(counted, total(filter), "{}", from);
+        }
+    }
+}
