@@ -1,14 +1,14 @@
 //! What HTTP alone can do: the same server and the same load generator, and between them nothing. The server is a process
 //! of its own, as Daybook is.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::http::header;
-use axum::routing::post;
+use axum::routing::{get, post};
 use bytes::Bytes;
 
 /// What it answers: about what a command's answer is.
@@ -17,6 +17,8 @@ const ANSWER: &str = r#"{"commandId":"00000000-0000-0000-0000-000000000000","eve
 /// The server's process; it ends with this, and with us.
 pub(crate) struct Server {
     child: Child,
+    /// It ends with this.
+    _input: ChildStdin,
     /// Where it listens.
     pub(crate) address: SocketAddr,
 }
@@ -27,12 +29,23 @@ impl Server {
     /// # Errors
     /// When this program can't be started once more.
     pub(crate) fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one that answers every GET with these bytes, from memory.
+    ///
+    /// # Errors
+    /// When this program can't be started once more.
+    pub(crate) fn start_with(body: &[u8]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program does not know where it is")?;
         let mut child = Command::new(program).arg("static").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut input = child.stdin.take().context("its input is a pipe")?;
+        input.write_all(&(body.len() as u64).to_le_bytes())?;
+        input.write_all(body)?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("its output is a pipe")?).read_line(&mut line)?;
         let address = line.trim().parse().context("the server of static answers did not start")?;
-        Ok(Self { child, address })
+        Ok(Self { child, address, _input: input })
     }
 
     /// Its process.
@@ -48,11 +61,16 @@ impl Drop for Server {
     }
 }
 
-/// The server: prints where it listens, and serves until its standard input ends.
+/// The server: reads what to answer, prints where it listens, and serves until its standard input ends.
 ///
 /// # Errors
 /// When it can't listen.
 pub(crate) async fn serve() -> anyhow::Result<()> {
+    let mut length = [0; 8];
+    std::io::stdin().read_exact(&mut length)?;
+    let mut body = vec![0; usize::try_from(u64::from_le_bytes(length))?];
+    std::io::stdin().read_exact(&mut body)?;
+    let body = Bytes::from(body);
     let listening = daybook_http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     println!("{}", listening.address());
     std::thread::spawn(|| {
@@ -60,7 +78,11 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         std::process::exit(0);
     });
     let answer = |_: Bytes| async { ([(header::CONTENT_TYPE, "application/json")], ANSWER) };
-    let router = Router::new().route("/v1/{service}/{command}", post(answer));
+    let page = move || {
+        let body = body.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], body) }
+    };
+    let router = Router::new().route("/v1/{service}/{command}", post(answer).merge(get(page)));
     let (_never, shutdown) = daybook_http::shutdown();
     listening.serve(router, shutdown).await;
     Ok(())

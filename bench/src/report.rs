@@ -59,6 +59,9 @@ pub(crate) struct Report {
     pub(crate) whole: Vec<Whole>,
 }
 
+/// What programs get: `{name: {value, unit, limit, ratio, min, max}}`.
+pub(crate) type Entries = BTreeMap<String, Entry>;
+
 /// One line of the JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct Entry {
@@ -73,7 +76,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn new(spread: Spread, unit: &'static str, limit: Option<f64>) -> Self {
+    pub(crate) fn new(spread: Spread, unit: &'static str, limit: Option<f64>) -> Self {
         let ratio = limit.filter(|limit| *limit > 0.0).map(|limit| spread.value / limit);
         Self { value: spread.value, unit, limit, ratio, min: spread.min, max: spread.max }
     }
@@ -99,8 +102,8 @@ impl Report {
         limits.into_iter().chain(self.whole.iter().map(|w| &w.measured)).map(Measured::failed).sum()
     }
 
-    /// For programs: `{name: {value, unit, limit, ratio, min, max}}`.
-    pub(crate) fn entries(&self) -> BTreeMap<String, Entry> {
+    /// For programs.
+    pub(crate) fn entries(&self) -> Entries {
         let l = &self.limits;
         let mut entries = BTreeMap::new();
         let rates = [
@@ -212,7 +215,8 @@ impl Report {
     }
 }
 
-fn constant(value: f64) -> Spread {
+/// A number that was measured once.
+pub(crate) fn constant(value: f64) -> Spread {
     Spread { value, min: value, max: value }
 }
 

@@ -1,8 +1,10 @@
 //! The one binary: every role of Daybook, and what an operator needs, as subcommands.
 
 mod cli;
+mod generations;
 mod load;
 mod parked;
+mod past;
 mod roles;
 mod settings;
 mod telemetry;

@@ -13,7 +13,8 @@ use daybook_projectors::models::read_models;
 use daybook_projectors::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 
-use crate::cli::{self, Handling};
+use crate::cli::{self, Handling, Querying};
+use crate::past::past;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, telemetry};
 
@@ -85,10 +86,20 @@ async fn start_handlers(
     Ok(handlers)
 }
 
-async fn start_queries(settings: &Settings, listen: SocketAddr, metrics: Metrics, stop: Shutdown) -> anyhow::Result<QueryApi> {
+async fn start_queries(
+    settings: &Settings,
+    querying: &Querying,
+    listen: SocketAddr,
+    metrics: Metrics,
+    stop: Shutdown,
+) -> anyhow::Result<QueryApi> {
     let models = read_models().iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
-    let config = QueryConfig { metrics, ..QueryConfig::new(databases.read_url(), models, shop_proto::descriptors().clone()) };
+    let secret = daybook_log::read_secret(&databases, Role::Query).await?;
+    let config = QueryConfig {
+        metrics,
+        ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
+    };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     println!("queries on http://{}", listening.address());
     Ok(QueryApi::start(config, listening, stop).await?)
@@ -103,7 +114,7 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let metrics = telemetry::metrics()?;
     let stop = on_signal()?;
     let projectors = start_projectors(settings, read_models(), stop.clone()).await?;
-    let queries = start_queries(settings, args.queries_listen, metrics.clone(), stop.clone()).await?;
+    let queries = start_queries(settings, &args.querying, args.queries_listen, metrics.clone(), stop.clone()).await?;
     let handlers = start_handlers(settings, &args.handling, args.commands_listen, metrics, stop.clone()).await?;
     stop.requested().await;
     tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
@@ -145,7 +156,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
 /// The query API.
 pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
     let stop = on_signal()?;
-    start_queries(settings, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    start_queries(settings, &args.querying, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 

@@ -1,11 +1,11 @@
 //! What an operator needs: audits and loading.
 
-use daybook_replay::{Progress, ReplayError, VerifyOptions, show, verify};
+use daybook_replay::{Progress, ReplayError, ShowUntil, VerifyOptions, show, verify};
 
 use crate::cli::{Load, Replay};
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
-use crate::{Verdict, load as loading};
+use crate::{Verdict, generations, load as loading};
 
 /// `daybook load …`
 pub(crate) async fn load(command: Load, json: bool) -> anyhow::Result<Verdict> {
@@ -37,8 +37,9 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             }
             Ok(if report.is_sound() { Verdict::Good } else { Verdict::FoundSomething })
         }
-        Replay::Show { service, stream, version } => {
-            let shown = show(&databases, &registry, &service, &stream, version).await.map_err(told)?;
+        Replay::Show { service, stream, version, at } => {
+            let until = at.map(|at| ShowUntil::Time(at.into())).or(version.map(ShowUntil::Version)).unwrap_or_default();
+            let shown = show(&databases, &registry, &service, &stream, until).await.map_err(told)?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&shown)?);
             } else {
@@ -46,11 +47,12 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             }
             Ok(Verdict::Good)
         }
+        of_read_models => generations::replay(settings, of_read_models, json).await,
     }
 }
 
 /// What was asked for and is not there is wrong usage, not a failing infrastructure.
-fn told(error: ReplayError) -> anyhow::Error {
+pub(crate) fn told(error: ReplayError) -> anyhow::Error {
     if error.is_usage() { usage(error.to_string()) } else { error.into() }
 }
 

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::held::View;
 
 /// The longest key of a part, in bytes: the query API takes no longer one.
-const MAX_KEY: usize = 512;
+pub(crate) const MAX_KEY: usize = 512;
 /// The longest part id, in bytes: with its key it must fit an index row.
 const MAX_PART: usize = 1_024;
 
@@ -224,7 +224,7 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
 }
 
 /// The parts of a view, when they can be kept.
-fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, String> {
+pub(crate) fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, String> {
     let parts = fold.render(view, stream).map_err(|e| e.to_string())?;
     let fits = |text: &str, longest: usize| !text.is_empty() && text.len() <= longest && !text.contains('\0');
     match parts.iter().find(|p| !fits(&p.key, MAX_KEY) || !fits(&p.part, MAX_PART)) {

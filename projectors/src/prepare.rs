@@ -8,6 +8,7 @@ use daybook_log::{Databases, Log, MIGRATION_LOCK, Role, connect_owner};
 use tokio_postgres::Client;
 
 use crate::generation::{fingerprint, parts_table};
+use crate::lifecycle::clear_dead_unless_running;
 use crate::{ProjectorError, sql};
 
 /// What [`prepare`] found or did for one read model.
@@ -50,6 +51,7 @@ pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel
     owner.batch_execute(&format!("SET lock_timeout = '120s'; SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
     let mut prepared = Vec::with_capacity(models.len());
     for model in models {
+        clear_dead_unless_running(databases, model.name).await?;
         prepared.push(prepare_model(&mut owner, model, &partitions).await?);
     }
     let topics: Vec<TopicSpec> = models
@@ -78,6 +80,7 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
     let transaction = owner.transaction().await?;
     transaction.execute(sql::INSERT_GENERATION, &[&model.name, &1, &ours.as_slice(), &parts]).await?;
     transaction.batch_execute(&sql::at(sql::GENERATION, &parts)).await?;
+    transaction.batch_execute(&sql::at(sql::GENERATION_INDEXES, &parts)).await?;
     transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &1, &services, &numbers]).await?;
     transaction.commit().await?;
     Ok(Prepared { model: model.name, generation: 1, found: Found::Made })

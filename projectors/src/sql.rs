@@ -9,6 +9,7 @@ macro_rules! statements {
 statements! {
     ASK = "ask.sql",
     GENERATION = "generation.sql",
+    GENERATION_INDEXES = "generation_indexes.sql",
     INSERT_CHECKPOINTS = "insert_checkpoints.sql",
     INSERT_GENERATION = "insert_generation.sql",
     KEPT_UP_GENERATIONS = "kept_up_generations.sql",

@@ -8,20 +8,33 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use daybook_http::{Listening, Operations, Problem, Readiness, Shutdown, operations};
+use daybook_kernel::Secret;
 use prost_reflect::MessageDescriptor;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::cache::Cache;
 use crate::config::{QueryConfig, QueryModel};
+use crate::events::{self, Live as LiveQueries};
+use crate::feed::Feed;
+use crate::follow::Follower;
 use crate::generations::Generations;
-use crate::positions::Positions;
-use crate::store::Store;
+use crate::list::Items;
+use crate::memory::{Memory, Told};
+use crate::meters::Meters;
+use crate::past::Reader;
+use crate::store::{Live, Store};
+use crate::subscriptions::Subscriptions;
+use crate::watch::Watch;
 use crate::{QueryError, openapi, page};
 
 /// A read model that is served.
 pub(crate) struct Served {
     pub(crate) model: QueryModel,
     pub(crate) message: MessageDescriptor,
+    /// Where it is a list: it has no root, and one field that repeats.
+    pub(crate) items: Option<Items>,
+    pub(crate) told: Arc<Told>,
 }
 
 /// What requests are answered from.
@@ -29,7 +42,14 @@ pub(crate) struct Serving {
     models: BTreeMap<String, Served>,
     pub(crate) store: Store,
     pub(crate) generations: Arc<Generations>,
-    pub(crate) positions: Arc<Positions>,
+    pub(crate) watch: Arc<Watch>,
+    feed: Arc<Feed>,
+    /// Counts queries for read models that are not there.
+    pub(crate) unknown: Meters,
+    pub(crate) events: LiveQueries,
+    pub(crate) secret: Secret,
+    /// Where the past may be asked for.
+    pub(crate) past: Option<Reader>,
     pub(crate) default_wait: Duration,
     pub(crate) max_wait: Duration,
 }
@@ -40,6 +60,23 @@ impl Serving {
         self.models.get(name)
     }
 
+    /// The generation that answers for a read model.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn live(&self, model: &str) -> Result<Arc<Live>, Problem> {
+        Ok(self.memory(model)?.live.clone())
+    }
+
+    /// What is held of the generation that answers for a read model.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn memory(&self, model: &str) -> Result<Arc<Memory>, Problem> {
+        let none = || Problem::unavailable(format!("{model} has not been built in this database: run `daybook migrate`"), 5);
+        self.generations.answering(model).ok_or_else(none)
+    }
+
     /// 404, with the names that are near.
     pub(crate) fn no_such_model(&self, name: &str) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "there is no read model of this name")
@@ -48,8 +85,8 @@ impl Serving {
     }
 
     async fn readiness(&self) -> Readiness {
-        let database = self.generations.refresh(&self.store).await.err();
-        let missing: Vec<&str> = self.models.keys().filter(|m| self.generations.live(m).is_none()).map(String::as_str).collect();
+        let database = self.generations.refresh().await.err();
+        let missing: Vec<&str> = self.models.keys().filter(|m| self.generations.answering(m).is_none()).map(String::as_str).collect();
         let unbuilt = (!missing.is_empty()).then(|| format!("not built: {}; run `daybook migrate`", missing.join(", ")));
         match database {
             // An answer that says that nothing was migrated is an answer.
@@ -57,6 +94,18 @@ impl Serving {
             _ => Readiness::default().check("read models' database", None),
         }
         .check("read models", unbuilt)
+        .check("pushes", self.unpushed())
+    }
+
+    /// Why queries are not answered from memory, as they should be.
+    fn unpushed(&self) -> Option<String> {
+        let reads_through = "every query is read from the database meanwhile";
+        if let Some(problem) = &*self.feed.problem.borrow() {
+            return Some(format!("{problem}; {reads_through}"));
+        }
+        let behind: Vec<String> =
+            self.generations.all_answering().iter().filter(|m| !m.is_trusted()).map(|m| m.model.to_string()).collect();
+        (!behind.is_empty()).then(|| format!("pushes are behind the database, for {}; {reads_through}", behind.join(", ")))
     }
 }
 
@@ -95,26 +144,40 @@ impl QueryApi {
     /// # Errors
     /// When the URL is not valid, or a read model's message is not described.
     pub async fn open(config: QueryConfig) -> Result<Self, QueryError> {
+        // What else follows read models is registered here: (read model, follower).
+        let mut followers: Vec<(String, Arc<dyn Follower>)> = Vec::new();
         let mut models = BTreeMap::new();
         for model in config.models {
             let message = config.descriptors.get_message_by_name(&model.message);
             let message =
                 message.ok_or_else(|| QueryError::UnknownMessage { model: model.name.clone(), message: model.message.clone() })?;
-            models.insert(model.name.clone(), Served { model, message });
+            let items = Items::of(&message).filter(|_| model.root.is_none());
+            let mine = followers.extract_if(.., |(name, _)| *name == model.name).map(|(_, follower)| follower);
+            let told = Arc::new(Told {
+                followers: mine.collect(),
+                subscriptions: Arc::<Subscriptions>::default(),
+                meters: Meters::new(&model.name),
+            });
+            models.insert(model.name.clone(), Served { model, message, items, told });
         }
         let store = Store::new(&config.read_url, config.connections)?;
-        let generations = Arc::<Generations>::default();
-        if let Err(error) = generations.refresh(&store).await {
+        let told = models.iter().map(|(name, served)| (name.clone(), served.told.clone())).collect();
+        let generations = Arc::new(Generations::new(told, Cache::new(config.cache_bytes), store.clone()));
+        if let Err(error) = generations.refresh().await {
             tracing::warn!(%error, "the read models can't be served yet");
         }
-        let positions = Positions::new();
+        let feed = Arc::new(Feed::new(config.bus, models.keys().cloned(), generations.clone(), store.clone()));
+        let watch = Arc::new(Watch::new(generations.clone(), feed.clone(), store.clone(), config.push_patience, config.look_every));
         let tasks = [
-            tokio::spawn(generations.clone().keep_fresh(store.clone())).abort_handle(),
-            tokio::spawn(positions.clone().feed(store.clone(), config.look_every)).abort_handle(),
+            tokio::spawn(generations.clone().keep_fresh()).abort_handle(),
+            tokio::spawn(feed.clone().run()).abort_handle(),
+            tokio::spawn(watch.clone().run()).abort_handle(),
         ];
         let openapi = openapi::document(models.values());
-        let (default_wait, max_wait) = (config.default_wait, config.max_wait);
-        let serving = Serving { models, store, generations, positions, default_wait, max_wait };
+        let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
+        let (unknown, past) = (Meters::new("unknown"), config.past.map(Reader::new));
+        let events = LiveQueries::new(config.max_subscribers, config.heartbeat);
+        let serving = Serving { models, store, generations, watch, feed, unknown, events, secret, past, default_wait, max_wait };
         Ok(Self {
             serving: Arc::new(serving),
             metrics: config.metrics,
@@ -131,7 +194,10 @@ impl QueryApi {
             let api = api.clone();
             async move { api.readiness().await }
         };
-        let pages = Router::new().route("/v1/{read_model}/{key}", get(page::get)).with_state(self.serving.clone());
+        let pages = Router::new()
+            .route("/v1/{read_model}/{key}", get(page::get))
+            .route("/v1/{read_model}/{key}/events", get(events::get))
+            .with_state(self.serving.clone());
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
     }
 
@@ -142,7 +208,17 @@ impl QueryApi {
 
     /// How many waits for a token's position are under way: one a request and position.
     pub fn waits(&self) -> usize {
-        self.serving.positions.waits()
+        self.serving.generations.followed().iter().map(|m| m.waits()).sum()
+    }
+
+    /// How often a key has been read from the database, by the generations that are followed.
+    pub fn loads(&self) -> u64 {
+        self.serving.generations.followed().iter().map(|m| m.loads.load(std::sync::atomic::Ordering::SeqCst)).sum()
+    }
+
+    /// How many pushed batches have been taken in, late ones too, by the generations that are followed.
+    pub fn pushes(&self) -> u64 {
+        self.serving.generations.followed().iter().map(|m| m.batches.load(std::sync::atomic::Ordering::SeqCst)).sum()
     }
 
     /// [Opens](Self::open), and serves on a bound address until the shutdown.
@@ -152,7 +228,12 @@ impl QueryApi {
     pub async fn start(config: QueryConfig, listening: Listening, shutdown: Shutdown) -> Result<Self, QueryError> {
         let api = Self::open(config).await?;
         let (finished, done) = watch::channel(false);
-        let serving = listening.serve(api.router(), shutdown);
+        let serving = listening.serve(api.router(), shutdown.clone());
+        let live = api.serving.clone();
+        tokio::spawn(async move {
+            shutdown.requested().await;
+            live.events.close();
+        });
         // What is served needs the background for as long as it is.
         let background = api.background.clone();
         tokio::spawn(async move {

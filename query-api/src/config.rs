@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_kernel::ReadModel;
+use daybook_bus::BusConfig;
+use daybook_kernel::{ReadModel, Secret};
 use prost_reflect::DescriptorPool;
+
+use crate::past::Past;
 
 /// One read model, as far as serving it needs to know.
 #[derive(Clone, Debug)]
@@ -17,6 +20,20 @@ pub struct QueryModel {
     pub root: Option<String>,
     /// The services whose logs it reads: positions in others are no matter of it.
     pub services: Vec<String>,
+    /// What the items of a list get from another read model when they are served.
+    pub fill: Option<Fill>,
+}
+
+/// Parts of another read model that are appended to each item of a list: their fields must be the item's own, under
+/// the same numbers.
+#[derive(Clone, Debug)]
+pub struct Fill {
+    /// The item's field that holds the other one's key.
+    pub by: String,
+    /// The other read model.
+    pub model: String,
+    /// What the ids of its parts begin with.
+    pub parts: String,
 }
 
 impl From<&ReadModel> for QueryModel {
@@ -26,6 +43,7 @@ impl From<&ReadModel> for QueryModel {
             message: model.message.to_owned(),
             root: model.root.map(str::to_owned),
             services: model.services().into_iter().map(str::to_owned).collect(),
+            fill: model.fill.map(|f| Fill { by: f.by.to_owned(), model: f.model.to_owned(), parts: f.parts.to_owned() }),
         }
     }
 }
@@ -37,32 +55,54 @@ pub struct QueryConfig {
     pub read_url: String,
     /// Connections to it (8 by default).
     pub connections: usize,
+    /// Where changes are pushed.
+    pub bus: BusConfig,
     /// What is served.
     pub models: Vec<QueryModel>,
     /// Where the models' messages are described.
     pub descriptors: DescriptorPool,
+    /// The install's secret: page tokens are made under it.
+    pub secret: Secret,
+    /// Who reads the past for `?at=`; none (the default): it is refused.
+    pub past: Option<Past>,
     /// The process' metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// How long a query with a token waits when the client does not say (2 s by default).
     pub default_wait: Duration,
     /// Longest that a client may wait (30 s by default).
     pub max_wait: Duration,
-    /// How often the positions that somebody waits for are looked at (5 ms by default).
+    /// How often checkpoints are looked at while somebody waits whom no push would wake (10 ms by default).
     pub look_every: Duration,
+    /// How many bytes of read models are held in memory, all together (256 MiB by default).
+    pub cache_bytes: u64,
+    /// How long pushes may be behind the database before nothing is answered from memory (1.5 s by default). With the second
+    /// between two looks: the longest that anybody without a token is shown what is old when pushes are lost.
+    pub push_patience: Duration,
+    /// Live queries that a process takes (20,000 by default): more are answered with 503.
+    pub max_subscribers: usize,
+    /// How long a live query may be silent before a comment is sent, so that nobody between thinks it dead (15 s by default).
+    pub heartbeat: Duration,
 }
 
 impl QueryConfig {
     /// With everything else as it is by default, and no metrics.
-    pub fn new(read_url: impl Into<String>, models: Vec<QueryModel>, descriptors: DescriptorPool) -> Self {
+    pub fn new(read_url: impl Into<String>, bus: BusConfig, models: Vec<QueryModel>, descriptors: DescriptorPool, secret: Secret) -> Self {
         Self {
             read_url: read_url.into(),
+            bus,
             connections: 8,
             models,
             descriptors,
+            secret,
+            past: None,
             metrics: Arc::new(String::new),
             default_wait: Duration::from_secs(2),
             max_wait: Duration::from_secs(30),
-            look_every: Duration::from_millis(5),
+            look_every: Duration::from_millis(10),
+            cache_bytes: 256 * 1024 * 1024,
+            push_patience: Duration::from_millis(1_500),
+            max_subscribers: 20_000,
+            heartbeat: Duration::from_secs(15),
         }
     }
 }

@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::config::QueryModel;
-use crate::positions::{Positions, Seen, Waiter};
-use crate::store::Place;
+use crate::memory::{Memory, Need};
+use crate::position::Position;
+use crate::waits::Wait;
+use crate::watch::Watch;
 
 /// The header that carries tokens.
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+/// What a client that comes back to a live query says of where it was.
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 /// The header that says which position an answer was made from; a token itself.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("consistency-position");
 /// As clients write it.
@@ -36,28 +40,45 @@ pub(crate) fn tokens(headers: &HeaderMap, model: &QueryModel) -> Result<Vec<Cons
     Ok(tokens)
 }
 
+/// Whether a request wants to be shown what is not older than something.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    headers.contains_key(TOKEN) || headers.contains_key(LAST_EVENT)
+}
+
+/// The positions of the last event that a client has got: its `id`. What is no such text is passed over, and so is an epoch
+/// that is over: the client is sent what is there now.
+pub(crate) fn last_event(headers: &HeaderMap, memory: &Memory) -> Vec<ConsistencyToken> {
+    let text = headers.get(LAST_EVENT).and_then(|value| value.to_str().ok());
+    let mut tokens = text.and_then(|text| ConsistencyToken::parse_list(text).ok()).unwrap_or_default();
+    tokens.retain(|token| {
+        let source = memory.need(token).map(|need| &memory.sources[usize::from(need.source)]);
+        source.is_some_and(|source| source.known().epoch() <= token.epoch)
+    });
+    tokens
+}
+
 /// `Consistency-Position`, when there are any to tell.
 pub(crate) fn position_header(positions: &[ConsistencyToken]) -> Option<HeaderValue> {
     let text: Vec<String> = positions.iter().map(ToString::to_string).collect();
     (!text.is_empty()).then(|| HeaderValue::try_from(text.join(", ")).ok()).flatten()
 }
 
-/// How a place stands to a token.
+/// How a source stands to a token.
 enum Verdict {
     Reached,
     Behind,
     Never(Problem),
 }
 
-fn judge(seen: Seen, token: &ConsistencyToken) -> Verdict {
-    match seen {
-        Seen::NotYet => Verdict::Behind,
-        Seen::Nowhere => {
-            Verdict::Never(Problem::invalid(TOKEN_NAME, format!("{token}: {} has no partition {}", token.service, token.partition)))
-        }
-        Seen::At(at) if at.epoch > token.epoch => Verdict::Never(other_epoch(token, at.epoch)),
-        Seen::At(at) if at.epoch == token.epoch && at.next > token.offset => Verdict::Reached,
-        Seen::At(_) => Verdict::Behind,
+fn judge(at: Position, token: &ConsistencyToken) -> Verdict {
+    if at == Position::UNKNOWN {
+        Verdict::Behind
+    } else if at.epoch() > token.epoch {
+        Verdict::Never(other_epoch(token, at.epoch()))
+    } else if at >= Position::of(token) {
+        Verdict::Reached
+    } else {
+        Verdict::Behind
     }
 }
 
@@ -74,67 +95,93 @@ fn other_epoch(token: &ConsistencyToken, epoch: i32) -> Problem {
     .with("epoch", epoch)
 }
 
-/// Waits until the generation that answers has got to every token.
+/// A token that is waited for.
+struct Behind<'a> {
+    token: &'a ConsistencyToken,
+    need: Need,
+    wait: Wait,
+}
+
+/// Waits until the generation that answers has got to every token; says what must be shown then.
 ///
 /// # Errors
 /// 400: no such partition. 409: another epoch. 503: not reached in time; it says where everything stands.
-pub(crate) async fn reach(
-    positions: &Positions,
-    model: &QueryModel,
-    generation: i32,
-    tokens: &[ConsistencyToken],
-    wait: Duration,
-) -> Result<(), Problem> {
-    let deadline = Instant::now() + wait;
-    let mut waiting: Vec<(&ConsistencyToken, Waiter)> = Vec::new();
+pub(crate) async fn reach(watch: &Watch, memory: &Memory, tokens: &[ConsistencyToken], deadline: Instant) -> Result<Vec<Need>, Problem> {
+    let mut needs = Vec::with_capacity(tokens.len());
+    let mut waiting: Vec<Behind<'_>> = Vec::new();
     for token in tokens {
-        let place = Place { projection: model.name.clone(), generation, service: token.service.clone(), partition: token.partition };
-        match judge(positions.known(&place), token) {
+        let Some(need) = memory.need(token) else {
+            let nowhere = format!("{token}: {} has no partition {}", token.service, token.partition);
+            return Err(Problem::invalid(TOKEN_NAME, nowhere));
+        };
+        needs.push(need);
+        let source = &memory.sources[usize::from(need.source)];
+        match judge(source.known(), token) {
             Verdict::Reached => {}
-            // All are registered before the first is waited for: one look serves them all.
-            Verdict::Behind => waiting.push((token, positions.wait(place))),
+            // All are registered before the first is waited for.
+            Verdict::Behind => waiting.push(Behind { token, need, wait: source.waits.begin(need.position) }),
             Verdict::Never(problem) => return Err(problem),
         }
     }
+    if !waiting.is_empty() && !memory.is_trusted() {
+        // No push would wake us.
+        watch.wanted.notify_one();
+    }
     let mut short = Vec::new();
-    for (token, mut waiter) in waiting {
-        // However short the wait, the answer is not given from memory.
-        if tokio::time::timeout(LOOK, waiter.fresh()).await.is_err() {
-            return Err(Problem::unavailable("the read models' database does not answer", 1));
-        }
+    for behind in waiting {
+        let source = &memory.sources[usize::from(behind.need.source)];
+        let Behind { token, need, mut wait } = behind;
         loop {
-            let seen = waiter.seen();
-            match judge(seen, token) {
+            match judge(source.known(), token) {
                 Verdict::Reached => break,
                 Verdict::Never(problem) => return Err(problem),
                 Verdict::Behind => {}
             }
-            if tokio::time::timeout_at(deadline, waiter.moved()).await.is_err() {
-                short.push((token, seen));
+            if tokio::time::timeout_at(deadline, wait.woken()).await.is_err() {
+                short.push((token, need));
                 break;
             }
+            wait = source.waits.begin(need.position);
         }
     }
-    if short.is_empty() { Ok(()) } else { Err(not_reached(model, &short)) }
+    if short.is_empty() {
+        return Ok(needs);
+    }
+    // However short the wait, that is not said from memory.
+    match tokio::time::timeout(LOOK, watch.fresh()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(model = &*memory.model, %error, "checkpoints can't be read");
+            return Err(Problem::unavailable("the read models' database does not answer", 1));
+        }
+        Err(_) => return Err(Problem::unavailable("the read models' database does not answer", 1)),
+    }
+    let mut left = Vec::new();
+    for (token, need) in short {
+        let at = memory.sources[usize::from(need.source)].known();
+        match judge(at, token) {
+            Verdict::Reached => {}
+            Verdict::Never(problem) => return Err(problem),
+            Verdict::Behind => left.push((token, at)),
+        }
+    }
+    if left.is_empty() { Ok(needs) } else { Err(not_reached(&memory.model, &left)) }
 }
 
-fn not_reached(model: &QueryModel, short: &[(&ConsistencyToken, Seen)]) -> Problem {
+fn not_reached(model: &str, short: &[(&ConsistencyToken, Position)]) -> Problem {
     // The epoch of a log only grows: a token beyond it is of a log that is not this one, or will be soon.
-    if let Some((token, Seen::At(at))) = short.iter().find(|(t, seen)| matches!(seen, Seen::At(at) if at.epoch < t.epoch)) {
-        return other_epoch(token, at.epoch);
+    if let Some((token, at)) = short.iter().find(|(t, at)| *at != Position::UNKNOWN && at.epoch() < t.epoch) {
+        return other_epoch(token, at.epoch());
     }
     let positions: Vec<Value> = short
         .iter()
-        .map(|(token, seen)| {
-            let at = match seen {
-                Seen::At(at) => json!(at.next - 1),
-                Seen::NotYet | Seen::Nowhere => Value::Null,
-            };
+        .map(|(token, at)| {
+            let at = if *at == Position::UNKNOWN { Value::Null } else { json!(at.next() - 1) };
             json!({ "service": token.service, "partition": token.partition, "epoch": token.epoch, "wanted": token.offset, "at": at })
         })
         .collect();
     let waiting: Vec<String> = short.iter().map(|(token, _)| token.to_string()).collect();
-    Problem::unavailable(format!("{} has not got to {} yet: ask again", model.name, waiting.join(", ")), 1)
+    Problem::unavailable(format!("{model} has not got to {} yet: ask again", waiting.join(", ")), 1)
         .kind("urn:daybook:not-reached")
         .with("positions", positions)
 }

@@ -14,6 +14,14 @@ pub enum QueryError {
         /// Its message.
         message: String,
     },
+    /// A generation has other checkpoints than when it was first looked at.
+    #[error("the checkpoints of {model}, generation {generation}, have changed: it is looked at anew")]
+    Checkpoints {
+        /// The read model.
+        model: String,
+        /// Its generation.
+        generation: i32,
+    },
     /// The driver or the server said so.
     #[error("Postgres: {}", describe(.0))]
     Postgres(#[from] tokio_postgres::Error),

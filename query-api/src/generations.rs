@@ -1,48 +1,217 @@
-//! Which generation of each read model answers.
+//! Which generation of each read model answers, and what is held of it.
+//!
+//! A process goes over to another generation when that is as far as what it has shown of the one before, everywhere: so
+//! none of its readers sees what is older after what is newer. What was begun on the one before is finished on it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::QueryError;
-use crate::store::{Live, Store};
+use crate::cache::Cache;
+use crate::memory::{Memory, Told};
+use crate::position::Position;
+use crate::store::{Checkpoints, Live, Store};
 
-/// How often the live generations are looked at. The one that was live before is kept until every pod has moved.
+/// How often the live generations are looked at, when nothing tells of a switch.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a generation that is about to answer is looked at until it is far enough.
+const CATCH_UP: Duration = Duration::from_millis(20);
 
-/// The live generations, as they were last seen.
-#[derive(Default)]
-pub(crate) struct Generations(RwLock<HashMap<String, Arc<Live>>>);
+/// The generations that answer, and those that are about to.
+pub(crate) struct Generations {
+    told: BTreeMap<String, Arc<Told>>,
+    cache: Cache,
+    store: Store,
+    answering: RwLock<HashMap<String, Arc<Memory>>>,
+    /// All that pushes are applied to.
+    followed: Mutex<Vec<Arc<Memory>>>,
+    /// Those that another generation is about to take over.
+    switching: Mutex<BTreeSet<String>>,
+    slots: AtomicU32,
+    /// Pushes are followed.
+    pub(crate) following: AtomicBool,
+    /// Something says that another generation is live.
+    pub(crate) hint: Notify,
+    /// A generation answers that did not before.
+    pub(crate) switched: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The positions alone, where the sources are those of the memory.
+pub(crate) fn stamps(memory: &Memory, checkpoints: &Checkpoints) -> Option<Vec<Position>> {
+    let same = memory.sources.len() == checkpoints.len()
+        && memory
+            .sources
+            .iter()
+            .zip(checkpoints)
+            .all(|(s, (service, partition, _))| (&*s.at.service, s.at.partition) == (service, *partition));
+    same.then(|| checkpoints.iter().map(|(_, _, position)| *position).collect())
+}
 
 impl Generations {
-    /// The one that answers for a read model; none when it was never built.
-    pub(crate) fn live(&self, model: &str) -> Option<Arc<Live>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(model).cloned()
+    pub(crate) fn new(told: BTreeMap<String, Arc<Told>>, cache: Cache, store: Store) -> Self {
+        Self {
+            told,
+            cache,
+            store,
+            answering: RwLock::default(),
+            followed: Mutex::default(),
+            switching: Mutex::default(),
+            slots: AtomicU32::new(0),
+            following: AtomicBool::new(false),
+            hint: Notify::new(),
+            switched: Notify::new(),
+        }
     }
 
-    /// Looks now.
-    pub(crate) async fn refresh(&self, store: &Store) -> Result<(), QueryError> {
-        let seen = store.live().await?;
-        let mut live = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        // What is unchanged keeps its statement.
-        let next = seen.into_iter().map(|(model, now)| match live.get(&model) {
-            Some(before) if **before == now => (model, before.clone()),
-            _ => {
-                tracing::info!(model, generation = now.generation, "a generation is live");
-                (model, Arc::new(now))
+    /// The one that answers for a read model; none when it was never built.
+    pub(crate) fn answering(&self, model: &str) -> Option<Arc<Memory>> {
+        self.answering.read().unwrap_or_else(PoisonError::into_inner).get(model).cloned()
+    }
+
+    /// All that answer.
+    pub(crate) fn all_answering(&self) -> Vec<Arc<Memory>> {
+        self.answering.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// All that pushes are applied to.
+    pub(crate) fn followed(&self) -> Vec<Arc<Memory>> {
+        lock(&self.followed).clone()
+    }
+
+    /// How many entries are held, and how many bytes; about.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        self.cache.size()
+    }
+
+    /// Looks now. A switch goes on by itself.
+    pub(crate) async fn refresh(self: &Arc<Self>) -> Result<(), QueryError> {
+        for (model, live) in self.store.live().await? {
+            let Some(told) = self.told.get(&model) else { continue };
+            let answering = self.answering(&model);
+            let same = |memory: &Arc<Memory>| *memory.live == live && !memory.outdated.load(Ordering::SeqCst);
+            if answering.as_ref().is_some_and(same) || lock(&self.switching).contains(&model) {
+                continue;
             }
-        });
-        *live = next.collect();
+            let next = self.begin(&model, live, told.clone()).await?;
+            match answering {
+                None => self.answer(None, &next),
+                Some(old) => {
+                    lock(&self.switching).insert(model.clone());
+                    let all = self.clone();
+                    tokio::spawn(async move { all.switch(old, next).await });
+                }
+            }
+        }
         Ok(())
     }
 
     /// Looks again and again. Never returns.
-    pub(crate) async fn keep_fresh(self: Arc<Self>, store: Store) {
+    pub(crate) async fn keep_fresh(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            if let Err(error) = self.refresh(&store).await {
+            let _ = tokio::time::timeout(LOOK_EVERY, self.hint.notified()).await;
+            if let Err(error) = self.refresh().await {
                 tracing::warn!(%error, "the live generations can't be read; those known are served");
             }
         }
+    }
+
+    /// Begins to follow a generation.
+    async fn begin(&self, model: &str, live: Live, told: Arc<Told>) -> Result<Arc<Memory>, QueryError> {
+        let generation = live.generation;
+        let checkpoints = self.store.checkpoints(&[(model, generation)]).await?.remove(0);
+        let places: Vec<(String, i32)> = checkpoints.into_iter().map(|(service, partition, _)| (service, partition)).collect();
+        let slot = self.slots.fetch_add(1, Ordering::SeqCst);
+        let memory = Arc::new(Memory::new(model, Arc::new(live), &places, self.cache.clone(), slot, told));
+        lock(&self.followed).push(memory.clone());
+        if self.following.load(Ordering::SeqCst) {
+            // Read again: what was pushed before it was followed is in these, or in none.
+            let checkpoints = self.store.checkpoints(&[(model, generation)]).await;
+            match checkpoints.map(|mut all| stamps(&memory, &all.remove(0))) {
+                Ok(Some(stamps)) => memory.sync(&stamps),
+                Ok(None) => {}
+                Err(error) => {
+                    self.leave(&memory);
+                    return Err(error);
+                }
+            }
+            if !self.following.load(Ordering::SeqCst) {
+                memory.connected(false);
+            }
+        }
+        Ok(memory)
+    }
+
+    fn leave(&self, memory: &Arc<Memory>) {
+        lock(&self.followed).retain(|m| !Arc::ptr_eq(m, memory));
+    }
+
+    fn answer(&self, old: Option<&Arc<Memory>>, next: &Arc<Memory>) {
+        if let Some(old) = old {
+            old.followed.store(false, Ordering::SeqCst);
+        }
+        next.followed.store(true, Ordering::SeqCst);
+        for source in (0..).take(next.sources.len()) {
+            next.lost(source);
+        }
+        self.answering.write().unwrap_or_else(PoisonError::into_inner).insert(next.model.to_string(), next.clone());
+        if let Some(old) = old {
+            old.retired.store(true, Ordering::SeqCst);
+        }
+        next.told.meters.generation.set(f64::from(next.live.generation));
+        tracing::info!(model = &*next.model, generation = next.live.generation, "a generation answers");
+    }
+
+    /// Goes over to another generation as soon as that is far enough.
+    async fn switch(self: Arc<Self>, old: Arc<Memory>, next: Arc<Memory>) {
+        let (model, generation) = (next.model.to_string(), next.live.generation);
+        loop {
+            match self.far_enough(&old, &next).await {
+                Ok(true) => break,
+                Ok(false) => tokio::time::sleep(CATCH_UP).await,
+                Err(error) => {
+                    tracing::warn!(model, generation, %error, "a generation that is about to answer can't be looked at");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+        self.leave(&old);
+        lock(&self.switching).remove(&model);
+        next.told.subscriptions.wake_all();
+        self.switched.notify_waiters();
+        let (cache, slot) = (self.cache.clone(), old.slot);
+        let _ = tokio::task::spawn_blocking(move || cache.forget(slot)).await;
+    }
+
+    /// Switches when the next generation is as far as what was shown, everywhere.
+    async fn far_enough(&self, old: &Arc<Memory>, next: &Arc<Memory>) -> Result<bool, QueryError> {
+        let checkpoints = self.store.checkpoints(&[(&next.model, next.live.generation)]).await?.remove(0);
+        let Some(stamps) = stamps(next, &checkpoints) else { return Ok(false) };
+        // Nothing more is shown of the old one while it is compared.
+        let held = old.lock();
+        let mut shown = vec![Position::UNKNOWN; next.sources.len()];
+        for (source, at) in old.sources.iter().zip(&held.shown) {
+            if let Some(place) = next.source(&source.at.service, source.at.partition) {
+                shown[usize::from(place)] = (*at).max(source.known());
+            }
+        }
+        let there = shown
+            .iter()
+            .zip(&stamps)
+            .zip(&next.sources)
+            .all(|((shown, stamp), source)| stamp >= shown && (!next.is_trusted() || source.reached() >= *shown));
+        if there {
+            next.shown_elsewhere(&shown);
+            self.answer(Some(old), next);
+        }
+        drop(held);
+        Ok(there)
     }
 }

@@ -1,22 +1,46 @@
 //! Serves read models over HTTP: a key's parts, concatenated, as JSON or as they are stored.
 //!
 //! A request goes `page` → `negotiate` (what the client wants) → `consistency` (has the read model got to its token?) →
-//! `store` (one query) → `render`. It knows read models by their name and descriptor only: no log, no domain.
+//! `memory`, or `flight` (one query, however many ask) → `render`. What is held in memory is refreshed by push: `feed` →
+//! `staging` (whole batches only) → `memory`; `watch` and `trust` see to it that nobody is shown what is old when pushes
+//! don't come. It knows read models by their name and descriptor only: no log, no domain.
 
 mod api;
+mod cache;
 mod config;
 mod consistency;
+#[cfg(test)]
+mod convergence;
+mod entry;
 mod error;
+mod events;
+mod feed;
+mod flight;
+mod follow;
 mod generations;
+mod list;
+mod memory;
+mod meters;
 mod negotiate;
 mod openapi;
 mod page;
-mod positions;
+mod past;
+mod position;
 mod render;
-mod schema;
+mod search;
 mod sql;
+mod staging;
 mod store;
+mod subscriptions;
+mod trust;
+mod waits;
+mod watch;
 
 pub use api::QueryApi;
-pub use config::{QueryConfig, QueryModel};
+pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
+pub use past::{Moment, Past, PastError, Was};
+pub use search::{
+    Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
+    SearchRequest, SearchSchema, SearchSort, Tuning,
+};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 /// A form in which a read model is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,12 @@ impl Form {
 
 /// The form that `Accept` likes best (RFC 9110, 12.5.1); JSON when it likes both as much, or says nothing. None: neither.
 pub(crate) fn form(headers: &HeaderMap) -> Option<Form> {
+    // What nearly everybody says is known without taking it apart.
+    match headers.get(header::ACCEPT).map(HeaderValue::as_bytes) {
+        None => return Some(Form::Json),
+        Some(b"*/*" | b"application/json") if headers.get_all(header::ACCEPT).iter().nth(1).is_none() => return Some(Form::Json),
+        Some(_) => {}
+    }
     let values: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
     if values.iter().all(|v| v.trim().is_empty()) {
         return Some(Form::Json);
@@ -39,6 +45,12 @@ pub(crate) fn form(headers: &HeaderMap) -> Option<Form> {
         _ if protobuf > json => Some(Form::Protobuf),
         _ => Some(Form::Json),
     }
+}
+
+/// Whether `Accept` names the stream of events.
+pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+    let named = |value: &HeaderValue| value.as_bytes().windows(17).any(|w| w.eq_ignore_ascii_case(b"text/event-stream"));
+    headers.get_all(header::ACCEPT).iter().any(named)
 }
 
 /// How specific a media range is, and its quality in thousandths, when it fits a form.

@@ -1,57 +1,89 @@
 //! `GET /v1/{read-model}/{key}`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use daybook_http::Problem;
-use daybook_kernel::digest;
+use percent_encoding::percent_decode_str;
+use tokio::time::Instant;
 
 use crate::api::{Served, Serving};
+use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
+use crate::entry::Shown;
+pub(crate) use crate::entry::etag;
+use crate::flight::LoadError;
+use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
-use crate::render;
-use crate::store::Merged;
+use crate::{events, list, past};
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 512;
+/// The parked streams whose parts an answer shows: those are older than the log.
+pub(crate) const STALE: HeaderName = HeaderName::from_static("daybook-stale");
 
 /// How caches may keep an answer: they may, but must ask each time whether it still holds.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A problem is of this moment.
 const FORGET: HeaderValue = HeaderValue::from_static("no-store");
+pub(crate) const VARY: HeaderValue = HeaderValue::from_static("Accept");
+/// How long what is not in memory may take to be read.
+const LOAD: Duration = Duration::from_secs(5);
 
 /// The handler of the route.
-pub(crate) async fn get(
-    State(serving): State<Arc<Serving>>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let begun = Instant::now();
-    let (model, answer) = match path {
-        Ok(Path((name, key))) => match serving.model(&name) {
-            Some(served) => (served.model.name.clone(), answer(&serving, served, &key, &headers).await),
-            None => ("unknown".to_owned(), Err(serving.no_such_model(&name))),
-        },
-        Err(_) => ("unknown".to_owned(), Err(Problem::invalid("path", "must be percent-encoded UTF-8"))),
+pub(crate) async fn get(State(serving): State<Arc<Serving>>, request: Request) -> Response {
+    handle(&serving, &request.into_parts().0, false).await
+}
+
+/// Answers a request whose path begins with `/v1/{read-model}/{key}`.
+pub(crate) async fn handle(serving: &Arc<Serving>, request: &Parts, events: bool) -> Response {
+    let begun = std::time::Instant::now();
+    let mut segments = request.uri.path().split('/').skip(2);
+    let (name, key) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+    let served = match decode(name) {
+        Ok(name) => serving.model(&name).ok_or_else(|| serving.no_such_model(&name)),
+        Err(problem) => Err(problem),
+    };
+    let (served, answer) = match served {
+        Ok(served) => (Some(served), answer(serving, served, key, request, events).await),
+        Err(problem) => (None, Err(problem)),
     };
     let response = answer.unwrap_or_else(|problem| problem.header(header::CACHE_CONTROL, FORGET).into_response());
-    let labels = [("read_model", model), ("status", response.status().as_str().to_owned())];
-    metrics::counter!("daybook_query_requests_total", &labels).increment(1);
-    metrics::histogram!("daybook_query_seconds", &labels[..1]).record(begun.elapsed().as_secs_f64());
+    let meters = served.map_or(&serving.unknown, |served| &served.told.meters);
+    meters.answered(response.status().as_u16(), begun.elapsed().as_secs_f64());
     response
 }
 
-async fn answer(serving: &Serving, served: &Served, key: &str, headers: &HeaderMap) -> Result<Response, Problem> {
-    let model = &served.model;
+/// A segment of the path.
+fn decode(segment: &str) -> Result<Cow<'_, str>, Problem> {
+    if segment.contains('%') {
+        let decoded = percent_decode_str(segment).decode_utf8();
+        decoded.map_err(|_| Problem::invalid("path", "must be percent-encoded UTF-8"))
+    } else {
+        Ok(Cow::Borrowed(segment))
+    }
+}
+
+/// A key, as the path has it.
+pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
+    let key = decode(segment)?;
     if key.is_empty() || key.len() > MAX_KEY || key.contains('\0') {
         return Err(Problem::invalid("key", format!("must be 1 to {MAX_KEY} bytes, none of them zero")));
+    }
+    Ok(key)
+}
+
+async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request: &Parts, events: bool) -> Result<Response, Problem> {
+    let (key, headers) = (key(segment)?, &request.headers);
+    if events || negotiate::wants_events(headers) {
+        // Boxed, like all that few requests need: the rest stays small.
+        return Box::pin(events::answer(serving, served, &key, headers)).await;
     }
     let form = negotiate::form(headers).ok_or_else(|| {
         Problem::new(
@@ -59,60 +91,122 @@ async fn answer(serving: &Serving, served: &Served, key: &str, headers: &HeaderM
             "read models are served as application/json and application/x-protobuf: Accept takes neither",
         )
     })?;
-    let tokens = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
-    let live = serving
-        .generations
-        .live(&model.name)
-        .ok_or_else(|| Problem::unavailable(format!("{} has not been built in this database: run `daybook migrate`", model.name), 5))?;
-    if !tokens.is_empty() {
-        let wait = negotiate::wait(headers, serving.default_wait, serving.max_wait);
-        consistency::reach(&serving.positions, model, live.generation, &tokens, wait).await?;
+    if let Some(at) = past::asked(query) {
+        return past::answer(serving, served, &key, (&at, query), headers, form).await;
     }
-    let merged = serving.store.parts(&model.name, &live, key).await.map_err(|error| {
-        tracing::warn!(model = model.name, %error, "parts can't be read");
-        Problem::unavailable("the read models' database does not answer", 1)
-    })?;
+    match &served.items {
+        Some(items) => {
+            let deadline = deadline(serving, headers);
+            reach(serving, &*serving.memory(&served.model.name)?, &served.model, headers, deadline).await?;
+            if let Some(filling) = served.model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
+                reach(serving, &*serving.memory(&filling.model.name)?, &filling.model, headers, deadline).await?;
+            }
+            list::answer(serving, served, items, &key, request.uri.query(), headers, form).await
+        }
+        None => {
+            let (memory, seen) = see(serving, served, &key, headers).await?;
+            show(served, &memory, &key, &seen, form, headers)
+        }
+    }
+}
+
+/// Until when a request with tokens waits.
+fn deadline(serving: &Serving, headers: &HeaderMap) -> Instant {
+    Instant::now() + negotiate::wait(headers, serving.default_wait, serving.max_wait)
+}
+
+/// Waits for the tokens that matter to a read model; what must be shown then.
+async fn reach(
+    serving: &Serving,
+    memory: &Memory,
+    model: &QueryModel,
+    headers: &HeaderMap,
+    deadline: Instant,
+) -> Result<Vec<Need>, Problem> {
+    if !consistency::is_wanted(headers) {
+        return Ok(Vec::new());
+    }
+    let mut tokens = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
+    tokens.extend(consistency::last_event(headers, memory));
+    consistency::reach(&serving.watch, memory, &tokens, deadline).await
+}
+
+/// What is under a key now, as far as the request's tokens want it.
+pub(crate) async fn see(serving: &Serving, served: &Served, key: &str, headers: &HeaderMap) -> Result<(Arc<Memory>, Seen), Problem> {
+    // What is asked for without a token is shown as it is: no clock is looked at for it.
+    let deadline = consistency::is_wanted(headers).then(|| deadline(serving, headers));
+    loop {
+        let memory = serving.memory(&served.model.name)?;
+        let needs = match deadline {
+            Some(deadline) => reach(serving, &memory, &served.model, headers, deadline).await?,
+            None => Vec::new(),
+        };
+        match serving.read(&memory, key, &needs).await {
+            Ok(seen) => return Ok((memory, seen)),
+            // It was begun on a generation that does not answer any more.
+            Err(LoadError::Retired) => {}
+            Err(LoadError::Unreachable) => return Err(Problem::unavailable("the read models' database does not answer", 1)),
+            Err(LoadError::Slow) => return Err(Problem::unavailable("the read models' database does not answer in time", 1)),
+            Err(LoadError::TooOld) => {
+                return Err(Problem::unavailable("the read models' database that is read lags behind what was shown: ask again", 1));
+            }
+        }
+    }
+}
+
+impl Serving {
+    /// What is under a key: from memory, or from the database.
+    pub(crate) async fn read(&self, memory: &Arc<Memory>, key: &str, needs: &[Need]) -> Result<Seen, LoadError> {
+        if let Some(seen) = memory.hit(key, needs) {
+            memory.told.meters.hits.increment(1);
+            return Ok(seen);
+        }
+        memory.told.meters.misses.increment(1);
+        memory.load(&self.store, key, needs, Instant::now() + LOAD).await
+    }
+}
+
+/// A form of what is under a key.
+pub(crate) fn form<'a>(served: &Served, memory: &Memory, key: &str, seen: &'a Seen, form: Form) -> Result<&'a Shown, Problem> {
+    let (shown, made) = seen.entry.form(form, &served.message);
+    if made {
+        memory.weigh_again(key, &seen.entry);
+    }
+    shown.map_err(|error| {
+        tracing::error!(model = served.model.name, key, %error, "stored parts are no message of the read model: run `daybook replay diff`");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the stored parts of this key can't be read; the operator has been told")
+    })
+}
+
+fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, headers: &HeaderMap) -> Result<Response, Problem> {
+    let model = &served.model;
     if let Some(root) = &model.root
-        && !merged.parts.iter().any(|part| part.starts_with(root.as_str()))
+        && !seen.entry.has(root)
     {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key));
     }
-    let positions = consistency::position_header(&merged.positions);
-    let body = represent(served, form, merged).map_err(|error| {
-        tracing::error!(model = model.name, key, error, "stored parts are no message of the read model: run `daybook replay diff`");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the stored parts of this key can't be read; the operator has been told")
-    })?;
-    let etag = etag(form, &body);
-    let mut response = if negotiate::is_known(headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(header::CONTENT_TYPE, form.media_type())], body).into_response()
-    };
-    let out = response.headers_mut();
-    if let Ok(etag) = HeaderValue::try_from(etag) {
-        out.insert(header::ETAG, etag);
+    let shown = self::form(served, memory, key, seen, form)?;
+    let known = headers.contains_key(header::IF_NONE_MATCH) && shown.etag.to_str().is_ok_and(|etag| negotiate::is_known(headers, etag));
+    let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(shown.body.clone())) };
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
-    out.insert(header::VARY, HeaderValue::from_static("Accept"));
+    let out = response.headers_mut();
+    out.reserve(6);
+    if !known {
+        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
+    }
+    out.insert(header::ETAG, shown.etag.clone());
+    out.insert(header::VARY, VARY);
     out.insert(header::CACHE_CONTROL, REVALIDATE);
-    if let Some(positions) = positions {
+    let positions = memory.position_text(seen);
+    if !positions.is_empty()
+        && let Ok(positions) = HeaderValue::try_from(positions)
+    {
         out.insert(POSITION, positions);
     }
-    Ok(response)
-}
-
-fn represent(served: &Served, form: Form, merged: Merged) -> Result<Bytes, String> {
-    match form {
-        Form::Protobuf => Ok(merged.bytes.into()),
-        Form::Json => render::json(&served.message, &merged.bytes).map(Bytes::from),
+    if let Some(stale) = seen.entry.stale() {
+        out.insert(STALE, stale.clone());
     }
-}
-
-/// A strong tag: a hash of the served bytes, and of the form that they are served in.
-fn etag(form: Form, body: &[u8]) -> String {
-    let hash = digest::sha256(body);
-    let letter = match form {
-        Form::Json => 'j',
-        Form::Protobuf => 'p',
-    };
-    format!("\"{letter}{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..18]))
+    Ok(response)
 }

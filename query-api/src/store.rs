@@ -1,11 +1,16 @@
 //! The read schema, as the query API sees it: under a role that reads read models, and nothing else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_kernel::ConsistencyToken;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use bytes::Bytes;
+use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
+use crate::entry::Part;
+use crate::flight::Snapshot;
+use crate::memory::Memory;
+use crate::position::Position;
 use crate::{QueryError, sql};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
@@ -19,36 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
     pub(crate) generation: i32,
+    /// The table of its parts.
+    pub(crate) parts: String,
     /// The statement that reads its parts.
     pub(crate) read_parts: String,
 }
 
-/// The place of a checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) projection: String,
-    pub(crate) generation: i32,
-    pub(crate) service: String,
-    pub(crate) partition: i32,
-}
-
-/// Where a checkpoint stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) next: i64,
-    pub(crate) epoch: i32,
-}
-
-/// All parts of one key, merged.
-#[derive(Debug, Default)]
-pub(crate) struct Merged {
-    /// The parts' bytes, one after the other: a message.
-    pub(crate) bytes: Vec<u8>,
-    /// The parts' ids, in order.
-    pub(crate) parts: Vec<String>,
-    /// How far the partitions that the parts come from had been folded, in order, each once.
-    pub(crate) positions: Vec<ConsistencyToken>,
-}
+/// How far a generation has been folded: service, log partition and position, in order.
+pub(crate) type Checkpoints = Vec<(String, i32, Position)>;
 
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -78,6 +61,11 @@ impl Store {
         Ok(Self { pool })
     }
 
+    /// A connection, waited for a moment.
+    pub(crate) async fn connection(&self) -> Result<Client, QueryError> {
+        Ok(self.pool.get().await?)
+    }
+
     /// The live generation of every read model.
     pub(crate) async fn live(&self) -> Result<Vec<(String, Live)>, QueryError> {
         let rows = self.pool.get().await?.query(sql::LIVE_GENERATIONS, &[]).await?;
@@ -85,48 +73,49 @@ impl Store {
         let plain = |parts: &&str| parts.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let live = rows.iter().filter_map(|r| {
             let parts = Some(r.get::<_, &str>(2)).filter(plain)?;
-            Some((r.get(0), Live { generation: r.get(1), read_parts: sql::at(sql::READ_PARTS, parts) }))
+            let read_parts = sql::at(sql::READ_PARTS, parts);
+            Some((r.get(0), Live { generation: r.get(1), parts: parts.to_owned(), read_parts }))
         });
         Ok(live.collect())
     }
 
-    /// The parts of a key.
-    pub(crate) async fn parts(&self, projection: &str, live: &Live, key: &str) -> Result<Merged, QueryError> {
+    /// The parts of a key, and how far its generation had been folded then.
+    pub(crate) async fn snapshot(&self, memory: &Memory, key: &str) -> Result<Snapshot, QueryError> {
         let client = self.pool.get().await?;
-        let statement = client.prepare_cached(&live.read_parts).await?;
-        let rows = client.query(&statement, &[&key, &projection, &live.generation]).await?;
-        let mut merged = Merged { bytes: Vec::with_capacity(rows.iter().map(|r| r.get::<_, &[u8]>(1).len()).sum()), ..Merged::default() };
+        let statement = client.prepare_cached(&memory.live.read_parts).await?;
+        let rows = client.query(&statement, &[&key, &&*memory.model, &memory.live.generation]).await?;
+        let mut snapshot = Snapshot { parts: Vec::with_capacity(rows.len().saturating_sub(1)), stamps: Vec::new() };
+        let other = || QueryError::Checkpoints { model: memory.model.to_string(), generation: memory.live.generation };
         for row in &rows {
-            merged.parts.push(row.get(0));
-            merged.bytes.extend_from_slice(row.get(1));
-            merged.positions.push(ConsistencyToken {
-                service: row.get(2),
-                partition: row.get(3),
-                offset: row.get::<_, i64>(4) - 1,
-                epoch: row.get(5),
-            });
+            let Some(id) = row.get::<_, Option<&str>>(0) else {
+                let next: Vec<i64> = row.get::<_, Option<_>>(5).unwrap_or_default();
+                let epochs: Vec<i32> = row.get::<_, Option<_>>(6).unwrap_or_default();
+                snapshot.stamps = epochs.into_iter().zip(next).map(|(epoch, next)| Position::new(epoch, next)).collect();
+                continue;
+            };
+            snapshot.parts.push(Arc::new(Part {
+                id: id.into(),
+                bytes: Bytes::copy_from_slice(row.get(1)),
+                source: memory.source(row.get(2), row.get(3)).ok_or_else(other)?,
+                stale: row.get::<_, Option<&str>>(4).map(Into::into),
+            }));
         }
-        merged.positions.sort_unstable();
-        merged.positions.dedup();
-        Ok(merged)
+        if snapshot.stamps.len() == memory.sources.len() { Ok(snapshot) } else { Err(other()) }
     }
 
-    /// Where checkpoints stand, in the order of `places`; none where there is no such checkpoint.
-    pub(crate) async fn positions(&self, places: &[Place]) -> Result<Vec<Option<Standing>>, QueryError> {
+    /// How far generations have been folded, in the order that they were asked for.
+    pub(crate) async fn checkpoints(&self, generations: &[(&str, i32)]) -> Result<Vec<Checkpoints>, QueryError> {
         let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql::READ_POSITIONS).await?;
-        let projections: Vec<&str> = places.iter().map(|p| p.projection.as_str()).collect();
-        let generations: Vec<i32> = places.iter().map(|p| p.generation).collect();
-        let services: Vec<&str> = places.iter().map(|p| p.service.as_str()).collect();
-        let partitions: Vec<i32> = places.iter().map(|p| p.partition).collect();
-        let rows = client.query(&statement, &[&projections, &generations, &services, &partitions]).await?;
-        let mut found = vec![None; places.len()];
+        let statement = client.prepare_cached(sql::READ_CHECKPOINTS).await?;
+        let (models, numbers): (Vec<&str>, Vec<i32>) = generations.iter().copied().unzip();
+        let rows = client.query(&statement, &[&models, &numbers]).await?;
+        let mut all = vec![Checkpoints::new(); generations.len()];
         for row in rows {
-            let slot = usize::try_from(row.get::<_, i64>(0)).ok().and_then(|i| found.get_mut(i));
-            if let Some(slot) = slot {
-                *slot = Some(Standing { next: row.get(1), epoch: row.get(2) });
+            if let Some(of) = usize::try_from(row.get::<_, i64>(0)).ok().and_then(|i| all.get_mut(i)) {
+                of.push((row.get(1), row.get(2), Position::new(row.get(4), row.get(3))));
             }
         }
-        Ok(found)
+        all.iter_mut().for_each(|of| of.sort_unstable());
+        Ok(all)
     }
 }

@@ -12,6 +12,7 @@
 //! | send | [`Producer`], [`Record`], [`Delivery`] |
 //! | share partitions with other processes | [`GroupConsumer`], [`GroupHandler`], [`Inbox`] |
 //! | read one partition alone | [`PartitionReader`] |
+//! | read whole topics as they grow | [`Tail`] |
 //! | look something up | [`Inspector`] |
 
 mod buffer;
@@ -26,6 +27,7 @@ mod partition;
 mod producer;
 mod pump;
 mod reader;
+mod tail;
 mod topics;
 
 pub use config::BusConfig;
@@ -36,4 +38,5 @@ pub use inspector::Inspector;
 pub use message::{Message, Record};
 pub use producer::{Compression, Delivery, Producer, ProducerOptions};
 pub use reader::{PartitionReader, ReaderOptions};
+pub use tail::Tail;
 pub use topics::{Ensured, TopicSpec, check_topics, ensure_topics};

@@ -50,6 +50,14 @@ pub trait Projection: Send + Sync + 'static {
 
     /// The parts that a view makes. The runner writes the difference to what stands.
     fn render(view: &Self::View, stream: &StreamId) -> Vec<Part<Self::Model>>;
+
+    /// Tells the keys that [`render`](Self::render) puts parts under. It is asked after every event, for a read model as it
+    /// was is found by them: a projection whose keys are cheaper told than rendered says so here. It may tell more, never fewer.
+    fn keys(view: &Self::View, stream: &StreamId, tell: &mut dyn FnMut(&str)) {
+        for part in Self::render(view, stream) {
+            tell(&part.key);
+        }
+    }
 }
 
 /// A view, whatever its type.
@@ -99,6 +107,26 @@ pub trait ErasedFold: Send + Sync {
     /// # Errors
     /// When the event can't be folded.
     fn fold(&self, view: &mut ViewState, type_name: &str, payload: &[u8], at: &EventAt<'_>) -> Result<(), FoldError>;
+    /// As [`fold`](Self::fold), but without a copy of the view, for folding in bulk: after an error the view may be half
+    /// changed and must be thrown away. `tell` hears the keys that the view has parts under now; some of them may have none.
+    ///
+    /// # Errors
+    /// When the event can't be folded, or its keys can't be told.
+    fn fold_in_place(
+        &self,
+        view: &mut ViewState,
+        type_name: &str,
+        payload: &[u8],
+        at: &EventAt<'_>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(), FoldError>;
+    /// Tells the keys that a view has parts under, and perhaps more.
+    ///
+    /// # Errors
+    /// When the projection panics.
+    fn keys(&self, view: &ViewState, stream: &StreamId, tell: &mut dyn FnMut(&str)) -> Result<(), FoldError>;
+    /// About how much memory a view takes, in bytes.
+    fn view_size(&self, view: &ViewState) -> usize;
     /// The parts, sorted by key and part; a part that would be empty is left out.
     ///
     /// # Errors
@@ -115,7 +143,7 @@ impl<P: Projection> Face<P> {
 }
 
 fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FoldError> {
-    // The closures below work on clones: what a panic leaves half-done is thrown away.
+    // The closures below work on clones, or their callers throw away what a panic leaves half-done.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| FoldError::Panicked(panic_text(panic.as_ref())))
 }
 
@@ -165,6 +193,31 @@ impl<P: Projection> ErasedFold for Face<P> {
         Ok(())
     }
 
+    fn fold_in_place(
+        &self,
+        view: &mut ViewState,
+        type_name: &str,
+        payload: &[u8],
+        at: &EventAt<'_>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(), FoldError> {
+        let event = known_event::<P::Event>(type_name, payload)?;
+        let view: &mut P::View = view.0.downcast_mut().expect("a view is read only by the projection that made it");
+        catch(|| {
+            P::fold(view, &event, at);
+            P::keys(view, at.stream, tell);
+        })
+    }
+
+    fn keys(&self, view: &ViewState, stream: &StreamId, tell: &mut dyn FnMut(&str)) -> Result<(), FoldError> {
+        catch(|| P::keys(Self::view(view), stream, tell))
+    }
+
+    fn view_size(&self, view: &ViewState) -> usize {
+        // Texts and lists of a decoded message take about twice what they take encoded.
+        size_of::<P::View>() + 2 * Self::view(view).encoded_len()
+    }
+
     fn render(&self, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, FoldError> {
         let parts = catch(|| P::render(Self::view(view), stream))?;
         let sorted: BTreeMap<(String, String), Vec<u8>> =
@@ -184,12 +237,26 @@ pub struct ReadModel {
     pub root: Option<&'static str>,
     /// One a kind of stream.
     pub folds: Vec<Arc<dyn ErasedFold>>,
+    /// What the items of a list get from another read model when they are served.
+    pub fill: Option<Fill>,
+}
+
+/// Parts of another read model that are appended to each item of a list, so that a fold need not look sideways. Their
+/// fields must be the item's own, under the same numbers: merging is concatenating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// The item's field that holds the other one's key.
+    pub by: &'static str,
+    /// The other read model.
+    pub model: &'static str,
+    /// What the ids of its parts begin with.
+    pub parts: &'static str,
 }
 
 impl ReadModel {
     /// A read model of message `M`, without projections yet.
     pub fn of<M: Named>(name: &'static str, root: Option<&'static str>) -> Self {
-        Self { name, message: M::TYPE, root, folds: Vec::new() }
+        Self { name, message: M::TYPE, root, folds: Vec::new(), fill: None }
     }
 
     /// Adds a projection.
@@ -197,6 +264,11 @@ impl ReadModel {
         assert_eq!(P::Model::TYPE, self.message, "every projection of a read model renders its message");
         self.folds.push(Arc::new(Face::<P>(PhantomData)));
         self
+    }
+
+    /// Has the items of this list filled when they are served.
+    pub fn filled(self, fill: Fill) -> Self {
+        Self { fill: Some(fill), ..self }
     }
 
     /// The services whose logs it reads, sorted, each once.

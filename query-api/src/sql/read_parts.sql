@@ -1,13 +1,19 @@
--- The parts of one key in the byte order of their ids, and how far the partition of each has been folded: one
--- snapshot, so that what is served is what these positions say. LATERAL and LIMIT make it one look-up a part: a plain
--- join was seen to walk through all checkpoints for each.
-SELECT p.part, p.bytes, p.service, p.partition, c.next_offset, c.epoch
-FROM read.{parts} p
-CROSS JOIN LATERAL (
-    SELECT checkpoint.next_offset, checkpoint.epoch
+-- All checkpoints of the generation, and the parts of one key: one snapshot, so that what is served is what these positions
+-- say. The first row has the checkpoints, in order of service and partition; the others a part each.
+SELECT NULL::text AS part, NULL::bytea AS bytes, NULL::text AS service, NULL::int AS partition, NULL::text AS parked,
+    array_agg(c.next_offset) AS next_offsets, array_agg(c.epoch) AS epochs
+FROM (
+    SELECT next_offset, epoch
     FROM read.checkpoint
-    WHERE projection = $2 AND generation = $3 AND service = p.service AND partition = p.partition
-    LIMIT 1
+    WHERE projection = $2 AND generation = $3
+    ORDER BY service, partition
 ) c
+UNION ALL
+SELECT p.part, p.bytes, p.service, p.partition, (
+        SELECT k.stream_id
+        FROM read.parked k
+        WHERE k.projection = $2 AND k.generation = $3 AND k.service = p.service AND k.stream_id = p.stream_id
+        LIMIT 1
+    ), NULL, NULL
+FROM read.{parts} p
 WHERE p.key = $1
-ORDER BY p.part

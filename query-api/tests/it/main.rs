@@ -1,6 +1,8 @@
 //! The query API over real HTTP, on real Postgres.
 
 mod consistency;
+mod events;
 mod operations;
 mod pages;
+mod push;
 mod support;

@@ -1,9 +1,12 @@
 //! A query API on a port of its own, and read models filled by hand.
 
-use daybook_kernel::ReadModel;
+use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record, headers};
+use daybook_kernel::{ReadModel, Secret};
 use daybook_projectors::{models::read_models, prepare};
+use daybook_proto::Named;
+use daybook_proto::v1::{PartChange, PushMarker, part_change::Content};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
-use daybook_testkit::TestDatabase;
+use daybook_testkit::{TestDatabase, eventually};
 use prost::Message as _;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
@@ -18,7 +21,9 @@ pub(crate) struct Api {
     pub(crate) address: String,
     pub(crate) api: QueryApi,
     pub(crate) client: reqwest::Client,
-    _stop: watch::Sender<bool>,
+    pub(crate) bus: BusConfig,
+    producer: Producer,
+    stop: watch::Sender<bool>,
 }
 
 /// The shop's read models, and a list.
@@ -28,37 +33,96 @@ fn models() -> Vec<ReadModel> {
     vec![pages, list]
 }
 
+/// Read models in a database, and their topics.
+pub(crate) struct Prepared {
+    pub(crate) database: TestDatabase,
+    pub(crate) bus: BusConfig,
+}
+
+impl Prepared {
+    /// Of 4 partitions a service, with nothing in them.
+    pub(crate) async fn new() -> Self {
+        let (database, bus) = (TestDatabase::migrated(&["catalog", "inventory"], 4).await, daybook_testkit::bus());
+        prepare(&database.databases(), &bus, &models()).await.expect("the logs are there");
+        Self { database, bus }
+    }
+}
+
 impl Api {
     /// Read models of 4 partitions a service, with nothing in them.
     pub(crate) async fn new() -> Self {
-        let database = TestDatabase::migrated(&["catalog", "inventory"], 4).await;
-        prepare(&database.databases(), &daybook_testkit::bus(), &models()).await.expect("the logs are there");
-        Self::on(database).await
+        Self::with(|_| {}).await
     }
 
+    /// With other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut QueryConfig)) -> Self {
+        let api = Self::begin(Prepared::new().await, change).await;
+        eventually("it to follow pushes", || async { api.api.readiness().await.is_ready().then_some(()) }).await;
+        api
+    }
+
+    /// In a database that may not have been migrated.
     pub(crate) async fn on(database: TestDatabase) -> Self {
+        Self::begin(Prepared { database, bus: daybook_testkit::bus() }, |_| {}).await
+    }
+
+    pub(crate) async fn begin(prepared: Prepared, change: impl FnOnce(&mut QueryConfig)) -> Self {
+        let Prepared { database, bus } = prepared;
         let (stop, shutdown) = daybook_http::shutdown();
         let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
         let address = format!("http://{}", listening.address());
         let models = models().iter().map(QueryModel::from).collect();
-        let config = QueryConfig::new(&database.url, models, shop_proto::descriptors().clone());
+        let mut config = QueryConfig::new(&database.url, bus.clone(), models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
+        change(&mut config);
         let api = QueryApi::start(config, listening, shutdown).await.expect("it starts");
-        Self { database, address, api, client: reqwest::Client::new(), _stop: stop }
+        let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
+        Self { database, address, api, client: reqwest::Client::new(), bus, producer, stop }
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn stop(&mut self) {
+        self.stop.send_replace(true);
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.address))
     }
 
-    /// Another writer's part.
+    /// Another writer's part, written and pushed. The checkpoint stays where it is, as when a parked stream is mended.
     pub(crate) async fn put(&self, key: &str, part: &str, message: &ProductPage) -> Vec<u8> {
+        let bytes = self.write(key, part, message).await;
+        let (service, partition) = writer(part);
+        let (at, _) = self.checkpoint(service, partition).await;
+        let before = self.api.pushes();
+        self.push(Push::new(service, partition, at, at).with(key, part, Content::Bytes(bytes.clone()))).await;
+        eventually("the push to be taken in", || async { (self.api.pushes() > before).then_some(()) }).await;
+        bytes
+    }
+
+    /// A part, written and not pushed.
+    pub(crate) async fn write(&self, key: &str, part: &str, message: &ProductPage) -> Vec<u8> {
         let bytes = message.encode_to_vec();
-        let (service, partition) = if part.starts_with("stock") { ("inventory", 2) } else { ("catalog", 1) };
+        let (service, partition) = writer(part);
         let sql = "INSERT INTO read.product_pages_1 (key, part, bytes, service, stream_id, partition, \"offset\") VALUES ($1, $2, $3, $4, $2, $5, 0) \
                    ON CONFLICT (key, part) DO UPDATE SET bytes = EXCLUDED.bytes";
         let owner = self.database.owner().await;
         owner.execute(sql, &[&key, &part, &bytes, &service, &partition]).await.expect("the owner may");
         bytes
+    }
+
+    /// Pushes a batch.
+    pub(crate) async fn push(&self, push: Push) {
+        let topic: std::sync::Arc<str> = self.bus.read("product-pages").into();
+        let record = |name: &'static str, value: Vec<u8>| Record {
+            topic: topic.clone(),
+            partition: push.marker.partition,
+            key: "k".into(),
+            headers: Headers::new().with(headers::CE_TYPE, name),
+            value: Some(value.into()),
+        };
+        let changes = push.changes.iter().map(|c| record(PartChange::TYPE, c.encode_to_vec()));
+        let records = changes.chain([record(PushMarker::TYPE, push.marker.encode_to_vec())]).collect();
+        self.producer.send(records).await.expect("Kafka answers");
     }
 
     /// A page of details and two warehouses; the stored bytes, in the order of the parts.
@@ -81,12 +145,69 @@ impl Api {
         [first, second, third].concat()
     }
 
-    /// Moves a checkpoint of `product-pages`.
+    /// Where a checkpoint of `product-pages` stands: next offset and epoch.
+    pub(crate) async fn checkpoint(&self, service: &str, partition: i32) -> (i64, i32) {
+        let sql = "SELECT next_offset, epoch FROM read.checkpoint WHERE projection = 'product-pages' AND generation = 1 AND service = $1 AND partition = $2";
+        let row = self.database.owner().await.query_one(sql, &[&service, &partition]).await.expect("there is one");
+        (row.get(0), row.get(1))
+    }
+
+    /// Moves a checkpoint of `product-pages`, and pushes that nothing has changed up to there.
     pub(crate) async fn move_to(&self, service: &str, partition: i32, next: i64, epoch: i32) {
+        let (from, _) = self.checkpoint(service, partition).await;
+        self.move_silently(service, partition, next, epoch).await;
+        self.push(Push::new(service, partition, from, next).in_epoch(epoch)).await;
+    }
+
+    /// Moves a checkpoint of `product-pages`, and pushes nothing.
+    pub(crate) async fn move_silently(&self, service: &str, partition: i32, next: i64, epoch: i32) {
         let sql = "UPDATE read.checkpoint SET next_offset = $3, epoch = $4 WHERE projection = 'product-pages' AND service = $1 AND partition = $2";
         let moved = self.database.owner().await.execute(sql, &[&service, &partition, &next, &epoch]).await;
         assert_eq!(moved.expect("the owner may"), 1);
     }
+}
+
+/// A batch to be pushed.
+pub(crate) struct Push {
+    pub(crate) marker: PushMarker,
+    pub(crate) changes: Vec<PartChange>,
+}
+
+impl Push {
+    /// That nothing has changed.
+    pub(crate) fn new(service: &str, partition: i32, from: i64, to: i64) -> Self {
+        let batch = uuid::Uuid::new_v4().as_bytes().to_vec();
+        let marker = PushMarker { generation: 1, service: service.into(), partition, epoch: 1, from, to, batch, changes: 0 };
+        Self { marker, changes: Vec::new() }
+    }
+
+    /// That this part is now so.
+    pub(crate) fn with(mut self, key: &str, part: &str, content: Content) -> Self {
+        self.changes.push(PartChange {
+            key: key.into(),
+            part: part.into(),
+            generation: self.marker.generation,
+            service: self.marker.service.clone(),
+            partition: self.marker.partition,
+            stream: part.into(),
+            offset: (self.marker.to - 1).max(0),
+            batch: self.marker.batch.clone(),
+            content: Some(content),
+            stale: false,
+        });
+        self.marker.changes += 1;
+        self
+    }
+
+    pub(crate) fn in_epoch(mut self, epoch: i32) -> Self {
+        self.marker.epoch = epoch;
+        self
+    }
+}
+
+/// The log partition that writes a part.
+fn writer(part: &str) -> (&'static str, i32) {
+    if part.starts_with("stock") { ("inventory", 2) } else { ("catalog", 1) }
 }
 
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {

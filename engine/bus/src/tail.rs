@@ -1,0 +1,239 @@
+//! A reader of what is new in whole topics, without a group, on a thread of its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use metrics::Gauge;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::watch;
+
+use crate::buffer::{Buffer, Limits, Taken};
+use crate::client::{Quiet, blocking, lone_consumer};
+use crate::config::BusConfig;
+use crate::error::BusError;
+use crate::inspector::{partitions, watermarks};
+use crate::message::Message;
+use crate::partition::settle;
+use crate::pump::{Pump, own};
+use crate::reader::ReaderOptions;
+
+/// How long the thread sleeps when nothing comes; also how soon it notices that it should stop.
+const IDLE: Duration = Duration::from_millis(100);
+/// How many messages are taken in before the reader is woken.
+const BURST: usize = 256;
+/// How often it is asked whether a lost connection stands again, and how long an answer may take.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// Reads all partitions of several topics from their ends: whatever is produced after [`open`](Self::open) has returned.
+/// Messages of one partition come in order. Dropping it is quick.
+///
+/// It ends, and says so, when it could not promise that any more: a topic is gone, or the client has failed. What Kafka
+/// itself has lost (a topic that was made anew, offsets that were deleted) is read again from the earliest message.
+pub struct Tail {
+    held: Arc<Held>,
+    connected: watch::Receiver<bool>,
+    consumer: Arc<BaseConsumer<Quiet>>,
+}
+
+/// Shared by the thread and the reader.
+struct Held {
+    buffer: Buffer,
+    pump: Arc<Pump>,
+    /// Why it has ended.
+    ended: Mutex<Option<BusError>>,
+    paused: Gauge,
+}
+
+impl Tail {
+    /// Opens the topics (full names) at their ends, which are fixed before this returns.
+    ///
+    /// # Errors
+    /// [`BusError::MissingTopic`], [`BusError::Unreachable`], [`BusError::Configuration`], [`BusError::Thread`].
+    pub async fn open(config: &BusConfig, topics: &[String], options: ReaderOptions) -> Result<Self, BusError> {
+        let (config, topics) = (config.clone(), topics.to_vec());
+        blocking(move || Self::open_now(&config, &topics, &options)).await
+    }
+
+    fn open_now(config: &BusConfig, topics: &[String], options: &ReaderOptions) -> Result<Self, BusError> {
+        let consumer = Arc::new(lone_consumer(config, "tail", &[])?);
+        let failed = |error: KafkaError| BusError::unreachable(&config.brokers, "read topics from their ends", error);
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            let count = partitions(&consumer, config, topic)?.ok_or_else(|| BusError::MissingTopic { topic: topic.clone() })?;
+            for partition in 0..count {
+                // Always a plain offset: a logical one would be looked up later, and the end be another by then.
+                let (_, high) = watermarks(&consumer, config, topic, partition)?;
+                list.add_partition_offset(topic, partition, Offset::Offset(high)).map_err(failed)?;
+            }
+        }
+        consumer.assign(&list).map_err(failed)?;
+        let limits = Limits { messages: options.max_messages.max(1), bytes: options.max_bytes.max(1) };
+        let held = Arc::new(Held {
+            buffer: Buffer::new(limits),
+            pump: Pump::new(&config.brokers),
+            ended: Mutex::default(),
+            paused: metrics::gauge!("daybook_kafka_paused_tails"),
+        });
+        let (connection, connected) = watch::channel(true);
+        let thread = Thread {
+            consumer: consumer.clone(),
+            held: held.clone(),
+            connection,
+            topics: topics.iter().map(|t| Arc::from(t.as_str())).collect(),
+        };
+        let spawned = std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || thread.run());
+        spawned.map_err(|error| BusError::Thread(error.to_string()))?;
+        Ok(Self { held, connected, consumer })
+    }
+
+    /// What has arrived, at most `max_messages`. Waits when there is nothing. Loses nothing when cancelled.
+    ///
+    /// # Errors
+    /// It has ended: what comes now is read by one that is opened again, and what came in between is not.
+    pub async fn recv(&mut self, max_messages: usize) -> Result<Vec<Message>, BusError> {
+        loop {
+            match self.held.buffer.take(max_messages, usize::MAX, i64::MAX, || self.held.resume(&self.consumer)) {
+                Taken::Messages(messages) => return Ok(messages),
+                Taken::Ended => {
+                    let why = self.held.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    return Err(why.unwrap_or_else(|| BusError::Thread("a tail's thread has ended".to_owned())));
+                }
+                Taken::Nothing(_) => self.held.buffer.woken().await,
+            }
+        }
+    }
+
+    /// Whether a broker can be reached, as far as the client knows: a connection that hangs is noticed late.
+    pub fn is_connected(&self) -> bool {
+        *self.connected.borrow()
+    }
+
+    /// Tells of changes of [`is_connected`](Self::is_connected).
+    pub fn connection(&self) -> watch::Receiver<bool> {
+        self.connected.clone()
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.held.pump.stop();
+        let consumer = Arc::clone(&self.consumer);
+        // Closing a client waits for its threads.
+        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || drop(consumer)) {
+            tracing::warn!(%error, "no thread to close a tail on");
+        }
+    }
+}
+
+impl Held {
+    /// Called under the buffer's lock.
+    fn resume(&self, consumer: &BaseConsumer<Quiet>) {
+        self.paused.decrement(1.0);
+        if let Err(error) = consumer.assignment().and_then(|all| consumer.resume(&all)) {
+            tracing::error!(%error, "could not resume a tail");
+        }
+    }
+}
+
+/// The consumer's thread.
+struct Thread {
+    consumer: Arc<BaseConsumer<Quiet>>,
+    held: Arc<Held>,
+    connection: watch::Sender<bool>,
+    topics: Vec<Arc<str>>,
+}
+
+impl Thread {
+    fn run(self) {
+        let why = self.poll();
+        *self.held.ended.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        let mut state = self.held.buffer.lock();
+        state.ended = true;
+        state.clear();
+        if state.paused {
+            self.held.paused.decrement(1.0);
+        }
+        drop(state);
+        self.held.buffer.wake();
+    }
+
+    /// Polls until it is told to stop, or returns what has ended it.
+    fn poll(&self) -> Option<BusError> {
+        let (mut burst, mut asked) = (0, Instant::now());
+        while !self.held.pump.is_stopped() {
+            let patience = if burst == 0 { IDLE } else { Duration::ZERO };
+            match self.consumer.poll(patience) {
+                Some(Ok(message)) => {
+                    burst += 1;
+                    if let Some(topic) = self.topics.iter().find(|t| ***t == *message.topic())
+                        && self.held.buffer.push(own(&message, topic))
+                    {
+                        self.pause();
+                    }
+                    if burst < BURST {
+                        continue;
+                    }
+                }
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::AllBrokersDown) => {
+                        if self.connection.send_replace(false) {
+                            tracing::warn!("Kafka can't be reached: a tail waits for it");
+                        }
+                    }
+                    Some(
+                        RDKafkaErrorCode::UnknownTopic
+                        | RDKafkaErrorCode::UnknownPartition
+                        | RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::TopicAuthorizationFailed,
+                    ) => return Some(self.failed(error)),
+                    _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => return Some(self.failed(error)),
+                    _ => tracing::debug!(%error, "a tail"),
+                },
+                None => {}
+            }
+            if burst > 0 {
+                burst = 0;
+                self.held.buffer.wake();
+            }
+            if !*self.connection.borrow() && asked.elapsed() >= ASK_EVERY {
+                let stands = self.topics.first().is_none_or(|t| self.consumer.fetch_watermarks(t, 0, ASK_EVERY).is_ok());
+                asked = Instant::now();
+                if stands {
+                    tracing::info!("Kafka can be reached again");
+                    self.connection.send_replace(true);
+                }
+            }
+        }
+        None
+    }
+
+    fn failed(&self, error: KafkaError) -> BusError {
+        BusError::unreachable(&self.held.pump.brokers, "read topics as they grow", error)
+    }
+
+    /// The buffer is full. Only this thread pauses, for librdkafka goes on behind the last message that it took.
+    fn pause(&self) {
+        let paused: KafkaResult<()> = self.consumer.assignment().and_then(|all| {
+            self.consumer.pause(&all)?;
+            settle(&self.consumer)
+        });
+        if let Err(error) = paused {
+            tracing::warn!(%error, "could not pause a tail that is full");
+            return;
+        }
+        self.held.paused.increment(1.0);
+        let mut state = self.held.buffer.lock();
+        if state.below_half(self.held.buffer.limits) {
+            // Read empty in the meantime: nobody would resume it later.
+            self.held.resume(&self.consumer);
+        } else {
+            state.paused = true;
+        }
+        drop(state);
+        // It is full, so there is something to read.
+        self.held.buffer.wake();
+    }
+}

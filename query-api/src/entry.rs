@@ -1,0 +1,259 @@
+//! What is held of one key: its parts, as far as they are known to be, and the forms in which they are served.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+use axum::http::HeaderValue;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use daybook_kernel::digest;
+use prost_reflect::MessageDescriptor;
+
+use crate::negotiate::Form;
+use crate::position::Position;
+use crate::render;
+
+/// One part of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) id: Box<str>,
+    pub(crate) bytes: Bytes,
+    /// Which source writes it: its place among those of the generation.
+    pub(crate) source: u16,
+    /// Its stream, where that is parked.
+    pub(crate) stale: Option<Box<str>>,
+}
+
+/// What has become of a part.
+#[derive(Clone, Debug)]
+pub(crate) struct PartNow {
+    pub(crate) id: Box<str>,
+    pub(crate) source: u16,
+    /// None: it is gone.
+    pub(crate) part: Option<Arc<Part>>,
+    /// All changes of its source before it are in what it says.
+    pub(crate) to: Position,
+}
+
+/// What an entry is after a change of one of its parts.
+pub(crate) enum After {
+    /// As it was: it says that already, or more.
+    Same,
+    Changed(Box<Entry>),
+    /// Nobody can tell: something else is said of the same position. It must be read.
+    Unsure,
+}
+
+/// A form of an entry, as it is served.
+pub(crate) struct Shown {
+    pub(crate) body: Bytes,
+    pub(crate) etag: HeaderValue,
+}
+
+/// All parts of a key at one moment. Never changed: a change makes another one.
+pub(crate) struct Entry {
+    /// Entries of another era than the generation's are not to be believed.
+    pub(crate) era: u64,
+    parts: Vec<Arc<Part>>,
+    /// The sources that it rests on, in order.
+    sources: Vec<u16>,
+    /// Where it was read from a state that was further than what had been pushed, in order.
+    ahead: Vec<(u16, Position)>,
+    /// The parked streams that it shows, separated by commas.
+    stale: Option<HeaderValue>,
+    forms: [OnceLock<Result<Shown, Arc<str>>>; 2],
+    /// The encoded event for those who subscribe.
+    pub(crate) event: OnceLock<Bytes>,
+}
+
+/// About what an entry costs beyond its bytes.
+const OVERHEAD: usize = 400;
+/// About what a part costs beyond its bytes.
+const PART_OVERHEAD: usize = 96;
+
+impl Entry {
+    /// `parts` in any order; `ahead` in order.
+    pub(crate) fn new(era: u64, mut parts: Vec<Arc<Part>>, ahead: Vec<(u16, Position)>) -> Self {
+        parts.sort_unstable_by(|a, b| a.id.as_bytes().cmp(b.id.as_bytes()));
+        let sources: BTreeSet<u16> = parts.iter().map(|p| p.source).collect();
+        Self::with(era, parts, sources.into_iter().collect(), ahead)
+    }
+
+    fn with(era: u64, parts: Vec<Arc<Part>>, sources: Vec<u16>, ahead: Vec<(u16, Position)>) -> Self {
+        let parked: BTreeSet<&str> = parts.iter().filter_map(|p| p.stale.as_deref()).collect();
+        let parked: Vec<&str> = parked.into_iter().collect();
+        let stale = (!parked.is_empty()).then(|| HeaderValue::try_from(parked.join(", ")).ok()).flatten();
+        Self { era, parts, sources, ahead, stale, forms: Default::default(), event: OnceLock::new() }
+    }
+
+    /// With what has become of one of its parts, when all that came before `known` is in it.
+    pub(crate) fn after(&self, now: &PartNow, known: Position) -> After {
+        let known = known.max(self.ahead(now.source));
+        if now.to < known {
+            return After::Same;
+        }
+        let found = self.parts.binary_search_by(|p| p.id.as_bytes().cmp(now.id.as_bytes()));
+        let same = match (found, &now.part) {
+            (Ok(at), Some(part)) => self.parts[at] == *part,
+            // Its place was taken by another source's part: what is gone is not this one.
+            (Ok(at), None) => self.parts[at].source != now.source,
+            (Err(_), part) => part.is_none(),
+        };
+        if same {
+            return After::Same;
+        }
+        // What a position covers is changed in place where a parked stream is mended; and it may be pushed again, late, by
+        // one who did not know of that.
+        if now.to == known {
+            return After::Unsure;
+        }
+        let mut parts = self.parts.clone();
+        match (found, &now.part) {
+            (Ok(at), Some(part)) => parts[at] = part.clone(),
+            (Ok(at), None) => drop(parts.remove(at)),
+            (Err(at), Some(part)) => parts.insert(at, part.clone()),
+            (Err(_), None) => {}
+        }
+        // Also one whose part is gone: that it is gone is what the entry says of it.
+        let mut sources = self.sources.clone();
+        if let Err(at) = sources.binary_search(&now.source) {
+            sources.insert(at, now.source);
+        }
+        let ahead = self.ahead.iter().filter(|(source, at)| *source != now.source || *at > now.to).copied().collect();
+        After::Changed(Box::new(Self::with(self.era, parts, sources, ahead)))
+    }
+
+    /// How far beyond what had been pushed it was read; unknown where it was not.
+    pub(crate) fn ahead(&self, source: u16) -> Position {
+        self.ahead.iter().find(|(s, _)| *s == source).map_or(Position::UNKNOWN, |(_, at)| *at)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> &[Arc<Part>] {
+        &self.parts
+    }
+
+    pub(crate) fn sources(&self) -> &[u16] {
+        &self.sources
+    }
+
+    /// The parked streams that it shows: what they show is older than the log.
+    pub(crate) fn stale(&self) -> Option<&HeaderValue> {
+        self.stale.as_ref()
+    }
+
+    /// Whether there is a part whose id begins with this.
+    pub(crate) fn has(&self, root: &str) -> bool {
+        // Parts are sorted: the first that is not before the prefix has it, or none has.
+        let at = self.parts.partition_point(|p| p.id.as_bytes() < root.as_bytes());
+        self.parts.get(at).is_some_and(|p| p.id.starts_with(root))
+    }
+
+    /// A form of it; made when it is asked for first. The second value: it was made now, so the entry weighs more.
+    ///
+    /// # Errors
+    /// When the parts are no such message.
+    pub(crate) fn form(&self, form: Form, message: &MessageDescriptor) -> (Result<&Shown, Arc<str>>, bool) {
+        let mut made = false;
+        let shown = self.forms[form as usize].get_or_init(|| {
+            made = true;
+            let bytes = self.merged();
+            let body = match form {
+                Form::Protobuf => bytes,
+                Form::Json => render::json(message, &bytes)?.into(),
+            };
+            let etag = HeaderValue::try_from(etag(form, &body)).map_err(|e| e.to_string())?;
+            Ok(Shown { body, etag })
+        });
+        (shown.as_ref().map_err(Arc::clone), made)
+    }
+
+    /// The parts' bytes, one after the other: a message.
+    fn merged(&self) -> Bytes {
+        match self.parts.as_slice() {
+            [] => Bytes::new(),
+            [one] => one.bytes.clone(),
+            many => {
+                let mut bytes = Vec::with_capacity(many.iter().map(|p| p.bytes.len()).sum());
+                for part in many {
+                    bytes.extend_from_slice(&part.bytes);
+                }
+                bytes.into()
+            }
+        }
+    }
+
+    /// About how many bytes it holds, its forms included.
+    pub(crate) fn weight(&self) -> usize {
+        let parts: usize = self.parts.iter().map(|p| PART_OVERHEAD + p.id.len() + p.bytes.len()).sum();
+        let forms: usize = self.forms.iter().filter_map(OnceLock::get).flatten().map(|shown| shown.body.len()).sum();
+        OVERHEAD + parts + forms + self.event.get().map_or(0, Bytes::len)
+    }
+}
+
+/// A strong tag: a hash of the served bytes, and of the form that they are served in.
+pub(crate) fn etag(form: Form, body: &[u8]) -> String {
+    let hash = digest::sha256(body);
+    let letter = match form {
+        Form::Json => 'j',
+        Form::Protobuf => 'p',
+    };
+    format!("\"{letter}{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..18]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(id: &str, bytes: &'static [u8], source: u16) -> Arc<Part> {
+        Arc::new(Part { id: id.into(), bytes: Bytes::from_static(bytes), source, stale: None })
+    }
+
+    fn now(id: &str, part: Option<Arc<Part>>, source: u16, to: i64) -> PartNow {
+        PartNow { id: id.into(), source, part, to: Position::new(1, to) }
+    }
+
+    fn changed(entry: &Entry, now: &PartNow) -> Entry {
+        match entry.after(now, Position::new(1, 4)) {
+            After::Changed(next) => *next,
+            After::Same => panic!("the same"),
+            After::Unsure => panic!("unsure"),
+        }
+    }
+
+    fn is_same(entry: &Entry, now: &PartNow) -> bool {
+        matches!(entry.after(now, Position::new(1, 4)), After::Same)
+    }
+
+    #[test]
+    fn a_part_is_put_in_byte_order_replaced_and_taken_away() {
+        let entry = Entry::new(1, vec![part("b", b"2", 0), part("a", b"1", 1)], Vec::new());
+        assert_eq!(entry.merged(), "12");
+        let entry = changed(&entry, &now("B", Some(part("B", b"0", 2)), 2, 5));
+        assert_eq!((entry.merged().as_ref(), entry.sources()), (&b"012"[..], &[0, 1, 2][..]));
+        let entry = changed(&entry, &now("b", None, 0, 6));
+        assert_eq!((entry.merged().as_ref(), entry.sources()), (&b"01"[..], &[0, 1, 2][..]), "what is gone still counts");
+        assert!(is_same(&entry, &now("b", None, 0, 7)));
+        assert!(is_same(&entry, &now("a", None, 0, 8)), "another source's part");
+        assert!(is_same(&entry, &now("a", Some(part("a", b"1", 1)), 1, 9)), "the same bytes");
+    }
+
+    #[test]
+    fn what_was_read_further_ahead_is_not_replaced_by_what_is_older() {
+        let entry = Entry::new(1, vec![part("a", b"as of 10", 0)], vec![(0, Position::new(1, 10))]);
+        assert!(is_same(&entry, &now("a", Some(part("a", b"as of 9", 0)), 0, 9)));
+        assert!(is_same(&entry, &now("a", Some(part("a", b"as of 10", 0)), 0, 10)));
+        let another = now("a", Some(part("a", b"mended at 10, or older", 0)), 0, 10);
+        assert!(matches!(entry.after(&another, Position::UNKNOWN), After::Unsure));
+        let after = changed(&entry, &now("a", Some(part("a", b"as of 11", 0)), 0, 11));
+        assert_eq!((after.merged().as_ref(), after.ahead(0)), (&b"as of 11"[..], Position::UNKNOWN));
+    }
+
+    #[test]
+    fn the_root_is_found_by_its_prefix() {
+        let entry = Entry::new(1, vec![part("details", b"", 0), part("stock/a", b"", 1)], Vec::new());
+        assert!(entry.has("details") && entry.has("stock/") && entry.has("det"));
+        assert!(!entry.has("d/") && !entry.has("z"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Follows what is pushed, for as long as the process lives.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use daybook_bus::{BusConfig, BusError, Message, ReaderOptions, Tail, headers};
+use daybook_proto::Named;
+use daybook_proto::v1::{GenerationSwitched, PartChange, PushMarker};
+use prost::Message as _;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::QueryError;
+use crate::generations::{Generations, stamps};
+use crate::memory::{Batch, Memory};
+use crate::staging::Staging;
+use crate::store::Store;
+
+/// How long the first try to follow again waits, and the longest.
+const REST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// The least and the most time between two beginnings because nothing was pushed that should have been.
+const BEGIN_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// Messages that are taken at once.
+const AT_ONCE: usize = 4_096;
+
+/// Follows the topics of read models.
+pub(crate) struct Feed {
+    bus: BusConfig,
+    /// By the topic's full name.
+    models: HashMap<String, String>,
+    generations: Arc<Generations>,
+    store: Store,
+    /// Pushes don't come: begin again.
+    pub(crate) again: Notify,
+    /// Why pushes are not followed; none: they are.
+    pub(crate) problem: watch::Sender<Option<String>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error("nothing was pushed that the database has")]
+    Silent,
+}
+
+impl Feed {
+    pub(crate) fn new(bus: BusConfig, models: impl Iterator<Item = String>, generations: Arc<Generations>, store: Store) -> Self {
+        let models = models.map(|model| (bus.read(&model), model)).collect();
+        let problem = watch::channel(Some("pushes are not followed yet".to_owned())).0;
+        Self { bus, models, generations, store, again: Notify::new(), problem }
+    }
+
+    /// Never returns.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let (mut rest, mut patience) = (REST.0, BEGIN_AGAIN.0);
+        loop {
+            let began = Instant::now();
+            let Err(ended) = self.follow(patience).await;
+            self.set_connected(false);
+            self.generations.following.store(false, Ordering::SeqCst);
+            tracing::warn!(error = %ended, "pushes are not followed: queries are answered from the database meanwhile");
+            self.problem.send_replace(Some(ended.to_string()));
+            if began.elapsed() > BEGIN_AGAIN.1 {
+                (rest, patience) = (REST.0, BEGIN_AGAIN.0);
+            }
+            if matches!(ended, Ended::Silent) {
+                // Where nobody pushes, beginning again helps only until the next event.
+                patience = (patience * 2).min(BEGIN_AGAIN.1);
+            } else {
+                tokio::time::sleep(rest).await;
+                rest = (rest * 2).min(REST.1);
+            }
+        }
+    }
+
+    fn set_connected(&self, yes: bool) {
+        for memory in self.generations.followed() {
+            memory.connected(yes);
+        }
+    }
+
+    /// Follows from now on, until something is wrong; not shorter than `patience` when nothing comes.
+    async fn follow(&self, patience: Duration) -> Result<std::convert::Infallible, Ended> {
+        let topics: Vec<String> = self.models.keys().cloned().collect();
+        let mut tail = Tail::open(&self.bus, &topics, ReaderOptions::default()).await?;
+        // From here on nothing that is pushed is missed; what was pushed before is in the checkpoints that are read now.
+        self.generations.following.store(true, Ordering::SeqCst);
+        self.sync().await?;
+        self.problem.send_replace(None);
+        let mut connection = tail.connection();
+        let mut staging: HashMap<String, Staging> = HashMap::new();
+        let begun = Instant::now();
+        loop {
+            tokio::select! {
+                messages = tail.recv(AT_ONCE) => self.take(&mut staging, messages?),
+                _ = connection.changed() => {
+                    let stands = *connection.borrow_and_update();
+                    self.problem.send_replace((!stands).then(|| "Kafka can't be reached".to_owned()));
+                    self.set_connected(stands);
+                }
+                () = self.again.notified() => {
+                    if begun.elapsed() >= patience {
+                        return Err(Ended::Silent);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn sync(&self) -> Result<(), QueryError> {
+        let followed = self.generations.followed();
+        let asked: Vec<(&str, i32)> = followed.iter().map(|m| (&*m.model, m.live.generation)).collect();
+        for (memory, checkpoints) in followed.iter().zip(self.store.checkpoints(&asked).await?) {
+            if let Some(stamps) = stamps(memory, &checkpoints) {
+                memory.sync(&stamps);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, staging: &mut HashMap<String, Staging>, messages: Vec<Message>) {
+        let followed = self.generations.followed();
+        for message in messages {
+            let Some(model) = self.models.get(&*message.topic) else { continue };
+            // A tombstone is for the compaction.
+            let Some(value) = &message.value else { continue };
+            let Ok(Some(name)) = message.headers.get_str(headers::CE_TYPE) else { continue };
+            let staging = staging.entry(model.clone()).or_default();
+            let read = match name {
+                PartChange::TYPE => PartChange::decode(value.as_ref()).map(|change| {
+                    if followed.iter().any(|m| *m.model == **model && m.live.generation == change.generation) {
+                        staging.change(change);
+                    }
+                }),
+                PushMarker::TYPE => PushMarker::decode(value.as_ref()).map(|marker| apply(&followed, model, staging, marker)),
+                GenerationSwitched::TYPE => {
+                    self.generations.hint.notify_one();
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = read {
+                // What it would have said is missing now: the marker counts it, or the next one does not join.
+                tracing::warn!(topic = &*message.topic, partition = message.partition, offset = message.offset, %error, "a push can't be read");
+            }
+        }
+    }
+}
+
+fn apply(followed: &[Arc<Memory>], model: &str, staging: &mut Staging, marker: PushMarker) {
+    let marked = staging.marker(marker);
+    for memory in followed.iter().filter(|m| *m.model == *model && m.live.generation == marked.at.generation) {
+        if let Some(source) = memory.source(&marked.at.service, marked.at.partition) {
+            memory.apply(&Batch {
+                source,
+                epoch: marked.epoch,
+                from: marked.from,
+                to: marked.to,
+                changes: marked.changes.clone(),
+                complete: marked.complete,
+            });
+        }
+    }
+}

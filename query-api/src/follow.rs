@@ -1,0 +1,52 @@
+//! What else is kept in memory of a read model (an index for searching, say) follows it through this: batch by batch, as
+//! they are pushed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Told of every batch of one read model's live generation, in order per source. Calls come from one task, one at a time:
+/// they must be quick and must not block.
+pub(crate) trait Follower: Send + Sync + 'static {
+    /// All changes of [from, to) of a source, as of `to`; called before waiters of `to` wake. `from` is never beyond the `to`
+    /// of the call before, but may lie before it (what was pushed twice), and `to` may be the same as before (a part that
+    /// was changed in place, when a parked stream was mended, or what was pushed twice): a change counts where `to` does
+    /// not lie before what the follower has read of the source, whatever the change's own offset.
+    fn applied(&self, at: &Source, from: i64, to: i64, epoch: i32, changes: &[Change]);
+
+    /// Changes of this source were missed, or the generation switched: what was built from it must be read again.
+    fn lost(&self, at: &Source);
+}
+
+/// One log partition, as one generation of a read model reads it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Source {
+    pub(crate) generation: i32,
+    pub(crate) service: Arc<str>,
+    pub(crate) partition: i32,
+}
+
+/// One part as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) key: String,
+    pub(crate) part: String,
+    /// The only writer of the part.
+    pub(crate) stream: String,
+    /// Of the last event that the part rests on.
+    pub(crate) offset: i64,
+    pub(crate) content: Content,
+    /// The part's stream is parked: what is shown is older than the log.
+    pub(crate) stale: bool,
+}
+
+/// What a part is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// The part's message, encoded.
+    Bytes(Bytes),
+    /// The part is gone.
+    Removed,
+    /// It is too large to be pushed: read it.
+    TooLarge,
+}

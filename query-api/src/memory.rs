@@ -1,0 +1,367 @@
+//! What this process holds of one generation of a read model, and the rules by which pushes change it.
+//!
+//! A *source* is one log partition that the generation reads. `reached` says that all its changes before that are in what
+//! is held. A batch is applied as a whole, under one lock: first the entries, then `reached`, then those who wait are
+//! woken. So whoever sees a position sees what it covers.
+//!
+//! | interleaving | what holds |
+//! |---|---|
+//! | a batch is lost, or comes in part | the next marker's `from` lies beyond `reached` (or the count is wrong): a new *era*, nothing held before it is believed |
+//! | a paused projector pushes late | `to` lies before `reached`: passed over |
+//! | the same is pushed twice, or changed in place (a parked stream is mended, and no checkpoint moves) | `to` is `reached`: where an entry says something else, it is dropped and read |
+//! | an entry was read from a state further than what was pushed | it keeps that position (`ahead`); batches before it don't touch it |
+//! | a load crosses a push | the load was registered before its query: what is pushed meanwhile is kept with it and applied when it lands ([`Landing`](crate::flight)) |
+//! | a load answers from an older state (a replica that lags) | it is older than what had been seen when it was registered: read again |
+//! | nothing is pushed any more | the database is looked at every second ([`trust`](crate::trust)) |
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use daybook_kernel::ConsistencyToken;
+use tokio::time::Instant;
+
+use crate::cache::Cache;
+use crate::entry::{After, Entry, Part, PartNow};
+use crate::flight::Flight;
+use crate::follow::{self, Change, Content, Follower};
+use crate::meters::Meters;
+use crate::position::Position;
+use crate::store::Live;
+use crate::subscriptions::Subscriptions;
+use crate::trust::Trust;
+use crate::waits::Waits;
+
+/// One log partition that the generation reads.
+pub(crate) struct Source {
+    pub(crate) at: follow::Source,
+    /// As tokens name it: `catalog/3:`.
+    prefix: Box<str>,
+    reached: AtomicU64,
+    /// The furthest that the database was seen at.
+    looked: AtomicU64,
+    pub(crate) waits: Arc<Waits>,
+}
+
+impl Source {
+    fn new(generation: i32, service: &str, partition: i32) -> Self {
+        Self {
+            at: follow::Source { generation, service: service.into(), partition },
+            prefix: format!("{service}/{partition}:").into(),
+            reached: AtomicU64::default(),
+            looked: AtomicU64::default(),
+            waits: Arc::default(),
+        }
+    }
+
+    /// All changes before it are applied to what is held.
+    pub(crate) fn reached(&self) -> Position {
+        Position::from_bits(self.reached.load(Ordering::SeqCst))
+    }
+
+    /// The furthest that is known: served from memory, or to be read from the database.
+    pub(crate) fn known(&self) -> Position {
+        self.reached().max(Position::from_bits(self.looked.load(Ordering::SeqCst)))
+    }
+
+    /// The database was seen there.
+    pub(crate) fn looked(&self, position: Position) {
+        if self.looked.fetch_max(position.to_bits(), Ordering::SeqCst) < position.to_bits() {
+            self.waits.reached(position);
+        }
+    }
+}
+
+/// Who is told of what happens to a read model, whichever generation answers.
+pub(crate) struct Told {
+    pub(crate) followers: Vec<Arc<dyn Follower>>,
+    pub(crate) subscriptions: Arc<Subscriptions>,
+    pub(crate) meters: Meters,
+}
+
+/// All changes of [from, to) of one source.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    /// The source's place among those of the generation.
+    pub(crate) source: u16,
+    pub(crate) epoch: i32,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    pub(crate) changes: Vec<Change>,
+    /// False: it has fewer or more changes than its marker counts.
+    pub(crate) complete: bool,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// What is held knows it now.
+    Whole,
+    /// It was known already.
+    Late,
+    /// Something before it, or in it, is missing: nothing that was held is believed any more.
+    Gap,
+}
+
+/// What one who asks must be shown at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub(crate) source: u16,
+    pub(crate) position: Position,
+}
+
+/// An entry, and the positions of its sources that it covers, in their order.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) positions: Vec<Position>,
+}
+
+/// What is changed under the lock.
+pub(crate) struct Core {
+    pub(crate) flights: HashMap<Box<str>, Flight>,
+    /// By source: the furthest that anything was shown at. What is older is not shown any more.
+    pub(crate) shown: Vec<Position>,
+    pub(crate) trust: Trust,
+    /// When something was pushed last.
+    pub(crate) pushed: Instant,
+}
+
+/// What is held of one generation.
+pub(crate) struct Memory {
+    pub(crate) model: Arc<str>,
+    pub(crate) live: Arc<Live>,
+    /// In order of service and partition.
+    pub(crate) sources: Vec<Source>,
+    pub(crate) cache: Cache,
+    pub(crate) slot: u32,
+    pub(crate) told: Arc<Told>,
+    /// Raised before a position that entries of before don't cover.
+    pub(crate) era: AtomicU64,
+    /// Raised after entries have changed and before the position that covers them is published: who finds it unchanged
+    /// around a look has seen one state.
+    version: AtomicU64,
+    pub(crate) trusted: AtomicBool,
+    /// Another generation answers.
+    pub(crate) retired: AtomicBool,
+    /// Its checkpoints are not those it was made for: it must be made anew.
+    pub(crate) outdated: AtomicBool,
+    /// It is the one that answers: followers follow it.
+    pub(crate) followed: AtomicBool,
+    /// How many batches have come, late ones too.
+    pub(crate) batches: AtomicU64,
+    /// How often a key was read from the database.
+    pub(crate) loads: AtomicU64,
+    core: Mutex<Core>,
+}
+
+impl Memory {
+    /// Of a generation whose checkpoints these are, in order. `slot` is nobody else's.
+    pub(crate) fn new(model: &str, live: Arc<Live>, places: &[(String, i32)], cache: Cache, slot: u32, told: Arc<Told>) -> Self {
+        let sources: Vec<Source> = places.iter().map(|(service, partition)| Source::new(live.generation, service, *partition)).collect();
+        let core = Core {
+            flights: HashMap::new(),
+            shown: vec![Position::UNKNOWN; sources.len()],
+            trust: Trust::new(sources.len()),
+            pushed: Instant::now(),
+        };
+        Self {
+            model: model.into(),
+            live,
+            sources,
+            cache,
+            slot,
+            told,
+            era: AtomicU64::new(1),
+            version: AtomicU64::new(0),
+            trusted: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            outdated: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
+            batches: AtomicU64::new(0),
+            loads: AtomicU64::new(0),
+            core: Mutex::new(core),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of a source; none: there is no such log partition.
+    pub(crate) fn source(&self, service: &str, partition: i32) -> Option<u16> {
+        let found = self.sources.binary_search_by(|s| (&*s.at.service, s.at.partition).cmp(&(service, partition)));
+        found.ok().and_then(|at| u16::try_from(at).ok())
+    }
+
+    /// What must be shown to one who has this token; none: there is no such log partition.
+    pub(crate) fn need(&self, token: &ConsistencyToken) -> Option<Need> {
+        let source = self.source(&token.service, token.partition)?;
+        Some(Need { source, position: Position::of(token) })
+    }
+
+    /// Looks into memory. None: nothing is held that may be shown.
+    pub(crate) fn hit(&self, key: &str, needs: &[Need]) -> Option<Seen> {
+        if !self.trusted.load(Ordering::Acquire) {
+            return None;
+        }
+        // Again only where a batch was published within these nanoseconds.
+        for _ in 0..64 {
+            let version = self.version.load(Ordering::SeqCst);
+            let entry = self.cache.get(self.slot, key)?;
+            if entry.era != self.era.load(Ordering::SeqCst) {
+                return None;
+            }
+            let covers = |source: u16| self.sources[usize::from(source)].reached().max(entry.ahead(source));
+            if !needs.iter().all(|need| covers(need.source) >= need.position) {
+                return None;
+            }
+            let positions = entry.sources().iter().map(|source| covers(*source)).collect();
+            if self.version.load(Ordering::SeqCst) == version {
+                return Some(Seen { entry, positions });
+            }
+        }
+        None
+    }
+
+    /// The positions as `Consistency-Position` writes them; empty where it rests on nothing.
+    pub(crate) fn position_text(&self, seen: &Seen) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(seen.positions.len() * 28);
+        for (source, position) in seen.entry.sources().iter().zip(&seen.positions) {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(&self.sources[usize::from(*source)].prefix);
+            let _ = write!(text, "{}@{}", position.next() - 1, position.epoch());
+        }
+        text
+    }
+
+    /// An entry weighs more than when it was put: its forms were made.
+    pub(crate) fn weigh_again(&self, key: &str, entry: &Arc<Entry>) {
+        // Under the lock: meanwhile nobody puts a newer one, which this would overwrite.
+        let _core = self.lock();
+        if self.cache.get(self.slot, key).is_some_and(|held| Arc::ptr_eq(&held, entry)) {
+            self.cache.put(self.slot, key, entry.clone());
+        }
+    }
+
+    /// Applies what was pushed.
+    pub(crate) fn apply(&self, batch: &Batch) -> Applied {
+        let applied = self.apply_now(batch);
+        self.batches.fetch_add(1, Ordering::SeqCst);
+        applied
+    }
+
+    fn apply_now(&self, batch: &Batch) -> Applied {
+        let Some(source) = self.sources.get(usize::from(batch.source)) else { return Applied::Late };
+        let mut core = self.lock();
+        core.pushed = Instant::now();
+        let reached = source.reached();
+        let (from, to) = (Position::new(batch.epoch, batch.from), Position::new(batch.epoch, batch.to));
+        if to < reached {
+            self.told.meters.late.increment(1);
+            return Applied::Late;
+        }
+        // A log that begins another epoch may have been cut: what was folded from it is not a state of it.
+        if !batch.complete || from > reached || batch.epoch != reached.epoch() {
+            self.miss(&mut core, &[(batch.source, to)]);
+            drop(core);
+            self.told.subscriptions.wake_all();
+            return Applied::Gap;
+        }
+        for change in &batch.changes {
+            self.change(&mut core, batch.source, reached, to, change);
+        }
+        if self.followed.load(Ordering::SeqCst) {
+            for follower in &self.told.followers {
+                follower.applied(&source.at, batch.from, batch.to, batch.epoch, &batch.changes);
+            }
+        }
+        self.publish(&mut core, batch.source, to);
+        drop(core);
+        self.told.meters.batches.increment(1);
+        self.told.subscriptions.wake(batch.changes.iter().map(|c| c.key.as_str()));
+        Applied::Whole
+    }
+
+    fn change(&self, core: &mut Core, source: u16, reached: Position, to: Position, change: &Change) {
+        let part = match &change.content {
+            Content::TooLarge => {
+                self.cache.drop(self.slot, &change.key);
+                if let Some(flight) = core.flights.get_mut(change.key.as_str()) {
+                    flight.again = true;
+                }
+                return;
+            }
+            Content::Removed => None,
+            Content::Bytes(bytes) => Some(Arc::new(Part {
+                id: change.part.as_str().into(),
+                bytes: bytes.clone(),
+                source,
+                stale: change.stale.then(|| change.stream.as_str().into()),
+            })),
+        };
+        let now = PartNow { id: change.part.as_str().into(), source, part, to };
+        if let Some(held) = self.cache.get(self.slot, &change.key)
+            && held.era == self.era.load(Ordering::SeqCst)
+        {
+            match held.after(&now, reached) {
+                After::Same => {}
+                After::Changed(next) => self.cache.put(self.slot, &change.key, Arc::from(next)),
+                After::Unsure => self.cache.drop(self.slot, &change.key),
+            }
+        }
+        if let Some(flight) = core.flights.get_mut(change.key.as_str()) {
+            flight.keep(now);
+        }
+    }
+
+    /// Changes up to these positions were missed: nothing that was held or is being read is believed any more.
+    pub(crate) fn miss(&self, core: &mut Core, missed: &[(u16, Position)]) {
+        if missed.is_empty() {
+            return;
+        }
+        self.era.fetch_add(1, Ordering::SeqCst);
+        for flight in core.flights.values_mut() {
+            flight.again = true;
+        }
+        for (source, to) in missed {
+            if self.sources[usize::from(*source)].reached() != Position::UNKNOWN {
+                self.told.meters.gaps.increment(1);
+            }
+            self.lost(*source);
+            self.publish(core, *source, *to);
+        }
+    }
+
+    /// Tells the followers that what they made of a source must be read again.
+    pub(crate) fn lost(&self, source: u16) {
+        if self.followed.load(Ordering::SeqCst) {
+            for follower in &self.told.followers {
+                follower.lost(&self.sources[usize::from(source)].at);
+            }
+        }
+    }
+
+    fn publish(&self, core: &mut Core, at: u16, to: Position) {
+        let (source, at) = (&self.sources[usize::from(at)], usize::from(at));
+        core.shown[at] = core.shown[at].max(to);
+        self.version.fetch_add(1, Ordering::SeqCst);
+        source.reached.store(to.to_bits(), Ordering::SeqCst);
+        source.waits.reached(to);
+    }
+
+    /// Another generation has shown this much: nothing older may be shown after it.
+    pub(crate) fn shown_elsewhere(&self, shown: &[Position]) {
+        for (mine, theirs) in self.lock().shown.iter_mut().zip(shown) {
+            *mine = (*mine).max(*theirs);
+        }
+    }
+
+    /// How many wait for a position: one a request and token.
+    pub(crate) fn waits(&self) -> usize {
+        self.sources.iter().map(|s| s.waits.count()).sum()
+    }
+}
