@@ -96,8 +96,10 @@ async fn start_queries(
     let models = read_models().iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
     let secret = daybook_log::read_secret(&databases, Role::Query).await?;
+    let past = querying.as_of.then(|| past(databases.clone()));
     let config = QueryConfig {
         metrics,
+        past,
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;

@@ -91,8 +91,9 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
             "read models are served as application/json and application/x-protobuf: Accept takes neither",
         )
     })?;
+    let query = request.uri.query();
     if let Some(at) = past::asked(query) {
-        return past::answer(serving, served, &key, (&at, query), headers, form).await;
+        return Box::pin(past::answer(serving, served, &key, (&at, query), headers, form)).await;
     }
     match &served.items {
         Some(items) => {
@@ -101,7 +102,7 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
             if let Some(filling) = served.model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
                 reach(serving, &*serving.memory(&filling.model.name)?, &filling.model, headers, deadline).await?;
             }
-            list::answer(serving, served, items, &key, request.uri.query(), headers, form).await
+            list::answer(serving, served, items, &key, query, headers, form).await
         }
         None => {
             let (memory, seen) = see(serving, served, &key, headers).await?;

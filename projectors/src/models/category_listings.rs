@@ -1,6 +1,6 @@
 //! `category-listings`: the products of a category and of those below it, by title. A list: one part a product and category.
 
-use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use daybook_kernel::{EventAt, Fill, Part, Projection, ReadModel, StreamId};
 use shop_proto::catalog::v1::{MediaKind, Price, ProductEvent};
 use shop_proto::read::v1::{CategoryItem, CategoryItemView, CategoryListing};
 
@@ -12,8 +12,11 @@ const SEPARATOR: char = '\t';
 const LONGEST_KEY: usize = 512;
 
 pub(super) fn read_model() -> ReadModel {
-    ReadModel::of::<CategoryListing>("category-listings", None).with::<Items>()
+    ReadModel::of::<CategoryListing>("category-listings", None).with::<Items>().filled(STOCK)
 }
+
+/// A fold never looks sideways: what a product has in stock is put to it when it is shown.
+const STOCK: Fill = Fill { by: "sku", model: "product-pages", parts: "stock/" };
 
 struct Items;
 

@@ -28,9 +28,10 @@ pub(crate) struct Api {
 
 /// The shop's read models, and a list.
 fn models() -> Vec<ReadModel> {
-    let pages = read_models().into_iter().find(|m| m.name == "product-pages").expect("the shop has pages");
+    let of_shop = |name| read_models().into_iter().find(|m| m.name == name).expect("the shop has it");
+    let pages = of_shop("product-pages");
     let list = ReadModel { name: "page-list", root: None, ..pages.clone() };
-    vec![pages, list]
+    vec![pages, list, of_shop("category-listings")]
 }
 
 /// Read models in a database, and their topics.

@@ -1,0 +1,134 @@
+//! Lists: a page at a time, stable while things change, filled in from another read model.
+
+use std::collections::BTreeSet;
+
+use prost::Message as _;
+use serde_json::Value;
+use shop_proto::read::v1::{CategoryItem, CategoryListing};
+
+use crate::support::{Api, PROTOBUF, header, problem};
+
+impl Api {
+    /// A list of these SKUs, in this order.
+    async fn put_list(&self, category: &str, skus: impl IntoIterator<Item = String>) {
+        let owner = self.database.owner().await;
+        for sku in skus {
+            let item = CategoryItem { title: format!("Title of {sku}"), sku: sku.clone(), ..Default::default() };
+            let bytes = CategoryListing { items: vec![item] }.encode_to_vec();
+            let sql = "INSERT INTO read.category_listings_1 (key, part, bytes, service, stream_id, partition, \"offset\") \
+                       VALUES ($1, $2, $3, 'catalog', $4, 1, 0) ON CONFLICT (key, part) DO UPDATE SET bytes = EXCLUDED.bytes";
+            let (part, stream) = (format!("title/{sku}"), format!("product/{sku}"));
+            owner.execute(sql, &[&category, &part, &bytes, &stream]).await.expect("the owner may");
+        }
+    }
+
+    async fn remove_from_list(&self, category: &str, sku: &str) {
+        let sql = "DELETE FROM read.category_listings_1 WHERE key = $1 AND part = $2";
+        let gone = self.database.owner().await.execute(sql, &[&category, &format!("title/{sku}")]).await;
+        assert_eq!(gone.expect("the owner may"), 1);
+    }
+
+    async fn page(&self, category: &str, query: &str) -> Value {
+        let answer = self.get(&format!("/v1/category-listings/{category}?{query}")).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.json().await.expect("JSON")
+    }
+}
+
+fn skus(page: &Value) -> Vec<String> {
+    page["items"].as_array().expect("items").iter().map(|i| i["sku"].as_str().expect("a text").to_owned()).collect()
+}
+
+fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|n| format!("A-{n:03}")).collect()
+}
+
+#[tokio::test]
+async fn pages_together_are_the_list() {
+    let api = Api::new().await;
+    api.put_list("Home%2FLamps".replace("%2F", "/").as_str(), numbered(0..45)).await;
+    let (mut all, mut token, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = api.page("Home%2FLamps", &format!("page_size=10&page_token={token}")).await;
+        all.extend(skus(&page));
+        pages += 1;
+        token = page["nextPageToken"].as_str().expect("a text").to_owned();
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((all, pages), (numbered(0..45), 5));
+    assert_eq!(skus(&api.page("Home%2FLamps", "").await).len(), 20, "what a client gets that does not say");
+}
+
+#[tokio::test]
+async fn what_stood_all_the_time_is_shown_once_whatever_comes_and_goes() {
+    let api = Api::new().await;
+    api.put_list("Home", numbered(0..40).into_iter().step_by(2)).await;
+    let first = api.page("Home", "page_size=8").await;
+    // Before, at and behind the place where the page ended.
+    api.put_list("Home", ["A-001", "A-015", "A-021"].map(str::to_owned)).await;
+    for gone in ["A-014", "A-002", "A-020"] {
+        api.remove_from_list("Home", gone).await;
+    }
+    let token = first["nextPageToken"].as_str().expect("there is more");
+    let rest = api.page("Home", &format!("page_size=100&page_token={token}")).await;
+    let seen: Vec<String> = skus(&first).into_iter().chain(skus(&rest)).collect();
+    assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "nothing twice: {seen:?}");
+    for stood in numbered(0..40).into_iter().step_by(2).filter(|s| !["A-014", "A-002", "A-020"].contains(&s.as_str())) {
+        assert!(seen.contains(&stood), "{stood} is missing: {seen:?}");
+    }
+    assert!(seen.contains(&"A-015".to_owned()), "what was added behind the page is shown");
+}
+
+#[tokio::test]
+async fn a_list_without_parts_is_empty_and_no_404() {
+    let api = Api::new().await;
+    assert_eq!(api.page("Nothing", "").await, serde_json::json!({ "items": [], "nextPageToken": "" }));
+}
+
+#[tokio::test]
+async fn items_are_filled_from_the_other_read_model() {
+    let api = Api::new().await;
+    api.put_page("A-001").await;
+    api.put_list("Home", numbered(1..3)).await;
+    let page = api.page("Home", "").await;
+    let stock = page["items"][0]["stock"].as_array().expect("a list");
+    assert_eq!(stock.iter().map(|s| s["warehouse"].as_str().expect("a text")).collect::<Vec<_>>(), ["B", "a"]);
+    assert_eq!(page["items"][1]["stock"], serde_json::json!([]), "it has no page");
+
+    let answer = api.get("/v1/category-listings/Home?page_size=1").header("Accept", PROTOBUF).send().await.expect("an answer");
+    assert_eq!(header(&answer, "content-type"), PROTOBUF);
+    assert!(!header(&answer, "next-page-token").is_empty());
+    let listing = CategoryListing::decode(answer.bytes().await.expect("a body")).expect("the stored message");
+    assert_eq!((listing.items.len(), listing.items[0].stock.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_bad_size_and_a_token_that_is_not_ours_are_400_and_named() {
+    let api = Api::new().await;
+    api.put_list("Home", numbered(0..5)).await;
+    let token = api.page("Home", "page_size=2").await["nextPageToken"].as_str().expect("there is more").to_owned();
+    for (path, field) in [
+        ("Home?page_size=0".to_owned(), "page_size"),
+        ("Home?page_size=101".to_owned(), "page_size"),
+        ("Home?page_size=x".to_owned(), "page_size"),
+        ("Home?page_token=made-up".to_owned(), "page_token"),
+        (format!("Garden?page_token={token}"), "page_token"),
+    ] {
+        let answer = api.get(&format!("/v1/category-listings/{path}")).send().await.expect("an answer");
+        assert_eq!(problem(answer, 400).await["errors"][0]["field"], field, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_has_a_tag_that_holds_while_it_is_the_same() {
+    let api = Api::new().await;
+    api.put_list("Home", numbered(0..5)).await;
+    let ask = |tag: String| api.get("/v1/category-listings/Home").header("If-None-Match", tag).send();
+    let first = ask(String::new()).await.expect("an answer");
+    let tag = header(&first, "etag").to_owned();
+    assert_eq!(ask(tag.clone()).await.expect("an answer").status(), 304);
+    api.put_list("Home", numbered(5..6)).await;
+    assert_eq!(ask(tag).await.expect("an answer").status(), 200);
+}
