@@ -34,13 +34,14 @@ CREATE TABLE checkpoint (
 ) WITH (fillfactor = 50);
 
 -- Parts that were removed and whose removal may not have been pushed yet: who takes a partition over pushes it again.
--- Rows go as checkpoint.pushed passes them.
+-- So does it with the parts of a stream that was unparked, which no new event has touched: they are noted at the last
+-- offset, and checkpoint.pushed goes back to it. Rows go as checkpoint.pushed passes them.
 CREATE TABLE removed (
     projection text COLLATE "C" NOT NULL,
     generation int NOT NULL,
     service text COLLATE "C" NOT NULL,
     partition int NOT NULL,
-    -- Of the event that removed it.
+    -- Of the event that removed it, or the last one that was folded when its stream was unparked.
     "offset" bigint NOT NULL,
     key text COLLATE "C" NOT NULL,
     part text COLLATE "C" NOT NULL,

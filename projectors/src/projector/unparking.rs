@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+use daybook_kernel::StreamId;
+
 use super::Projector;
 use crate::ProjectorError;
 use crate::batch::{Folded, Pace, fold};
@@ -57,6 +59,10 @@ impl Projector {
         let (retried, mut shown) = compare(folded, stands, skipped);
         if !self.store.write_retried(&self.place(), self.next, what, &retried).await? {
             return Err(ProjectorError::Superseded(self.name()));
+        }
+        if let Ok(stream) = StreamId::parse(&what.stream) {
+            // What is held is of before.
+            let _ = self.held.take(&stream);
         }
         match &parked {
             Some((offset, reason)) => {

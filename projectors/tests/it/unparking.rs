@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_projectors::{Ask, Limits, ReadStore, Unparked};
-use daybook_testkit::eventually;
+use daybook_testkit::{alter_topic, eventually};
 
 use crate::models::{by_category, by_category_mended, categorized, created, cure, poisoned, retired, retitled};
 use crate::pod::Pod;
@@ -66,7 +66,8 @@ async fn one_poisoned_product_among_many_waits_until_its_cause_is_gone_and_the_o
 
     // Folded again in vain, it stays as it is, and says so.
     let Unparked::Again(again) = unpark(&shop, Ask::Retry).await else { panic!("the cause is not gone") };
-    assert_eq!((again.offset, again.attempts, again.asked), (bad, 1, None));
+    assert_eq!((again.offset, again.asked), (bad, None));
+    assert!(again.attempts > 0);
     assert_eq!(shop.parts(&model).await, parts);
 
     // The cause goes: it is healed as if nothing had been.
@@ -114,7 +115,7 @@ async fn a_build_that_can_fold_it_unparks_a_stream_by_itself_once_it_takes_the_p
     let process = shop.process(std::slice::from_ref(&model)).await;
     eventually("it to be tried", || async {
         let parked = store(&shop).parked_streams(None, None, None).await.expect("it answers");
-        (parked[0].attempts == 1).then_some(())
+        (parked[0].attempts > 0).then_some(())
     })
     .await;
     process.stop().await;
@@ -209,6 +210,34 @@ async fn what_a_death_kept_back_of_an_unparked_stream_is_pushed_again() {
     pod.follow(&shop).await;
     assert_eq!((pod.gaps, pod.stale.len(), &pod.parts), (0, 0, &shop.parts(&model).await));
     assert_eq!(shop.removed(&model).await, 0);
+}
+
+#[tokio::test]
+async fn what_kafka_did_not_take_of_an_unparked_stream_is_not_hidden_by_the_next_batch() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut pod = Pod::new(&shop, &model).await;
+    let poison = poisoned();
+    shop.append([created("A-1", "one", "toys"), retitled("A-1", &poison), retitled("A-1", &"x".repeat(1_000))]).await;
+    let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    projector.catch_up().await.expect("streams that stop are no error");
+    eventually_pushed(&shop, &mut projector, 3).await;
+    pod.follow(&shop).await;
+
+    let topic = shop.bus.read(model.name);
+    alter_topic(&shop.bus, &topic, "max.message.bytes", "400").await;
+    cure(&poison);
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert!(shop.parked(&model).await.is_empty());
+    // Long enough that the broker has said no.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    alter_topic(&shop.bus, &topic, "max.message.bytes", "4194304").await;
+    shop.append([created("A-2", "two", "toys")]).await;
+    projector.catch_up().await.expect("it folds");
+    eventually_pushed(&shop, &mut projector, 4).await;
+    pod.follow(&shop).await;
+    assert_eq!((pod.stale.len(), &pod.parts), (0, &shop.parts(&model).await));
 }
 
 async fn eventually_pushed(shop: &Shop, projector: &mut daybook_projectors::Projector, offset: i64) {
