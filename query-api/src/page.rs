@@ -156,9 +156,11 @@ impl Serving {
     pub(crate) async fn read(&self, memory: &Arc<Memory>, key: &str, needs: &[Need]) -> Result<Seen, LoadError> {
         if let Some(seen) = memory.hit(key, needs) {
             memory.told.meters.hits.increment(1);
+            memory.told.hot.hit(key);
             return Ok(seen);
         }
         memory.told.meters.misses.increment(1);
+        memory.told.hot.missed(key);
         memory.load(&self.store, key, needs, Instant::now() + LOAD).await
     }
 }
