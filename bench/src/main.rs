@@ -10,8 +10,10 @@ mod raw_http;
 mod raw_kafka;
 mod raw_postgres;
 mod reads;
+mod rebuild;
 mod report;
 mod samples;
+mod search;
 mod shop;
 mod sse;
 
@@ -89,23 +91,22 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Role {
+    /// Rebuilds a read model of a log that it makes, in a database of its own beside --database-url.
+    Rebuild {
+        #[command(flatten)]
+        options: rebuild::RebuildBench,
+        /// Numbers for programs.
+        #[arg(long)]
+        as_json: bool,
+    },
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
-    /// Product pages from memory, against axum serving the same bytes.
-    Pages,
-    /// Readers with tokens while products change, and what they must never see.
-    Reads {
-        /// Changes a second.
-        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
-        rate: u64,
-    },
-    /// Subscribers of live queries, over real sockets.
-    Sse {
-        /// How many.
-        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
-        subscribers: u64,
-    },
+    /// Judges what searching finds, and measures how fast it is.
+    Search(search::Search),
+    /// What reading takes, of a running Daybook.
+    #[command(flatten)]
+    Reading(Reading),
     /// Only posts commands, for other tools to look on.
     Load {
         /// The command endpoint, ADDR:PORT.
@@ -126,12 +127,39 @@ enum Role {
     },
 }
 
+/// The measurements of the read side.
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Reading {
+    /// Product pages from memory, against axum serving the same bytes.
+    Pages,
+    /// Readers with tokens while products change, and what they must never see.
+    Reads {
+        /// Changes a second.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+        rate: u64,
+    },
+    /// Subscribers of live queries, over real sockets.
+    Sse {
+        /// How many.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+        subscribers: u64,
+    },
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     match options.role {
         Some(Role::Static) => {
             raw_http::serve().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Search(ref search)) => {
+            search::search(search)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Rebuild { options: ref what, as_json }) => {
+            rebuild::run(what, &options.database_url, as_json).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Load { commands, seconds, clients, streams, ref run }) => {
@@ -141,7 +169,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             println!("{}", report::line(&measured));
             return Ok(if measured.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Some(ref reading) => {
+        Some(Role::Reading(reading)) => {
             let (entries, failed) = measure_reading(&options, reading).await?;
             return finish(&options, &entries, failed);
         }
@@ -160,18 +188,16 @@ fn finish(options: &Options, entries: &Entries, failed: u64) -> anyhow::Result<E
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The measurements of the read side.
-async fn measure_reading(options: &Options, what: &Role) -> anyhow::Result<(Entries, u64)> {
+async fn measure_reading(options: &Options, what: Reading) -> anyhow::Result<(Entries, u64)> {
     wait_until_ready(options.commands).await?;
     wait_until_ready(options.queries).await?;
     println!("{}\n{}", options.called, cpu::machine_description());
     let (length, clients) = (Duration::from_secs(options.seconds), options.clients);
     let (commands, queries, daybook_pid) = (options.commands, options.queries, options.daybook_pid);
-    match *what {
-        Role::Pages => pages::run(&pages::Places { commands, queries, daybook_pid }, clients.into(), length).await,
-        Role::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
-        Role::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
-        Role::Static | Role::Load { .. } => unreachable!("they were run before"),
+    match what {
+        Reading::Pages => pages::run(&pages::Places { commands, queries, daybook_pid }, clients.into(), length).await,
+        Reading::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
+        Reading::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Real input through the command endpoint.
     #[command(subcommand)]
     Load(Load),
-    /// Messages that could not be handled.
+    /// Messages and streams that could not be handled.
     #[command(subcommand)]
     Parked(Parked),
 }
@@ -94,6 +94,13 @@ pub(crate) struct Handling {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Querying {
+    /// Answer queries with ?at=TIME or ?at=TOKEN from the log: read models as they were. Each folds streams again.
+    #[arg(long, env = "DAYBOOK_AS_OF")]
+    pub(crate) as_of: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Up {
     /// Where the command endpoint listens; port 0: any.
     #[arg(long, env = "DAYBOOK_COMMANDS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
@@ -103,6 +110,8 @@ pub(crate) struct Up {
     pub(crate) queries_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
+    #[command(flatten)]
+    pub(crate) querying: Querying,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +138,8 @@ pub(crate) struct QueryApi {
     /// Where it listens; port 0: any, printed.
     #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) querying: Querying,
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,9 +163,106 @@ pub(crate) enum Replay {
         /// For example product/A-1.
         stream: String,
         /// Up to this version.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "at")]
         version: Option<u64>,
+        /// As it was then: RFC 3339, for example 2026-11-21T08:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        at: Option<chrono::DateTime<chrono::Utc>>,
     },
+    /// Fold a read model again, beside the live generation, and compare: dropped again unless --keep or --promote is given.
+    Rebuild(Rebuild),
+    /// Compare the live parts with a fresh fold, part by part; exit code 1 when anything differs.
+    Diff {
+        /// For example product-pages.
+        projection: String,
+        #[command(flatten)]
+        folding: Folding,
+    },
+    /// Serve another generation from now on; also the way back to the one before.
+    Promote {
+        /// For example product-pages.
+        projection: String,
+        /// As `generations` lists it; the newest that is ready when it is not given.
+        #[arg(long, value_name = "N")]
+        generation: Option<i32>,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// The generations of a read model, or of all.
+    Generations {
+        /// For example product-pages.
+        projection: Option<String>,
+    },
+    /// Drop a generation that is ready or kept, and that nobody serves.
+    Retire {
+        /// For example product-pages.
+        projection: String,
+        /// As `generations` lists it.
+        #[arg(long, value_name = "N")]
+        generation: i32,
+    },
+    /// A read model as it was.
+    AsOf {
+        /// For example product-pages.
+        projection: String,
+        /// For example a SKU.
+        key: String,
+        #[command(flatten)]
+        at: AsOfPlace,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// For example product-pages.
+    pub(crate) projection: String,
+    /// Keep the new generation: it is ready, and can be promoted later.
+    #[arg(long, conflicts_with = "promote")]
+    pub(crate) keep: bool,
+    /// Serve the new generation, unless it differs from the live one.
+    #[arg(long)]
+    pub(crate) promote: bool,
+    /// Promote it although it differs: the fold was changed.
+    #[arg(long, requires = "promote")]
+    pub(crate) accept_differences: bool,
+    /// Fields that may differ, for example title,prices.list; parts that are gone or new are still refused.
+    #[arg(long, requires = "promote", value_delimiter = ',', value_name = "FIELD,…")]
+    pub(crate) expect: Vec<String>,
+    #[command(flatten)]
+    pub(crate) folding: Folding,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Folding {
+    /// Events to read a second, all partitions together; as fast as it goes when it is not given.
+    #[arg(long, env = "DAYBOOK_REBUILD_RATE", value_name = "N")]
+    pub(crate) rate: Option<std::num::NonZeroU64>,
+    /// MiB of views that may be in memory, about. Where they need more, partitions are read again for the rest.
+    #[arg(long, env = "DAYBOOK_REBUILD_MEMORY", value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(crate) memory: u64,
+    /// Differences to show with their fields; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) show: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Patience {
+    /// Seconds to wait for the new generation to catch up, and again for the query API's processes to move to it.
+    #[arg(long, env = "DAYBOOK_PROMOTE_WAIT", value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) wait: u64,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AsOfPlace {
+    /// What was recorded then, and before: RFC 3339, for example 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<chrono::DateTime<chrono::Utc>>,
+    /// Up to what results have said, inclusive: service/partition:offset@epoch. Other partitions up to the moment of the latest.
+    #[arg(long, value_name = "TOKEN,…")]
+    pub(crate) token: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,19 +275,30 @@ pub(crate) enum Load {
 pub(crate) enum Parked {
     /// Those that are not settled.
     List,
-    /// One of them, with its request.
-    Show {
-        /// As `list` and the client's answer name it.
-        id: uuid::Uuid,
-    },
-    /// Have it decided again, under the same command id.
-    Retry {
-        /// As `list` and the client's answer name it.
-        id: uuid::Uuid,
-    },
-    /// Give it up: it will have no result.
-    Skip {
-        /// As `list` and the client's answer name it.
-        id: uuid::Uuid,
-    },
+    /// One of them: a message with its request, a stream with the event that can't be folded.
+    Show(ParkedName),
+    /// Have a message decided again, under the same command id; or a stream folded again.
+    Retry(Unpark),
+    /// Give a message up: it will have no result. Or go on with a stream without the event that can't be folded, now and in
+    /// every rebuild.
+    Skip(Unpark),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ParkedName {
+    /// As `list` names it: a message's id, or a projection and stream, for example product-pages/product/A-1.
+    #[arg(value_name = "ID|PROJECTION/STREAM")]
+    pub(crate) name: String,
+    /// Of a stream, only in this generation of the projection; all that it is parked in when it is not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) generation: Option<i32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unpark {
+    #[command(flatten)]
+    pub(crate) what: ParkedName,
+    /// Seconds to wait until a projector has folded a stream again; it stays asked for beyond that.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) wait: u64,
 }

@@ -1,7 +1,10 @@
 //! The one binary: every role of Daybook, and what an operator needs, as subcommands.
 
 mod cli;
+mod generations;
 mod load;
+mod parked;
+mod past;
 mod roles;
 mod settings;
 mod telemetry;
@@ -52,7 +55,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Projectors(args) => roles::projectors(&settings, &args).await,
         Command::QueryApi(args) => roles::query_api(&settings, &args).await,
         Command::Replay(command) => tools::replay(&settings, command, cli.global.json).await,
-        Command::Parked(command) => tools::parked(&settings, command, cli.global.json).await,
+        Command::Parked(command) => parked::parked(&settings, command, cli.global.json).await,
         Command::Load(command) => tools::load(command, cli.global.json).await,
     }
 }

@@ -13,7 +13,8 @@ use daybook_projectors::models::read_models;
 use daybook_projectors::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 
-use crate::cli::{self, Handling};
+use crate::cli::{self, Handling, Querying};
+use crate::past::past;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, telemetry};
 
@@ -39,7 +40,9 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
         let found = match prepared.found {
             Found::Made => "made now",
             Found::Current => "ready",
-            Found::Outdated => "made by other folds than this build's: its projectors will not start before it is rebuilt",
+            Found::Outdated => {
+                "made by other folds than this build's: this build's projectors leave it alone until `daybook replay rebuild`"
+            }
         };
         println!("read model {} (generation {}): {found}", prepared.model, prepared.generation);
     }
@@ -83,7 +86,13 @@ async fn start_handlers(
     Ok(handlers)
 }
 
-async fn start_queries(settings: &Settings, listen: SocketAddr, metrics: Metrics, stop: Shutdown) -> anyhow::Result<QueryApi> {
+async fn start_queries(
+    settings: &Settings,
+    querying: &Querying,
+    listen: SocketAddr,
+    metrics: Metrics,
+    stop: Shutdown,
+) -> anyhow::Result<QueryApi> {
     let models = read_models().iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
     let secret = daybook_log::read_secret(&databases, Role::Query).await?;
@@ -105,7 +114,7 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let metrics = telemetry::metrics()?;
     let stop = on_signal()?;
     let projectors = start_projectors(settings, read_models(), stop.clone()).await?;
-    let queries = start_queries(settings, args.queries_listen, metrics.clone(), stop.clone()).await?;
+    let queries = start_queries(settings, &args.querying, args.queries_listen, metrics.clone(), stop.clone()).await?;
     let handlers = start_handlers(settings, &args.handling, args.commands_listen, metrics, stop.clone()).await?;
     stop.requested().await;
     tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
@@ -147,7 +156,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
 /// The query API.
 pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
     let stop = on_signal()?;
-    start_queries(settings, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    start_queries(settings, &args.querying, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 

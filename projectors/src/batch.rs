@@ -1,6 +1,6 @@
 //! Folding a batch: views go in, what changes comes out. Pure, so that it can be thrown away and done again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use daybook_kernel::{ErasedFold, EventAt, ReadModel, RenderedPart, StreamId, Version, ViewState};
@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::held::View;
 
 /// The longest key of a part, in bytes: the query API takes no longer one.
-const MAX_KEY: usize = 512;
+pub(crate) const MAX_KEY: usize = 512;
 /// The longest part id, in bytes: with its key it must fit an index row.
 const MAX_PART: usize = 1_024;
 
@@ -17,8 +17,8 @@ const MAX_PART: usize = 1_024;
 pub(crate) enum Before {
     /// It was in memory.
     Held(View),
-    /// As the database has it.
-    Stored { version: i64, bytes: Vec<u8> },
+    /// As the database has it; without bytes where neither the view nor the part that it would be is there.
+    Stored { version: i64, bytes: Option<Vec<u8>> },
     /// The stream has no events yet.
     New,
 }
@@ -41,18 +41,37 @@ pub(crate) struct Change {
     pub(crate) bytes: Option<Vec<u8>>,
 }
 
+/// Events that an operator decided to do without, by stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Skipped(HashMap<String, BTreeSet<i64>>);
+
+impl Skipped {
+    pub(crate) fn add(&mut self, stream: String, offset: i64) {
+        self.0.entry(stream).or_default().insert(offset);
+    }
+
+    fn has(&self, event: &Event) -> bool {
+        self.0.get(event.stream.as_str()).is_some_and(|offsets| offsets.contains(&event.offset))
+    }
+}
+
 /// A view after a batch, as it is written.
 pub(crate) struct ViewRow {
     pub(crate) stream: StreamId,
     pub(crate) offset: i64,
     pub(crate) version: i64,
-    pub(crate) bytes: Vec<u8>,
+    /// None: it equals the stream's only part, and is kept there.
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// Encoded bytes, wherever they are kept.
+    pub(crate) size: usize,
 }
 
 /// All that a batch changes. Sorted, so that two partitions never wait for each other's rows in turn.
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) parts: BTreeMap<(String, String), Change>,
+    /// The keys that a stream has come to have a part under, be it only between two events of the batch.
+    pub(crate) writers: BTreeSet<(String, StreamId)>,
     pub(crate) views: Vec<ViewRow>,
     pub(crate) stopped: Vec<Stopped>,
 }
@@ -70,9 +89,9 @@ pub(crate) struct Folded {
 /// How to fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Renders a stream once a batch. What can't be folded or rendered ends it.
+    /// Folds in place. What can't be folded or rendered ends it.
     Quick,
-    /// Renders after each event, so that what can't be folded or rendered parks its stream at that very event.
+    /// Keeps what was before each event, so that what can't be folded or rendered parks its stream at that very event.
     Careful,
 }
 
@@ -80,6 +99,8 @@ struct Stream {
     fold: Arc<dyn ErasedFold>,
     view: View,
     rendered: Vec<RenderedPart>,
+    /// The keys of what was rendered after each event but the last.
+    passed: BTreeSet<String>,
     /// Of the last event folded in this batch.
     offset: Option<i64>,
 }
@@ -93,6 +114,7 @@ pub(crate) fn fold(
     service: &str,
     events: &[&Event],
     mut before: HashMap<StreamId, Before>,
+    skipped: &Skipped,
     pace: Pace,
 ) -> Result<Folded, Stopped> {
     let mut streams: HashMap<StreamId, Stream> = HashMap::new();
@@ -102,7 +124,7 @@ pub(crate) fn fold(
         if waiting.contains(&event.stream) {
             continue;
         }
-        if let Err(reason) = step(model, service, event, &mut streams, &mut before, pace) {
+        if let Err(reason) = step(model, service, event, &mut streams, &mut before, skipped, pace) {
             let stop = Stopped { stream: event.stream.clone(), offset: event.offset, reason };
             if pace == Pace::Quick {
                 return Err(stop);
@@ -118,9 +140,15 @@ pub(crate) fn fold(
     for (id, stream) in streams {
         let Some(offset) = stream.offset else { continue };
         let after = render(&*stream.fold, &stream.view.state, &id).map_err(|reason| Stopped { stream: id.clone(), offset, reason })?;
-        difference(&mut folded.changes.parts, &id, offset, stream.rendered, after);
+        let keys = stream.passed.into_iter().chain(after.iter().map(|p| p.key.clone()));
+        let new = keys.filter(|key| !stream.rendered.iter().any(|before| before.key == *key));
+        folded.changes.writers.extend(new.map(|key| (key, id.clone())));
         let bytes = stream.fold.encode_view(&stream.view.state);
-        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes });
+        let size = bytes.len();
+        let is_the_part = matches!(after.as_slice(), [only] if only.bytes == bytes);
+        difference(&mut folded.changes.parts, &id, offset, stream.rendered, after);
+        let bytes = (!is_the_part).then_some(bytes);
+        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes, size });
         folded.views.push(stream.view);
     }
     Ok(folded)
@@ -133,6 +161,7 @@ fn step(
     event: &Event,
     streams: &mut HashMap<StreamId, Stream>,
     before: &mut HashMap<StreamId, Before>,
+    skipped: &Skipped,
     pace: Pace,
 ) -> Result<(), String> {
     if !streams.contains_key(&event.stream) {
@@ -141,9 +170,20 @@ fn step(
         streams.insert(event.stream.clone(), stream);
     }
     let Some(stream) = streams.get_mut(&event.stream) else { return Ok(()) };
-    let Stream { fold, view, offset, .. } = stream;
+    let Stream { fold, view, offset, passed, .. } = stream;
     if event.version != view.version + 1 {
         return Err(format!("the event is version {} of its stream, but the view stands at version {}", event.version, view.version));
+    }
+    if skipped.has(event) {
+        // As if it had changed nothing; its version counts, for the next one follows it.
+        view.version = event.version;
+        *offset = Some(event.offset);
+        return Ok(());
+    }
+    if offset.is_some() {
+        // What stood between two events of a batch is never written, but a read model as it was must find its writers, and
+        // where a batch ends must not decide what parks.
+        passed.extend(render(&**fold, &view.state, &event.stream)?.into_iter().map(|p| p.key));
     }
     let kept = (pace == Pace::Careful).then(|| fold.encode_view(&view.state));
     let version = Version(u64::try_from(event.version).unwrap_or_default());
@@ -169,20 +209,22 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
                 view: View { state: fold.new_view(), version: 0 },
                 fold: fold.clone(),
                 rendered: Vec::new(),
+                passed: BTreeSet::new(),
                 offset: None,
             });
         }
         Before::Held(view) => view,
-        Before::Stored { version, bytes } => {
+        Before::Stored { bytes: None, .. } => return Err("its view is its part, and the part is not there".to_owned()),
+        Before::Stored { version, bytes: Some(bytes) } => {
             View { state: fold.decode_view(&bytes).map_err(|e| format!("its view can't be read: {e}"))?, version }
         }
     };
     let rendered = render(&**fold, &view.state, id)?;
-    Ok(Stream { fold: fold.clone(), view, rendered, offset: None })
+    Ok(Stream { fold: fold.clone(), view, rendered, passed: BTreeSet::new(), offset: None })
 }
 
 /// The parts of a view, when they can be kept.
-fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, String> {
+pub(crate) fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, String> {
     let parts = fold.render(view, stream).map_err(|e| e.to_string())?;
     let fits = |text: &str, longest: usize| !text.is_empty() && text.len() <= longest && !text.contains('\0');
     match parts.iter().find(|p| !fits(&p.key, MAX_KEY) || !fits(&p.part, MAX_PART)) {
@@ -196,7 +238,7 @@ fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId) -> Result<
 }
 
 /// What to write so that `before` becomes `after`; both are sorted.
-fn difference(
+pub(crate) fn difference(
     changes: &mut BTreeMap<(String, String), Change>,
     stream: &StreamId,
     offset: i64,

@@ -20,6 +20,31 @@ pub struct Limits {
     pub idle: Duration,
     /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
     pub longest_pause: Duration,
+    /// How much is pushed, and how far behind.
+    pub push: PushLimits,
+}
+
+/// How a partition pushes what changed on `read.<projection>`.
+#[derive(Clone, Debug)]
+pub struct PushLimits {
+    /// Batches that may wait for Kafka's acknowledgement (64 by default). Beyond it Kafka is taken to be away: what is
+    /// on its way is given up, and pods read through.
+    pub batches: usize,
+    /// Bytes that may wait for it (8 MiB by default; one batch may be larger).
+    pub bytes: usize,
+    /// Bytes of the largest part that is pushed (1 MiB by default); of a larger one only that it changed.
+    pub largest_part: usize,
+    /// A partition that is more events than this behind its log's end (20,000 by default) pushes nothing: pods would
+    /// only follow what they had better read once it is over.
+    pub silent_beyond: i64,
+    /// Up to how many events, not known to be pushed, are pushed again (10,000 by default); beyond it pods read through.
+    pub again_up_to: i64,
+}
+
+impl Default for PushLimits {
+    fn default() -> Self {
+        Self { batches: 64, bytes: 8 << 20, largest_part: 1 << 20, silent_beyond: 20_000, again_up_to: 10_000 }
+    }
 }
 
 impl Default for Limits {
@@ -30,6 +55,7 @@ impl Default for Limits {
             held_bytes: 8 << 20,
             idle: Duration::from_secs(1),
             longest_pause: Duration::from_secs(5),
+            push: PushLimits::default(),
         }
     }
 }

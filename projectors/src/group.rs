@@ -1,4 +1,4 @@
-//! Membership of one read model's consumer group: a task for each partition that it is given.
+//! Membership of one generation's consumer group: a task for each partition that it is given.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 type Tasks = HashMap<(Arc<str>, i32), JoinHandle<()>>;
 
-/// One read model, in one process.
+/// One generation of a read model, in one process.
 pub(crate) struct Group {
     shared: Arc<Shared>,
     bus: BusConfig,
@@ -38,10 +38,6 @@ impl Group {
     /// Whether the group's last rebalance is done here.
     pub(crate) fn is_joined(&self) -> bool {
         lock(&self.consumer).as_ref().is_some_and(GroupConsumer::is_joined)
-    }
-
-    pub(crate) fn model(&self) -> &'static str {
-        self.shared.model.name
     }
 
     /// `projection-<name>-<generation>`, with the install's prefix: generations are built side by side.

@@ -10,24 +10,32 @@ use daybook_log::Log;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
+use crate::ProjectorError;
 use crate::config::Limits;
 use crate::generation::Generation;
 use crate::projector::Projector;
+use crate::projectors::{At, Board};
+use crate::push::Push;
 use crate::store::ReadStore;
-use crate::{ProjectorError, projectors::Board};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// How soon a pause notices that the partition was taken away.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// What every partition of one read model shares.
-pub(crate) struct Shared {
-    pub(crate) model: Arc<ReadModel>,
-    pub(crate) generation: Arc<Generation>,
+/// What every partition of a process shares.
+pub(crate) struct Common {
     pub(crate) store: ReadStore,
     pub(crate) inspector: Inspector,
     pub(crate) limits: Limits,
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Board,
+    pub(crate) push: Push,
+}
+
+/// What every partition of one generation shares.
+pub(crate) struct Shared {
+    pub(crate) model: Arc<ReadModel>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) common: Arc<Common>,
 }
 
 /// Why an attempt ended without an error.
@@ -35,8 +43,8 @@ struct Revoked;
 
 /// Runs until the partition is revoked.
 pub(crate) async fn run(shared: Arc<Shared>, log: Log, mut inbox: Inbox) {
-    let place = (shared.model.name, log.service().to_string(), inbox.partition);
-    shared.board.took(&place);
+    let place = (shared.model.name, shared.generation.number, log.service().to_string(), inbox.partition);
+    shared.common.board.took(&place);
     let mut pause = FIRST_PAUSE;
     let mut reached = -1;
     loop {
@@ -46,23 +54,23 @@ pub(crate) async fn run(shared: Arc<Shared>, log: Log, mut inbox: Inbox) {
             Ok(Err(error)) => error,
             Err(panic) => ProjectorError::Panicked(text(panic.as_ref())),
         };
-        metrics::counter!("daybook_projector_restarts_total", "projection" => place.0, "service" => place.1.clone()).increment(1);
+        metrics::counter!("daybook_projector_restarts_total", "projection" => place.0, "service" => place.2.clone()).increment(1);
         if inbox.is_ended() {
             break;
         }
         if matches!(error, ProjectorError::Superseded(_)) {
             tracing::warn!(%error, "starting again from the stored checkpoint");
         } else {
-            tracing::error!(projection = place.0, service = place.1, partition = place.2, %error, "a partition stands still; trying again");
-            shared.board.trouble(&place, Some(error.to_string()));
+            tracing::error!(projection = place.0, generation = place.1, service = place.2, partition = place.3, %error, "a partition stands still; trying again");
+            shared.common.board.trouble(&place, Some(error.to_string()));
         }
         let until = Instant::now() + pause;
         while Instant::now() < until && !inbox.is_ended() {
             tokio::time::sleep(GLANCE.min(until - Instant::now())).await;
         }
-        pause = (pause * 2).min(shared.limits.longest_pause);
+        pause = (pause * 2).min(shared.common.limits.longest_pause);
     }
-    shared.board.gave_up(&place);
+    shared.common.board.gave_up(&place);
 }
 
 /// From the stored checkpoint on: the log up to its end, then Kafka from the place that was its end at that time.
@@ -72,12 +80,16 @@ async fn attempt(
     inbox: &mut Inbox,
     reached: &mut i64,
     pause: &mut Duration,
-    place: &(&'static str, String, i32),
+    place: &At,
 ) -> Result<Revoked, ProjectorError> {
     let (model, generation) = (shared.model.clone(), shared.generation.clone());
     let partition = log.partition(inbox.partition)?;
     let mut projector =
-        Projector::open(model, generation, shared.store.clone(), partition, log.partitions(), shared.limits.clone()).await?;
+        Projector::open(model, generation, shared.common.store.clone(), partition, log.partitions(), shared.common.limits.clone()).await?;
+    projector = projector.pushing(&shared.common.push).await?;
+    if *reached < 0 {
+        projector.try_parked_again();
+    }
     let mut following = false;
     let mut look_at = Instant::now();
     let mut stood_at = projector.next();
@@ -86,15 +98,16 @@ async fn attempt(
             // It gets on: the next error is a first one again.
             *reached = projector.next();
             *pause = FIRST_PAUSE;
-            shared.board.trouble(place, None);
+            shared.common.board.trouble(place, None);
         }
         if inbox.is_ended() {
             return Ok(Revoked);
         }
         if Instant::now() >= look_at {
             let behind = projector.is_behind().await?;
+            projector.tend().await?;
             if !behind {
-                shared.board.trouble(place, None);
+                shared.common.board.trouble(place, None);
             } else if projector.next() == stood_at {
                 // There is more, and nothing has come of it: Kafka is not waited for.
                 projector.step().await?;
@@ -102,13 +115,13 @@ async fn attempt(
                 continue;
             }
             stood_at = projector.next();
-            look_at = Instant::now() + shared.limits.idle;
+            look_at = Instant::now() + shared.common.limits.idle;
         }
         if !following {
             following = follow_from_here(shared, inbox, &mut projector).await?;
             continue;
         }
-        match tokio::time::timeout_at(look_at, inbox.recv(shared.limits.batch_events, shared.limits.batch_bytes)).await {
+        match tokio::time::timeout_at(look_at, inbox.recv(shared.common.limits.batch_events, shared.common.limits.batch_bytes)).await {
             Ok(Some(messages)) => projector.follow(&messages).await?,
             Ok(None) => return Ok(Revoked),
             Err(_) => {}
@@ -118,13 +131,13 @@ async fn attempt(
 
 /// Begins to follow Kafka at its present end, once the log has been read up to there. False: Kafka did not answer.
 async fn follow_from_here(shared: &Shared, inbox: &Inbox, projector: &mut Projector) -> Result<bool, ProjectorError> {
-    let look = shared.inspector.watermarks(&inbox.topic, inbox.partition);
+    let look = shared.common.inspector.watermarks(&inbox.topic, inbox.partition);
     tokio::pin!(look);
     let end = loop {
         tokio::select! {
             end = &mut look => break end,
             // A Kafka that does not answer must not hold up what the log has.
-            () = tokio::time::sleep(shared.limits.idle) => projector.catch_up().await?,
+            () = tokio::time::sleep(shared.common.limits.idle) => projector.catch_up().await?,
         }
     };
     let started = match end {

@@ -8,6 +8,7 @@ use daybook_log::{Databases, Log, MIGRATION_LOCK, Role, connect_owner};
 use tokio_postgres::Client;
 
 use crate::generation::{fingerprint, parts_table};
+use crate::lifecycle::clear_dead_unless_running;
 use crate::{ProjectorError, sql};
 
 /// What [`prepare`] found or did for one read model.
@@ -28,7 +29,7 @@ pub enum Found {
     Made,
     /// It was made by this build's folds.
     Current,
-    /// It was made by other folds: projectors of this build will not start before it is rebuilt.
+    /// It was made by other folds: projectors of this build leave it alone until it is rebuilt.
     Outdated,
 }
 
@@ -50,6 +51,7 @@ pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel
     owner.batch_execute(&format!("SET lock_timeout = '120s'; SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
     let mut prepared = Vec::with_capacity(models.len());
     for model in models {
+        clear_dead_unless_running(databases, model.name).await?;
         prepared.push(prepare_model(&mut owner, model, &partitions).await?);
     }
     let topics: Vec<TopicSpec> = models
@@ -66,8 +68,9 @@ pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel
 
 async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTreeMap<&str, i32>) -> Result<Prepared, ProjectorError> {
     let ours = fingerprint(model);
-    if let Some(row) = owner.query_opt(sql::LIVE_GENERATION, &[&model.name]).await? {
-        let current = row.get::<_, &[u8]>(1) == ours;
+    let kept_up = owner.query(sql::KEPT_UP_GENERATIONS, &[&model.name]).await?;
+    if let Some(row) = kept_up.iter().find(|row| row.get(3)) {
+        let current = row.get::<_, &[u8]>(2) == ours;
         return Ok(Prepared { model: model.name, generation: row.get(0), found: if current { Found::Current } else { Found::Outdated } });
     }
     let parts = parts_table(model, 1)?;
@@ -77,6 +80,7 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
     let transaction = owner.transaction().await?;
     transaction.execute(sql::INSERT_GENERATION, &[&model.name, &1, &ours.as_slice(), &parts]).await?;
     transaction.batch_execute(&sql::at(sql::GENERATION, &parts)).await?;
+    transaction.batch_execute(&sql::at(sql::GENERATION_INDEXES, &parts)).await?;
     transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &1, &services, &numbers]).await?;
     transaction.commit().await?;
     Ok(Prepared { model: model.name, generation: 1, found: Found::Made })

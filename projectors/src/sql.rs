@@ -7,14 +7,24 @@ macro_rules! statements {
 }
 
 statements! {
+    ASK = "ask.sql",
     GENERATION = "generation.sql",
+    GENERATION_INDEXES = "generation_indexes.sql",
     INSERT_CHECKPOINTS = "insert_checkpoints.sql",
     INSERT_GENERATION = "insert_generation.sql",
-    LIVE_GENERATION = "live_generation.sql",
+    KEPT_UP_GENERATIONS = "kept_up_generations.sql",
+    ONE_GENERATION = "one_generation.sql",
+    PARKED_STREAMS = "parked_streams.sql",
+    READ_ASKED = "read_asked.sql",
     READ_CHECKPOINT = "read_checkpoint.sql",
     READ_PARKED = "read_parked.sql",
+    READ_REMOVED = "read_removed.sql",
+    READ_SHOWN = "read_shown.sql",
+    READ_SKIPPED = "read_skipped.sql",
     READ_VIEWS = "read_views.sql",
     WRITE_BATCH = "write_batch.sql",
+    WRITE_PUSHED = "write_pushed.sql",
+    WRITE_RETRIED = "write_retried.sql",
 }
 
 /// A statement on one generation's tables. The name was checked when the generation was made.

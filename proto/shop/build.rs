@@ -7,6 +7,9 @@ fn main() -> anyhow::Result<()> {
         .file("shop/inventory/v1/stock.proto")
         .file("shop/inventory/v1/state.proto")
         .file("shop/read/v1/product_page.proto")
+        .file("shop/read/v1/category_listing.proto")
+        .file("shop/read/v1/product_search.proto")
+        .file("shop/read/v1/stock_level.proto")
         .file("shop/read/v1/views.proto")
         .compile()
 }

@@ -24,6 +24,7 @@ use crate::hot::Hot;
 use crate::list::Items;
 use crate::memory::{Memory, Told};
 use crate::meters::Meters;
+use crate::past::Reader;
 use crate::pods::Pods;
 use crate::store::{Live, Store};
 use crate::subscriptions::Subscriptions;
@@ -53,6 +54,8 @@ pub(crate) struct Serving {
     /// What is asked for most has been loaded.
     warm: watch::Sender<bool>,
     pub(crate) secret: Secret,
+    /// Where the past may be asked for.
+    pub(crate) past: Option<Reader>,
     pub(crate) default_wait: Duration,
     pub(crate) max_wait: Duration,
 }
@@ -188,10 +191,11 @@ impl QueryApi {
         ];
         let openapi = openapi::document(models.values());
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
-        let unknown = Meters::new("unknown");
+        let (unknown, past) = (Meters::new("unknown"), config.past.map(Reader::new));
         let events = LiveQueries::new(config.max_subscribers, config.heartbeat);
         let warm = watch::channel(false).0;
-        let serving = Serving { models, store, generations, watch, feed, unknown, events, pods, warm, secret, default_wait, max_wait };
+        let serving =
+            Serving { models, store, generations, watch, feed, unknown, events, pods, warm, secret, past, default_wait, max_wait };
         let serving = Arc::new(serving);
         let (warming, deadline) = (serving.clone(), Instant::now() + config.warm_up);
         let warming = tokio::spawn(async move {

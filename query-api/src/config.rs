@@ -7,6 +7,8 @@ use daybook_bus::BusConfig;
 use daybook_kernel::{ReadModel, Secret};
 use prost_reflect::DescriptorPool;
 
+use crate::past::Past;
+
 /// One read model, as far as serving it needs to know.
 #[derive(Clone, Debug)]
 pub struct QueryModel {
@@ -61,6 +63,8 @@ pub struct QueryConfig {
     pub descriptors: DescriptorPool,
     /// The install's secret: page tokens are made under it.
     pub secret: Secret,
+    /// Who reads the past for `?at=`; none (the default): it is refused.
+    pub past: Option<Past>,
     /// The process' metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// How long a query with a token waits when the client does not say (2 s by default).
@@ -93,6 +97,7 @@ impl QueryConfig {
             models,
             descriptors,
             secret,
+            past: None,
             metrics: Arc::new(String::new),
             default_wait: Duration::from_secs(2),
             max_wait: Duration::from_secs(30),

@@ -25,10 +25,11 @@ mod meters;
 mod negotiate;
 mod openapi;
 mod page;
+mod past;
 mod pods;
 mod position;
 mod render;
-mod schema;
+mod search;
 mod sql;
 mod staging;
 mod store;
@@ -40,3 +41,8 @@ mod watch;
 pub use api::QueryApi;
 pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
+pub use past::{Moment, Past, PastError, Was};
+pub use search::{
+    Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
+    SearchRequest, SearchSchema, SearchSort, Tuning,
+};

@@ -1,10 +1,10 @@
 //! The OpenAPI document, worked out from the read models' descriptors.
 
+use daybook_http::Schemas;
 use serde_json::{Map, Value, json};
 
 use crate::api::Served;
 use crate::page::MAX_KEY;
-use crate::schema::Schemas;
 
 fn header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string" } })
@@ -24,12 +24,12 @@ fn operation(description: &str) -> Value {
 
 /// The document.
 pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
-    let mut schemas = Schemas::default();
+    let mut schemas = Schemas::served("");
     let mut paths = Map::new();
     for served in models {
         let (name, message) = (&served.model.name, &served.message);
         let schema = schemas.reference(message);
-        let summary = schemas.0.get(message.full_name()).and_then(|s| s["description"].as_str()).unwrap_or(message.name()).to_owned();
+        let summary = schemas.description(message).unwrap_or(message.name()).to_owned();
         let headers = json!({
             "ETag": header("A hash of the served bytes, one per representation."),
             "Consistency-Position": header("How far the logs that this answer rests on had been folded; may be sent as a Consistency-Token."),
@@ -71,7 +71,8 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
     ] {
         paths.insert(path.to_owned(), operation(what));
     }
-    schemas.0.insert(
+    let mut schemas = schemas.into_components();
+    schemas.insert(
         "Problem".to_owned(),
         json!({
             "type": "object",
@@ -85,6 +86,6 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
         "openapi": "3.1.0",
         "info": { "title": "Daybook query API", "version": env!("CARGO_PKG_VERSION"), "description": "Read models, as JSON or as the stored protobuf." },
         "paths": paths,
-        "components": { "schemas": schemas.0 },
+        "components": { "schemas": schemas },
     })
 }

@@ -21,7 +21,7 @@ pub(crate) use crate::entry::etag;
 use crate::flight::LoadError;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
-use crate::{events, list};
+use crate::{events, list, past};
 
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 512;
@@ -80,7 +80,7 @@ pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
 }
 
 async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request: &Parts, events: bool) -> Result<Response, Problem> {
-    let (key, headers) = (key(segment)?, &request.headers);
+    let (key, headers, query) = (key(segment)?, &request.headers, request.uri.query());
     if events || negotiate::wants_events(headers) {
         // Boxed, like all that few requests need: the rest stays small.
         return Box::pin(events::answer(serving, served, &key, headers)).await;
@@ -91,6 +91,9 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
             "read models are served as application/json and application/x-protobuf: Accept takes neither",
         )
     })?;
+    if let Some(at) = past::asked(query) {
+        return Box::pin(past::answer(serving, served, &key, (&at, query), headers, form)).await;
+    }
     match &served.items {
         Some(items) => {
             let deadline = deadline(serving, headers);
@@ -98,7 +101,7 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
             if let Some(filling) = served.model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
                 reach(serving, &*serving.memory(&filling.model.name)?, &filling.model, headers, deadline).await?;
             }
-            list::answer(serving, served, items, &key, request.uri.query(), headers, form).await
+            Box::pin(list::answer(serving, served, items, &key, query, headers, form)).await
         }
         None => {
             let (memory, seen) = see(serving, served, &key, headers).await?;
@@ -135,7 +138,7 @@ pub(crate) async fn see(serving: &Serving, served: &Served, key: &str, headers: 
     loop {
         let memory = serving.memory(&served.model.name)?;
         let needs = match deadline {
-            Some(deadline) => reach(serving, &memory, &served.model, headers, deadline).await?,
+            Some(deadline) => Box::pin(reach(serving, &memory, &served.model, headers, deadline)).await?,
             None => Vec::new(),
         };
         match serving.read(&memory, key, &needs).await {
@@ -161,7 +164,7 @@ impl Serving {
         }
         memory.told.meters.misses.increment(1);
         memory.told.hot.missed(key);
-        memory.load(&self.store, key, needs, Instant::now() + LOAD).await
+        Box::pin(memory.load(&self.store, key, needs, Instant::now() + LOAD)).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use daybook_bus::BusError;
 use daybook_log::LogError;
+use daybook_projectors::lifecycle::LifecycleError;
 
 /// An audit could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -15,11 +16,29 @@ pub enum ReplayError {
     /// Kafka.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// A generation of a read model.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+}
+
+impl From<tokio_postgres::Error> for ReplayError {
+    fn from(e: tokio_postgres::Error) -> Self {
+        Self::Log(e.into())
+    }
 }
 
 impl ReplayError {
     /// Whether asking differently would help: exit code 2, where the others are 3.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage(_))
+        match self {
+            Self::Usage(_) => true,
+            Self::Lifecycle(e) => e.is_usage(),
+            Self::Log(_) | Self::Bus(_) => false,
+        }
+    }
+
+    /// Whether it was refused for what was found: exit code 1.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Lifecycle(e) if e.is_refusal())
     }
 }

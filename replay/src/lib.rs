@@ -1,16 +1,27 @@
-//! Audits of the log: they read, and change nothing.
+//! Audits of the log, and read models made of it again. Audits read, and change nothing.
 //!
 //! | to … | use |
 //! |---|---|
 //! | prove that nothing was lost, added or changed | [`verify()`] |
 //! | see a stream's events and what they fold to | [`show()`] |
+//! | fold a read model again beside the live one, compare, switch | [`rebuild()`], [`promote()`] |
+//! | compare two generations of a read model | [`diff()`] |
+//! | see a read model as it was | [`as_of()`] |
 
+mod as_of;
+mod diff;
 mod error;
+mod promote;
+mod rebuild;
 mod report;
 mod show;
 mod verify;
 
+pub use as_of::{AsOf, At, Position, Stopped, as_of};
+pub use diff::{DiffOptions, DiffReport, DifferenceKind, FieldDifference, PartDifference, StreamName, compare as diff};
 pub use error::ReplayError;
+pub use promote::{PromoteOptions, Promoted, promote};
+pub use rebuild::{Outcome, RebuildReport, RebuildRequest, Then, rebuild};
 pub use report::{Finding, PartitionReport, Report};
-pub use show::{Shown, ShownEvent, show};
+pub use show::{ShowUntil, Shown, ShownEvent, show};
 pub use verify::{Phase, Progress, VerifyOptions, verify};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use daybook_kernel::{Registry, StreamId};
+use daybook_kernel::{Instant, Registry, StreamId};
 use daybook_log::{Databases, StoredEvent};
 use daybook_proto::JsonValue;
 use daybook_proto::v1::Metadata;
@@ -65,17 +65,23 @@ pub struct ShownEvent {
     pub digest: String,
 }
 
-/// The events of one stream up to `version`, or all, and what they fold to.
+/// Up to where a stream is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShowUntil {
+    /// All of it.
+    #[default]
+    End,
+    /// Up to this version, from 1.
+    Version(u64),
+    /// What was recorded then, and before.
+    Time(Instant),
+}
+
+/// The events of one stream up to a version or a moment, or all, and what they fold to.
 ///
 /// # Errors
-/// [`ReplayError::Usage`] when there is no such service, stream or version; otherwise when Postgres does not answer.
-pub async fn show(
-    databases: &Databases,
-    registry: &Registry,
-    service: &str,
-    stream: &str,
-    version: Option<u64>,
-) -> Result<Shown, ReplayError> {
+/// [`ReplayError::Usage`] when there is no such service, stream or version, or it had no events then; otherwise when Postgres does not answer.
+pub async fn show(databases: &Databases, registry: &Registry, service: &str, stream: &str, until: ShowUntil) -> Result<Shown, ReplayError> {
     let id = StreamId::parse(stream).map_err(|e| ReplayError::Usage(e.to_string()))?;
     let log = open(databases, registry, service).await?;
     let partition = log.partition(id.partition(log.partitions()))?;
@@ -83,12 +89,21 @@ pub async fn show(
     let Some(last) = events.last().map(|e| e.version) else {
         return Err(ReplayError::Usage(format!("{} has no stream {stream}", partition.name())));
     };
-    if let Some(wanted) = version {
-        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-        if !(1..=last).contains(&wanted) {
-            return Err(ReplayError::Usage(format!("{stream} has versions 1 to {last}, not {wanted}")));
+    match until {
+        ShowUntil::End => {}
+        ShowUntil::Version(wanted) => {
+            let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+            if !(1..=last).contains(&wanted) {
+                return Err(ReplayError::Usage(format!("{stream} has versions 1 to {last}, not {wanted}")));
+            }
+            events.retain(|e| e.version <= wanted);
         }
-        events.retain(|e| e.version <= wanted);
+        ShowUntil::Time(time) => {
+            events.retain(|e| e.recorded_at <= time);
+            if events.is_empty() {
+                return Err(ReplayError::Usage(format!("{stream} had no events at {time}")));
+            }
+        }
     }
     let (state, unfoldable) = match fold(registry, service, &id, &events) {
         Ok(state) => (Some(state), None),

@@ -50,6 +50,7 @@ impl Install {
         let (with_commands, with_queries) = match args[0] {
             "up" => (true, true),
             "query-api" => (false, true),
+            "projectors" => (false, false),
             _ => (true, false),
         };
         while (with_commands && commands.is_empty()) || (with_queries && queries.is_empty()) {

@@ -40,6 +40,53 @@ async fn show_gives_the_events_of_a_stream_and_its_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_stream_is_listed_shown_and_retried_until_its_event_can_be_folded() {
+    let install = Install::new().await;
+    let p = install.handlers().await;
+    let body = json!({ "sku": "A-1", "title": "A lamp", "price": { "currency": "EUR", "minorUnits": 1 } });
+    let (status, _) = install.post(&p.commands, "catalog/create-product", "k", &body).await.expect("answers");
+    assert_eq!(status, 200);
+    let owner = install.database.owner().await;
+    let renamed = async |to: &str| {
+        let sql = format!("SET session_replication_role = replica; UPDATE catalog.event SET type = '{to}' WHERE stream_id = 'product/A-1'");
+        owner.batch_execute(&sql).await.expect("the owner may");
+    };
+    renamed("shop.catalog.v1.ProductSang").await;
+    let projectors = install.start(&["projectors", "--projections", "product-pages", "--listen", "127.0.0.1:0"]).await;
+    let listed = daybook_testkit::eventually("the stream to be parked", || async {
+        let output = install.run(&["parked", "list", "--json"]);
+        serde_json::from_slice::<Value>(&output.stdout).ok()
+    })
+    .await;
+    assert_eq!((&listed["id"], &listed["kind"], &listed["generation"]), (&json!("product-pages/product/A-1"), &json!("stream"), &json!(1)));
+    let people = install.run(&["parked", "list"]);
+    let people = String::from_utf8_lossy(&people.stdout);
+    assert!(people.contains("product-pages/product/A-1") && people.contains("0 messages and 1 streams"), "{people}");
+    let shown = install.run(&["parked", "show", "product-pages/product/A-1"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!((&shown["event"]["type"], &shown["offset"]), (&json!("shop.catalog.v1.ProductSang"), &json!(0)));
+
+    let retry = ["parked", "retry", "product-pages/product/A-1", "--json"];
+    let again = install.run(&retry);
+    let told: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    assert_eq!((again.status.code(), &told["outcome"]), (Some(1), &json!("parked-again")), "{told}");
+    renamed("shop.catalog.v1.ProductCreated").await;
+    let healed = install.run(&retry);
+    assert_eq!(healed.status.code(), Some(0), "{}", String::from_utf8_lossy(&healed.stdout));
+    assert_eq!(install.count("SELECT count(*) FROM read.product_pages_1 WHERE key = 'A-1'").await, 1);
+
+    // What is not parked can't be retried; and where no projector runs, nobody does it.
+    assert_eq!(install.run(&retry).status.code(), Some(2));
+    assert_eq!(install.run(&["parked", "skip", "product-pages"]).status.code(), Some(2));
+    drop(projectors);
+    let park = "INSERT INTO read.parked (projection, generation, service, partition, stream_id, \"offset\", reason) \
+                SELECT 'product-pages', 1, 'catalog', partition, stream_id, \"offset\", 'a test' FROM catalog.event";
+    owner.batch_execute(park).await.expect("the owner may");
+    let alone = install.run(&["parked", "retry", "product-pages/product/A-1", "--wait", "1"]);
+    assert_eq!(alone.status.code(), Some(3), "{}", String::from_utf8_lossy(&alone.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_usage_is_2_and_missing_infrastructure_3() {
     let install = Install::new().await;
     assert_eq!(install.run(&["no-such-command"]).status.code(), Some(2));

@@ -1,9 +1,11 @@
-//! What both HTTP surfaces share: problems, health, metrics, serving.
+//! What both HTTP surfaces share: problems, health, metrics, serving, JSON Schemas.
 
 mod operations;
 mod problem;
+mod schema;
 mod serve;
 
 pub use operations::{Operations, Readiness, operations};
 pub use problem::Problem;
+pub use schema::{Schemas, decimals};
 pub use serve::{Listening, Shutdown, bind, shutdown};

@@ -50,6 +50,14 @@ pub trait Projection: Send + Sync + 'static {
 
     /// The parts that a view makes. The runner writes the difference to what stands.
     fn render(view: &Self::View, stream: &StreamId) -> Vec<Part<Self::Model>>;
+
+    /// Tells the keys that [`render`](Self::render) puts parts under. It is asked after every event, for a read model as it
+    /// was is found by them: a projection whose keys are cheaper told than rendered says so here. It may tell more, never fewer.
+    fn keys(view: &Self::View, stream: &StreamId, tell: &mut dyn FnMut(&str)) {
+        for part in Self::render(view, stream) {
+            tell(&part.key);
+        }
+    }
 }
 
 /// A view, whatever its type.
@@ -99,6 +107,26 @@ pub trait ErasedFold: Send + Sync {
     /// # Errors
     /// When the event can't be folded.
     fn fold(&self, view: &mut ViewState, type_name: &str, payload: &[u8], at: &EventAt<'_>) -> Result<(), FoldError>;
+    /// As [`fold`](Self::fold), but without a copy of the view, for folding in bulk: after an error the view may be half
+    /// changed and must be thrown away. `tell` hears the keys that the view has parts under now; some of them may have none.
+    ///
+    /// # Errors
+    /// When the event can't be folded, or its keys can't be told.
+    fn fold_in_place(
+        &self,
+        view: &mut ViewState,
+        type_name: &str,
+        payload: &[u8],
+        at: &EventAt<'_>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(), FoldError>;
+    /// Tells the keys that a view has parts under, and perhaps more.
+    ///
+    /// # Errors
+    /// When the projection panics.
+    fn keys(&self, view: &ViewState, stream: &StreamId, tell: &mut dyn FnMut(&str)) -> Result<(), FoldError>;
+    /// About how much memory a view takes, in bytes.
+    fn view_size(&self, view: &ViewState) -> usize;
     /// The parts, sorted by key and part; a part that would be empty is left out.
     ///
     /// # Errors
@@ -115,7 +143,7 @@ impl<P: Projection> Face<P> {
 }
 
 fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FoldError> {
-    // The closures below work on clones: what a panic leaves half-done is thrown away.
+    // The closures below work on clones, or their callers throw away what a panic leaves half-done.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| FoldError::Panicked(panic_text(panic.as_ref())))
 }
 
@@ -163,6 +191,31 @@ impl<P: Projection> ErasedFold for Face<P> {
         })?;
         view.0 = Box::new(next);
         Ok(())
+    }
+
+    fn fold_in_place(
+        &self,
+        view: &mut ViewState,
+        type_name: &str,
+        payload: &[u8],
+        at: &EventAt<'_>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<(), FoldError> {
+        let event = known_event::<P::Event>(type_name, payload)?;
+        let view: &mut P::View = view.0.downcast_mut().expect("a view is read only by the projection that made it");
+        catch(|| {
+            P::fold(view, &event, at);
+            P::keys(view, at.stream, tell);
+        })
+    }
+
+    fn keys(&self, view: &ViewState, stream: &StreamId, tell: &mut dyn FnMut(&str)) -> Result<(), FoldError> {
+        catch(|| P::keys(Self::view(view), stream, tell))
+    }
+
+    fn view_size(&self, view: &ViewState) -> usize {
+        // Texts and lists of a decoded message take about twice what they take encoded.
+        size_of::<P::View>() + 2 * Self::view(view).encoded_len()
     }
 
     fn render(&self, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, FoldError> {

@@ -3,11 +3,13 @@
 
 mod append;
 mod audit;
+mod bulk;
 mod database;
 mod error;
 mod messages;
 mod migrate;
 mod outcome;
+mod own;
 mod page;
 mod partition;
 mod read;
@@ -17,11 +19,13 @@ mod sql;
 
 pub use append::{Opened, Settled, Writer};
 pub use audit::{EventRow, RequestRow, Rows, SnapshotRow, Stray};
+pub use bulk::{BulkEvent, BulkEvents, BulkOrder, BulkRead};
 pub use database::{Databases, Role, ServiceDatabases};
 pub use error::LogError;
 pub use messages::{Fate, ParkedMessage, RejectedMessage};
 pub use migrate::{MIGRATION_LOCK, MigrateOptions, Migrated, SchemaName, connect_owner, migrate, read_secret};
 pub use outcome::Outcome;
+pub use own::OwnConnection;
 pub use page::{LedgerRow, NewEvent, Page, PageHead, StoredEvent};
 pub use partition::{Log, PartitionLog};
 pub use read::{BatchState, LedgerEntry, LoadedStream};

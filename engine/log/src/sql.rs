@@ -18,6 +18,8 @@ statements! {
     AUDIT_SNAPSHOTS = "audit_snapshots.sql",
     AUDIT_STRAYS = "audit_strays.sql",
     AUDIT_STREAM = "audit_stream.sql",
+    BULK_EVENTS = "bulk_events.sql",
+    BULK_EVENTS_SORTED = "bulk_events_sorted.sql",
     FATE_OF_MESSAGE = "fate_of_message.sql",
     INSERT_PARKED = "insert_parked.sql",
     INSERT_REJECTED = "insert_rejected.sql",

@@ -2,11 +2,14 @@
 
 use daybook_kernel::ReadModel;
 
+mod category_listings;
 mod product_pages;
+mod product_search;
+mod stock_levels;
 
 /// Every read model that is kept as parts.
 pub fn read_models() -> Vec<ReadModel> {
-    vec![product_pages::read_model()]
+    vec![product_pages::read_model(), category_listings::read_model(), stock_levels::read_model(), product_search::read_model()]
 }
 
 /// The rules of merging, held for every read model of the list.
@@ -43,6 +46,9 @@ mod merging {
     fn samples(model: &ReadModel) -> Vec<Sample> {
         match model.name {
             "product-pages" => product_pages::samples(),
+            "products" => product_search::samples(),
+            "category-listings" => category_listings::samples(),
+            "stock-levels" => stock_levels::samples(),
             other => panic!("{other} is new: give it samples here"),
         }
     }
@@ -142,6 +148,24 @@ mod merging {
             }
             if let Some(root) = model.root {
                 assert!(all.iter().any(|p| p.part.part.starts_with(root)), "{}: no sample makes its root {root}", model.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_part_stands_under_a_key_that_is_not_told() {
+        for model in read_models() {
+            for sample in samples(&model) {
+                let fold = model.fold(sample.service, sample.stream.aggregate()).expect("the model reads its samples");
+                let mut view = fold.new_view();
+                for (version, (type_name, payload)) in (1..).zip(&sample.events) {
+                    let at = EventAt { stream: &sample.stream, version: Version(version), recorded_at: Instant::from_micros(1_000_000) };
+                    let mut told = BTreeSet::new();
+                    fold.fold_in_place(&mut view, type_name, payload, &at, &mut |key| _ = told.insert(key.to_owned())).expect("a sample");
+                    for part in fold.render(&view, &sample.stream).expect("a view can be rendered") {
+                        assert!(told.contains(&part.key), "{}: {} after event {version}", model.name, part.key);
+                    }
+                }
             }
         }
     }

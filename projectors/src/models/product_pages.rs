@@ -74,6 +74,12 @@ impl Projection for Details {
             _ => Vec::new(),
         }
     }
+
+    fn keys(view: &ProductDetailsView, _: &StreamId, tell: &mut dyn FnMut(&str)) {
+        if let Some(page) = view.page.as_ref().filter(|_| view.shown) {
+            tell(&page.sku);
+        }
+    }
 }
 
 /// The main currency's price stands by itself too: it is the one that `ProductCreated` named.
@@ -87,7 +93,7 @@ fn set_price(page: &mut ProductPage, price: &Price) {
 }
 
 /// The parts `stock/<warehouse>`: one line each.
-struct Stock;
+pub(super) struct Stock;
 
 impl Projection for Stock {
     type Event = StockEvent;
@@ -118,9 +124,16 @@ impl Projection for Stock {
         let message = ProductPage { stock: vec![line.clone()], ..Default::default() };
         vec![Part { key: view.sku.clone(), part: format!("stock/{}", line.warehouse), message }]
     }
+
+    fn keys(view: &StockLineView, _: &StreamId, tell: &mut dyn FnMut(&str)) {
+        if view.line.is_some() {
+            tell(&view.sku);
+        }
+    }
 }
 
-fn moved(line: &mut StockLine, event: &StockEvent) {
+/// The pieces of a line after an event.
+pub(super) fn moved(line: &mut StockLine, event: &StockEvent) {
     use StockEvent as E;
     let (on_hand, reserved) = (&mut line.on_hand, &mut line.reserved);
     match event {

@@ -1,5 +1,5 @@
--- The tables of one generation of one read model; {parts} is their name. Columns that a batch rewrites stand in no
--- index, and pages have room: an update stays in its page, and touches no index.
+-- The tables of one generation of one read model; {parts} is their name. Pages have room: an update stays in its page.
+-- Their indexes stand in generation_indexes.sql: a rebuild fills the tables first.
 CREATE TABLE read.{parts} (
     key text COLLATE "C" NOT NULL,
     part text COLLATE "C" NOT NULL,
@@ -7,26 +7,23 @@ CREATE TABLE read.{parts} (
     service text COLLATE "C" NOT NULL,
     stream_id text COLLATE "C" NOT NULL,
     partition int NOT NULL,
-    "offset" bigint NOT NULL,
-    PRIMARY KEY (key, part)
+    "offset" bigint NOT NULL
 ) WITH (fillfactor = 80);
-CREATE INDEX {parts}_stream ON read.{parts} (stream_id);
 CREATE TABLE read.{parts}_view (
     service text COLLATE "C" NOT NULL,
     stream_id text COLLATE "C" NOT NULL,
     partition int NOT NULL,
     "offset" bigint NOT NULL,
     version bigint NOT NULL,
-    view bytea NOT NULL,
-    PRIMARY KEY (service, stream_id)
+    -- Null: it is the bytes of the stream's only part.
+    view bytea
 ) WITH (fillfactor = 80);
 -- Which streams have ever had a part under a key: what a read model as it was is folded from. Written at a part's
 -- first appearance, never changed.
 CREATE TABLE read.{parts}_writer (
     key text COLLATE "C" NOT NULL,
     service text COLLATE "C" NOT NULL,
-    stream_id text COLLATE "C" NOT NULL,
-    PRIMARY KEY (key, service, stream_id)
+    stream_id text COLLATE "C" NOT NULL
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON read.{parts}, read.{parts}_view TO daybook_projector;
 GRANT SELECT, INSERT ON read.{parts}_writer TO daybook_projector;

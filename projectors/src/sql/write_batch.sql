@@ -1,34 +1,53 @@
 -- Writes what one batch changed, and moves the checkpoint, in one statement: both happen or neither does, with no
 -- COMMIT to misread. Everything selects FROM moved: where the checkpoint is not where this batch was read from,
--- somebody else has moved it, and nothing at all is written.
+-- somebody else has moved it, and nothing at all is written. $8: how far Kafka has acknowledged what was pushed; null
+-- where nothing is.
 WITH moved AS (
-    UPDATE read.checkpoint SET next_offset = $6, epoch = $7
+    UPDATE read.checkpoint SET next_offset = $6, epoch = $7, pushed = coalesce($8, pushed)
     WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4 AND next_offset = $5
-    RETURNING projection, generation, service, partition
+    RETURNING projection, generation, service, partition, pushed
 ),
-removed AS (
+gone AS (
     DELETE FROM read.{parts} p
-    USING moved, unnest($8::text[], $9::text[], $10::text[]) AS r (key, part, stream_id)
+    USING moved, unnest($9::text[], $10::text[], $11::text[], $12::bigint[]) AS r (key, part, stream_id, "offset")
     WHERE p.key = r.key AND p.part = r.part AND p.service = moved.service AND p.stream_id = r.stream_id
+    RETURNING moved.projection, moved.generation, moved.service, moved.partition, r."offset", p.key, p.part, p.stream_id
+),
+noted AS (
+    INSERT INTO read.removed (projection, generation, service, partition, "offset", key, part, stream_id)
+    SELECT projection, generation, service, partition, "offset", key, part, stream_id
+    FROM gone
+),
+trimmed AS (
+    DELETE FROM read.removed t
+    USING moved
+    WHERE t.projection = moved.projection AND t.generation = moved.generation AND t.service = moved.service
+        AND t.partition = moved.partition AND t."offset" < moved.pushed
 ),
 written AS (
     INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset")
     SELECT w.key, w.part, w.bytes, moved.service, w.stream_id, moved.partition, w."offset"
-    FROM moved, unnest($11::text[], $12::text[], $13::bytea[], $14::text[], $15::bigint[]) AS w (key, part, bytes, stream_id, "offset")
+    FROM moved, unnest($13::text[], $14::text[], $15::bytea[], $16::text[], $17::bigint[]) AS w (key, part, bytes, stream_id, "offset")
     ON CONFLICT (key, part) DO UPDATE
     SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition, "offset" = EXCLUDED."offset"
+),
+writers AS (
+    INSERT INTO read.{parts}_writer (key, service, stream_id)
+    SELECT n.key, moved.service, n.stream_id
+    FROM moved, unnest($18::text[], $19::text[]) AS n (key, stream_id)
+    ON CONFLICT (key, service, stream_id) DO NOTHING
 ),
 views AS (
     INSERT INTO read.{parts}_view (service, stream_id, partition, "offset", version, view)
     SELECT moved.service, v.stream_id, moved.partition, v."offset", v.version, v.view
-    FROM moved, unnest($16::text[], $17::bigint[], $18::bigint[], $19::bytea[]) AS v (stream_id, "offset", version, view)
+    FROM moved, unnest($20::text[], $21::bigint[], $22::bigint[], $23::bytea[]) AS v (stream_id, "offset", version, view)
     ON CONFLICT (service, stream_id) DO UPDATE
     SET partition = EXCLUDED.partition, "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
 ),
 stopped AS (
     INSERT INTO read.parked (projection, generation, service, partition, stream_id, "offset", reason)
     SELECT moved.projection, moved.generation, moved.service, moved.partition, s.stream_id, s."offset", s.reason
-    FROM moved, unnest($20::text[], $21::bigint[], $22::text[]) AS s (stream_id, "offset", reason)
+    FROM moved, unnest($24::text[], $25::bigint[], $26::text[]) AS s (stream_id, "offset", reason)
     ON CONFLICT (projection, generation, service, stream_id) DO NOTHING
 )
 SELECT FROM moved

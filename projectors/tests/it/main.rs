@@ -1,9 +1,13 @@
 //! The runner against real Postgres and Kafka.
 
+mod generations;
 mod kafka;
 mod models;
 mod parking;
+mod pod;
 mod prepare;
 mod process;
+mod push;
 mod store;
 mod support;
+mod unparking;

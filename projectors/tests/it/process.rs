@@ -9,6 +9,7 @@ use daybook_testkit::eventually;
 use uuid::Uuid;
 
 use crate::models::{by_category, categorized, created, pages, received, retired, retitled};
+use crate::pod::Pod;
 use crate::support::{Fact, Shop};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +174,8 @@ impl Dice {
     }
 }
 
-/// Whatever is dropped, repeated, cut off or taken over: at the end the parts are what a fresh fold of the log makes.
+/// Whatever is dropped, repeated, cut off or taken over: at the end the parts are what a fresh fold of the log makes, and
+/// who only followed what was pushed has the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_equal_a_fresh_fold() {
     let models = [pages(), by_category()];
@@ -181,6 +183,7 @@ async fn parts_equal_a_fresh_fold() {
     let seed = Uuid::new_v4().as_u64_pair().0;
     println!("seed {seed}");
     let mut dice = Dice(seed);
+    let mut pods = [Pod::new(&shop, &models[0]).await, Pod::new(&shop, &models[1]).await];
     let mut alive = BTreeSet::new();
     let mut processes = vec![shop.process(&models).await];
     let mut published = Vec::new();
@@ -210,11 +213,15 @@ async fn parts_equal_a_fresh_fold() {
             }
             _ => {}
         }
+        let pod = usize::try_from(dice.below(2)).expect("small");
+        pods[pod].follow(&shop).await;
     }
-    for model in &models {
+    for (model, pod) in models.iter().zip(&mut pods) {
         shop.caught_up(model).await;
         assert!(shop.parked(model).await.is_empty(), "seed {seed}");
-        assert_eq!(shop.parts(model).await, shop.fresh_fold(model).await, "seed {seed}");
+        let parts = shop.parts(model).await;
+        assert_eq!(parts, shop.fresh_fold(model).await, "seed {seed}");
+        pod.comes_to(&shop, &parts).await;
     }
     let streams: BTreeSet<i32> = alive.iter().map(|n| shop.partition(&StreamId::new("product", &format!("A-{n}")))).collect();
     assert_eq!(streams.len(), 2, "both partitions had something to do");

@@ -3,7 +3,7 @@
 use daybook_kernel::StreamId;
 use daybook_projectors::{Limits, ProjectorError};
 
-use crate::models::{by_category, categorized, created, pages, received, retired, retitled, unheard_of};
+use crate::models::{by_category, categorized, created, levels, pages, received, retired, retitled, unheard_of};
 use crate::support::Shop;
 
 #[tokio::test]
@@ -139,4 +139,30 @@ async fn an_epoch_that_begins_without_events_is_shown_by_the_checkpoint() {
     shop.append([retitled("A-1", "two")]).await;
     projector.catch_up().await.expect("it folds");
     assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (2, 2));
+}
+
+#[tokio::test]
+async fn a_view_that_is_its_streams_only_part_is_kept_once() {
+    let model = levels();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    // Nothing is held: every view is read.
+    let limits = Limits { held_bytes: 0, batch_events: 1, ..Limits::default() };
+    let mut projector = shop.projector_with(&model, "inventory", 0, limits).await;
+    shop.append([received("A-1", "w-1", 5), received("A-2", "w-1", 1), received("A-1", "w-1", 3), received("A-1", "w-1", 4)]).await;
+    projector.catch_up().await.expect("it folds");
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+    let owner = shop.database.owner().await;
+    let kept = owner.query("SELECT stream_id, version FROM read.stock_levels_1_view WHERE view IS NULL ORDER BY 1", &[]).await;
+    let kept: Vec<(String, i64)> = kept.expect("it answers").iter().map(|r| (r.get(0), r.get(1))).collect();
+    assert_eq!(kept, [("stock/A-1@w-1".to_owned(), 3), ("stock/A-2@w-1".to_owned(), 1)]);
+
+    // A part that somebody took away took the view with it: that is told, not guessed.
+    owner.batch_execute("DELETE FROM read.stock_levels_1 WHERE key = 'A-2@w-1'").await.expect("the owner may");
+    shop.append([received("A-2", "w-1", 1)]).await;
+    projector.catch_up().await.expect("a stream that stops is no error");
+    assert!(shop.parked(&model).await[0].2.contains("the part is not there"));
+    // Folded again from the log, it is whole.
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
 }

@@ -1,6 +1,6 @@
 //! A shop's logs, filled by hand; Kafka, told what the test wants it to have; and what the read models hold.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use daybook_bus::{BusConfig, Headers, Message, Producer, ProducerOptions, Record
 use daybook_http::Shutdown;
 use daybook_kernel::{EventAt, ReadModel, StreamId, Version};
 use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, Role, StoredEvent, Writer, WriterSessions};
-use daybook_projectors::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, ReadStore, prepare};
+use daybook_projectors::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, fingerprint, prepare};
 use daybook_testkit::TestDatabase;
 use tokio::sync::watch;
 
@@ -149,6 +149,35 @@ impl Shop {
         Projector::open(Arc::new(model.clone()), Arc::new(generation), store, log, self.partitions, limits).await
     }
 
+    /// As [`projector_with`](Self::projector_with), and it pushes what it commits.
+    pub(crate) async fn pushing(&self, model: &ReadModel, service: &str, partition: i32, limits: Limits) -> Projector {
+        self.pushing_over(&self.bus, model, service, partition, limits).await
+    }
+
+    pub(crate) async fn pushing_over(
+        &self,
+        bus: &BusConfig,
+        model: &ReadModel,
+        service: &str,
+        partition: i32,
+        limits: Limits,
+    ) -> Projector {
+        let push = Push::new(bus).expect("a producer");
+        self.projector_with(model, service, partition, limits).await.pushing(&push).await.expect("it takes over")
+    }
+
+    /// How far the checkpoint says that all is pushed.
+    pub(crate) async fn pushed(&self, model: &ReadModel, service: &str, partition: i32) -> i64 {
+        let sql = "SELECT pushed FROM read.checkpoint WHERE projection = $1 AND generation = 1 AND service = $2 AND partition = $3";
+        self.database.owner().await.query_one(sql, &[&model.name, &service, &partition]).await.expect("prepared").get(0)
+    }
+
+    /// How many removals wait to be pushed.
+    pub(crate) async fn removed(&self, model: &ReadModel) -> i64 {
+        let sql = "SELECT count(*) FROM read.removed WHERE projection = $1";
+        self.database.owner().await.query_one(sql, &[&model.name]).await.expect("the owner may").get(0)
+    }
+
     /// A process with projectors of these models.
     pub(crate) async fn process(&self, models: &[ReadModel]) -> Process {
         self.process_with(models, Limits::default()).await
@@ -167,9 +196,31 @@ impl Shop {
         Projectors::start(config, shutdown).await
     }
 
+    /// A generation of a model, as a rebuild begins it: empty.
+    pub(crate) async fn begin_generation(&self, model: &ReadModel, number: i32, state: &str) {
+        let owner = self.database.owner().await;
+        let parts = format!("{}_{number}", model.name.replace('-', "_"));
+        owner.batch_execute(&include_str!("../../src/sql/generation.sql").replace("{parts}", &parts)).await.expect("the owner may");
+        let fingerprint = fingerprint(model).to_vec();
+        let sql = "INSERT INTO read.generation (projection, generation, fingerprint, state, parts) VALUES ($1, $2, $3, $4, $5)";
+        owner.execute(sql, &[&model.name, &number, &fingerprint, &state, &parts]).await.expect("it is new");
+        let sql = "INSERT INTO read.checkpoint (projection, generation, service, partition, next_offset, epoch) \
+                   SELECT projection, $2, service, partition, 0, 1 FROM read.checkpoint WHERE projection = $1 AND generation = 1";
+        owner.execute(sql, &[&model.name, &number]).await.expect("it is new");
+    }
+
+    pub(crate) async fn set_state(&self, model: &ReadModel, number: i32, state: &str) {
+        let sql = "UPDATE read.generation SET state = $3 WHERE projection = $1 AND generation = $2";
+        self.database.owner().await.execute(sql, &[&model.name, &number, &state]).await.expect("the owner may");
+    }
+
     /// All parts of a model's first generation.
     pub(crate) async fn parts(&self, model: &ReadModel) -> Parts {
-        let sql = format!("SELECT key, part, bytes FROM read.{}_1", model.name.replace('-', "_"));
+        self.parts_of(model, 1).await
+    }
+
+    pub(crate) async fn parts_of(&self, model: &ReadModel, generation: i32) -> Parts {
+        let sql = format!("SELECT key, part, bytes FROM read.{}_{generation}", model.name.replace('-', "_"));
         let rows = self.database.owner().await.query(&sql, &[]).await.expect("the owner may");
         rows.iter().map(|r| ((r.get(0), r.get(1)), r.get(2))).collect()
     }
@@ -210,14 +261,27 @@ impl Shop {
 
     /// What the logs make of a model, worked out from nothing.
     pub(crate) async fn fresh_fold(&self, model: &ReadModel) -> Parts {
+        self.fresh_fold_without(model, &[], "").await
+    }
+
+    /// The same without the events at these offsets; a stream stops where its event holds `poison`, if that is not empty.
+    pub(crate) async fn fresh_fold_without(&self, model: &ReadModel, skipped: &[i64], poison: &str) -> Parts {
         let mut all = Parts::new();
         for service in model.services() {
             let log = self.log(service).await;
             for n in 0..self.partitions.cast_signed() {
-                let mut views = BTreeMap::new();
+                let (mut views, mut stopped) = (BTreeMap::new(), BTreeSet::new());
                 for e in log.partition(n).expect("a partition").read_events(0, i64::MAX).await.expect("it answers") {
                     let stream = StreamId::parse(&e.stream_id).expect("a stream id");
                     let Some(fold) = model.fold(service, stream.aggregate()) else { continue };
+                    let bad = !poison.is_empty() && e.payload.windows(poison.len()).any(|w| w == poison.as_bytes());
+                    if skipped.contains(&e.offset) || stopped.contains(&stream) {
+                        continue;
+                    }
+                    if bad {
+                        stopped.insert(stream);
+                        continue;
+                    }
                     let view = views.entry(stream.clone()).or_insert_with(|| fold.new_view());
                     let at = EventAt { stream: &stream, version: Version(e.version.cast_unsigned()), recorded_at: e.recorded_at };
                     fold.fold(view, &e.type_name, &e.payload, &at).expect("a test's own event");

@@ -28,7 +28,7 @@ pub(crate) const DEFAULT_SIZE: usize = 20;
 /// The most items of a page.
 pub(crate) const MAX_SIZE: usize = 100;
 /// The token of the next page, for those who take protobuf; in JSON it is `nextPageToken`.
-const NEXT: HeaderName = HeaderName::from_static("next-page-token");
+pub(crate) const NEXT: HeaderName = HeaderName::from_static("next-page-token");
 
 /// Which page a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +80,7 @@ pub(crate) async fn answer(
     let model = &served.model;
     let wanted = wanted(serving, &model.name, key, query)?;
     let mut page = read(serving, served, items, key, &wanted).await?;
-    let unreadable = |error: String| {
-        tracing::error!(model = model.name, key, error, "stored parts are no message of the read model: run `daybook replay diff`");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the stored parts of this list can't be read; the operator has been told")
-    };
+    let unreadable = |error: String| unreadable(&model.name, key, &error);
     if let Some(fill) = &model.fill {
         let positions = filled(serving, items, fill, &mut page.items, &unreadable).await?;
         page.positions.extend(positions);
@@ -107,6 +104,30 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
+/// A page of a list as it was at a moment, which never changes: there its token counts items. The body, and the token.
+///
+/// # Errors
+/// What is wrong with the query, or that what was folded is no list.
+pub(crate) fn past(
+    serving: &Serving,
+    served: &Served,
+    items: &Items,
+    (key, at): (&str, &str),
+    query: Option<&str>,
+    bytes: Bytes,
+    form: Form,
+) -> Result<(Vec<u8>, Option<String>), Problem> {
+    let model = &served.model.name;
+    let place = format!("{key}\0{at}");
+    let wanted = wanted(serving, model, &place, query)?;
+    let unreadable = |error: String| unreadable(model, key, &error);
+    let all = items.split(bytes).map_err(unreadable)?;
+    let from = wanted.after.and_then(|n| n.parse::<usize>().ok()).unwrap_or_default().min(all.len());
+    let to = (from + wanted.size).min(all.len());
+    let next = (to < all.len()).then(|| token::write(&serving.secret, model, &place, &to.to_string()));
+    Ok((represent(items, &all[from..to], next.as_deref(), form).map_err(unreadable)?, next))
+}
+
 /// Reads a page, and one part more: that tells whether there is a next one.
 async fn read(serving: &Serving, served: &Served, items: &Items, key: &str, wanted: &Wanted) -> Result<Page, Problem> {
     let model = &served.model.name;
@@ -118,10 +139,7 @@ async fn read(serving: &Serving, served: &Served, items: &Items, key: &str, want
     let shown = &listed.parts[..listed.parts.len().min(wanted.size)];
     for (_, bytes) in shown {
         let split = items.split(bytes.clone());
-        page.items.extend(split.map_err(|error| {
-            tracing::error!(model, key, error, "a stored part is no message of the read model: run `daybook replay diff`");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a stored part of this list can't be read; the operator has been told")
-        })?);
+        page.items.extend(split.map_err(|error| unreadable(model, key, &error))?);
     }
     page.next = shown.last().filter(|_| more).map(|(part, _)| part.clone());
     Ok(page)
@@ -145,6 +163,12 @@ async fn filled(
         }
     }
     Ok(filling.positions)
+}
+
+/// Parts that are no message of the read model: no client can mend that.
+pub(crate) fn unreadable(model: &str, key: &str, error: &str) -> Problem {
+    tracing::error!(model, key, error, "parts are no message of the read model: run `daybook replay diff`");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the parts of this key can't be read; the operator has been told")
 }
 
 fn unreachable(model: &str, error: &QueryError) -> Problem {

@@ -1,6 +1,11 @@
-//! Audits against real Postgres and Kafka: a small log of the shop's stock, and what is found when someone changes it.
+//! Audits and rebuilds against a real Postgres and a real Kafka.
 
+mod comparing;
 mod kafka;
 mod log;
+mod promoting;
+mod rebuilding;
+mod shop;
 mod show;
 mod support;
+mod was;

@@ -23,7 +23,7 @@ enum Way {
 }
 
 /// Collects the schemas of messages, each once, under its full name and a suffix.
-pub(super) struct Schemas {
+pub struct Schemas {
     way: Way,
     suffix: &'static str,
     done: Map<String, Value>,
@@ -31,22 +31,27 @@ pub(super) struct Schemas {
 
 impl Schemas {
     /// Of messages that clients send: field rules hold, and an unknown field is an error.
-    pub(super) fn sent() -> Self {
+    pub fn sent() -> Self {
         Self { way: Way::In, suffix: "", done: Map::new() }
     }
 
     /// Of messages that clients are sent: zeros are written out, 64-bit numbers are texts, fields may be added later.
-    pub(super) fn served(suffix: &'static str) -> Self {
+    pub fn served(suffix: &'static str) -> Self {
         Self { way: Way::Out, suffix, done: Map::new() }
     }
 
+    /// What the `.proto` file says of a message that was collected.
+    pub fn description(&self, message: &MessageDescriptor) -> Option<&str> {
+        self.done.get(&format!("{}{}", message.full_name(), self.suffix))?["description"].as_str()
+    }
+
     /// What was collected, for `components.schemas`.
-    pub(super) fn into_components(self) -> Map<String, Value> {
+    pub fn into_components(self) -> Map<String, Value> {
         self.done
     }
 
     /// A reference to a message's schema, which is collected with all that it holds.
-    pub(super) fn reference(&mut self, message: &MessageDescriptor) -> Value {
+    pub fn reference(&mut self, message: &MessageDescriptor) -> Value {
         let name = format!("{}{}", message.full_name(), self.suffix);
         let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
         if !self.done.contains_key(&name) {
@@ -59,7 +64,7 @@ impl Schemas {
     }
 
     /// A message's own schema; the messages inside it are collected.
-    pub(super) fn object(&mut self, message: &MessageDescriptor) -> Value {
+    pub fn object(&mut self, message: &MessageDescriptor) -> Value {
         let mut properties = Map::new();
         let mut required = Vec::new();
         for field in message.fields() {
@@ -176,7 +181,7 @@ fn comment(file: &FileDescriptor, path: &[i32]) -> Option<String> {
 }
 
 /// The regular expression of every text that `parse` reads as a whole number from `min` to `max`.
-pub(super) fn decimals(min: i128, max: i128) -> String {
+pub fn decimals(min: i128, max: i128) -> String {
     let mut ways = Vec::new();
     if max >= 0 {
         ways.push(format!(r"\+?0*({})", digits(min.max(0).unsigned_abs(), max.unsigned_abs())));
@@ -345,5 +350,22 @@ mod tests {
         let signed = daybook_proto::compile_pattern(&decimals(i64::MIN.into(), i64::MAX.into()));
         assert!(signed.is_match("-9223372036854775808") && signed.is_match("-0"));
         assert!(!signed.is_match("-9223372036854775809") && !signed.is_match("9223372036854775808"));
+    }
+
+    #[test]
+    fn a_served_message_is_described_with_all_that_it_holds_and_its_comments() {
+        let page = shop_proto::descriptors().get_message_by_name("shop.read.v1.ProductPage").expect("it is described");
+        let mut schemas = Schemas::served("");
+        assert_eq!(schemas.reference(&page)["$ref"], "#/components/schemas/shop.read.v1.ProductPage");
+        assert!(schemas.description(&page).is_some_and(|d| d.starts_with("The page of a product")));
+        let all = schemas.into_components();
+        let of = &all["shop.read.v1.ProductPage"];
+        assert_eq!(of["properties"]["version"]["type"], "string");
+        assert_eq!(of["properties"]["updatedAt"]["format"], "date-time");
+        assert_eq!(of["properties"]["attributes"]["additionalProperties"]["type"], "string");
+        assert_eq!(of["properties"]["stock"]["items"]["$ref"], "#/components/schemas/shop.read.v1.StockLine");
+        assert_eq!(all["shop.read.v1.StockLine"]["properties"]["onHand"]["format"], "uint32");
+        assert_eq!(all["shop.common.v1.Money"]["properties"]["minorUnits"]["type"], "string");
+        assert!(all.values().all(Value::is_object));
     }
 }

@@ -1,171 +1,19 @@
-//! One log partition folded into one generation of a read model: what the runner, a rebuild and an audit share.
+//! From messages and the log to committed batches.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 use daybook_bus::Message;
-use daybook_kernel::{ReadModel, StreamId};
-use daybook_log::{LogError, PartitionLog};
-use metrics::{Counter, Gauge};
+use daybook_kernel::StreamId;
+use daybook_log::LogError;
 
+use super::Projector;
 use crate::ProjectorError;
 use crate::batch::{Before, Folded, Pace, fold};
-use crate::config::Limits;
 use crate::event::Event;
-use crate::generation::Generation;
-use crate::held::Held;
-use crate::store::{Move, Place, ReadStore};
-
-/// What a projector has met since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Events that went into a view.
-    pub folded: u64,
-    /// Messages whose offset had been passed.
-    pub repeats: u64,
-    /// Times that Kafka went on beyond the next offset, and the log had to be read.
-    pub gaps: u64,
-    /// Messages that were no event.
-    pub unreadable: u64,
-    /// Streams that were parked.
-    pub parked: u64,
-}
-
-/// Folds one partition. It holds nothing that can't be forgotten: after any error, [`resume`](Self::resume) it.
-pub struct Projector {
-    model: Arc<ReadModel>,
-    generation: Arc<Generation>,
-    store: ReadStore,
-    log: PartitionLog,
-    partitions: u32,
-    limits: Limits,
-    held: Held,
-    parked: BTreeSet<String>,
-    next: i64,
-    epoch: i32,
-    /// The log's next offset, as far as is known.
-    end: i64,
-    /// Events to read at once: fewer when they are large.
-    read_at_once: i64,
-    counts: Counts,
-    meters: Meters,
-}
-
-struct Meters {
-    folded: Counter,
-    repeats: Counter,
-    gaps: Counter,
-    unreadable: Counter,
-    parked: Counter,
-    waiting: Gauge,
-    lag: Gauge,
-}
-
-impl Meters {
-    fn new(projection: &str, service: &str, partition: i32) -> Self {
-        let of = [("projection", projection.to_owned()), ("service", service.to_owned())];
-        let own = [of[0].clone(), of[1].clone(), ("partition", partition.to_string())];
-        Self {
-            folded: metrics::counter!("daybook_projector_events_total", &of),
-            repeats: metrics::counter!("daybook_projector_repeats_total", &of),
-            gaps: metrics::counter!("daybook_projector_gaps_total", &of),
-            unreadable: metrics::counter!("daybook_projector_unreadable_messages_total", &of),
-            parked: metrics::counter!("daybook_projector_parked_total", &of),
-            waiting: metrics::gauge!("daybook_projector_parked_streams", &own),
-            lag: metrics::gauge!("daybook_projector_lag_events", &own),
-        }
-    }
-}
+use crate::push::{Pusher, Span};
+use crate::store::Move;
 
 impl Projector {
-    /// Stands where the checkpoint stands. `partitions` is how many the log has.
-    ///
-    /// # Errors
-    /// As [`resume`](Self::resume).
-    pub async fn open(
-        model: Arc<ReadModel>,
-        generation: Arc<Generation>,
-        store: ReadStore,
-        log: PartitionLog,
-        partitions: u32,
-        limits: Limits,
-    ) -> Result<Self, ProjectorError> {
-        let meters = Meters::new(model.name, log.service(), log.number());
-        let mut projector = Self {
-            held: Held::new(limits.held_bytes),
-            read_at_once: i64::try_from(limits.batch_events).unwrap_or(i64::MAX).max(1),
-            parked: BTreeSet::new(),
-            next: 0,
-            epoch: 1,
-            end: 0,
-            counts: Counts::default(),
-            model,
-            generation,
-            store,
-            log,
-            partitions,
-            limits,
-            meters,
-        };
-        projector.resume().await?;
-        Ok(projector)
-    }
-
-    /// Forgets all that it holds, and stands where the stored checkpoint stands.
-    ///
-    /// # Errors
-    /// When Postgres does not answer, or the log ends before the checkpoint.
-    pub async fn resume(&mut self) -> Result<(), ProjectorError> {
-        self.held.clear();
-        let (next, epoch) = self.store.checkpoint(&self.place()).await?;
-        let parked = self.store.parked(&self.place()).await?;
-        (self.next, self.epoch, self.parked) = (next, epoch, parked);
-        self.meters.waiting.set(self.parked.len() as f64);
-        self.look().await?;
-        Ok(())
-    }
-
-    /// The next offset to fold: all before it is done with.
-    pub fn next(&self) -> i64 {
-        self.next
-    }
-
-    /// What it has met since it was made.
-    pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// `model service/partition`, for people.
-    pub fn name(&self) -> String {
-        format!("{} {}", self.model.name, self.log.name())
-    }
-
-    /// Whether the log holds more than is folded. Looks into the log.
-    ///
-    /// # Errors
-    /// When Postgres does not answer, or the log ends before the checkpoint.
-    pub async fn is_behind(&mut self) -> Result<bool, ProjectorError> {
-        self.look().await?;
-        Ok(self.next < self.end)
-    }
-
-    /// One batch from the log, if it holds more as far as is known.
-    ///
-    /// # Errors
-    /// [`ProjectorError::Superseded`], or that Postgres does not answer.
-    pub async fn step(&mut self) -> Result<(), ProjectorError> {
-        self.step_to(self.end).await
-    }
-
-    /// All that the log holds when this is called.
-    ///
-    /// # Errors
-    /// As [`step`](Self::step).
-    pub async fn catch_up(&mut self) -> Result<(), ProjectorError> {
-        self.look().await?;
-        self.catch_up_to(self.end).await
-    }
-
     /// Messages of `<service>.events`, in order. Repeats are dropped; what is missing between them is read from the log, and
     /// so is what can't be read from Kafka.
     ///
@@ -214,14 +62,14 @@ impl Projector {
         Ok(())
     }
 
-    async fn catch_up_to(&mut self, end: i64) -> Result<(), ProjectorError> {
+    pub(super) async fn catch_up_to(&mut self, end: i64) -> Result<(), ProjectorError> {
         while self.next < end {
             self.step_to(end).await?;
         }
         Ok(())
     }
 
-    async fn step_to(&mut self, end: i64) -> Result<(), ProjectorError> {
+    pub(super) async fn step_to(&mut self, end: i64) -> Result<(), ProjectorError> {
         if self.next >= end {
             return Ok(());
         }
@@ -232,21 +80,6 @@ impl Projector {
             return Err(ProjectorError::AheadOfLog { place: self.name(), at: end, end: self.end });
         }
         self.apply(events, true).await
-    }
-
-    /// Where the log ends now, and in which epoch.
-    async fn look(&mut self) -> Result<(), ProjectorError> {
-        let head = self.log.last_page().await?;
-        self.end = head.next_offset();
-        self.meters.lag.set((self.end - self.next) as f64);
-        if self.end < self.next {
-            return Err(ProjectorError::AheadOfLog { place: self.name(), at: self.next, end: self.end });
-        }
-        if self.end == self.next && head.epoch > self.epoch {
-            // An epoch begins without events. Tokens of it are waited for by the epoch that the checkpoint shows.
-            self.write(Move { from: self.next, to: self.next, epoch: head.epoch }, Folded::default()).await?;
-        }
-        Ok(())
     }
 
     /// Up to one batch of events from the log, from the next offset on, before `end`.
@@ -267,7 +100,7 @@ impl Projector {
     /// Folds a batch that begins at the next offset, and commits it.
     async fn apply(&mut self, events: Vec<Event>, from_log: bool) -> Result<(), ProjectorError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-        let by = Move { from: first.offset, to: last.offset + 1, epoch: last.epoch.max(self.epoch) };
+        let by = Span { from: first.offset, to: last.offset + 1, epoch: last.epoch.max(self.epoch) };
         match self.try_apply(by, &events, Pace::Quick).await? {
             Ok(()) => return Ok(()),
             Err(why) => tracing::info!(projector = self.name(), why, "a batch is folded again, event by event"),
@@ -281,23 +114,25 @@ impl Projector {
             let Some(last) = events.last() else {
                 return Err(ProjectorError::AheadOfLog { place: self.name(), at: by.to, end: self.next });
             };
-            let part = Move { from: self.next, to: last.offset + 1, epoch: last.epoch.max(self.epoch) };
+            let part = Span { from: self.next, to: last.offset + 1, epoch: last.epoch.max(self.epoch) };
             self.carefully(part, &events).await?;
         }
         Ok(())
     }
 
-    async fn carefully(&mut self, by: Move, events: &[Event]) -> Result<(), ProjectorError> {
+    async fn carefully(&mut self, by: Span, events: &[Event]) -> Result<(), ProjectorError> {
+        // Another generation's projector may have been told meanwhile to do without what would park here.
+        self.skipped = self.store.skipped(&self.place()).await?;
         self.try_apply(by, events, Pace::Careful).await?.map_err(ProjectorError::Panicked)
     }
 
     /// The inner error: a stream stopped, and nothing was written.
-    async fn try_apply(&mut self, by: Move, events: &[Event], pace: Pace) -> Result<Result<(), String>, ProjectorError> {
+    async fn try_apply(&mut self, by: Span, events: &[Event], pace: Pace) -> Result<Result<(), String>, ProjectorError> {
         let service = self.log.service().clone();
         let folds = |e: &&Event| self.model.fold(&service, e.stream.aggregate()).is_some() && !self.parked.contains(e.stream.as_str());
         let relevant: Vec<&Event> = events.iter().filter(folds).collect();
         let before = self.views_of(&relevant).await?;
-        let folded = match fold(&self.model, &service, &relevant, before, pace) {
+        let folded = match fold(&self.model, &service, &relevant, before, &self.skipped, pace) {
             Ok(folded) => folded,
             Err(stopped) => {
                 self.held.clear();
@@ -308,7 +143,7 @@ impl Projector {
             tracing::error!(projector = self.name(), stream = %s.stream, offset = s.offset, reason = s.reason, "a stream is parked: later events of it wait");
         }
         let (events, parked) = (folded.events, folded.changes.stopped.len() as u64);
-        self.write(by, folded).await?;
+        self.write(by.from, by.to, by.epoch, folded).await?;
         self.counts.folded += events;
         self.meters.folded.increment(events);
         self.counts.parked += parked;
@@ -336,23 +171,25 @@ impl Projector {
         Ok(views)
     }
 
-    /// Commits, and only then believes it.
-    async fn write(&mut self, by: Move, Folded { changes, views, .. }: Folded) -> Result<(), ProjectorError> {
+    /// Commits, only then believes it, and only then tells it.
+    pub(super) async fn write(&mut self, from: i64, to: i64, epoch: i32, folded: Folded) -> Result<(), ProjectorError> {
+        let Folded { changes, views, .. } = folded;
+        if let Some(pusher) = &mut self.pusher {
+            pusher.settle();
+        }
+        let by = Move { from, to, epoch, pushed: self.pusher.as_ref().map(Pusher::acknowledged) };
         if !self.store.write(&self.place(), by, &changes).await? {
             return Err(ProjectorError::Superseded(self.name()));
         }
-        (self.next, self.epoch) = (by.to, by.epoch);
-        self.end = self.end.max(by.to);
+        (self.next, self.epoch) = (to, epoch);
+        self.pushed = by.pushed.unwrap_or(self.pushed);
+        self.end = self.end.max(to);
         for (row, view) in changes.views.into_iter().zip(views) {
-            self.held.put(row.stream, view, row.bytes.len());
+            self.held.put(row.stream, view, row.size);
         }
-        self.parked.extend(changes.stopped.into_iter().map(|s| s.stream.as_str().to_owned()));
+        self.parked.extend(changes.stopped.iter().map(|s| s.stream.as_str().to_owned()));
         self.meters.waiting.set(self.parked.len() as f64);
         self.meters.lag.set((self.end - self.next) as f64);
-        Ok(())
-    }
-
-    fn place(&self) -> Place<'_> {
-        Place { projection: self.model.name, generation: &self.generation, service: self.log.service(), partition: self.log.number() }
+        self.push(by, changes.parts, &changes.stopped).await
     }
 }

@@ -1,12 +1,9 @@
 //! The endpoint's OpenAPI document, worked out from the registry and the messages' descriptors, so that it can't say
 //! anything else than the code does.
 
-mod schema;
-
+use daybook_http::{Schemas, decimals};
 use daybook_kernel::{Aggregate, Registry, kebab};
 use serde_json::{Map, Value, json};
-
-use schema::{Schemas, decimals};
 
 /// Texts of headers as any client can send them; the endpoint takes UTF-8 too.
 const PRINTABLE: &str = "^[ -~]*$";

@@ -1,15 +1,21 @@
 //! The read schema, as projectors see it.
 
+mod generations;
+mod parked;
+mod pushed;
+
 use std::collections::{BTreeSet, HashMap};
 
-use daybook_kernel::{ReadModel, StreamId};
+use daybook_kernel::StreamId;
 use daybook_log::{Databases, LogError, Role};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
-use crate::batch::{Before, Changes};
-use crate::generation::{Generation, fingerprint};
+use crate::batch::{Before, Changes, Skipped};
+use crate::generation::Generation;
 use crate::{ProjectorError, sql};
+
+pub(crate) use parked::{Retried, Waiting};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
 /// plan while they grow.
@@ -19,6 +25,11 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
+
+/// A reason as it can be kept: Postgres' texts hold no zero byte, and what a panic says may be anything.
+pub(crate) fn storable(reason: &str) -> String {
+    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
+}
 
 /// The read models' database, under the projectors' role.
 #[derive(Clone)]
@@ -34,12 +45,23 @@ pub(crate) struct Place<'a> {
     pub(crate) partition: i32,
 }
 
+/// How far a partition is folded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) next: i64,
+    pub(crate) epoch: i32,
+    /// Everything before it is pushed and acknowledged.
+    pub(crate) pushed: i64,
+}
+
 /// A checkpoint's move.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Move {
     pub(crate) from: i64,
     pub(crate) to: i64,
     pub(crate) epoch: i32,
+    /// How far Kafka has acknowledged what was pushed, where anything is.
+    pub(crate) pushed: Option<i64>,
 }
 
 impl ReadStore {
@@ -69,6 +91,10 @@ impl ReadStore {
         Ok(Self { pool })
     }
 
+    pub(crate) async fn client(&self) -> Result<deadpool_postgres::Client, ProjectorError> {
+        Ok(self.pool.get().await?)
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
@@ -78,31 +104,13 @@ impl ReadStore {
         Ok(())
     }
 
-    /// The live generation of a read model, when this build's folds made it.
-    ///
-    /// # Errors
-    /// [`ProjectorError::NotPrepared`], [`ProjectorError::Outdated`], or that Postgres does not answer.
-    pub async fn live(&self, model: &ReadModel) -> Result<Generation, ProjectorError> {
-        let row = self.pool.get().await?.query_opt(sql::LIVE_GENERATION, &[&model.name]).await;
-        let row = row.map_err(|e| match e.as_db_error().map(|db| db.code().code()) {
-            // No table, no schema, no right, no role: it was never migrated.
-            Some("42P01" | "3F000" | "42501" | "22023") => ProjectorError::NotPrepared(model.name.to_owned()),
-            _ => e.into(),
-        })?;
-        let row = row.ok_or_else(|| ProjectorError::NotPrepared(model.name.to_owned()))?;
-        let generation = Generation::new(row.get(0), row.get(2));
-        if row.get::<_, &[u8]>(1) != fingerprint(model) {
-            return Err(ProjectorError::Outdated { model: model.name.to_owned(), generation: generation.number });
-        }
-        Ok(generation)
-    }
-
-    /// A checkpoint: next offset and epoch.
-    pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<(i64, i32), ProjectorError> {
+    /// A checkpoint.
+    pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::READ_CHECKPOINT).await?;
         let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        row.map(|r| (r.get(0), r.get(1))).ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
+        row.map(|r| Checkpoint { next: r.get(0), epoch: r.get(1), pushed: r.get(2) })
+            .ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
     }
 
     /// The streams of a partition that are parked.
@@ -111,6 +119,17 @@ impl ReadStore {
         let statement = client.prepare_cached(sql::READ_PARKED).await?;
         let rows = client.query(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
         Ok(rows.iter().map(|r| r.get(0)).collect())
+    }
+
+    /// The events of a partition that are passed over.
+    pub(crate) async fn skipped(&self, at: &Place<'_>) -> Result<Skipped, ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql::READ_SKIPPED).await?;
+        let mut skipped = Skipped::default();
+        for row in client.query(&statement, &[&at.projection, &at.service, &at.partition]).await? {
+            skipped.add(row.get(0), row.get(1));
+        }
+        Ok(skipped)
     }
 
     /// The views of these streams, in one query; of a stream without events there is none.
@@ -131,17 +150,17 @@ impl ReadStore {
         let removed = || changes.parts.iter().filter(|(_, c)| c.bytes.is_none());
         let written = || changes.parts.iter().filter_map(|(place, c)| c.bytes.as_deref().map(|bytes| (place, c, bytes)));
         let (gone_keys, gone_parts): (Vec<&str>, Vec<&str>) = removed().map(|((k, p), _)| (k.as_str(), p.as_str())).unzip();
-        let gone_streams: Vec<&str> = removed().map(|(_, c)| c.stream.as_str()).collect();
+        let (gone_streams, gone_offsets): (Vec<&str>, Vec<i64>) = removed().map(|(_, c)| (c.stream.as_str(), c.offset)).unzip();
         let (keys, parts): (Vec<&str>, Vec<&str>) = written().map(|((k, p), ..)| (k.as_str(), p.as_str())).unzip();
         let bytes: Vec<&[u8]> = written().map(|(.., bytes)| bytes).collect();
         let (streams, offsets): (Vec<&str>, Vec<i64>) = written().map(|(_, c, _)| (c.stream.as_str(), c.offset)).unzip();
+        let (new_keys, new_streams): (Vec<&str>, Vec<&str>) = changes.writers.iter().map(|(k, s)| (k.as_str(), s.as_str())).unzip();
         let views = &changes.views;
         let (view_streams, view_offsets): (Vec<&str>, Vec<i64>) = views.iter().map(|v| (v.stream.as_str(), v.offset)).unzip();
-        let (versions, encoded): (Vec<i64>, Vec<&[u8]>) = views.iter().map(|v| (v.version, v.bytes.as_slice())).unzip();
+        let (versions, encoded): (Vec<i64>, Vec<Option<&[u8]>>) = views.iter().map(|v| (v.version, v.bytes.as_deref())).unzip();
         let stopped = &changes.stopped;
         let (stopped_streams, stopped_offsets): (Vec<&str>, Vec<i64>) = stopped.iter().map(|s| (s.stream.as_str(), s.offset)).unzip();
-        // Postgres' texts hold no zero byte, and what a panic says may be anything.
-        let reasons: Vec<String> = stopped.iter().map(|s| s.reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()).collect();
+        let reasons: Vec<String> = stopped.iter().map(|s| storable(&s.reason)).collect();
         let moved = client
             .execute(
                 &statement,
@@ -153,14 +172,18 @@ impl ReadStore {
                     &by.from,
                     &by.to,
                     &by.epoch,
+                    &by.pushed,
                     &gone_keys,
                     &gone_parts,
                     &gone_streams,
+                    &gone_offsets,
                     &keys,
                     &parts,
                     &bytes,
                     &streams,
                     &offsets,
+                    &new_keys,
+                    &new_streams,
                     &view_streams,
                     &view_offsets,
                     &versions,

@@ -1,0 +1,98 @@
+//! Catalogue files as parts of the read model that is searched.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+
+use anyhow::Context as _;
+use daybook_kernel::{EventAt, Instant, ReadModel, StreamId, Version};
+use daybook_proto::MessageSet as _;
+use daybook_query_api::{SearchReader, SearchSchema};
+use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
+
+/// `daybook load catalogue`'s own way from a row to a command.
+#[allow(dead_code, unreachable_pub, reason = "a part of another binary")]
+#[path = "../../../daybook/src/load"]
+mod load {
+    mod category;
+    mod row;
+
+    pub(super) fn create(line: &[u8]) -> Result<shop_proto::catalog::v1::CreateProduct, String> {
+        row::product(line, "EUR").map(|row| row.create)
+    }
+}
+
+/// A product's parts in the read model `products`.
+pub(crate) struct Product {
+    pub(crate) key: String,
+    pub(crate) parts: Vec<(String, Vec<u8>)>,
+}
+
+/// All products of a file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Product>> {
+    let model = model()?;
+    rows(path)?.iter().map(|create| product(&model, create)).collect()
+}
+
+/// All rows of a file, as commands.
+pub(crate) fn rows(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
+    let file = std::fs::File::open(path).with_context(|| format!("{} can't be opened", path.display()))?;
+    let reader: Box<dyn Read> =
+        if path.extension().is_some_and(|e| e == "gz") { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut rows = Vec::new();
+    for (n, line) in BufReader::new(reader).split(b'\n').enumerate() {
+        let row = load::create(&line?).map_err(|e| anyhow::anyhow!("{}, line {}: {e}", path.display(), n + 1))?;
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// The read model that is searched.
+pub(crate) fn model() -> anyhow::Result<ReadModel> {
+    daybook_projectors::models::read_models().into_iter().find(|m| m.name == "products").context("the shop has products")
+}
+
+/// What a product's creation makes of it.
+pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Result<Product> {
+    let created = ProductEvent::from(ProductCreated {
+        sku: create.sku.clone(),
+        title: create.title.clone(),
+        description: create.description.clone(),
+        brand: create.brand.clone(),
+        category: create.category.clone(),
+        price: create.price.clone(),
+        attributes: create.attributes.clone(),
+        draft: false,
+    });
+    let stream = StreamId::new(ProductEvent::AGGREGATE, &create.sku);
+    let fold = model.fold(ProductEvent::SERVICE, ProductEvent::AGGREGATE).context("products read products")?;
+    let mut view = fold.new_view();
+    let at = EventAt { stream: &stream, version: Version(1), recorded_at: Instant::from_micros(0) };
+    fold.fold(&mut view, created.type_name(), &created.encode_to_vec(), &at)?;
+    let parts = fold.render(&view, &stream)?.into_iter().map(|p| (p.part, p.bytes)).collect();
+    Ok(Product { key: create.sku.clone(), parts })
+}
+
+/// How the shop's products are searched.
+pub(crate) fn reader() -> anyhow::Result<SearchReader> {
+    let message = shop_proto::descriptors().get_message_by_name("shop.read.v1.SearchedProduct").context("the shop's")?;
+    Ok(SearchReader::new(load_schema(), &message)?)
+}
+
+fn load_schema() -> SearchSchema {
+    let text = str::to_owned;
+    SearchSchema {
+        model: text("products"),
+        root: text("product"),
+        stock: text("stock/"),
+        title: text("title"),
+        brand: text("brand"),
+        category: text("category"),
+        description: text("description"),
+        attributes: text("attributes"),
+        price: text("price.minor_units"),
+        currency: text("price.currency"),
+        created: text("created_at"),
+        quantity: text("stock.available"),
+        price_edges: vec![1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000],
+    }
+}

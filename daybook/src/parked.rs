@@ -1,0 +1,195 @@
+//! What could not be handled: messages that no lane can decide, and streams that a projection can't fold.
+
+use std::time::Duration;
+
+use daybook_command_handlers::ParkedMessages;
+use daybook_log::Log;
+use daybook_projectors::{Ask, ParkedStream, ReadStore, Unparked};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::Verdict;
+use crate::cli::{Parked, ParkedName, Unpark};
+use crate::roles::registry;
+use crate::settings::{Settings, usage};
+
+/// `daybook parked …`
+pub(crate) async fn parked(settings: &Settings, command: Parked, as_json: bool) -> anyhow::Result<Verdict> {
+    match command {
+        Parked::List => list(settings, as_json).await,
+        Parked::Show(name) => match Name::parse(&name)? {
+            Name::Message(id) => show_message(settings, id).await,
+            Name::Stream(projection, stream) => show_stream(settings, &projection, &stream, name.generation).await,
+        },
+        Parked::Retry(unpark) => settle(settings, &unpark, Ask::Retry, as_json).await,
+        Parked::Skip(unpark) => settle(settings, &unpark, Ask::Skip, as_json).await,
+    }
+}
+
+/// What stands on the command line.
+enum Name {
+    Message(Uuid),
+    /// Projection and stream.
+    Stream(String, String),
+}
+
+impl Name {
+    fn parse(name: &ParkedName) -> anyhow::Result<Self> {
+        if let Ok(id) = name.name.parse() {
+            return match name.generation {
+                None => Ok(Self::Message(id)),
+                Some(_) => Err(usage("--generation: a message has none")),
+            };
+        }
+        match name.name.split_once('/') {
+            Some((projection, stream)) if stream.contains('/') => Ok(Self::Stream(projection.to_owned(), stream.to_owned())),
+            _ => Err(usage(format!(
+                "{:?} names nothing parked: give a message's id, or a projection and stream such as product-pages/product/A-1",
+                name.name
+            ))),
+        }
+    }
+}
+
+async fn messages(settings: &Settings) -> anyhow::Result<ParkedMessages> {
+    let services = registry()?.services();
+    Ok(ParkedMessages::open(&settings.databases()?, settings.bus("parked")?, &services).await?)
+}
+
+fn read_store(settings: &Settings) -> anyhow::Result<ReadStore> {
+    Ok(ReadStore::new(&settings.databases()?, 1)?)
+}
+
+async fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Verdict> {
+    let messages = messages(settings).await?.list().await?;
+    let streams = read_store(settings)?.parked_streams(None, None, None).await?;
+    for (partition, m) in &messages {
+        if as_json {
+            let line = json!({ "id": m.parked_id.to_string(), "partition": partition.name(), "stream": m.stream_id, "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string() });
+            println!("{line}");
+        } else {
+            println!("{}  {}  {}  {}  {}  {}", m.parked_id, m.parked_at, partition.name(), m.stream_id, m.kind, m.reason);
+        }
+    }
+    for s in &streams {
+        if as_json {
+            println!("{}", stream_json(s));
+        } else {
+            let (generation, place) = (s.generation, s.place());
+            println!("{}  {}  {place}  generation {generation}  stream  {}", s.name(), s.since, s.reason);
+        }
+    }
+    if !as_json {
+        println!("{} messages and {} streams parked", messages.len(), streams.len());
+    }
+    Ok(Verdict::Good)
+}
+
+fn stream_json(s: &ParkedStream) -> Value {
+    json!({
+        "id": s.name(), "kind": "stream", "projection": s.projection, "generation": s.generation,
+        "partition": format!("{}/{}", s.service, s.partition), "offset": s.offset, "stream": s.stream, "reason": s.reason,
+        "parkedAt": s.since.to_string(), "attempts": s.attempts, "asked": s.asked.map(Ask::as_str),
+    })
+}
+
+async fn show_message(settings: &Settings, id: Uuid) -> anyhow::Result<Verdict> {
+    let (partition, m, request) = messages(settings).await?.show(id).await?;
+    let command = registry()?.of_command(&request.r#type).and_then(|a| a.command_json(&request.r#type, &request.command).ok());
+    let shown = json!({
+        "id": m.parked_id.to_string(), "partition": partition.name(), "messageOffset": m.message_offset, "stream": m.stream_id,
+        "commandId": m.command_id.to_string(), "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string(),
+        "type": request.r#type, "command": command, "caller": request.caller, "actor": request.actor,
+    });
+    println!("{shown:#}");
+    Ok(Verdict::Good)
+}
+
+/// The generations that a stream is parked in.
+async fn found(store: &ReadStore, projection: &str, stream: &str, generation: Option<i32>) -> anyhow::Result<Vec<ParkedStream>> {
+    let found = store.parked_streams(Some(projection), Some(stream), generation).await?;
+    if found.is_empty() {
+        return Err(usage(format!("{projection}/{stream} is not parked: `daybook parked list` shows what is")));
+    }
+    Ok(found)
+}
+
+async fn show_stream(settings: &Settings, projection: &str, stream: &str, generation: Option<i32>) -> anyhow::Result<Verdict> {
+    let databases = settings.databases()?;
+    for s in found(&read_store(settings)?, projection, stream, generation).await? {
+        let log = Log::open(&databases, &s.service, daybook_log::Role::Reader, 1).await?;
+        let event = log.partition(s.partition)?.read_events(s.offset, 1).await?.into_iter().find(|e| e.offset == s.offset);
+        let event = event.map(|e| {
+            let aggregate = s.stream.split_once('/').map_or("", |(aggregate, _)| aggregate);
+            let content =
+                registry().ok().and_then(|r| r.aggregate(&s.service, aggregate).and_then(|a| a.event_json(&e.type_name, &e.payload).ok()));
+            json!({ "type": e.type_name, "version": e.version, "recordedAt": e.recorded_at.to_string(), "content": content })
+        });
+        let mut shown = stream_json(&s);
+        shown["event"] = event.unwrap_or_default();
+        println!("{shown:#}");
+    }
+    Ok(Verdict::Good)
+}
+
+async fn settle(settings: &Settings, unpark: &Unpark, ask: Ask, as_json: bool) -> anyhow::Result<Verdict> {
+    match Name::parse(&unpark.what)? {
+        Name::Message(id) => {
+            let messages = messages(settings).await?;
+            let said = match ask {
+                Ask::Retry => {
+                    messages.retry(id).await?;
+                    "was sent to its lane again"
+                }
+                Ask::Skip => {
+                    messages.skip(id).await?;
+                    "was given up"
+                }
+            };
+            if as_json {
+                println!("{}", json!({ "id": id.to_string(), "outcome": if ask == Ask::Retry { "sent" } else { "skipped" } }));
+            } else {
+                println!("{id} {said}");
+            }
+            Ok(Verdict::Good)
+        }
+        Name::Stream(projection, stream) => {
+            let store = read_store(settings)?;
+            let streams = found(&store, &projection, &stream, unpark.what.generation).await?;
+            if !as_json {
+                eprintln!("asked the projectors to {} {projection}/{stream}; waiting up to {} s", ask.as_str(), unpark.wait);
+            }
+            let outcomes = store.unpark(&streams, ask, Duration::from_secs(unpark.wait)).await?;
+            tell(&streams, &outcomes, unpark.wait, as_json)
+        }
+    }
+}
+
+fn tell(streams: &[ParkedStream], outcomes: &[Unparked], waited: u64, as_json: bool) -> anyhow::Result<Verdict> {
+    for (s, outcome) in streams.iter().zip(outcomes) {
+        let (name, generation) = (s.name(), s.generation);
+        let (word, now) = match outcome {
+            Unparked::Healed => ("healed", None),
+            Unparked::Again(now) => ("parked-again", Some(now)),
+            Unparked::Unanswered => ("unanswered", None),
+        };
+        if as_json {
+            let mut line = now.map_or_else(|| stream_json(s), |now| stream_json(now));
+            line["outcome"] = word.into();
+            println!("{line}");
+            continue;
+        }
+        match now {
+            _ if *outcome == Unparked::Healed => println!("{name} (generation {generation}) flows again"),
+            Some(now) => println!("{name} (generation {generation}) parked again at {}: {}", now.place(), now.reason),
+            None => println!("{name} (generation {generation}) is not done yet"),
+        }
+    }
+    if outcomes.contains(&Unparked::Unanswered) {
+        anyhow::bail!(
+            "no projector has done it in {waited} s: see that `daybook projectors` of the build that keeps this generation runs; it stays asked for"
+        );
+    }
+    let again = outcomes.iter().any(|o| matches!(o, Unparked::Again(_)));
+    Ok(if again { Verdict::FoundSomething } else { Verdict::Good })
+}

@@ -1,0 +1,20 @@
+//! The life of a generation: made and filled beside the live one, promoted, kept for the way back, retired.
+//!
+//! Whoever makes or drops generations of a read model holds its advisory lock, on the session that does it. A generation in state
+//! `building` whose lock nobody holds is what a rebuild that was killed left behind: the next one clears it away.
+
+mod error;
+mod list;
+mod make;
+mod pods;
+mod promote;
+mod retire;
+pub(crate) mod sql;
+
+pub use error::LifecycleError;
+pub use list::{GenerationReport, GenerationState, KnownGeneration, SourceReport, describe, known_generations, live_generation};
+pub(crate) use make::clear_dead_unless_running;
+pub use make::{Building, clear_dead};
+pub use pods::{PodsReport, PodsView, announce, pods_on};
+pub use promote::{Promotion, promote};
+pub use retire::retire;

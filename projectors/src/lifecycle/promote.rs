@@ -1,0 +1,138 @@
+//! Which generation is served: switched in one transaction, forwards or back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use daybook_kernel::ReadModel;
+use daybook_log::{Databases, OwnConnection};
+use serde::Serialize;
+
+use super::{GenerationState, KnownGeneration, LifecycleError, known_generations, sql};
+use crate::fingerprint;
+use crate::rebuild::Tail;
+
+/// Between two attempts the new generation is folded up to the log's end, so an attempt seldom finds it behind twice.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Streams that a refusal names.
+const NAMED: usize = 5;
+
+/// A switch that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Promotion {
+    /// The generation that was live, and is kept; none when there was none.
+    pub from: Option<i32>,
+    /// The generation that is live.
+    pub to: i32,
+}
+
+enum Attempt {
+    Done(Promotion),
+    /// It must wait for this.
+    Behind(String, KnownGeneration),
+}
+
+/// Makes a generation the live one, and keeps the one that was. Without a number: the newest that is ready. While it is behind the live one
+/// it is folded on, for at most `patience`.
+///
+/// # Errors
+/// [`LifecycleError::Refused`] when it was made by other folds than this build's, is behind when `patience` has ended, or
+/// has streams parked that the live one has not; [`LifecycleError::Usage`] when there is nothing to promote; otherwise
+/// when Postgres does not answer.
+pub async fn promote(
+    databases: &Databases,
+    model: &ReadModel,
+    number: Option<i32>,
+    patience: Duration,
+) -> Result<Promotion, LifecycleError> {
+    let settings = [("lock_timeout", "10000")];
+    let mut owner = OwnConnection::new(databases.read_url(), None, &settings, "daybook promote").await?;
+    let until = tokio::time::Instant::now() + patience;
+    let mut tail = None;
+    loop {
+        let (why, behind) = match attempt(&mut owner, model, number).await? {
+            Attempt::Done(promotion) => return Ok(promotion),
+            Attempt::Behind(why, generation) => (why, generation),
+        };
+        if tokio::time::Instant::now() >= until {
+            return Err(LifecycleError::Refused(why));
+        }
+        if tail.is_none() {
+            tail = Some(Tail::of(databases, model, &behind).await?);
+        }
+        if let Some(tail) = &mut tail {
+            tail.catch_up().await?;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The generation that is meant, if it may be served.
+fn candidate<'a>(model: &ReadModel, all: &'a [KnownGeneration], number: Option<i32>) -> Result<&'a KnownGeneration, LifecycleError> {
+    let name = model.name;
+    let found = match number {
+        Some(n) => all.iter().find(|g| g.number == n).ok_or_else(|| format!("{name} has no generation {n}")),
+        None => all.iter().rfind(|g| g.state == GenerationState::Ready).ok_or_else(|| {
+            format!("no generation of {name} is ready: make one with `daybook replay rebuild {name} --keep`, or name one with --generation")
+        }),
+    };
+    let generation = found.map_err(LifecycleError::Usage)?;
+    match generation.state {
+        GenerationState::Ready | GenerationState::Kept => {}
+        GenerationState::Live => return Err(LifecycleError::Usage(format!("{name} generation {} is live already", generation.number))),
+        state => return Err(LifecycleError::Usage(format!("{name} generation {} is {state}", generation.number))),
+    }
+    if generation.fingerprint != fingerprint(model) {
+        return Err(LifecycleError::Refused(format!(
+            "{name} generation {} was filled by other folds than this build's: the build that made it can promote it",
+            generation.number
+        )));
+    }
+    Ok(generation)
+}
+
+async fn attempt(owner: &mut OwnConnection, model: &ReadModel, number: Option<i32>) -> Result<Attempt, LifecycleError> {
+    let name = model.name;
+    let transaction = owner.transaction().await?;
+    // Nobody else switches, retires or finishes one meanwhile.
+    transaction.execute("SELECT FROM read.generation WHERE projection = $1 ORDER BY generation FOR UPDATE", &[&name]).await?;
+    let all = known_generations(transaction.client(), name).await?;
+    let new = candidate(model, &all, number)?;
+    let live = all.iter().find(|g| g.state == GenerationState::Live);
+    if let Some(live) = live {
+        let rows = transaction.query(sql::LOCK_CHECKPOINTS, &[&name, &[new.number, live.number].as_slice()]).await?;
+        let of = |number: i32| -> BTreeMap<(String, i32), (i64, i32)> {
+            let own = rows.iter().filter(|r| r.get::<_, i32>(0) == number);
+            own.map(|r| ((r.get(1), r.get(2)), (r.get(3), r.get(4)))).collect()
+        };
+        let (stands, must) = (of(new.number), of(live.number));
+        // What this build's folds do not read, no token is waited for.
+        for ((service, n), (old, epoch)) in must.iter().filter(|((service, _), _)| model.services().contains(&service.as_str())) {
+            let now = stands.get(&(service.clone(), *n)).copied().unwrap_or((0, 0));
+            if now.0 < *old || now.1 < *epoch {
+                let why = format!(
+                    "{name} generation {} is behind the live one: at {service}/{n} it stands at offset {}, generation {} at {old}",
+                    new.number, now.0, live.number
+                );
+                return Ok(Attempt::Behind(why, new.clone()));
+            }
+        }
+        let parked = transaction.query(sql::NEWLY_PARKED, &[&name, &new.number, &live.number]).await?;
+        if !parked.is_empty() {
+            let some: Vec<String> = parked.iter().take(NAMED).map(|r| format!("{} {}", r.get::<_, &str>(0), r.get::<_, &str>(1))).collect();
+            let (n, some, number) = (parked.len(), some.join(", "), new.number);
+            return Err(LifecycleError::Refused(format!(
+                "{n} streams are parked in {name} generation {number} that are not in the live one ({some}{}): see `daybook replay \
+                 diff {name}`; mend the fold, or skip their events",
+                if n > NAMED { ", …" } else { "" }
+            )));
+        }
+        let (kept, was) = (GenerationState::Kept.as_str(), [GenerationState::Live.as_str()]);
+        transaction.execute(sql::SET_GENERATION_STATE, &[&name, &live.number, &kept, &was.as_slice()]).await?;
+    }
+    let (served, was) = (GenerationState::Live.as_str(), [new.state.as_str()]);
+    transaction.execute(sql::SET_GENERATION_STATE, &[&name, &new.number, &served, &was.as_slice()]).await?;
+    let promotion = Promotion { from: live.map(|g| g.number), to: new.number };
+    transaction.commit().await?;
+    Ok(Attempt::Done(promotion))
+}

@@ -1,0 +1,48 @@
+//! Dropping a generation that is of no more use.
+
+use daybook_bus::BusConfig;
+use daybook_kernel::ReadModel;
+use daybook_log::{Databases, OwnConnection};
+
+use super::{GenerationState, LifecycleError, PodsView, known_generations, sql};
+use crate::sql as tables;
+
+/// Drops the tables of a generation that is ready or kept; its number is never given again.
+///
+/// # Errors
+/// [`LifecycleError::Usage`] when there is no such generation; [`LifecycleError::Refused`] when it is live, is being built, or a pod
+/// of the query API still answers from it; otherwise when Postgres or Kafka does not answer.
+pub async fn retire(databases: &Databases, bus: &BusConfig, model: &ReadModel, number: i32) -> Result<(), LifecycleError> {
+    let name = model.name;
+    let mut owner = OwnConnection::new(databases.read_url(), None, &[("lock_timeout", "30000")], "daybook retire").await?;
+    let transaction = owner.transaction().await?;
+    // Nobody makes it live meanwhile.
+    transaction.execute("SELECT FROM read.generation WHERE projection = $1 ORDER BY generation FOR UPDATE", &[&name]).await?;
+    let all = known_generations(transaction.client(), name).await?;
+    let generation = all.into_iter().find(|g| g.number == number);
+    let generation = generation.ok_or_else(|| LifecycleError::Usage(format!("{name} has no generation {number}")))?;
+    match generation.state {
+        GenerationState::Ready | GenerationState::Kept => {}
+        GenerationState::Retired => return Err(LifecycleError::Usage(format!("{name} generation {number} is retired already"))),
+        GenerationState::Live => {
+            return Err(LifecycleError::Refused(format!("{name} generation {number} is live: promote another one first")));
+        }
+        GenerationState::Building => {
+            return Err(LifecycleError::Refused(format!(
+                "{name} generation {number} is being built: end the rebuild, it clears up behind itself"
+            )));
+        }
+    }
+    let serving: Vec<String> =
+        PodsView::open(bus).await?.alive(name).await?.into_iter().filter(|(_, on)| *on == number).map(|(id, _)| id).collect();
+    if !serving.is_empty() {
+        let pods = serving.join(", ");
+        return Err(LifecycleError::Refused(format!("{name} generation {number} is still served by {pods}: wait until they have moved")));
+    }
+    // The tables first: a projector's statement has them locked before it asks for the checkpoint.
+    transaction.batch_execute(&tables::at(sql::DROP_GENERATION, &generation.parts)).await?;
+    transaction.execute(sql::FORGET_GENERATION, &[&name, &number]).await?;
+    let (retired, was) = (GenerationState::Retired.as_str(), [generation.state.as_str()]);
+    transaction.execute(sql::SET_GENERATION_STATE, &[&name, &number, &retired, &was.as_slice()]).await?;
+    Ok(transaction.commit().await?)
+}

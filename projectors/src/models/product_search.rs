@@ -1,0 +1,202 @@
+//! `products`: what searching needs of a product. A part from the product's stream, one from each warehouse's; they are
+//! joined by whoever searches.
+
+use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use shop_proto::catalog::v1::ProductEvent;
+use shop_proto::inventory::v1::StockEvent;
+use shop_proto::read::v1::{SearchedProduct, SearchedProductView, SearchedStock, StockLineView};
+
+use super::product_pages;
+
+/// Without this part nothing is found: stock of a draft, of a retired product or of a SKU that nobody created.
+const PRODUCT: &str = "product";
+
+pub(super) fn read_model() -> ReadModel {
+    ReadModel::of::<SearchedProduct>("products", Some(PRODUCT)).with::<Product>().with::<Stock>()
+}
+
+/// The part `product`: everything but the stock.
+struct Product;
+
+impl Projection for Product {
+    type Event = ProductEvent;
+    type View = SearchedProductView;
+    type Model = SearchedProduct;
+
+    fn fold(view: &mut SearchedProductView, event: &ProductEvent, at: &EventAt<'_>) {
+        use ProductEvent as E;
+        let product = view.product.get_or_insert_default();
+        match event {
+            E::ProductCreated(e) => {
+                product.sku.clone_from(&e.sku);
+                product.title.clone_from(&e.title);
+                product.description.clone_from(&e.description);
+                product.brand.clone_from(&e.brand);
+                product.category.clone_from(&e.category);
+                product.attributes.clone_from(&e.attributes);
+                product.price.clone_from(&e.price);
+                product.created_at = Some(at.recorded_at.to_proto());
+                view.shown = !e.draft;
+            }
+            E::ProductRevised(e) => {
+                let fields = [(&mut product.title, &e.title), (&mut product.description, &e.description), (&mut product.brand, &e.brand)];
+                for (field, new) in fields {
+                    if let Some(new) = new {
+                        field.clone_from(new);
+                    }
+                }
+                product.attributes.retain(|name, _| !e.removed_attributes.contains(name));
+                product.attributes.extend(e.set_attributes.clone());
+            }
+            E::ProductRepriced(e) => {
+                let list = e.price.as_ref().and_then(|p| p.list.as_ref());
+                // Prices are compared with each other: only the main currency's counts.
+                if let (Some(price), Some(list)) = (&mut product.price, list)
+                    && price.currency == list.currency
+                {
+                    price.clone_from(list);
+                }
+            }
+            E::ProductCategorized(e) => product.category.clone_from(&e.category),
+            E::ProductPublished(_) => view.shown = true,
+            E::ProductRetired(_) => view.shown = false,
+            E::MediaAttached(_) | E::MediaDetached(_) => {}
+        }
+    }
+
+    fn render(view: &SearchedProductView, _: &StreamId) -> Vec<Part<SearchedProduct>> {
+        match &view.product {
+            Some(product) if view.shown => {
+                vec![Part { key: product.sku.clone(), part: PRODUCT.to_owned(), message: product.clone() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The parts `stock/<warehouse>`: what can be promised, of which `product-pages` shows more.
+struct Stock;
+
+impl Projection for Stock {
+    type Event = StockEvent;
+    type View = StockLineView;
+    type Model = SearchedProduct;
+
+    fn fold(view: &mut StockLineView, event: &StockEvent, at: &EventAt<'_>) {
+        product_pages::Stock::fold(view, event, at);
+    }
+
+    fn render(view: &StockLineView, _: &StreamId) -> Vec<Part<SearchedProduct>> {
+        let Some(line) = &view.line else { return Vec::new() };
+        let stock = SearchedStock { warehouse: line.warehouse.clone(), available: line.available };
+        let message = SearchedProduct { stock: vec![stock], ..Default::default() };
+        vec![Part { key: view.sku.clone(), part: format!("stock/{}", line.warehouse), message }]
+    }
+}
+
+#[cfg(test)]
+pub(super) use tests::samples;
+
+#[cfg(test)]
+mod tests {
+    use daybook_kernel::{Instant, Version};
+    use shop_proto::catalog::v1::*;
+    use shop_proto::common::v1::Money;
+    use shop_proto::inventory::v1::{StockReceived, StockReserved};
+
+    use super::super::merging::Sample;
+    use super::*;
+
+    fn money(currency: &str, minor_units: i64) -> Option<Money> {
+        Some(Money { currency: currency.to_owned(), minor_units })
+    }
+
+    fn created(draft: bool) -> ProductEvent {
+        ProductCreated {
+            sku: "A-1".into(),
+            title: "Lamp".into(),
+            description: "Shines".into(),
+            brand: "Lux".into(),
+            category: "Home > Lamps".into(),
+            price: money("EUR", 2999),
+            attributes: [("colour".to_owned(), "red".to_owned())].into(),
+            draft,
+        }
+        .into()
+    }
+
+    fn repriced(currency: &str, minor_units: i64) -> ProductEvent {
+        ProductRepriced { sku: "A-1".into(), price: Some(Price { list: money(currency, minor_units), sale: None }) }.into()
+    }
+
+    fn received(quantity: u32) -> StockEvent {
+        StockReceived { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
+    }
+
+    fn reserved(quantity: u32) -> StockEvent {
+        StockReserved { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
+    }
+
+    /// See `merging::samples`.
+    pub(in super::super) fn samples() -> Vec<Sample> {
+        vec![
+            Sample::of("A-1", [created(false), repriced("EUR", 1999), repriced("USD", 5)]),
+            Sample::of("A-1@w-1", [received(5), reserved(3)]),
+        ]
+    }
+
+    fn parts<P: Projection>(events: &[P::Event]) -> Vec<Part<P::Model>> {
+        let stream = StreamId::new("product", "A-1");
+        let mut view = P::View::default();
+        for (n, event) in (1..).zip(events) {
+            let recorded_at = Instant::from_micros(1_000_000 * n);
+            P::fold(&mut view, event, &EventAt { stream: &stream, version: Version(n.unsigned_abs()), recorded_at });
+        }
+        P::render(&view, &stream)
+    }
+
+    fn product(events: &[ProductEvent]) -> Option<SearchedProduct> {
+        let mut parts = parts::<Product>(events);
+        assert!(parts.len() < 2);
+        parts.pop().map(|p| p.message)
+    }
+
+    #[test]
+    fn a_published_product_is_found_as_it_was_created_and_revised() {
+        let revised = ProductRevised {
+            sku: "A-1".into(),
+            title: Some("Lamp II".into()),
+            set_attributes: [("watt".to_owned(), "5".to_owned())].into(),
+            removed_attributes: vec!["colour".to_owned()],
+            ..Default::default()
+        };
+        let categorized = ProductCategorized { sku: "A-1".into(), category: "Home".into() };
+        let found = product(&[created(false), revised.into(), categorized.into()]).expect("published");
+        assert_eq!((found.title.as_str(), found.brand.as_str(), found.category.as_str()), ("Lamp II", "Lux", "Home"));
+        assert_eq!(found.attributes, [("watt".to_owned(), "5".to_owned())].into());
+        assert_eq!(found.created_at.map(|t| t.seconds), Some(1), "a revision makes nothing newer");
+    }
+
+    #[test]
+    fn a_draft_and_a_retired_product_are_not_found() {
+        let retired = || ProductRetired { sku: "A-1".into(), ..Default::default() }.into();
+        assert_eq!(product(&[created(true)]), None);
+        assert!(product(&[created(true), ProductPublished { sku: "A-1".into() }.into()]).is_some());
+        assert_eq!(product(&[created(false), retired()]), None);
+    }
+
+    #[test]
+    fn the_price_is_that_of_the_main_currency() {
+        let price = |events: &[ProductEvent]| product(events).and_then(|p| p.price);
+        assert_eq!(price(&[created(false), repriced("EUR", 1999)]), money("EUR", 1999));
+        assert_eq!(price(&[created(false), repriced("USD", 5)]), money("EUR", 2999));
+    }
+
+    #[test]
+    fn a_warehouse_tells_what_it_can_promise() {
+        let parts = parts::<Stock>(&[received(5), reserved(3)]);
+        let [part] = parts.as_slice() else { panic!("one part") };
+        assert_eq!((part.key.as_str(), part.part.as_str()), ("A-1", "stock/w-1"));
+        assert_eq!(part.message.stock, [SearchedStock { warehouse: "w-1".into(), available: 2 }]);
+    }
+}

@@ -1,0 +1,114 @@
+//! `stock-levels`: what one warehouse has of one product, and whether someone has to reorder. What is kept of the stream is
+//! what is shown, so it is stored once.
+
+use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use shop_proto::inventory::v1::StockEvent;
+use shop_proto::read::v1::{StockLevel, StockLine};
+
+use super::product_pages::moved;
+
+const LEVEL: &str = "level";
+
+pub(super) fn read_model() -> ReadModel {
+    ReadModel::of::<StockLevel>("stock-levels", Some(LEVEL)).with::<Levels>()
+}
+
+struct Levels;
+
+impl Projection for Levels {
+    type Event = StockEvent;
+    type View = StockLevel;
+    type Model = StockLevel;
+
+    fn fold(level: &mut StockLevel, event: &StockEvent, _: &EventAt<'_>) {
+        use StockEvent as E;
+        let (sku, warehouse) = match event {
+            E::StockReceived(e) => (&e.sku, &e.warehouse),
+            E::StockAdjusted(e) => (&e.sku, &e.warehouse),
+            E::StockReserved(e) => (&e.sku, &e.warehouse),
+            E::StockCommitted(e) => (&e.sku, &e.warehouse),
+            E::StockReleased(e) => (&e.sku, &e.warehouse),
+            E::ReservationExpired(e) => (&e.sku, &e.warehouse),
+            // Who is to reorder wants to see a product that has never come in.
+            E::ReorderPointSet(e) => (&e.sku, &e.warehouse),
+            E::ReorderPointCrossed(e) => (&e.sku, &e.warehouse),
+            E::ReservationRefused(_) | E::CommitRefused(_) => return,
+        };
+        level.sku.clone_from(sku);
+        level.warehouse.clone_from(warehouse);
+        if let E::ReorderPointSet(e) = event {
+            level.reorder_point = e.reorder_point;
+        }
+        let mut line = StockLine { on_hand: level.on_hand, reserved: level.reserved, ..Default::default() };
+        moved(&mut line, event);
+        (level.on_hand, level.reserved) = (line.on_hand, line.reserved);
+        level.available = level.on_hand.saturating_sub(level.reserved);
+        level.below = level.available < level.reorder_point;
+    }
+
+    fn render(level: &StockLevel, stream: &StreamId) -> Vec<Part<StockLevel>> {
+        if level.sku.is_empty() {
+            return Vec::new();
+        }
+        vec![Part { key: stream.key().to_owned(), part: LEVEL.to_owned(), message: level.clone() }]
+    }
+}
+
+#[cfg(test)]
+pub(super) use spec::samples;
+
+#[cfg(test)]
+mod spec {
+    use daybook_kernel::{Instant, Version};
+    use shop_proto::inventory::v1::*;
+
+    use super::super::merging::Sample;
+    use super::*;
+
+    fn received(quantity: u32) -> StockEvent {
+        StockReceived { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
+    }
+
+    fn reserved(quantity: u32) -> StockEvent {
+        StockReserved { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
+    }
+
+    fn watched(reorder_point: u32) -> StockEvent {
+        ReorderPointSet { sku: "A-1".into(), warehouse: "w-1".into(), reorder_point }.into()
+    }
+
+    /// See `merging::samples`.
+    pub(in super::super) fn samples() -> Vec<Sample> {
+        vec![Sample::of("A-1@w-1", [received(5), watched(4), reserved(2)]), Sample::of("A-2@w-1", [watched(1)])]
+    }
+
+    fn level(events: &[StockEvent]) -> Option<StockLevel> {
+        let stream = StreamId::new("stock", "A-1@w-1");
+        let mut view = StockLevel::default();
+        for (n, event) in (1..).zip(events) {
+            let at = EventAt { stream: &stream, version: Version(n), recorded_at: Instant::from_micros(1_000_000) };
+            Levels::fold(&mut view, event, &at);
+        }
+        let mut parts = Levels::render(&view, &stream);
+        assert!(parts.len() < 2);
+        let part = parts.pop()?;
+        assert_eq!((part.key.as_str(), part.part.as_str(), &part.message), ("A-1@w-1", "level", &view), "it is kept once");
+        Some(part.message)
+    }
+
+    #[test]
+    fn a_level_shows_what_there_is_and_whether_that_is_below_the_reorder_point() {
+        let shown = |events: &[StockEvent]| level(events).map(|l| (l.on_hand, l.reserved, l.available, l.reorder_point, l.below));
+        assert_eq!(shown(&[received(5), reserved(2)]), Some((5, 2, 3, 0, false)));
+        assert_eq!(shown(&[received(5), reserved(2), watched(3)]), Some((5, 2, 3, 3, false)));
+        assert_eq!(shown(&[received(5), watched(4), reserved(2)]), Some((5, 2, 3, 4, true)));
+        assert_eq!(shown(&[received(5), watched(4), reserved(2), received(1)]), Some((6, 2, 4, 4, false)));
+        assert_eq!(shown(&[watched(4)]), Some((0, 0, 0, 4, true)));
+        assert_eq!(shown(&[watched(4), watched(0)]), Some((0, 0, 0, 0, false)));
+    }
+
+    #[test]
+    fn a_stream_that_only_refused_has_no_level() {
+        assert_eq!(level(&[ReservationRefused { sku: "A-1".into(), ..Default::default() }.into()]), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! One log partition folded into one generation of a read model: what the runner, a rebuild and an audit share.
+
+mod folding;
+mod pushing;
+mod unparking;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use daybook_kernel::ReadModel;
+use daybook_log::PartitionLog;
+use metrics::{Counter, Gauge};
+
+use crate::ProjectorError;
+use crate::batch::{Folded, Skipped};
+use crate::config::Limits;
+use crate::generation::Generation;
+use crate::held::Held;
+use crate::push::Pusher;
+use crate::store::{Checkpoint, Place, ReadStore};
+
+/// What a projector has met since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events that went into a view.
+    pub folded: u64,
+    /// Messages whose offset had been passed.
+    pub repeats: u64,
+    /// Times that Kafka went on beyond the next offset, and the log had to be read.
+    pub gaps: u64,
+    /// Messages that were no event.
+    pub unreadable: u64,
+    /// Streams that were parked.
+    pub parked: u64,
+}
+
+/// Folds one partition. It holds nothing that can't be forgotten: after any error, [`resume`](Self::resume) it.
+pub struct Projector {
+    model: Arc<ReadModel>,
+    generation: Arc<Generation>,
+    store: ReadStore,
+    log: PartitionLog,
+    partitions: u32,
+    limits: Limits,
+    held: Held,
+    parked: BTreeSet<String>,
+    /// Parked streams that are to be folded again, though nobody has asked for it.
+    untried: Vec<String>,
+    skipped: Skipped,
+    pusher: Option<Pusher>,
+    /// How far the stored checkpoint says that all is pushed.
+    pushed: i64,
+    next: i64,
+    epoch: i32,
+    /// The log's next offset, as far as is known.
+    end: i64,
+    /// Events to read at once: fewer when they are large.
+    read_at_once: i64,
+    counts: Counts,
+    meters: Meters,
+}
+
+struct Meters {
+    folded: Counter,
+    repeats: Counter,
+    gaps: Counter,
+    unreadable: Counter,
+    parked: Counter,
+    waiting: Gauge,
+    lag: Gauge,
+}
+
+impl Meters {
+    fn new(projection: &str, generation: i32, service: &str, partition: i32) -> Self {
+        let of = [("projection", projection.to_owned()), ("service", service.to_owned())];
+        let own = [of[0].clone(), of[1].clone(), ("generation", generation.to_string()), ("partition", partition.to_string())];
+        Self {
+            folded: metrics::counter!("daybook_projector_events_total", &of),
+            repeats: metrics::counter!("daybook_projector_repeats_total", &of),
+            gaps: metrics::counter!("daybook_projector_gaps_total", &of),
+            unreadable: metrics::counter!("daybook_projector_unreadable_messages_total", &of),
+            parked: metrics::counter!("daybook_projector_parked_total", &of),
+            waiting: metrics::gauge!("daybook_projector_parked_streams", &own),
+            lag: metrics::gauge!("daybook_projector_lag_events", &own),
+        }
+    }
+}
+
+impl Projector {
+    /// Stands where the checkpoint stands. `partitions` is how many the log has.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub async fn open(
+        model: Arc<ReadModel>,
+        generation: Arc<Generation>,
+        store: ReadStore,
+        log: PartitionLog,
+        partitions: u32,
+        limits: Limits,
+    ) -> Result<Self, ProjectorError> {
+        let meters = Meters::new(model.name, generation.number, log.service(), log.number());
+        let mut projector = Self {
+            held: Held::new(limits.held_bytes),
+            read_at_once: i64::try_from(limits.batch_events).unwrap_or(i64::MAX).max(1),
+            parked: BTreeSet::new(),
+            untried: Vec::new(),
+            skipped: Skipped::default(),
+            pusher: None,
+            pushed: 0,
+            next: 0,
+            epoch: 1,
+            end: 0,
+            counts: Counts::default(),
+            model,
+            generation,
+            store,
+            log,
+            partitions,
+            limits,
+            meters,
+        };
+        projector.resume().await?;
+        Ok(projector)
+    }
+
+    /// Forgets all that it holds, and stands where the stored checkpoint stands.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or the log ends before the checkpoint.
+    pub async fn resume(&mut self) -> Result<(), ProjectorError> {
+        self.held.clear();
+        let Checkpoint { next, epoch, pushed } = self.store.checkpoint(&self.place()).await?;
+        self.parked = self.store.parked(&self.place()).await?;
+        self.skipped = self.store.skipped(&self.place()).await?;
+        (self.next, self.epoch, self.pushed) = (next, epoch, pushed);
+        self.meters.waiting.set(self.parked.len() as f64);
+        if let Some(pusher) = &mut self.pusher {
+            pusher.reset(pushed, next);
+            // Before anything else is pushed: a marker that comes first would hide what is missing.
+            self.push_again().await?;
+        }
+        self.look().await
+    }
+
+    /// The next offset to fold: all before it is done with.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// What it has met since it was made.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// `model service/partition`, for people.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.model.name, self.log.name())
+    }
+
+    /// Whether the log holds more than is folded. Looks into the log.
+    ///
+    /// # Errors
+    /// When Postgres does not answer, or the log ends before the checkpoint.
+    pub async fn is_behind(&mut self) -> Result<bool, ProjectorError> {
+        self.look().await?;
+        Ok(self.next < self.end)
+    }
+
+    /// One batch from the log, if it holds more as far as is known.
+    ///
+    /// # Errors
+    /// [`ProjectorError::Superseded`], or that Postgres does not answer.
+    pub async fn step(&mut self) -> Result<(), ProjectorError> {
+        self.step_to(self.end).await
+    }
+
+    /// All that the log holds when this is called.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub async fn catch_up(&mut self) -> Result<(), ProjectorError> {
+        self.look().await?;
+        self.catch_up_to(self.end).await
+    }
+
+    /// Where the log ends now, and in which epoch.
+    async fn look(&mut self) -> Result<(), ProjectorError> {
+        let head = self.log.last_page().await?;
+        self.end = head.next_offset();
+        self.meters.lag.set((self.end - self.next) as f64);
+        if self.end < self.next {
+            return Err(ProjectorError::AheadOfLog { place: self.name(), at: self.next, end: self.end });
+        }
+        if self.end == self.next && head.epoch > self.epoch {
+            // An epoch begins without events. Tokens of it are waited for by the epoch that the checkpoint shows.
+            self.write(self.next, self.next, head.epoch, Folded::default()).await?;
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { projection: self.model.name, generation: &self.generation, service: self.log.service(), partition: self.log.number() }
+    }
+}
+
+impl Drop for Projector {
+    /// What it said of its partition is another one's to say.
+    fn drop(&mut self) {
+        self.meters.waiting.set(0.0);
+        self.meters.lag.set(0.0);
+    }
+}

@@ -1,0 +1,155 @@
+//! After a commit: what changed is pushed; and what a death, a silence or Kafka kept back is pushed again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Projector;
+use crate::ProjectorError;
+use crate::batch::{Change, Stopped};
+use crate::push::{Push, Pusher, Shown, Source, Span};
+use crate::store::Move;
+
+/// Events whose streams are read at once to be pushed again.
+const AT_ONCE: i64 = 1_000;
+
+impl Projector {
+    /// Pushes what it commits from now on, and first what was committed and may not have been pushed.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub async fn pushing(mut self, push: &Push) -> Result<Self, ProjectorError> {
+        let at = Source {
+            topic: push.topic(self.model.name),
+            generation: self.generation.number,
+            service: self.log.service().clone(),
+            partition: self.log.number(),
+        };
+        self.pusher = Some(Pusher::new(push.clone(), self.limits.push.clone(), self.model.name, at));
+        self.resume().await?;
+        Ok(self)
+    }
+
+    /// What there is to do each second, busy or not: folds parked streams again where that is asked for, notes what Kafka
+    /// has acknowledged, and pushes again what it lost.
+    ///
+    /// # Errors
+    /// [`ProjectorError::Superseded`], or that Postgres does not answer.
+    pub async fn tend(&mut self) -> Result<(), ProjectorError> {
+        self.tend_parked().await?;
+        let behind = self.end - self.next;
+        let (silent_beyond, next) = (self.limits.push.silent_beyond, self.next);
+        let Some(pusher) = &mut self.pusher else { return Ok(()) };
+        if pusher.is_idle() && pusher.acknowledged() < next && behind <= silent_beyond {
+            self.push_again().await?;
+        }
+        self.note_pushed().await
+    }
+
+    /// Writes how far Kafka has acknowledged, where no batch has done so.
+    async fn note_pushed(&mut self) -> Result<(), ProjectorError> {
+        let Some(pushed) = self.pusher.as_ref().map(Pusher::acknowledged).filter(|pushed| *pushed != self.pushed) else {
+            return Ok(());
+        };
+        if !self.store.write_pushed(&self.place(), self.next, pushed).await? {
+            return Err(ProjectorError::Superseded(self.name()));
+        }
+        self.pushed = pushed;
+        Ok(())
+    }
+
+    /// Pushes what a batch that is committed has changed.
+    pub(super) async fn push(
+        &mut self,
+        by: Move,
+        parts: BTreeMap<(String, String), Change>,
+        stopped: &[Stopped],
+    ) -> Result<(), ProjectorError> {
+        let far_behind = self.end - by.to > self.limits.push.silent_beyond;
+        let Some(pusher) = &mut self.pusher else { return Ok(()) };
+        if far_behind {
+            return Ok(());
+        }
+        if pusher.hides_a_loss() {
+            return self.push_again().await;
+        }
+        let mut shown: Vec<Shown> = parts
+            .into_iter()
+            .map(|((key, part), c)| Shown {
+                key,
+                part,
+                stream: c.stream.as_str().to_owned(),
+                offset: c.offset,
+                bytes: c.bytes,
+                stale: false,
+            })
+            .collect();
+        if !stopped.is_empty() {
+            // All that stands of a stream is older than the log from now on.
+            let streams: Vec<&str> = stopped.iter().map(|s| s.stream.as_str()).collect();
+            shown.retain(|s| s.bytes.is_none() || !streams.contains(&s.stream.as_str()));
+            shown.extend(self.store.shown(&self.place(), &streams, by.from, &streams).await?);
+            self.mark_stale(&mut shown);
+        }
+        if let Some(pusher) = &mut self.pusher {
+            pusher.push(Span { from: by.from, to: by.to, epoch: by.epoch }, shown, false);
+        }
+        Ok(())
+    }
+
+    pub(super) fn mark_stale(&self, shown: &mut [Shown]) {
+        for part in shown {
+            part.stale = part.bytes.is_some() && self.parked.contains(&part.stream);
+        }
+    }
+
+    /// Pushes again, from the tables, all that was touched since the last acknowledgement; or, where that is too much, a
+    /// marker that does not join, so that pods read through.
+    pub(super) async fn push_again(&mut self) -> Result<(), ProjectorError> {
+        let (to, epoch) = (self.next, self.epoch);
+        let Some(pusher) = &mut self.pusher else { return Ok(()) };
+        let from = pusher.acknowledged();
+        if !pusher.is_idle() || from >= to {
+            return Ok(());
+        }
+        let touched = if to - from <= self.limits.push.again_up_to { self.touched_since(from).await? } else { None };
+        let (from, mut shown) = match touched {
+            Some(shown) => (from, shown),
+            // What lies in no span of events would leave no gap where nothing has come after it.
+            None => (to, self.store.removed(&self.place(), to - 1).await?),
+        };
+        self.mark_stale(&mut shown);
+        tracing::info!(projector = self.name(), from, to, parts = shown.len(), "pushed again");
+        if let Some(pusher) = &mut self.pusher {
+            pusher.push(Span { from, to, epoch }, shown, true);
+        }
+        Ok(())
+    }
+
+    /// The parts that events from `from` on have touched, as they stand; none where they would be more than may be underway.
+    async fn touched_since(&mut self, from: i64) -> Result<Option<Vec<Shown>>, ProjectorError> {
+        let mut all: BTreeMap<(String, String), Shown> = BTreeMap::new();
+        let (mut bytes, bound) = (0, self.limits.push.bytes);
+        let mut add = |parts: Vec<Shown>| {
+            for part in parts {
+                bytes += part.bytes.as_ref().map_or(0, Vec::len) + part.key.len() + part.part.len();
+                all.insert((part.key.clone(), part.part.clone()), part);
+            }
+            bytes <= bound
+        };
+        let mut at = from;
+        while at < self.next {
+            let events = self.log.read_events(at, AT_ONCE.min(self.next - at)).await?;
+            let Some(last) = events.last() else { break };
+            at = last.offset + 1;
+            let streams: BTreeSet<&str> = events.iter().map(|e| e.stream_id.as_str()).collect();
+            let parked: Vec<&str> = streams.iter().copied().filter(|s| self.parked.contains(*s)).collect();
+            let streams: Vec<&str> = streams.into_iter().collect();
+            if !add(self.store.shown(&self.place(), &streams, from, &parked).await?) {
+                return Ok(None);
+            }
+        }
+        if !add(self.store.removed(&self.place(), from).await?) {
+            return Ok(None);
+        }
+        Ok(Some(all.into_values().collect()))
+    }
+}

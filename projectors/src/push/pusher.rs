@@ -1,0 +1,165 @@
+//! One partition's batches on their way to Kafka: how many there are, and how far they are acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use daybook_bus::{Delivery, Producer, Record};
+use futures_util::FutureExt as _;
+use metrics::Counter;
+
+use super::records::{Shown, batch};
+use crate::Push;
+use crate::config::PushLimits;
+
+/// Whose changes are pushed, and where to. Kafka's partition is the log's.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) topic: Arc<str>,
+    pub(crate) generation: i32,
+    pub(crate) service: Arc<str>,
+    pub(crate) partition: i32,
+}
+
+/// What a marker says: everything of [from, to) stands before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    /// Of the log, at `to`.
+    pub(crate) epoch: i32,
+}
+
+struct Underway {
+    delivery: Delivery,
+    producer: Arc<Producer>,
+    to: i64,
+    bytes: usize,
+    /// It pays what was owed when it was sent.
+    pays: bool,
+}
+
+struct Meters {
+    batches: Counter,
+    parts: Counter,
+    lost: Counter,
+}
+
+/// Pushes one partition. It never waits: what Kafka does not take in time is given up, and found again by how far the
+/// acknowledgements go.
+pub(crate) struct Pusher {
+    push: Push,
+    limits: PushLimits,
+    at: Source,
+    underway: VecDeque<Underway>,
+    bytes: usize,
+    acknowledged: i64,
+    /// Changes that lie in no span of events, and so leave no gap where they are lost, hold the acknowledgement here
+    /// until Kafka has them.
+    owed: Option<i64>,
+    /// Something was lost: nothing more is sent before the rest of what is underway has settled.
+    broken: bool,
+    meters: Meters,
+}
+
+impl Pusher {
+    pub(crate) fn new(push: Push, limits: PushLimits, projection: &str, at: Source) -> Self {
+        let of = [("projection", projection.to_owned()), ("service", at.service.to_string())];
+        let meters = Meters {
+            batches: metrics::counter!("daybook_push_batches_total", &of),
+            parts: metrics::counter!("daybook_push_parts_total", &of),
+            lost: metrics::counter!("daybook_push_lost_batches_total", &of),
+        };
+        let underway = VecDeque::new();
+        Self { push, limits, at, underway, bytes: 0, acknowledged: 0, owed: None, broken: false, meters }
+    }
+
+    /// Begins anew at `next`, everything before `pushed` being pushed and acknowledged.
+    pub(crate) fn reset(&mut self, pushed: i64, next: i64) {
+        // What is underway says nothing of what comes now; it counts until it has settled, for it takes memory.
+        self.broken = !self.underway.is_empty();
+        // There may be changes between the two that lie in no span.
+        self.owed = (pushed < next).then_some(pushed);
+        self.acknowledged = pushed;
+        self.settle();
+    }
+
+    /// Everything before it is pushed, and Kafka has acknowledged that.
+    pub(crate) fn acknowledged(&self) -> i64 {
+        self.owed.map_or(self.acknowledged, |owed| owed.min(self.acknowledged))
+    }
+
+    /// Changes outside the span of any batch come next: were they lost, [`acknowledged`](Self::acknowledged) stays at
+    /// `at`, and they are pushed again from there.
+    pub(crate) fn owe(&mut self, at: i64) {
+        self.owed = Some(self.acknowledged().min(at));
+    }
+
+    /// Whether nothing is underway, and something can be sent.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        self.settle();
+        self.underway.is_empty()
+    }
+
+    /// Whether what is owed was lost, so that the next marker would join and hide it.
+    pub(crate) fn hides_a_loss(&mut self) -> bool {
+        self.settle();
+        self.owed.is_some() && !self.broken && !self.underway.iter().any(|u| u.pays)
+    }
+
+    /// Takes in what Kafka has said so far.
+    pub(crate) fn settle(&mut self) {
+        while let Some(outcome) = self.underway.front_mut().and_then(|first| (&mut first.delivery).now_or_never()) {
+            let Some(done) = self.underway.pop_front() else { break };
+            self.bytes -= done.bytes;
+            match outcome {
+                Ok(_) if self.broken => {}
+                Ok(_) => {
+                    self.acknowledged = done.to;
+                    if done.pays && !self.underway.iter().any(|u| u.pays) {
+                        self.owed = None;
+                    }
+                }
+                Err(error) => {
+                    if error.fatal {
+                        self.push.replace(&done.producer);
+                    }
+                    self.lost(&error.to_string());
+                }
+            }
+        }
+        if self.underway.is_empty() {
+            self.broken = false;
+        }
+    }
+
+    fn lost(&mut self, why: &str) {
+        self.meters.lost.increment(1);
+        if !self.broken {
+            let (topic, partition) = (&self.at.topic, self.at.partition);
+            tracing::warn!(%topic, partition, service = %self.at.service, why, "changes were not pushed; who follows them reads instead");
+        }
+        self.broken = true;
+    }
+
+    /// Sends a batch. `pays`: it holds what is owed.
+    pub(crate) fn push(&mut self, span: Span, parts: Vec<Shown>, pays: bool) {
+        self.settle();
+        if self.broken {
+            self.meters.lost.increment(1);
+            return;
+        }
+        let count = parts.len() as u64;
+        let records = batch(&self.at, span, parts, self.limits.largest_part);
+        let bytes: usize = records.iter().map(Record::size).sum();
+        let full = self.underway.len() >= self.limits.batches || self.bytes + bytes > self.limits.bytes;
+        if full && !self.underway.is_empty() {
+            return self.lost("Kafka does not acknowledge what was sent before");
+        }
+        let producer = self.push.producer();
+        let delivery = producer.send(records);
+        self.bytes += bytes;
+        self.underway.push_back(Underway { delivery, producer, to: span.to, bytes, pays });
+        self.meters.batches.increment(1);
+        self.meters.parts.increment(count);
+    }
+}

@@ -1,0 +1,65 @@
+//! One stream, folded event by event, up to the one that can't be folded: as a projector does it before it parks a stream.
+
+use std::collections::HashSet;
+
+use daybook_kernel::{ErasedFold, EventAt, RenderedPart, StreamId, Version, ViewState};
+use daybook_log::{LogError, PartitionLog};
+
+use super::views::Keys;
+use crate::batch::{Stopped, render};
+
+/// A stream as far as it can be folded.
+pub(crate) struct Folded {
+    pub(crate) view: ViewState,
+    /// 0: nothing could be folded.
+    pub(crate) version: i64,
+    pub(crate) offset: i64,
+    /// How many events went into the view.
+    pub(crate) folded: u64,
+    pub(crate) keys: Keys,
+    pub(crate) parts: Vec<RenderedPart>,
+    /// Where it stopped, and why.
+    pub(crate) stopped: Option<Stopped>,
+}
+
+/// Folds the events of a stream that stand before `end`.
+pub(crate) async fn fold(
+    log: &PartitionLog,
+    fold: &dyn ErasedFold,
+    stream: &StreamId,
+    end: i64,
+    skipped: &HashSet<i64>,
+) -> Result<Folded, LogError> {
+    let mut folded =
+        Folded { view: fold.new_view(), version: 0, offset: -1, folded: 0, keys: Keys::default(), parts: Vec::new(), stopped: None };
+    for event in log.read_stream(stream.as_str()).await?.into_iter().filter(|e| e.offset < end) {
+        let stop = |reason: String| Some(Stopped { stream: stream.clone(), offset: event.offset, reason });
+        if event.version != folded.version + 1 {
+            let (found, stands) = (event.version, folded.version);
+            folded.stopped = stop(format!("the event is version {found} of its stream, but the view stands at version {stands}"));
+            break;
+        }
+        if !skipped.contains(&event.offset) {
+            let kept = fold.encode_view(&folded.view);
+            let at = EventAt { stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
+            if let Err(why) = fold.fold(&mut folded.view, &event.type_name, &event.payload, &at) {
+                folded.stopped = stop(format!("{}: {why}", event.type_name));
+                break;
+            }
+            match render(fold, &folded.view, stream) {
+                Ok(parts) => folded.parts = parts,
+                Err(reason) => {
+                    folded.view = fold.decode_view(&kept).map_err(|e| LogError::Damaged(format!("{stream}: {e}")))?;
+                    folded.stopped = stop(reason);
+                    break;
+                }
+            }
+            folded.folded += 1;
+            for part in &folded.parts {
+                folded.keys.tell(&part.key);
+            }
+        }
+        (folded.version, folded.offset) = (event.version, event.offset);
+    }
+    Ok(folded)
+}

@@ -1,0 +1,193 @@
+//! Filling a new generation from nothing: each log partition is read as a whole, folded in memory, and copied into tables that
+//! get their indexes afterwards.
+
+mod careful;
+mod encode;
+mod load;
+mod partition;
+mod progress;
+mod tail;
+mod views;
+
+use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use daybook_log::PartitionLog;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::lifecycle::{Building, LifecycleError, sql};
+use crate::{ProjectorError, sql as tables};
+use partition::{FilledPartition, NotFilled, Shared};
+use progress::Throttle;
+pub use progress::{RebuildPhase, RebuildProgress};
+pub use tail::Tail;
+
+/// Longest reason that is kept, in characters.
+const MAX_REASON: usize = 2_000;
+
+/// How a rebuild goes about its work.
+#[derive(Clone, Debug)]
+pub struct RebuildOptions {
+    /// Bytes of views that may be in memory, about (512 MiB by default), shared by the partitions that are read at once.
+    /// With fewer, partitions are read more than once.
+    pub memory: usize,
+    /// Events read a second, all partitions together; as fast as it goes by default.
+    pub rate: Option<NonZeroU64>,
+    /// Partitions that are read at once; as many as there are cores by default.
+    pub at_once: usize,
+}
+
+impl Default for RebuildOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
+        Self { memory: 512 << 20, rate: None, at_once: cores }
+    }
+}
+
+/// What filling a generation came to.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Filled {
+    /// Events that the logs held.
+    pub events: i64,
+    /// Of those, how many went into views.
+    pub folded: u64,
+    /// Streams that have a view.
+    pub streams: u64,
+    /// How often partitions were read; as often as there are partitions with events, when memory was enough.
+    pub passes: u32,
+    /// Streams that could not be folded to their end: service, stream, offset and reason.
+    pub parked: Vec<ParkedStream>,
+}
+
+/// A stream that a rebuild could not fold to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParkedStream {
+    /// For example `catalog`.
+    pub service: String,
+    /// The log partition.
+    pub partition: i32,
+    /// The stream.
+    pub stream: String,
+    /// Of the event that could not be folded.
+    pub offset: i64,
+    /// Why.
+    pub reason: String,
+}
+
+impl Building {
+    /// Folds all that the logs hold now into the generation's tables, gives them their indexes, and sets the checkpoints. Dropped
+    /// half-way it leaves the generation dead.
+    ///
+    /// # Errors
+    /// [`daybook_log::LogError::Damaged`] when an offset is missing, [`LifecycleError::TwoWriters`]; otherwise when a
+    /// database does not answer. The generation is of no use then: discard it.
+    pub async fn fill(&mut self, options: &RebuildOptions, progress: &Arc<RebuildProgress>) -> Result<Filled, LifecycleError> {
+        progress.enter(RebuildPhase::Folding);
+        let mut skipped = self.skipped().await?;
+        let partitions = self.partitions()?;
+        for log in &partitions {
+            progress.will_read(log.last_page().await?.next_offset());
+        }
+        let at_once = options.at_once.clamp(1, partitions.len().max(1));
+        let shared = Arc::new(Shared {
+            model: self.model.clone(),
+            at_once: Semaphore::new(at_once),
+            bound: options.memory / at_once,
+            throttle: Throttle::new(options.rate.map(NonZeroU64::get)),
+            progress: progress.clone(),
+        });
+        let (sheets, mut copies) = load::begin(&self.databases, &self.generation.parts).await?;
+        let mut folding = JoinSet::new();
+        for log in partitions {
+            let skipped = skipped.remove(&(log.service().to_string(), log.number())).unwrap_or_default();
+            folding.spawn(partition::fill(shared.clone(), log, sheets.clone(), skipped));
+        }
+        drop(sheets);
+        let mut filled = Vec::new();
+        while let Some(outcome) = folding.join_next().await {
+            match outcome.map_err(|e| ProjectorError::Panicked(e.to_string()))? {
+                Ok(partition) => filled.push(partition),
+                Err(NotFilled::Log(error)) => return Err(error.into()),
+                Err(NotFilled::Cut) => break,
+            }
+        }
+        folding.abort_all();
+        while let Some(outcome) = copies.join_next().await {
+            outcome.map_err(|e| ProjectorError::Panicked(e.to_string()))??;
+        }
+        progress.enter(RebuildPhase::Indexing);
+        self.index().await?;
+        self.settle(&filled).await?;
+        Ok(sum(filled))
+    }
+
+    fn partitions(&self) -> Result<Vec<PartitionLog>, LifecycleError> {
+        let all = self.logs.iter().flat_map(|log| (0..log.partitions().cast_signed()).map(move |n| log.partition(n)));
+        Ok(all.collect::<Result<_, _>>()?)
+    }
+
+    /// Offsets to pass over, by log partition.
+    async fn skipped(&self) -> Result<BTreeMap<(String, i32), HashSet<i64>>, LifecycleError> {
+        let mut skipped: BTreeMap<_, HashSet<i64>> = BTreeMap::new();
+        for row in self.keeper.session.query(sql::ALL_SKIPPED, &[&self.model.name]).await? {
+            skipped.entry((row.get(0), row.get(1))).or_default().insert(row.get(2));
+        }
+        Ok(skipped)
+    }
+
+    async fn index(&self) -> Result<(), LifecycleError> {
+        let (session, parts) = (&self.keeper.session, &self.generation.parts);
+        session.batch_execute(&tables::at(tables::GENERATION_INDEXES, parts)).await.map_err(|e| match e.as_db_error() {
+            Some(db) if db.code().code() == "23505" => LifecycleError::TwoWriters(db.detail().unwrap_or(db.message()).to_owned()),
+            _ => e.into(),
+        })?;
+        Ok(session.batch_execute(&tables::at(sql::ANALYZE_GENERATION, parts)).await?)
+    }
+
+    async fn settle(&mut self, filled: &[FilledPartition]) -> Result<(), LifecycleError> {
+        let (name, number) = (self.model.name, self.generation.number);
+        let services: Vec<&str> = filled.iter().map(|f| f.service.as_str()).collect();
+        let partitions: Vec<i32> = filled.iter().map(|f| f.partition).collect();
+        let offsets: Vec<i64> = filled.iter().map(|f| f.next_offset).collect();
+        let epochs: Vec<i32> = filled.iter().map(|f| f.epoch).collect();
+        let parked: Vec<_> = filled.iter().flat_map(|f| f.stopped.iter().map(move |s| (f, s))).collect();
+        let of: Vec<&str> = parked.iter().map(|(f, _)| f.service.as_str()).collect();
+        let at: Vec<i32> = parked.iter().map(|(f, _)| f.partition).collect();
+        let streams: Vec<&str> = parked.iter().map(|(_, s)| s.stream.as_str()).collect();
+        let places: Vec<i64> = parked.iter().map(|(_, s)| s.offset).collect();
+        let reasons: Vec<String> = parked.iter().map(|(_, s)| storable(&s.reason)).collect();
+        let transaction = self.keeper.session.transaction().await?;
+        transaction.execute(sql::INSERT_PARKED, &[&name, &number, &of, &at, &streams, &places, &reasons]).await?;
+        transaction.execute(sql::SET_CHECKPOINTS, &[&name, &number, &services, &partitions, &offsets, &epochs]).await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+/// Postgres' texts hold no zero byte, and what a panic says may be anything.
+fn storable(reason: &str) -> String {
+    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
+}
+
+fn sum(filled: Vec<FilledPartition>) -> Filled {
+    let mut all = Filled::default();
+    for f in filled {
+        all.events += f.next_offset;
+        all.folded += f.folded;
+        all.streams += f.streams;
+        all.passes += f.passes;
+        all.parked.extend(f.stopped.into_iter().map(|s| ParkedStream {
+            service: f.service.clone(),
+            partition: f.partition,
+            stream: s.stream.as_str().to_owned(),
+            offset: s.offset,
+            reason: s.reason,
+        }));
+    }
+    all.parked.sort_by(|a, b| (&a.service, &a.stream).cmp(&(&b.service, &b.stream)));
+    all
+}

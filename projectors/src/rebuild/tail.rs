@@ -1,0 +1,75 @@
+//! What was written since a generation was filled: folded by projectors of its own, until it stands at the log's end. They are
+//! fenced by the checkpoint as all projectors are, so running ones may do the same at the same time.
+
+use std::sync::Arc;
+
+use daybook_kernel::ReadModel;
+use daybook_log::{Databases, Log, Role};
+
+use crate::generation::Generation;
+use crate::lifecycle::{Building, KnownGeneration, LifecycleError};
+use crate::{Limits, Projector, ProjectorError, ReadStore};
+
+/// Connections to the read models' database: one partition after the other is folded.
+const CONNECTIONS: usize = 2;
+
+/// The projectors of one generation, one a log partition.
+pub struct Tail(Vec<Projector>);
+
+impl Tail {
+    /// Of a generation that is kept by nobody, or by running projectors too.
+    ///
+    /// # Errors
+    /// When a database does not answer, or a log ends before a checkpoint.
+    pub async fn of(databases: &Databases, model: &ReadModel, generation: &KnownGeneration) -> Result<Self, LifecycleError> {
+        let mut logs = Vec::new();
+        for service in model.services() {
+            logs.push(Log::open(databases, service, Role::Projector, CONNECTIONS).await?);
+        }
+        let generation = Generation::new(generation.number, generation.parts.clone());
+        Self::open(databases, Arc::new(model.clone()), Arc::new(generation), &logs).await
+    }
+
+    async fn open(databases: &Databases, model: Arc<ReadModel>, generation: Arc<Generation>, logs: &[Log]) -> Result<Self, LifecycleError> {
+        let store = ReadStore::new(databases, CONNECTIONS)?;
+        let mut projectors = Vec::new();
+        for log in logs {
+            for n in 0..log.partitions().cast_signed() {
+                let partition = log.partition(n)?;
+                let (model, generation) = (model.clone(), generation.clone());
+                projectors.push(Projector::open(model, generation, store.clone(), partition, log.partitions(), Limits::default()).await?);
+            }
+        }
+        Ok(Self(projectors))
+    }
+
+    /// Folds all that the logs hold now; answers with how many events that were.
+    ///
+    /// # Errors
+    /// When a database does not answer, or a log is damaged.
+    pub async fn catch_up(&mut self) -> Result<i64, LifecycleError> {
+        let mut moved = 0;
+        for projector in &mut self.0 {
+            let before = projector.next();
+            while let Err(error) = projector.catch_up().await {
+                // Somebody else keeps it up too: stand where he has come to.
+                if !matches!(error, ProjectorError::Superseded(_)) {
+                    return Err(error.into());
+                }
+                projector.resume().await?;
+            }
+            moved += projector.next() - before;
+        }
+        Ok(moved)
+    }
+}
+
+impl Building {
+    /// The projectors of this generation.
+    ///
+    /// # Errors
+    /// As [`Tail::of`].
+    pub async fn tail(&self) -> Result<Tail, LifecycleError> {
+        Tail::open(&self.databases, self.model.clone(), self.generation.clone(), &self.logs).await
+    }
+}

@@ -1,0 +1,1 @@
+ANALYZE read.{parts}, read.{parts}_view, read.{parts}_writer

@@ -1,0 +1,1 @@
+COPY read.{parts}_view (service, stream_id, partition, "offset", version, view) FROM STDIN (FORMAT binary)

@@ -1,0 +1,1 @@
+COPY read.{parts}_writer (key, service, stream_id) FROM STDIN (FORMAT binary)

@@ -1,0 +1,2 @@
+DELETE FROM read.generation
+WHERE projection = $1 AND generation = $2

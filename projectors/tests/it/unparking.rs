@@ -1,0 +1,234 @@
+//! Parked streams go on: folded again once what stopped them is gone, or without the event that did.
+
+use std::time::Duration;
+
+use daybook_projectors::{Ask, Limits, ReadStore, Unparked};
+use daybook_testkit::eventually;
+
+use crate::models::{by_category, by_category_mended, categorized, created, cure, poisoned, retired, retitled};
+use crate::pod::Pod;
+use crate::support::{Process, Shop};
+
+/// How many products the poisoned one stands among.
+const PRODUCTS: usize = 500;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn store(shop: &Shop) -> ReadStore {
+    ReadStore::new(&shop.database.databases(), 1).expect("a URL")
+}
+
+/// Asks for the only stream that is parked.
+async fn unpark(shop: &Shop, ask: Ask) -> Unparked {
+    let store = store(shop);
+    let parked = store.parked_streams(Some("by-category"), None, None).await.expect("it answers");
+    assert_eq!(parked.len(), 1);
+    store.unpark(&parked, ask, PATIENCE).await.expect("it answers").remove(0)
+}
+
+/// Many products, one of which holds an event that can't be folded: its title is `poison`.
+async fn many(shop: &mut Shop, poison: &str) -> i64 {
+    let sku = |n: usize| format!("A-{n}");
+    let middle = sku(PRODUCTS / 2);
+    for chunk in (0..PRODUCTS).collect::<Vec<_>>().chunks(100) {
+        let stored = shop.append(chunk.iter().map(|n| created(&sku(*n), "one", "toys"))).await;
+        shop.publish("catalog", &stored).await;
+    }
+    let bad = shop.append([retitled(&middle, "two"), retitled(&middle, poison), categorized(&middle, "games")]).await;
+    shop.publish("catalog", &bad).await;
+    let after = shop.append((0..PRODUCTS).map(|n| retitled(&sku(n), &format!("three {n}")))).await;
+    shop.publish("catalog", &after).await;
+    bad[1].offset
+}
+
+async fn poisoned_shop(poison: &str) -> (Shop, Process, Pod, i64) {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let pod = Pod::new(&shop, &model).await;
+    let process = shop.process(std::slice::from_ref(&model)).await;
+    let bad = many(&mut shop, poison).await;
+    shop.caught_up(&model).await;
+    (shop, process, pod, bad)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_poisoned_product_among_many_waits_until_its_cause_is_gone_and_the_others_flow() {
+    let model = by_category();
+    let poison = poisoned();
+    let (shop, process, mut pod, bad) = poisoned_shop(&poison).await;
+    let middle = format!("A-{}", PRODUCTS / 2);
+    // The others have all of it; of the poisoned one stands what was good, and pods know that it is old.
+    let parts = shop.parts(&model).await;
+    let fresh = shop.fresh_fold_without(&model, &[], &poison).await;
+    assert_eq!((parts.len(), &parts), (PRODUCTS, &fresh));
+    assert_eq!(shop.parked(&model).await.iter().map(|(s, o, _)| (s.clone(), *o)).collect::<Vec<_>>(), [(format!("product/{middle}"), bad)]);
+    pod.comes_to(&shop, &parts).await;
+    eventually_stale(&mut pod, &shop, &[("toys", &middle)]).await;
+
+    // Folded again in vain, it stays as it is, and says so.
+    let Unparked::Again(again) = unpark(&shop, Ask::Retry).await else { panic!("the cause is not gone") };
+    assert_eq!((again.offset, again.attempts, again.asked), (bad, 1, None));
+    assert_eq!(shop.parts(&model).await, parts);
+
+    // The cause goes: it is healed as if nothing had been.
+    cure(&poison);
+    assert_eq!(unpark(&shop, Ask::Retry).await, Unparked::Healed);
+    let healed = shop.parts(&model).await;
+    assert_eq!(healed, shop.fresh_fold(&model).await);
+    assert!(healed.contains_key(&("games".to_owned(), middle.clone())));
+    pod.comes_to(&shop, &healed).await;
+    eventually_stale(&mut pod, &shop, &[]).await;
+    assert_eq!(pod.gaps, 0);
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skipped_event_is_passed_over_for_ever_also_by_a_fresh_fold() {
+    let model = by_category();
+    let poison = poisoned();
+    let (mut shop, process, mut pod, bad) = poisoned_shop(&poison).await;
+    assert_eq!(unpark(&shop, Ask::Skip).await, Unparked::Healed);
+    let parts = shop.parts(&model).await;
+    assert_eq!(parts, shop.fresh_fold_without(&model, &[bad], &poison).await);
+    pod.comes_to(&shop, &parts).await;
+    eventually_stale(&mut pod, &shop, &[]).await;
+
+    // It goes on from there; and a generation that begins at the log's beginning comes to the same.
+    let middle = format!("A-{}", PRODUCTS / 2);
+    shop.append([retitled(&middle, "four"), retitled("A-1", "four")]).await;
+    shop.begin_generation(&model, 2, "ready").await;
+    shop.caught_up(&model).await;
+    let parts = shop.parts(&model).await;
+    assert_eq!(parts, shop.fresh_fold_without(&model, &[bad], &poison).await);
+    eventually("the second generation to come to the same", || async { (shop.parts_of(&model, 2).await == parts).then_some(()) }).await;
+    assert!(shop.parked(&model).await.is_empty());
+    pod.comes_to(&shop, &parts).await;
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_can_fold_it_unparks_a_stream_by_itself_once_it_takes_the_partition() {
+    let (model, mended) = (by_category(), by_category_mended());
+    let (shop, process, _, _) = poisoned_shop(&poisoned()).await;
+    process.stop().await;
+    // One that can't fold it either tries once.
+    let process = shop.process(std::slice::from_ref(&model)).await;
+    eventually("it to be tried", || async {
+        let parked = store(&shop).parked_streams(None, None, None).await.expect("it answers");
+        (parked[0].attempts == 1).then_some(())
+    })
+    .await;
+    process.stop().await;
+    let process = shop.process(std::slice::from_ref(&mended)).await;
+    eventually("the stream to flow again", || async { shop.parked(&model).await.is_empty().then_some(()) }).await;
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&mended).await);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_skip_that_meets_another_bad_event_parks_there_and_shows_what_is_good_before_it() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let (first, second) = (poisoned(), poisoned());
+    let facts = [
+        created("A-1", "one", "toys"),
+        retitled("A-1", &first),
+        categorized("A-1", "games"),
+        retitled("A-1", &second),
+        retired("A-1"),
+        created("A-2", "two", "toys"),
+    ];
+    let stored = shop.append(facts).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    projector.catch_up().await.expect("streams that stop are no error");
+    let owner = shop.database.owner().await;
+    let ask = async || owner.batch_execute("UPDATE read.parked SET asked = 'skip'").await.expect("the owner may");
+
+    ask().await;
+    projector.tend().await.expect("it is the owner");
+    let parked: Vec<_> = shop.parked(&model).await.into_iter().map(|(stream, offset, _)| (stream, offset)).collect();
+    assert_eq!(parked, [("product/A-1".to_owned(), stored[3].offset)]);
+    // What would have been folded up to there, had the first event never been.
+    let keys: Vec<_> = shop.parts(&model).await.into_keys().map(|(key, part)| format!("{key} {part}")).collect();
+    assert_eq!(keys, ["games A-1", "toys A-2"]);
+
+    ask().await;
+    projector.tend().await.expect("it is the owner");
+    assert!(shop.parked(&model).await.is_empty());
+    let skipped = [1, 3].map(|i: usize| stored[i].offset);
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold_without(&model, &skipped, "").await);
+    assert_eq!(shop.parts(&model).await.len(), 1, "it is retired");
+}
+
+#[tokio::test]
+async fn who_does_not_own_the_partition_unparks_nothing() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let poison = poisoned();
+    shop.append([created("A-1", "one", "toys"), retitled("A-1", &poison)]).await;
+    let mut paused = shop.projector(&model, "catalog", 0).await;
+    paused.catch_up().await.expect("streams that stop are no error");
+    shop.append([created("A-2", "two", "toys")]).await;
+    shop.projector(&model, "catalog", 0).await.catch_up().await.expect("it folds");
+    let before = shop.parts(&model).await;
+    shop.database.owner().await.batch_execute("UPDATE read.parked SET asked = 'skip'").await.expect("the owner may");
+    let refused = paused.tend().await;
+    assert!(matches!(refused, Err(daybook_projectors::ProjectorError::Superseded(_))), "{refused:?}");
+    assert_eq!((shop.parts(&model).await, shop.parked(&model).await.len()), (before, 1));
+    let skipped = shop.database.owner().await.query("SELECT 1 FROM read.skipped", &[]).await.expect("it answers").len();
+    assert_eq!(skipped, 0);
+    // It starts again from the stored checkpoint, and is the owner then.
+    paused.resume().await.expect("it answers");
+    paused.tend().await.expect("it is the owner");
+    assert!(shop.parked(&model).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_death_kept_back_of_an_unparked_stream_is_pushed_again() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut pod = Pod::new(&shop, &model).await;
+    let poison = poisoned();
+    shop.append([created("A-1", "one", "toys"), retitled("A-1", &poison), categorized("A-1", "games"), created("A-2", "two", "toys")])
+        .await;
+    let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    projector.catch_up().await.expect("streams that stop are no error");
+    eventually_pushed(&shop, &mut projector, 4).await;
+    pod.follow(&shop).await;
+    assert_eq!(pod.stale, [("toys".to_owned(), "A-1".to_owned())]);
+    drop(projector);
+
+    // All that came before is pushed and acknowledged; it heals, and dies before it can say so.
+    cure(&poison);
+    let mut dying = shop.projector(&model, "catalog", 0).await;
+    dying.try_parked_again();
+    dying.tend().await.expect("it is the owner");
+    assert!(shop.parked(&model).await.is_empty());
+    assert_eq!(pod.hear().await, []);
+    let mut after = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    eventually_pushed(&shop, &mut after, 4).await;
+    pod.follow(&shop).await;
+    assert_eq!((pod.gaps, pod.stale.len(), &pod.parts), (0, 0, &shop.parts(&model).await));
+    assert_eq!(shop.removed(&model).await, 0);
+}
+
+async fn eventually_pushed(shop: &Shop, projector: &mut daybook_projectors::Projector, offset: i64) {
+    for _ in 0..3_000 {
+        projector.tend().await.expect("it is the owner");
+        if shop.pushed(&by_category(), "catalog", 0).await == offset {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("Kafka does not acknowledge");
+}
+
+async fn eventually_stale(pod: &mut Pod, shop: &Shop, stale: &[(&str, &str)]) {
+    for _ in 0..3_000 {
+        if pod.stale.iter().map(|(k, p)| (k.as_str(), p.as_str())).eq(stale.iter().copied()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        pod.follow(shop).await;
+    }
+    assert_eq!(pod.stale.len(), stale.len(), "{:?} is not {stale:?}", pod.stale);
+}

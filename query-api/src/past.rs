@@ -1,0 +1,149 @@
+//! `?at=`: a read model as it was. The query API never sees the log; who does is given to it, where this is switched on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use chrono::DateTime;
+use daybook_http::Problem;
+use daybook_kernel::{ConsistencyToken, Instant};
+use tokio::sync::Semaphore;
+
+use crate::api::{Served, Serving};
+use crate::consistency::POSITION;
+use crate::entry::etag;
+use crate::list;
+use crate::negotiate::{self, Form};
+use crate::page::{REVALIDATE, STALE};
+use crate::render;
+
+/// Folding streams again takes a database's time: more at once would be felt by those who ask for the present.
+const AT_ONCE: usize = 4;
+
+/// Up to where to fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// All that was recorded then, and before.
+    Time(Instant),
+    /// All up to these places, inclusive.
+    Tokens(Vec<ConsistencyToken>),
+}
+
+/// What stood under a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Was {
+    /// The parts, in byte order of their ids: the read model's message.
+    pub bytes: Vec<u8>,
+    /// The last places that it rests on, as tokens.
+    pub positions: Vec<String>,
+    /// Streams that are shown older than they were, for an event of theirs can't be folded.
+    pub stale: Vec<String>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PastError {
+    /// The moment is none of this log's.
+    Moment(String),
+    /// The log does not answer.
+    Unreachable(String),
+}
+
+/// A reader of the past: (read model, key, moment). None: there was nothing under the key.
+pub type Past = Arc<dyn Fn(String, String, Moment) -> Pin<Box<dyn Future<Output = Result<Option<Was>, PastError>> + Send>> + Send + Sync>;
+
+/// [`Past`], so many at once.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    past: Past,
+    places: Arc<Semaphore>,
+}
+
+impl Reader {
+    pub(crate) fn new(past: Past) -> Self {
+        Self { past, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
+
+/// The value of `at` in a query string, where it has one.
+pub(crate) fn asked(query: Option<&str>) -> Option<String> {
+    let query = query.filter(|q| q.contains("at="))?;
+    form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "at").map(|(_, value)| value.into_owned())
+}
+
+fn moment(text: &str) -> Result<Moment, Problem> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Moment::Time(time.to_utc().into()));
+    }
+    let refused = || Problem::invalid("at", "must be a time as RFC 3339 writes it (2026-01-31T12:00:00Z), or consistency tokens");
+    ConsistencyToken::parse_list(text).map(Moment::Tokens).map_err(|_| refused())
+}
+
+/// Answers a query of the past.
+pub(crate) async fn answer(
+    serving: &Serving,
+    served: &Served,
+    key: &str,
+    (at, query): (&str, Option<&str>),
+    headers: &HeaderMap,
+    form: Form,
+) -> Result<Response, Problem> {
+    let off = || Problem::invalid("at", "is not switched on here: start the query API with --as-of, or ask `daybook replay as-of`");
+    let reader = serving.past.as_ref().ok_or_else(off)?;
+    let moment = moment(at)?;
+    let model = &served.model;
+    let busy = || Problem::unavailable("too many ask for the past at once", 1);
+    let _place = reader.places.try_acquire().map_err(|_| busy())?;
+    let was = (reader.past)(model.name.clone(), key.to_owned(), moment).await.map_err(|error| match error {
+        PastError::Moment(why) => Problem::invalid("at", why),
+        PastError::Unreachable(why) => {
+            tracing::warn!(model = model.name, why, "the past can't be read");
+            Problem::unavailable("the log does not answer", 1)
+        }
+    })?;
+    let nothing = || Problem::new(StatusCode::NOT_FOUND, format!("{} had nothing under this key then", model.name)).with("key", key);
+    let Was { bytes, positions, stale } = match &served.items {
+        Some(_) => was.unwrap_or_default(),
+        None => was.ok_or_else(nothing)?,
+    };
+    let (body, next) = match (&served.items, form) {
+        (Some(items), _) => list::past(serving, served, items, (key, at), query, bytes.into(), form)?,
+        (None, Form::Protobuf) => (bytes, None),
+        (None, Form::Json) => (render::json(&served.message, &bytes).map_err(|why| list::unreadable(&model.name, key, &why))?, None),
+    };
+    let etag = etag(form, &body);
+    let mut response = if negotiate::is_known(headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, form.media_type())], body).into_response()
+    };
+    let out = response.headers_mut();
+    out.extend([(header::VARY, HeaderValue::from_static("Accept")), (header::CACHE_CONTROL, REVALIDATE)]);
+    let told = [
+        (header::ETAG, Some(etag)),
+        (list::NEXT, next),
+        (POSITION, (!positions.is_empty()).then(|| positions.join(", "))),
+        (STALE, (!stale.is_empty()).then(|| stale.join(", "))),
+    ];
+    out.extend(told.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?))));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_or_tokens() {
+        assert!(matches!(moment("2026-11-21T08:00:00.123456Z"), Ok(Moment::Time(t)) if t.to_string() == "2026-11-21T08:00:00.123456Z"));
+        assert!(matches!(moment("catalog/1:7@1, inventory/0:2@1"), Ok(Moment::Tokens(tokens)) if tokens.len() == 2));
+        for bad in ["", "yesterday", "2026-11-21", "catalog/1:7"] {
+            assert!(moment(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(asked(Some("page_size=2&at=2026-11-21T08%3A00%3A00Z")).as_deref(), Some("2026-11-21T08:00:00Z"));
+        assert_eq!(asked(Some("format=x")), None);
+        assert_eq!(asked(None), None);
+    }
+}

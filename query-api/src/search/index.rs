@@ -1,0 +1,315 @@
+//! The index: postings and columns in memory, changed in place. A document is written once and never changed; a product
+//! that changes gets a new one, and the old one is dead until [`compacted`](SearchIndex::compacted). So postings are
+//! always in order, and reading needs no merging.
+
+use std::collections::HashMap;
+
+use super::columns::{Bits, Columns, NO_DOCUMENT, Names};
+use super::scoring::Tuning;
+use super::vocabulary::Vocabulary;
+
+/// Where in a product a term stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Title,
+    Brand,
+    Category,
+    Description,
+    Attributes,
+}
+
+/// How many fields there are.
+pub(crate) const FIELDS: usize = 5;
+pub(crate) const ALL: [Field; FIELDS] = [Field::Title, Field::Brand, Field::Category, Field::Description, Field::Attributes];
+/// Bits of a posting that count a term in each field; more than they hold are as many as they hold.
+pub(crate) const BITS: [u32; FIELDS] = [3, 2, 2, 4, 3];
+
+/// A product as it is searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchItem {
+    /// What it is called.
+    pub title: String,
+    /// Who makes it; empty when nobody says.
+    pub brand: String,
+    /// Where it is listed.
+    pub category: String,
+    /// Text about it.
+    pub description: String,
+    /// What its properties say, as text.
+    pub attributes: String,
+    /// In the smallest unit of the currency.
+    pub price: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Microseconds since 1970.
+    pub created: i64,
+}
+
+/// Postings of one term: documents in order, and how often it stands in each field of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Postings {
+    pub(crate) documents: Vec<u32>,
+    pub(crate) counts: Vec<u16>,
+    /// How many of the documents live.
+    pub(crate) live: u32,
+}
+
+/// A place that has, or had, a stock of a product.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    place: u32,
+    quantity: u32,
+    offset: i64,
+}
+
+/// What is known under a key, whether it has a document or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stock(Vec<Line>);
+
+/// An index of products.
+pub struct SearchIndex {
+    pub(crate) tuning: Tuning,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) postings: Vec<Postings>,
+    pub(crate) columns: Columns,
+    pub(crate) keys: Names,
+    /// By key: its live document, or none.
+    pub(crate) documents: Vec<u32>,
+    /// By key: of the event that its root rests on.
+    roots: Vec<i64>,
+    stock: Vec<Stock>,
+    places: Names,
+    pub(crate) live: Bits,
+    pub(crate) in_stock: Bits,
+    pub(crate) count: u32,
+    /// Of all live documents together, by field, in terms.
+    pub(crate) lengths: [u64; FIELDS],
+}
+
+impl SearchIndex {
+    /// One with nothing in it.
+    pub fn new(tuning: Tuning) -> Self {
+        Self {
+            tuning,
+            vocabulary: Vocabulary::default(),
+            postings: Vec::new(),
+            columns: Columns::default(),
+            keys: Names::default(),
+            documents: Vec::new(),
+            roots: Vec::new(),
+            stock: Vec::new(),
+            places: Names::default(),
+            live: Bits::default(),
+            in_stock: Bits::default(),
+            count: 0,
+            lengths: [0; FIELDS],
+        }
+    }
+
+    /// Ranks otherwise from now on. What the analysis does stays as it is: it is in the terms.
+    pub fn retune(&mut self, tuning: Tuning) {
+        self.tuning = Tuning { analysis: self.tuning.analysis, ..tuning };
+    }
+
+    /// How many products it has.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn key(&mut self, key: &str) -> u32 {
+        let id = self.keys.id(key);
+        if self.documents.len() <= id as usize {
+            self.documents.push(NO_DOCUMENT);
+            self.roots.push(-1);
+            self.stock.push(Stock::default());
+        }
+        id
+    }
+
+    /// A product as it is now. `offset`: of the event that it rests on; what is older than what is known changes nothing.
+    pub fn put(&mut self, key: &str, item: &SearchItem, offset: i64) {
+        let key = self.key(key);
+        if self.roots[key as usize] > offset {
+            return;
+        }
+        self.roots[key as usize] = offset;
+        self.bury(key);
+        let document = self.write(key, item);
+        self.documents[key as usize] = document;
+        self.count += 1;
+        self.refresh_stock(key);
+    }
+
+    /// The product is gone.
+    pub fn remove(&mut self, key: &str, offset: i64) {
+        let key = self.key(key);
+        if self.roots[key as usize] <= offset {
+            self.roots[key as usize] = offset;
+            self.bury(key);
+        }
+    }
+
+    /// How much a place can give of a product; it need not be there yet. None: the place knows nothing of it any more.
+    pub fn stock(&mut self, key: &str, place: &str, quantity: Option<u32>, offset: i64) {
+        let (key, place) = (self.key(key), self.places.id(place));
+        let lines = &mut self.stock[key as usize].0;
+        let line = Line { place, quantity: quantity.unwrap_or(0), offset };
+        match lines.iter_mut().find(|l| l.place == place) {
+            Some(known) if known.offset > offset => return,
+            Some(known) => *known = line,
+            None => lines.push(line),
+        }
+        self.refresh_stock(key);
+    }
+
+    /// The offset that a part rests on, when it is known. The place of the root is none.
+    pub(crate) fn offset(&self, key: &str, place: Option<&str>) -> Option<i64> {
+        let key = self.keys.find(key)? as usize;
+        match place {
+            None => Some(self.roots[key]).filter(|o| *o >= 0),
+            Some(place) => {
+                let place = self.places.find(place)?;
+                self.stock[key].0.iter().find(|l| l.place == place).map(|l| l.offset)
+            }
+        }
+    }
+
+    fn refresh_stock(&mut self, key: u32) {
+        let document = self.documents[key as usize];
+        if document != NO_DOCUMENT {
+            self.in_stock.set(document, self.stock[key as usize].0.iter().any(|l| l.quantity > 0));
+        }
+    }
+
+    /// Takes a key's document out of what is found and counted.
+    fn bury(&mut self, key: u32) {
+        let document = std::mem::replace(&mut self.documents[key as usize], NO_DOCUMENT);
+        if document == NO_DOCUMENT {
+            return;
+        }
+        self.live.set(document, false);
+        self.count -= 1;
+        let columns = &mut self.columns;
+        for (sum, length) in self.lengths.iter_mut().zip(columns.lengths[document as usize]) {
+            *sum -= u64::from(length);
+        }
+        columns.brands.take(columns.brand[document as usize]);
+        columns.categories.take(columns.category[document as usize]);
+        for &term in columns.terms(document) {
+            self.postings[term as usize].live -= 1;
+        }
+    }
+
+    fn write(&mut self, key: u32, item: &SearchItem) -> u32 {
+        let mut counts: HashMap<u32, [u16; FIELDS]> = HashMap::new();
+        let mut lengths = [0_u8; FIELDS];
+        let mut title = Vec::new();
+        let texts = [&item.title, &item.brand, &item.category, &item.description, &item.attributes];
+        for (field, text) in texts.into_iter().enumerate() {
+            for token in self.tuning.analysis.tokens(text) {
+                let term = self.vocabulary.id(&token);
+                if self.postings.len() <= term as usize {
+                    self.postings.push(Postings::default());
+                }
+                let count = &mut counts.entry(term).or_default()[field];
+                *count = count.saturating_add(1);
+                if !token.extra {
+                    lengths[field] = lengths[field].saturating_add(1);
+                    if field == Field::Title as usize {
+                        title.push(term);
+                    }
+                }
+            }
+        }
+        let document = self.columns.push(key, item, lengths, &title, counts.keys().copied());
+        for (term, counts) in counts {
+            let postings = &mut self.postings[term as usize];
+            postings.documents.push(document);
+            postings.counts.push(packed(counts));
+            postings.live += 1;
+        }
+        for (sum, length) in self.lengths.iter_mut().zip(lengths) {
+            *sum += u64::from(length);
+        }
+        self.live.set(document, true);
+        document
+    }
+
+    /// How much of it is dead: worth [compacting](Self::compacted) from a quarter on.
+    pub fn dead(&self) -> f64 {
+        let all = self.columns.len() as f64;
+        if all == 0.0 { 0.0 } else { 1.0 - f64::from(self.count) / all }
+    }
+
+    /// The same without what is dead, made from it without reading any text again.
+    pub fn compacted(&self) -> Self {
+        let mut moved = vec![NO_DOCUMENT; self.columns.len()];
+        let mut next = 0;
+        for document in (0..self.columns.len() as u32).filter(|d| self.live.get(*d)) {
+            moved[document as usize] = next;
+            next += 1;
+        }
+        let move_to = |d: &u32| if *d == NO_DOCUMENT { NO_DOCUMENT } else { moved[*d as usize] };
+        let mut live = Bits::default();
+        let mut in_stock = Bits::default();
+        for document in (0..self.columns.len() as u32).filter(|d| self.live.get(*d)) {
+            live.set(moved[document as usize], true);
+            in_stock.set(moved[document as usize], self.in_stock.get(document));
+        }
+        let postings = self.postings.iter().map(|p| {
+            let kept = p.documents.iter().zip(&p.counts).filter(|(d, _)| self.live.get(**d));
+            let (documents, counts) = kept.map(|(d, c)| (moved[*d as usize], *c)).unzip();
+            Postings { documents, counts, live: p.live }
+        });
+        Self {
+            tuning: self.tuning.clone(),
+            vocabulary: self.vocabulary.clone(),
+            postings: postings.collect(),
+            columns: self.columns.kept(&self.live),
+            keys: self.keys.clone(),
+            documents: self.documents.iter().map(move_to).collect(),
+            roots: self.roots.clone(),
+            stock: self.stock.clone(),
+            places: self.places.clone(),
+            live,
+            in_stock,
+            count: self.count,
+            lengths: self.lengths,
+        }
+    }
+
+    /// Gives back what growing took beyond need: after many products at once.
+    pub fn shrink(&mut self) {
+        for postings in &mut self.postings {
+            postings.documents.shrink_to_fit();
+            postings.counts.shrink_to_fit();
+        }
+        self.columns.shrink();
+    }
+}
+
+/// Counts in the bits that a posting has for them.
+fn packed(counts: [u16; FIELDS]) -> u16 {
+    let mut packed = 0;
+    let mut at = 0;
+    for (count, bits) in counts.into_iter().zip(BITS) {
+        packed |= count.min((1 << bits) - 1) << at;
+        at += bits;
+    }
+    packed
+}
+
+/// The counts of a posting.
+pub(crate) fn unpacked(packed: u16) -> [u16; FIELDS] {
+    let mut at = 0;
+    BITS.map(|bits| {
+        let count = packed >> at & ((1 << bits) - 1);
+        at += bits;
+        count
+    })
+}

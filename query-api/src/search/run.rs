@@ -1,0 +1,285 @@
+//! A search, from its plan to its page.
+
+use std::cmp::Ordering;
+
+use super::analysis::fold;
+use super::columns::NO_DOCUMENT;
+use super::facets::{Facets, FacetsAsked, Filter};
+use super::index::SearchIndex;
+use super::plan::Plan;
+use super::scoring::Match;
+
+/// How many of the best answers say which categories are meant.
+const SAYING: usize = 40;
+/// How many categories may be meant.
+const MEANT: usize = 8;
+
+/// The order of what is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SearchSort {
+    /// What is in stock first, then the best answer.
+    #[default]
+    Relevance,
+    /// The cheapest first.
+    PriceAscending,
+    /// The dearest first.
+    PriceDescending,
+    /// What was created last first.
+    Newest,
+    /// By title.
+    Title,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct SearchRequest {
+    /// Words; without any, everything is found.
+    pub text: String,
+    /// What must hold besides.
+    pub filter: Filter,
+    /// The order.
+    pub sort: SearchSort,
+    /// Which facets are counted.
+    pub facets: FacetsAsked,
+    /// The longest page.
+    pub limit: usize,
+}
+
+/// Where the next page begins: behind this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) rank: u128,
+    /// Only where the order is that of titles.
+    pub(crate) title: String,
+    pub(crate) key: String,
+}
+
+/// One product that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchHit {
+    /// Its key.
+    pub key: String,
+    /// What it is called.
+    pub title: String,
+    /// Who makes it.
+    pub brand: String,
+    /// Where it is listed.
+    pub category: String,
+    /// In the smallest unit of the currency.
+    pub price: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// Whether any place has one that can be promised.
+    pub in_stock: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct SearchAnswer {
+    /// The page.
+    pub hits: Vec<SearchHit>,
+    /// How many there are on all pages.
+    pub total: usize,
+    /// What was asked of them.
+    pub facets: Facets,
+    /// What the query was taken for, when that is not what was typed.
+    pub corrected: Option<String>,
+    pub(crate) next: Option<Cursor>,
+    pub(crate) plan: Plan,
+}
+
+/// A document and its place in the order; smaller comes first.
+#[derive(Clone, Copy)]
+struct Ranked {
+    rank: u128,
+    document: u32,
+}
+
+impl SearchIndex {
+    /// Searches from the beginning.
+    pub fn search(&self, request: &SearchRequest, price_edges: &[i64]) -> SearchAnswer {
+        self.page(request, price_edges, None)
+    }
+
+    /// Searches: from the beginning, or on from a cursor under the plan of the first page.
+    pub(crate) fn page(&self, request: &SearchRequest, price_edges: &[i64], from: Option<(Plan, Cursor)>) -> SearchAnswer {
+        let (plan, cursor) = match from {
+            Some((plan, cursor)) => (plan, Some(cursor)),
+            None => (self.plan(&request.text), None),
+        };
+        let first = cursor.is_none();
+        let (plan, matches) = self.found(plan, first);
+        let mut counting = self.counting(request, price_edges);
+        let mut best = Best { index: self, sort: request.sort, limit: request.limit + 1, all: Vec::new(), last: None, cursor };
+        let mut total = 0;
+        for m in &matches {
+            if counting.take(m.document) {
+                total += 1;
+                best.push(self.ranked(m, request.sort));
+            }
+        }
+        let (hits, next) = best.page(request.limit);
+        SearchAnswer { hits, total, facets: counting.done(), corrected: plan.corrected.clone(), next, plan }
+    }
+
+    /// What a plan finds, scored; on the first page the plan is completed.
+    fn found(&self, mut plan: Plan, first: bool) -> (Plan, Vec<Match>) {
+        if plan.everything {
+            let all = self.live.iter().map(|document| Match { document, score: 0.0, groups: 0, covered: 0.0 });
+            let all = all.collect();
+            return (plan, all);
+        }
+        let mut matches = self.matches(&plan);
+        if first {
+            plan.need = self.need(&plan, &matches);
+        }
+        matches.retain(|m| m.groups >= plan.need);
+        if first && self.tuning.intent > 0.0 {
+            let mut scored = matches.clone();
+            self.finish(&plan, &mut scored);
+            plan.categories = self.meant(scored);
+        }
+        self.finish(&plan, &mut matches);
+        (plan, matches)
+    }
+
+    /// All words, or as many fewer as it takes to have enough to show.
+    fn need(&self, plan: &Plan, matches: &[Match]) -> u8 {
+        let mut with = vec![0; plan.groups.len() + 1];
+        for m in matches {
+            with[usize::from(m.groups)] += 1;
+        }
+        let mut sum = 0;
+        for need in (1..=plan.groups.len()).rev() {
+            sum += with[need];
+            if sum >= self.tuning.enough {
+                return need as u8;
+            }
+        }
+        1
+    }
+
+    /// The categories that the best answers are of, and what their documents' scores are multiplied by.
+    fn meant(&self, mut scored: Vec<Match>) -> Vec<(String, f32)> {
+        let key = |m: &Match| self.keys.name(self.columns.key[m.document as usize]);
+        let order = |a: &Match, b: &Match| b.score.total_cmp(&a.score).then_with(|| key(a).cmp(key(b)));
+        if scored.len() > SAYING {
+            scored.select_nth_unstable_by(SAYING, order);
+            scored.truncate(SAYING);
+        }
+        scored.sort_by(order);
+        let all: f32 = scored.iter().map(|m| m.score).sum();
+        let mut sums = std::collections::BTreeMap::<&str, f32>::new();
+        for m in &scored {
+            *sums.entry(self.columns.categories.names.name(self.columns.category[m.document as usize])).or_default() += m.score;
+        }
+        let mut meant: Vec<(String, f32)> =
+            sums.into_iter().map(|(c, sum)| (c.to_owned(), 1.0 + self.tuning.intent * sum / all.max(f32::MIN_POSITIVE))).collect();
+        meant.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        meant.truncate(MEANT);
+        meant
+    }
+
+    fn ranked(&self, m: &Match, sort: SearchSort) -> Ranked {
+        let document = m.document as usize;
+        // Signed numbers in the order of unsigned ones.
+        let ordered = |n: i64| u128::from(n.cast_unsigned() ^ 1 << 63);
+        let rank = match sort {
+            // Scores are not negative: their bits are in their order.
+            SearchSort::Relevance => u128::from(!self.in_stock.get(m.document)) << 64 | u128::from(!m.score.to_bits()),
+            SearchSort::PriceAscending => ordered(self.columns.price[document]),
+            SearchSort::PriceDescending => ordered(!self.columns.price[document]),
+            SearchSort::Newest => ordered(!self.columns.created[document]),
+            SearchSort::Title => self.columns.title_begins[document],
+        };
+        Ranked { rank, document: m.document }
+    }
+
+    pub(crate) fn hit(&self, document: u32) -> SearchHit {
+        let (columns, at) = (&self.columns, document as usize);
+        SearchHit {
+            key: self.keys.name(columns.key[at]).to_owned(),
+            title: columns.title(document).to_owned(),
+            brand: columns.brands.names.name(columns.brand[at]).to_owned(),
+            category: columns.categories.names.name(columns.category[at]).to_owned(),
+            price: columns.price[at],
+            currency: columns.currencies.name(columns.currency[at]).to_owned(),
+            in_stock: self.in_stock.get(document),
+        }
+    }
+
+    /// The product under a key.
+    pub fn get(&self, key: &str) -> Option<SearchHit> {
+        let document = *self.documents.get(self.keys.find(key)? as usize)?;
+        (document != NO_DOCUMENT).then(|| self.hit(document))
+    }
+}
+
+/// Keeps the first of many behind a cursor.
+struct Best<'a> {
+    index: &'a SearchIndex,
+    sort: SearchSort,
+    limit: usize,
+    all: Vec<Ranked>,
+    /// Once more than the limit have been seen: what comes behind it is not among the first.
+    last: Option<u128>,
+    cursor: Option<Cursor>,
+}
+
+impl Best<'_> {
+    fn compare(&self, a: &Ranked, b: &Ranked) -> Ordering {
+        let columns = &self.index.columns;
+        let key = |r: &Ranked| self.index.keys.name(columns.key[r.document as usize]);
+        a.rank.cmp(&b.rank).then_with(|| self.titles(a, || fold(columns.title(b.document)))).then_with(|| key(a).cmp(key(b)))
+    }
+
+    fn titles(&self, a: &Ranked, b: impl Fn() -> String) -> Ordering {
+        match self.sort {
+            SearchSort::Title => fold(self.index.columns.title(a.document)).cmp(&b()),
+            _ => Ordering::Equal,
+        }
+    }
+
+    fn is_behind(&self, r: &Ranked, cursor: &Cursor) -> bool {
+        let key = self.index.keys.name(self.index.columns.key[r.document as usize]);
+        r.rank.cmp(&cursor.rank).then_with(|| self.titles(r, || cursor.title.clone())).then_with(|| key.cmp(&cursor.key)).is_gt()
+    }
+
+    fn push(&mut self, r: Ranked) {
+        if self.cursor.as_ref().is_some_and(|c| !self.is_behind(&r, c)) {
+            return;
+        }
+        // Most end here, by a comparison of numbers.
+        if self.last.is_some_and(|last| r.rank > last) {
+            return;
+        }
+        self.all.push(r);
+        if self.all.len() >= self.limit * 4 + 64 {
+            self.cut();
+        }
+    }
+
+    /// The first, in order; the last of them at its place.
+    fn cut(&mut self) {
+        let mut all = std::mem::take(&mut self.all);
+        if all.len() > self.limit {
+            all.select_nth_unstable_by(self.limit - 1, |a, b| self.compare(a, b));
+            all.truncate(self.limit);
+            self.last = all.last().map(|r| r.rank);
+        }
+        all.sort_by(|a, b| self.compare(a, b));
+        self.all = all;
+    }
+
+    fn page(mut self, limit: usize) -> (Vec<SearchHit>, Option<Cursor>) {
+        self.cut();
+        let more = self.all.len() > limit;
+        self.all.truncate(limit);
+        let next = self.all.last().filter(|_| more).map(|last| Cursor {
+            rank: last.rank,
+            title: if self.sort == SearchSort::Title { fold(self.index.columns.title(last.document)) } else { String::new() },
+            key: self.index.keys.name(self.index.columns.key[last.document as usize]).to_owned(),
+        });
+        (self.all.iter().map(|r| self.index.hit(r.document)).collect(), next)
+    }
+}

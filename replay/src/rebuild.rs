@@ -1,0 +1,241 @@
+//! `rebuild`: a read model folded again, beside the live generation; compared with it; and then dropped, kept, or served.
+
+use std::fmt;
+use std::sync::Arc;
+
+use daybook_bus::BusConfig;
+use daybook_kernel::ReadModel;
+use daybook_log::{Databases, OwnConnection, Role};
+use daybook_projectors::lifecycle::{Building, LifecycleError, known_generations, live_generation};
+use daybook_projectors::rebuild::{Filled, RebuildOptions, RebuildPhase, RebuildProgress, Tail};
+use daybook_proto::DescriptorPool;
+use serde::Serialize;
+
+use crate::ReplayError;
+use crate::diff::{DiffOptions, DiffReport, compare};
+use crate::promote::{PromoteOptions, Promoted, switch};
+
+/// What becomes of a generation that was rebuilt.
+#[derive(Clone, Debug, Default)]
+pub enum Then {
+    /// It is dropped: the comparison was all that was wanted.
+    #[default]
+    Drop,
+    /// It stays, `ready`.
+    Keep,
+    /// It is served, unless it differs from the live one.
+    Promote {
+        /// Kafka, to tell the query API's processes.
+        bus: BusConfig,
+        /// How long it may take.
+        options: PromoteOptions,
+        /// It may differ: the fold was changed.
+        accept_differences: bool,
+        /// Fields that may differ, as [`crate::FieldDifference::field`] names them, each with all that lies below it.
+        expect: Vec<String>,
+    },
+}
+
+/// What to rebuild, and how.
+#[derive(Clone, Debug, Default)]
+pub struct RebuildRequest {
+    /// How to read and fold.
+    pub options: RebuildOptions,
+    /// How to compare.
+    pub diff: DiffOptions,
+    /// What becomes of it.
+    pub then: Then,
+}
+
+/// What became of the new generation.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub enum Outcome {
+    /// It is gone.
+    Dropped,
+    /// It is ready.
+    Ready,
+    /// It is served.
+    Promoted(Promoted),
+    /// It is ready, and was not to be served as it is.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a rebuild came to.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildReport {
+    /// The read model.
+    pub projection: String,
+    /// The new generation.
+    pub generation: i32,
+    /// What it was filled with.
+    pub filled: Filled,
+    /// What it was compared with, and how it differs.
+    pub diff: DiffReport,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How long folding, filling and indexing took, in seconds.
+    pub seconds: f64,
+}
+
+impl RebuildReport {
+    /// Whether nothing needs a look: it is identical to the live one, or is served.
+    pub fn is_good(&self) -> bool {
+        match self.outcome {
+            Outcome::Dropped | Outcome::Ready => self.diff.is_identical(),
+            Outcome::Promoted(_) => true,
+            Outcome::Refused { .. } => false,
+        }
+    }
+}
+
+/// Folds a read model from its logs into a new generation, and compares that with the live one. When it is dropped half-way the
+/// new generation is dead: `daybook_projectors::lifecycle::clear_dead` or the next rebuild clears it away.
+///
+/// # Errors
+/// When somebody else rebuilds it, a log is damaged, or a database does not answer. What was begun is cleared away.
+pub async fn rebuild(
+    databases: &Databases,
+    model: &ReadModel,
+    pool: &DescriptorPool,
+    request: &RebuildRequest,
+    progress: &Arc<RebuildProgress>,
+) -> Result<RebuildReport, ReplayError> {
+    // Partitions that are read at once, and one that is asked for its end.
+    let mut building = Building::begin(databases, model, request.options.at_once + 1).await?;
+    match fill_and_compare(databases, model, pool, request, progress, &mut building).await {
+        Ok((filled, diff, seconds)) => {
+            let generation = building.number();
+            let outcome = conclude(databases, model, request, building, &diff).await?;
+            Ok(RebuildReport { projection: model.name.to_owned(), generation, filled, diff, outcome, seconds })
+        }
+        Err(error) => {
+            // What went wrong is worth more than what clearing up says to it: the next rebuild does it then.
+            if let Err(left) = building.discard().await {
+                tracing::warn!(%left, "the unfinished generation could not be dropped; the next rebuild drops it");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn fill_and_compare(
+    databases: &Databases,
+    model: &ReadModel,
+    pool: &DescriptorPool,
+    request: &RebuildRequest,
+    progress: &Arc<RebuildProgress>,
+    building: &mut Building,
+) -> Result<(Filled, DiffReport, f64), ReplayError> {
+    let begun = std::time::Instant::now();
+    let filled = building.fill(&request.options, progress).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    progress.enter(RebuildPhase::CatchingUp);
+    let mut tail = building.tail().await?;
+    catch_up(&mut tail).await?;
+    progress.enter(RebuildPhase::Comparing);
+    let session = OwnConnection::new(databases.read_url(), Some(Role::Reader), &[], "daybook rebuild").await?;
+    let live = live_generation(&session, model.name).await?;
+    let all = known_generations(&session, model.name).await?;
+    let new = all.iter().find(|g| g.number == building.number());
+    let new = new.ok_or_else(|| LifecycleError::Refused(format!("generation {} of {} is gone", building.number(), model.name)))?;
+    let diff = compare(databases, model, pool, (&live, new), &request.diff, Some(&mut tail)).await?;
+    catch_up(&mut tail).await?;
+    Ok((filled, diff, seconds))
+}
+
+/// Until a round has found next to nothing: what comes then is what is being written this moment.
+async fn catch_up(tail: &mut Tail) -> Result<(), ReplayError> {
+    const NEXT_TO_NOTHING: i64 = 100;
+    const ROUNDS: u32 = 20;
+    for _ in 0..ROUNDS {
+        if tail.catch_up().await? < NEXT_TO_NOTHING {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn conclude(
+    databases: &Databases,
+    model: &ReadModel,
+    request: &RebuildRequest,
+    building: Building,
+    diff: &DiffReport,
+) -> Result<Outcome, ReplayError> {
+    let (bus, options, accept, expect) = match &request.then {
+        Then::Drop => {
+            building.discard().await?;
+            return Ok(Outcome::Dropped);
+        }
+        Then::Keep => {
+            building.finish().await?;
+            return Ok(Outcome::Ready);
+        }
+        Then::Promote { bus, options, accept_differences, expect } => (bus, options, *accept_differences, expect),
+    };
+    let number = building.finish().await?;
+    let refused = |why: String| Ok(Outcome::Refused { why });
+    if diff.undecodable > 0 {
+        return refused(format!("{} parts are no message of the read model", diff.undecodable));
+    }
+    if !accept && !diff.is_identical() && !diff.is_expected(expect) {
+        return refused(
+            "it differs from the live one: --accept-differences promotes it all the same, when the fold was changed".to_owned(),
+        );
+    }
+    match switch(databases, bus, model, Some(number), options).await {
+        Ok(promoted) => Ok(Outcome::Promoted(promoted)),
+        Err(error) if error.is_refusal() => refused(error.to_string()),
+        Err(error) => Err(error),
+    }
+}
+
+impl fmt::Display for RebuildReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { projection, generation, filled, seconds, .. } = self;
+        writeln!(
+            f,
+            "{projection} generation {generation}: {} events of {} streams in {seconds:.1} s ({:.0} a second), {} passes over partitions",
+            filled.events,
+            filled.streams,
+            filled.events as f64 / seconds.max(1e-6),
+            filled.passes
+        )?;
+        for p in &filled.parked {
+            writeln!(f, "  parked: {} {} at {}/{}:{}: {}", p.service, p.stream, p.service, p.partition, p.offset, p.reason)?;
+        }
+        write!(f, "{}", self.diff)?;
+        match &self.outcome {
+            Outcome::Dropped => writeln!(f, "generation {generation} was dropped again"),
+            Outcome::Ready => {
+                writeln!(f, "generation {generation} is ready: daybook replay promote {projection} --generation {generation}")
+            }
+            Outcome::Promoted(promoted) => write!(f, "{promoted}"),
+            Outcome::Refused { why } => writeln!(
+                f,
+                "generation {generation} was NOT promoted: {why}\nit is ready; daybook replay retire {projection} --generation {generation} drops it"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Promoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.promotion.from.map_or_else(String::new, |from| format!("; generation {from} is kept"));
+        writeln!(f, "generation {} is live{kept}", self.promotion.to)?;
+        if let Some(why) = &self.unannounced {
+            writeln!(f, "  processes of the query API could not be told ({why}): they find it in the database")?;
+        }
+        let Some(pods) = &self.pods else { return Ok(()) };
+        if pods.moved.is_empty() && pods.elsewhere.is_empty() {
+            return writeln!(f, "  no process of the query API says that it is alive");
+        }
+        writeln!(f, "  {} processes of the query API serve it", pods.moved.len())?;
+        pods.elsewhere.iter().try_for_each(|(pod, on)| writeln!(f, "  NOT moved yet: {pod}, which serves generation {on}"))
+    }
+}

@@ -1,0 +1,1 @@
+SELECT key, part, bytes FROM read.{new}
