@@ -12,6 +12,7 @@ use daybook_kernel::Secret;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::cache::Cache;
 use crate::config::{QueryConfig, QueryModel};
@@ -19,10 +20,12 @@ use crate::events::{self, Live as LiveQueries};
 use crate::feed::Feed;
 use crate::follow::Follower;
 use crate::generations::Generations;
+use crate::hot::Hot;
 use crate::list::Items;
 use crate::memory::{Memory, Told};
 use crate::meters::Meters;
 use crate::past::Reader;
+use crate::pods::Pods;
 use crate::search::{Fresh, Search, SearchReader};
 use crate::store::{Live, Store};
 use crate::subscriptions::Subscriptions;
@@ -48,6 +51,9 @@ pub(crate) struct Serving {
     /// Counts queries for read models that are not there.
     pub(crate) unknown: Meters,
     pub(crate) events: LiveQueries,
+    pods: Arc<Pods>,
+    /// What is asked for most has been loaded.
+    warm: watch::Sender<bool>,
     pub(crate) secret: Secret,
     /// Where the past may be asked for.
     pub(crate) past: Option<Reader>,
@@ -96,6 +102,7 @@ impl Serving {
         }
         .check("read models", unbuilt)
         .check("pushes", self.unpushed())
+        .check("warm-up", (!*self.warm.borrow()).then(|| "what is asked for most is being loaded".to_owned()))
     }
 
     /// Why queries are not answered from memory, as they should be.
@@ -126,11 +133,17 @@ fn message_of(descriptors: &DescriptorPool, model: &QueryModel) -> Result<Messag
 /// Ends the background's tasks with the last one who holds it.
 struct Background(Vec<AbortHandle>);
 
-impl Drop for Background {
-    fn drop(&mut self) {
+impl Background {
+    fn stop(&self) {
         for task in &self.0 {
             task.abort();
         }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -173,21 +186,24 @@ impl QueryApi {
                 followers: mine.collect(),
                 subscriptions: Arc::<Subscriptions>::default(),
                 meters: Meters::new(&model.name),
+                hot: Hot::default(),
             });
             models.insert(model.name.clone(), Served { model, message, items, told });
         }
         let store = Store::new(&config.read_url, config.connections)?;
         let told = models.iter().map(|(name, served)| (name.clone(), served.told.clone())).collect();
-        let generations = Arc::new(Generations::new(told, Cache::new(config.cache_bytes), store.clone()));
+        let generations = Arc::new(Generations::new(told, Cache::new(config.cache_bytes), store.clone(), config.warm_up));
         if let Err(error) = generations.refresh().await {
             tracing::warn!(%error, "the read models can't be served yet");
         }
+        let pods = Arc::new(Pods::new(config.bus.clone(), generations.clone()).map_err(|e| QueryError::Configuration(e.to_string()))?);
         let feed = Arc::new(Feed::new(config.bus, models.keys().cloned(), generations.clone(), store.clone()));
         let watch = Arc::new(Watch::new(generations.clone(), feed.clone(), store.clone(), config.push_patience, config.look_every));
         let mut tasks = vec![
             tokio::spawn(generations.clone().keep_fresh()).abort_handle(),
             tokio::spawn(feed.clone().run()).abort_handle(),
             tokio::spawn(watch.clone().run()).abort_handle(),
+            tokio::spawn(pods.clone().run()).abort_handle(),
         ];
         let mut openapi = openapi::document(models.values());
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
@@ -199,9 +215,21 @@ impl QueryApi {
         });
         let (unknown, past) = (Meters::new("unknown"), config.past.map(Reader::new));
         let events = LiveQueries::new(config.max_subscribers, config.heartbeat);
-        let serving = Serving { models, store, generations, watch, feed, unknown, events, secret, past, default_wait, max_wait };
+        let warm = watch::channel(false).0;
+        let serving =
+            Serving { models, store, generations, watch, feed, unknown, events, pods, warm, secret, past, default_wait, max_wait };
+        let serving = Arc::new(serving);
+        let (warming, deadline) = (serving.clone(), Instant::now() + config.warm_up);
+        let warming = tokio::spawn(async move {
+            // What is loaded before pushes are followed is loaded once more then.
+            let mut followed = warming.feed.problem.subscribe();
+            let _ = tokio::time::timeout_at(deadline, followed.wait_for(Option::is_none)).await;
+            warming.pods.warm_up(&warming.store, deadline).await;
+            warming.warm.send_replace(true);
+        });
+        tasks.push(warming.abort_handle());
         Ok(Self {
-            serving: Arc::new(serving),
+            serving,
             search,
             metrics: config.metrics,
             openapi,
@@ -259,9 +287,12 @@ impl QueryApi {
             live.events.close();
         });
         // What is served needs the background for as long as it is.
-        let background = api.background.clone();
+        let (background, pods) = (api.background.clone(), api.serving.pods.clone());
         tokio::spawn(async move {
             serving.await;
+            // It says no more that it is there, and then that it is not.
+            background.stop();
+            pods.leave().await;
             let _ = finished.send(true);
             drop(background);
         });

@@ -81,6 +81,9 @@ pub struct QueryConfig {
     /// How long pushes may be behind the database before nothing is answered from memory (1.5 s by default). With the second
     /// between two looks: the longest that anybody without a token is shown what is old when pushes are lost.
     pub push_patience: Duration,
+    /// How long a process may take, at its start and before it goes over to another generation, to load what is asked for
+    /// most (10 s by default). It is not ready before.
+    pub warm_up: Duration,
     /// Live queries that a process takes (20,000 by default): more are answered with 503.
     pub max_subscribers: usize,
     /// How long a live query may be silent before a comment is sent, so that nobody between thinks it dead (15 s by default).
@@ -105,6 +108,7 @@ impl QueryConfig {
             look_every: Duration::from_millis(10),
             cache_bytes: 256 * 1024 * 1024,
             push_patience: Duration::from_millis(1_500),
+            warm_up: Duration::from_secs(10),
             max_subscribers: 20_000,
             heartbeat: Duration::from_secs(15),
         }

@@ -13,6 +13,7 @@ use crate::cache::Cache;
 use crate::entry::{Entry, Part};
 use crate::flight::{Landing, Snapshot};
 use crate::follow::{Change, Content};
+use crate::hot::Hot;
 use crate::memory::{Batch, Memory, Told};
 use crate::meters::Meters;
 use crate::position::Position;
@@ -108,7 +109,7 @@ fn at(next: i64) -> Position {
 
 impl World {
     fn new(lagging: bool) -> Self {
-        let told = Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new("m") };
+        let told = Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
         let live = Live { generation: 1, parts: "m_1".into(), read_parts: String::new() };
         let places = [("s".to_owned(), 0), ("s".to_owned(), 1)];
         let memory = Memory::new("m", Arc::new(live), &places, Cache::new(1 << 20), 0, Arc::new(told));

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::QueryError;
 use crate::cache::Cache;
 use crate::memory::{Memory, Told};
+use crate::pods::warm;
 use crate::position::Position;
 use crate::store::{Checkpoints, Live, Store};
 
@@ -21,11 +23,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a generation that is about to answer is looked at until it is far enough.
 const CATCH_UP: Duration = Duration::from_millis(20);
 
+/// Keys that a generation has in memory before it answers.
+const WARM_KEYS: usize = 1_000;
+
 /// The generations that answer, and those that are about to.
 pub(crate) struct Generations {
     told: BTreeMap<String, Arc<Told>>,
     cache: Cache,
     store: Store,
+    /// How long warming up may take.
+    warm_up: Duration,
     answering: RwLock<HashMap<String, Arc<Memory>>>,
     /// All that pushes are applied to.
     followed: Mutex<Vec<Arc<Memory>>>,
@@ -56,11 +63,12 @@ pub(crate) fn stamps(memory: &Memory, checkpoints: &Checkpoints) -> Option<Vec<P
 }
 
 impl Generations {
-    pub(crate) fn new(told: BTreeMap<String, Arc<Told>>, cache: Cache, store: Store) -> Self {
+    pub(crate) fn new(told: BTreeMap<String, Arc<Told>>, cache: Cache, store: Store, warm_up: Duration) -> Self {
         Self {
             told,
             cache,
             store,
+            warm_up,
             answering: RwLock::default(),
             followed: Mutex::default(),
             switching: Mutex::default(),
@@ -172,6 +180,8 @@ impl Generations {
     /// Goes over to another generation as soon as that is far enough.
     async fn switch(self: Arc<Self>, old: Arc<Memory>, next: Arc<Memory>) {
         let (model, generation) = (next.model.to_string(), next.live.generation);
+        let hottest = old.told.hot.hottest(WARM_KEYS);
+        warm(&next, &self.store, hottest, Instant::now() + self.warm_up).await;
         loop {
             match self.far_enough(&old, &next).await {
                 Ok(true) => break,

@@ -25,6 +25,7 @@ use crate::cache::Cache;
 use crate::entry::{After, Entry, Part, PartNow};
 use crate::flight::Flight;
 use crate::follow::{self, Change, Content, Follower};
+use crate::hot::Hot;
 use crate::meters::Meters;
 use crate::position::Position;
 use crate::store::Live;
@@ -77,6 +78,7 @@ pub(crate) struct Told {
     pub(crate) followers: Vec<Arc<dyn Follower>>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) meters: Meters,
+    pub(crate) hot: Hot,
 }
 
 /// All changes of [from, to) of one source.

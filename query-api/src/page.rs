@@ -80,7 +80,7 @@ pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
 }
 
 async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request: &Parts, events: bool) -> Result<Response, Problem> {
-    let (key, headers) = (key(segment)?, &request.headers);
+    let (key, headers, query) = (key(segment)?, &request.headers, request.uri.query());
     if events || negotiate::wants_events(headers) {
         // Boxed, like all that few requests need: the rest stays small.
         return Box::pin(events::answer(serving, served, &key, headers)).await;
@@ -102,7 +102,7 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
             if let Some(filling) = served.model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
                 reach(serving, &*serving.memory(&filling.model.name)?, &filling.model, headers, deadline).await?;
             }
-            list::answer(serving, served, items, &key, query, headers, form).await
+            Box::pin(list::answer(serving, served, items, &key, query, headers, form)).await
         }
         None => {
             let (memory, seen) = see(serving, served, &key, headers).await?;
@@ -139,7 +139,7 @@ pub(crate) async fn see(serving: &Serving, served: &Served, key: &str, headers: 
     loop {
         let memory = serving.memory(&served.model.name)?;
         let needs = match deadline {
-            Some(deadline) => reach(serving, &memory, &served.model, headers, deadline).await?,
+            Some(deadline) => Box::pin(reach(serving, &memory, &served.model, headers, deadline)).await?,
             None => Vec::new(),
         };
         match serving.read(&memory, key, &needs).await {
@@ -160,10 +160,12 @@ impl Serving {
     pub(crate) async fn read(&self, memory: &Arc<Memory>, key: &str, needs: &[Need]) -> Result<Seen, LoadError> {
         if let Some(seen) = memory.hit(key, needs) {
             memory.told.meters.hits.increment(1);
+            memory.told.hot.hit(key);
             return Ok(seen);
         }
         memory.told.meters.misses.increment(1);
-        memory.load(&self.store, key, needs, Instant::now() + LOAD).await
+        memory.told.hot.missed(key);
+        Box::pin(memory.load(&self.store, key, needs, Instant::now() + LOAD)).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod consistency;
 mod events;
+mod generations;
 mod lists;
 mod operations;
 mod pages;

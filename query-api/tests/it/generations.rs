@@ -1,0 +1,123 @@
+//! Going over to another generation, and what processes say of themselves.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use daybook_bus::{BusConfig, PartitionReader, StartAt};
+use daybook_proto::v1::{QueryPod, part_change::Content};
+use daybook_testkit::eventually;
+use prost::Message as _;
+use serde_json::Value;
+use shop_proto::read::v1::ProductPage;
+
+use crate::support::{Api, Prepared, Push};
+
+const URL: &str = "/v1/product-pages/A-1";
+
+/// What stands on `query.pods` now, by key; none: a tombstone.
+async fn pods(bus: &BusConfig) -> HashMap<String, Option<QueryPod>> {
+    let mut reader = PartitionReader::open(bus, &bus.query_pods(), 0, StartAt::Earliest).await.expect("it is there");
+    let end = reader.high_watermark().await.expect("Kafka answers");
+    let mut all = HashMap::new();
+    while let Some(messages) = reader.recv_before(end, 1_000, usize::MAX).await {
+        for message in messages {
+            let key = String::from_utf8(message.key.expect("a key").to_vec()).expect("text");
+            all.insert(key, message.value.map(|v| QueryPod::decode(v).expect("a pod")));
+        }
+    }
+    all
+}
+
+async fn page(api: &Api) -> (u32, String) {
+    let response = api.get(URL).send().await.expect("it answers");
+    assert_eq!(response.status(), 200);
+    let page: Value = response.json().await.expect("JSON");
+    let text = |name: &str| page[name].as_str().expect("text").to_owned();
+    (text("title").parse().expect("a number"), text("description"))
+}
+
+/// Writes the page's title to a generation, moves its checkpoint and pushes both.
+async fn commit(api: &Api, generation: i32, title: i64) {
+    let page = ProductPage { sku: "A-1".into(), title: title.to_string(), description: format!("of {generation}"), ..Default::default() };
+    let bytes = page.encode_to_vec();
+    let sql = format!(
+        "WITH p AS (INSERT INTO read.product_pages_{generation} (key, part, bytes, service, stream_id, partition, \"offset\") \
+         VALUES ('A-1', 'details', $1, 'catalog', 'product/A-1', 1, $2) ON CONFLICT (key, part) DO UPDATE SET bytes = EXCLUDED.bytes) \
+         UPDATE read.checkpoint SET next_offset = $2 WHERE projection = 'product-pages' AND generation = {generation} AND service = 'catalog' AND partition = 1"
+    );
+    api.database.owner().await.execute(&sql, &[&bytes, &title]).await.expect("the owner may");
+    let mut push = Push::new("catalog", 1, title - 1, title);
+    push.marker.generation = generation;
+    api.push(push.with("A-1", "details", Content::Bytes(bytes))).await;
+}
+
+#[tokio::test]
+async fn nobody_is_shown_what_is_older_when_another_generation_takes_over() {
+    let api = Api::new().await;
+    commit(&api, 1, 1).await;
+    eventually("the first", || async { (api.get(URL).send().await.expect("it answers").status() == 200).then_some(()) }).await;
+    let second = "INSERT INTO read.generation SELECT projection, 2, fingerprint, 'ready', 'product_pages_2' FROM read.generation WHERE projection = 'product-pages'; \
+                  CREATE TABLE read.product_pages_2 (LIKE read.product_pages_1 INCLUDING ALL); GRANT SELECT ON read.product_pages_2 TO daybook_query; \
+                  INSERT INTO read.checkpoint SELECT projection, 2, service, partition, 0, 1 FROM read.checkpoint WHERE projection = 'product-pages'";
+    let owner = api.database.owner().await;
+    owner.batch_execute(second).await.expect("the owner may");
+    commit(&api, 2, 1).await;
+    let over = AtomicBool::new(false);
+    let reading = async {
+        let mut last = 0;
+        while !over.load(Ordering::SeqCst) {
+            let (title, _) = page(&api).await;
+            assert!(title >= last, "{title} after {last}");
+            last = title;
+        }
+    };
+    let writing = async {
+        for title in 2..=20 {
+            commit(&api, 1, title).await;
+        }
+        eventually("the twentieth", || async { (page(&api).await.0 == 20).then_some(()) }).await;
+        // It is far behind when it becomes the live one: the one before goes on answering, and goes on.
+        let switch = "UPDATE read.generation SET state = 'kept' WHERE projection = 'product-pages' AND generation = 1; \
+                      UPDATE read.generation SET state = 'live' WHERE projection = 'product-pages' AND generation = 2";
+        owner.batch_execute(switch).await.expect("the owner may");
+        for title in 21..=60 {
+            commit(&api, 1, title).await;
+            commit(&api, 2, title - 19).await;
+        }
+        assert_eq!(page(&api).await.1, "of 1");
+        for title in 42..=60 {
+            commit(&api, 2, title).await;
+        }
+        eventually("the second to answer", || async { (page(&api).await == (60, "of 2".to_owned())).then_some(()) }).await;
+        commit(&api, 2, 61).await;
+        eventually("it to go on", || async { (page(&api).await.0 == 61).then_some(()) }).await;
+        over.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(reading, writing);
+    let said = eventually("it to say so", || async {
+        let pods = pods(&api.bus).await;
+        let said: Vec<i32> = pods.values().flatten().filter_map(|p| p.generations.get("product-pages").copied()).collect();
+        (said == [2]).then_some(said)
+    });
+    said.await;
+}
+
+#[tokio::test]
+async fn who_starts_has_in_memory_what_those_before_were_asked_for() {
+    let mut first = Api::new().await;
+    first.put_page("A-1").await;
+    for key in ["A-1", "A-1", "A-2"] {
+        first.get(&format!("/v1/product-pages/{key}")).send().await.expect("it answers");
+    }
+    assert_eq!(pods(&first.bus).await.values().flatten().count(), 1);
+    first.stop();
+    first.api.stopped().await;
+    let left = pods(&first.bus).await;
+    assert!(left.iter().all(|(key, pod)| key.ends_with("/hot") == pod.is_some()), "a process that stops says so: {left:?}");
+
+    let second = Api::begin(Prepared { database: first.database, bus: first.bus }, |_| {}).await;
+    eventually("it to be ready", || async { second.api.readiness().await.is_ready().then_some(()) }).await;
+    assert_eq!(second.api.loads(), 2);
+    assert_eq!(second.get(URL).send().await.expect("it answers").status(), 200);
+    assert_eq!(second.api.loads(), 2, "it was there");
+}
