@@ -36,6 +36,11 @@ impl Rows {
         self
     }
 
+    pub(crate) fn null(&mut self) -> &mut Self {
+        self.0.put_i32(-1);
+        self
+    }
+
     pub(crate) fn text(&mut self, value: &str) -> &mut Self {
         self.bytes(value.as_bytes())
     }

@@ -86,7 +86,13 @@ impl<'a> Sheets<'a> {
         for p in s.parts {
             self.parts.row(7).text(&p.key).text(&p.part).bytes(&p.bytes).text(service).text(s.stream).int(n).bigint(s.offset);
         }
-        self.views.row(6).text(service).text(s.stream).int(n).bigint(s.offset).bigint(s.version).bytes(s.view);
+        let view = self.views.row(6).text(service).text(s.stream).int(n).bigint(s.offset).bigint(s.version);
+        // A view that is its stream's only part is kept once.
+        if matches!(s.parts, [only] if only.bytes == s.view) {
+            view.null()
+        } else {
+            view.bytes(s.view)
+        };
         for key in s.keys {
             self.writers.row(3).text(key).text(service).text(s.stream);
         }

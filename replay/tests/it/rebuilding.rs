@@ -9,19 +9,22 @@ use daybook_projectors::prepare;
 use daybook_projectors::rebuild::{RebuildOptions, RebuildProgress};
 use daybook_replay::{Outcome, RebuildRequest, Then, rebuild};
 
-use crate::shop::{Shop, by_category, by_category_broken, categorized, created, pages, received, retitled, unheard_of, with_memory};
+use crate::shop::{
+    Shop, all_models, by_category, by_category_broken, categorized, created, pages, received, retitled, unheard_of, with_memory,
+};
 
 #[tokio::test]
 async fn a_rebuilt_generation_holds_what_the_live_one_holds() {
-    for model in [pages(), by_category()] {
+    for model in all_models() {
         let mut shop = Shop::new(3, &model).await;
-        shop.trade(60, 2_000).await;
+        shop.trade(60, 1_000).await;
         shop.project(&model).await;
         let report = shop.rebuild(&model, Then::Keep).await;
         assert!(report.diff.is_identical() && report.is_good(), "{report}");
         assert!(matches!(report.outcome, Outcome::Ready));
         assert_eq!((report.generation, report.filled.streams), (2, shop.holds(&model, 1).await.views.len() as u64));
         assert_eq!(shop.holds(&model, 2).await, shop.holds(&model, 1).await);
+        assert_eq!(shop.writers(&model, 2).await, shop.writers(&model, 1).await);
         assert_eq!(shop.generations(&model).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
 
         // Also what serving and going on need: indexes, statistics, nothing to push.

@@ -62,6 +62,11 @@ pub(crate) fn unheard_of(sku: &str) -> Fact {
     Fact { service: "catalog", stream: StreamId::new("product", sku), type_name: "shop.catalog.v1.ProductSang".into(), payload: vec![8, 1] }
 }
 
+/// Every read model of the shop, and some that show what those do not.
+pub(crate) fn all_models() -> Vec<ReadModel> {
+    [read_models(), vec![by_category(), titles()]].concat()
+}
+
 /// The shop's pages.
 pub(crate) fn pages() -> ReadModel {
     read_models().into_iter().find(|m| m.name == "product-pages").expect("the shop has pages")
@@ -111,6 +116,34 @@ impl<const BUILD: u32> Projection for ByCategory<BUILD> {
         let mark = if BUILD == 2 && page.category == "toys" { "!" } else { "" };
         let media = vec![Media { url: page.sku.clone(), alt: format!("{}{mark}", page.title), ..Default::default() }];
         vec![Part { key: page.category.clone(), part: page.sku.clone(), message: ProductPage { media, ..Default::default() } }]
+    }
+}
+
+/// A read model whose view is its only part, and so is kept once.
+pub(crate) fn titles() -> ReadModel {
+    ReadModel::of::<ProductPage>("titles", Some("title")).with::<Titles>()
+}
+
+struct Titles;
+
+impl Projection for Titles {
+    type Event = ProductEvent;
+    type View = ProductPage;
+    type Model = ProductPage;
+
+    fn fold(view: &mut ProductPage, event: &ProductEvent, at: &EventAt<'_>) {
+        view.version = at.version.0;
+        match event {
+            ProductEvent::ProductCreated(e) => (view.sku, view.title) = (e.sku.clone(), e.title.clone()),
+            ProductEvent::ProductRevised(e) => view.title = e.title.clone().unwrap_or_default(),
+            ProductEvent::ProductRetired(_) => view.title.clear(),
+            _ => {}
+        }
+    }
+
+    fn render(view: &ProductPage, _: &StreamId) -> Vec<Part<ProductPage>> {
+        let part = Part { key: view.sku.clone(), part: "title".to_owned(), message: view.clone() };
+        if view.title.is_empty() { Vec::new() } else { vec![part] }
     }
 }
 
@@ -293,7 +326,8 @@ pub(crate) type PartRow = (Vec<u8>, String, String, i32);
 #[derive(Debug, PartialEq)]
 pub(crate) struct Holds {
     pub(crate) parts: BTreeMap<(String, String), PartRow>,
-    pub(crate) views: BTreeMap<String, (i64, Vec<u8>)>,
+    /// Version and view; none where it is the stream's only part.
+    pub(crate) views: BTreeMap<String, (i64, Option<Vec<u8>>)>,
     pub(crate) parked: Vec<(String, i64, String)>,
     pub(crate) checkpoints: BTreeMap<(String, i32), (i64, i32)>,
 }
