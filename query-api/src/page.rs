@@ -91,7 +91,6 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
             "read models are served as application/json and application/x-protobuf: Accept takes neither",
         )
     })?;
-    let query = request.uri.query();
     if let Some(at) = past::asked(query) {
         return Box::pin(past::answer(serving, served, &key, (&at, query), headers, form)).await;
     }
