@@ -1,6 +1,7 @@
 //! Measures Daybook against raw limits of the same run: what Postgres, Kafka and HTTP can do alone, and then the whole
 //! way of a command. `scripts/bench` starts what it needs.
 
+mod beside;
 mod commands;
 mod cpu;
 mod footprint;
@@ -128,7 +129,7 @@ enum Role {
 }
 
 /// The measurements of the read side.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Reading {
     /// Product pages from memory, against axum serving the same bytes.
     Pages,
@@ -137,6 +138,15 @@ enum Reading {
         /// Changes a second.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
         rate: u64,
+    },
+    /// Commands alone, and beside rebuilds.
+    Beside {
+        /// The binary that rebuilds.
+        #[arg(long, value_name = "PATH", default_value = "daybook")]
+        binary: PathBuf,
+        /// Events a second that a rebuild may read.
+        #[arg(long, value_name = "N")]
+        rate: Option<u64>,
     },
     /// Subscribers of live queries, over real sockets.
     Sse {
@@ -169,7 +179,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             println!("{}", report::line(&measured));
             return Ok(if measured.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Some(Role::Reading(reading)) => {
+        Some(Role::Reading(ref reading)) => {
             let (entries, failed) = measure_reading(&options, reading).await?;
             return finish(&options, &entries, failed);
         }
@@ -188,15 +198,16 @@ fn finish(options: &Options, entries: &Entries, failed: u64) -> anyhow::Result<E
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn measure_reading(options: &Options, what: Reading) -> anyhow::Result<(Entries, u64)> {
+async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(Entries, u64)> {
     wait_until_ready(options.commands).await?;
     wait_until_ready(options.queries).await?;
     println!("{}\n{}", options.called, cpu::machine_description());
     let (length, clients) = (Duration::from_secs(options.seconds), options.clients);
     let (commands, queries, daybook_pid) = (options.commands, options.queries, options.daybook_pid);
-    match what {
+    match *what {
         Reading::Pages => pages::run(&pages::Places { commands, queries, daybook_pid }, clients.into(), length).await,
         Reading::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
+        Reading::Beside { ref binary, rate } => beside::run(commands, queries, binary, rate, length).await,
         Reading::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
     }
 }

@@ -20,6 +20,11 @@ pub(crate) trait Client: Send + 'static {
     /// # Errors
     /// A few words that many errors share: they are counted by them.
     fn once(&mut self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// What it does between two times; no part of what is measured.
+    fn rest(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// A number, and the least and the most that it was in a slice.
@@ -93,7 +98,8 @@ async fn keep_on<C: Client>(mut client: C, begun: Instant, length: Duration) -> 
                     Some(slice) => slice.push(u32::try_from(now.duration_since(from).as_micros()).unwrap_or(u32::MAX)),
                     None => seen.late += 1,
                 }
-                from = now;
+                client.rest().await;
+                from = Instant::now();
             }
             Err(error) => {
                 *seen.errors.entry(error).or_default() += 1;
