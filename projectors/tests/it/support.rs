@@ -200,7 +200,9 @@ impl Shop {
     pub(crate) async fn begin_generation(&self, model: &ReadModel, number: i32, state: &str) {
         let owner = self.database.owner().await;
         let parts = format!("{}_{number}", model.name.replace('-', "_"));
-        owner.batch_execute(&include_str!("../../src/sql/generation.sql").replace("{parts}", &parts)).await.expect("the owner may");
+        for tables in [include_str!("../../src/sql/generation.sql"), include_str!("../../src/sql/generation_indexes.sql")] {
+            owner.batch_execute(&tables.replace("{parts}", &parts)).await.expect("the owner may");
+        }
         let fingerprint = fingerprint(model).to_vec();
         let sql = "INSERT INTO read.generation (projection, generation, fingerprint, state, parts) VALUES ($1, $2, $3, $4, $5)";
         owner.execute(sql, &[&model.name, &number, &fingerprint, &state, &parts]).await.expect("it is new");
