@@ -352,6 +352,25 @@ impl World {
     }
 }
 
+#[test]
+fn what_comes_late_moves_no_position_back_so_that_what_comes_later_still_is_late() {
+    let mut world = World::new(false);
+    world.depart(0);
+    world.query(0, 0);
+    world.land(0).expect("it is landed");
+    for _ in 0..3 {
+        world.commit(0, &[((0, 0), true)], true);
+        world.step(&Step::Push(0)).expect("it is pushed");
+    }
+    for late in [0, 1] {
+        world.step(&Step::Late(0, late)).expect("it is pushed again");
+        assert_eq!(world.memory.sources[0].reached(), at(3));
+        world.read(0).expect("nothing goes back");
+    }
+    let seen = world.memory.hit(KEYS[0], &[]).expect("it is held");
+    world.is_stored(0, &seen.entry).expect("the newest");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -22,6 +22,28 @@ fn operation(description: &str) -> Value {
     json!({ "get": { "summary": description, "tags": ["operations"], "responses": { "200": { "description": description } } } })
 }
 
+/// The live query of a read model.
+fn events(name: &str) -> Value {
+    json!({
+        "operationId": format!("{name}-events"),
+        "summary": "The state now, then each change: the newest one where the reader is slow. Also given by the page itself, under Accept: text/event-stream.",
+        "tags": ["read models"],
+        "parameters": [
+            { "name": "key", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_KEY } },
+            parameter("Last-Event-ID", "The id of the last event that the client has got: the first state covers it.", "catalog/3:17@1"),
+            parameter("Consistency-Token", "As for the page.", "catalog/3:17@1"),
+        ],
+        "responses": {
+            "200": {
+                "description": "`state` events whose data is the page as JSON, and `gone` where there is nothing under the key; the id is the Consistency-Position.",
+                "content": { "text/event-stream": { "schema": { "type": "string" } } },
+            },
+            "400": problem("The key or a token can't be read, or names a partition that does not exist."),
+            "503": problem("There is no place for another live query, the token was not reached in time, or the database does not answer."),
+        },
+    })
+}
+
 /// The document.
 pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
     let mut schemas = Schemas::served("");
@@ -32,6 +54,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
         let summary = schemas.description(message).unwrap_or(message.name()).to_owned();
         let headers = json!({
             "ETag": header("A hash of the served bytes, one per representation."),
+            "Daybook-Stale": header("Streams that could not be folded further: what the answer shows of them is older than the log."),
             "Consistency-Position": header("How far the logs that this answer rests on had been folded; may be sent as a Consistency-Token."),
         });
         let get = json!({
@@ -62,6 +85,9 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
             },
         });
         paths.insert(format!("/v1/{name}/{{key}}"), json!({ "get": get }));
+        if served.items.is_none() {
+            paths.insert(format!("/v1/{name}/{{key}}/events"), json!({ "get": events(name) }));
+        }
     }
     for (path, what) in [
         ("/healthz", "Whether the process is alive."),

@@ -37,7 +37,7 @@ async fn page(api: &Api) -> (u32, String) {
 }
 
 /// Writes the page's title to a generation, moves its checkpoint and pushes both.
-async fn commit(api: &Api, generation: i32, title: i64) {
+async fn commit(api: &Api, owner: &tokio_postgres::Client, generation: i32, title: i64) {
     let page = ProductPage { sku: "A-1".into(), title: title.to_string(), description: format!("of {generation}"), ..Default::default() };
     let bytes = page.encode_to_vec();
     let sql = format!(
@@ -45,7 +45,7 @@ async fn commit(api: &Api, generation: i32, title: i64) {
          VALUES ('A-1', 'details', $1, 'catalog', 'product/A-1', 1, $2) ON CONFLICT (key, part) DO UPDATE SET bytes = EXCLUDED.bytes) \
          UPDATE read.checkpoint SET next_offset = $2 WHERE projection = 'product-pages' AND generation = {generation} AND service = 'catalog' AND partition = 1"
     );
-    api.database.owner().await.execute(&sql, &[&bytes, &title]).await.expect("the owner may");
+    owner.execute(&sql, &[&bytes, &title]).await.expect("the owner may");
     let mut push = Push::new("catalog", 1, title - 1, title);
     push.marker.generation = generation;
     api.push(push.with("A-1", "details", Content::Bytes(bytes))).await;
@@ -54,14 +54,14 @@ async fn commit(api: &Api, generation: i32, title: i64) {
 #[tokio::test]
 async fn nobody_is_shown_what_is_older_when_another_generation_takes_over() {
     let api = Api::new().await;
-    commit(&api, 1, 1).await;
+    let owner = api.database.owner().await;
+    commit(&api, &owner, 1, 1).await;
     eventually("the first", || async { (api.get(URL).send().await.expect("it answers").status() == 200).then_some(()) }).await;
     let second = "INSERT INTO read.generation SELECT projection, 2, fingerprint, 'ready', 'product_pages_2' FROM read.generation WHERE projection = 'product-pages'; \
                   CREATE TABLE read.product_pages_2 (LIKE read.product_pages_1 INCLUDING ALL); GRANT SELECT ON read.product_pages_2 TO daybook_query; \
                   INSERT INTO read.checkpoint SELECT projection, 2, service, partition, 0, 1 FROM read.checkpoint WHERE projection = 'product-pages'";
-    let owner = api.database.owner().await;
     owner.batch_execute(second).await.expect("the owner may");
-    commit(&api, 2, 1).await;
+    commit(&api, &owner, 2, 1).await;
     let over = AtomicBool::new(false);
     let reading = async {
         let mut last = 0;
@@ -69,11 +69,12 @@ async fn nobody_is_shown_what_is_older_when_another_generation_takes_over() {
             let (title, _) = page(&api).await;
             assert!(title >= last, "{title} after {last}");
             last = title;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     };
     let writing = async {
         for title in 2..=20 {
-            commit(&api, 1, title).await;
+            commit(&api, &owner, 1, title).await;
         }
         eventually("the twentieth", || async { (page(&api).await.0 == 20).then_some(()) }).await;
         // It is far behind when it becomes the live one: the one before goes on answering, and goes on.
@@ -81,15 +82,15 @@ async fn nobody_is_shown_what_is_older_when_another_generation_takes_over() {
                       UPDATE read.generation SET state = 'live' WHERE projection = 'product-pages' AND generation = 2";
         owner.batch_execute(switch).await.expect("the owner may");
         for title in 21..=60 {
-            commit(&api, 1, title).await;
-            commit(&api, 2, title - 19).await;
+            commit(&api, &owner, 1, title).await;
+            commit(&api, &owner, 2, title - 19).await;
         }
         assert_eq!(page(&api).await.1, "of 1");
         for title in 42..=60 {
-            commit(&api, 2, title).await;
+            commit(&api, &owner, 2, title).await;
         }
         eventually("the second to answer", || async { (page(&api).await == (60, "of 2".to_owned())).then_some(()) }).await;
-        commit(&api, 2, 61).await;
+        commit(&api, &owner, 2, 61).await;
         eventually("it to go on", || async { (page(&api).await.0 == 61).then_some(()) }).await;
         over.store(true, Ordering::SeqCst);
     };

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::support::{Member, bus, number, produce, producer, receive, receive_numbers, record, topic, until, within};
 
 /// A mock cluster with one topic.
-fn mocked(partitions: i32) -> (MockCluster<'static, rdkafka::producer::DefaultProducerContext>, BusConfig, Arc<str>) {
+pub(crate) fn mocked(partitions: i32) -> (MockCluster<'static, rdkafka::producer::DefaultProducerContext>, BusConfig, Arc<str>) {
     let cluster = MockCluster::new(1).expect("a mock cluster");
     let bus = BusConfig::new(cluster.bootstrap_servers());
     cluster.create_topic("pipe", partitions, 1).expect("a topic");

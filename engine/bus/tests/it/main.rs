@@ -7,4 +7,5 @@ mod inspector;
 mod producer;
 mod reader;
 mod support;
+mod tail;
 mod topics;
