@@ -8,7 +8,9 @@ macro_rules! statements {
 
 statements! {
     GENERATION = "generation.sql",
-    GENERATION_INDEXES = "generation_indexes.sql",
+    INDEX_PARTS = "index_parts.sql",
+    INDEX_VIEWS = "index_views.sql",
+    INDEX_WRITERS = "index_writers.sql",
     INSERT_CHECKPOINTS = "insert_checkpoints.sql",
     INSERT_GENERATION = "insert_generation.sql",
     KEPT_UP_GENERATIONS = "kept_up_generations.sql",
