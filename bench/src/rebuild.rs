@@ -75,7 +75,9 @@ async fn measure(options: &RebuildBench, url: &str, as_json: bool) -> anyhow::Re
     let begun = Instant::now();
     fill(&databases, options).await?;
     eprintln!("    written in {:.1} s", begun.elapsed().as_secs_f64());
-    connect_owner(url).await?.batch_execute("VACUUM ANALYZE catalog.event; VACUUM ANALYZE inventory.event; CHECKPOINT").await?;
+    let owner = connect_owner(url).await?;
+    owner.batch_execute("VACUUM (ANALYZE) catalog.event, inventory.event").await?;
+    owner.batch_execute("CHECKPOINT").await?;
 
     let defaults = RebuildOptions::default();
     let rebuild = RebuildOptions { memory: options.memory << 20, at_once: options.at_once.unwrap_or(defaults.at_once), ..defaults };

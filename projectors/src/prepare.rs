@@ -80,7 +80,9 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
     let transaction = owner.transaction().await?;
     transaction.execute(sql::INSERT_GENERATION, &[&model.name, &1, &ours.as_slice(), &parts]).await?;
     transaction.batch_execute(&sql::at(sql::GENERATION, &parts)).await?;
-    transaction.batch_execute(&sql::at(sql::GENERATION_INDEXES, &parts)).await?;
+    for indexes in [sql::INDEX_PARTS, sql::INDEX_VIEWS, sql::INDEX_WRITERS] {
+        transaction.batch_execute(&sql::at(indexes, &parts)).await?;
+    }
     transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &1, &services, &numbers]).await?;
     transaction.commit().await?;
     Ok(Prepared { model: model.name, generation: 1, found: Found::Made })

@@ -9,7 +9,9 @@ macro_rules! statements {
 statements! {
     ASK = "ask.sql",
     GENERATION = "generation.sql",
-    GENERATION_INDEXES = "generation_indexes.sql",
+    INDEX_PARTS = "index_parts.sql",
+    INDEX_VIEWS = "index_views.sql",
+    INDEX_WRITERS = "index_writers.sql",
     INSERT_CHECKPOINTS = "insert_checkpoints.sql",
     INSERT_GENERATION = "insert_generation.sql",
     KEPT_UP_GENERATIONS = "kept_up_generations.sql",

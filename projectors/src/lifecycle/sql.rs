@@ -8,7 +8,6 @@ macro_rules! statements {
 
 statements! {
     ALL_SKIPPED = "all_skipped.sql",
-    ANALYZE_GENERATION = "analyze_generation.sql",
     BEGIN_GENERATION = "begin_generation.sql",
     COPY_PARTS = "copy_parts.sql",
     COPY_VIEWS = "copy_views.sql",

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use daybook_log::PartitionLog;
+use daybook_log::{OwnConnection, PartitionLog};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -27,6 +27,9 @@ pub use tail::Tail;
 
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
+
+/// An index build may sort 64 MiB in memory; its statements are durable with the generation's state, which is written last.
+const INDEX_SETTINGS: &[(&str, &str)] = &[("maintenance_work_mem", "65536"), ("synchronous_commit", "off"), ("lock_timeout", "60000")];
 
 /// How a rebuild goes about its work.
 #[derive(Clone, Debug)]
@@ -140,13 +143,23 @@ impl Building {
         Ok(skipped)
     }
 
+    /// Each table on a session of its own: an index build keeps one core busy.
     async fn index(&self) -> Result<(), LifecycleError> {
-        let (session, parts) = (&self.keeper.session, &self.generation.parts);
-        session.batch_execute(&tables::at(tables::GENERATION_INDEXES, parts)).await.map_err(|e| match e.as_db_error() {
-            Some(db) if db.code().code() == "23505" => LifecycleError::TwoWriters(db.detail().unwrap_or(db.message()).to_owned()),
-            _ => e.into(),
-        })?;
-        Ok(session.batch_execute(&tables::at(sql::ANALYZE_GENERATION, parts)).await?)
+        let mut building = JoinSet::new();
+        for statements in [tables::INDEX_PARTS, tables::INDEX_VIEWS, tables::INDEX_WRITERS] {
+            let (statements, url) = (tables::at(statements, &self.generation.parts), self.databases.read_url().to_owned());
+            building.spawn(async move {
+                let session = OwnConnection::new(&url, None, INDEX_SETTINGS, "daybook rebuild").await?;
+                session.batch_execute(&statements).await.map_err(|e| match e.as_db_error() {
+                    Some(db) if db.code().code() == "23505" => LifecycleError::TwoWriters(db.detail().unwrap_or(db.message()).to_owned()),
+                    _ => e.into(),
+                })
+            });
+        }
+        while let Some(built) = building.join_next().await {
+            built.map_err(|e| ProjectorError::Panicked(e.to_string()))??;
+        }
+        Ok(())
     }
 
     async fn settle(&mut self, filled: &[FilledPartition]) -> Result<(), LifecycleError> {

@@ -1,5 +1,5 @@
 -- The tables of one generation of one read model; {parts} is their name. Pages have room: an update stays in its page.
--- Their indexes stand in generation_indexes.sql: a rebuild fills the tables first.
+-- Their indexes stand in index_parts.sql, index_views.sql and index_writers.sql: a rebuild fills the tables first.
 CREATE TABLE read.{parts} (
     key text COLLATE "C" NOT NULL,
     part text COLLATE "C" NOT NULL,

@@ -10,7 +10,7 @@ use daybook_projectors::rebuild::{RebuildOptions, RebuildProgress};
 use daybook_replay::{Outcome, RebuildRequest, Then, rebuild};
 
 use crate::shop::{
-    Shop, all_models, by_category, by_category_broken, categorized, created, pages, received, retitled, unheard_of, with_memory,
+    Shop, all_models, by_category, by_category_broken, categorized, colliding, created, pages, received, retitled, unheard_of, with_memory,
 };
 
 #[tokio::test]
@@ -235,6 +235,16 @@ async fn rows_that_do_not_lie_in_order_are_sorted_and_one_that_is_missing_is_dam
     owner.batch_execute(r#"DELETE FROM catalog.event_0 WHERE "offset" = 2"#).await.expect("a superuser may");
     let damaged = shop.rebuild_with(&model, &RebuildRequest::default()).await.expect_err("its end is missing").to_string();
     assert!(damaged.contains("catalog/0:1 is missing"), "{damaged}");
+}
+
+#[tokio::test]
+async fn a_part_that_two_streams_write_ends_the_rebuild_and_is_named() {
+    let model = colliding();
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A", "a", "toys"), created("B", "b", "toys")]).await;
+    let refused = shop.rebuild_with(&model, &RebuildRequest::default()).await.expect_err("both render it");
+    assert!(refused.is_refusal() && refused.to_string().contains("(one, for all)"), "{refused}");
+    assert_eq!(shop.rubbish().await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -147,6 +147,27 @@ impl Projection for Titles {
     }
 }
 
+/// A read model against the rules: every product writes the same part.
+pub(crate) fn colliding() -> ReadModel {
+    ReadModel::of::<ProductPage>("colliding", None).with::<Colliding>()
+}
+
+struct Colliding;
+
+impl Projection for Colliding {
+    type Event = ProductEvent;
+    type View = ProductPage;
+    type Model = ProductPage;
+
+    fn fold(view: &mut ProductPage, _: &ProductEvent, at: &EventAt<'_>) {
+        view.version = at.version.0;
+    }
+
+    fn render(view: &ProductPage, _: &StreamId) -> Vec<Part<ProductPage>> {
+        vec![Part { key: "one".to_owned(), part: "for all".to_owned(), message: view.clone() }]
+    }
+}
+
 /// Logs, a read schema and topics of a test's own.
 pub(crate) struct Shop {
     pub(crate) database: TestDatabase,

@@ -1,1 +1,0 @@
-ANALYZE read.{parts}, read.{parts}_view, read.{parts}_writer
