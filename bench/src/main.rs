@@ -95,6 +95,8 @@ enum Role {
     Static,
     /// Judges what searching finds, and measures how fast it is.
     Search(search::Search),
+    /// Makes a catalogue of any size from a real one.
+    Products(search::Products),
     /// Product pages from memory, against axum serving the same bytes.
     Pages,
     /// Readers with tokens while products change, and what they must never see.
@@ -141,6 +143,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             search::search(search)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Some(Role::Products(ref products)) => {
+            search::products(products)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Role::Load { commands, seconds, clients, streams, ref run }) => {
             let load = run.as_ref().map_or_else(|| Load::on(streams), |run| Load::again(run, streams));
             let posters = load.clients(commands, clients);
@@ -178,7 +184,7 @@ async fn measure_reading(options: &Options, what: &Role) -> anyhow::Result<(Entr
         Role::Pages => pages::run(&pages::Places { commands, queries, daybook_pid }, clients.into(), length).await,
         Role::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
         Role::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
-        Role::Static | Role::Search(_) | Role::Load { .. } => unreachable!("they were run before"),
+        Role::Static | Role::Search(_) | Role::Products(_) | Role::Load { .. } => unreachable!("they were run before"),
     }
 }
 
