@@ -117,6 +117,8 @@ impl Lists {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) key: Vec<u32>,
+    /// The first bytes of the key: what most comparisons of keys are decided by.
+    pub(crate) key_begins: Vec<u64>,
     pub(crate) brand: Vec<u32>,
     pub(crate) category: Vec<u32>,
     pub(crate) price: Vec<i64>,
@@ -139,8 +141,15 @@ impl Columns {
     }
 
     /// Adds a document; its number.
-    pub(crate) fn push(&mut self, key: u32, item: &SearchItem, lengths: [u8; FIELDS], terms: impl Iterator<Item = u32>) -> u32 {
+    pub(crate) fn push(
+        &mut self,
+        (key, name): (u32, &str),
+        item: &SearchItem,
+        lengths: [u8; FIELDS],
+        terms: impl Iterator<Item = u32>,
+    ) -> u32 {
         self.key.push(key);
+        self.key_begins.push((begin(name) >> 64) as u64);
         let (brand, category) = (self.brands.add(&item.brand), self.categories.add(&item.category));
         self.brand.push(brand);
         self.category.push(category);
@@ -174,6 +183,7 @@ impl Columns {
         }
         Self {
             key: some(&self.key, of),
+            key_begins: some(&self.key_begins, of),
             brand: some(&self.brand, of),
             category: some(&self.category, of),
             price: some(&self.price, of),
@@ -194,6 +204,8 @@ impl Columns {
         self.terms.ends.shrink_to_fit();
         self.titles.shrink_to_fit();
         self.lengths.shrink_to_fit();
+        self.key_begins.shrink_to_fit();
+        self.title_begins.shrink_to_fit();
         for column in [&mut self.price, &mut self.created] {
             column.shrink_to_fit();
         }

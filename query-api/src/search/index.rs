@@ -211,7 +211,7 @@ impl SearchIndex {
                 }
             }
         }
-        let document = self.columns.push(key, item, lengths, counts.keys().copied());
+        let document = self.columns.push((key, self.keys.name(key)), item, lengths, counts.keys().copied());
         for (term, counts) in counts {
             let postings = &mut self.postings[term as usize];
             postings.documents.push(document);

@@ -153,12 +153,14 @@ impl SearchIndex {
         let document = m.document as usize;
         // Signed numbers in the order of unsigned ones.
         let ordered = |n: i64| u128::from(n.cast_unsigned() ^ 1 << 63);
+        // What is equal otherwise is in the order of keys, of which most comparisons need only the beginning.
+        let then = |first: u128| first << 64 | u128::from(self.columns.key_begins[document]);
         let rank = match sort {
             // Scores are not negative: their bits are in their order.
-            SearchSort::Relevance => u128::from(!self.in_stock.get(m.document)) << 64 | u128::from(!m.score.to_bits()),
-            SearchSort::PriceAscending => ordered(self.columns.price[document]),
-            SearchSort::PriceDescending => ordered(!self.columns.price[document]),
-            SearchSort::Newest => ordered(!self.columns.created[document]),
+            SearchSort::Relevance => then(u128::from(!self.in_stock.get(m.document)) << 32 | u128::from(!m.score.to_bits())),
+            SearchSort::PriceAscending => then(ordered(self.columns.price[document])),
+            SearchSort::PriceDescending => then(ordered(!self.columns.price[document])),
+            SearchSort::Newest => then(ordered(!self.columns.created[document])),
             SearchSort::Title => self.columns.title_begins[document],
         };
         Ranked { rank, document: m.document }
