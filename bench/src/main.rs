@@ -105,6 +105,8 @@ enum Role {
     Static,
     /// Judges what searching finds, and measures how fast it is.
     Search(search::Search),
+    /// Makes a catalogue of any size from a real one.
+    Products(search::Products),
     /// What reading takes, of a running Daybook.
     #[command(flatten)]
     Reading(Reading),
@@ -166,6 +168,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Some(Role::Search(ref search)) => {
             search::search(search)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Products(ref products)) => {
+            search::products(products)?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Rebuild { options: ref what, as_json }) => {

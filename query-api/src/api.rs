@@ -253,9 +253,10 @@ impl QueryApi {
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
     }
 
-    /// Whether the database answers and holds a generation of every read model.
+    /// Whether the database answers and holds a generation of every read model, and what is searched has been read.
     pub async fn readiness(&self) -> Readiness {
-        self.serving.readiness().await
+        let readiness = self.serving.readiness().await;
+        self.search.iter().fold(readiness, |all, search| all.check("search", search.unread()))
     }
 
     /// How many waits for a token's position are under way: one a request and position.

@@ -16,10 +16,12 @@ mod load {
     mod category;
     mod row;
 
-    pub(super) fn create(line: &[u8]) -> Result<shop_proto::catalog::v1::CreateProduct, String> {
+    pub(crate) fn create(line: &[u8]) -> Result<shop_proto::catalog::v1::CreateProduct, String> {
         row::product(line, "EUR").map(|row| row.create)
     }
 }
+
+pub(crate) use load::create;
 
 /// The daybook binary's own description of what is searched.
 #[path = "../../../daybook/src/searching.rs"]
@@ -31,12 +33,6 @@ pub(crate) struct Product {
     pub(crate) parts: Vec<(String, Vec<u8>)>,
 }
 
-/// All products of a file.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Product>> {
-    let model = model()?;
-    rows(path)?.iter().map(|create| product(&model, create)).collect()
-}
-
 /// All rows of a file, as commands.
 pub(crate) fn rows(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
     let file = std::fs::File::open(path).with_context(|| format!("{} can't be opened", path.display()))?;
@@ -44,7 +40,7 @@ pub(crate) fn rows(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
         if path.extension().is_some_and(|e| e == "gz") { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
     let mut rows = Vec::new();
     for (n, line) in BufReader::new(reader).split(b'\n').enumerate() {
-        let row = load::create(&line?).map_err(|e| anyhow::anyhow!("{}, line {}: {e}", path.display(), n + 1))?;
+        let row = create(&line?).map_err(|e| anyhow::anyhow!("{}, line {}: {e}", path.display(), n + 1))?;
         rows.push(row);
     }
     Ok(rows)

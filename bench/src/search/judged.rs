@@ -5,9 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context as _;
-use daybook_query_api::{SearchIndex, SearchReader, SearchRequest, Tuning};
-
-use super::{Product, build};
+use daybook_query_api::{Analysis, SearchIndex, SearchRequest, Tuning};
 
 /// Ranks that count.
 const DEPTH: usize = 10;
@@ -33,6 +31,14 @@ impl Found {
     pub(crate) fn mean(&self, of: impl Fn(&Query) -> bool) -> f64 {
         let all: Vec<f64> = self.queries.iter().filter(|q| of(q)).map(|q| q.ndcg).collect();
         all.iter().sum::<f64>() / all.len().max(1) as f64
+    }
+}
+
+impl Found {
+    /// As the cells of a table.
+    pub(crate) fn row(&self) -> String {
+        let empty = self.queries.iter().filter(|q| q.total == 0).count();
+        format!("{:.4} | {:.4} | {:.4} | {empty}", self.mean(|_| true), self.mean(|q| !q.held_out), self.mean(|q| q.held_out))
     }
 }
 
@@ -95,85 +101,22 @@ fn is_held_out(query: &str) -> bool {
     query.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)) >> 32 & 1 == 1
 }
 
-/// tmp
-pub(crate) fn tune(reader: &SearchReader, products: &[Product], judgments: &Judgments, text: &str) {
-    let mut tuning =
-        Tuning { weights: [3.0, 2.0, 2.0, 1.5, 0.3], saturation: 0.4, lengths: [0.75, 0.0, 0.1, 0.9, 0.4], ..Tuning::default() };
-    let mut index = build(reader, products, &tuning);
-    let score = |index: &mut SearchIndex, tuning: &Tuning| {
-        index.retune(tuning.clone());
-        let f = judgments.judge(index);
-        (f.mean(|q| !q.held_out), f.mean(|q| q.held_out))
-    };
-    for line in text.split(';').filter(|l| !l.trim().is_empty() && *l != "auto") {
-        let mut t = Tuning::default();
-        for set in line.split_whitespace() {
-            let (k, v) = set.split_once('=').unwrap();
-            let v: f32 = v.parse().unwrap();
-            match k {
-                "w0" => t.weights[0] = v,
-                "w1" => t.weights[1] = v,
-                "w2" => t.weights[2] = v,
-                "w3" => t.weights[3] = v,
-                "w4" => t.weights[4] = v,
-                "b0" => t.lengths[0] = v,
-                "b1" => t.lengths[1] = v,
-                "b2" => t.lengths[2] = v,
-                "b3" => t.lengths[3] = v,
-                "b4" => t.lengths[4] = v,
-                "k" => t.saturation = v,
-                "cov" => t.coverage = v,
-                "int" => t.intent = v,
-                "ph" => t.phrase = v,
-                "syn" => t.synonyms = v,
-                "enough" => t.enough = v as usize,
-                _ => panic!("{k}"),
-            }
-        }
-        let (a, b) = score(&mut index, &t);
-        println!("{line}: tuned {a:.4} held {b:.4}");
-    }
-    if text == "auto" {
-        let mut best = score(&mut index, &tuning).0;
-        for round in 0..3 {
-            let before = best;
-            for p in 0..14 {
-                for factor in [0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0] {
-                    let mut t = tuning.clone();
-                    {
-                        let x = match p {
-                            0..=4 => &mut t.weights[p],
-                            5..=9 => &mut t.lengths[p - 5],
-                            10 => &mut t.saturation,
-                            11 => &mut t.coverage,
-                            12 => &mut t.phrase,
-                            _ => &mut t.intent,
-                        };
-                        if *x == 0.0 {
-                            *x = 0.2 * factor
-                        } else {
-                            *x *= factor
-                        };
-                        if (5..=9).contains(&p) {
-                            *x = x.min(1.0)
-                        }
-                    }
-                    let w = t.weights;
-                    if w[0] < 1.2 * w[1].max(w[2]) || w[3] * 1.1 > w[1].min(w[2]) || w[4] > w[3] {
-                        continue;
-                    }
-                    let (a, b) = score(&mut index, &t);
-                    if a > best + 0.0005 {
-                        best = a;
-                        tuning = t;
-                        println!("round {round} p{p}: {a:.4} held {b:.4}");
-                    }
-                }
-            }
-            if best <= before {
-                break;
-            }
-        }
-        println!("{tuning:?}");
-    }
+/// The ranking as it is, and without each of its ingredients.
+pub(crate) fn ingredients() -> Vec<(&'static str, Tuning)> {
+    let all = Tuning::default;
+    let alike = |weights: [f32; 5]| Tuning { weights, ..all() };
+    vec![
+        ("all", all()),
+        ("titles only", alike([1.0, 0.0, 0.0, 0.0, 0.0])),
+        ("title, brand and category only", Tuning { weights: [all().weights[0], all().weights[1], all().weights[2], 0.0, 0.0], ..all() }),
+        ("without properties", Tuning { weights: [all().weights[0], all().weights[1], all().weights[2], all().weights[3], 0.0], ..all() }),
+        ("all fields alike", alike([1.0; 5])),
+        ("lengths of fields disregarded", Tuning { lengths: [0.0; 5], ..all() }),
+        ("plurals are other words", Tuning { analysis: Analysis { stemming: false, ..Analysis::default() }, ..all() }),
+        ("no units and compounds in texts", Tuning { analysis: Analysis { compounds: false, ..Analysis::default() }, ..all() }),
+        ("together is not apart", Tuning { compounds: false, ..all() }),
+        ("no typos", Tuning { typos: false, ..all() }),
+        ("missing words cost nothing more", Tuning { coverage: 0.0, ..all() }),
+        ("every word must be there", Tuning { enough: 0, ..all() }),
+    ]
 }

@@ -200,7 +200,12 @@ impl Shop {
     pub(crate) async fn begin_generation(&self, model: &ReadModel, number: i32, state: &str) {
         let owner = self.database.owner().await;
         let parts = format!("{}_{number}", model.name.replace('-', "_"));
-        for tables in [include_str!("../../src/sql/generation.sql"), include_str!("../../src/sql/generation_indexes.sql")] {
+        for tables in [
+            include_str!("../../src/sql/generation.sql"),
+            include_str!("../../src/sql/index_parts.sql"),
+            include_str!("../../src/sql/index_views.sql"),
+            include_str!("../../src/sql/index_writers.sql"),
+        ] {
             owner.batch_execute(&tables.replace("{parts}", &parts)).await.expect("the owner may");
         }
         let fingerprint = fingerprint(model).to_vec();

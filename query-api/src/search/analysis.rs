@@ -110,6 +110,15 @@ impl Analysis {
                 let attached = &atom[number.len()..];
                 let attached = if attached.is_empty() && rest.starts_with('"') { "\"" } else { attached };
                 let apart = if attached.is_empty() && rest.is_empty() { next.filter(|n| !NEVER_APART.contains(n)) } else { None };
+                // `13-inch`
+                let behind = rest.strip_prefix('-').map(|r| &r[..word(r)]).filter(|n| attached.is_empty() && !NEVER_APART.contains(n));
+                if let Some(unit) = behind.filter(|_| self.compounds).and_then(unit) {
+                    rest = &rest[1 + behind.map_or(0, str::len)..];
+                    out.push(Token { term: format!("{plain}{unit}"), surface: format!("{plain}{unit}"), extra: false });
+                    out.push(Token { term: plain.clone(), surface: plain.clone(), extra: true });
+                    (parts, compound) = (parts + 1, compound + &plain + unit);
+                    continue;
+                }
                 if let Some(unit) = self.compounds.then(|| unit(attached).or_else(|| apart.and_then(unit))).flatten() {
                     took_next = attached.is_empty();
                     out.push(Token { term: format!("{plain}{unit}"), surface: format!("{plain}{unit}"), extra: false });
@@ -209,13 +218,13 @@ mod tests {
     #[test]
     fn a_number_is_one_term_with_its_unit_however_it_is_written() {
         for text in ["13.3\"", "13.3”", "13.3 inch", "13.3in", "13.3-inch", "(13.3\")"] {
-            let terms = terms(text);
-            assert!(terms.contains(&"13.3in".to_owned()) || text.contains('-'), "{text}: {terms:?}");
+            assert_eq!(terms(text), ["13.3in", "13.3"], "{text}");
         }
         assert_eq!(terms("2 GB"), ["2gb", "2"]);
         assert_eq!(terms("2GB"), ["2gb", "2"]);
         assert_eq!(terms("20,100mAh"), ["20100mah", "20100"]);
         assert_eq!(terms("6 in 1"), ["6", "in", "1"]);
+        assert_eq!(terms("6-in-1"), ["6", "in", "1", "6in1"]);
         assert_eq!(terms("16:9, 3.5"), ["16", "9", "3.5"]);
     }
 

@@ -117,6 +117,8 @@ impl Lists {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) key: Vec<u32>,
+    /// The first bytes of the key: what most comparisons of keys are decided by.
+    pub(crate) key_begins: Vec<u64>,
     pub(crate) brand: Vec<u32>,
     pub(crate) category: Vec<u32>,
     pub(crate) price: Vec<i64>,
@@ -129,8 +131,6 @@ pub(crate) struct Columns {
     pub(crate) categories: Tally,
     pub(crate) currencies: Names,
     titles: Vec<Box<str>>,
-    /// The title's terms in order.
-    sequences: Lists,
     /// Every term once.
     terms: Lists,
 }
@@ -143,13 +143,13 @@ impl Columns {
     /// Adds a document; its number.
     pub(crate) fn push(
         &mut self,
-        key: u32,
+        (key, name): (u32, &str),
         item: &SearchItem,
         lengths: [u8; FIELDS],
-        sequence: &[u32],
         terms: impl Iterator<Item = u32>,
     ) -> u32 {
         self.key.push(key);
+        self.key_begins.push((begin(name) >> 64) as u64);
         let (brand, category) = (self.brands.add(&item.brand), self.categories.add(&item.category));
         self.brand.push(brand);
         self.category.push(category);
@@ -160,17 +160,12 @@ impl Columns {
         self.title_begins.push(begin(&fold(&item.title)));
         self.lengths.push(lengths);
         self.titles.push(item.title.as_str().into());
-        self.sequences.push(sequence.iter().copied());
         self.terms.push(terms);
         self.key.len() as u32 - 1
     }
 
     pub(crate) fn title(&self, document: u32) -> &str {
         &self.titles[document as usize]
-    }
-
-    pub(crate) fn sequence(&self, document: u32) -> &[u32] {
-        self.sequences.get(document)
     }
 
     pub(crate) fn terms(&self, document: u32) -> &[u32] {
@@ -182,15 +177,13 @@ impl Columns {
         fn some<T: Clone>(all: &[T], of: &Bits) -> Vec<T> {
             of.iter().map(|d| all[d as usize].clone()).collect()
         }
-        let lists = |lists: &Lists| {
-            let mut kept = Lists::default();
-            for document in of.iter() {
-                kept.push(lists.get(document).iter().copied());
-            }
-            kept
-        };
+        let mut terms = Lists::default();
+        for document in of.iter() {
+            terms.push(self.terms(document).iter().copied());
+        }
         Self {
             key: some(&self.key, of),
+            key_begins: some(&self.key_begins, of),
             brand: some(&self.brand, of),
             category: some(&self.category, of),
             price: some(&self.price, of),
@@ -202,18 +195,17 @@ impl Columns {
             categories: self.categories.clone(),
             currencies: self.currencies.clone(),
             titles: some(&self.titles, of),
-            sequences: lists(&self.sequences),
-            terms: lists(&self.terms),
+            terms,
         }
     }
 
     pub(crate) fn shrink(&mut self) {
-        for lists in [&mut self.sequences, &mut self.terms] {
-            lists.all.shrink_to_fit();
-            lists.ends.shrink_to_fit();
-        }
+        self.terms.all.shrink_to_fit();
+        self.terms.ends.shrink_to_fit();
         self.titles.shrink_to_fit();
         self.lengths.shrink_to_fit();
+        self.key_begins.shrink_to_fit();
+        self.title_begins.shrink_to_fit();
         for column in [&mut self.price, &mut self.created] {
             column.shrink_to_fit();
         }

@@ -118,11 +118,14 @@ impl Fresh {
             positions.places.get(&key).copied()
         };
         let Some(place) = known.filter(|place| from <= place.next && epoch >= place.epoch) else { return false };
+        if to < place.next {
+            return true;
+        }
         // In small bites: who searches is not kept waiting for a large batch.
         for changes in changes.chunks(AT_ONCE) {
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
             for change in changes {
-                if !self.apply(&mut index, change, place.next) {
+                if !self.apply(&mut index, change, to > place.next) {
                     return false;
                 }
             }
@@ -134,10 +137,11 @@ impl Fresh {
         true
     }
 
-    /// Of a part that is known, what is not older counts; of one that is not, what is not older than what was read.
-    fn apply(&self, index: &mut SearchIndex, change: &Change, read: i64) -> bool {
+    /// What is as of a later place counts, whatever its own offset: an unparked stream's parts rest on events long past. As of
+    /// the same place (pushed twice, or by who was paused), a part is not replaced by what rests on older events.
+    fn apply(&self, index: &mut SearchIndex, change: &Change, later: bool) -> bool {
         let known = index.offset(&change.key, self.reader.place(&change.part));
-        if change.offset < known.unwrap_or(read) {
+        if !later && known.is_some_and(|known| change.offset < known) {
             return true;
         }
         let bytes = match &change.content {

@@ -74,6 +74,11 @@ impl Search {
         (Arc::new(Self { fresh, model, secret, default_wait, max_wait }), keeping)
     }
 
+    /// Why nothing can be searched yet.
+    pub(crate) fn unread(&self) -> Option<String> {
+        self.fresh.positions().borrow().places.is_empty().then(|| "what is searched is being read".to_owned())
+    }
+
     async fn find(self: &Arc<Self>, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
         accepts_json(headers)?;
         let (request, page_token) = params::search(query)?;
@@ -114,8 +119,8 @@ impl Search {
         }
         // Taken before the answer is made: it says no more than what is in it.
         let at = positions.borrow().clone();
-        if at.lost && at.places.is_empty() {
-            return Err(Problem::unavailable(format!("what is searched of {model} is being read"), 1));
+        if let Some(why) = self.unread() {
+            return Err(Problem::unavailable(why, 1));
         }
         let fresh = self.fresh.clone();
         let worked = tokio::task::spawn_blocking(move || work(&fresh.index.read().unwrap_or_else(PoisonError::into_inner)).to_string());

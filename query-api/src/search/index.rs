@@ -10,8 +10,6 @@ use super::vocabulary::Vocabulary;
 
 /// How many fields a product has: title, brand, category, description, attributes, in this order wherever it matters.
 pub(crate) const FIELDS: usize = 5;
-/// The title's place among them.
-const TITLE: usize = 0;
 /// Bits of a posting that count a term in each field; more than they hold are as many as they hold.
 pub(crate) const BITS: [u32; FIELDS] = [3, 2, 2, 4, 3];
 
@@ -199,7 +197,6 @@ impl SearchIndex {
     fn write(&mut self, key: u32, item: &SearchItem) -> u32 {
         let mut counts: HashMap<u32, [u16; FIELDS]> = HashMap::new();
         let mut lengths = [0_u8; FIELDS];
-        let mut title = Vec::new();
         let texts = [&item.title, &item.brand, &item.category, &item.description, &item.attributes];
         for (field, text) in texts.into_iter().enumerate() {
             for token in self.tuning.analysis.tokens(text) {
@@ -211,13 +208,10 @@ impl SearchIndex {
                 *count = count.saturating_add(1);
                 if !token.extra {
                     lengths[field] = lengths[field].saturating_add(1);
-                    if field == TITLE {
-                        title.push(term);
-                    }
                 }
             }
         }
-        let document = self.columns.push(key, item, lengths, &title, counts.keys().copied());
+        let document = self.columns.push((key, self.keys.name(key)), item, lengths, counts.keys().copied());
         for (term, counts) in counts {
             let postings = &mut self.postings[term as usize];
             postings.documents.push(document);

@@ -35,8 +35,6 @@ pub(crate) struct Plan {
     pub(crate) need: u8,
     /// Of fields, in terms.
     pub(crate) averages: [f32; FIELDS],
-    /// Categories whose documents' scores are multiplied.
-    pub(crate) categories: Vec<(String, f32)>,
     /// What the query was taken for, where that is not what was typed.
     pub(crate) corrected: Option<String>,
     /// The query has no words: everything is shown.
@@ -44,7 +42,7 @@ pub(crate) struct Plan {
 }
 
 impl SearchIndex {
-    /// The plan of a query, but for `need` and `categories`.
+    /// The plan of a query, but for `need`.
     pub(crate) fn plan(&self, text: &str) -> Plan {
         let tokens: Vec<Token> = self.tuning.analysis.tokens(text);
         let said = |t: &&Token| !EMPTY_WORDS.contains(&t.term.as_str());
@@ -78,7 +76,9 @@ impl SearchIndex {
                 let after = words.get(at + 1).map(|(next, _)| format!("{}{}", word.surface, next.term));
                 for compound in [before, after].into_iter().flatten().filter(|c| self.documents_with(c) > 0) {
                     if alternatives.iter().all(|a| a.term != compound) {
-                        alternatives.push(Alternative { weight: self.rarity(&compound), term: compound });
+                        // The rarer spelling must not win by being rare.
+                        let most = alternatives.first().map_or(f32::MAX, |a| a.weight);
+                        alternatives.push(Alternative { weight: self.rarity(&compound).min(most), term: compound });
                     }
                 }
             }

@@ -9,11 +9,6 @@ use super::index::SearchIndex;
 use super::plan::Plan;
 use super::scoring::Match;
 
-/// How many of the best answers say which categories are meant.
-const SAYING: usize = 40;
-/// How many categories may be meant.
-const MEANT: usize = 8;
-
 /// The order of what is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SearchSort {
@@ -134,11 +129,6 @@ impl SearchIndex {
             plan.need = self.need(&plan, &matches);
         }
         matches.retain(|m| m.groups >= plan.need);
-        if first && self.tuning.intent > 0.0 {
-            let mut scored = matches.clone();
-            self.finish(&plan, &mut scored);
-            plan.categories = self.meant(scored);
-        }
         self.finish(&plan, &mut matches);
         (plan, matches)
     }
@@ -159,37 +149,18 @@ impl SearchIndex {
         1
     }
 
-    /// The categories that the best answers are of, and what their documents' scores are multiplied by.
-    fn meant(&self, mut scored: Vec<Match>) -> Vec<(String, f32)> {
-        let key = |m: &Match| self.keys.name(self.columns.key[m.document as usize]);
-        let order = |a: &Match, b: &Match| b.score.total_cmp(&a.score).then_with(|| key(a).cmp(key(b)));
-        if scored.len() > SAYING {
-            scored.select_nth_unstable_by(SAYING, order);
-            scored.truncate(SAYING);
-        }
-        scored.sort_by(order);
-        let all: f32 = scored.iter().map(|m| m.score).sum();
-        let mut sums = std::collections::BTreeMap::<&str, f32>::new();
-        for m in &scored {
-            *sums.entry(self.columns.categories.names.name(self.columns.category[m.document as usize])).or_default() += m.score;
-        }
-        let mut meant: Vec<(String, f32)> =
-            sums.into_iter().map(|(c, sum)| (c.to_owned(), 1.0 + self.tuning.intent * sum / all.max(f32::MIN_POSITIVE))).collect();
-        meant.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        meant.truncate(MEANT);
-        meant
-    }
-
     fn ranked(&self, m: &Match, sort: SearchSort) -> Ranked {
         let document = m.document as usize;
         // Signed numbers in the order of unsigned ones.
         let ordered = |n: i64| u128::from(n.cast_unsigned() ^ 1 << 63);
+        // What is equal otherwise is in the order of keys, of which most comparisons need only the beginning.
+        let then = |first: u128| first << 64 | u128::from(self.columns.key_begins[document]);
         let rank = match sort {
             // Scores are not negative: their bits are in their order.
-            SearchSort::Relevance => u128::from(!self.in_stock.get(m.document)) << 64 | u128::from(!m.score.to_bits()),
-            SearchSort::PriceAscending => ordered(self.columns.price[document]),
-            SearchSort::PriceDescending => ordered(!self.columns.price[document]),
-            SearchSort::Newest => ordered(!self.columns.created[document]),
+            SearchSort::Relevance => then(u128::from(!self.in_stock.get(m.document)) << 32 | u128::from(!m.score.to_bits())),
+            SearchSort::PriceAscending => then(ordered(self.columns.price[document])),
+            SearchSort::PriceDescending => then(ordered(!self.columns.price[document])),
+            SearchSort::Newest => then(ordered(!self.columns.created[document])),
             SearchSort::Title => self.columns.title_begins[document],
         };
         Ranked { rank, document: m.document }

@@ -1,4 +1,4 @@
-//! How well a document answers: BM25F, where a term counts by its field, and what is added to it.
+//! How well a document answers: BM25F, where a term counts by its field, and less for every word that is missing.
 
 use super::analysis::Analysis;
 use super::index::{FIELDS, SearchIndex, unpacked};
@@ -20,14 +20,8 @@ pub struct Tuning {
     pub typos: bool,
     /// Words that are written together and apart are the same.
     pub compounds: bool,
-    /// Words that the corpus uses for each other.
-    pub synonyms: f32,
-    /// What a pair of the query's words that stand together in a title adds, as a part of the score.
-    pub phrase: f32,
     /// How hard a missing word is punished: the power of the part that is there.
     pub coverage: f32,
-    /// What it adds to be of the categories that the best answers are of.
-    pub intent: f32,
     /// When fewer have all words, some without one are shown too.
     pub enough: usize,
 }
@@ -36,15 +30,12 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             analysis: Analysis::default(),
-            weights: [3.0, 2.0, 2.0, 1.0, 0.5],
-            lengths: [0.75, 0.0, 0.0, 0.75, 0.75],
+            weights: [3.0, 2.0, 2.0, 1.9, 0.5],
+            lengths: [0.5, 0.0, 0.0, 1.0, 0.75],
             saturation: 1.2,
             typos: true,
             compounds: true,
-            synonyms: 0.0,
-            phrase: 0.0,
-            coverage: 1.0,
-            intent: 0.0,
+            coverage: 2.0,
             enough: 24,
         }
     }
@@ -71,7 +62,7 @@ impl SearchIndex {
         each.collect()
     }
 
-    /// All live documents that have any group of the plan, in order, scored but for what pairs and categories add.
+    /// All live documents that have any group of the plan, in order, scored but for what they have not.
     pub(crate) fn matches(&self, plan: &Plan) -> Vec<Match> {
         let worth = self.worth(&plan.averages);
         let mut all: Vec<Match> = Vec::new();
@@ -118,46 +109,14 @@ impl SearchIndex {
         list
     }
 
-    /// What is added once it is known which documents count: for pairs in the title, for coverage, for the category.
+    /// Punishes matches for the words that they have not.
     pub(crate) fn finish(&self, plan: &Plan, matches: &mut [Match]) {
         let total: f32 = plan.groups.iter().map(|g| g.weight).sum();
-        let terms: Vec<Vec<u32>> =
-            plan.groups.iter().map(|g| g.alternatives.iter().filter_map(|a| self.vocabulary.find(&a.term)).collect()).collect();
-        let categories = self.boosted(plan);
-        for m in matches {
-            let mut score = m.score;
-            if self.tuning.coverage > 0.0 && total > 0.0 && m.covered < total {
-                score *= (m.covered / total).powf(self.tuning.coverage);
-            }
-            if self.tuning.phrase > 0.0 && m.groups > 1 {
-                score *= 1.0 + self.tuning.phrase * self.pairs(m.document, &terms);
-            }
-            if let Some(boost) = categories.get(self.columns.category[m.document as usize] as usize) {
-                score *= boost;
-            }
-            m.score = score;
-        }
-    }
-
-    /// Which part of the query's neighbours are neighbours in the title.
-    fn pairs(&self, document: u32, terms: &[Vec<u32>]) -> f32 {
-        let title = self.columns.sequence(document);
-        let pairs = terms.windows(2).filter(|pair| title.windows(2).any(|t| pair[0].contains(&t[0]) && pair[1].contains(&t[1])));
-        pairs.count() as f32 / (terms.len() - 1).max(1) as f32
-    }
-
-    /// By category, what its documents' scores are multiplied by; empty when nothing is.
-    fn boosted(&self, plan: &Plan) -> Vec<f32> {
-        if plan.categories.is_empty() {
-            return Vec::new();
-        }
-        let mut boosts = vec![1.0; self.columns.categories.names.len()];
-        for (category, boost) in &plan.categories {
-            if let Some(id) = self.columns.categories.names.find(category) {
-                boosts[id as usize] = *boost;
+        if self.tuning.coverage > 0.0 && total > 0.0 {
+            for m in matches.iter_mut().filter(|m| m.covered < total) {
+                m.score *= (m.covered / total).powf(self.tuning.coverage);
             }
         }
-        boosts
     }
 }
 

@@ -1,13 +1,16 @@
 //! What somebody who is still typing may mean.
 
 use super::analysis::fold;
+use super::columns::Bits;
 use super::index::SearchIndex;
 use super::run::{SearchHit, SearchRequest};
 
 /// Words that are looked at for one beginning.
 const LOOKED_AT: usize = 5_000;
 /// Of those, the commonest are tried with the words before.
-const TRIED: usize = 24;
+const TRIED: usize = 12;
+/// A list that is so many times shorter is looked up in the longer one.
+const LOOK_UP: usize = 16;
 /// From so many letters on a beginning may hold a slip.
 const SHORTEST_CORRECTED: usize = 4;
 /// Most products among the suggestions.
@@ -76,13 +79,13 @@ impl SearchIndex {
     /// Queries that the text may become, with how many products have all their words.
     fn completions(&self, before: &str, begun: &str, limit: usize) -> Vec<(String, u32)> {
         let plan = self.plan(before);
-        let base: Option<Vec<u32>> = (!plan.everything).then(|| {
+        let base: Option<Base> = (!plan.everything).then(|| {
             let all = plan.groups.len();
-            self.matches(&plan).into_iter().filter(|m| usize::from(m.groups) == all).map(|m| m.document).collect()
+            Base::new(self.matches(&plan).into_iter().filter(|m| usize::from(m.groups) == all).map(|m| m.document).collect())
         });
         let before = plan.corrected.as_deref().unwrap_or(before);
         if begun.is_empty() {
-            return base.filter(|b| !b.is_empty()).map(|b| (before.to_owned(), b.len() as u32)).into_iter().collect();
+            return base.filter(|b| !b.list.is_empty()).map(|b| (before.to_owned(), b.list.len() as u32)).into_iter().collect();
         }
         let mut words: Vec<(u32, u32)> = self.words(begun);
         words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| self.vocabulary.name(a.0).cmp(self.vocabulary.name(b.0))));
@@ -114,17 +117,28 @@ impl SearchIndex {
         words
     }
 
-    /// How many of these documents, which are in order, have a term.
-    fn both(&self, base: &[u32], term: u32) -> u32 {
+    /// How many of these documents have a term.
+    fn both(&self, base: &Base, term: u32) -> u32 {
         let with = &self.postings[term as usize].documents;
-        let (few, many) = if base.len() < with.len() { (base, with.as_slice()) } else { (with.as_slice(), base) };
-        let mut rest = many;
-        let mut count = 0;
-        for document in few {
-            rest = &rest[rest.partition_point(|d| d < document)..];
-            count += u32::from(rest.first() == Some(document));
+        if base.list.len() * LOOK_UP < with.len() {
+            base.list.iter().filter(|d| with.binary_search(d).is_ok()).count() as u32
+        } else {
+            with.iter().filter(|d| base.bits.get(**d)).count() as u32
         }
-        count
+    }
+}
+
+/// Documents that have the words before.
+struct Base {
+    list: Vec<u32>,
+    bits: Bits,
+}
+
+impl Base {
+    fn new(list: Vec<u32>) -> Self {
+        let mut bits = Bits::default();
+        list.iter().for_each(|d| bits.set(*d, true));
+        Self { list, bits }
     }
 }
 

@@ -38,11 +38,6 @@ pub(super) fn write(secret: &Secret, model: &str, request: &SearchRequest, plan:
             out.float(alternative.weight);
         }
     }
-    out.length(plan.categories.len());
-    for (category, boost) in &plan.categories {
-        out.text(category);
-        out.float(*boost);
-    }
     out.text(plan.corrected.as_deref().unwrap_or_default());
     let mut bytes = out.0;
     let mac = secret.sign(MAC_LABEL, &[bound(model, request).as_bytes(), &bytes]);
@@ -72,9 +67,6 @@ pub(super) fn read(secret: &Secret, model: &str, request: &SearchRequest, token:
             group.alternatives.push(Alternative { term: from.text()?, weight: from.float()? });
         }
         plan.groups.push(group);
-    }
-    for _ in 0..from.length()? {
-        plan.categories.push((from.text()?, from.float()?));
     }
     plan.corrected = Some(from.text()?).filter(|c| !c.is_empty());
     Some((plan, cursor))
@@ -136,7 +128,6 @@ mod tests {
             groups: vec![Group { alternatives: vec![alternative], weight: 0.1 }],
             need: 1,
             averages: [1.5; FIELDS],
-            categories: vec![("Home".into(), 1.25)],
             corrected: Some("lamp".into()),
             everything: false,
         };
