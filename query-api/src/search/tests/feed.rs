@@ -107,9 +107,21 @@ fn a_retired_product_is_gone_and_what_is_older_does_not_bring_it_back() {
 #[test]
 fn what_was_read_already_is_not_applied_again() {
     let fresh = fresh();
-    assert!(fresh.take(pushed("catalog", 0, 10, vec![change("product", 3, product("Lamp"))])));
+    assert!(fresh.take(pushed("catalog", 0, 9, vec![change("product", 3, product("Lamp"))])));
     assert!(keys(&fresh, "lamp").is_empty(), "the database said at 10 that there is none");
     assert_eq!(fresh.positions().borrow().places[&("catalog".to_owned(), 0)].next, 10);
+}
+
+/// A parked stream that was unparked: its parts rest on events long past, and no position moves.
+#[test]
+fn what_was_mended_in_place_is_found_and_what_it_replaced_does_not_come_back() {
+    let fresh = fresh();
+    assert!(fresh.take(pushed("catalog", 10, 10, vec![change("product", 3, product("Lamp"))])));
+    assert_eq!(keys(&fresh, "lamp"), ["A-1"]);
+    // Late, by who was paused before the stream was mended.
+    assert!(fresh.take(pushed("catalog", 0, 10, vec![change("product", 2, product("Candle"))])));
+    assert!(keys(&fresh, "candle").is_empty());
+    assert_eq!(keys(&fresh, "lamp"), ["A-1"]);
 }
 
 #[test]
