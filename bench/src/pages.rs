@@ -78,14 +78,21 @@ pub(crate) async fn run(places: &Places, clients: usize, length: Duration) -> an
         |n| format!("GET /v1/product-pages/{} HTTP/1.1\r\nHost: daybook\r\nAccept: application/json\r\n\r\n", shop.sku(n)).into_bytes();
     let requests: Arc<[Vec<u8>]> = (0..PAGES).map(request).collect();
     let mut connection = Connection::new(places.queries);
-    let body = connection.send(&requests[0]).await?.body.to_vec();
-    let server = Server::start_with(&body)?;
+    let answer = connection.send(&requests[0]).await?;
+    let size = answer.body.len();
+    // The same headers too: the client reads them, and the server writes them.
+    let same = ["content-type", "etag", "vary", "cache-control", "consistency-position"];
+    let mut bytes = String::new();
+    for name in same {
+        bytes.extend(answer.header(name).map(|value| format!("{name}: {value}\r\n")));
+    }
+    let server = Server::start_with(&[bytes.as_bytes(), b"\r\n", answer.body].concat())?;
     let watched = |pid: Option<u32>| Processes(pid.map(|pid| ("server", pid)).into_iter().collect());
     let (raw_watch, own_watch) = (watched(Some(server.pid())), watched(places.daybook_pid));
 
     println!(
         "Product pages from memory: {PAGES} pages of {} bytes, {clients} clients, {ROUNDS} × {} s each in turn",
-        body.len(),
+        size,
         length.as_secs()
     );
     println!("{:<40}{:>10}{:>18}{:>10}{:>10}  errors   µs of CPU each", "", "/s", "", "p50 ms", "p99 ms");

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::routing::{get, post};
 use bytes::Bytes;
 
@@ -32,7 +32,7 @@ impl Server {
         Self::start_with(&[])
     }
 
-    /// Starts one that answers every GET with these bytes, from memory.
+    /// Starts one that answers every GET with these bytes, from memory: header lines, an empty line, and the body.
     ///
     /// # Errors
     /// When this program can't be started once more.
@@ -61,6 +61,16 @@ impl Drop for Server {
     }
 }
 
+/// What to answer, taken apart.
+fn headers_and_body(answer: &[u8]) -> (HeaderMap, Bytes) {
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4);
+    let lines = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let pairs = lines.lines().filter_map(|line| line.split_once(':'));
+    let headers =
+        pairs.filter_map(|(name, value)| Some((name.trim().parse::<HeaderName>().ok()?, value.trim().parse::<HeaderValue>().ok()?)));
+    (headers.collect(), Bytes::copy_from_slice(&answer[end..]))
+}
+
 /// The server: reads what to answer, prints where it listens, and serves until its standard input ends.
 ///
 /// # Errors
@@ -70,7 +80,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     std::io::stdin().read_exact(&mut length)?;
     let mut body = vec![0; usize::try_from(u64::from_le_bytes(length))?];
     std::io::stdin().read_exact(&mut body)?;
-    let body = Bytes::from(body);
+    let (headers, body) = headers_and_body(&body);
     let listening = daybook_http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     println!("{}", listening.address());
     std::thread::spawn(|| {
@@ -79,8 +89,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     });
     let answer = |_: Bytes| async { ([(header::CONTENT_TYPE, "application/json")], ANSWER) };
     let page = move || {
-        let body = body.clone();
-        async move { ([(header::CONTENT_TYPE, "application/json")], body) }
+        let (headers, body) = (headers.clone(), body.clone());
+        async move { (headers, body) }
     };
     let router = Router::new().route("/v1/{service}/{command}", post(answer).merge(get(page)));
     let (_never, shutdown) = daybook_http::shutdown();

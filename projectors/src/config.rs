@@ -18,6 +18,12 @@ pub struct Limits {
     /// How often each partition looks where its log ends (1 s by default). When there is more, and nothing of it has come
     /// from Kafka since the look before, the log is read.
     pub idle: Duration,
+    /// After a small batch of what Kafka brought, a partition rests so many times as long as that took (4 by default): what
+    /// arrives meanwhile goes together. On a busy machine fewer and larger batches leave more of it to everybody; a change
+    /// after a silence is folded at once.
+    pub rest: u32,
+    /// The longest rest (20 ms by default).
+    pub longest_rest: Duration,
     /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
     pub longest_pause: Duration,
     /// How much is pushed, and how far behind.
@@ -54,6 +60,8 @@ impl Default for Limits {
             batch_bytes: 4 << 20,
             held_bytes: 8 << 20,
             idle: Duration::from_secs(1),
+            rest: 4,
+            longest_rest: Duration::from_millis(20),
             longest_pause: Duration::from_secs(5),
             push: PushLimits::default(),
         }

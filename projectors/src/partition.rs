@@ -122,7 +122,13 @@ async fn attempt(
             continue;
         }
         match tokio::time::timeout_at(look_at, inbox.recv(shared.common.limits.batch_events, shared.common.limits.batch_bytes)).await {
-            Ok(Some(messages)) => projector.follow(&messages).await?,
+            Ok(Some(messages)) => {
+                let (begun, limits) = (Instant::now(), &shared.common.limits);
+                projector.follow(&messages).await?;
+                if messages.len() < limits.batch_events {
+                    tokio::time::sleep((begun.elapsed() * limits.rest).min(limits.longest_rest)).await;
+                }
+            }
             Ok(None) => return Ok(Revoked),
             Err(_) => {}
         }
