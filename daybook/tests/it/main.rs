@@ -1,6 +1,7 @@
 //! The binary as an operator runs it: real processes that are paused, killed and started again.
 
 mod faults;
+mod reading;
 mod support;
 mod tools;
 mod whole_way;
