@@ -83,10 +83,10 @@ fn set_price(item: &mut CategoryItem, price: &Price) {
     }
 }
 
-/// "Home", "Home/Lamps" of "Home/Lamps".
+/// "Home", "Home/Lamps" of "Home/Lamps"; "Home", "Home > Lamps" of "Home > Lamps".
 fn with_those_above(category: &str) -> impl Iterator<Item = &str> {
-    let ends = category.match_indices('/').map(|(at, _)| at).chain([category.len()]);
-    ends.map(|end| &category[..end]).filter(|name| !name.is_empty() && !name.ends_with('/'))
+    let ends = category.match_indices(['/', '>']).map(|(at, _)| at).chain([category.len()]);
+    ends.map(|end| category[..end].trim_end()).filter(|name| !name.is_empty() && !name.ends_with(['/', '>']))
 }
 
 /// A title as it is sorted by: in lower case, one space between words, not too long.
@@ -162,6 +162,7 @@ mod spec {
     #[test]
     fn a_product_is_listed_in_its_category_and_in_each_above_it() {
         assert_eq!(keys(&[created("A-1", "Lamp", "Home/Lamps/Desk")]), ["Home", "Home/Lamps", "Home/Lamps/Desk"]);
+        assert_eq!(keys(&[created("A-1", "Lamp", "Home > Lamps")]), ["Home", "Home > Lamps"]);
         assert_eq!(keys(&[created("A-1", "Lamp", "Home")]), ["Home"]);
         assert_eq!(keys(&[created("A-1", "Lamp", "Home"), categorized("Garden/Lights")]), ["Garden", "Garden/Lights"]);
         assert_eq!(keys(&[created("A-1", "Lamp", "")]), Vec::<String>::new());

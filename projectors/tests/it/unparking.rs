@@ -9,8 +9,10 @@ use crate::models::{by_category, by_category_mended, categorized, created, cure,
 use crate::pod::Pod;
 use crate::support::{Process, Shop};
 
-/// How many products the poisoned one stands among.
-const PRODUCTS: usize = 500;
+/// How many products the poisoned one stands among: 500, or what `TEST_PRODUCTS` says.
+fn products() -> usize {
+    std::env::var("TEST_PRODUCTS").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+}
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn store(shop: &Shop) -> ReadStore {
@@ -28,14 +30,14 @@ async fn unpark(shop: &Shop, ask: Ask) -> Unparked {
 /// Many products, one of which holds an event that can't be folded: its title is `poison`.
 async fn many(shop: &mut Shop, poison: &str) -> i64 {
     let sku = |n: usize| format!("A-{n}");
-    let middle = sku(PRODUCTS / 2);
-    for chunk in (0..PRODUCTS).collect::<Vec<_>>().chunks(100) {
+    let middle = sku(products() / 2);
+    for chunk in (0..products()).collect::<Vec<_>>().chunks(100) {
         let stored = shop.append(chunk.iter().map(|n| created(&sku(*n), "one", "toys"))).await;
         shop.publish("catalog", &stored).await;
     }
     let bad = shop.append([retitled(&middle, "two"), retitled(&middle, poison), categorized(&middle, "games")]).await;
     shop.publish("catalog", &bad).await;
-    let after = shop.append((0..PRODUCTS).map(|n| retitled(&sku(n), &format!("three {n}")))).await;
+    let after = shop.append((0..products()).map(|n| retitled(&sku(n), &format!("three {n}")))).await;
     shop.publish("catalog", &after).await;
     bad[1].offset
 }
@@ -55,11 +57,11 @@ async fn one_poisoned_product_among_many_waits_until_its_cause_is_gone_and_the_o
     let model = by_category();
     let poison = poisoned();
     let (shop, process, mut pod, bad) = poisoned_shop(&poison).await;
-    let middle = format!("A-{}", PRODUCTS / 2);
+    let middle = format!("A-{}", products() / 2);
     // The others have all of it; of the poisoned one stands what was good, and pods know that it is old.
     let parts = shop.parts(&model).await;
     let fresh = shop.fresh_fold_without(&model, &[], &poison).await;
-    assert_eq!((parts.len(), &parts), (PRODUCTS, &fresh));
+    assert_eq!((parts.len(), &parts), (products(), &fresh));
     assert_eq!(shop.parked(&model).await.iter().map(|(s, o, _)| (s.clone(), *o)).collect::<Vec<_>>(), [(format!("product/{middle}"), bad)]);
     pod.comes_to(&shop, &parts).await;
     eventually_stale(&mut pod, &shop, &[("toys", &middle)]).await;
@@ -94,7 +96,7 @@ async fn a_skipped_event_is_passed_over_for_ever_also_by_a_fresh_fold() {
     eventually_stale(&mut pod, &shop, &[]).await;
 
     // It goes on from there; and a generation that begins at the log's beginning comes to the same.
-    let middle = format!("A-{}", PRODUCTS / 2);
+    let middle = format!("A-{}", products() / 2);
     shop.append([retitled(&middle, "four"), retitled("A-1", "four")]).await;
     shop.begin_generation(&model, 2, "ready").await;
     shop.caught_up(&model).await;

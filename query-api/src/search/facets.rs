@@ -5,8 +5,8 @@ use super::run::SearchRequest;
 
 /// Longest list of one facet's values; those that are asked for are told beyond it.
 const MOST_VALUES: usize = 100;
-/// Between a category and what it is part of.
-const WITHIN: &str = " > ";
+/// Between a category and what it is part of: `Home/Lamps`, `Home > Lamps`.
+const WITHIN: [char; 2] = ['/', '>'];
 
 /// What must hold of a product. Of several brands or categories one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl SearchIndex {
 }
 
 fn is_of(name: &str, category: &str) -> bool {
-    name.strip_prefix(category).is_some_and(|rest| rest.is_empty() || rest.starts_with(WITHIN))
+    name.strip_prefix(category).is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with(WITHIN))
 }
 
 impl Counting<'_> {
