@@ -36,6 +36,10 @@ use crate::raw_postgres::OwnDatabase;
 use crate::report::{Entries, Limits, Report, Whole};
 use crate::samples::{Measured, closed_loop};
 
+/// Daybook's own: what is measured in this process is measured as it runs there, and raw HTTP is served no worse.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many streams the commands are spread over.
 const STREAMS: u64 = 10_000;
 /// How long a loop runs before it counts.
