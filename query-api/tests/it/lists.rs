@@ -132,3 +132,35 @@ async fn a_list_has_a_tag_that_holds_while_it_is_the_same() {
     api.put_list("Home", numbered(5..6)).await;
     assert_eq!(ask(tag).await.expect("an answer").status(), 200);
 }
+
+/// A statement's plan, its parameters put in as they are.
+async fn plan(owner: &tokio_postgres::Client, statement: &str, parts: &str, values: &[&str]) -> String {
+    let statement = values
+        .iter()
+        .enumerate()
+        .rev()
+        .fold(statement.replace("{parts}", parts), |sql, (n, value)| sql.replace(&format!("${}", n + 1), value));
+    let rows = owner.query(&format!("EXPLAIN {statement}"), &[]).await.expect("it can be planned");
+    rows.iter().map(|r| r.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn a_page_is_read_by_an_index_in_the_order_of_its_parts_and_so_is_what_fills_it() {
+    let api = Api::new().await;
+    let owner = api.database.owner().await;
+    for parts in ["category_listings_1", "product_pages_1"] {
+        let sql = format!(
+            "INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, \"offset\") \
+             SELECT 'k-' || n % 20, 'stock/' || n, '\\x00', 'catalog', 's/' || n, 0, 0 FROM generate_series(1, 5000) AS n"
+        );
+        owner.batch_execute(&format!("{sql}; ANALYZE read.{parts}")).await.expect("the owner may");
+    }
+    let list = include_str!("../../src/sql/read_list.sql");
+    let list = plan(&owner, list, "category_listings_1", &["'category-listings'", "1", "'k-3'", "'stock/2'", "21"]).await;
+    assert!(list.contains("category_listings_1_pkey") && !list.contains("Seq Scan on category_listings_1"), "{list}");
+    assert!(!list.contains("Sort"), "the index has the order: {list}");
+    let fill = include_str!("../../src/sql/read_fill.sql");
+    owner.batch_execute("SET enable_hashjoin = off; SET enable_mergejoin = off").await.expect("as the query API's connections");
+    let fill = plan(&owner, fill, "product_pages_1", &["'product-pages'", "1", "ARRAY['k-1', 'k-2']", "'stock/'"]).await;
+    assert!(fill.contains("product_pages_1_pkey") && !fill.contains("Seq Scan on product_pages_1"), "{fill}");
+}
