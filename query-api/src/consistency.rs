@@ -82,7 +82,8 @@ fn judge(at: Position, token: &ConsistencyToken) -> Verdict {
     }
 }
 
-fn other_epoch(token: &ConsistencyToken, epoch: i32) -> Problem {
+/// 409: the log has begun another epoch since, or will have.
+pub(crate) fn other_epoch(token: &ConsistencyToken, epoch: i32) -> Problem {
     Problem::new(
         StatusCode::CONFLICT,
         format!(

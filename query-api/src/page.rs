@@ -17,7 +17,7 @@ use crate::api::{Served, Serving};
 use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
 use crate::entry::Shown;
-pub(crate) use crate::entry::etag;
+use crate::entry::etag;
 use crate::flight::LoadError;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
@@ -29,7 +29,7 @@ pub(crate) const MAX_KEY: usize = 512;
 pub(crate) const STALE: HeaderName = HeaderName::from_static("daybook-stale");
 
 /// How caches may keep an answer: they may, but must ask each time whether it still holds.
-pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A problem is of this moment.
 const FORGET: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) const VARY: HeaderValue = HeaderValue::from_static("Accept");
@@ -178,6 +178,26 @@ pub(crate) fn form<'a>(served: &Served, memory: &Memory, key: &str, seen: &'a Se
         tracing::error!(model = served.model.name, key, %error, "stored parts are no message of the read model: run `daybook replay diff`");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the stored parts of this key can't be read; the operator has been told")
     })
+}
+
+/// An answer that was made for one request: with a tag of its own, and 304 where the client holds it already.
+pub(crate) fn made(
+    headers: &HeaderMap,
+    form: Form,
+    body: Vec<u8>,
+    told: impl IntoIterator<Item = (HeaderName, Option<HeaderValue>)>,
+) -> Response {
+    let etag = etag(form, &body);
+    let mut response = if negotiate::is_known(headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, form.media_type())], body).into_response()
+    };
+    let out = response.headers_mut();
+    out.extend([(header::VARY, VARY), (header::CACHE_CONTROL, REVALIDATE)]);
+    out.extend(HeaderValue::try_from(etag).ok().map(|etag| (header::ETAG, etag)));
+    out.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    response
 }
 
 fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, headers: &HeaderMap) -> Result<Response, Problem> {

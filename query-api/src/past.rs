@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
 use chrono::DateTime;
 use daybook_http::Problem;
 use daybook_kernel::{ConsistencyToken, Instant};
@@ -13,10 +13,9 @@ use tokio::sync::Semaphore;
 
 use crate::api::{Served, Serving};
 use crate::consistency::POSITION;
-use crate::entry::etag;
 use crate::list;
-use crate::negotiate::{self, Form};
-use crate::page::{REVALIDATE, STALE};
+use crate::negotiate::Form;
+use crate::page::{self, STALE};
 use crate::render;
 
 /// Folding streams again takes a database's time: more at once would be felt by those who ask for the present.
@@ -113,22 +112,9 @@ pub(crate) async fn answer(
         (None, Form::Protobuf) => (bytes, None),
         (None, Form::Json) => (render::json(&served.message, &bytes).map_err(|why| list::unreadable(&model.name, key, &why))?, None),
     };
-    let etag = etag(form, &body);
-    let mut response = if negotiate::is_known(headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(header::CONTENT_TYPE, form.media_type())], body).into_response()
-    };
-    let out = response.headers_mut();
-    out.extend([(header::VARY, HeaderValue::from_static("Accept")), (header::CACHE_CONTROL, REVALIDATE)]);
-    let told = [
-        (header::ETAG, Some(etag)),
-        (list::NEXT, next),
-        (POSITION, (!positions.is_empty()).then(|| positions.join(", "))),
-        (STALE, (!stale.is_empty()).then(|| stale.join(", "))),
-    ];
-    out.extend(told.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?))));
-    Ok(response)
+    let joined = |all: Vec<String>| (!all.is_empty()).then(|| HeaderValue::try_from(all.join(", ")).ok()).flatten();
+    let next = next.and_then(|token| HeaderValue::try_from(token).ok());
+    Ok(page::made(headers, form, body, [(list::NEXT, next), (POSITION, joined(positions)), (STALE, joined(stale))]))
 }
 
 #[cfg(test)]

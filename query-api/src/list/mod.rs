@@ -7,8 +7,8 @@ mod items;
 mod store;
 mod token;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 use daybook_http::Problem;
 use daybook_kernel::ConsistencyToken;
@@ -19,9 +19,8 @@ pub(crate) use items::Items;
 use crate::api::{Served, Serving};
 use crate::config::Fill;
 use crate::consistency::{self, POSITION};
-use crate::negotiate::{self, Form};
-use crate::page::{REVALIDATE, etag};
-use crate::{QueryError, render};
+use crate::negotiate::Form;
+use crate::{QueryError, page, render};
 
 /// Items of a page when the client does not say.
 pub(crate) const DEFAULT_SIZE: usize = 20;
@@ -90,18 +89,8 @@ pub(crate) async fn answer(
     page.positions.sort_unstable();
     page.positions.dedup();
 
-    let etag = etag(form, &body);
-    let mut response = if negotiate::is_known(headers, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(header::CONTENT_TYPE, form.media_type())], body).into_response()
-    };
-    let out = response.headers_mut();
-    out.extend([(header::VARY, HeaderValue::from_static("Accept")), (header::CACHE_CONTROL, REVALIDATE)]);
-    let told = [(header::ETAG, Some(etag)), (NEXT, next)];
-    out.extend(told.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?))));
-    out.extend(consistency::position_header(&page.positions).map(|value| (POSITION, value)));
-    Ok(response)
+    let next = next.and_then(|token| HeaderValue::try_from(token).ok());
+    Ok(page::made(headers, form, body, [(NEXT, next), (POSITION, consistency::position_header(&page.positions))]))
 }
 
 /// A page of a list as it was at a moment, which never changes: there its token counts items. The body, and the token.

@@ -128,22 +128,7 @@ impl Search {
             tracing::error!(model, %error, "a search ended without an answer");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the search ended without an answer; the operator has been told")
         })?;
-        let etag = page::etag(Form::Json, body.as_bytes());
-        let mut response = if negotiate::is_known(headers, &etag) {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            ([(header::CONTENT_TYPE, Form::Json.media_type())], body).into_response()
-        };
-        let out = response.headers_mut();
-        if let Ok(etag) = HeaderValue::try_from(etag) {
-            out.insert(header::ETAG, etag);
-        }
-        out.insert(header::VARY, HeaderValue::from_static("Accept"));
-        out.insert(header::CACHE_CONTROL, page::REVALIDATE);
-        if let Some(positions) = consistency::position_header(&at.tokens()) {
-            out.insert(POSITION, positions);
-        }
-        Ok(response)
+        Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens()))]))
     }
 
     fn rendered(&self, answer: &SearchAnswer, next: Option<String>) -> Value {

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use daybook_http::Problem;
 use daybook_kernel::ConsistencyToken;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::consistency;
+use crate::consistency::{self, other_epoch};
 
 /// Where one log partition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,19 +67,6 @@ impl Positions {
         };
         self.places.iter().map(token).collect()
     }
-}
-
-fn other_epoch(token: &ConsistencyToken, epoch: i32) -> Problem {
-    Problem::new(
-        StatusCode::CONFLICT,
-        format!(
-            "{token} is of epoch {}, but the log of {} is in epoch {epoch}: read without it, and take a new one",
-            token.epoch, token.service
-        ),
-    )
-    .kind("urn:daybook:token-of-another-epoch")
-    .with("token", token.to_string())
-    .with("epoch", epoch)
 }
 
 /// Waits until an index has got to every token.
