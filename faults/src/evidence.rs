@@ -1,0 +1,169 @@
+//! Everything that a run left behind, as plain values: what the judge is given, and nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::history::Entry;
+
+/// What is judged.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What clients asked and were told, in the order of asking.
+    pub history: Vec<Entry>,
+    /// The logs, a service each, read from Postgres by SQL when everything had caught up.
+    pub logs: BTreeMap<String, Log>,
+    /// `<service>.events` as Kafka keeps it: service, then partition, then the messages in Kafka's order.
+    pub topics: BTreeMap<String, BTreeMap<i32, Vec<Published>>>,
+    /// Parts of the live generation of each read model.
+    pub parts: BTreeMap<String, Vec<Part>>,
+    /// The same parts as a fresh fold of the log gives them (`daybook replay diff`'s words where they differ).
+    pub differences: BTreeMap<String, Vec<String>>,
+    /// What the query API said of each key when everything had caught up: model, key, process → body.
+    pub served: Vec<Served>,
+    /// Checkpoints and heads as they were seen during the run, in the order of looking.
+    pub sightings: Vec<Sighting>,
+    /// Messages that were parked or rejected: service and command id (or key), with the reason.
+    pub aside: Vec<Aside>,
+    /// For each fault: what was measured of the way back.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// One service's log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Log {
+    /// The log's id (a UUID): page 0's `previous` rests on it.
+    pub log_id: String,
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// Partition → its pages, in page order.
+    pub pages: BTreeMap<i32, Vec<Page>>,
+    /// Partition → its events, in offset order.
+    pub events: BTreeMap<i32, Vec<Event>>,
+    /// Partition → its ledger rows, by page and ordinal.
+    pub commands: BTreeMap<i32, Vec<Ledger>>,
+}
+
+/// A row of `page`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns of the table, by their names")]
+pub struct Page {
+    pub page: i64,
+    pub epoch: i32,
+    pub first_offset: i64,
+    pub count: i32,
+    pub message_offset: i64,
+    pub writer: String,
+    pub recorded_at: i64,
+    pub previous: Vec<u8>,
+    pub digest: Vec<u8>,
+}
+
+/// A row of `event`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns of the table, by their names")]
+pub struct Event {
+    pub offset: i64,
+    pub stream_id: String,
+    pub version: i64,
+    pub r#type: String,
+    pub payload: Vec<u8>,
+    pub metadata: Vec<u8>,
+    pub recorded_at: i64,
+    pub digest: Vec<u8>,
+}
+
+/// A row of `command`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the columns of the table, by their names")]
+pub struct Ledger {
+    pub stream_id: String,
+    pub command_id: String,
+    pub page: i64,
+    pub ordinal: i32,
+    pub request_digest: Vec<u8>,
+    pub result: Vec<u8>,
+}
+
+/// A message of `<service>.events`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The message's key: the stream id.
+    pub key: String,
+    /// `daybook-epoch`, `daybook-offset`, `daybook-version`.
+    pub epoch: i32,
+    /// The event's offset in the log.
+    pub offset: i64,
+    /// The stream's version.
+    pub version: i64,
+    /// `ce_type`.
+    pub r#type: String,
+    /// The digest of the event's page, as the message carries it.
+    pub page_digest: Vec<u8>,
+    /// The payload.
+    pub value: Vec<u8>,
+}
+
+/// A part of a read model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// For example a SKU.
+    pub key: String,
+    /// The part's id below it.
+    pub part: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A page of a read model, asked for when all was quiet again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Served {
+    /// For example product-pages.
+    pub model: String,
+    /// For example a SKU.
+    pub key: String,
+    /// Which process answered.
+    pub at: String,
+    /// 200 or 404.
+    pub status: u16,
+    /// The page.
+    pub body: Value,
+}
+
+/// A number that may only grow, as it was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// What it is, for example `log catalog/0` or `checkpoint product-pages 1 catalog/0`.
+    pub what: String,
+    /// Microseconds since the run began.
+    pub at: u64,
+    /// The number.
+    pub value: i64,
+}
+
+/// A message that was set aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The service.
+    pub service: String,
+    /// Its command id, where it has one.
+    pub command_id: Option<String>,
+    /// `parked` or `rejected`.
+    pub kind: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The way back from one fault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The nemesis.
+    pub nemesis: String,
+    /// Microseconds from the fault's end to the first acknowledged command that was sent after it; none: it never came.
+    pub first_acknowledged: Option<u64>,
+    /// Microseconds from the fault's end until everything was caught up; none: it never was.
+    pub caught_up: Option<u64>,
+    /// How long it may take.
+    pub within: u64,
+}

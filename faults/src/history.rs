@@ -1,0 +1,227 @@
+//! What clients asked, and what they were told: the history that is judged afterwards.
+//!
+//! A client writes an entry before it sends anything, and completes it when it hears something, or nothing. Nothing here
+//! knows the engine: only what `contract.md` promises to those outside.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One thing that a client asked, and what it was told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its place in the history: 0, 1, 2 …, in the order of asking.
+    pub n: usize,
+    /// Who asked. One client asks one thing at a time, unless it repeats a command on purpose at once.
+    pub client: u32,
+    /// Microseconds since the run began, when it was sent.
+    pub asked_at: u64,
+    /// Microseconds since the run began, when it was told.
+    pub told_at: u64,
+    /// What it asked.
+    pub asked: Asked,
+    /// What it was told.
+    pub told: Told,
+}
+
+/// What a client asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Asked {
+    /// A command.
+    Command(Command),
+    /// `GET` of a handle that a 202 gave for this command.
+    Handle {
+        /// The command's.
+        command: Command,
+        /// The `Location`.
+        location: String,
+    },
+    /// A read model's page.
+    Read {
+        /// For example product-pages.
+        model: String,
+        /// For example a SKU.
+        key: String,
+        /// The consistency tokens that went with it, as results gave them.
+        tokens: Vec<String>,
+        /// Who was asked: the query API's process.
+        at: String,
+    },
+}
+
+/// A command as its client means it. Two of the same service, stream and key are the same command, or a mistake on purpose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// For example catalog.
+    pub service: String,
+    /// As in the URL: create-product.
+    pub name: String,
+    /// The stream that it addresses, for example product/A-1.
+    pub stream: String,
+    /// The idempotency key.
+    pub key: String,
+    /// As protobuf JSON.
+    pub body: Value,
+    /// Which way it went.
+    pub via: Via,
+}
+
+/// The way of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Over HTTP, to the endpoint of this process.
+    Http(String),
+    /// Produced to `<service>.messages` by a Kafka client of another kind: nobody waits for its result.
+    Kafka,
+}
+
+/// What a client was told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Told {
+    /// 200: it took effect, or had been done already (no events).
+    Done {
+        /// The command's id.
+        command_id: String,
+        /// The stream's version.
+        version: u64,
+        /// Type and log offset of each event.
+        events: Vec<(String, u64)>,
+        /// The consistency token.
+        token: String,
+        /// `Idempotent-Replayed` stood there.
+        replayed: bool,
+    },
+    /// 409 or 412: the domain, or the condition, says no.
+    Refused {
+        /// The status.
+        status: u16,
+        /// The problem.
+        body: Value,
+        /// The consistency token, where one came.
+        token: Option<String>,
+        /// `Idempotent-Replayed` stood there.
+        replayed: bool,
+    },
+    /// 202, or Kafka acknowledged a raw message: it will be decided once.
+    Accepted {
+        /// Where its result will be; none over Kafka.
+        location: Option<String>,
+    },
+    /// 429 or 503 without `unknown`: nothing was begun.
+    Shed {
+        /// The status.
+        status: u16,
+        /// `Retry-After` stood there.
+        retry_after: bool,
+    },
+    /// 400, 404, 410, 413, 415 or 422: it was not taken, for what the body says.
+    Invalid {
+        /// The status.
+        status: u16,
+        /// The problem.
+        body: Value,
+    },
+    /// 503 with `unknown`, a time-out, a connection that ended, no acknowledgement from Kafka: it may take effect, or never.
+    Unknown {
+        /// What came instead.
+        why: String,
+    },
+    /// 200 or 404 of a read: what the page said.
+    Page {
+        /// 200, or 404.
+        status: u16,
+        /// The page; null where there is none.
+        body: Value,
+        /// `Consistency-Position`: where each source stood, as tokens.
+        positions: Vec<String>,
+        /// `Daybook-Stale`: parts whose streams are parked.
+        stale: bool,
+    },
+    /// A read that was not answered: 503, or the connection ended.
+    NotServed {
+        /// What came instead.
+        why: String,
+    },
+    /// An answer that the contract does not know, such as a 500: always a violation.
+    Unexpected {
+        /// The status.
+        status: u16,
+        /// What came.
+        body: String,
+    },
+}
+
+/// Keeps the history of a run, in memory and as lines of JSON in a file. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    began: Instant,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    next: usize,
+    entries: Vec<Entry>,
+    file: BufWriter<File>,
+}
+
+/// An entry that is under way.
+#[derive(Debug)]
+pub struct Open {
+    n: usize,
+    client: u32,
+    asked_at: u64,
+    asked: Asked,
+}
+
+impl Recorder {
+    /// Begins a history, written to `path` as well.
+    ///
+    /// # Errors
+    /// When the file can't be made.
+    pub fn create(path: &Path) -> std::io::Result<Self> {
+        let file = BufWriter::new(File::create(path)?);
+        Ok(Self { began: Instant::now(), kept: Arc::new(Mutex::new(Kept { next: 0, entries: Vec::new(), file })) })
+    }
+
+    /// Microseconds since the run began.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes what is about to be asked.
+    pub fn ask(&self, client: u32, asked: Asked) -> Open {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let n = kept.next;
+        kept.next += 1;
+        Open { n, client, asked_at: self.now(), asked }
+    }
+
+    /// Notes what came of it.
+    pub fn told(&self, open: Open, told: Told) {
+        let entry = Entry { n: open.n, client: open.client, asked_at: open.asked_at, told_at: self.now(), asked: open.asked, told };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // The file is for people: a history that can't be written there is judged all the same.
+        if let Ok(line) = serde_json::to_string(&entry) {
+            let _ = writeln!(kept.file, "{line}");
+        }
+        kept.entries.push(entry);
+    }
+
+    /// Everything that has been told so far, in the order of asking.
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = kept.file.flush();
+        let mut entries = kept.entries.clone();
+        entries.sort_by_key(|e| e.n);
+        entries
+    }
+}
