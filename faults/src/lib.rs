@@ -2,5 +2,7 @@
 //! broken on purpose; afterwards a judge, which shares no code with the engine, looks at what clients were told, at the
 //! log, at Kafka and at the read models, and says which invariant fell.
 
+pub mod collect;
 pub mod evidence;
 pub mod history;
+pub mod workload;
