@@ -68,6 +68,9 @@ pub struct Command {
     pub key: String,
     /// As protobuf JSON.
     pub body: Value,
+    /// The stream's version that the client insists on.
+    #[serde(default)]
+    pub if_match: Option<u64>,
     /// Which way it went.
     pub via: Via,
 }

@@ -3,6 +3,8 @@
 //! log, at Kafka and at the read models, and says which invariant fell.
 
 pub mod cluster;
+pub mod collect;
 pub mod evidence;
 pub mod history;
 pub mod proxy;
+pub mod workload;
