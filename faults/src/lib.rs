@@ -2,9 +2,12 @@
 //! broken on purpose; afterwards a judge, which shares no code with the engine, looks at what clients were told, at the
 //! log, at Kafka and at the read models, and says which invariant fell.
 
+pub mod chart;
 pub mod cluster;
 pub mod collect;
 pub mod evidence;
 pub mod history;
+pub mod load;
 pub mod proxy;
+pub mod schedule;
 pub mod workload;

@@ -7,8 +7,9 @@ mod reader;
 mod shop;
 mod writer;
 
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -20,6 +21,9 @@ pub use raw::RawClient;
 use shop::Shop;
 
 use crate::history::Recorder;
+
+/// The most that a crowd has under way at once.
+const HANDS: usize = 6_000;
 
 /// Who is asked, by whom, and how often.
 #[derive(Clone, Debug)]
@@ -50,8 +54,6 @@ struct Floor {
     http: Http,
     shop: Shop,
     over: AtomicBool,
-    /// Commands that may be sent, in thousandths a second: changed while it runs.
-    rate: AtomicU64,
 }
 
 impl Floor {
@@ -69,8 +71,7 @@ impl Floor {
 
     /// Waits until one of so many clients may send its next command.
     async fn pace(&self, of: u32, random: &mut StdRng) {
-        let rate = self.rate.load(Ordering::Relaxed) as f64 / 1_000.0;
-        let mean = f64::from(of) / rate.max(0.001);
+        let mean = f64::from(of) / self.options.rate.max(0.001);
         // Between nothing and twice the mean: they do not walk in step.
         tokio::time::sleep(Duration::from_secs_f64(mean * random.random_range(0.0..2.0))).await;
     }
@@ -88,10 +89,9 @@ impl Workload {
     /// # Errors
     /// When a client library can't be set up.
     pub fn start(options: Options, recorder: Recorder) -> anyhow::Result<Self> {
-        let rate = AtomicU64::new((options.rate * 1_000.0) as u64);
         let (writers, readers, raw) = (options.writers, options.readers, options.raw);
         let shop = Shop::new(options.seed, options.products);
-        let floor = Arc::new(Floor { http: Http::new(recorder)?, shop, over: AtomicBool::new(false), rate, options });
+        let floor = Arc::new(Floor { http: Http::new(recorder)?, shop, over: AtomicBool::new(false), options });
         let mut clients = JoinSet::new();
         for client in 0..writers {
             clients.spawn(writer::work(floor.clone(), client, writers + raw));
@@ -106,9 +106,10 @@ impl Workload {
         Ok(Self { floor, clients })
     }
 
-    /// Changes how many commands a second all clients send together.
-    pub fn set_rate(&self, rate: f64) {
-        self.floor.rate.store((rate * 1_000.0) as u64, Ordering::Relaxed);
+    /// A crowd posts commands beside the other clients, so many a second, whether they are answered or not. Its clients'
+    /// numbers begin with `number`.
+    pub fn crowd(&self, number: u32, rate: f64, length: Duration) -> impl Future<Output = ()> + Send + use<> {
+        writer::crowd(self.floor.clone(), number, rate, HANDS, length)
     }
 
     /// Lets every client finish what it has begun, commands without a definite answer included.

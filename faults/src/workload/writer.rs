@@ -1,12 +1,14 @@
 //! A client that posts commands, and does not rest before it knows what came of them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::Floor;
 use crate::history::{Command, Told, Via};
@@ -67,6 +69,33 @@ pub(super) async fn work(floor: Arc<Floor>, client: u32, of: u32) {
             }
         }
     }
+}
+
+/// Posts commands at a rate, whatever comes of the ones before, as a crowd does; takes any answer for an answer. At most
+/// `at_once` are under way: a crowd has no more hands either.
+pub(super) async fn crowd(floor: Arc<Floor>, number: u32, rate: f64, at_once: usize, length: Duration) {
+    let mut random = floor.random(number);
+    let hands = Arc::new(Semaphore::new(at_once));
+    let begun = Instant::now();
+    let mut under_way = JoinSet::new();
+    for n in 0.. {
+        let due = Duration::from_secs_f64(f64::from(n) / rate);
+        if due >= length {
+            break;
+        }
+        tokio::time::sleep_until((begun + due).into()).await;
+        while under_way.try_join_next().is_some() {}
+        let Ok(hand) = hands.clone().try_acquire_owned() else { continue };
+        let client = number + 1 + n % u32::MAX.saturating_sub(number + 1);
+        let command = floor.shop.command(client, &mut random);
+        let at = floor.any(&floor.options.commands, &mut random).clone();
+        let floor = floor.clone();
+        under_way.spawn(async move {
+            floor.http.command(client, &at, &command).await;
+            drop(hand);
+        });
+    }
+    while under_way.join_next().await.is_some() {}
 }
 
 fn is_definite(told: &Told) -> bool {
