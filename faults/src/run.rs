@@ -239,12 +239,13 @@ impl Run<'_> {
         let chosen: Vec<&Box<dyn Nemesis>> = self.nemeses.iter().filter(|n| company.contains(&n.name())).collect();
         let delays: Vec<Duration> = chosen.iter().map(|_| Duration::from_millis(self.random.random_range(0..1_500))).collect();
         let seeds: Vec<u64> = chosen.iter().map(|_| self.random.random()).collect();
+        let (cluster, http) = (self.cluster, &self.http);
         let strikes = chosen.iter().zip(delays).zip(seeds).map(|((nemesis, delay), seed)| async move {
             if company.len() > 1 {
                 tokio::time::sleep(delay).await;
             }
             let mut random = StdRng::seed_from_u64(seed);
-            nemesis.strike(self.cluster, &mut random, &self.http).await
+            nemesis.strike(cluster, &mut random, http).await
         });
         let struck = join_all(strikes).await;
         let ended = self.recorder.now();

@@ -28,7 +28,7 @@ pub(super) async fn logs(client: &Client) -> anyhow::Result<BTreeMap<String, Log
         let events = client
             .query(
                 &format!(
-                    "SELECT partition, \"offset\", stream_id, version, type, payload, metadata, recorded_at, digest \
+                    "SELECT partition, \"offset\", stream_id, version, type, payload, metadata, recorded_at, digest, page \
                      FROM {service}.event ORDER BY partition, \"offset\""
                 ),
                 &[],
@@ -100,6 +100,7 @@ fn event(row: &Row) -> Event {
         metadata: row.get(6),
         recorded_at: micros(row, 7),
         digest: row.get(8),
+        page: row.get(9),
     }
 }
 
