@@ -6,5 +6,6 @@ pub mod cluster;
 pub mod collect;
 pub mod evidence;
 pub mod history;
+pub mod nemesis;
 pub mod proxy;
 pub mod workload;
