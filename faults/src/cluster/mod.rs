@@ -71,9 +71,16 @@ pub struct UnexpectedEnd {
     pub log: String,
 }
 
-/// A running cluster. It ends when it goes; [`Cluster::stop`] ends it with a farewell.
-#[derive(Debug)]
+/// A running cluster, cheap to clone. It ends when the last clone goes; [`Cluster::stop`] ends it with a farewell.
+#[derive(Clone, Debug)]
 pub struct Cluster {
+    shared: Arc<Shared>,
+    owner: Arc<Owner>,
+}
+
+/// Whose end is the cluster's.
+#[derive(Debug)]
+struct Owner {
     shared: Arc<Shared>,
     supervising: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -122,14 +129,15 @@ impl Cluster {
             plan,
         });
         // From here on it ends with its Drop.
-        let cluster = Self { shared, supervising: Mutex::default() };
+        let owner = Arc::new(Owner { shared: shared.clone(), supervising: Mutex::default() });
+        let cluster = Self { shared, owner };
         cluster.migrate().await?;
         for (role, count) in cluster.shared.plan.roles() {
             for _ in 0..count {
                 cluster.add(role).await?;
             }
         }
-        *cluster.supervising.lock().unwrap_or_else(PoisonError::into_inner) = supervisor::begin(&cluster.shared);
+        *cluster.owner.supervising() = supervisor::begin(&cluster.shared);
         cluster.ready(Duration::from_secs(90)).await.context("the cluster did not become ready")?;
         Ok(cluster)
     }
@@ -194,7 +202,7 @@ impl Cluster {
     /// When something is left.
     pub async fn stop(&self) -> anyhow::Result<Vec<UnexpectedEnd>> {
         self.shared.stopping.store(true, SeqCst);
-        let supervising = std::mem::take(&mut *self.supervising.lock().unwrap_or_else(PoisonError::into_inner));
+        let supervising = std::mem::take(&mut *self.owner.supervising());
         for task in supervising {
             task.await.context("the supervisor panicked")?;
         }
@@ -248,15 +256,28 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Owner {
+    fn supervising(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.supervising.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Owner {
     fn drop(&mut self) {
         self.shared.stopping.store(true, SeqCst);
-        for task in self.supervising.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for task in self.supervising().drain(..) {
             task.abort();
         }
         if let Err(error) = self.shared.tear_down() {
             eprintln!("the cluster in {} is not all gone: {error:#}", self.shared.plan.dir.display());
         }
+    }
+}
+
+impl std::fmt::Display for UnexpectedEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let last = self.log.lines().next_back().unwrap_or_default();
+        write!(f, "{} after {:.1} s: {}: {last}", self.name, self.after.as_secs_f64(), self.status)
     }
 }
 
@@ -296,6 +317,21 @@ impl Shared {
 }
 
 impl Plan {
+    /// Two processes of each role, logs of four partitions, short sessions.
+    pub fn new(dir: &Path, binary: &Path, services_script: &Path, small_disk: bool) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            binary: binary.to_owned(),
+            services_script: services_script.to_owned(),
+            partitions: 4,
+            handlers: 2,
+            projectors: 2,
+            queries: 2,
+            session_timeout_s: 4,
+            small_disk,
+        }
+    }
+
     fn roles(&self) -> BTreeMap<Role, usize> {
         [(Role::Handlers, self.handlers), (Role::Projectors, self.projectors), (Role::QueryApi, self.queries)].into()
     }
