@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use daybook_faults::cluster;
+use daybook_faults::judge::judge;
 use daybook_faults::nemesis::{self, Nemesis};
 use daybook_faults::report::Report;
 use daybook_faults::run::{Settings, run};
@@ -34,6 +35,9 @@ struct Arguments {
     /// Instead of faults: twenty times the ordinary rate, for so long as `--minutes` says.
     #[arg(long, conflicts_with = "only")]
     crowd: bool,
+    /// Judges again what a run left behind: its evidence.json.
+    #[arg(long, value_name = "FILE")]
+    judge: Option<PathBuf>,
     /// At least so many seconds from one company of nemeses to the next.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pause: u64,
@@ -108,6 +112,13 @@ async fn work(arguments: &Arguments, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Re
     Ok(report)
 }
 
+fn judged(file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let evidence = serde_json::from_slice(&std::fs::read(file)?)?;
+    let verdict = judge(&evidence);
+    println!("{verdict}");
+    Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let nemeses = match chosen(&arguments.only) {
@@ -122,6 +133,12 @@ fn main() -> ExitCode {
             println!("{:<32} {}", nemesis.name(), nemesis.about());
         }
         return ExitCode::SUCCESS;
+    }
+    if let Some(file) = &arguments.judge {
+        return judged(file).unwrap_or_else(|error| {
+            eprintln!("{}: {error:#}", file.display());
+            ExitCode::from(3)
+        });
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

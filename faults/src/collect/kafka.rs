@@ -105,7 +105,7 @@ fn published(message: &BorrowedMessage<'_>) -> anyhow::Result<Published> {
         offset: text("daybook-offset")?.parse()?,
         version: text("daybook-version")?.parse()?,
         r#type: text("ce_type")?,
-        page_digest: header("daybook-page-digest").unwrap_or_default().to_vec(),
+        page_digest: hex::decode(text("daybook-page-digest")?)?,
         value: message.payload().unwrap_or_default().to_vec(),
     })
 }
