@@ -21,7 +21,7 @@ async fn one(mut field: Field<'_>, role: Role) -> anyhow::Result<Struck> {
     let victim = field.any_running(field.cluster.of_role(role))?;
     field.any_moment().await;
     let fired = u64::from(field.cluster.kill(&victim.name)?);
-    restarted(field.cluster, &[victim.clone()]).await;
+    restarted(field.cluster, std::slice::from_ref(&victim)).await;
     Ok(Struck::times(fired).note(format!("killed {}", victim.name)))
 }
 
