@@ -116,6 +116,12 @@ fn judged(file: &std::path::Path) -> anyhow::Result<ExitCode> {
     let evidence = serde_json::from_slice(&std::fs::read(file)?)?;
     let verdict = judge(&evidence);
     println!("{verdict}");
+    // The first of each rule, with what is needed to see it.
+    let mut told = std::collections::BTreeSet::new();
+    for violation in verdict.violations.iter().filter(|v| told.insert(v.rule)) {
+        println!("{} {}: {}", violation.invariant, violation.rule, violation.what);
+        violation.seen.iter().for_each(|line| println!("    {line}"));
+    }
     Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

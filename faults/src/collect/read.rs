@@ -33,11 +33,10 @@ pub(super) async fn served(http: &Http, queries: &[Place], keys: &Keys) -> anyho
     for at in queries {
         for (model, keys) in wanted {
             for key in keys {
-                let address = key.replace('/', "%2F");
                 // A list is read page by page, and told as one.
                 let (status, body) = match model {
-                    "category-listings" => whole_list(http, at, model, &address).await?,
-                    _ => match http.page(at, model, &address, &[]).await {
+                    "category-listings" => whole_list(http, at, model, key).await?,
+                    _ => match http.page(at, model, key, "", &[]).await {
                         Told::Page { status, body, .. } => (status, body),
                         told => anyhow::bail!("{model}/{key} of {}: {told:?}", at.name),
                     },
@@ -53,7 +52,7 @@ async fn whole_list(http: &Http, at: &Place, model: &str, key: &str) -> anyhow::
     let mut items = Vec::new();
     let mut next = String::new();
     loop {
-        let told = http.page(at, model, &format!("{key}?page_size=100&page_token={next}"), &[]).await;
+        let told = http.page(at, model, key, &format!("page_size=100&page_token={next}"), &[]).await;
         let Told::Page { status: 200, mut body, .. } = told else { anyhow::bail!("{model}/{key} of {}: {told:?}", at.name) };
         items.extend(body["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
         match body["nextPageToken"].as_str() {

@@ -108,7 +108,7 @@ impl Watch {
             .collect();
         for at in &self.sources.queries {
             for model in ["product-pages", "stock-levels", "category-listings"] {
-                let told = http.page(at, model, "nothing", &tokens).await;
+                let told = http.page(at, model, "nothing", "", &tokens).await;
                 ensure!(matches!(told, Told::Page { .. }), "{model} of {}: {told:?}", at.name);
             }
         }

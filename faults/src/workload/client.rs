@@ -81,14 +81,16 @@ impl Http {
     pub async fn read(&self, by: u32, at: &Place, model: &str, key: &str, tokens: &[String]) -> Told {
         let asked = Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: tokens.to_vec(), at: at.name.clone() };
         let open = self.recorder.ask(by, asked);
-        let told = self.page(at, model, key, tokens).await;
+        let told = self.page(at, model, key, "", tokens).await;
         self.recorder.told(open, told.clone());
         told
     }
 
-    /// The same without writing it down.
-    pub async fn page(&self, at: &Place, model: &str, key: &str, tokens: &[String]) -> Told {
-        let mut request = self.client.get(format!("{}/v1/{model}/{key}", at.url)).header("Prefer", WAIT);
+    /// The same without writing it down; with a query string, or an empty one.
+    pub async fn page(&self, at: &Place, model: &str, key: &str, query: &str, tokens: &[String]) -> Told {
+        // The only one of the characters in our keys that means something in a URL.
+        let key = key.replace('/', "%2F");
+        let mut request = self.client.get(format!("{}/v1/{model}/{key}?{query}", at.url)).header("Prefer", WAIT);
         if !tokens.is_empty() {
             request = request.header("Consistency-Token", tokens.join(", "));
         }
