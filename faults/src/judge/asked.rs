@@ -32,9 +32,9 @@ fn candidates<'a>(deed: &Deed<'a>) -> impl Iterator<Item = &'a Command> {
 }
 
 /// A command's type, its JSON and its encoding; none where it can't be one.
-fn read(command: &Command) -> Option<(String, Value, Vec<u8>)> {
+fn read(command: &Command) -> Option<(&'static str, Value, Vec<u8>)> {
     let kind = decode::command_type(&command.service, &command.name)?;
-    let (json, bytes) = decode::command(&kind, &command.body).ok()?;
+    let (json, bytes) = decode::command(kind, &command.body).ok()?;
     Some((kind, json, bytes))
 }
 
@@ -62,7 +62,7 @@ fn result_is_of_what_was_asked(deed: &Deed<'_>, row: &Row<'_>, result: &LedgerRe
         return true;
     }
     let holds = asked.iter().any(|(kind, _, bytes)| is_digest_of(result, kind, bytes));
-    findings.check(rules::OTHER_COMMAND, row.recorded_at, holds, || {
+    findings.check(rules::OTHER_COMMAND, deed.moment(), holds, || {
         let what = format!("the result of {} is of a command that nobody asked, or that was answered 422", deed.id);
         (what, std::iter::once(row.line()).chain(deed.lines()).collect())
     })
@@ -76,8 +76,8 @@ fn effects_are_what_was_asked(case: &Case<'_>, deed: &Deed<'_>, row: &Row<'_>, r
     if events.is_empty() || asked.peek().is_none() {
         return;
     }
-    let holds = asked.any(|(kind, json, _)| events.iter().all(|at| explains(&kind, &json, at)));
-    findings.check(rules::EFFECT_NOT_ASKED, row.recorded_at, holds, || {
+    let holds = asked.any(|(kind, json, _)| events.iter().all(|at| explains(kind, &json, at)));
+    findings.check(rules::EFFECT_NOT_ASKED, deed.moment(), holds, || {
         let events = events.iter().map(|at| at.line());
         let seen = deed.lines().into_iter().chain(std::iter::once(row.line())).chain(events).collect();
         (format!("the events of {} are not what the command asked for", deed.id), seen)
@@ -133,13 +133,12 @@ fn explains(kind: &str, command: &Value, at: &Written<'_>) -> bool {
 
 /// `sum-of-effects`: pieces received, by commands of the history alone, against the accepted results.
 fn sums_are_right(case: &Case<'_>, findings: &mut Findings) {
-    let mut sums: BTreeMap<(&str, &str), (i64, i64, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), (i64, i64)> = BTreeMap::new();
     for deed in &case.deeds {
-        if !deed.entries.iter().any(|(_, command)| command.name == "receive-stock") {
+        if !candidates(deed).any(|command| command.name == "receive-stock") {
             continue;
         }
-        let (asked, received, moment) = sums.entry((deed.service, deed.stream)).or_insert((0, 0, deed.moment()));
-        *moment = (*moment).min(deed.moment());
+        let (asked, received) = sums.entry((deed.service, deed.stream)).or_default();
         let accepted = case.result(deed.service, deed.id).filter(|(_, result)| result.outcome == Outcome::Accepted);
         // Of several under one key, the one that the result is of.
         let of_result =
@@ -149,8 +148,9 @@ fn sums_are_right(case: &Case<'_>, findings: &mut Findings) {
         let effects = case.effects(deed.service, deed.id).filter(|at| at.kind() == "StockReceived");
         *received += effects.filter_map(|at| integer(&at.json["quantity"])).sum::<i64>();
     }
-    for ((service, stream), (asked, received, moment)) in sums {
-        findings.check(rules::SUM_OF_EFFECTS, moment, asked == received, || {
+    for ((service, stream), (asked, received)) in sums {
+        // A sum has no moment: what else is wrong says more.
+        findings.check(rules::SUM_OF_EFFECTS, i64::MAX, asked == received, || {
             let events = case.streams.get(&(service, stream)).into_iter().flatten().map(|n| case.written[*n].line());
             (format!("{service} {stream}: accepted commands brought {asked} pieces, {received} were received"), events.collect())
         });
