@@ -25,7 +25,10 @@ const AT_THE_END: i64 = i64::MAX;
 pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Findings) {
     for (model, differences) in &case.evidence.differences {
         findings.check(rules::FOLD_DIFFERS, 0, differences.is_empty(), || {
-            (format!("{model} differs from a fresh fold in {} places", differences.len()), differences.iter().take(50).cloned().collect())
+            (
+                format!("{model}: Daybook's own audit has {} lines to tell", differences.len()),
+                differences.iter().take(50).cloned().collect(),
+            )
         });
     }
     for (model, message) in MODELS {

@@ -65,7 +65,7 @@ rules! {
     STOCK_BELOW_ZERO: "I6" Effects "stock-below-zero", "At no time is less than nothing on hand, or reserved.";
     RESERVED_ABOVE_HAND: "I6" Effects "reserved-above-hand", "At no time is more reserved than on hand.";
     RESERVATION_UNBALANCED: "I6" Effects "reservation-unbalanced", "What is committed, released or expired was reserved, once and as many.";
-    UNEXPECTED_ANSWER: "I1" Told "unexpected-answer", "Every answer is one that the contract knows.";
+    UNEXPECTED_ANSWER: "I1" Told "unexpected-answer", "Every answer is one that the contract knows; what is shed says when to come again.";
     WRONG_COMMAND_ID: "I1" Told "wrong-command-id", "A command's id is UUIDv5 of service, caller, stream and key.";
     LOST_COMMAND: "I1" Told "lost-command", "An acknowledged command has its result in the ledger.";
     ACCEPTED_WITHOUT_RESULT: "I1" Told "accepted-without-result", "An accepted command has a result at last, or was set aside for a reason.";
@@ -84,7 +84,7 @@ rules! {
     PART_MISSING: "I4" Parts "part-missing", "What a fold of the log shows is a part of the live read model.";
     PART_UNEXPECTED: "I4" Parts "part-unexpected", "The live read model has no part that a fold of the log does not show.";
     PART_DIFFERS: "I4" Parts "part-differs", "A part of the live read model says what a fold of the log says.";
-    FOLD_DIFFERS: "I4" Parts "fold-differs", "`replay diff` found nothing.";
+    FOLD_DIFFERS: "I4" Parts "fold-differs", "Daybook's own audits, `replay diff` and `replay verify`, found nothing.";
     SERVED_DIFFERS: "I4" Served "served-differs", "What is served at the end is what a fold of the log shows.";
     PROCESSES_DISAGREE: "I4" Served "processes-disagree", "At the end all processes serve the same.";
     STALE_READ: "I4" Served "stale-read", "A page that was asked for with tokens shows all that they cover.";

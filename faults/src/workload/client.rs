@@ -81,7 +81,7 @@ impl Http {
     pub async fn read(&self, by: u32, at: &Place, model: &str, key: &str, tokens: &[String]) -> Told {
         let asked = Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: tokens.to_vec(), at: at.name.clone() };
         let open = self.recorder.ask(by, asked);
-        let told = self.page(at, model, key, tokens).await;
+        let told = self.page(at, model, &key.replace('/', "%2F"), tokens).await;
         self.recorder.told(open, told.clone());
         told
     }

@@ -13,8 +13,8 @@ pub(super) async fn work(floor: Arc<Floor>, client: u32) {
         tokio::time::sleep(Duration::from_millis(random.random_range(10..60))).await;
         let at = floor.any(&floor.options.queries, &mut random);
         if random.random_bool(0.1) {
-            let category = floor.shop.any_category(&mut random).replace('/', "%2F");
-            floor.http.read(client, at, "category-listings", &category, &[]).await;
+            let category = floor.shop.any_category(&mut random);
+            floor.http.read(client, at, "category-listings", category, &[]).await;
             continue;
         }
         let Some(fresh) = floor.shop.look_for(&mut random) else { continue };

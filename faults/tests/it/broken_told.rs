@@ -212,6 +212,22 @@ fn pieces_that_were_received_twice_by_one_command() {
 }
 
 #[test]
+fn a_result_of_another_condition() {
+    caught("I2", "other-command", &[], |e| {
+        let Asked::Command(command) = &mut answers(e, A1, "reprice")[0].asked else { panic!("a command") };
+        command.if_match = None;
+    });
+}
+
+#[test]
+fn a_shed_command_that_is_not_told_when_to_come_again() {
+    caught("I1", "unexpected-answer", &[], |e| {
+        let Told::Shed { retry_after, .. } = &mut answers(e, W3, "shed")[0].told else { panic!("shed") };
+        *retry_after = false;
+    });
+}
+
+#[test]
 fn an_unexpected_500() {
     caught("I1", "unexpected-answer", &[], |e| {
         answers(e, W3, "lost")[0].told = Told::Unexpected { status: 500, body: "a bug".into() };

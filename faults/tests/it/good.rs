@@ -88,8 +88,10 @@ fn products(w: &mut World) {
     again(w, &create, &told, "e-2");
     let page = page_of_a1(&w.evidence, 1, &[]);
     w.read("p-1", ("product-pages", "A-1"), &["catalog/1:0@1"], &page, &["catalog/1:0@1"]);
-    let reprice =
-        command("reprice-product", "product/A-1", "reprice", json!({ "sku": "A-1", "price": { "currency": "EUR", "minorUnits": 1500 } }));
+    let reprice = Command {
+        if_match: Some(1),
+        ..command("reprice-product", "product/A-1", "reprice", json!({ "sku": "A-1", "price": { "currency": "EUR", "minorUnits": 1500 } }))
+    };
     note_done(w, &reprice, vec![("ProductRepriced", json!({ "sku": "A-1", "price": { "list": money(1500) } }))]);
     let mut other = reprice.clone();
     other.body["price"]["minorUnits"] = json!(1);
