@@ -147,8 +147,7 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
         rate: settings.rate,
         products: 200,
     };
-    let sources =
-        Sources { database: cluster.owner_url().to_owned(), kafka: cluster.kafka(), queries, binary: settings.binary.clone() };
+    let sources = Sources { database: cluster.owner_url().to_owned(), kafka: cluster.kafka(), queries, binary: settings.binary.clone() };
     let workload = Workload::start(options, recorder.clone())?;
     let samples = Samples::start(cluster.clone());
     let mut run = Run {

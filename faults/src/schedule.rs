@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn everyone_comes_once_and_nobody_meets_who_breaks_the_same() {
-        let names = ["kafka-kill", "kafka-pause", "postgres-kill", "disk-full-wal", "kill-handlers", "point-append.after", "point-append.before"];
+        let names =
+            ["kafka-kill", "kafka-pause", "postgres-kill", "disk-full-wal", "kill-handlers", "point-append.after", "point-append.before"];
         for seed in 0..50 {
             let companies = companies(&names, 3, &mut StdRng::seed_from_u64(seed));
             let mut all: Vec<&str> = companies.iter().flatten().copied().collect();

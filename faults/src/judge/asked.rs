@@ -31,22 +31,27 @@ fn candidates<'a>(deed: &Deed<'a>) -> impl Iterator<Item = &'a Command> {
     taken.map(|(_, command)| *command)
 }
 
-/// A command's type, its JSON and its encoding; none where it can't be one.
-fn read(command: &Command) -> Option<(String, Value, Vec<u8>)> {
-    let kind = decode::command_type(&command.service, &command.name)?;
-    let (json, bytes) = decode::command(&kind, &command.body).ok()?;
-    Some((kind, json, bytes))
+/// A command, decoded.
+struct Read {
+    /// Full protobuf name.
+    kind: &'static str,
+    /// Default values written out.
+    json: Value,
+    bytes: Vec<u8>,
+    if_match: Option<u64>,
 }
 
-/// Whether a result's digest is that of a command. The client's If-Match is not in the history: one that did not fail named
-/// the version before, one that failed stands in the result.
-fn is_digest_of(result: &LedgerResult, kind: &str, bytes: &[u8]) -> bool {
-    let written = u64::try_from(result.events.len()).unwrap_or_default();
-    let if_match = match result.outcome {
-        Outcome::PreconditionFailed { expected } => expected,
-        _ => i64::try_from(result.version.saturating_sub(written)).unwrap_or(-1),
-    };
-    [-1, if_match].iter().any(|if_match| digest::command(kind, bytes, *if_match) == result.command_digest)
+/// A command's type, its JSON and its encoding; none where it can't be one.
+fn read(command: &Command) -> Option<Read> {
+    let kind = decode::command_type(&command.service, &command.name)?;
+    let (json, bytes) = decode::command(kind, &command.body).ok()?;
+    Some(Read { kind, json, bytes, if_match: command.if_match })
+}
+
+/// Whether a result's digest is that of a command.
+fn is_digest_of(result: &LedgerResult, asked: &Read) -> bool {
+    let if_match = asked.if_match.map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
+    digest::command(asked.kind, &asked.bytes, if_match) == result.command_digest
 }
 
 /// A map has no order in JSON: with more than one entry, the judge can't know the bytes.
@@ -58,11 +63,11 @@ fn has_order(json: &Value) -> bool {
 /// `other-command`: the result's command digest is that of one that was asked. Says whether it is, as far as can be known.
 fn result_is_of_what_was_asked(deed: &Deed<'_>, row: &Row<'_>, result: &LedgerResult, findings: &mut Findings) -> bool {
     let asked: Vec<_> = candidates(deed).filter_map(read).collect();
-    if asked.is_empty() || asked.iter().any(|(_, json, _)| !has_order(json)) {
+    if asked.is_empty() || asked.iter().any(|asked| !has_order(&asked.json)) {
         return true;
     }
-    let holds = asked.iter().any(|(kind, _, bytes)| is_digest_of(result, kind, bytes));
-    findings.check(rules::OTHER_COMMAND, row.recorded_at, holds, || {
+    let holds = asked.iter().any(|asked| is_digest_of(result, asked));
+    findings.check(rules::OTHER_COMMAND, deed.moment(), holds, || {
         let what = format!("the result of {} is of a command that nobody asked, or that was answered 422", deed.id);
         (what, std::iter::once(row.line()).chain(deed.lines()).collect())
     })
@@ -76,8 +81,8 @@ fn effects_are_what_was_asked(case: &Case<'_>, deed: &Deed<'_>, row: &Row<'_>, r
     if events.is_empty() || asked.peek().is_none() {
         return;
     }
-    let holds = asked.any(|(kind, json, _)| events.iter().all(|at| explains(&kind, &json, at)));
-    findings.check(rules::EFFECT_NOT_ASKED, row.recorded_at, holds, || {
+    let holds = asked.any(|asked| events.iter().all(|at| explains(asked.kind, &asked.json, at)));
+    findings.check(rules::EFFECT_NOT_ASKED, deed.moment(), holds, || {
         let events = events.iter().map(|at| at.line());
         let seen = deed.lines().into_iter().chain(std::iter::once(row.line())).chain(events).collect();
         (format!("the events of {} are not what the command asked for", deed.id), seen)
@@ -133,24 +138,22 @@ fn explains(kind: &str, command: &Value, at: &Written<'_>) -> bool {
 
 /// `sum-of-effects`: pieces received, by commands of the history alone, against the accepted results.
 fn sums_are_right(case: &Case<'_>, findings: &mut Findings) {
-    let mut sums: BTreeMap<(&str, &str), (i64, i64, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), (i64, i64)> = BTreeMap::new();
     for deed in &case.deeds {
-        if !deed.entries.iter().any(|(_, command)| command.name == "receive-stock") {
+        if !candidates(deed).any(|command| command.name == "receive-stock") {
             continue;
         }
-        let (asked, received, moment) = sums.entry((deed.service, deed.stream)).or_insert((0, 0, deed.moment()));
-        *moment = (*moment).min(deed.moment());
+        let (asked, received) = sums.entry((deed.service, deed.stream)).or_default();
         let accepted = case.result(deed.service, deed.id).filter(|(_, result)| result.outcome == Outcome::Accepted);
         // Of several under one key, the one that the result is of.
-        let of_result =
-            |result: &LedgerResult| candidates(deed).filter_map(read).find(|(kind, _, bytes)| is_digest_of(result, kind, bytes));
-        *asked +=
-            accepted.and_then(|(_, result)| of_result(result)).and_then(|(_, json, _)| integer(&json["quantity"])).unwrap_or_default();
+        let of_result = |result: &LedgerResult| candidates(deed).filter_map(read).find(|asked| is_digest_of(result, asked));
+        *asked += accepted.and_then(|(_, result)| of_result(result)).and_then(|asked| integer(&asked.json["quantity"])).unwrap_or_default();
         let effects = case.effects(deed.service, deed.id).filter(|at| at.kind() == "StockReceived");
         *received += effects.filter_map(|at| integer(&at.json["quantity"])).sum::<i64>();
     }
-    for ((service, stream), (asked, received, moment)) in sums {
-        findings.check(rules::SUM_OF_EFFECTS, moment, asked == received, || {
+    for ((service, stream), (asked, received)) in sums {
+        // A sum has no moment: what else is wrong says more.
+        findings.check(rules::SUM_OF_EFFECTS, i64::MAX, asked == received, || {
             let events = case.streams.get(&(service, stream)).into_iter().flatten().map(|n| case.written[*n].line());
             (format!("{service} {stream}: accepted commands brought {asked} pieces, {received} were received"), events.collect())
         });

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::decode::{self, LedgerResult};
 use super::digest;
-use super::log::page_numbered;
+use super::log::time_of;
 use super::rules;
 use super::verdict::Findings;
 use crate::evidence::{Event, Evidence, Ledger, Log};
@@ -141,8 +141,7 @@ impl<'a> Case<'a> {
 
     fn read_rows(&mut self, service: &'a str, log: &'a Log, findings: &mut Findings) {
         for (&partition, ledger) in log.commands.iter().flat_map(|(p, rows)| rows.iter().map(move |r| (p, r))) {
-            let page = log.pages.get(&partition).and_then(|pages| page_numbered(pages, ledger.page));
-            let recorded_at = page.map_or(0, |p| p.recorded_at);
+            let recorded_at = log.pages.get(&partition).map_or(0, |pages| time_of(pages, ledger.page));
             let (result, id) = (decode::result(&ledger.result), ledger.command_id.parse::<Uuid>());
             findings.check(rules::UNREADABLE, recorded_at, result.is_ok() && id.is_ok(), || {
                 let why = result.as_ref().err().cloned().or(id.as_ref().err().map(ToString::to_string)).unwrap_or_default();

@@ -1,5 +1,8 @@
 //! Bytes as their descriptors say: what the judge knows of messages is what the contract's `.proto` files say.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
 use uuid::Uuid;
@@ -91,16 +94,28 @@ pub(super) fn command(type_name: &str, body: &Value) -> Result<(Value, Vec<u8>),
 }
 
 /// The command that a service calls by this name in URLs, `create-product`: its package is `shop.<service>.v…`.
-pub(super) fn command_type(service: &str, name: &str) -> Option<String> {
-    let package = format!("shop.{service}.");
-    let wanted: String = name.split('-').map(capital).collect();
-    let mut found = shop_proto::descriptors().all_messages().filter(|m| m.package_name().starts_with(&package) && m.name() == wanted);
-    found.next().map(|m| m.full_name().to_owned())
+pub(super) fn command_type(service: &str, name: &str) -> Option<&'static str> {
+    static TYPES: LazyLock<HashMap<(String, String), String>> = LazyLock::new(|| {
+        let messages = shop_proto::descriptors().all_messages();
+        let in_service = messages.filter_map(|m| {
+            let service = m.package_name().split('.').nth(1)?.to_owned();
+            Some(((service, kebab(m.name())), m.full_name().to_owned()))
+        });
+        in_service.collect()
+    });
+    TYPES.get(&(service.to_owned(), name.to_owned())).map(String::as_str)
 }
 
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+/// `create-product` of `CreateProduct`.
+fn kebab(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push('-');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
 }
 
 /// The command that an event's metadata names; none where it names none.

@@ -39,6 +39,12 @@ pub(super) fn page_numbered(pages: &[Page], number: i64) -> Option<&Page> {
     pages.binary_search_by_key(&number, |p| p.page).ok().map(|at| &pages[at])
 }
 
+/// The time of the page of this number; where that is missing, of the one after it, or of the last.
+pub(super) fn time_of(pages: &[Page], number: i64) -> i64 {
+    let at = pages.partition_point(|p| p.page < number);
+    pages.get(at).or(pages.last()).map_or(0, |p| p.recorded_at)
+}
+
 /// Every rule of the log alone.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for (service, log) in &case.evidence.logs {
@@ -71,10 +77,13 @@ fn pages_are_dense(lane: &Lane<'_>, findings: &mut Findings) {
     if lane.pages.is_empty() {
         findings.check(rules::PAGE_GAP, 0, false, || (format!("{}/{} has no page 0", lane.service, lane.partition), Vec::new()));
     }
+    // A gap begins where the page before it stands.
+    let mut before = 0;
     for (n, page) in (0..).zip(lane.pages) {
-        findings.check(rules::PAGE_GAP, page.recorded_at, page.page == n, || {
+        findings.check(rules::PAGE_GAP, before, page.page == n, || {
             (format!("{} stands where page {n} should", lane.place(page)), vec![format!("{page:?}")])
         });
+        before = page.recorded_at;
     }
 }
 
@@ -96,13 +105,13 @@ fn pages_tile(lane: &Lane<'_>, findings: &mut Findings) {
 
 /// `offset-gap`: one gap is told once, where it is.
 fn offsets_are_dense(lane: &Lane<'_>, findings: &mut Findings) {
-    let mut next = 0;
+    let (mut next, mut before) = (0, 0);
     for event in lane.events {
-        findings.check(rules::OFFSET_GAP, event.recorded_at, event.offset == next, || {
+        findings.check(rules::OFFSET_GAP, before, event.offset == next, || {
             let what = format!("{}/{}: offset {} stands where {next} should", lane.service, lane.partition, event.offset);
             (what, vec![format!("{event:?}")])
         });
-        next = event.offset + 1;
+        (next, before) = (event.offset + 1, event.recorded_at);
     }
 }
 
@@ -125,7 +134,7 @@ fn ordinals_are_dense(lane: &Lane<'_>, findings: &mut Findings) {
     for row in lane.rows {
         let wanted = next.entry(row.page).or_default();
         let page = page_numbered(lane.pages, row.page);
-        findings.check(rules::ORDINAL_GAP, page.map_or(0, |p| p.recorded_at), page.is_some() && row.ordinal == *wanted, || {
+        findings.check(rules::ORDINAL_GAP, time_of(lane.pages, row.page), page.is_some() && row.ordinal == *wanted, || {
             let place = format!("{}/{} page {}", lane.service, lane.partition, row.page);
             (format!("{place}: ordinal {} stands where {wanted} should, or without its page", row.ordinal), vec![format!("{row:?}")])
         });

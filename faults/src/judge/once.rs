@@ -14,9 +14,15 @@ const TELLING: [&str; 2] = ["ReservationRefused", "CommitRefused"];
 /// Every rule of effects, whoever asked.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for row in &case.rows {
-        results_are_single(case, row, findings);
+        // Where a command has several results, its effects are held against the first.
+        let is_first = row.id.and_then(|id| case.results(row.service, id).next()).is_some_and(|first| std::ptr::eq(first, row));
+        if is_first {
+            results_are_single(case, row, findings);
+        }
         if let Some(result) = &row.result {
-            effects_are_single(case, row, result, findings);
+            if is_first {
+                effects_are_single(case, row, result, findings);
+            }
             refusals_have_no_effect(case, row, result, findings);
             results_have_their_events(case, row, result, findings);
         }
@@ -29,13 +35,9 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
 fn results_are_single(case: &Case<'_>, row: &Row<'_>, findings: &mut Findings) {
     let Some(id) = row.id else { return };
     let rows = case.results(row.service, id);
-    // Told once, at the first of them.
-    let mut rows = rows.peekable();
-    if rows.peek().is_some_and(|first| std::ptr::eq(*first, row)) {
-        findings.check(rules::TWO_RESULTS, row.recorded_at, rows.len() == 1, || {
-            (format!("command {id} has {} results in {}", rows.len(), row.service), rows.map(Row::line).collect())
-        });
-    }
+    findings.check(rules::TWO_RESULTS, row.recorded_at, rows.len() == 1, || {
+        (format!("command {id} has {} results in {}", rows.len(), row.service), rows.map(Row::line).collect())
+    });
 }
 
 /// `effect-twice`: the events that name the command are those that its result names, in one page.

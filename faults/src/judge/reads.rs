@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::case::{Case, entry_line, moment};
 use super::decode::{Token, tokens};
-use super::folded::{Folded, Line, Shelves, Story, told_line};
+use super::folded::{Folded, Line, Shelves, Story, level_json, told_line};
 use super::product::Product;
 use super::rules;
 use super::verdict::Findings;
@@ -168,8 +168,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             });
             return;
         };
-        let wanted = (read.status == 200).then_some(read.body);
-        let states = shelves.story.states_where(|shelf| super::folded::level_json(read.key, shelf).as_ref() == wanted);
+        let states = levels_shown(shelves, read);
         let told = self.findings.check(rules::MIXED_PAGE, moment(read.entry), !states.is_empty(), || {
             (format!("{}: its level was never so", read.key), vec![entry_line(read.entry)])
         });
@@ -231,6 +230,22 @@ impl<'c, 'a> Reader<'c, 'a> {
             self.findings.check(rules::OLDER_AFTER_NEWER, at, newest >= floor, say(what));
         }
     }
+}
+
+/// The states in which a stream of stock shows this page of `stock-levels`.
+fn levels_shown(shelves: &Shelves<'_>, read: &Read<'_>) -> Vec<usize> {
+    if read.status == 404 {
+        return shelves.story.states_where(|shelf| !shelf.has_level);
+    }
+    // Looked up by the line; what has a level and no line yet has nothing on hand.
+    let line = told_line(read.body);
+    let mut states = shelves.showing(line).to_vec();
+    if line == Some((0, 0)) {
+        states.extend(shelves.showing(None));
+        states.sort_unstable();
+    }
+    states.retain(|n| level_json(read.key, &shelves.story.states[*n]).as_ref() == Some(read.body));
+    states
 }
 
 impl<T> Story<'_, T> {

@@ -23,9 +23,14 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// `unexpected-answer`: such as a 500.
+/// `unexpected-answer`: such as a 500, or a command that is shed without `Retry-After`.
 fn answers_are_known(entry: &Entry, findings: &mut Findings) {
-    findings.check(rules::UNEXPECTED_ANSWER, moment(entry), !matches!(entry.told, Told::Unexpected { .. }), || {
+    let known = match (&entry.asked, &entry.told) {
+        (_, Told::Unexpected { .. }) => false,
+        (Asked::Command(_), Told::Shed { retry_after, .. }) => *retry_after,
+        _ => true,
+    };
+    findings.check(rules::UNEXPECTED_ANSWER, moment(entry), known, || {
         ("an answer that the contract does not know".to_owned(), vec![entry_line(entry)])
     });
 }

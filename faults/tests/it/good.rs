@@ -3,6 +3,7 @@
 use daybook_faults::evidence::{Aside, Evidence, Part, Recovery, Served, Sighting};
 use daybook_faults::history::{Asked, Command, Told, Via};
 use daybook_faults::judge::judge;
+use daybook_faults::judge::rules::ALL;
 use serde_json::{Value, json};
 
 use crate::world::{BEGAN, End, World, command, encode, publish, reforge};
@@ -87,8 +88,10 @@ fn products(w: &mut World) {
     again(w, &create, &told, "e-2");
     let page = page_of_a1(&w.evidence, 1, &[]);
     w.read("p-1", ("product-pages", "A-1"), &["catalog/1:0@1"], &page, &["catalog/1:0@1"]);
-    let reprice =
-        command("reprice-product", "product/A-1", "reprice", json!({ "sku": "A-1", "price": { "currency": "EUR", "minorUnits": 1500 } }));
+    let reprice = Command {
+        if_match: Some(1),
+        ..command("reprice-product", "product/A-1", "reprice", json!({ "sku": "A-1", "price": { "currency": "EUR", "minorUnits": 1500 } }))
+    };
     note_done(w, &reprice, vec![("ProductRepriced", json!({ "sku": "A-1", "price": { "list": money(1500) } }))]);
     let mut other = reprice.clone();
     other.body["price"]["minorUnits"] = json!(1);
@@ -272,4 +275,19 @@ fn repeats_in_kafka_are_counted_and_no_fault() {
     let verdict = judge(&evidence);
     assert!(verdict.holds(), "{verdict}");
     assert_eq!(verdict.repeats, 3);
+}
+
+#[test]
+fn every_rule_has_a_broken_run_that_it_catches() {
+    let cases = [
+        include_str!("broken_chain.rs"),
+        include_str!("broken_kafka.rs"),
+        include_str!("broken_log.rs"),
+        include_str!("broken_reads.rs"),
+        include_str!("broken_told.rs"),
+    ];
+    let cases: String = cases.concat().split_whitespace().collect();
+    let without: Vec<&str> =
+        ALL.iter().filter(|r| !cases.contains(&format!(r#"caught("{}","{}","#, r.invariant, r.name))).map(|r| r.name).collect();
+    assert_eq!(without, Vec::<&str>::new());
 }

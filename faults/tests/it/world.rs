@@ -40,7 +40,7 @@ pub(crate) fn encode(kind: &str, json: &Value) -> Vec<u8> {
 pub(crate) fn command(name: &str, stream: &str, key: &str, body: Value) -> Command {
     let service = if stream.starts_with("product/") { "catalog" } else { "inventory" };
     let (name, stream, key) = (name.to_owned(), stream.to_owned(), key.to_owned());
-    Command { service: service.to_owned(), name, stream, key, body, via: Via::Http("e-1".to_owned()) }
+    Command { service: service.to_owned(), name, stream, key, body, if_match: None, via: Via::Http("e-1".to_owned()) }
 }
 
 fn type_of(command: &Command) -> String {
@@ -108,6 +108,7 @@ impl World {
                 let metadata = metadata.clone();
                 events.push(Event { offset, stream_id, version, r#type, payload, metadata, recorded_at, digest: Vec::new(), page });
             }
+            let if_match = command.if_match.map_or(-1, u64::cast_signed);
             let result = CommandResult {
                 service: service.clone(),
                 stream_id: command.stream.clone(),
@@ -116,7 +117,7 @@ impl World {
                 partition,
                 offset: i64::try_from(events.len()).expect("few") - 1,
                 epoch: 1,
-                command_digest: digest::command(&type_of(command), &encode(&type_of(command), &command.body), -1),
+                command_digest: digest::command(&type_of(command), &encode(&type_of(command), &command.body), if_match),
                 outcome: Some(outcome),
             };
             told.push(answer(id, &result, problem));
