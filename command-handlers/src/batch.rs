@@ -13,6 +13,7 @@ use daybook_proto::v1::{Accepted, CommandResult, EventRef, KeyReused, Metadata, 
 use prost::Message as _;
 use uuid::Uuid;
 
+use crate::HandlerError;
 use crate::envelope::ReplyTo;
 use crate::intake::Arrival;
 use crate::memory::{Held, Memory};
@@ -170,8 +171,7 @@ impl Batch<'_> {
                 self.write(arrival, before, events, outcome)
             }
             Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-                self.park(arrival, "panic", format!("the decider panicked: {}", text.unwrap_or_default()));
+                self.park(arrival, "panic", format!("the decider {}", HandlerError::panicked(panic.as_ref())));
                 Taken::Spoilt
             }
         }

@@ -31,7 +31,18 @@ pub enum HandlerError {
     /// Settings that can't be right together.
     #[error("{0}")]
     Configuration(String),
+    /// A bug: code panicked that has no business to.
+    #[error("panicked: {0}")]
+    Panicked(String),
     /// Another process writes this partition now.
     #[error("another process writes {0} now")]
     NotTheWriter(String),
+}
+
+impl HandlerError {
+    /// What a panic said, where it said anything.
+    pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        Self::Panicked(text.unwrap_or_default())
+    }
 }

@@ -2,6 +2,7 @@
 //! decides it, appends one page, and only then tells anybody.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use daybook_kernel::{Digest, Instant, StreamId};
 use daybook_log::{LoadedStream, Page};
 use daybook_log::{Opened, Outcome, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
 use daybook_proto::v1::CommandResult;
+use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use crate::batch::{Answer, Decided, Place, decide};
@@ -75,7 +77,15 @@ impl Lane {
         let mut pause = Duration::from_millis(100);
         while !self.inbox.is_ended() {
             let begun = std::time::Instant::now();
-            match self.tenure(left).await {
+            // A panic anywhere on the way is a bug; it costs the partition a moment, never the rest of the process's life.
+            let ended = AssertUnwindSafe(self.tenure(left)).catch_unwind().await;
+            let ended = ended.unwrap_or_else(|panic| {
+                // Nobody knows how far it got with it.
+                left.memory.forget_all();
+                left.digest = None;
+                Err(HandlerError::panicked(panic.as_ref()))
+            });
+            match ended {
                 Ok(()) => return,
                 Err(error) if self.inbox.is_ended() => {
                     tracing::debug!(partition = %name, %error, "revoked");

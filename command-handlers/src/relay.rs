@@ -2,6 +2,7 @@
 //! pages it reads from the log, so nothing is lost when Kafka is away, and memory does not grow.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use daybook_bus::headers as h;
 use daybook_bus::{BusConfig, BusError, Headers, Inspector, Producer, ProducerOptions, Record};
 use daybook_log::{Page, PartitionLog, StoredEvent};
 use daybook_proto::v1::Metadata;
+use futures_util::FutureExt as _;
 use prost::Message as _;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -130,7 +132,9 @@ impl Publisher {
                 }
                 continue;
             }
-            match self.publish().await {
+            // A panic is a bug; without this, nothing of the partition would be published before its lane begins again.
+            let published = AssertUnwindSafe(self.publish()).catch_unwind().await;
+            match published.unwrap_or_else(|panic| Err(HandlerError::panicked(panic.as_ref()))) {
                 Ok(()) => pause = Duration::from_millis(100),
                 Err(error) => {
                     tracing::warn!(partition = %self.partition.name(), offset = self.cursor, %error, "publishing stopped; it goes on from the log");

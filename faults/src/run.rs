@@ -19,7 +19,7 @@ use crate::judge::{Verdict, judge};
 use crate::load::Stretch;
 use crate::nemesis::{Nemesis, Struck};
 use crate::schedule::companies;
-use crate::workload::{Http, Options, Place, Workload};
+use crate::workload::{Http, Keys, Options, Place, Workload};
 
 /// How long clients work before the first fault.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -96,6 +96,7 @@ struct Run<'a> {
     random: StdRng,
     lines: BTreeMap<&'static str, Line>,
     recoveries: Vec<Recovery>,
+    wrong: Vec<String>,
 }
 
 fn places(members: Vec<Member>) -> Vec<Place> {
@@ -159,15 +160,15 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
         random: StdRng::seed_from_u64(settings.seed),
         lines: nemeses.iter().map(|n| (n.name(), Line { within: n.within().as_secs(), ..Line::default() })).collect(),
         recoveries: Vec::new(),
+        wrong: Vec::new(),
     };
     tokio::time::sleep(WARM_UP).await;
-    let mut wrong = Vec::new();
     match settings.crowd {
-        true => wrong = crowded(&mut run, &workload, settings).await,
+        true => run.wrong = crowded(&run.recorder, &workload, settings).await,
         false => run.strike_all(settings).await,
     }
     println!("    clients finish, and everything catches up");
-    let keys = workload.finish().await?;
+    workload.finish().await?;
     let caught_up = run.watch.caught_up(&run.http, AT_LAST).await;
     let last = caught_up.as_ref().ok().map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     run.recoveries.push(Recovery {
@@ -180,10 +181,12 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
         println!("    NOT CAUGHT UP: {behind:#}");
     }
     let history = run.recorder.entries();
+    let keys = Keys::of(&history);
     let asked = history.len();
     let evidence = collect(&sources, &run.http, &keys, history, run.watch.sightings(), run.recoveries).await?;
     std::fs::write(settings.folder.join("evidence.json"), serde_json::to_vec(&evidence)?)?;
     let verdict = tokio::task::spawn_blocking(move || judge(&evidence)).await?;
+    let mut wrong = run.wrong;
     wrong.extend(samples.finish(&settings.folder, settings.length)?);
     Ok(Outcome { lines: run.lines, verdict, asked, unexpected: Vec::new(), wrong })
 }
@@ -251,7 +254,7 @@ impl Run<'_> {
         let within: Duration = chosen.iter().map(|n| n.within()).sum();
         let recovery = self.recovered(&company.join(" + "), ended, within).await;
         let millis = |micros: Option<u64>| micros.map(|m| m as f64 / 1_000.0);
-        let mut said = Vec::new();
+        let (mut said, mut failed) = (Vec::new(), Vec::new());
         for (nemesis, struck) in chosen.iter().zip(struck) {
             let line = self.line(nemesis.name());
             line.strikes += 1;
@@ -264,6 +267,7 @@ impl Run<'_> {
                 Err(error) => {
                     said.push(format!("{} FAILED: {error:#}", nemesis.name()));
                     line.notes.push(format!("{error:#}"));
+                    failed.push(format!("{} failed: {error:#}", nemesis.name()));
                 }
             }
             if company.len() == 1 {
@@ -279,6 +283,7 @@ impl Run<'_> {
             seconds(recovery.caught_up)
         );
         self.recoveries.push(recovery);
+        self.wrong.extend(failed);
     }
 
     async fn recovered(&self, nemesis: &str, ended: u64, within: Duration) -> Recovery {
@@ -302,19 +307,19 @@ impl Run<'_> {
 }
 
 /// Ordinary work, a crowd, ordinary work; what was told in each, and what was not as it must be.
-async fn crowded(run: &mut Run<'_>, workload: &Workload, settings: &Settings) -> Vec<String> {
-    let mut from = run.recorder.now();
+async fn crowded(recorder: &Recorder, workload: &Workload, settings: &Settings) -> Vec<String> {
+    let mut from = recorder.now();
     let mut ends = Vec::new();
     for name in ["ordinary", "crowd", "afterwards"] {
         match name {
             "crowd" => workload.crowd(CROWD, settings.rate * TIMES, settings.length).await,
             _ => tokio::time::sleep(ORDINARY).await,
         }
-        let to = run.recorder.now();
+        let to = recorder.now();
         ends.push((name, from, to));
         from = to;
     }
-    let history = run.recorder.entries();
+    let history = recorder.entries();
     let stretches: Vec<Stretch> = ends.into_iter().map(|(name, from, to)| Stretch::of(name, &history, from, to)).collect();
     let mut wrong = Vec::new();
     for stretch in &stretches {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use daybook_failpoint::{Faults, POINTS};
+use daybook_failpoint::{Fault as Kind, Faults, POINTS};
 use tokio::time::Instant;
 
 use super::provoke::Asked;
@@ -19,17 +19,28 @@ const ATTEMPTS: u32 = 3;
 static NAMES: LazyLock<Vec<(&'static str, String)>> =
     LazyLock::new(|| POINTS.iter().map(|point| (*point, format!("point-{point}"))).collect());
 
+/// Places where a bug is played as well: the process lives on, and so must its work.
+const PANICS: [(&str, &str, &str); 3] = [
+    ("panic-append.after", "append.after", "a lane panics when its page is committed, before anything is told"),
+    ("panic-publish.before", "publish.before", "the relay panics"),
+    ("panic-project.after-commit", "project.after-commit", "a projector panics between the commit and the push"),
+];
+
 pub(super) fn all() -> Vec<Fault> {
+    let panics = PANICS.iter().map(|(name, point, about)| Fault::new(name, about, 30, |f| Box::pin(strike(f, point, Kind::Panic))));
+    deaths().chain(panics).collect()
+}
+
+fn deaths() -> impl Iterator<Item = Fault> {
     NAMES
         .iter()
         .map(|(point, name)| {
             let rebuilds = point.starts_with("rebuild.") || point.starts_with("promote.");
             Fault::new(name, about(point), if rebuilds { 60 } else { 30 }, move |f| match rebuilds {
                 true => Box::pin(rebuild(f, point)),
-                false => Box::pin(die(f, point)),
+                false => Box::pin(strike(f, point, Kind::KILL)),
             })
         })
-        .collect()
 }
 
 fn about(point: &str) -> &'static str {
@@ -49,12 +60,12 @@ fn about(point: &str) -> &'static str {
     }
 }
 
-async fn die(mut field: Field<'_>, point: &'static str) -> anyhow::Result<Struck> {
+async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow::Result<Struck> {
     let faults = Faults::new(field.cluster.points_dir())?;
     let before = faults.fired(point)?;
     let mut asked = Asked::default();
     let _heal = Heal(|| drop(faults.clear(point)));
-    faults.arm(point, daybook_failpoint::Fault::KILL)?;
+    faults.arm(point, kind)?;
     if point == "open.after" {
         // Somebody must take over.
         let victim = field.any_running(field.cluster.handlers())?;
@@ -82,7 +93,7 @@ async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck
     let faults = Faults::new(field.cluster.points_dir())?;
     let before = faults.fired(point)?;
     let _heal = Heal(|| drop(faults.clear(point)));
-    faults.arm(point, daybook_failpoint::Fault::KILL)?;
+    faults.arm(point, Kind::KILL)?;
     let killed = field.cluster.daybook(REBUILD, true).await?;
     faults.clear(point)?;
     let mut struck = Struck::times((faults.fired(point)? - before) as u64);

@@ -7,6 +7,7 @@ mod reader;
 mod shop;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ pub use client::{Http, Place};
 pub use raw::RawClient;
 use shop::Shop;
 
-use crate::history::Recorder;
+use crate::history::{Asked, Entry, Recorder};
 
 /// The most that a crowd has under way at once.
 const HANDS: usize = 6_000;
@@ -116,22 +117,42 @@ impl Workload {
     ///
     /// # Errors
     /// When a client panicked.
-    pub async fn finish(mut self) -> anyhow::Result<Keys> {
+    pub async fn finish(mut self) -> anyhow::Result<()> {
         self.floor.over.store(true, Ordering::Relaxed);
         while let Some(ended) = self.clients.join_next().await {
             ended?;
         }
-        Ok(self.floor.shop.keys())
+        Ok(())
     }
 }
 
-/// What was touched: the keys that read models have.
+/// What was touched: the keys that read models may have.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// SKUs that were named in a command.
-    pub skus: Vec<String>,
+    pub skus: BTreeSet<String>,
     /// `sku@warehouse` that was named in a command.
-    pub stocks: Vec<String>,
+    pub stocks: BTreeSet<String>,
     /// Categories that products were put into.
-    pub categories: Vec<String>,
+    pub categories: BTreeSet<String>,
+}
+
+impl Keys {
+    /// All that commands of a history named.
+    pub fn of(history: &[Entry]) -> Self {
+        let mut keys = Self::default();
+        for entry in history {
+            let Asked::Command(command) = &entry.asked else { continue };
+            keys.categories.extend(command.body["category"].as_str().map(str::to_owned));
+            match command.stream.split_once('/') {
+                Some(("product", sku)) => drop(keys.skus.insert(sku.to_owned())),
+                Some(("stock", stock)) => {
+                    keys.skus.extend(stock.split('@').next().map(str::to_owned));
+                    keys.stocks.insert(stock.to_owned());
+                }
+                _ => {}
+            }
+        }
+        keys
+    }
 }

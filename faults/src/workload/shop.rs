@@ -8,7 +8,6 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
-use super::Keys;
 use crate::history::{Command, Via};
 
 const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
@@ -159,12 +158,5 @@ impl Shop {
 
     pub(super) fn any_category(&self, random: &mut StdRng) -> &'static str {
         CATEGORIES[random.random_range(0..CATEGORIES.len())]
-    }
-
-    /// All keys that were ever named.
-    pub(super) fn keys(&self) -> Keys {
-        let skus: Vec<String> = (0..self.created.load(Ordering::Relaxed)).map(|n| self.sku(n)).collect();
-        let stocks = skus.iter().flat_map(|sku| WAREHOUSES.map(|w| format!("{sku}@{w}"))).collect();
-        Keys { skus, stocks, categories: CATEGORIES.map(str::to_owned).to_vec() }
     }
 }
