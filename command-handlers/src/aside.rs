@@ -73,10 +73,9 @@ impl Tenure<'_> {
             headers: record_headers,
             value: message.value,
         };
-        let producer = self.lane.parts.producer.get();
         self.lane.partition.reject(&rejected).await?;
         daybook_failpoint::reach("aside.between");
-        producer.send(vec![record]).await?;
+        self.lane.parts.producer.send(vec![record]).await?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{Inbox, Inspector, Message, StartAt};
+use daybook_bus::{Inbox, Inspector, Message, SharedProducer, StartAt};
 use daybook_kernel::{Digest, Instant, StreamId};
 use daybook_log::{LoadedStream, Page};
 use daybook_log::{Opened, Outcome, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::batch::{Answer, Decided, Place, decide};
 use crate::intake::{Arrival, Intake};
 use crate::memory::{Held, Memory};
-use crate::relay::{Relay, SharedProducer, first_unpublished};
+use crate::relay::{Relay, first_unpublished};
 use crate::{HandlerConfig, HandlerError, replies};
 
 /// After a conflict and at the start, ids are looked up first, until so many in a row were new.
@@ -339,7 +339,7 @@ impl Tenure<'_> {
         if !records.is_empty() {
             daybook_failpoint::reach("reply.before");
             // Not waited for: a lost reply is only a slower answer, for the result stands in the ledger.
-            let delivery = self.lane.parts.producer.get().send(records);
+            let delivery = self.lane.parts.producer.send(records);
             tokio::spawn(async move {
                 if let Err(error) = delivery.await {
                     tracing::warn!(%error, "replies were not delivered; who waits asks by its handle");

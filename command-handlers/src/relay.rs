@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use daybook_bus::headers as h;
-use daybook_bus::{BusConfig, BusError, Headers, Inspector, Producer, ProducerOptions, Record};
+use daybook_bus::{Headers, Inspector, Record, SharedProducer};
 use daybook_log::{Page, PartitionLog, StoredEvent};
 use daybook_proto::v1::Metadata;
 use futures_util::FutureExt as _;
@@ -22,35 +22,6 @@ use crate::HandlerError;
 const RECENT_PAGES: usize = 64;
 /// Events read from the log at once.
 const READ_EVENTS: i64 = 500;
-
-/// A producer that is replaced when it has failed for good.
-pub(crate) struct SharedProducer {
-    bus: BusConfig,
-    options: ProducerOptions,
-    current: RwLock<Arc<Producer>>,
-}
-
-impl SharedProducer {
-    pub(crate) fn new(bus: &BusConfig, options: ProducerOptions) -> Result<Self, BusError> {
-        let producer = Producer::new(bus, options.clone())?;
-        Ok(Self { bus: bus.clone(), options, current: RwLock::new(Arc::new(producer)) })
-    }
-
-    pub(crate) fn get(&self) -> Arc<Producer> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Makes a new one, unless somebody has done so already.
-    pub(crate) fn replace(&self, failed: &Arc<Producer>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, failed) {
-            match Producer::new(&self.bus, self.options.clone()) {
-                Ok(producer) => *current = Arc::new(producer),
-                Err(error) => tracing::error!(%error, "no new Kafka producer could be made"),
-            }
-        }
-    }
-}
 
 /// Where `<service>.events` stands, compared with the log.
 ///
@@ -160,9 +131,8 @@ impl Publisher {
             }
         };
         let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
-        let producer = self.producer.get();
         daybook_failpoint::reach("publish.before");
-        match producer.send(records).await {
+        match self.producer.send(records).await {
             Ok(_) => {
                 daybook_failpoint::reach("publish.after");
                 self.cursor += count;
@@ -171,9 +141,6 @@ impl Publisher {
             }
             Err(error) => {
                 self.cursor += i64::try_from(error.acknowledged).unwrap_or_default();
-                if error.fatal {
-                    self.producer.replace(&producer);
-                }
                 Err(error.into())
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions};
+use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions, SharedProducer};
 use daybook_http::{Listening, Operations, Readiness, Shutdown, bind};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::{Databases, Log, Role, Writer, WriterSessions, read_secret};
@@ -17,7 +17,6 @@ use crate::endpoint::{Endpoint, openapi};
 use crate::intake::Intake;
 use crate::lane::{Clock, Lane, LaneParts, Left};
 use crate::memory::Memory;
-use crate::relay::SharedProducer;
 use crate::{HandlerConfig, HandlerError, check_topics};
 
 /// What command handlers are made of.
@@ -45,6 +44,9 @@ pub struct CommandHandlers {
     tasks: JoinSet<()>,
 }
 
+/// How long Kafka may take with an event before the relay begins again from the log, if need be with another client.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
+
 /// The group of a service's lanes. A harness gives a process another one, to force two lanes onto each partition.
 pub(crate) fn lanes_group(bus: &BusConfig, service: &str) -> String {
     let forced = daybook_failpoint::text(daybook_failpoint::GROUP).unwrap_or_default();
@@ -64,7 +66,8 @@ impl CommandHandlers {
         check_topics(&parts.bus, &logs).await?;
         let secret = read_secret(&parts.databases, Role::Writer).await?;
         let registry = Arc::new(parts.registry.clone());
-        let producer = Arc::new(SharedProducer::new(&parts.bus, ProducerOptions::default())?);
+        let producer =
+            Arc::new(SharedProducer::new(&parts.bus, ProducerOptions { message_timeout: PUBLISHED_WITHIN, ..ProducerOptions::default() })?);
         let inspector = Inspector::new(&parts.bus)?;
         let sessions = Arc::new(WriterSessions::new(parts.config.writer_connections));
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use daybook_bus::{BusConfig, BusError, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
+use daybook_bus::{BusConfig, BusError, Headers, PartitionReader, ProducerOptions, Record, SharedProducer, StartAt, headers};
 use daybook_proto::Named as _;
 use daybook_proto::v1::{HotKeys, QueryPod};
 use futures_util::{StreamExt as _, stream};
@@ -37,7 +37,7 @@ const KEPT: usize = 16;
 pub(crate) struct Pods {
     id: String,
     bus: BusConfig,
-    producer: Producer,
+    producer: SharedProducer,
     generations: Arc<Generations>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) type Hottest = BTreeMap<String, Vec<String>>;
 
 impl Pods {
     pub(crate) fn new(bus: BusConfig, generations: Arc<Generations>) -> Result<Self, BusError> {
-        let producer = Producer::new(&bus, ProducerOptions { message_timeout: PATIENCE, ..ProducerOptions::default() })?;
+        let producer = SharedProducer::new(&bus, ProducerOptions { message_timeout: PATIENCE, ..ProducerOptions::default() })?;
         Ok(Self { id: uuid::Uuid::new_v4().to_string(), bus, producer, generations })
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use daybook_bus::{Inspector, Producer, ProducerOptions};
+use daybook_bus::{Inspector, ProducerOptions, SharedProducer};
 use daybook_http::Shutdown;
 use daybook_kernel::{Registry, Secret};
 use daybook_log::Log;
@@ -40,9 +40,9 @@ struct Inner {
     secret: Secret,
     services: BTreeMap<String, Route>,
     /// Sends at once: for when little is under way.
-    eager: Producer,
+    eager: SharedProducer,
     /// Waits a moment for company: under load what counts is requests to the broker, not messages.
-    patient: Producer,
+    patient: SharedProducer,
     inspector: Inspector,
     waiting: Waiting,
     /// Commands under way.
@@ -66,8 +66,8 @@ impl Endpoint {
         // A record gives up 2 s after the longest wait: nothing runs long after its answer.
         let message_timeout = parts.config.max_wait + Duration::from_secs(2);
         let options = |linger| ProducerOptions { linger, message_timeout, ..Default::default() };
-        let eager = Producer::new(&parts.bus, options(Duration::ZERO))?;
-        let patient = Producer::new(&parts.bus, options(parts.config.linger))?;
+        let eager = SharedProducer::new(&parts.bus, options(Duration::ZERO))?;
+        let patient = SharedProducer::new(&parts.bus, options(parts.config.linger))?;
         let waiting = Waiting::start(&parts.bus, shutdown).await?;
         let services = logs
             .into_iter()
@@ -100,13 +100,13 @@ impl Endpoint {
     }
 
     /// By which producer a command goes now. Commands have no order among each other, so changing between two is harmless.
-    fn producer(&self) -> &Producer {
+    fn producer(&self) -> &SharedProducer {
         if self.0.in_flight.load(Ordering::Relaxed) > EAGER_UP_TO { &self.0.patient } else { &self.0.eager }
     }
 
     /// Why commands can't be taken now.
     pub(crate) fn kafka_problem(&self) -> Option<String> {
-        if !self.producer().brokers_up() {
+        if !self.producer().get().brokers_up() {
             return Some("no broker answers".to_owned());
         }
         (!self.0.waiting.is_listening()).then(|| "replies are not being read".to_owned())

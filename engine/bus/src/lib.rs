@@ -36,7 +36,7 @@ pub use group::{GroupConsumer, GroupHandler, GroupOptions, Inbox, StartAt};
 pub use headers::{HeaderError, Headers};
 pub use inspector::Inspector;
 pub use message::{Message, Record};
-pub use producer::{Compression, Delivery, Producer, ProducerOptions};
+pub use producer::{Compression, Delivery, Producer, ProducerOptions, SharedProducer};
 pub use reader::{PartitionReader, ReaderOptions};
 pub use tail::Tail;
 pub use topics::{Ensured, TopicSpec, check_topics, ensure_topics};

@@ -13,8 +13,8 @@ use super::{Fault, Field, Heal, Struck, poison};
 /// How long a place may take to be reached.
 const REACHED: Duration = Duration::from_secs(20);
 const REBUILD: &[&str] = &["replay", "rebuild", "product-pages", "--promote"];
-/// A rebuild that was killed leaves traces that the next one may have to wait for.
-const ATTEMPTS: u32 = 3;
+/// How long the next rebuild may be refused what it needs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 static NAMES: LazyLock<Vec<(&'static str, String)>> =
     LazyLock::new(|| POINTS.iter().map(|point| (*point, format!("point-{point}"))).collect());
@@ -32,15 +32,13 @@ pub(super) fn all() -> Vec<Fault> {
 }
 
 fn deaths() -> impl Iterator<Item = Fault> {
-    NAMES
-        .iter()
-        .map(|(point, name)| {
-            let rebuilds = point.starts_with("rebuild.") || point.starts_with("promote.");
-            Fault::new(name, about(point), if rebuilds { 60 } else { 30 }, move |f| match rebuilds {
-                true => Box::pin(rebuild(f, point)),
-                false => Box::pin(strike(f, point, Kind::KILL)),
-            })
+    NAMES.iter().map(|(point, name)| {
+        let rebuilds = point.starts_with("rebuild.") || point.starts_with("promote.");
+        Fault::new(name, about(point), if rebuilds { 60 } else { 30 }, move |f| match rebuilds {
+            true => Box::pin(rebuild(f, point)),
+            false => Box::pin(strike(f, point, Kind::KILL)),
         })
+    })
 }
 
 fn about(point: &str) -> &'static str {
@@ -100,13 +98,14 @@ async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck
     if !killed.was_killed() {
         struck = struck.note(format!("the rebuild was not killed: {}, {}", killed.status, killed.output.trim()));
     }
-    for attempt in 1..=ATTEMPTS {
-        match field.cluster.daybook(REBUILD, true).await?.good() {
-            Ok(()) => return Ok(struck),
-            Err(error) if attempt == ATTEMPTS => return Err(error).context("the rebuild after it failed too"),
-            Err(error) => struck = struck.note(format!("attempt {attempt} after it: {error:#}")),
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let again = field.cluster.daybook(REBUILD, true).await?;
+        // 3: what it needs is not there just now, which in company is another's doing.
+        if again.status.code() != Some(3) || Instant::now() > end {
+            again.good().context("the rebuild after it failed too")?;
+            return Ok(struck);
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    Ok(struck)
 }

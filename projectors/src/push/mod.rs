@@ -6,10 +6,10 @@
 mod pusher;
 mod records;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, BusError, Producer, ProducerOptions};
+use daybook_bus::{BusConfig, BusError, Producer, ProducerOptions, SharedProducer};
 
 pub(crate) use pusher::{Pusher, Source, Span};
 pub(crate) use records::Shown;
@@ -23,7 +23,7 @@ pub struct Push(Arc<Channel>);
 
 struct Channel {
     bus: BusConfig,
-    producer: RwLock<Arc<Producer>>,
+    producer: SharedProducer,
 }
 
 impl Push {
@@ -32,12 +32,8 @@ impl Push {
     /// # Errors
     /// When librdkafka refuses a property.
     pub fn new(bus: &BusConfig) -> Result<Self, BusError> {
-        let producer = RwLock::new(Arc::new(Self::producer_of(bus)?));
-        Ok(Self(Arc::new(Channel { bus: bus.clone(), producer })))
-    }
-
-    fn producer_of(bus: &BusConfig) -> Result<Producer, BusError> {
-        Producer::new(bus, ProducerOptions { message_timeout: PATIENCE, ..ProducerOptions::default() })
+        let options = ProducerOptions { message_timeout: PATIENCE, ..ProducerOptions::default() };
+        Ok(Self(Arc::new(Channel { bus: bus.clone(), producer: SharedProducer::new(bus, options)? })))
     }
 
     pub(crate) fn topic(&self, projection: &str) -> Arc<str> {
@@ -45,17 +41,6 @@ impl Push {
     }
 
     fn producer(&self) -> Arc<Producer> {
-        self.0.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Makes another producer where this one is of no more use, unless somebody has done so already.
-    fn replace(&self, failed: &Arc<Producer>) {
-        let mut current = self.0.producer.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, failed) {
-            match Self::producer_of(&self.0.bus) {
-                Ok(producer) => *current = Arc::new(producer),
-                Err(error) => tracing::error!(%error, "no new Kafka producer could be made"),
-            }
-        }
+        self.0.producer.get()
     }
 }

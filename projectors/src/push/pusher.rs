@@ -35,7 +35,8 @@ pub(crate) struct Span {
 
 struct Underway {
     delivery: Delivery,
-    producer: Arc<Producer>,
+    /// Held until it has settled: another one may have taken its place.
+    _producer: Arc<Producer>,
     to: i64,
     bytes: usize,
     /// It pays what was owed when it was sent.
@@ -123,12 +124,7 @@ impl Pusher {
                         self.owed = None;
                     }
                 }
-                Err(error) => {
-                    if error.fatal {
-                        self.push.replace(&done.producer);
-                    }
-                    self.lost(&error.to_string());
-                }
+                Err(error) => self.lost(&error.to_string()),
             }
         }
         if self.underway.is_empty() {
@@ -162,7 +158,7 @@ impl Pusher {
         let producer = self.push.producer();
         let delivery = send(&producer, records);
         self.bytes += bytes;
-        self.underway.push_back(Underway { delivery, producer, to: span.to, bytes, pays });
+        self.underway.push_back(Underway { delivery, _producer: producer, to: span.to, bytes, pays });
         self.meters.batches.increment(1);
         self.meters.parts.increment(count);
     }

@@ -1,6 +1,7 @@
 //! The idempotent producer: batches go in, one answer a batch comes out.
 
 mod batch;
+mod shared;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 
 use batch::Batch;
 pub use batch::Delivery;
+pub use shared::SharedProducer;
 
 use crate::client::{self, MAX_MESSAGE_BYTES};
 use crate::config::BusConfig;
@@ -75,7 +77,11 @@ impl Producer {
     /// # Errors
     /// [`BusError::Configuration`] when librdkafka refuses a property.
     pub fn new(config: &BusConfig, options: ProducerOptions) -> Result<Self, BusError> {
-        let reports = Reports { up: AtomicBool::new(true), failures: metrics::counter!("daybook_kafka_delivery_failures_total") };
+        let reports = Reports {
+            up: AtomicBool::new(true),
+            spent: AtomicBool::new(false),
+            failures: metrics::counter!("daybook_kafka_delivery_failures_total"),
+        };
         let producer =
             client_config(config, &options).create_with_context(reports).map_err(|error| BusError::configuration("producer", error))?;
         Ok(Self { client: Arc::new(Client(Some(producer))), brokers: config.brokers.clone() })
@@ -96,6 +102,7 @@ impl Producer {
                     let full = code == Some(RDKafkaErrorCode::QueueFull);
                     let fatal = code == Some(RDKafkaErrorCode::Fatal);
                     producer.client().context().failures.increment(1);
+                    producer.client().context().look_at(code);
                     batch.failed(index, format!("{}: {error}", record.topic), full, fatal);
                     break;
                 }
@@ -125,6 +132,11 @@ impl Producer {
     /// Why this producer is of no more use, if it is: make a new one.
     pub fn fatal(&self) -> Option<String> {
         self.client.fatal()
+    }
+
+    /// Whether it failed for good, or let a message grow too old: [`SharedProducer`] says why that is the same.
+    fn is_spent(&self) -> bool {
+        self.client.0.as_ref().is_none_or(|producer| producer.client().context().spent.load(Ordering::Relaxed))
     }
 
     /// Waits until nothing is in flight. Blocks: not for async tasks.
@@ -235,7 +247,16 @@ struct Ticket {
 /// Where delivery reports, errors and statistics end up.
 struct Reports {
     up: AtomicBool,
+    spent: AtomicBool,
     failures: Counter,
+}
+
+impl Reports {
+    fn look_at(&self, code: Option<RDKafkaErrorCode>) {
+        if matches!(code, Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::MessageTimedOut)) {
+            self.spent.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl ClientContext for Reports {
@@ -269,6 +290,7 @@ impl ProducerContext for Reports {
             }
             Err((error, message)) => {
                 self.failures.increment(1);
+                self.look_at(error.rdkafka_error_code());
                 let fatal = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal);
                 let text = format!("{}/{}: {error}", message.topic(), message.partition());
                 ticket.batch.failed(ticket.index, text, false, fatal);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{
-    BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, PartitionReader, Producer, ProducerOptions, StartAt, headers,
+    BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, PartitionReader, Producer, ProducerOptions, SharedProducer, StartAt,
+    headers,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -56,6 +57,27 @@ async fn a_fatal_error_is_told_with_the_delivery_and_a_new_producer_goes_on() {
     let after = within("delivery", first.send(vec![record(&topic, 0, "z")])).await.expect_err("of no more use");
     assert!(after.fatal, "{after}");
     produce(&producer(&bus), &topic, 0, 1..2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_producer_goes_on_with_another_client_after_a_fatal_error_and_after_a_message_grew_too_old() {
+    let (cluster, bus, topic) = mocked(1);
+    let options = ProducerOptions { message_timeout: Duration::from_secs(2), ..ProducerOptions::default() };
+    let shared = SharedProducer::new(&bus, options).expect("a producer");
+    let send = |value: &'static str| within("delivery", shared.send(vec![record(&topic, 0, value)]));
+    send("first").await.expect("delivered");
+    let first = shared.get();
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    send("lost").await.expect_err("fatal");
+    send("second").await.expect("delivered by another client");
+    let second = shared.get();
+    assert!(!Arc::ptr_eq(&first, &second), "the first is of no more use");
+
+    cluster.broker_down(1).expect("down");
+    send("too old").await.expect_err("nobody takes it");
+    cluster.broker_up(1).expect("up");
+    send("third").await.expect("delivered by another client");
+    assert!(!Arc::ptr_eq(&second, &shared.get()), "who knows what the second is stuck in");
 }
 
 #[tokio::test(flavor = "multi_thread")]
