@@ -1,7 +1,7 @@
 //! Which generation is served: switched in one transaction, forwards or back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, OwnConnection};
@@ -47,21 +47,23 @@ pub async fn promote(
 ) -> Result<Promotion, LifecycleError> {
     let settings = [("lock_timeout", "10000")];
     let mut owner = OwnConnection::new(databases.read_url(), None, &settings, "daybook promote").await?;
-    let until = tokio::time::Instant::now() + patience;
-    let mut tail = None;
+    let until = Instant::now() + patience;
+    let (mut tail, mut folded) = (None, 0);
     loop {
         let (why, behind) = match attempt(&mut owner, model, number).await? {
             Attempt::Done(promotion) => return Ok(promotion),
             Attempt::Behind(why, generation) => (why, generation),
         };
-        if tokio::time::Instant::now() >= until {
-            return Err(LifecycleError::Refused(why));
+        if Instant::now() >= until {
+            let waited = format!("it was folded on for {} s, by {folded} events", patience.as_secs());
+            let advice = "where more than that is written, promote when less is, or wait longer";
+            return Err(LifecycleError::Refused(format!("{why}; {waited}: {advice}")));
         }
         if tail.is_none() {
             tail = Some(Tail::of(databases, model, &behind).await?);
         }
         if let Some(tail) = &mut tail {
-            tail.catch_up().await?;
+            folded += tail.catch_up_until(until).await?;
         }
         tokio::time::sleep(PAUSE).await;
     }
