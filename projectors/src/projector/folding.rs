@@ -89,10 +89,11 @@ impl Projector {
         if let Some((at, found)) = (self.next..).zip(&events).find(|(at, e)| *at != e.offset) {
             return Err(LogError::Damaged(format!("{}: offset {at} is missing ({} stands there)", self.log.name(), found.offset)).into());
         }
-        // The next read brings about one batch of bytes, if events stay as large as these.
+        // The next read brings about one batch of bytes, if events stay as large as these. It grows by steps: what it costs where
+        // they don't is bounded.
         if let Some(average) = events.iter().map(Event::size).sum::<usize>().checked_div(events.len()) {
-            let fitting = (self.limits.batch_bytes / average.max(1)).clamp(1, self.limits.batch_events.max(1));
-            self.read_at_once = i64::try_from(fitting).unwrap_or(i64::MAX);
+            let fitting = (self.limits.batch_bytes / average.max(1)).clamp(1, self.limits.catch_up_events.max(1));
+            self.read_at_once = i64::try_from(fitting).unwrap_or(i64::MAX).min(self.read_at_once.saturating_mul(2));
         }
         Ok(events)
     }

@@ -103,7 +103,7 @@ impl Projector {
         let meters = Meters::new(model.name, generation.number, log.service(), log.number());
         let mut projector = Self {
             held: Held::new(limits.held_bytes),
-            read_at_once: i64::try_from(limits.batch_events).unwrap_or(i64::MAX).max(1),
+            read_at_once: i64::try_from(limits.batch_events.min(limits.catch_up_events)).unwrap_or(i64::MAX).max(1),
             parked: BTreeSet::new(),
             untried: Vec::new(),
             skipped: Skipped::default(),
