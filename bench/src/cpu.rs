@@ -22,6 +22,13 @@ pub(crate) struct Used {
 }
 
 impl Processes {
+    /// This one, and Postgres where it is known.
+    pub(crate) fn ours_and_postgres(postgres_pid: Option<u32>) -> Self {
+        let mut processes = vec![("bench", std::process::id())];
+        processes.extend(postgres_pid.map(|pid| ("postgres", pid)));
+        Self(processes)
+    }
+
     /// What they have used so far.
     pub(crate) fn used(&self) -> Used {
         let all = all_processes();
@@ -46,6 +53,11 @@ impl Used {
         let then = |name: &String| before.threads.get(name).copied().unwrap_or_default();
         let threads = self.threads.iter().map(|(name, now)| (name.clone(), (now - then(name)).max(0.0))).collect();
         Self { processes, threads, machine: self.machine - before.machine }
+    }
+
+    /// Of all the processes together, in seconds.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.processes.iter().map(|(_, used)| used).sum::<f64>() / 1e6
     }
 
     /// What none of the processes used: other work on the machine, and the kernel's own.

@@ -1,6 +1,7 @@
 //! Measures Daybook against raw limits of the same run: what Postgres, Kafka and HTTP can do alone, and then the whole
 //! way of a command. `scripts/bench` starts what it needs.
 
+mod batches;
 mod beside;
 mod commands;
 mod cpu;
@@ -104,6 +105,14 @@ enum Role {
         #[arg(long)]
         as_json: bool,
     },
+    /// Writes a projector's batches in two ways, and catches up in batches of several sizes, in a database of its own.
+    Batches {
+        #[command(flatten)]
+        options: batches::Batches,
+        /// Numbers for programs.
+        #[arg(long)]
+        as_json: bool,
+    },
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
@@ -179,7 +188,11 @@ async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Rebuild { options: ref what, as_json }) => {
-            rebuild::run(what, &options.database_url, as_json).await?;
+            rebuild::run(what, &options.database_url, options.postgres_pid, as_json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Batches { options: ref what, as_json }) => {
+            batches::run(what, &options.database_url, options.postgres_pid, as_json).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Load { commands, seconds, clients, streams, ref run }) => {

@@ -22,9 +22,9 @@ use shop_proto::common::v1::Money;
 use shop_proto::inventory::v1::{StockEvent, StockReceived, StockReserved};
 use uuid::Uuid;
 
-use crate::cpu;
+use crate::cpu::{self, Processes};
 
-const MODEL: &str = "product-pages";
+pub(crate) const MODEL: &str = "product-pages";
 /// Events of a page that the log is filled with: the most that a lane would write.
 const PAGE: usize = 2_000;
 /// What a projection reads; the same columns in the same form are one of the limits.
@@ -53,21 +53,29 @@ pub(crate) struct RebuildBench {
     runs: u32,
 }
 
+impl RebuildBench {
+    /// Only a log of so many events, streams and partitions; the rest as it is by default.
+    pub(crate) fn of(events: u64, streams: u64, partitions: u32) -> Self {
+        Self { events, streams, partitions, at_once: None, memory: 512, runs: 1 }
+    }
+}
+
 /// Fills a log, measures, prints, and drops the database again. With `as_json` for programs.
 ///
 /// # Errors
 /// When the server can't be reached, or the user may not create databases.
-pub(crate) async fn run(options: &RebuildBench, database_url: &str, as_json: bool) -> anyhow::Result<()> {
+pub(crate) async fn run(options: &RebuildBench, database_url: &str, postgres_pid: Option<u32>, as_json: bool) -> anyhow::Result<()> {
     let owner = connect_owner(database_url).await?;
     let name = format!("bench_{}", Uuid::new_v4().simple());
     owner.batch_execute(&format!("CREATE DATABASE {name}")).await.context("a database for the log can't be made")?;
     let url = format!("{}/{name}", database_url.rsplit_once('/').context("the database URL names no database")?.0);
-    let measured = measure(options, &url, as_json).await;
+    let processes = Processes::ours_and_postgres(postgres_pid);
+    let measured = measure(options, &url, &processes, as_json).await;
     owner.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
     measured
 }
 
-async fn measure(options: &RebuildBench, url: &str, as_json: bool) -> anyhow::Result<()> {
+async fn measure(options: &RebuildBench, url: &str, processes: &Processes, as_json: bool) -> anyhow::Result<()> {
     let databases = Databases::one(url);
     let services = ["catalog", "inventory"].map(str::to_owned).to_vec();
     migrate(&databases, &MigrateOptions { services, partitions: options.partitions }).await?;
@@ -82,17 +90,22 @@ async fn measure(options: &RebuildBench, url: &str, as_json: bool) -> anyhow::Re
     let defaults = RebuildOptions::default();
     let rebuild = RebuildOptions { memory: options.memory << 20, at_once: options.at_once.unwrap_or(defaults.at_once), ..defaults };
     let (mut narrow, mut whole, mut best, mut rebuilt): (f64, f64, f64, Option<Filled>) = (0.0, 0.0, 0.0, None);
-    let (mut before, mut peak) = (0, 0);
+    let (mut before, mut peak, mut cpu) = (0, 0, [f64::MAX; 2]);
     for _ in 0..options.runs {
         narrow = narrow.max(raw(options, url, COLUMNS, rebuild.at_once).await?);
+        let used = processes.used();
         whole = whole.max(raw(options, url, "*", rebuild.at_once).await?);
+        let whole_used = processes.used().since(&used).seconds();
         let resting = reset_peak();
+        let used = processes.used();
         let begun = Instant::now();
         let model = read_models().into_iter().find(|m| m.name == MODEL).context("the shop has no product pages")?;
         let mut building = Building::begin(&databases, &model, rebuild.at_once + 1).await?;
         let filled = building.fill(&rebuild, &Arc::default()).await?;
         building.finish().await?;
         let rate = filled.events as f64 / begun.elapsed().as_secs_f64();
+        let rebuild_used = processes.used().since(&used).seconds();
+        cpu = [f64::min(cpu[0], whole_used), f64::min(cpu[1], rebuild_used)];
         eprintln!("    raw {narrow:.0}/s ({whole:.0}/s with every column), rebuilt {rate:.0}/s");
         if rate > best {
             (best, before, peak, rebuilt) = (rate, resting, peak_kib(), Some(filled));
@@ -104,6 +117,7 @@ async fn measure(options: &RebuildBench, url: &str, as_json: bool) -> anyhow::Re
     let numbers = json!({
         "rebuild_events": { "value": best, "unit": "1/s", "limit": narrow, "ratio": ratio },
         "rebuild_events_of_whole_rows": { "value": best, "unit": "1/s", "limit": whole, "ratio": best / whole },
+        "rebuild_cpu": { "value": cpu[1], "unit": "s", "limit": cpu[0], "ratio": cpu[0] / cpu[1] },
         "rebuild_peak_memory": { "value": peak / 1024, "unit": "MiB" },
         "rebuild_diff": { "value": compared, "unit": "s" },
     });
@@ -119,6 +133,14 @@ async fn measure(options: &RebuildBench, url: &str, as_json: bool) -> anyhow::Re
         "rebuild, from nothing to ready                  {best:>10.0} events/s   {ratio:.2} of the first, {:.2} of the second",
         best / whole
     );
+    if processes.0.len() > 1 {
+        println!(
+            "CPU, Postgres' and ours, s                      {:>10.2}                {:.2} for COPY of every column: {:.2} of that",
+            cpu[1],
+            cpu[0],
+            cpu[0] / cpu[1]
+        );
+    }
     println!("peak memory of the process                      {:>10} MiB        ({} MiB before)", peak / 1024, before / 1024);
     if let Some(seconds) = compared {
         println!("diff of two generations                         {seconds:>10.2} s");
@@ -127,7 +149,7 @@ async fn measure(options: &RebuildBench, url: &str, as_json: bool) -> anyhow::Re
 }
 
 /// A story for each stream, written page by page, all partitions side by side.
-async fn fill(databases: &Databases, options: &RebuildBench) -> anyhow::Result<()> {
+pub(crate) async fn fill(databases: &Databases, options: &RebuildBench) -> anyhow::Result<()> {
     let sessions = WriterSessions::new(2);
     let each = options.events.div_ceil(options.streams).max(1);
     let (mut versions, mut written) = (0, 0);

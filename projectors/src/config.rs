@@ -9,8 +9,11 @@ use daybook_log::Databases;
 /// How much is done and held at once.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Events of one batch, and so of one statement (1,000 by default). More: less work an event while catching up.
+    /// Events of one batch that Kafka brought, and so of one statement (1,000 by default).
     pub batch_events: usize,
+    /// Events that a batch may grow to while the log is caught up with (10,000 by default): the first is as large as Kafka's,
+    /// each next one up to twice as large. More: less work an event, for a stream's events of one batch are written once.
+    pub catch_up_events: usize,
     /// Bytes of one batch, about (4 MiB by default).
     pub batch_bytes: usize,
     /// Encoded bytes of views that one partition keeps in memory (8 MiB by default); what is not there is read.
@@ -57,6 +60,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             batch_events: 1_000,
+            catch_up_events: 10_000,
             batch_bytes: 4 << 20,
             held_bytes: 8 << 20,
             idle: Duration::from_secs(1),

@@ -49,7 +49,8 @@ pub struct Generation {
 }
 
 impl Generation {
-    pub(crate) fn new(number: i32, parts: String) -> Self {
+    /// The one of this number, with its parts in this table: as `read.generation` has them.
+    pub fn new(number: i32, parts: String) -> Self {
         Self { number, write_batch: sql::at(sql::WRITE_BATCH, &parts), read_views: sql::at(sql::READ_VIEWS, &parts), parts }
     }
 }

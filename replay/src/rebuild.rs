@@ -148,14 +148,23 @@ async fn fill_and_compare(
     Ok((filled, diff, seconds))
 }
 
-/// Until a round has found next to nothing: what comes then is what is being written this moment.
+/// Until a round has found next to nothing: what comes then is what is being written this moment. A round that finds no less
+/// than the one before is the last, too: more is written than can be folded, and further rounds would only grow. What the new
+/// generation is behind by then the comparison calls unsettled, and a promotion waits for it as long as it may.
 async fn catch_up(tail: &mut Tail) -> Result<(), ReplayError> {
     const NEXT_TO_NOTHING: i64 = 100;
     const ROUNDS: u32 = 20;
+    let mut before = i64::MAX;
     for _ in 0..ROUNDS {
-        if tail.catch_up().await? < NEXT_TO_NOTHING {
+        let found = tail.catch_up().await?;
+        if found < NEXT_TO_NOTHING {
             break;
         }
+        if found >= before {
+            tracing::warn!(found, before, "more is written than can be folded; the new generation stays behind");
+            break;
+        }
+        before = found;
     }
     Ok(())
 }

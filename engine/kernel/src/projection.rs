@@ -220,9 +220,15 @@ impl<P: Projection> ErasedFold for Face<P> {
 
     fn render(&self, view: &ViewState, stream: &StreamId) -> Result<Vec<RenderedPart>, FoldError> {
         let parts = catch(|| P::render(Self::view(view), stream))?;
-        let sorted: BTreeMap<(String, String), Vec<u8>> =
-            parts.into_iter().map(|p| ((p.key, p.part), p.message.encode_to_vec())).filter(|(_, bytes)| !bytes.is_empty()).collect();
-        Ok(sorted.into_iter().map(|((key, part), bytes)| RenderedPart { key, part, bytes }).collect())
+        let encoded = parts.into_iter().map(|p| RenderedPart { key: p.key, part: p.part, bytes: p.message.encode_to_vec() });
+        let mut parts: Vec<RenderedPart> = encoded.filter(|p| !p.bytes.is_empty()).collect();
+        // Most views have one part.
+        if parts.len() > 1 {
+            let all = parts.into_iter().map(|p| ((p.key, p.part), p.bytes));
+            let sorted: BTreeMap<(String, String), Vec<u8>> = all.collect();
+            parts = sorted.into_iter().map(|((key, part), bytes)| RenderedPart { key, part, bytes }).collect();
+        }
+        Ok(parts)
     }
 }
 

@@ -163,9 +163,17 @@ impl PartitionLog {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn read_stream(&self, stream_id: &str) -> Result<Vec<StoredEvent>, LogError> {
+        self.read_stream_after(stream_id, 0, i64::MAX).await
+    }
+
+    /// Up to `limit` events of one stream after a version (0: from its first on), in order.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn read_stream_after(&self, stream_id: &str, version: i64, limit: i64) -> Result<Vec<StoredEvent>, LogError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&self.sql(sql::READ_STREAM)).await?;
-        Ok(client.query(&statement, &[&stream_id]).await?.iter().map(stored_event).collect())
+        Ok(client.query(&statement, &[&stream_id, &version, &limit]).await?.iter().map(stored_event).collect())
     }
 
     /// Up to `limit` pages from a number on, in order.

@@ -1,7 +1,7 @@
 //! Which generation is served: switched in one transaction, forwards or back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, OwnConnection};
@@ -13,6 +13,9 @@ use crate::rebuild::Tail;
 
 /// Between two attempts the new generation is folded up to the log's end, so an attempt seldom finds it behind twice.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long the live generation may be held where it is, at the most, so that the new one can reach it: under load it is always
+/// an event or two further on. Its readers' tokens wait as long.
+const HELD: Duration = Duration::from_secs(1);
 /// Streams that a refusal names.
 const NAMED: usize = 5;
 
@@ -47,21 +50,23 @@ pub async fn promote(
 ) -> Result<Promotion, LifecycleError> {
     let settings = [("lock_timeout", "10000")];
     let mut owner = OwnConnection::new(databases.read_url(), None, &settings, "daybook promote").await?;
-    let until = tokio::time::Instant::now() + patience;
-    let mut tail = None;
+    let until = Instant::now() + patience;
+    let (mut tail, mut folded): (Option<Tail>, _) = (None, 0);
     loop {
-        let (why, behind) = match attempt(&mut owner, model, number).await? {
+        let (why, behind) = match attempt(&mut owner, model, number, tail.as_mut()).await? {
             Attempt::Done(promotion) => return Ok(promotion),
             Attempt::Behind(why, generation) => (why, generation),
         };
-        if tokio::time::Instant::now() >= until {
-            return Err(LifecycleError::Refused(why));
+        if Instant::now() >= until {
+            let waited = format!("it was folded on for {} s, by {folded} events", patience.as_secs());
+            let advice = "where more than that is written, promote when less is, or wait longer";
+            return Err(LifecycleError::Refused(format!("{why}; {waited}: {advice}")));
         }
         if tail.is_none() {
             tail = Some(Tail::of(databases, model, &behind).await?);
         }
         if let Some(tail) = &mut tail {
-            tail.catch_up().await?;
+            folded += tail.catch_up_until(until).await?;
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -91,7 +96,13 @@ fn candidate<'a>(model: &ReadModel, all: &'a [KnownGeneration], number: Option<i
     Ok(generation)
 }
 
-async fn attempt(owner: &mut OwnConnection, model: &ReadModel, number: Option<i32>) -> Result<Attempt, LifecycleError> {
+/// Switches, unless the new generation is behind. A tail folds it on while the live one stands still.
+async fn attempt(
+    owner: &mut OwnConnection,
+    model: &ReadModel,
+    number: Option<i32>,
+    tail: Option<&mut Tail>,
+) -> Result<Attempt, LifecycleError> {
     let name = model.name;
     let transaction = owner.transaction().await?;
     // Nobody else switches, retires or finishes one meanwhile.
@@ -100,12 +111,11 @@ async fn attempt(owner: &mut OwnConnection, model: &ReadModel, number: Option<i3
     let new = candidate(model, &all, number)?;
     let live = all.iter().find(|g| g.state == GenerationState::Live);
     if let Some(live) = live {
-        let rows = transaction.query(sql::LOCK_CHECKPOINTS, &[&name, &[new.number, live.number].as_slice()]).await?;
-        let of = |number: i32| -> BTreeMap<(String, i32), (i64, i32)> {
-            let own = rows.iter().filter(|r| r.get::<_, i32>(0) == number);
-            own.map(|r| ((r.get(1), r.get(2)), (r.get(3), r.get(4)))).collect()
-        };
-        let (stands, must) = (of(new.number), of(live.number));
+        let must = hold(&transaction, name, live.number).await?;
+        if let Some(tail) = tail {
+            tail.catch_up_until(Instant::now() + HELD).await?;
+        }
+        let stands = hold(&transaction, name, new.number).await?;
         // What this build's folds do not read, no token is waited for.
         for ((service, n), (old, epoch)) in must.iter().filter(|((service, _), _)| model.services().contains(&service.as_str())) {
             let now = stands.get(&(service.clone(), *n)).copied().unwrap_or((0, 0));
@@ -137,4 +147,14 @@ async fn attempt(owner: &mut OwnConnection, model: &ReadModel, number: Option<i3
     transaction.commit().await?;
     daybook_failpoint::reach("promote.after-switch");
     Ok(Attempt::Done(promotion))
+}
+
+/// Where a generation stands, by source: it stays there until the transaction ends.
+async fn hold(
+    transaction: &OwnTransaction<'_>,
+    name: &str,
+    generation: i32,
+) -> Result<BTreeMap<(String, i32), (i64, i32)>, LifecycleError> {
+    let rows = transaction.query(sql::LOCK_CHECKPOINTS, &[&name, &generation]).await?;
+    Ok(rows.iter().map(|r| ((r.get(0), r.get(1)), (r.get(2), r.get(3)))).collect())
 }

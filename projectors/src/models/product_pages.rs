@@ -44,7 +44,9 @@ impl Projection for Details {
                         field.clone_from(new);
                     }
                 }
-                page.attributes.retain(|name, _| !e.removed_attributes.contains(name));
+                for name in &e.removed_attributes {
+                    page.attributes.remove(name);
+                }
                 page.attributes.extend(e.set_attributes.clone());
             }
             E::ProductRepriced(e) => {

@@ -89,10 +89,11 @@ impl Projector {
         if let Some((at, found)) = (self.next..).zip(&events).find(|(at, e)| *at != e.offset) {
             return Err(LogError::Damaged(format!("{}: offset {at} is missing ({} stands there)", self.log.name(), found.offset)).into());
         }
-        // The next read brings about one batch of bytes, if events stay as large as these.
+        // The next read brings about one batch of bytes, if events stay as large as these. It grows by steps: what it costs where
+        // they don't is bounded.
         if let Some(average) = events.iter().map(Event::size).sum::<usize>().checked_div(events.len()) {
-            let fitting = (self.limits.batch_bytes / average.max(1)).clamp(1, self.limits.batch_events.max(1));
-            self.read_at_once = i64::try_from(fitting).unwrap_or(i64::MAX);
+            let fitting = (self.limits.batch_bytes / average.max(1)).clamp(1, self.limits.catch_up_events.max(1));
+            self.read_at_once = i64::try_from(fitting).unwrap_or(i64::MAX).min(self.read_at_once.saturating_mul(2));
         }
         Ok(events)
     }
@@ -139,9 +140,6 @@ impl Projector {
                 return Ok(Err(format!("{} at offset {}: {}", stopped.stream, stopped.offset, stopped.reason)));
             }
         };
-        for s in &folded.changes.stopped {
-            tracing::error!(projector = self.name(), stream = %s.stream, offset = s.offset, reason = s.reason, "a stream is parked: later events of it wait");
-        }
         let (events, parked) = (folded.events, folded.changes.stopped.len() as u64);
         self.write(by.from, by.to, by.epoch, folded).await?;
         self.counts.folded += events;
@@ -183,6 +181,10 @@ impl Projector {
             return Err(ProjectorError::Superseded(self.name()));
         }
         daybook_failpoint::reach("project.after-commit");
+        // Not before: who is superseded finds views that are ahead of it, and that parks nothing.
+        for s in &changes.stopped {
+            tracing::error!(projector = self.name(), stream = %s.stream, offset = s.offset, reason = s.reason, "a stream is parked: later events of it wait");
+        }
         (self.next, self.epoch) = (to, epoch);
         self.pushed = by.pushed.unwrap_or(self.pushed);
         self.end = self.end.max(to);

@@ -6,6 +6,7 @@ mod unparking;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use daybook_kernel::ReadModel;
 use daybook_log::PartitionLog;
@@ -102,7 +103,7 @@ impl Projector {
         let meters = Meters::new(model.name, generation.number, log.service(), log.number());
         let mut projector = Self {
             held: Held::new(limits.held_bytes),
-            read_at_once: i64::try_from(limits.batch_events).unwrap_or(i64::MAX).max(1),
+            read_at_once: i64::try_from(limits.batch_events.min(limits.catch_up_events)).unwrap_or(i64::MAX).max(1),
             parked: BTreeSet::new(),
             untried: Vec::new(),
             skipped: Skipped::default(),
@@ -182,6 +183,19 @@ impl Projector {
     pub async fn catch_up(&mut self) -> Result<(), ProjectorError> {
         self.look().await?;
         self.catch_up_to(self.end).await
+    }
+
+    /// As [`catch_up`](Self::catch_up), but no batch is begun after `until`.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub async fn catch_up_until(&mut self, until: Instant) -> Result<(), ProjectorError> {
+        self.look().await?;
+        let end = self.end;
+        while self.next < end && Instant::now() < until {
+            self.step_to(end).await?;
+        }
+        Ok(())
     }
 
     /// Where the log ends now, and in which epoch.

@@ -1,14 +1,15 @@
 //! Parked streams, folded again: because an operator asks for it, and once by itself when a process takes the partition, for
 //! it may be of a build that knows the event. The task that owns the partition does it, so that parts have one writer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use daybook_kernel::StreamId;
+use daybook_log::LogError;
 
 use super::Projector;
 use crate::ProjectorError;
-use crate::batch::{Folded, Pace, fold};
+use crate::batch::{Before, Changes, Folded, Pace, ViewRow, fold};
 use crate::event::Event;
 use crate::parked::Ask;
 use crate::push::{Shown, Span};
@@ -16,6 +17,8 @@ use crate::store::{Retried, Waiting};
 
 /// How many are looked up at once.
 const AT_ONCE: usize = 100;
+/// Events of a stream that are in memory at once.
+const PAGE: i64 = 500;
 
 impl Projector {
     /// Each stream that is parked now will be folded again once, by [`tend`](Self::tend).
@@ -52,20 +55,19 @@ impl Projector {
             // Where this is not committed, all that is held is read again.
             self.skipped.add(what.stream.clone(), offset);
         }
-        let folded = self.fold_again(&what.stream).await?;
-        let streams = [what.stream.as_str()];
+        let stream = StreamId::parse(&what.stream).map_err(|why| LogError::Damaged(format!("a parked stream: {why}")))?;
+        let again = self.fold_again(&stream).await?;
+        let streams = [stream.as_str()];
         let stands = self.store.shown(&self.place(), &streams, 0, &streams).await?;
-        let parked = folded.changes.stopped.first().map(|s| (s.offset, s.reason.clone()));
-        let (retried, mut shown) = compare(folded, stands, skipped);
+        let parked = again.stopped.clone();
+        let (retried, mut shown) = compare(again, &stream, stands, skipped);
         daybook_failpoint::reach("project.before-commit");
         if !self.store.write_retried(&self.place(), self.next, what, &retried).await? {
             return Err(ProjectorError::Superseded(self.name()));
         }
         daybook_failpoint::reach("project.after-commit");
-        if let Ok(stream) = StreamId::parse(&what.stream) {
-            // What is held is of before.
-            let _ = self.held.take(&stream);
-        }
+        // What is held is of before.
+        let _ = self.held.take(&stream);
         match &parked {
             Some((offset, reason)) => {
                 tracing::warn!(projector = self.name(), stream = what.stream, offset, reason, "a parked stream was folded again in vain");
@@ -83,15 +85,22 @@ impl Projector {
         Ok(())
     }
 
-    async fn fold_again(&mut self, stream: &str) -> Result<Folded, ProjectorError> {
-        let stored = self.log.read_stream(stream).await?;
-        let events = stored.into_iter().map(Event::stored).collect::<Result<Vec<_>, _>>()?;
-        // What lies beyond the checkpoint comes in its turn.
-        let events: Vec<&Event> = events.iter().filter(|e| e.offset < self.next).collect();
-        let service = self.log.service();
-        let quick = fold(&self.model, service, &events, HashMap::new(), &self.skipped, Pace::Quick);
-        let folded = quick.or_else(|_| fold(&self.model, service, &events, HashMap::new(), &self.skipped, Pace::Careful));
-        folded.map_err(|stopped| ProjectorError::Panicked(stopped.reason))
+    /// Folds a stream from its first event to the checkpoint, a page after the other: a long one is never in memory as a whole.
+    async fn fold_again(&mut self, stream: &StreamId) -> Result<Again, ProjectorError> {
+        let (mut again, service) = (Again::default(), self.log.service());
+        let mut version = 0;
+        while again.stopped.is_none() {
+            let stored = self.log.read_stream_after(stream.as_str(), version, PAGE).await?;
+            let events = stored.into_iter().map(Event::stored).collect::<Result<Vec<_>, _>>()?;
+            // What lies beyond the checkpoint comes in its turn.
+            let events: Vec<&Event> = events.iter().filter(|e| e.offset < self.next).collect();
+            let Some(last) = events.last() else { break };
+            version = last.version;
+            let quick = fold(&self.model, service, &events, again.before(stream), &self.skipped, Pace::Quick);
+            let folded = quick.or_else(|_| fold(&self.model, service, &events, again.before(stream), &self.skipped, Pace::Careful));
+            again.take(folded.map_err(|stopped| ProjectorError::Panicked(stopped.reason))?);
+        }
+        Ok(again)
     }
 
     /// Pushes what no event of a batch has changed. It leaves no gap where it is lost, so its acknowledgement is waited for.
@@ -106,25 +115,55 @@ impl Projector {
     }
 }
 
+/// A stream folded from its first event on, as far as that has got.
+#[derive(Default)]
+struct Again {
+    /// Bytes, and the offset of the last event that they rest on.
+    parts: BTreeMap<(String, String), (Vec<u8>, i64)>,
+    keys: BTreeSet<String>,
+    view: Option<ViewRow>,
+    stopped: Option<(i64, String)>,
+}
+
+impl Again {
+    /// Where the next page goes on.
+    fn before(&self, stream: &StreamId) -> HashMap<StreamId, Before> {
+        let Some(view) = &self.view else { return HashMap::new() };
+        // A view that is its stream's only part is kept there.
+        let bytes = view.bytes.clone().or_else(|| self.parts.values().next().map(|(bytes, _)| bytes.clone()));
+        HashMap::from([(stream.clone(), Before::Stored { version: view.version, bytes })])
+    }
+
+    fn take(&mut self, page: Folded) {
+        let Changes { parts, writers, views, stopped } = page.changes;
+        for (place, change) in parts {
+            match change.bytes {
+                Some(bytes) => self.parts.insert(place, (bytes, change.offset)),
+                None => self.parts.remove(&place),
+            };
+        }
+        self.keys.extend(writers.into_iter().map(|(key, _)| key));
+        self.view = views.into_iter().next().or_else(|| self.view.take());
+        self.stopped = stopped.into_iter().next().map(|s| (s.offset, s.reason));
+    }
+}
+
 /// What to write, and what to push, so that `stands` becomes what was folded.
-fn compare(folded: Folded, stands: Vec<Shown>, skipped: Option<i64>) -> (Retried, Vec<Shown>) {
-    let changes = folded.changes;
-    let stopped = changes.stopped.into_iter().next().map(|s| (s.offset, s.reason));
+fn compare(again: Again, stream: &StreamId, stands: Vec<Shown>, skipped: Option<i64>) -> (Retried, Vec<Shown>) {
+    let Again { parts, keys, view, stopped } = again;
     let freed = stopped.is_none();
-    let keys = changes.writers.into_iter().map(|(key, _)| key).collect();
     let mut retried = Retried { keys, skipped, stopped, ..Retried::default() };
-    retried.view = changes.views.into_iter().next().map(|v| (v.offset, v.version, v.bytes));
+    retried.view = view.map(|v| (v.offset, v.version, v.bytes));
     let mut before: BTreeMap<(String, String), Shown> = stands.into_iter().map(|s| ((s.key.clone(), s.part.clone()), s)).collect();
     let mut shown = Vec::new();
-    for ((key, part), change) in changes.parts {
-        let Some(bytes) = change.bytes else { continue };
+    for ((key, part), (bytes, offset)) in parts {
         match before.remove(&(key.clone(), part.clone())) {
             // It stands as it is; only that it is not older than the log any more is new.
             Some(same) if same.bytes.as_ref() == Some(&bytes) => shown.extend(freed.then_some(same)),
             _ => {
-                retried.written.push((key.clone(), part.clone(), bytes.clone(), change.offset));
-                let stream = change.stream.as_str().to_owned();
-                shown.push(Shown { key, part, stream, offset: change.offset, bytes: Some(bytes), stale: false });
+                retried.written.push((key.clone(), part.clone(), bytes.clone(), offset));
+                let stream = stream.as_str().to_owned();
+                shown.push(Shown { key, part, stream, offset, bytes: Some(bytes), stale: false });
             }
         }
     }

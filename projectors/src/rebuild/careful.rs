@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use daybook_kernel::{ErasedFold, EventAt, RenderedPart, StreamId, Version, ViewState};
-use daybook_log::{LogError, PartitionLog};
+use daybook_log::{LogError, PartitionLog, StoredEvent};
 
 use super::views::Keys;
 use crate::batch::{Stopped, render};
@@ -22,7 +22,10 @@ pub(crate) struct Folded {
     pub(crate) stopped: Option<Stopped>,
 }
 
-/// Folds the events of a stream that stand before `end`.
+/// Events of a stream that are in memory at once.
+const PAGE: i64 = 500;
+
+/// Folds the events of a stream that stand before `end`, a page after the other.
 pub(crate) async fn fold(
     log: &PartitionLog,
     fold: &dyn ErasedFold,
@@ -32,34 +35,52 @@ pub(crate) async fn fold(
 ) -> Result<Folded, LogError> {
     let mut folded =
         Folded { view: fold.new_view(), version: 0, offset: -1, folded: 0, keys: Keys::default(), parts: Vec::new(), stopped: None };
-    for event in log.read_stream(stream.as_str()).await?.into_iter().filter(|e| e.offset < end) {
-        let stop = |reason: String| Some(Stopped { stream: stream.clone(), offset: event.offset, reason });
-        if event.version != folded.version + 1 {
-            let (found, stands) = (event.version, folded.version);
-            folded.stopped = stop(format!("the event is version {found} of its stream, but the view stands at version {stands}"));
+    while folded.stopped.is_none() {
+        let page = log.read_stream_after(stream.as_str(), folded.version, PAGE).await?;
+        let mut events = page.into_iter().filter(|e| e.offset < end).peekable();
+        if events.peek().is_none() {
             break;
         }
-        if !skipped.contains(&event.offset) {
-            let kept = fold.encode_view(&folded.view);
-            let at = EventAt { stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
-            if let Err(why) = fold.fold(&mut folded.view, &event.type_name, &event.payload, &at) {
-                folded.stopped = stop(format!("{}: {why}", event.type_name));
+        for event in events {
+            if let Err(reason) = step(&mut folded, fold, stream, &event, skipped)? {
+                folded.stopped = Some(Stopped { stream: stream.clone(), offset: event.offset, reason });
                 break;
             }
-            match render(fold, &folded.view, stream) {
-                Ok(parts) => folded.parts = parts,
-                Err(reason) => {
-                    folded.view = fold.decode_view(&kept).map_err(|e| LogError::Damaged(format!("{stream}: {e}")))?;
-                    folded.stopped = stop(reason);
-                    break;
-                }
-            }
-            folded.folded += 1;
-            for part in &folded.parts {
-                folded.keys.tell(&part.key);
-            }
         }
-        (folded.version, folded.offset) = (event.version, event.offset);
     }
     Ok(folded)
+}
+
+/// One event; the inner error: why it stops there. All is as it was before it, then.
+fn step(
+    folded: &mut Folded,
+    fold: &dyn ErasedFold,
+    stream: &StreamId,
+    event: &StoredEvent,
+    skipped: &HashSet<i64>,
+) -> Result<Result<(), String>, LogError> {
+    if event.version != folded.version + 1 {
+        let (found, stands) = (event.version, folded.version);
+        return Ok(Err(format!("the event is version {found} of its stream, but the view stands at version {stands}")));
+    }
+    if !skipped.contains(&event.offset) {
+        let kept = fold.encode_view(&folded.view);
+        let at = EventAt { stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
+        if let Err(why) = fold.fold(&mut folded.view, &event.type_name, &event.payload, &at) {
+            return Ok(Err(format!("{}: {why}", event.type_name)));
+        }
+        match render(fold, &folded.view, stream) {
+            Ok(parts) => folded.parts = parts,
+            Err(reason) => {
+                folded.view = fold.decode_view(&kept).map_err(|e| LogError::Damaged(format!("{stream}: {e}")))?;
+                return Ok(Err(reason));
+            }
+        }
+        folded.folded += 1;
+        for part in &folded.parts {
+            folded.keys.tell(&part.key);
+        }
+    }
+    (folded.version, folded.offset) = (event.version, event.offset);
+    Ok(Ok(()))
 }

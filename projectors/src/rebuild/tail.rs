@@ -2,6 +2,7 @@
 //! fenced by the checkpoint as all projectors are, so running ones may do the same at the same time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, Log, Role};
@@ -48,10 +49,26 @@ impl Tail {
     /// # Errors
     /// When a database does not answer, or a log is damaged.
     pub async fn catch_up(&mut self) -> Result<i64, LifecycleError> {
+        self.fold_on(None).await
+    }
+
+    /// As [`catch_up`](Self::catch_up), but no batch is begun after `until`: under a load that writes faster than it can be
+    /// folded, what the logs hold now may be more than there is time for.
+    ///
+    /// # Errors
+    /// As [`catch_up`](Self::catch_up).
+    pub async fn catch_up_until(&mut self, until: Instant) -> Result<i64, LifecycleError> {
+        self.fold_on(Some(until)).await
+    }
+
+    async fn fold_on(&mut self, until: Option<Instant>) -> Result<i64, LifecycleError> {
         let mut moved = 0;
         for projector in &mut self.0 {
             let before = projector.next();
-            while let Err(error) = projector.catch_up().await {
+            while let Err(error) = match until {
+                Some(until) => projector.catch_up_until(until).await,
+                None => projector.catch_up().await,
+            } {
                 // Somebody else keeps it up too: stand where he has come to.
                 if !matches!(error, ProjectorError::Superseded(_)) {
                     return Err(error.into());

@@ -1,6 +1,6 @@
--- The checkpoints of two generations, which don't move until this transaction ends.
-SELECT generation, service, partition, next_offset, epoch
+-- The checkpoints of a generation, which don't move until this transaction ends.
+SELECT service, partition, next_offset, epoch
 FROM read.checkpoint
-WHERE projection = $1 AND generation = ANY ($2::int[])
-ORDER BY generation, service, partition
+WHERE projection = $1 AND generation = $2
+ORDER BY service, partition
 FOR UPDATE

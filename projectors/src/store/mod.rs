@@ -144,6 +144,10 @@ impl ReadStore {
     }
 
     /// Writes a batch and moves the checkpoint, both or neither. False: the checkpoint stood elsewhere.
+    ///
+    /// By arrays, whatever its size: `COPY` into tables of the transaction, and a statement that takes the rows from there, was
+    /// measured beside it with 100, 1,000 and 10,000 parts, and gains nothing that would be worth a second way
+    /// (`scripts/bench batches`; the numbers stand in docs/rebuild.md).
     pub(crate) async fn write(&self, at: &Place<'_>, by: Move, changes: &Changes) -> Result<bool, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&at.generation.write_batch).await?;

@@ -164,7 +164,7 @@ async fn far_behind_the_logs_end_nothing_is_pushed_and_afterwards_there_is_a_gap
     let mut pod = Pod::new(&shop, &model).await;
     shop.append((0..10).map(|n| created(&format!("A-{n}"), "one", "toys"))).await;
     let mut limits = push_limits(|l| (l.silent_beyond, l.again_up_to) = (4, 3));
-    limits.batch_events = 3;
+    limits.catch_up_events = 3;
     let mut projector = shop.pushing(&model, "catalog", 0, limits).await;
     for _ in 0..2 {
         projector.step().await.expect("it folds");

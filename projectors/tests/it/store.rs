@@ -58,6 +58,39 @@ async fn a_paused_projector_that_comes_back_writes_nothing_older() {
 }
 
 #[tokio::test]
+async fn batches_grow_while_the_log_is_caught_up_with_and_a_paused_projector_writes_no_large_one_either() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    shop.append((0..40).map(|n| created(&format!("A-{n}"), "one", "toys"))).await;
+    let limits = Limits { batch_events: 2, catch_up_events: 16, ..Limits::default() };
+    let mut paused = shop.projector_with(&model, "catalog", 0, limits.clone()).await;
+    for next in [2, 6, 14] {
+        paused.step().await.expect("nobody else writes");
+        assert_eq!(paused.next(), next);
+    }
+    shop.projector_with(&model, "catalog", 0, limits.clone()).await.step().await.expect("nobody else writes");
+    let parts = shop.parts(&model).await;
+    let stale = paused.step().await;
+    assert!(matches!(stale, Err(ProjectorError::Superseded(_))), "{stale:?}");
+    assert_eq!((shop.parts(&model).await, shop.checkpoint(&model, "catalog", 0).await.0), (parts, 16));
+    // From where it stands now on it goes by its own steps, up to the most.
+    paused.resume().await.expect("it answers");
+    paused.step().await.expect("nobody else writes");
+    assert_eq!(paused.next(), 32);
+    paused.catch_up().await.expect("nobody else writes");
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+
+    // Bytes bound them as well.
+    shop.append((0..40).map(|n| retitled(&format!("A-{n}"), "two"))).await;
+    let tight = Limits { batch_bytes: 1, ..limits };
+    let mut projector = shop.projector_with(&model, "catalog", 0, tight).await;
+    for next in [42, 43, 44] {
+        projector.step().await.expect("nobody else writes");
+        assert_eq!(projector.next(), next);
+    }
+}
+
+#[tokio::test]
 async fn a_part_leaves_its_key_when_the_product_changes() {
     let model = by_category();
     let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
@@ -99,7 +132,7 @@ async fn views_that_are_not_in_memory_are_read() {
     let model = pages();
     let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
     // Nothing is held from one batch to the next, and a batch is three events.
-    let limits = Limits { held_bytes: 0, batch_events: 3, ..Limits::default() };
+    let limits = Limits { held_bytes: 0, catch_up_events: 3, ..Limits::default() };
     let mut projectors =
         [shop.projector_with(&model, "catalog", 0, limits.clone()).await, shop.projector_with(&model, "inventory", 0, limits).await];
     for round in 0..4 {
@@ -146,7 +179,7 @@ async fn a_view_that_is_its_streams_only_part_is_kept_once() {
     let model = levels();
     let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
     // Nothing is held: every view is read.
-    let limits = Limits { held_bytes: 0, batch_events: 1, ..Limits::default() };
+    let limits = Limits { held_bytes: 0, catch_up_events: 1, ..Limits::default() };
     let mut projector = shop.projector_with(&model, "inventory", 0, limits).await;
     shop.append([received("A-1", "w-1", 5), received("A-2", "w-1", 1), received("A-1", "w-1", 3), received("A-1", "w-1", 4)]).await;
     projector.catch_up().await.expect("it folds");

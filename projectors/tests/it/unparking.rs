@@ -163,6 +163,40 @@ async fn a_skip_that_meets_another_bad_event_parks_there_and_shows_what_is_good_
 }
 
 #[tokio::test]
+async fn a_long_parked_stream_is_folded_again_page_by_page_to_the_same() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let (first, second) = (poisoned(), poisoned());
+    // Pages end at 500 and 1,000; it changes its key in each, and can't be folded early in the first and late in the third.
+    let facts = (0..1_200).map(|n| match n {
+        0 => created("A-1", "new", "toys"),
+        7 => retitled("A-1", &first),
+        400 | 900 | 1_150 => categorized("A-1", &format!("category {n}")),
+        1_199 => retitled("A-1", &second),
+        n => retitled("A-1", &format!("title {n}")),
+    });
+    let stored = shop.append(facts.collect::<Vec<_>>()).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    projector.catch_up().await.expect("a stream that stops is no error");
+    let parked_at = async |shop: &Shop| shop.parked(&model).await.into_iter().map(|(_, offset, _)| offset).collect::<Vec<_>>();
+    assert_eq!(parked_at(&shop).await, [stored[7].offset]);
+
+    cure(&first);
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert_eq!(parked_at(&shop).await, [stored[1_199].offset]);
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold_without(&model, &[], &second).await);
+    cure(&second);
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert_eq!(parked_at(&shop).await, [0_i64; 0]);
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+    let writers = "SELECT key FROM read.by_category_1_writer ORDER BY key";
+    let writers = shop.database.owner().await.query(writers, &[]).await.expect("it answers");
+    assert_eq!(writers.iter().map(|r| r.get(0)).collect::<Vec<&str>>(), ["category 1150", "category 400", "category 900", "toys"]);
+}
+
+#[tokio::test]
 async fn who_does_not_own_the_partition_unparks_nothing() {
     let model = by_category();
     let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;

@@ -89,12 +89,33 @@ pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<
             "impl RT::Checked for {name} {{\n\
              fn check(&self, path: &RT::Path<'_>, out: &mut Vec<RT::Violation>) {{ let _ = (path, &out); {checks} }}\n\
              fn has_unknown_enum(&self) -> bool {{ {enums} }}\n}}\n\
-             impl RT::Named for {name} {{ const TYPE: &'static str = {:?}; fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}\n",
-            message.full_name()
+             impl RT::Named for {name} {{ const TYPE: &'static str = {:?}; const SHAPE: &'static RT::Shape = {}; \
+             fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}\n",
+            message.full_name(),
+            shape(message, &mut Vec::new())
         );
         out.push_str(&body.replace("RT::", &format!("{runtime}::")));
     }
     Ok(out)
+}
+
+/// The expression for `&'static Shape`; `around` are the messages that it stands in.
+fn shape(message: &MessageDescriptor, around: &mut Vec<String>) -> String {
+    let mut fields = String::new();
+    // It would not end: left empty, it covers nothing, and the descriptors are asked.
+    if !around.iter().any(|name| name == message.full_name()) {
+        around.push(message.full_name().to_owned());
+        // A descriptor tells its fields in the order of their numbers.
+        for field in message.fields() {
+            let inner = match field.kind() {
+                Kind::Message(inner) => format!("Some({})", shape(&inner, around)),
+                _ => "None".to_owned(),
+            };
+            let _ = write!(fields, "({}, {inner}),", field.number());
+        }
+        around.pop();
+    }
+    format!("&RT::Shape {{ fields: &[{fields}] }}")
 }
 
 fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) -> Result<()> {

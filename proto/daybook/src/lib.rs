@@ -3,6 +3,7 @@
 
 mod checks;
 mod decode;
+mod shape;
 
 use std::sync::LazyLock;
 
@@ -13,6 +14,7 @@ pub use decode::{JsonError, SetError, decode_as, decode_strict, from_json, json_
 pub use prost;
 pub use prost_reflect::DescriptorPool;
 pub use serde_json::Value as JsonValue;
+pub use shape::Shape;
 
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/daybook_generated.rs"));
@@ -31,6 +33,8 @@ pub fn descriptors() -> &'static DescriptorPool {
 pub trait Named {
     /// For example `shop.catalog.v1.CreateProduct`.
     const TYPE: &'static str;
+    /// Which fields it has.
+    const SHAPE: &'static Shape;
     /// The descriptors of the crate that it was generated in.
     fn pool() -> &'static DescriptorPool;
 }

@@ -112,6 +112,7 @@ async fn a_generation_that_is_behind_is_folded_on_and_refused_when_that_does_not
     owner.batch_execute(behind).await.expect("the owner may");
     let why = refusal(&shop, &model, None).await;
     assert!(why.contains("behind") && why.contains("catalog/0") && why.contains("offset 1"), "{why}");
+    assert!(why.contains("folded on for") && why.contains("by 0 events"), "{why}");
     assert_eq!(shop.generations(&model).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
     shop.append([retitled("A", "b"), retitled("A", "c")]).await;
     assert_eq!(try_promote(&shop, &model, None).await.expect("it catches up").promotion.to, 2);
