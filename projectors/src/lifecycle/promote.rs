@@ -151,7 +151,7 @@ async fn attempt(
 
 /// Where a generation stands, by source: it stays there until the transaction ends.
 async fn hold(
-    transaction: &OwnTransaction<'_>,
+    transaction: &tokio_postgres::Transaction<'_>,
     name: &str,
     generation: i32,
 ) -> Result<BTreeMap<(String, i32), (i64, i32)>, LifecycleError> {
