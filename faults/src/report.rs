@@ -36,7 +36,7 @@ impl Report {
         self.seeds.push(seed);
         self.asked += outcome.asked;
         for (rule, count) in &outcome.verdict.checked {
-            *self.checked.entry((*rule).to_owned()).or_default() += *count as u64;
+            *self.checked.entry((*rule).to_owned()).or_default() += *count;
         }
         for violation in &outcome.verdict.violations {
             self.red.push(format!("seed {seed}: {} {}: {}", violation.invariant, violation.rule, violation.what));

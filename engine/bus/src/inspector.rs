@@ -164,7 +164,12 @@ impl Inner {
         let mut back = 1;
         loop {
             let from = low.max(high.saturating_sub(back));
-            let found = self.last_between(&consumer, topic, partition, from..high, deadline)?;
+            let found = self.last_between(&consumer, topic, partition, from..high, deadline);
+            if found.is_err() {
+                // A client was seen never to read again from a topic that was deleted and made anew: the next question has another.
+                close(tail.take());
+            }
+            let found = found?;
             if found.is_some() || from == low {
                 return Ok(found);
             }
@@ -217,10 +222,14 @@ impl Drop for Inner {
         let mut clients = vec![Arc::clone(&self.lookup)];
         clients.extend(lock(&self.tail).take());
         clients.extend(lock(&self.groups).drain().map(|(_, client)| client));
-        // Closing a client waits for its threads.
-        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || drop(clients)) {
-            tracing::warn!(%error, "no thread to close an inspector on");
-        }
+        close(clients);
+    }
+}
+
+/// On a thread of its own: closing a client waits for its threads.
+fn close(clients: impl IntoIterator<Item = Arc<BaseConsumer<Quiet>>> + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || clients.into_iter().for_each(drop)) {
+        tracing::warn!(%error, "no thread to close an inspector's clients on");
     }
 }
 

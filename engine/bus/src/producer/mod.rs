@@ -80,6 +80,7 @@ impl Producer {
         let reports = Reports {
             up: AtomicBool::new(true),
             spent: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             failures: metrics::counter!("daybook_kafka_delivery_failures_total"),
         };
         let producer =
@@ -136,7 +137,10 @@ impl Producer {
 
     /// Whether it failed for good, or let a message grow too old: [`SharedProducer`] says why that is the same.
     fn is_spent(&self) -> bool {
-        self.client.0.as_ref().is_none_or(|producer| producer.client().context().spent.load(Ordering::Relaxed))
+        let Some(producer) = &self.client.0 else { return true };
+        let reports = producer.client().context();
+        // What is fatal is not always called so in the report of the message that it hit.
+        reports.spent.load(Ordering::Relaxed) || (reports.failed.load(Ordering::Relaxed) && self.client.fatal().is_some())
     }
 
     /// Waits until nothing is in flight. Blocks: not for async tasks.
@@ -248,11 +252,13 @@ struct Ticket {
 struct Reports {
     up: AtomicBool,
     spent: AtomicBool,
+    failed: AtomicBool,
     failures: Counter,
 }
 
 impl Reports {
     fn look_at(&self, code: Option<RDKafkaErrorCode>) {
+        self.failed.store(true, Ordering::Relaxed);
         if matches!(code, Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::MessageTimedOut)) {
             self.spent.store(true, Ordering::Relaxed);
         }
