@@ -27,7 +27,7 @@ use crate::meters::Meters;
 use crate::past::Reader;
 use crate::pods::Pods;
 use crate::search::{Fresh, Search, SearchReader};
-use crate::store::{Live, Store};
+use crate::store::Store;
 use crate::subscriptions::Subscriptions;
 use crate::watch::Watch;
 use crate::{QueryError, openapi, page, search};
@@ -65,14 +65,6 @@ impl Serving {
     /// The read model of this name.
     pub(crate) fn model(&self, name: &str) -> Option<&Served> {
         self.models.get(name)
-    }
-
-    /// The generation that answers for a read model.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(crate) fn live(&self, model: &str) -> Result<Arc<Live>, Problem> {
-        Ok(self.memory(model)?.live.clone())
     }
 
     /// What is held of the generation that answers for a read model.

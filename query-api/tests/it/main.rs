@@ -4,6 +4,7 @@ mod consistency;
 mod events;
 mod generations;
 mod lists;
+mod lists_held;
 mod operations;
 mod pages;
 mod push;
