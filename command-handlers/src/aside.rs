@@ -21,6 +21,7 @@ impl Tenure<'_> {
     pub(crate) async fn set_aside(&mut self, misfit: Misfit) -> Result<Answer, HandlerError> {
         let Misfit { message_offset, command_id, reply_to, reason, kind } = misfit;
         let (service, number) = (self.service().to_owned(), self.lane.partition.number());
+        daybook_failpoint::reach("aside.before");
         let answer = match kind {
             MisfitKind::NewerBuild { stream, command_id, request } => {
                 let parked_id = ids::misfit_id(&service, number, message_offset, command_id.as_bytes());
@@ -43,6 +44,7 @@ impl Tenure<'_> {
                 ReplyAnswer::Rejected(Rejected { reason })
             }
         };
+        daybook_failpoint::reach("aside.after");
         Ok(Answer { reply_to, command_id: command_id.unwrap_or_default(), replayed: false, answer })
     }
 
@@ -73,6 +75,7 @@ impl Tenure<'_> {
         };
         let producer = self.lane.parts.producer.get();
         self.lane.partition.reject(&rejected).await?;
+        daybook_failpoint::reach("aside.between");
         producer.send(vec![record]).await?;
         Ok(())
     }

@@ -100,6 +100,7 @@ impl Lane {
         let cursor = first_unpublished(&parts.inspector, &parts.events_topic, &self.partition).await?;
         let writer = Writer::new(self.partition.clone(), &parts.sessions).await?;
         let Opened { head, before } = writer.open((parts.clock)()).await?;
+        daybook_failpoint::reach("open.after");
         tracing::info!(partition = %self.partition.name(), page = head.page, writer = writer.name(), after_ms = begun.elapsed().as_millis() as u64, "took the partition over");
         metrics::counter!("daybook_lane_takeovers_total", "service" => parts.service.to_string()).increment(1);
         // Nobody wrote since my last page: what is in memory is still good.
@@ -151,6 +152,7 @@ impl Tenure<'_> {
         }
         self.reply(answers);
         self.pages(&arrivals).await?;
+        daybook_failpoint::reach("reply.after");
         self.lane.inbox.store(last + 1);
         Ok(())
     }
@@ -190,7 +192,9 @@ impl Tenure<'_> {
             };
             let mut decided = decide(arrivals, streams, &known, &mut self.left.memory, &place);
             for parked in &decided.parked {
+                daybook_failpoint::reach("aside.before");
                 self.lane.partition.park(parked).await?;
+                daybook_failpoint::reach("aside.after");
                 metrics::counter!("daybook_messages_parked_total", "service" => self.service().to_owned(), "kind" => parked.kind.clone())
                     .increment(1);
             }
@@ -198,6 +202,7 @@ impl Tenure<'_> {
                 return self.finish(decided, None).await;
             };
             let begun = std::time::Instant::now();
+            daybook_failpoint::reach("append.before");
             let outcome = self.writer.append(&page).await;
             metrics::histogram!("daybook_append_seconds", "service" => self.service().to_owned()).record(begun.elapsed().as_secs_f64());
             match outcome {
@@ -290,6 +295,7 @@ impl Tenure<'_> {
     async fn finish(&mut self, decided: Decided, page: Option<Page>) -> Result<usize, HandlerError> {
         let service = self.service().to_owned();
         if let Some(page) = page {
+            daybook_failpoint::reach("append.after");
             let page = Arc::new(page);
             self.stands(page.head());
             self.relay.committed(page.clone());
@@ -321,6 +327,7 @@ impl Tenure<'_> {
     fn reply(&self, answers: Vec<Answer>) {
         let records = replies::records(&self.lane.parts.replies_topic, answers);
         if !records.is_empty() {
+            daybook_failpoint::reach("reply.before");
             // Not waited for: a lost reply is only a slower answer, for the result stands in the ledger.
             let delivery = self.lane.parts.producer.get().send(records);
             tokio::spawn(async move {

@@ -157,8 +157,10 @@ impl Publisher {
         };
         let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let producer = self.producer.get();
+        daybook_failpoint::reach("publish.before");
         match producer.send(records).await {
             Ok(_) => {
+                daybook_failpoint::reach("publish.after");
                 self.cursor += count;
                 metrics::counter!("daybook_relay_published_total", "service" => self.service.to_string()).increment(count.unsigned_abs());
                 Ok(())

@@ -72,6 +72,7 @@ pub struct Event {
     pub metadata: Vec<u8>,
     pub recorded_at: i64,
     pub digest: Vec<u8>,
+    pub page: i64,
 }
 
 /// A row of `command`.

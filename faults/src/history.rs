@@ -68,6 +68,9 @@ pub struct Command {
     pub key: String,
     /// As protobuf JSON.
     pub body: Value,
+    /// The stream's version that the client insists on.
+    #[serde(default)]
+    pub if_match: Option<u64>,
     /// Which way it went.
     pub via: Via,
 }
@@ -214,6 +217,17 @@ impl Recorder {
             let _ = writeln!(kept.file, "{line}");
         }
         kept.entries.push(entry);
+    }
+
+    /// Microseconds since the run began when the first command was acknowledged, of those that were sent at `from` or later.
+    pub fn first_acknowledged(&self, from: u64) -> Option<u64> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Entries stand in the order of being told, and nothing is told before it was asked.
+        let later = kept.entries.iter().rev().take_while(|e| e.told_at >= from);
+        let acknowledged = |e: &&Entry| {
+            e.asked_at >= from && matches!(e.asked, Asked::Command(_)) && matches!(e.told, Told::Done { .. } | Told::Refused { .. })
+        };
+        later.filter(acknowledged).map(|e| e.told_at).min()
     }
 
     /// Everything that has been told so far, in the order of asking.

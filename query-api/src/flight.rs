@@ -216,6 +216,7 @@ impl Memory {
                 tracing::warn!(model = &*self.model, %error, "parts can't be read");
                 LoadError::Unreachable
             })?;
+            daybook_failpoint::reach("serve.load");
             match self.land(view, snapshot) {
                 Landing::Landed(landed) => return Ok(landed),
                 Landing::Again => self.depart_again(&view.id),

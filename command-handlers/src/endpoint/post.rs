@@ -99,12 +99,16 @@ async fn answer(endpoint: &Endpoint, address: SocketAddr, service: &str, command
             biased;
             reply = &mut slot.reply => {
                 if let Ok(reply) = reply {
+                    daybook_failpoint::reach("endpoint.produced");
                     return Ok(render::reply(&endpoint.0.registry, &reply));
                 }
                 over = true;
             }
             delivered = &mut delivery, if message_offset.is_none() => match delivered {
-                Ok(offsets) => message_offset = Some(offsets.first().copied().unwrap_or(-1)),
+                Ok(offsets) => {
+                    daybook_failpoint::reach("endpoint.produced");
+                    message_offset = Some(offsets.first().copied().unwrap_or(-1));
+                }
                 Err(error) if error.queue_full => {
                     return Err(Problem::unavailable("the endpoint's queue to Kafka is full: repeat with the same key", 1));
                 }

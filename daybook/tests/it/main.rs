@@ -1,5 +1,6 @@
 //! The binary as an operator runs it: real processes that are paused, killed and started again.
 
+mod failpoints;
 mod faults;
 mod reading;
 mod support;

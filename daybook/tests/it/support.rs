@@ -1,6 +1,7 @@
 //! Processes of the binary, each with its own ports, stopped by their id whatever happens to the test.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
 use daybook_bus::BusConfig;
@@ -12,6 +13,8 @@ pub(crate) struct Install {
     pub(crate) database: TestDatabase,
     pub(crate) bus: BusConfig,
     pub(crate) client: reqwest::Client,
+    /// Variables of every process that is started from now on.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// One process; killed when this goes.
@@ -23,7 +26,8 @@ pub(crate) struct Process {
 
 impl Install {
     pub(crate) async fn new() -> Self {
-        let install = Self { database: TestDatabase::new().await, bus: bus(), client: reqwest::Client::new() };
+        let (database, client) = (TestDatabase::new().await, reqwest::Client::new());
+        let install = Self { database, bus: bus(), client, variables: Vec::new() };
         let migrated = install.run(&["migrate", "--partitions", "3"]);
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         install
@@ -34,6 +38,7 @@ impl Install {
         command.args(args).env("DAYBOOK_DATABASE_URL", &self.database.url).env("DAYBOOK_KAFKA", &self.bus.brokers);
         command.env("DAYBOOK_KAFKA_PREFIX", &self.bus.prefix).env("DAYBOOK_SESSION_TIMEOUT", "6");
         command.env("DAYBOOK_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
+        command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
         command
     }
 
@@ -110,6 +115,12 @@ impl Process {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// The signal that it has ended by, once it has; it is waited for.
+    pub(crate) async fn ended_by(&mut self) -> Option<i32> {
+        let ended = eventually("the process to end", || std::future::ready(self.child.try_wait().expect("it can be asked"))).await;
+        ended.signal()
     }
 
     /// As `kill -9`.

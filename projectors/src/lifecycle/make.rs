@@ -164,6 +164,7 @@ impl Building {
         if moved != 1 {
             return Err(LifecycleError::Refused(format!("{model} generation {number} was dropped while it was being built")));
         }
+        daybook_failpoint::reach("rebuild.before-ready");
         transaction.commit().await?;
         self.keeper.release().await;
         Ok(number)

@@ -133,6 +133,8 @@ async fn attempt(owner: &mut OwnConnection, model: &ReadModel, number: Option<i3
     let (served, was) = (GenerationState::Live.as_str(), [new.state.as_str()]);
     transaction.execute(sql::SET_GENERATION_STATE, &[&name, &new.number, &served, &was.as_slice()]).await?;
     let promotion = Promotion { from: live.map(|g| g.number), to: new.number };
+    daybook_failpoint::reach("promote.before-switch");
     transaction.commit().await?;
+    daybook_failpoint::reach("promote.after-switch");
     Ok(Attempt::Done(promotion))
 }

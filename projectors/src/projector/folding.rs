@@ -178,9 +178,11 @@ impl Projector {
             pusher.settle();
         }
         let by = Move { from, to, epoch, pushed: self.pusher.as_ref().map(Pusher::acknowledged) };
+        daybook_failpoint::reach("project.before-commit");
         if !self.store.write(&self.place(), by, &changes).await? {
             return Err(ProjectorError::Superseded(self.name()));
         }
+        daybook_failpoint::reach("project.after-commit");
         (self.next, self.epoch) = (to, epoch);
         self.pushed = by.pushed.unwrap_or(self.pushed);
         self.end = self.end.max(to);

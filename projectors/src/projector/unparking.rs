@@ -57,9 +57,11 @@ impl Projector {
         let stands = self.store.shown(&self.place(), &streams, 0, &streams).await?;
         let parked = folded.changes.stopped.first().map(|s| (s.offset, s.reason.clone()));
         let (retried, mut shown) = compare(folded, stands, skipped);
+        daybook_failpoint::reach("project.before-commit");
         if !self.store.write_retried(&self.place(), self.next, what, &retried).await? {
             return Err(ProjectorError::Superseded(self.name()));
         }
+        daybook_failpoint::reach("project.after-commit");
         if let Ok(stream) = StreamId::parse(&what.stream) {
             // What is held is of before.
             let _ = self.held.take(&stream);

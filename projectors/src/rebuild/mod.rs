@@ -114,7 +114,10 @@ impl Building {
         let mut filled = Vec::new();
         while let Some(outcome) = folding.join_next().await {
             match outcome.map_err(|e| ProjectorError::Panicked(e.to_string()))? {
-                Ok(partition) => filled.push(partition),
+                Ok(partition) => {
+                    filled.push(partition);
+                    daybook_failpoint::reach("rebuild.filling");
+                }
                 Err(NotFilled::Log(error)) => return Err(error.into()),
                 Err(NotFilled::Cut) => break,
             }
@@ -124,6 +127,7 @@ impl Building {
             outcome.map_err(|e| ProjectorError::Panicked(e.to_string()))??;
         }
         progress.enter(RebuildPhase::Indexing);
+        daybook_failpoint::reach("rebuild.before-indexes");
         self.index().await?;
         self.settle(&filled).await?;
         Ok(sum(filled))

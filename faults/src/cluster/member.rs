@@ -1,0 +1,361 @@
+//! The processes of the roles, and what can be done to one of them.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::process::{Signal, send};
+use super::{Cluster, Plan, Shared, ports};
+use crate::proxy::Link;
+
+/// How soon a process that ended is started again.
+const RESTART: Duration = Duration::from_millis(300);
+/// At the most, when it ends again and again as soon as it is started.
+const RESTART_AT_MOST: Duration = Duration::from_secs(2);
+/// A process that lived so long is not one that ends as soon as it is started.
+const STABLE: Duration = Duration::from_secs(2);
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Endpoint, lanes and relay.
+    Handlers,
+    /// Folds events into read models.
+    Projectors,
+    /// Serves read models.
+    QueryApi,
+}
+
+impl Role {
+    /// The binary's word for it.
+    pub fn subcommand(self) -> &'static str {
+        match self {
+            Self::Handlers => "command-handlers",
+            Self::Projectors => "projectors",
+            Self::QueryApi => "query-api",
+        }
+    }
+
+    /// Its members are called so, with a number.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Handlers => "handlers",
+            Self::Projectors => "projectors",
+            Self::QueryApi => "queries",
+        }
+    }
+}
+
+/// A process as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// For example handlers-1.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// Where it serves HTTP, the same for ever.
+    pub url: String,
+    /// None while it does not run.
+    pub pid: Option<u32>,
+    /// How often it has been started.
+    pub starts: u32,
+    /// Whether a nemesis has stopped it.
+    pub paused: bool,
+    /// Whether it is left ended.
+    pub held_down: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    all: BTreeMap<String, Process>,
+    /// Numbers and ports are used once.
+    last: BTreeMap<Role, u32>,
+    ports: Vec<u16>,
+}
+
+#[derive(Debug)]
+struct Process {
+    name: String,
+    role: Role,
+    port: u16,
+    link: Arc<Link>,
+    variables: Vec<(String, String)>,
+    child: Option<Child>,
+    began: Instant,
+    due: Instant,
+    pause: Duration,
+    starts: u32,
+    paused: bool,
+    held_down: bool,
+    /// A nemesis ended it, or asked it to end.
+    meant: bool,
+}
+
+impl Process {
+    fn start(&mut self, shared: &Shared) -> anyhow::Result<()> {
+        use std::os::unix::process::CommandExt as _;
+        let listen = format!("127.0.0.1:{}", self.port);
+        let mut command = shared.command(&[self.role.subcommand(), "--listen", &listen], &shared.url_by(&self.link), true);
+        let log = std::fs::File::options().append(true).create(true).open(shared.plan.log(&self.name))?;
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // A group of its own: Ctrl-C is for the harness, which ends the others in its order.
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        let child = command.spawn().with_context(|| format!("{} can't be started", self.name))?;
+        tracing::debug!(member = self.name, pid = child.id(), "started");
+        (self.child, self.began, self.starts) = (Some(child), Instant::now(), self.starts + 1);
+        (self.meant, self.paused) = (false, false);
+        Ok(())
+    }
+
+    /// Notices its end, once.
+    fn ended(&mut self) -> Option<(u32, ExitStatus)> {
+        let child = self.child.as_mut()?;
+        let status = child.try_wait().ok()??;
+        let pid = child.id();
+        self.child = None;
+        self.pause = if self.began.elapsed() > STABLE { RESTART } else { (self.pause * 2).min(RESTART_AT_MOST) };
+        self.due = Instant::now() + self.pause;
+        Some((pid, status))
+    }
+
+    fn signal(&self, signal: Signal) -> bool {
+        // A child that has not been waited for keeps its id.
+        self.child.as_ref().is_some_and(|child| send(child.id(), signal))
+    }
+
+    fn view(&self) -> Member {
+        Member {
+            name: self.name.clone(),
+            role: self.role,
+            url: format!("http://127.0.0.1:{}", self.port),
+            pid: self.child.as_ref().map(Child::id),
+            starts: self.starts,
+            paused: self.paused,
+            held_down: self.held_down,
+        }
+    }
+}
+
+impl Members {
+    pub(super) fn next_name(&mut self, role: Role) -> String {
+        let last = self.last.entry(role).or_default();
+        *last += 1;
+        format!("{}-{last}", role.name())
+    }
+
+    pub(super) fn add(
+        &mut self,
+        shared: &Shared,
+        name: String,
+        role: Role,
+        link: Arc<Link>,
+        variables: Vec<(String, String)>,
+    ) -> anyhow::Result<()> {
+        let port = ports::free(&self.ports).context("no free port")?;
+        self.ports.push(port);
+        let now = Instant::now();
+        let mut process = Process {
+            name: name.clone(),
+            role,
+            port,
+            link,
+            variables,
+            child: None,
+            began: now,
+            due: now,
+            pause: RESTART,
+            starts: 0,
+            paused: false,
+            held_down: false,
+            meant: false,
+        };
+        process.start(shared)?;
+        self.all.insert(name, process);
+        Ok(())
+    }
+
+    /// Ends it hard, when it still runs.
+    pub(super) fn remove(&mut self, name: &str) {
+        if let Some(mut process) = self.all.remove(name) {
+            end(&mut process);
+        }
+    }
+
+    /// Notices who has ended, and starts again who is due.
+    pub(super) fn look(&mut self, shared: &Shared) {
+        for process in self.all.values_mut() {
+            if let Some((pid, status)) = process.ended() {
+                let meant = process.meant || shared.stopping() || reached_a_point(shared, pid);
+                tracing::debug!(member = process.name, %status, meant, "ended");
+                if !meant {
+                    shared.ended_unexpectedly(&process.name, status.to_string(), &shared.plan.log(&process.name));
+                }
+            }
+            let due = process.child.is_none() && !process.held_down && !shared.stopping() && Instant::now() >= process.due;
+            if due && let Err(error) = process.start(shared) {
+                tracing::warn!(error = format!("{error:#}"), "a member can't be started");
+                process.due = Instant::now() + RESTART_AT_MOST;
+            }
+        }
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.all.values().filter(|process| process.child.is_some()).count()
+    }
+
+    pub(super) fn signal_all(&mut self, signal: Signal) {
+        for process in self.all.values_mut() {
+            process.meant = true;
+            // A paused one would hear it only afterwards.
+            process.signal(Signal::CONT);
+            process.signal(signal);
+        }
+    }
+
+    pub(super) fn kill_all(&mut self) {
+        self.all.values_mut().for_each(end);
+    }
+}
+
+fn end(process: &mut Process) {
+    if let Some(mut child) = process.child.take() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// A process that reached a fail-point left its id in the mark.
+fn reached_a_point(shared: &Shared, pid: u32) -> bool {
+    let by = format!(".fired-{pid}");
+    let Ok(marks) = std::fs::read_dir(shared.points_dir()) else { return false };
+    marks
+        .flatten()
+        .filter_map(|mark| mark.file_name().into_string().ok())
+        .any(|name| name.rsplit_once(&by).is_some_and(|(_, rest)| !rest.starts_with(|next: char| next.is_ascii_digit())))
+}
+
+impl Plan {
+    fn log(&self, name: &str) -> std::path::PathBuf {
+        self.logs_dir().join(format!("{name}.log"))
+    }
+}
+
+impl Shared {
+    /// The binary with this cluster's settings, and nothing of the harness's own surroundings.
+    pub(super) fn command(&self, args: &[&str], database: &str, armed: bool) -> Command {
+        let mut command = Command::new(&self.plan.binary);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("DAYBOOK_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(args).current_dir(&self.plan.dir);
+        command.env("DAYBOOK_DATABASE_URL", database).env("DAYBOOK_KAFKA", self.services.addresses().kafka);
+        // Only command handlers have this option; the others pass over the variable.
+        command.env("DAYBOOK_SESSION_TIMEOUT", self.plan.session_timeout_s.to_string());
+        if armed {
+            command.env("DAYBOOK_FAILPOINTS", self.points_dir());
+        }
+        command
+    }
+
+    /// Postgres's URL by way of a link.
+    fn url_by(&self, link: &Link) -> String {
+        let addresses = self.services.addresses();
+        addresses.owner_url.replacen(&addresses.postgres.to_string(), &link.address().to_string(), 1)
+    }
+}
+
+impl Cluster {
+    /// Every process, by name.
+    pub fn members(&self) -> Vec<Member> {
+        self.shared.members().all.values().map(Process::view).collect()
+    }
+
+    /// Those of a role.
+    pub fn of_role(&self, role: Role) -> Vec<Member> {
+        self.members().into_iter().filter(|member| member.role == role).collect()
+    }
+
+    /// The command handlers.
+    pub fn handlers(&self) -> Vec<Member> {
+        self.of_role(Role::Handlers)
+    }
+
+    /// The projectors.
+    pub fn projectors(&self) -> Vec<Member> {
+        self.of_role(Role::Projectors)
+    }
+
+    /// The processes of the query API.
+    pub fn queries(&self) -> Vec<Member> {
+        self.of_role(Role::QueryApi)
+    }
+
+    /// # Errors
+    /// When there is none of this name.
+    pub fn member(&self, name: &str) -> anyhow::Result<Member> {
+        self.with(name, |process| process.view())
+    }
+
+    /// `kill -9`; the supervisor starts it again. Whether it ran.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn kill(&self, name: &str) -> anyhow::Result<bool> {
+        self.end(name, Signal::KILL)
+    }
+
+    /// SIGTERM; the supervisor starts it again when it has ended, unless it is held down. Whether it ran.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn stop_gracefully(&self, name: &str) -> anyhow::Result<bool> {
+        self.end(name, Signal::TERM)
+    }
+
+    fn end(&self, name: &str, signal: Signal) -> anyhow::Result<bool> {
+        self.with(name, |process| {
+            process.meant = true;
+            process.signal(signal)
+        })
+    }
+
+    /// SIGSTOP: it stands still, and its kernel goes on answering for it. Whether it ran.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn pause(&self, name: &str) -> anyhow::Result<bool> {
+        self.with(name, |process| {
+            process.paused = process.signal(Signal::STOP);
+            process.paused
+        })
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn resume(&self, name: &str) -> anyhow::Result<bool> {
+        self.with(name, |process| {
+            process.paused = false;
+            process.signal(Signal::CONT)
+        })
+    }
+
+    /// Whether the supervisor leaves it ended.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn hold_down(&self, name: &str, down: bool) -> anyhow::Result<()> {
+        self.with(name, |process| process.held_down = down)
+    }
+
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Process) -> T) -> anyhow::Result<T> {
+        let mut members = self.shared.members();
+        members.all.get_mut(name).map(act).with_context(|| format!("there is no member {name}"))
+    }
+}

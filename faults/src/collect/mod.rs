@@ -1,0 +1,89 @@
+//! Collects what a run left behind, from Postgres, Kafka and the query API as an outsider reads them.
+
+mod kafka;
+mod log;
+mod read;
+mod watch;
+
+pub use kafka::{committed, ends, topic};
+pub use watch::{Heads, Watch};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tokio_postgres::{Client, NoTls};
+
+use crate::evidence::{Evidence, Recovery, Sighting};
+use crate::history::Entry;
+use crate::workload::{Http, Keys, Place};
+
+/// Where to look.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The owner's URL, straight to Postgres.
+    pub database: String,
+    /// Kafka.
+    pub kafka: String,
+    /// Query APIs.
+    pub queries: Vec<Place>,
+    /// The binary, for `replay diff` and `replay verify`.
+    pub binary: PathBuf,
+}
+
+/// A connection of the owner, driven until it is dropped.
+///
+/// # Errors
+/// When Postgres does not answer within 5 s.
+pub async fn connect(url: &str) -> anyhow::Result<Client> {
+    let connecting = tokio_postgres::connect(url, NoTls);
+    let (client, connection) = tokio::time::timeout(std::time::Duration::from_secs(5), connecting).await??;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Everything, when all has caught up.
+///
+/// # Errors
+/// When something can't be read.
+pub async fn collect(
+    sources: &Sources,
+    http: &Http,
+    keys: &Keys,
+    history: Vec<Entry>,
+    sightings: Vec<Sighting>,
+    recoveries: Vec<Recovery>,
+) -> anyhow::Result<Evidence> {
+    let client = connect(&sources.database).await?;
+    let logs = log::logs(&client).await?;
+    let mut topics = BTreeMap::new();
+    for (service, log) in &logs {
+        let read = topic(&sources.kafka, &format!("{service}.events"), log.partitions);
+        topics.insert(service.clone(), tokio::task::spawn_blocking(read).await??);
+    }
+    let services: Vec<&String> = logs.keys().collect();
+    let aside = log::aside(&client, &services).await?;
+    let parts = read::parts(&client).await?;
+    let served = read::served(http, &sources.queries, keys).await?;
+    let mut differences = BTreeMap::new();
+    for model in parts.keys() {
+        differences.insert(model.clone(), audit(sources, &["replay", "diff", model]).await?);
+    }
+    differences.insert("verify".to_owned(), audit(sources, &["replay", "verify", "--kafka"]).await?);
+    Ok(Evidence { history, logs, topics, parts, differences, served, sightings, aside, recoveries })
+}
+
+/// What one of Daybook's own audits finds: nothing when it exits with 0, else what it printed.
+async fn audit(sources: &Sources, arguments: &[&str]) -> anyhow::Result<Vec<String>> {
+    let mut command = std::process::Command::new(&sources.binary);
+    command.args(arguments).env("DAYBOOK_DATABASE_URL", &sources.database).env("DAYBOOK_KAFKA", &sources.kafka);
+    command.env("DAYBOOK_LOG", "error").stdin(std::process::Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await?;
+    let output = output.with_context(|| format!("{} can't be run", sources.binary.display()))?;
+    if output.status.success() {
+        return Ok(Vec::new());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let lines: Vec<String> = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect();
+    Ok(if lines.is_empty() { vec![format!("{} ended with {}", arguments.join(" "), output.status)] } else { lines })
+}

@@ -1,0 +1,209 @@
+//! Looks at numbers that may only grow while things are broken, and tells when everything has caught up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use tokio_postgres::Client;
+
+use super::{Sources, committed, connect, ends};
+use crate::evidence::Sighting;
+use crate::history::{Recorder, Told};
+use crate::workload::Http;
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_millis(400);
+
+/// Where each log partition ends: (service, partition) → next offset, epoch.
+pub type Heads = BTreeMap<(String, i32), (i64, i32)>;
+
+/// Looks all the time.
+pub struct Watch {
+    sources: Sources,
+    sightings: Arc<Mutex<Vec<Sighting>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watch {
+    /// Begins to look.
+    pub fn start(sources: Sources, recorder: Recorder) -> Self {
+        let sightings: Arc<Mutex<Vec<Sighting>>> = Arc::default();
+        let task = tokio::spawn(look_on(sources.database.clone(), recorder, sightings.clone()));
+        Self { sources, sightings, task }
+    }
+
+    /// What was seen so far.
+    pub fn sightings(&self) -> Vec<Sighting> {
+        self.sightings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where the logs end now.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn heads(&self) -> anyhow::Result<Heads> {
+        heads(&connect(&self.sources.database).await?).await
+    }
+
+    /// Waits until all messages that stand in Kafka now are decided, and what is in the logs then is published, folded,
+    /// pushed, and served by every query API. Returns how long that took.
+    ///
+    /// # Errors
+    /// What has not caught up after `limit`.
+    pub async fn caught_up(&self, http: &Http, limit: Duration) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let mut messages = None;
+        let mut reached = None;
+        loop {
+            let behind = match self.behind(http, &mut messages, &mut reached).await {
+                Ok(()) => return Ok(begun.elapsed()),
+                Err(behind) => behind,
+            };
+            if begun.elapsed() > limit {
+                return Err(behind.context(format!("not caught up after {} s", limit.as_secs())));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Fails with what is behind. The marks that have to be reached are set once, at the first look that succeeds.
+    async fn behind(&self, http: &Http, messages: &mut Option<Ends>, reached: &mut Option<Heads>) -> anyhow::Result<()> {
+        let client = connect(&self.sources.database).await.context("Postgres")?;
+        let services = super::log::services(&client).await?;
+        let kafka = self.sources.kafka.clone();
+        if messages.is_none() {
+            let mut found = Ends::new();
+            for service in &services {
+                let partitions = partitions(&client, service).await?;
+                let (kafka, topic) = (kafka.clone(), format!("{service}.messages"));
+                let topic_ends = tokio::task::spawn_blocking(move || ends(&kafka, &topic, partitions)).await?.context("Kafka")?;
+                found.insert(service.clone(), topic_ends.into_iter().map(|(_, next)| next).collect());
+            }
+            *messages = Some(found);
+        }
+        for (service, ends) in messages.iter().flatten() {
+            let (kafka, group, topic) = (kafka.clone(), format!("{service}.lanes"), format!("{service}.messages"));
+            let count = i32::try_from(ends.len())?;
+            let at = tokio::task::spawn_blocking(move || committed(&kafka, &group, &topic, count)).await??;
+            for (partition, (at, end)) in at.iter().zip(ends).enumerate() {
+                ensure!(*end == 0 || at.is_some_and(|at| at >= *end), "{service}.messages/{partition}: lanes are at {at:?} of {end}");
+            }
+        }
+        if reached.is_none() {
+            *reached = Some(heads(&client).await?);
+        }
+        let heads = reached.as_ref().context("heads")?;
+        folded(&client, heads).await?;
+        published(&kafka, heads).await?;
+        self.served(http, heads).await
+    }
+
+    /// A token of each partition's head, asked of each query API.
+    async fn served(&self, http: &Http, heads: &Heads) -> anyhow::Result<()> {
+        let tokens: Vec<String> = heads
+            .iter()
+            .filter(|(_, (next, _))| *next > 0)
+            .map(|((service, partition), (next, epoch))| format!("{service}/{partition}:{}@{epoch}", next - 1))
+            .collect();
+        for at in &self.sources.queries {
+            for model in ["product-pages", "stock-levels", "category-listings"] {
+                let told = http.page(at, model, "nothing", "", &tokens).await;
+                ensure!(matches!(told, Told::Page { .. }), "{model} of {}: {told:?}", at.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Service → the next offset of each partition of its messages.
+type Ends = BTreeMap<String, Vec<i64>>;
+
+async fn partitions(client: &Client, service: &str) -> anyhow::Result<i32> {
+    Ok(client.query_one(&format!("SELECT partitions FROM {service}.log"), &[]).await?.get(0))
+}
+
+async fn heads(client: &Client) -> anyhow::Result<Heads> {
+    let mut heads = Heads::new();
+    for service in super::log::services(client).await? {
+        let sql = format!(
+            "SELECT DISTINCT ON (partition) partition, first_offset + count, epoch FROM {service}.page ORDER BY partition, page DESC"
+        );
+        for row in client.query(&sql, &[]).await? {
+            heads.insert((service.clone(), row.get(0)), (row.get(1), row.get(2)));
+        }
+    }
+    Ok(heads)
+}
+
+/// Checkpoints of live generations are at the heads, and pushed.
+async fn folded(client: &Client, heads: &Heads) -> anyhow::Result<()> {
+    let sql = "SELECT projection, service, partition, next_offset, pushed FROM read.checkpoint JOIN read.generation USING (projection, generation) WHERE state = 'live'";
+    for row in client.query(sql, &[]).await? {
+        let (projection, service, partition): (String, String, i32) = (row.get(0), row.get(1), row.get(2));
+        let (folded, pushed): (i64, i64) = (row.get(3), row.get(4));
+        let head = heads.get(&(service.clone(), partition)).map_or(0, |h| h.0);
+        ensure!(
+            folded >= head && pushed >= head,
+            "{projection}: {service}/{partition} is folded to {folded}, pushed to {pushed} of {head}"
+        );
+    }
+    Ok(())
+}
+
+/// Each topic of events has at least as many messages as its log has events.
+async fn published(kafka: &str, heads: &Heads) -> anyhow::Result<()> {
+    let mut count: BTreeMap<&str, i32> = BTreeMap::new();
+    for (service, partition) in heads.keys() {
+        let most = count.entry(service).or_default();
+        *most = (*most).max(partition + 1);
+    }
+    for (service, partitions) in count {
+        let (kafka, topic) = (kafka.to_owned(), format!("{service}.events"));
+        let found = tokio::task::spawn_blocking(move || ends(&kafka, &topic, partitions)).await??;
+        for (partition, (first, next)) in (0..).zip(found) {
+            let head = heads.get(&(service.to_owned(), partition)).map_or(0, |h| h.0);
+            ensure!(next - first >= head, "{service}.events/{partition} has {} messages, the log {head} events", next - first);
+        }
+    }
+    Ok(())
+}
+
+async fn look_on(database: String, recorder: Recorder, sightings: Arc<Mutex<Vec<Sighting>>>) {
+    let mut client = None;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        // Postgres may be one of the things that are broken just now.
+        let connected = match client.take() {
+            Some(client) => Ok(client),
+            None => connect(&database).await,
+        };
+        let Ok(connected) = connected else { continue };
+        if let Ok(Ok(seen)) = tokio::time::timeout(Duration::from_secs(5), look(&connected)).await {
+            let at = recorder.now();
+            let seen = seen.into_iter().map(|(what, value)| Sighting { what, at, value });
+            sightings.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
+            client = Some(connected);
+        }
+    }
+}
+
+async fn look(client: &Client) -> anyhow::Result<Vec<(String, i64)>> {
+    let mut seen = Vec::new();
+    for ((service, partition), (next, _)) in heads(client).await? {
+        seen.push((format!("log {service}/{partition}"), next));
+    }
+    let sql = "SELECT projection, generation, service, partition, next_offset FROM read.checkpoint";
+    for row in client.query(sql, &[]).await? {
+        let (projection, generation, service): (String, i32, String) = (row.get(0), row.get(1), row.get(2));
+        let (partition, next): (i32, i64) = (row.get(3), row.get(4));
+        seen.push((format!("checkpoint {projection} {generation} {service}/{partition}"), next));
+    }
+    Ok(seen)
+}

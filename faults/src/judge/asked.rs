@@ -1,0 +1,161 @@
+//! What was asked, beside what came of it: the effects say what the command asked for. Sources: the contract of each command in
+//! `proto/shop`, and `docs/digests.md` for what a repeat is compared with.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::case::{Case, Deed, Row, Written};
+use super::decode::{self, LedgerResult, Outcome, integer};
+use super::digest;
+use super::rules;
+use super::verdict::Findings;
+use crate::history::{Command, Told};
+
+/// Every rule of what was asked.
+pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+    for deed in &case.deeds {
+        if let Some((row, result)) = case.result(deed.service, deed.id) {
+            let digest_known = result_is_of_what_was_asked(deed, row, result, findings);
+            if digest_known {
+                effects_are_what_was_asked(case, deed, row, result, findings);
+            }
+        }
+    }
+    sums_are_right(case, findings);
+}
+
+/// The commands that may have led to the result: those that were answered 422 or found invalid may not.
+fn candidates<'a>(deed: &Deed<'a>) -> impl Iterator<Item = &'a Command> {
+    let taken = deed.entries.iter().filter(|(entry, _)| !matches!(entry.told, Told::Invalid { .. } | Told::Shed { .. }));
+    taken.map(|(_, command)| *command)
+}
+
+/// A command, decoded.
+struct Read {
+    /// Full protobuf name.
+    kind: &'static str,
+    /// Default values written out.
+    json: Value,
+    bytes: Vec<u8>,
+    if_match: Option<u64>,
+}
+
+/// A command's type, its JSON and its encoding; none where it can't be one.
+fn read(command: &Command) -> Option<Read> {
+    let kind = decode::command_type(&command.service, &command.name)?;
+    let (json, bytes) = decode::command(kind, &command.body).ok()?;
+    Some(Read { kind, json, bytes, if_match: command.if_match })
+}
+
+/// Whether a result's digest is that of a command.
+fn is_digest_of(result: &LedgerResult, asked: &Read) -> bool {
+    let if_match = asked.if_match.map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
+    digest::command(asked.kind, &asked.bytes, if_match) == result.command_digest
+}
+
+/// A map has no order in JSON: with more than one entry, the judge can't know the bytes.
+fn has_order(json: &Value) -> bool {
+    let map = |name: &str| json.get(name).and_then(Value::as_object).is_none_or(|map| map.len() < 2);
+    map("attributes") && map("setAttributes")
+}
+
+/// `other-command`: the result's command digest is that of one that was asked. Says whether it is, as far as can be known.
+fn result_is_of_what_was_asked(deed: &Deed<'_>, row: &Row<'_>, result: &LedgerResult, findings: &mut Findings) -> bool {
+    let asked: Vec<_> = candidates(deed).filter_map(read).collect();
+    if asked.is_empty() || asked.iter().any(|asked| !has_order(&asked.json)) {
+        return true;
+    }
+    let holds = asked.iter().any(|asked| is_digest_of(result, asked));
+    findings.check(rules::OTHER_COMMAND, deed.moment(), holds, || {
+        let what = format!("the result of {} is of a command that nobody asked, or that was answered 422", deed.id);
+        (what, std::iter::once(row.line()).chain(deed.lines()).collect())
+    })
+}
+
+/// `effect-not-asked`: one of the commands explains every event of the result.
+fn effects_are_what_was_asked(case: &Case<'_>, deed: &Deed<'_>, row: &Row<'_>, result: &LedgerResult, findings: &mut Findings) {
+    let events: Vec<&Written<'_>> =
+        result.events.iter().filter_map(|(_, offset)| case.event_at(deed.service, row.partition, *offset)).collect();
+    let mut asked = candidates(deed).filter_map(read).peekable();
+    if events.is_empty() || asked.peek().is_none() {
+        return;
+    }
+    let holds = asked.any(|asked| events.iter().all(|at| explains(asked.kind, &asked.json, at)));
+    findings.check(rules::EFFECT_NOT_ASKED, deed.moment(), holds, || {
+        let events = events.iter().map(|at| at.line());
+        let seen = deed.lines().into_iter().chain(std::iter::once(row.line())).chain(events).collect();
+        (format!("the events of {} are not what the command asked for", deed.id), seen)
+    });
+}
+
+/// What each command may lead to, besides `ReorderPointCrossed`, which any change of stock may.
+const EFFECTS: &[(&str, &[&str])] = &[
+    ("CreateProduct", &["ProductCreated"]),
+    ("ReviseProduct", &["ProductRevised"]),
+    ("RepriceProduct", &["ProductRepriced"]),
+    ("CategorizeProduct", &["ProductCategorized"]),
+    ("AttachMedia", &["MediaAttached"]),
+    ("DetachMedia", &["MediaDetached"]),
+    ("PublishProduct", &["ProductPublished"]),
+    ("RetireProduct", &["ProductRetired"]),
+    ("ReceiveStock", &["StockReceived"]),
+    ("AdjustStock", &["StockAdjusted"]),
+    ("CountStock", &["StockAdjusted"]),
+    ("ReserveStock", &["StockReserved", "ReservationRefused"]),
+    ("CommitStock", &["StockCommitted", "CommitRefused"]),
+    ("ReleaseStock", &["StockReleased"]),
+    ("ExpireReservation", &["ReservationExpired"]),
+    ("SetReorderPoint", &["ReorderPointSet"]),
+];
+
+/// Whether a command may lead to an event: its type, and every field that both have.
+fn explains(kind: &str, command: &Value, at: &Written<'_>) -> bool {
+    if at.kind() == "ReorderPointCrossed" {
+        return true;
+    }
+    let name = kind.rsplit('.').next().unwrap_or_default();
+    let may = EFFECTS.iter().any(|(command, events)| *command == name && events.contains(&at.kind()));
+    let (Some(asked), Some(written)) = (command.as_object(), at.json.as_object()) else { return false };
+    may && written.iter().all(|(field, value)| {
+        match (name, field.as_str(), asked.get(field)) {
+            // A price is wrapped: the list price, and the sale beside it.
+            ("RepriceProduct", "price", Some(price)) => value.get("list") == Some(price) && value.get("sale") == asked.get("sale"),
+            // Only what changed is in the event.
+            ("ReviseProduct", "setAttributes", Some(all)) => {
+                value.as_object().is_some_and(|some| some.iter().all(|(k, v)| all.get(k) == Some(v)))
+            }
+            ("ReviseProduct", "removedAttributes", Some(all)) => {
+                value.as_array().is_some_and(|some| some.iter().all(|k| all.as_array().is_some_and(|all| all.contains(k))))
+            }
+            // A reservation that is kept or given back names the process that had made it.
+            (_, "process", _) if at.kind() != "StockReserved" => true,
+            (_, _, Some(asked)) => asked == value,
+            (_, _, None) => true,
+        }
+    })
+}
+
+/// `sum-of-effects`: pieces received, by commands of the history alone, against the accepted results.
+fn sums_are_right(case: &Case<'_>, findings: &mut Findings) {
+    let mut sums: BTreeMap<(&str, &str), (i64, i64)> = BTreeMap::new();
+    for deed in &case.deeds {
+        if !candidates(deed).any(|command| command.name == "receive-stock") {
+            continue;
+        }
+        let (asked, received) = sums.entry((deed.service, deed.stream)).or_default();
+        let accepted = case.result(deed.service, deed.id).filter(|(_, result)| result.outcome == Outcome::Accepted);
+        // Of several under one key, the one that the result is of.
+        let of_result = |result: &LedgerResult| candidates(deed).filter_map(read).find(|asked| is_digest_of(result, asked));
+        *asked += accepted.and_then(|(_, result)| of_result(result)).and_then(|asked| integer(&asked.json["quantity"])).unwrap_or_default();
+        let effects = case.effects(deed.service, deed.id).filter(|at| at.kind() == "StockReceived");
+        *received += effects.filter_map(|at| integer(&at.json["quantity"])).sum::<i64>();
+    }
+    for ((service, stream), (asked, received)) in sums {
+        // A sum has no moment: what else is wrong says more.
+        findings.check(rules::SUM_OF_EFFECTS, i64::MAX, asked == received, || {
+            let events = case.streams.get(&(service, stream)).into_iter().flatten().map(|n| case.written[*n].line());
+            (format!("{service} {stream}: accepted commands brought {asked} pieces, {received} were received"), events.collect())
+        });
+    }
+}

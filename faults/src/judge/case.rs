@@ -1,0 +1,215 @@
+//! The evidence, decoded once and indexed: what the rules look into.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::decode::{self, LedgerResult};
+use super::digest;
+use super::log::time_of;
+use super::rules;
+use super::verdict::Findings;
+use crate::evidence::{Event, Evidence, Ledger, Log};
+use crate::history::{Asked, Command, Entry, Told};
+
+/// Whose keys the harness's clients use: until there is authentication, everybody's.
+pub(super) const CALLER: &str = "anonymous";
+
+/// An event, with where it stands.
+#[derive(Debug)]
+pub(super) struct Written<'a> {
+    pub(super) service: &'a str,
+    pub(super) partition: i32,
+    pub(super) event: &'a Event,
+    /// The payload, default values written out; null where it can't be read.
+    pub(super) json: Value,
+    /// The command in its metadata.
+    pub(super) command: Option<Uuid>,
+}
+
+impl Written<'_> {
+    /// The type's name without its package.
+    pub(super) fn kind(&self) -> &str {
+        self.event.r#type.rsplit('.').next().unwrap_or_default()
+    }
+
+    /// As a line for the verdict.
+    pub(super) fn line(&self) -> String {
+        let (e, id) = (self.event, self.command.map(|id| id.to_string()).unwrap_or_default());
+        let place = format!("{}/{}:{}", self.service, self.partition, e.offset);
+        format!("event {place} {} version {} {} command {id} {}", e.stream_id, e.version, e.r#type, self.json)
+    }
+}
+
+/// A ledger row, with where it stands.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    pub(super) service: &'a str,
+    pub(super) partition: i32,
+    pub(super) ledger: &'a Ledger,
+    pub(super) id: Option<Uuid>,
+    /// None where it can't be read.
+    pub(super) result: Option<LedgerResult>,
+    /// The time of its page.
+    pub(super) recorded_at: i64,
+}
+
+impl Row<'_> {
+    /// As a line for the verdict.
+    pub(super) fn line(&self) -> String {
+        let l = self.ledger;
+        let place = format!("{}/{} page {} ordinal {}", self.service, self.partition, l.page, l.ordinal);
+        format!("ledger row {place} {} command {} {:?}", l.stream_id, l.command_id, self.result)
+    }
+}
+
+/// A command that clients asked for, with every entry about it, in the order of asking.
+#[derive(Debug)]
+pub(super) struct Deed<'a> {
+    pub(super) service: &'a str,
+    pub(super) stream: &'a str,
+    pub(super) id: Uuid,
+    pub(super) entries: Vec<(&'a Entry, &'a Command)>,
+}
+
+impl Deed<'_> {
+    /// Its entries as lines for the verdict.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.entries.iter().map(|(entry, _)| entry_line(entry)).collect()
+    }
+
+    /// When it was first asked.
+    pub(super) fn moment(&self) -> i64 {
+        self.entries.first().map_or(0, |(entry, _)| moment(entry))
+    }
+}
+
+/// The evidence, indexed.
+pub(super) struct Case<'a> {
+    pub(super) evidence: &'a Evidence,
+    /// By service, partition and offset as they stand in the evidence.
+    pub(super) written: Vec<Written<'a>>,
+    pub(super) rows: Vec<Row<'a>>,
+    pub(super) deeds: Vec<Deed<'a>>,
+    /// Places in `written`, by service and stream, in the order of offsets.
+    pub(super) streams: BTreeMap<(&'a str, &'a str), Vec<usize>>,
+    places: HashMap<(&'a str, i32, i64), usize>,
+    effects: HashMap<(&'a str, Uuid), Vec<usize>>,
+    results: HashMap<(&'a str, Uuid), Vec<usize>>,
+}
+
+impl<'a> Case<'a> {
+    /// Decodes everything; what can't be is a finding.
+    pub(super) fn of(evidence: &'a Evidence, findings: &mut Findings) -> Self {
+        let mut case = Self {
+            evidence,
+            written: Vec::new(),
+            rows: Vec::new(),
+            deeds: deeds(evidence),
+            streams: BTreeMap::new(),
+            places: HashMap::new(),
+            effects: HashMap::new(),
+            results: HashMap::new(),
+        };
+        for (service, log) in &evidence.logs {
+            case.read_events(service, log, findings);
+            case.read_rows(service, log, findings);
+        }
+        case
+    }
+
+    fn read_events(&mut self, service: &'a str, log: &'a Log, findings: &mut Findings) {
+        for (&partition, event) in log.events.iter().flat_map(|(p, events)| events.iter().map(move |e| (p, e))) {
+            let json = decode::json(&event.r#type, &event.payload);
+            let command = decode::command_of(&event.metadata);
+            let wrong = json.as_ref().err().or(command.as_ref().err()).cloned();
+            findings.check(rules::UNREADABLE, event.recorded_at, wrong.is_none(), || {
+                let place = format!("{service}/{partition}:{}", event.offset);
+                (format!("event {place} can't be read: {}", wrong.unwrap_or_default()), vec![format!("{event:?}")])
+            });
+            let at = self.written.len();
+            let command = command.ok().flatten();
+            self.written.push(Written { service, partition, event, json: json.unwrap_or_default(), command });
+            self.places.insert((service, partition, event.offset), at);
+            self.streams.entry((service, event.stream_id.as_str())).or_default().push(at);
+            if let Some(id) = command {
+                self.effects.entry((service, id)).or_default().push(at);
+            }
+        }
+    }
+
+    fn read_rows(&mut self, service: &'a str, log: &'a Log, findings: &mut Findings) {
+        for (&partition, ledger) in log.commands.iter().flat_map(|(p, rows)| rows.iter().map(move |r| (p, r))) {
+            let recorded_at = log.pages.get(&partition).map_or(0, |pages| time_of(pages, ledger.page));
+            let (result, id) = (decode::result(&ledger.result), ledger.command_id.parse::<Uuid>());
+            findings.check(rules::UNREADABLE, recorded_at, result.is_ok() && id.is_ok(), || {
+                let why = result.as_ref().err().cloned().or(id.as_ref().err().map(ToString::to_string)).unwrap_or_default();
+                let place = format!("{service}/{partition} page {} ordinal {}", ledger.page, ledger.ordinal);
+                (format!("ledger row {place} can't be read: {why}"), vec![format!("{ledger:?}")])
+            });
+            let (result, id) = (result.ok(), id.ok());
+            if let Some(id) = id {
+                self.results.entry((service, id)).or_default().push(self.rows.len());
+            }
+            self.rows.push(Row { service, partition, ledger, id, result, recorded_at });
+        }
+    }
+
+    /// The partition of a stream in the service's log; none where there is no such log.
+    pub(super) fn partition(&self, service: &str, stream: &str) -> Option<i32> {
+        self.evidence.logs.get(service).map(|log| digest::partition(stream, log.partitions))
+    }
+
+    /// The event at a place.
+    pub(super) fn event_at(&self, service: &str, partition: i32, offset: i64) -> Option<&Written<'a>> {
+        self.places.get(&(service, partition, offset)).map(|n| &self.written[*n])
+    }
+
+    /// All events that a command led to.
+    pub(super) fn effects<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Written<'a>> {
+        self.effects.get(&(service, id)).map(Vec::as_slice).unwrap_or_default().iter().map(|n| &self.written[*n])
+    }
+
+    /// All ledger rows of a command.
+    pub(super) fn results<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Row<'a>> {
+        self.results.get(&(service, id)).map(Vec::as_slice).unwrap_or_default().iter().map(|n| &self.rows[*n])
+    }
+
+    /// A command's result: the first, where there are several.
+    pub(super) fn result<'s>(&'s self, service: &'s str, id: Uuid) -> Option<(&'s Row<'a>, &'s LedgerResult)> {
+        self.results(service, id).find_map(|row| row.result.as_ref().map(|result| (row, result)))
+    }
+}
+
+/// The commands of the history: two entries of one service, stream and key are about the same command.
+fn deeds(evidence: &Evidence) -> Vec<Deed<'_>> {
+    let mut places: HashMap<(&str, &str, &str), usize> = HashMap::new();
+    let mut deeds: Vec<Deed<'_>> = Vec::new();
+    for entry in &evidence.history {
+        let (Asked::Command(command) | Asked::Handle { command, .. }) = &entry.asked else { continue };
+        let (service, stream) = (command.service.as_str(), command.stream.as_str());
+        let place = *places.entry((service, stream, &command.key)).or_insert_with(|| {
+            let id = digest::command_id(service, CALLER, stream, &command.key);
+            deeds.push(Deed { service, stream, id, entries: Vec::new() });
+            deeds.len() - 1
+        });
+        deeds[place].entries.push((entry, command));
+    }
+    deeds
+}
+
+/// An entry of the history as a line for the verdict.
+pub(super) fn entry_line(entry: &Entry) -> String {
+    serde_json::to_string(entry).map_or_else(|e| format!("history entry {}: {e}", entry.n), |json| format!("history {json}"))
+}
+
+/// When an entry was asked.
+pub(super) fn moment(entry: &Entry) -> i64 {
+    i64::try_from(entry.asked_at).unwrap_or(i64::MAX)
+}
+
+/// A final answer to a command: it took effect, or was refused.
+pub(super) fn is_final(told: &Told) -> bool {
+    matches!(told, Told::Done { .. } | Told::Refused { .. })
+}

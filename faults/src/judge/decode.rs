@@ -1,0 +1,164 @@
+//! Bytes as their descriptors say: what the judge knows of messages is what the contract's `.proto` files say.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// What a command came to, as its ledger row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LedgerResult {
+    pub(super) service: String,
+    pub(super) stream: String,
+    /// The stream's version afterwards.
+    pub(super) version: u64,
+    /// Type and offset.
+    pub(super) events: Vec<(String, i64)>,
+    pub(super) partition: i32,
+    /// The last offset that it rests on.
+    pub(super) offset: i64,
+    pub(super) epoch: u64,
+    pub(super) command_digest: Vec<u8>,
+    pub(super) outcome: Outcome,
+}
+
+/// The three ways in which a command ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Accepted,
+    Refused { code: String },
+    PreconditionFailed { expected: i64 },
+}
+
+impl LedgerResult {
+    /// As clients get it.
+    pub(super) fn token(&self) -> String {
+        format!("{}/{}:{}@{}", self.service, self.partition, self.offset, self.epoch)
+    }
+}
+
+/// A consistency token, or a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) service: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) epoch: i32,
+}
+
+/// Tokens of texts, which may each be a list with commas. What is none is passed over.
+pub(super) fn tokens(texts: &[String]) -> Vec<Token> {
+    texts.iter().flat_map(|text| text.split(',')).filter_map(|text| token(text.trim())).collect()
+}
+
+fn token(text: &str) -> Option<Token> {
+    let (service, rest) = text.split_once('/')?;
+    let (partition, rest) = rest.split_once(':')?;
+    let (offset, epoch) = rest.split_once('@')?;
+    Some(Token {
+        service: service.to_owned(),
+        partition: partition.parse().ok()?,
+        offset: offset.parse().ok()?,
+        epoch: epoch.parse().ok()?,
+    })
+}
+
+/// The descriptor of a message of the shop or of Daybook.
+fn descriptor(type_name: &str) -> Result<MessageDescriptor, String> {
+    let shop = shop_proto::descriptors().get_message_by_name(type_name);
+    let found = shop.or_else(|| daybook_proto::descriptors().get_message_by_name(type_name));
+    found.ok_or_else(|| format!("no type is named {type_name}"))
+}
+
+fn decoded(type_name: &str, bytes: &[u8]) -> Result<DynamicMessage, String> {
+    DynamicMessage::decode(descriptor(type_name)?, bytes).map_err(|e| format!("no {type_name}: {e}"))
+}
+
+/// By the protobuf JSON mapping, default values written out.
+fn told(message: &DynamicMessage) -> Result<Value, String> {
+    let options = SerializeOptions::new().skip_default_fields(false);
+    message.serialize_with_options(serde_json::value::Serializer, &options).map_err(|e| e.to_string())
+}
+
+/// A message as JSON, default values written out.
+pub(super) fn json(type_name: &str, bytes: &[u8]) -> Result<Value, String> {
+    told(&decoded(type_name, bytes)?)
+}
+
+/// A command as a client wrote it, in JSON, with default values written out, and its encoding.
+pub(super) fn command(type_name: &str, body: &Value) -> Result<(Value, Vec<u8>), String> {
+    let message = DynamicMessage::deserialize(descriptor(type_name)?, body).map_err(|e| format!("no {type_name}: {e}"))?;
+    Ok((told(&message)?, prost::Message::encode_to_vec(&message)))
+}
+
+/// The command that a service calls by this name in URLs, `create-product`: its package is `shop.<service>.v…`.
+pub(super) fn command_type(service: &str, name: &str) -> Option<&'static str> {
+    static TYPES: LazyLock<HashMap<(String, String), String>> = LazyLock::new(|| {
+        let messages = shop_proto::descriptors().all_messages();
+        let in_service = messages.filter_map(|m| {
+            let service = m.package_name().split('.').nth(1)?.to_owned();
+            Some(((service, kebab(m.name())), m.full_name().to_owned()))
+        });
+        in_service.collect()
+    });
+    TYPES.get(&(service.to_owned(), name.to_owned())).map(String::as_str)
+}
+
+/// `create-product` of `CreateProduct`.
+fn kebab(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push('-');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}
+
+/// The command that an event's metadata names; none where it names none.
+pub(super) fn command_of(metadata: &[u8]) -> Result<Option<Uuid>, String> {
+    let message = decoded("daybook.v1.Metadata", metadata)?;
+    let id = bytes_of(&message, "command_id");
+    if id.is_empty() { Ok(None) } else { Uuid::from_slice(&id).map(Some).map_err(|e| e.to_string()) }
+}
+
+fn bytes_of(message: &DynamicMessage, field: &str) -> Vec<u8> {
+    message.get_field_by_name(field).and_then(|value| value.as_bytes().map(|b| b.to_vec())).unwrap_or_default()
+}
+
+/// A ledger row's result.
+pub(super) fn result(bytes: &[u8]) -> Result<LedgerResult, String> {
+    let message = decoded("daybook.v1.CommandResult", bytes)?;
+    let said = told(&message)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let events = said["events"].as_array().into_iter().flatten();
+    Ok(LedgerResult {
+        service: text(&said["service"]),
+        stream: text(&said["streamId"]),
+        version: integer(&said["version"]).unwrap_or_default().unsigned_abs(),
+        events: events.map(|e| (text(&e["type"]), integer(&e["offset"]).unwrap_or(-1))).collect(),
+        partition: integer(&said["partition"]).and_then(|n| i32::try_from(n).ok()).unwrap_or(-1),
+        offset: integer(&said["offset"]).unwrap_or(-1),
+        epoch: integer(&said["epoch"]).unwrap_or_default().unsigned_abs(),
+        command_digest: bytes_of(&message, "command_digest"),
+        outcome: outcome(&said).ok_or("a result without an outcome")?,
+    })
+}
+
+fn outcome(said: &Value) -> Option<Outcome> {
+    if let Some(refused) = said.get("refused") {
+        return Some(Outcome::Refused { code: refused["code"].as_str()?.to_owned() });
+    }
+    if let Some(failed) = said.get("preconditionFailed") {
+        return Some(Outcome::PreconditionFailed { expected: integer(&failed["expected"])? });
+    }
+    said.get("accepted").map(|_| Outcome::Accepted)
+}
+
+/// A number, in either of the forms that the JSON mapping has for one.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+}

@@ -1,0 +1,87 @@
+//! The books of stock: on hand, reserved, and who has reserved what. Source: the head of `proto/shop/inventory/v1/stock.proto`.
+
+use std::collections::BTreeMap;
+
+use super::case::{Case, Written};
+use super::decode::integer;
+use super::rules;
+use super::verdict::Findings;
+
+/// What one stream of stock folds to. Signed, so that a fall below zero shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shelf {
+    pub(super) on_hand: i64,
+    pub(super) reserved: i64,
+    pub(super) reorder_point: i64,
+    /// A piece has moved: a product's page has a line.
+    pub(super) has_line: bool,
+    /// Something has happened that `stock-levels` shows.
+    pub(super) has_level: bool,
+}
+
+impl Shelf {
+    pub(super) fn available(&self) -> i64 {
+        self.on_hand - self.reserved
+    }
+
+    /// After one more event.
+    pub(super) fn after(&self, at: &Written<'_>) -> Self {
+        let mut next = self.clone();
+        let quantity = integer(&at.json["quantity"]).unwrap_or_default();
+        match at.kind() {
+            "StockReceived" => next.on_hand += quantity,
+            "StockAdjusted" => next.on_hand += integer(&at.json["delta"]).unwrap_or_default(),
+            "StockReserved" => next.reserved += quantity,
+            "StockCommitted" => (next.on_hand, next.reserved) = (next.on_hand - quantity, next.reserved - quantity),
+            "StockReleased" | "ReservationExpired" => next.reserved -= quantity,
+            "ReorderPointSet" => next.reorder_point = integer(&at.json["reorderPoint"]).unwrap_or_default(),
+            "ReorderPointCrossed" => {}
+            _ => return next,
+        }
+        next.has_level = true;
+        next.has_line |= !at.kind().starts_with("ReorderPoint");
+        next
+    }
+}
+
+/// Every rule of the books, at every prefix of every stream.
+pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+    for ((service, stream), places) in &case.streams {
+        if !stream.starts_with("stock/") {
+            continue;
+        }
+        let (mut shelf, mut open) = (Shelf::default(), BTreeMap::new());
+        for at in places.iter().map(|n| &case.written[*n]) {
+            shelf = shelf.after(at);
+            let place = format!("{service} {stream} version {}", at.event.version);
+            let moment = at.event.recorded_at;
+            findings.check(rules::STOCK_BELOW_ZERO, moment, shelf.on_hand >= 0 && shelf.reserved >= 0, || {
+                (format!("{place}: {} on hand, {} reserved", shelf.on_hand, shelf.reserved), vec![at.line()])
+            });
+            findings.check(rules::RESERVED_ABOVE_HAND, moment, shelf.reserved <= shelf.on_hand, || {
+                (format!("{place}: {} reserved of {} on hand", shelf.reserved, shelf.on_hand), vec![at.line()])
+            });
+            reservations_balance(at, &mut open, &place, findings);
+        }
+    }
+}
+
+/// `reservation-unbalanced`: an order's pieces are reserved once at a time, and leave or come back all together.
+fn reservations_balance(at: &Written<'_>, open: &mut BTreeMap<String, i64>, place: &str, findings: &mut Findings) {
+    let order = at.json["orderId"].as_str().unwrap_or_default().to_owned();
+    let quantity = integer(&at.json["quantity"]).unwrap_or_default();
+    let (had, holds) = match at.kind() {
+        "StockReserved" => {
+            let had = open.insert(order.clone(), quantity);
+            (had, had.is_none())
+        }
+        "StockCommitted" | "StockReleased" | "ReservationExpired" => {
+            let had = open.remove(&order);
+            (had, had == Some(quantity))
+        }
+        _ => return,
+    };
+    findings.check(rules::RESERVATION_UNBALANCED, at.event.recorded_at, holds, || {
+        (format!("{place}: order {order} had reserved {had:?}, and now {quantity} are {}", at.kind()), vec![at.line()])
+    });
+}

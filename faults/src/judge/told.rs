@@ -1,0 +1,140 @@
+//! What clients were told, beside the log. Sources: the contract's "Commands over HTTP", the protocol's "Repeats" and "Kafka is a pipe".
+
+use super::case::{Case, Deed, entry_line, is_final, moment};
+use super::decode::{LedgerResult, Outcome};
+use super::rules;
+use super::verdict::Findings;
+use crate::history::{Asked, Entry, Told};
+
+/// Every rule of answers.
+pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+    for entry in &case.evidence.history {
+        answers_are_known(entry, findings);
+    }
+    for deed in &case.deeds {
+        for (entry, _) in &deed.entries {
+            command_ids_are_right(deed, entry, findings);
+            answers_have_results(case, deed, entry, findings);
+            handles_are_known(entry, findings);
+        }
+        accepted_ends(case, deed, findings);
+        shed_is_nothing(case, deed, findings);
+        answers_are_the_same(deed, findings);
+    }
+}
+
+/// `unexpected-answer`: such as a 500, or a command that is shed without `Retry-After`.
+fn answers_are_known(entry: &Entry, findings: &mut Findings) {
+    let known = match (&entry.asked, &entry.told) {
+        (_, Told::Unexpected { .. }) => false,
+        (Asked::Command(_), Told::Shed { retry_after, .. }) => *retry_after,
+        _ => true,
+    };
+    findings.check(rules::UNEXPECTED_ANSWER, moment(entry), known, || {
+        ("an answer that the contract does not know".to_owned(), vec![entry_line(entry)])
+    });
+}
+
+/// `wrong-command-id`: the id that was told is the one derived from what was asked.
+fn command_ids_are_right(deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
+    let told = match &entry.told {
+        Told::Done { command_id, .. } => Some(command_id.as_str()),
+        Told::Refused { body, .. } => body.get("commandId").and_then(|id| id.as_str()),
+        _ => None,
+    };
+    let Some(told) = told else { return };
+    findings.check(rules::WRONG_COMMAND_ID, moment(entry), told.parse() == Ok(deed.id), || {
+        (format!("the command's id is {}, and {told} was told", deed.id), vec![entry_line(entry)])
+    });
+}
+
+/// `lost-command`, `told-otherwise`: an acknowledged command has its result in the ledger, and that is what was told.
+fn answers_have_results(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
+    if !is_final(&entry.told) {
+        return;
+    }
+    let found = case.result(deed.service, deed.id);
+    let what = || (format!("{} has no result in the ledger, and a client was told one", deed.id), vec![entry_line(entry)]);
+    if !findings.check(rules::LOST_COMMAND, moment(entry), found.is_some(), what) {
+        return;
+    }
+    let Some((row, result)) = found else { return };
+    let holds = row.ledger.stream_id == deed.stream && is_told(result, &entry.told);
+    findings.check(rules::TOLD_OTHERWISE, moment(entry), holds, || {
+        (format!("{}: what was told is not what the ledger says", deed.id), vec![entry_line(entry), row.line()])
+    });
+}
+
+/// Whether an answer says what a result says.
+fn is_told(result: &LedgerResult, told: &Told) -> bool {
+    match (told, &result.outcome) {
+        (Told::Done { version, events, token, .. }, Outcome::Accepted) => {
+            let same = |(told, kept): (&(String, u64), &(String, i64))| told.0 == kept.0 && i64::try_from(told.1) == Ok(kept.1);
+            let events = events.len() == result.events.len() && events.iter().zip(&result.events).all(same);
+            events && *version == result.version && *token == result.token()
+        }
+        (Told::Refused { status: 409, body, token, .. }, Outcome::Refused { code }) => {
+            let kind = body.get("type").and_then(|kind| kind.as_str());
+            kind == Some(format!("urn:daybook:refusal:{code}").as_str()) && token.as_ref().is_none_or(|token| *token == result.token())
+        }
+        (Told::Refused { status: 412, token, .. }, Outcome::PreconditionFailed { .. }) => {
+            token.as_ref().is_none_or(|token| *token == result.token())
+        }
+        _ => false,
+    }
+}
+
+/// `handle-forgotten`: a 404 for a handle that a 202 gave.
+fn handles_are_known(entry: &Entry, findings: &mut Findings) {
+    if let Asked::Handle { .. } = &entry.asked {
+        let forgotten = matches!(entry.told, Told::Invalid { status: 404, .. });
+        findings.check(rules::HANDLE_FORGOTTEN, moment(entry), !forgotten, || {
+            ("a handle that a 202 gave is not known".to_owned(), vec![entry_line(entry)])
+        });
+    }
+}
+
+/// `accepted-without-result`: now that all has caught up, an accepted command has its result, or was set aside for a reason.
+fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
+    let Some((entry, _)) = deed.entries.iter().find(|(entry, _)| matches!(entry.told, Told::Accepted { .. })) else { return };
+    let id = deed.id.to_string();
+    let aside = case.evidence.aside.iter().any(|a| a.service == deed.service && a.command_id.as_ref() == Some(&id) && !a.reason.is_empty());
+    let holds = aside || case.results(deed.service, deed.id).len() > 0;
+    findings.check(rules::ACCEPTED_WITHOUT_RESULT, moment(entry), holds, || {
+        (format!("{id} was accepted, has no result and was not set aside"), deed.lines())
+    });
+}
+
+/// `shed-took-effect`: 429 and 503 without `unknown` have begun nothing, and what is invalid is not taken.
+fn shed_is_nothing(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
+    let begun_nothing = |told: &Told| matches!(told, Told::Shed { .. } | Told::Invalid { .. });
+    if !deed.entries.iter().all(|(entry, _)| begun_nothing(&entry.told)) {
+        return;
+    }
+    let rows: Vec<String> = case.results(deed.service, deed.id).map(|row| row.line()).collect();
+    let effects: Vec<String> = case.effects(deed.service, deed.id).map(|at| at.line()).collect();
+    findings.check(rules::SHED_TOOK_EFFECT, deed.moment(), rows.is_empty() && effects.is_empty(), || {
+        let what = format!("{} was only ever shed or found invalid, and took effect", deed.id);
+        (what, deed.lines().into_iter().chain(rows).chain(effects).collect())
+    });
+}
+
+/// `answers-differ`: a repeat, another endpoint and a handle say what the first answer said; only `replayed` may differ.
+fn answers_are_the_same(deed: &Deed<'_>, findings: &mut Findings) {
+    let mut answers = deed.entries.iter().map(|(entry, _)| *entry).filter(|entry| is_final(&entry.told));
+    let Some(first) = answers.next() else { return };
+    for entry in answers {
+        findings.check(rules::ANSWERS_DIFFER, moment(entry), is_same(&first.told, &entry.told), || {
+            (format!("{} was told two results", deed.id), vec![entry_line(first), entry_line(entry)])
+        });
+    }
+}
+
+fn is_same(one: &Told, other: &Told) -> bool {
+    let plain = |told: &Told| match told.clone() {
+        Told::Done { command_id, version, events, token, .. } => Told::Done { command_id, version, events, token, replayed: false },
+        Told::Refused { status, body, token, .. } => Told::Refused { status, body, token, replayed: false },
+        told => told,
+    };
+    plain(one) == plain(other)
+}

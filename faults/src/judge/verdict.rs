@@ -1,0 +1,142 @@
+//! What the judge says, and how it collects it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::rules::{ALL, NOT_YET, Rule};
+
+/// Violations that are kept of one rule; all are counted.
+const KEPT: usize = 20;
+
+/// One way in which a run broke a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// I1 to I10.
+    pub invariant: &'static str,
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What is wrong, in a line.
+    pub what: String,
+    /// Everything needed to see it: history entries, ledger rows, events, pages, tokens.
+    pub seen: Vec<String>,
+}
+
+/// What the judge says of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The earliest cause first: the deepest layer of the flow of data, and in it the earliest moment. At most twenty a rule.
+    pub violations: Vec<Violation>,
+    /// How many violations of each rule there are, those included that are not kept. Rules that hold are not in it.
+    pub found: BTreeMap<&'static str, u64>,
+    /// How many things each rule looked at.
+    pub checked: BTreeMap<&'static str, u64>,
+    /// Messages of Kafka that came more than once, with the same bytes: no fault.
+    pub repeats: u64,
+}
+
+impl Verdict {
+    /// No rule was broken.
+    pub fn holds(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    /// The violation with the earliest cause.
+    pub fn first(&self) -> Option<&Violation> {
+        self.violations.first()
+    }
+
+    /// Rules that looked at nothing: this run says nothing of them.
+    pub fn vacuous(&self) -> Vec<&'static str> {
+        ALL.iter().map(|rule| rule.name).filter(|name| self.checked.get(name).is_none_or(|n| *n == 0)).collect()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for rule in ALL {
+            let checked = self.checked.get(rule.name).copied().unwrap_or_default();
+            let found = self.found.get(rule.name).copied().unwrap_or_default();
+            let state = match (checked, found) {
+                (0, 0) => "VACUOUS".to_owned(),
+                (_, 0) => "holds".to_owned(),
+                _ => format!("{found} VIOLATIONS"),
+            };
+            writeln!(f, "{:<4} {:<24} {checked:>9} looked at  {state}", rule.invariant, rule.name)?;
+        }
+        for (invariant, why) in NOT_YET {
+            writeln!(f, "{invariant:<4} not yet: {why}")?;
+        }
+        writeln!(f, "repeats in Kafka: {}", self.repeats)?;
+        let Some(first) = self.first() else { return write!(f, "no invariant fell") };
+        writeln!(f, "first: {} {}: {}", first.invariant, first.rule, first.what)?;
+        for line in &first.seen {
+            writeln!(f, "    {line}")?;
+        }
+        write!(f, "{} violations", self.found.values().sum::<u64>())
+    }
+}
+
+/// A violation, and when its cause was.
+struct Found {
+    rule: Rule,
+    /// Comparable within a layer only.
+    moment: i64,
+    violation: Violation,
+}
+
+/// Collects what the rules find.
+#[derive(Default)]
+pub(super) struct Findings {
+    checked: BTreeMap<&'static str, u64>,
+    found: BTreeMap<&'static str, u64>,
+    kept: Vec<Found>,
+    repeats: u64,
+}
+
+impl Findings {
+    /// Notes that a rule looked at something, and what was wrong with it if it does not hold. `moment` orders causes within
+    /// the rule's layer.
+    pub(super) fn check(&mut self, rule: Rule, moment: i64, holds: bool, say: impl FnOnce() -> (String, Vec<String>)) -> bool {
+        *self.checked.entry(rule.name).or_default() += 1;
+        if !holds {
+            self.fall(rule, moment, say);
+        }
+        holds
+    }
+
+    fn fall(&mut self, rule: Rule, moment: i64, say: impl FnOnce() -> (String, Vec<String>)) {
+        let count = self.found.entry(rule.name).or_default();
+        *count += 1;
+        // A rule's findings come in any order of moments: the earliest are kept.
+        let full = usize::try_from(*count).unwrap_or(usize::MAX) > KEPT;
+        if full {
+            let latest = self.kept.iter().enumerate().filter(|(_, f)| f.rule == rule).max_by_key(|(_, f)| f.moment);
+            match latest.map(|(n, f)| (n, f.moment)) {
+                Some((n, latest)) if latest > moment => drop(self.kept.swap_remove(n)),
+                _ => return,
+            }
+        }
+        let (what, seen) = say();
+        let violation = Violation { invariant: rule.invariant, rule: rule.name, what, seen };
+        self.kept.push(Found { rule, moment, violation });
+    }
+
+    /// A message of Kafka that had come before.
+    pub(super) fn repeat(&mut self) {
+        self.repeats += 1;
+    }
+
+    /// The verdict, earliest cause first.
+    pub(super) fn verdict(mut self) -> Verdict {
+        let place = |rule: &Rule| ALL.iter().position(|known| known.name == rule.name);
+        self.kept.sort_by_key(|f| (f.rule.layer, f.moment, place(&f.rule)));
+        Verdict {
+            violations: self.kept.into_iter().map(|f| f.violation).collect(),
+            found: self.found,
+            checked: self.checked,
+            repeats: self.repeats,
+        }
+    }
+}

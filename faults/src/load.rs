@@ -1,0 +1,109 @@
+//! Twenty times the ordinary rate: it sheds, and what it accepts keeps its promise; afterwards all is as before.
+
+use std::time::Duration;
+
+use crate::history::{Asked, Entry, Told, Via};
+
+/// What was told in a stretch of time, of commands over HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct Stretch {
+    /// What it is called.
+    pub name: &'static str,
+    /// How long it was, in seconds.
+    pub seconds: f64,
+    /// How many were asked.
+    pub asked: usize,
+    /// With a result.
+    pub answered: usize,
+    /// 202: they get a result later.
+    pub accepted: usize,
+    /// 429 or 503, and how many of those lacked `Retry-After`.
+    pub shed: usize,
+    /// Of those that were shed: without `Retry-After`.
+    pub without_retry_after: usize,
+    /// Neither: a connection that failed, a time-out.
+    pub unknown: usize,
+    /// Milliseconds of those with a result: the middle, and the 99th of a hundred.
+    pub p50: f64,
+    /// The 99th of a hundred.
+    pub p99: f64,
+}
+
+impl Stretch {
+    /// Of what was asked in a stretch: `from` and `to` in microseconds since the run began.
+    pub fn of(name: &'static str, history: &[Entry], from: u64, to: u64) -> Self {
+        let mut stretch = Self { name, seconds: Duration::from_micros(to - from).as_secs_f64(), ..Self::default() };
+        let mut millis = Vec::new();
+        for entry in history.iter().filter(|e| (from..to).contains(&e.asked_at)) {
+            let Asked::Command(command) = &entry.asked else { continue };
+            if command.via == Via::Kafka {
+                continue;
+            }
+            stretch.asked += 1;
+            match &entry.told {
+                Told::Done { .. } | Told::Refused { .. } | Told::Invalid { .. } => {
+                    stretch.answered += 1;
+                    millis.push((entry.told_at - entry.asked_at) as f64 / 1_000.0);
+                }
+                Told::Accepted { .. } => stretch.accepted += 1,
+                Told::Shed { retry_after, .. } => {
+                    stretch.shed += 1;
+                    stretch.without_retry_after += usize::from(!retry_after);
+                }
+                _ => stretch.unknown += 1,
+            }
+        }
+        millis.sort_by(f64::total_cmp);
+        let at = |share: f64| millis.get(((millis.len() as f64 * share) as usize).min(millis.len().saturating_sub(1))).copied();
+        stretch.p50 = at(0.5).unwrap_or_default();
+        stretch.p99 = at(0.99).unwrap_or_default();
+        stretch
+    }
+
+    /// A line of the table.
+    pub fn line(&self) -> String {
+        let a_second = |n: usize| n as f64 / self.seconds.max(1e-9);
+        format!(
+            "{:<22} {:>8.1} s {:>8.0}/s asked {:>8.0}/s answered {:>6} accepted {:>8.0}/s shed {:>6} unknown   p50 {:>8.1} ms  p99 {:>8.1} ms",
+            self.name,
+            self.seconds,
+            a_second(self.asked),
+            a_second(self.answered),
+            self.accepted,
+            a_second(self.shed),
+            self.unknown,
+            self.p50,
+            self.p99
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::history::Command;
+
+    #[test]
+    fn a_stretch_counts_what_was_asked_in_it() {
+        let command = |via| {
+            let (service, name) = ("catalog".to_owned(), "create-product".to_owned());
+            Asked::Command(Command { service, name, stream: "product/a".into(), key: "k".into(), body: Value::Null, if_match: None, via })
+        };
+        let entry = |n: usize, via, told| {
+            let at = n as u64 * 1_000;
+            Entry { n, client: 0, asked_at: at, told_at: at + 500, asked: command(via), told }
+        };
+        let http = || Via::Http("a".into());
+        let history = [
+            entry(0, http(), Told::Refused { status: 409, body: Value::Null, token: None, replayed: false }),
+            entry(1, http(), Told::Shed { status: 429, retry_after: false }),
+            entry(2, Via::Kafka, Told::Accepted { location: None }),
+            entry(3, http(), Told::Unknown { why: "cut".into() }),
+        ];
+        let stretch = Stretch::of("all", &history, 0, 3_000);
+        assert_eq!((stretch.asked, stretch.answered, stretch.shed, stretch.without_retry_after, stretch.unknown), (2, 1, 1, 1, 0));
+        assert!((stretch.p50 - 0.5).abs() < 1e-9);
+    }
+}

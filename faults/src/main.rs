@@ -1,0 +1,179 @@
+//! `scripts/faults`: breaks Daybook on purpose, and judges what is left. Exit code 0 only when no invariant fell and every
+//! nemesis struck; 1 when something fell; 2 on wrong usage; 3 when the harness itself could not work.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use daybook_faults::cluster;
+use daybook_faults::judge::judge;
+use daybook_faults::nemesis::{self, Nemesis};
+use daybook_faults::report::Report;
+use daybook_faults::run::{Settings, run};
+
+/// Breaks Daybook on purpose, and judges what is left.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// Every random choice comes from it; a fresh one when it is not given. Several: a run each.
+    #[arg(long)]
+    seed: Vec<u64>,
+    /// So many fresh seeds, a run each.
+    #[arg(long, value_name = "N", conflicts_with = "seed")]
+    seeds: Option<usize>,
+    /// How long things are broken in each run; each nemesis strikes at least once, also when that takes longer.
+    #[arg(long, value_name = "M", default_value_t = 12.0)]
+    minutes: f64,
+    /// Only these nemeses, by name, or by the beginning of their names with a * behind it.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Lists the nemeses.
+    #[arg(long)]
+    list: bool,
+    /// Instead of faults: twenty times the ordinary rate, for so long as `--minutes` says.
+    #[arg(long, conflicts_with = "only")]
+    crowd: bool,
+    /// Judges again what a run left behind: its evidence.json.
+    #[arg(long, value_name = "FILE")]
+    judge: Option<PathBuf>,
+    /// At least so many seconds from one company of nemeses to the next.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pause: u64,
+    /// Commands a second, of all clients together.
+    #[arg(long, default_value_t = 60.0)]
+    rate: f64,
+    /// Where a run keeps its things; a folder a seed below it.
+    #[arg(long, value_name = "FOLDER", default_value = "target/faults")]
+    folder: PathBuf,
+    /// The armed binary.
+    #[arg(long, default_value = "target/debug/daybook")]
+    binary: PathBuf,
+    /// The script that starts Postgres and Kafka.
+    #[arg(long, default_value = "scripts/services/services")]
+    services: PathBuf,
+}
+
+fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
+    let fits = |name: &str, wanted: &String| wanted.strip_suffix('*').map_or(name == wanted, |start| name.starts_with(start));
+    let mut all = nemesis::all();
+    if let Some(unknown) = only.iter().find(|wanted| !all.iter().any(|n| fits(n.name(), wanted))) {
+        bail!("--only {unknown}: there is no such nemesis; --list names them");
+    }
+    all.retain(|n| only.is_empty() || only.iter().any(|wanted| fits(n.name(), wanted)));
+    Ok(all)
+}
+
+async fn work(arguments: &Arguments, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Result<Report> {
+    let fresh = || u64::from(rand::random::<u32>());
+    let seeds = match arguments.seeds {
+        Some(n) => (0..n).map(|_| fresh()).collect(),
+        None if arguments.seed.is_empty() => vec![fresh()],
+        None => arguments.seed.clone(),
+    };
+    let mut report = Report::default();
+    for (n, seed) in seeds.iter().enumerate() {
+        println!("==> seed {seed} ({} of {})", n + 1, seeds.len());
+        let folder = std::path::absolute(&arguments.folder)?.join(seed.to_string());
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
+        let settings = Settings {
+            seed: *seed,
+            length: Duration::from_secs_f64(arguments.minutes * 60.0),
+            crowd: arguments.crowd,
+            pause: Duration::from_secs(arguments.pause),
+            rate: arguments.rate,
+            folder: folder.clone(),
+            binary: arguments.binary.canonicalize().with_context(|| format!("{}: build it first", arguments.binary.display()))?,
+            services: arguments.services.canonicalize()?,
+        };
+        match run(&settings, nemeses).await {
+            Ok(outcome) => {
+                for violation in outcome.verdict.violations.iter().take(5) {
+                    println!("    {} {}: {}", violation.invariant, violation.rule, violation.what);
+                    for seen in violation.seen.iter().take(12) {
+                        println!("        {seen}");
+                    }
+                }
+                for ended in &outcome.unexpected {
+                    println!(
+                        "    {} ended by itself after {:.0} s ({}), and was started again: {}",
+                        ended.name,
+                        ended.after.as_secs_f64(),
+                        ended.status,
+                        ended.log
+                    );
+                }
+                report.add(*seed, &outcome);
+            }
+            Err(error) => {
+                println!("    the harness failed: {error:#}");
+                report.failed(*seed, &error);
+            }
+        }
+        std::fs::write(folder.join("verdict.json"), serde_json::to_vec_pretty(&report.json())?)?;
+        println!("    {}", report.verdict());
+    }
+    Ok(report)
+}
+
+fn judged(file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let evidence = serde_json::from_slice(&std::fs::read(file)?)?;
+    let verdict = judge(&evidence);
+    println!("{verdict}");
+    // The first of each rule, with what is needed to see it.
+    let mut told = std::collections::BTreeSet::new();
+    for violation in verdict.violations.iter().filter(|v| told.insert(v.rule)) {
+        println!("{} {}: {}", violation.invariant, violation.rule, violation.what);
+        violation.seen.iter().for_each(|line| println!("    {line}"));
+    }
+    Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let nemeses = match chosen(&arguments.only) {
+        Ok(nemeses) => nemeses,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.list {
+        for nemesis in &nemeses {
+            println!("{:<32} {}", nemesis.name(), nemesis.about());
+        }
+        return ExitCode::SUCCESS;
+    }
+    if let Some(file) = &arguments.judge {
+        return judged(file).unwrap_or_else(|error| {
+            eprintln!("{}: {error:#}", file.display());
+            ExitCode::from(3)
+        });
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(3);
+        }
+    };
+    let done = runtime.block_on(async {
+        // Dropping the run stops all that it started.
+        tokio::select! {
+            report = work(&arguments, &nemeses) => report,
+            _ = cluster::interrupted() => bail!("interrupted"),
+        }
+    });
+    match done {
+        Ok(report) => {
+            report.print();
+            if report.is_green() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(3)
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What is broken on purpose. Each nemesis makes its fault, holds it, heals it, and says how often it really happened.
+
+mod clock;
+mod disk;
+mod groups;
+mod kafka;
+mod kills;
+mod net;
+mod pauses;
+mod points;
+mod poison;
+mod postgres;
+mod provoke;
+mod repeats;
+mod services;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+
+use crate::cluster::{Cluster, Member};
+use crate::workload::Http;
+
+/// A strike under way.
+pub type Striking<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Struck>> + Send + 'a>>;
+
+/// Something that can be broken.
+pub trait Nemesis: Send + Sync {
+    /// In kebab-case; never another.
+    fn name(&self) -> &'static str;
+
+    /// In a sentence, for people.
+    fn about(&self) -> &'static str;
+
+    /// # Errors
+    /// Why it can't run here, for the list of what was NOT RUN.
+    fn can_run(&self, cluster: &Cluster) -> Result<(), String>;
+
+    /// How long everything may take to be as before, from the fault's end.
+    fn within(&self) -> Duration;
+
+    /// Makes the fault, holds it, heals it. A fault that did not happen is no error: it is fired 0 times.
+    fn strike<'a>(&'a self, cluster: &'a Cluster, random: &'a mut StdRng, http: &'a Http) -> Striking<'a>;
+}
+
+/// What came of a strike.
+#[derive(Clone, Debug)]
+pub struct Struck {
+    /// How often the fault really happened.
+    pub fired: u64,
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
+    /// When it was healed.
+    pub ended_at: Instant,
+}
+
+impl Struck {
+    /// Now over.
+    fn times(fired: u64) -> Self {
+        Self { fired, notes: Vec::new(), ended_at: Instant::now() }
+    }
+
+    fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// Every nemesis, in the order of the list.
+pub fn all() -> Vec<Box<dyn Nemesis>> {
+    let lists = [
+        kills::all(),
+        points::all(),
+        pauses::all(),
+        services::all(),
+        net::all(),
+        postgres::all(),
+        disk::all(),
+        kafka::all(),
+        groups::all(),
+        clock::all(),
+        poison::all(),
+        repeats::all(),
+    ];
+    lists.into_iter().flatten().map(|fault| Box::new(fault) as Box<dyn Nemesis>).collect()
+}
+
+/// What a strike works with.
+struct Field<'a> {
+    cluster: &'a Cluster,
+    random: &'a mut StdRng,
+    http: &'a Http,
+}
+
+type Strike = Box<dyn for<'a> Fn(Field<'a>) -> Striking<'a> + Send + Sync>;
+
+/// A nemesis, as the lists have them.
+struct Fault {
+    name: &'static str,
+    about: &'static str,
+    within: Duration,
+    can_run: fn(&Cluster) -> Result<(), String>,
+    strike: Strike,
+}
+
+impl Fault {
+    /// One that can always run; `within` in seconds.
+    fn new(
+        name: &'static str,
+        about: &'static str,
+        within: u64,
+        strike: impl for<'a> Fn(Field<'a>) -> Striking<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, about, within: Duration::from_secs(within), can_run: |_| Ok(()), strike: Box::new(strike) }
+    }
+
+    fn when(self, can_run: fn(&Cluster) -> Result<(), String>) -> Self {
+        Self { can_run, ..self }
+    }
+}
+
+impl Nemesis for Fault {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn can_run(&self, cluster: &Cluster) -> Result<(), String> {
+        (self.can_run)(cluster)
+    }
+
+    fn within(&self) -> Duration {
+        self.within
+    }
+
+    fn strike<'a>(&'a self, cluster: &'a Cluster, random: &'a mut StdRng, http: &'a Http) -> Striking<'a> {
+        (self.strike)(Field { cluster, random, http })
+    }
+}
+
+impl Field<'_> {
+    /// One of these.
+    fn any<T>(&mut self, mut these: Vec<T>) -> anyhow::Result<T> {
+        anyhow::ensure!(!these.is_empty(), "there is nobody to choose from");
+        Ok(these.swap_remove(self.random.random_range(0..these.len())))
+    }
+
+    /// One of these that runs, and that nobody else has paused: two faults on one process would undo each other.
+    fn any_running(&mut self, members: Vec<Member>) -> anyhow::Result<Member> {
+        self.any(members.into_iter().filter(|member| member.pid.is_some() && !member.paused && !member.held_down).collect())
+    }
+
+    /// Milliseconds between these.
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.random.random_range(from..to))
+    }
+
+    /// A moment that nobody can foresee.
+    async fn any_moment(&mut self) {
+        tokio::time::sleep(self.millis(0, 700)).await;
+    }
+}
+
+/// Heals when it goes: whatever ends a strike ends its fault.
+struct Heal<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Heal<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Looks until it is so, at most so long; whether it is.
+async fn until(patience: Duration, mut so: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + patience;
+    while !so() {
+        if Instant::now() > end {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_nemesis_has_a_name_of_its_own_and_every_point_a_nemesis() {
+        let all = all();
+        let names: BTreeSet<&str> = all.iter().map(|nemesis| nemesis.name()).collect();
+        assert_eq!(names.len(), all.len());
+        for point in daybook_failpoint::POINTS {
+            assert!(names.contains(format!("point-{point}").as_str()), "{point}");
+        }
+        let kebab = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '.');
+        assert!(names.iter().all(|name| kebab(name)), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn whatever_ends_a_strike_heals_it() {
+        let healed = std::cell::Cell::new(0);
+        let strike = async {
+            let _heal = Heal(|| healed.set(healed.get() + 1));
+            std::future::pending::<()>().await;
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(1), strike).await;
+        assert_eq!(healed.get(), 1);
+    }
+}

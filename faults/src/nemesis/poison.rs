@@ -1,0 +1,148 @@
+//! Messages that no lane can decide, of every kind: each must be set aside, and nothing stops.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::future::join_all;
+use prost_reflect::DynamicMessage;
+use prost_reflect::prost::Message as _;
+use rand::RngExt as _;
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use super::{Fault, Field, Struck};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const TOPIC: &str = "catalog.messages";
+const COMMAND: &str = "shop.catalog.v1.CreateProduct";
+/// The most that a topic takes is 4 MiB, with what travels along.
+const LARGEST: usize = 4 * 1024 * 1024 - 4096;
+const TOO_LARGE: usize = 10 * 1024 * 1024;
+/// The tag of a group that begins, again and again: each is one level deeper.
+const DEEPER: u8 = 0x0b;
+
+pub(super) fn all() -> Vec<Fault> {
+    vec![Fault::new("poison-messages", "messages that are unreadable in every way, straight to Kafka", 30, |f| Box::pin(every(f)))]
+}
+
+/// A message, and what is wrong with it.
+struct Poison {
+    what: &'static str,
+    key: Option<String>,
+    partition: Option<i32>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+struct Kitchen {
+    stream: String,
+    key: String,
+    /// The command that would be right.
+    value: Vec<u8>,
+}
+
+impl Kitchen {
+    fn new(field: &mut Field<'_>) -> anyhow::Result<Self> {
+        let command = field.new_product();
+        let message = shop_proto::descriptors().get_message_by_name(COMMAND).with_context(|| format!("no message {COMMAND}"))?;
+        let value = DynamicMessage::deserialize(message, &command.body)?.encode_to_vec();
+        Ok(Self { stream: command.stream, key: format!("poison-{}", command.key), value })
+    }
+
+    /// Headers as they should be, and this for a value.
+    fn with(&self, what: &'static str, value: impl Into<Vec<u8>>) -> Poison {
+        let headers = vec![("ce_type", COMMAND.into()), ("ce_id", self.key.clone().into())];
+        Poison { what, key: Some(self.stream.clone()), partition: None, value: Some(value.into()), headers }
+    }
+
+    /// The right value under other headers.
+    fn under(&self, what: &'static str, headers: Vec<(&'static str, Vec<u8>)>) -> Poison {
+        Poison { headers, ..self.with(what, self.value.clone()) }
+    }
+
+    fn all(&self, noise: Vec<u8>) -> Vec<Poison> {
+        let (right, id) = (self.value.as_slice(), || ("ce_id", self.key.clone().into_bytes()));
+        vec![
+            self.with("empty", []),
+            Poison { value: None, ..self.with("without a value", []) },
+            self.with("truncated", &right[..right.len() - 1]),
+            self.with("noise", noise),
+            self.with("with a field that nobody knows", [right, &[0xf8, 0x7f, 1]].concat()),
+            self.with("nested deeply", vec![DEEPER; 100_000]),
+            self.with("as large as the topic takes", vec![DEEPER; LARGEST]),
+            self.with("larger than the broker takes", vec![0; TOO_LARGE]),
+            self.under("of another service's type", vec![("ce_type", b"shop.inventory.v1.ReceiveStock".into()), id()]),
+            self.under("of a type that nobody knows", vec![("ce_type", b"nowhere.v1.DoNothing".into()), id()]),
+            self.under("of an event's type", vec![("ce_type", b"shop.catalog.v1.ProductCreated".into()), id()]),
+            self.under("without headers", Vec::new()),
+            self.under("without a key of its own", vec![("ce_type", COMMAND.into())]),
+            self.under("with a type that is no text", vec![("ce_type", vec![0xff, 0xfe, 0xc0]), id()]),
+            self.under("with a key that is no text", vec![("ce_type", COMMAND.into()), ("ce_id", vec![0xc3, 0x28])]),
+            self.under("with a condition that is no number", vec![("ce_type", COMMAND.into()), id(), ("daybook-if-match", b"one".into())]),
+            self.under(
+                "with a forged signature",
+                vec![
+                    ("ce_type", COMMAND.into()),
+                    id(),
+                    ("daybook-mac", b"00".into()),
+                    ("daybook-command-id", b"7d1f7a3e-3a3f-4d0c-9a55-0d7c5b1d3a01".into()),
+                ],
+            ),
+            Poison { key: Some("product/another".to_owned()), ..self.with("under another stream's key", right) },
+            Poison { key: None, ..self.with("without a stream", right) },
+        ]
+    }
+}
+
+/// One that is unreadable.
+pub(super) async fn one(field: &mut Field<'_>) -> anyhow::Result<()> {
+    let (producer, kitchen) = (producer(field)?, Kitchen::new(field)?);
+    send(&producer, kitchen.with("truncated", &kitchen.value[..kitchen.value.len() - 1])).await.map(|_| ()).map_err(|(_, why)| why)
+}
+
+async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
+    let (producer, kitchen) = (producer(&field)?, Kitchen::new(&mut field)?);
+    let noise = (0..512).map(|_| field.random.random()).collect();
+    let mut all = kitchen.all(noise);
+    // Where the stream belongs is said by Kafka's own client, for a message that does no harm.
+    let place = send(&producer, kitchen.with("noise", [DEEPER])).await.map_err(|(_, why)| why)?;
+    let elsewhere = (place + 1) % i32::try_from(field.cluster.plan().partitions)?;
+    if elsewhere != place {
+        all.push(Poison { partition: Some(elsewhere), ..kitchen.with("in another partition", kitchen.value.clone()) });
+    }
+    let sent = join_all(all.into_iter().map(|poison| send(&producer, poison))).await;
+    let mut struck = Struck::times(1 + sent.iter().filter(|sent| sent.is_ok()).count() as u64);
+    for (what, why) in sent.into_iter().filter_map(Result::err) {
+        struck = struck.note(format!("not taken by Kafka: {what}: {why:#}"));
+    }
+    Ok(struck)
+}
+
+fn producer(field: &Field<'_>) -> anyhow::Result<FutureProducer> {
+    Ok(ClientConfig::new()
+        .set("bootstrap.servers", field.cluster.kafka())
+        .set("partitioner", "murmur2_random")
+        .set("message.max.bytes", "33554432")
+        .set("message.timeout.ms", PATIENCE.as_millis().to_string())
+        .create()?)
+}
+
+/// The partition that it came to, or what was not taken and why.
+async fn send(producer: &FutureProducer, poison: Poison) -> Result<i32, (&'static str, anyhow::Error)> {
+    let headers = poison.headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
+    let mut record = FutureRecord::to(TOPIC).headers(headers);
+    if let Some(key) = &poison.key {
+        record = record.key(key);
+    }
+    if let Some(value) = &poison.value {
+        record = record.payload(value);
+    }
+    if let Some(partition) = poison.partition {
+        record = record.partition(partition);
+    }
+    match producer.send(record, PATIENCE).await {
+        Ok(delivery) => Ok(delivery.partition),
+        Err((error, _)) => Err((poison.what, error.into())),
+    }
+}

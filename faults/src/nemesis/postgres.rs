@@ -1,0 +1,56 @@
+//! Postgres has no connection to give.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
+
+use super::provoke::Asked;
+use super::{Fault, Field, Struck};
+
+const HELD: Duration = Duration::from_secs(5);
+
+pub(super) fn all() -> Vec<Fault> {
+    vec![Fault::new("postgres-no-connections", "every slot of Postgres is taken, and one process has just lost its own", 30, |f| {
+        Box::pin(crowd(f))
+    })]
+}
+
+async fn crowd(mut field: Field<'_>) -> anyhow::Result<Struck> {
+    let victim = field.any_running(field.cluster.members())?;
+    let url = field.cluster.owner_url();
+    let (mut crowd, mut refusals, mut asked) = (Vec::new(), 0, Asked::default());
+    fill(&url, &mut crowd, &mut refusals).await?;
+    let full = crowd.len();
+    // Who has its connections already would notice nothing.
+    field.cluster.proxy().links().iter().filter(|link| link.name() == victim.name).for_each(|link| link.cut());
+    let end = Instant::now() + HELD;
+    while Instant::now() < end {
+        fill(&url, &mut crowd, &mut refusals).await?;
+        field.ask_for_products(&mut asked);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let taken = crowd.len();
+    drop(crowd);
+    let struck = Struck::times(refusals).note(format!("{full} slots taken, {taken} after {} lost its own", victim.name));
+    asked.answered().await;
+    Ok(struck)
+}
+
+/// Takes what is left, those of the owner as well, until Postgres refuses.
+async fn fill(url: &str, crowd: &mut Vec<Client>, refusals: &mut u64) -> anyhow::Result<()> {
+    loop {
+        match tokio_postgres::connect(url, NoTls).await {
+            Ok((client, connection)) => {
+                tokio::spawn(connection);
+                crowd.push(client);
+            }
+            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+                *refusals += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

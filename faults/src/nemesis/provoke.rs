@@ -1,0 +1,89 @@
+//! Work that a nemesis brings along: it goes into the history as any other.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::Field;
+use crate::cluster::Member;
+use crate::history::{Command, Via};
+use crate::workload::Place;
+
+/// Each provocation is a client of its own: it asks one thing, and no more.
+static CLIENT: AtomicU32 = AtomicU32::new(2_000_000);
+
+pub(super) fn client() -> u32 {
+    CLIENT.fetch_add(1, Relaxed)
+}
+
+pub(super) fn place(member: &Member) -> Place {
+    Place { name: member.name.clone(), url: member.url.clone() }
+}
+
+/// What was asked, and is answered yet. Never dropped before: what is not in the history did not happen.
+#[derive(Default)]
+pub(super) struct Asked(JoinSet<()>);
+
+impl Asked {
+    /// Waits for the answers; each comes within a client's patience.
+    pub(super) async fn answered(mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
+}
+
+impl Field<'_> {
+    /// A product that nobody has asked for.
+    pub(super) fn new_product(&mut self) -> Command {
+        let n: u64 = self.random.random();
+        let sku = format!("n-{n:016x}");
+        let body = json!({
+            "sku": sku, "title": format!("Provoked {sku}"), "description": "Made by a nemesis", "brand": "Nemesis",
+            "category": "Lamps/Desk", "price": {"currency": "EUR", "minorUnits": n % 100_000 + 1},
+        });
+        let (stream, key) = (format!("product/{sku}"), format!("k-{n:016x}"));
+        Command {
+            service: "catalog".into(),
+            name: "create-product".into(),
+            stream,
+            key,
+            body,
+            if_match: None,
+            via: Via::Http(String::new()),
+        }
+    }
+
+    /// Asks every endpoint for a new product, without waiting for what it says.
+    pub(super) fn ask_for_products(&mut self, asked: &mut Asked) {
+        for member in self.cluster.handlers() {
+            let (http, command, by) = (self.http.clone(), self.new_product(), client());
+            asked.0.spawn(async move {
+                http.command(by, &place(&member), &command).await;
+            });
+        }
+    }
+
+    /// Reads a page that nobody holds from every query API.
+    pub(super) fn read_anew(&mut self, asked: &mut Asked) {
+        for member in self.cluster.queries() {
+            let (http, key, by) = (self.http.clone(), format!("n-{:016x}", self.random.random::<u64>()), client());
+            asked.0.spawn(async move {
+                http.read(by, &place(&member), "product-pages", &key, &[]).await;
+            });
+        }
+    }
+
+    /// Holds a fault for a while, and has commands and reads come meanwhile.
+    pub(super) async fn hold(&mut self, time: Duration) -> Asked {
+        let mut asked = Asked::default();
+        let end = tokio::time::Instant::now() + time;
+        while tokio::time::Instant::now() < end {
+            self.ask_for_products(&mut asked);
+            self.read_anew(&mut asked);
+            tokio::time::sleep_until(end.min(tokio::time::Instant::now() + Duration::from_millis(500))).await;
+        }
+        asked
+    }
+}

@@ -1,0 +1,142 @@
+//! The verdict as people and auditors read it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::run::{Line, Outcome};
+
+/// What several runs came to together.
+#[derive(Debug, Default)]
+pub struct Report {
+    lines: BTreeMap<&'static str, Line>,
+    seeds: Vec<u64>,
+    red: Vec<String>,
+    asked: usize,
+    checked: BTreeMap<String, u64>,
+}
+
+fn middle(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+fn most(values: &[f64]) -> Option<f64> {
+    values.iter().copied().reduce(f64::max)
+}
+
+fn seconds(millis: Option<f64>) -> String {
+    millis.map_or("-".to_owned(), |m| format!("{:.2}", m / 1_000.0))
+}
+
+impl Report {
+    /// Adds what a run came to.
+    pub fn add(&mut self, seed: u64, outcome: &Outcome) {
+        self.seeds.push(seed);
+        self.asked += outcome.asked;
+        for (rule, count) in &outcome.verdict.checked {
+            *self.checked.entry((*rule).to_owned()).or_default() += *count as u64;
+        }
+        for violation in &outcome.verdict.violations {
+            self.red.push(format!("seed {seed}: {} {}: {}", violation.invariant, violation.rule, violation.what));
+        }
+        self.red.extend(outcome.wrong.iter().map(|wrong| format!("seed {seed}: {wrong}")));
+        for (name, line) in &outcome.lines {
+            let all = self.lines.entry(name).or_default();
+            all.strikes += line.strikes;
+            all.fired += line.fired;
+            all.acknowledged.extend(&line.acknowledged);
+            all.caught_up.extend(&line.caught_up);
+            all.within = line.within;
+            all.not_run.clone_from(&line.not_run);
+            all.notes.extend(line.notes.iter().cloned());
+        }
+    }
+
+    /// A run that could not be judged is as red as one that fell.
+    pub fn failed(&mut self, seed: u64, error: &anyhow::Error) {
+        self.seeds.push(seed);
+        self.red.push(format!("seed {seed}: the harness failed: {error:#}"));
+    }
+
+    fn never(&self) -> Vec<&'static str> {
+        self.lines.iter().filter(|(_, line)| line.not_run.is_none() && line.fired == 0).map(|(name, _)| *name).collect()
+    }
+
+    fn not_run(&self) -> Vec<(&'static str, &str)> {
+        self.lines.iter().filter_map(|(name, line)| Some((*name, line.not_run.as_deref()?))).collect()
+    }
+
+    /// Whether no invariant fell, and every nemesis that the machine can run really struck.
+    pub fn is_green(&self) -> bool {
+        self.red.is_empty() && self.never().is_empty()
+    }
+
+    /// The table of faults, what was checked, and the verdict: the last line.
+    pub fn print(&self) {
+        println!();
+        println!("{:<32} {:>7} {:>7}   seconds to the first    seconds until all is    may take", "", "strikes", "fired");
+        println!("{:<32} {:>7} {:>7}   acknowledged command    caught up", "nemesis", "", "");
+        for (name, line) in &self.lines {
+            if line.not_run.is_some() {
+                continue;
+            }
+            let pair = |v: &[f64]| format!("{:>7} (max {:>6})", seconds(middle(v)), seconds(most(v)));
+            println!(
+                "{name:<32} {:>7} {:>7}   {:<22}  {:<22} {:>6} s",
+                line.strikes,
+                line.fired,
+                pair(&line.acknowledged),
+                pair(&line.caught_up),
+                line.within
+            );
+        }
+        println!();
+        println!("{} questions asked and judged; looked at:", self.asked);
+        for (rule, count) in &self.checked {
+            println!("  {count:>9}  {rule}");
+        }
+        for (name, why) in self.not_run() {
+            println!("NOT RUN: {name}: {why}");
+        }
+        for name in self.never() {
+            println!("NEVER FIRED: {name}");
+        }
+        for red in self.red.iter().take(20) {
+            println!("RED: {red}");
+        }
+        println!("{}", self.verdict());
+    }
+
+    /// One line: green or red, with the seeds.
+    pub fn verdict(&self) -> String {
+        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
+        let fired = self.lines.values().filter(|l| l.fired > 0).count();
+        let state = if self.is_green() { "GREEN: no invariant fell" } else { "RED" };
+        format!(
+            "verdict: {state}; {} violations, {fired} of {} nemeses fired, {} never, {} not run; --seed {}",
+            self.red.len(),
+            self.lines.len(),
+            self.never().len(),
+            self.not_run().len(),
+            seeds.join(" --seed ")
+        )
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        let lines: BTreeMap<&str, Value> = self
+            .lines
+            .iter()
+            .map(|(name, l)| {
+                let line = json!({
+                    "strikes": l.strikes, "fired": l.fired, "acknowledged_ms": l.acknowledged, "caught_up_ms": l.caught_up,
+                    "within_s": l.within, "not_run": l.not_run, "notes": l.notes,
+                });
+                (*name, line)
+            })
+            .collect();
+        json!({ "seeds": self.seeds, "asked": self.asked, "green": self.is_green(), "red": self.red, "checked": self.checked, "nemeses": lines })
+    }
+}

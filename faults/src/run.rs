@@ -1,0 +1,381 @@
+//! One run: a cluster at work, broken one way after the other, and judged at the end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures_util::future::join_all;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::chart::{self, Sample};
+use crate::cluster::{Cluster, Member, Plan, UnexpectedEnd};
+use crate::collect::{Sources, Watch, collect};
+use crate::evidence::Recovery;
+use crate::history::Recorder;
+use crate::judge::{Verdict, judge};
+use crate::load::Stretch;
+use crate::nemesis::{Nemesis, Struck};
+use crate::schedule::companies;
+use crate::workload::{Http, Options, Place, Workload};
+
+/// How long clients work before the first fault.
+const WARM_UP: Duration = Duration::from_secs(3);
+/// How long everything may take to catch up at the end.
+const AT_LAST: Duration = Duration::from_secs(120);
+/// What a nemesis alone takes, about, its recovery included: decides whether there is time for that.
+const ALONE: Duration = Duration::from_secs(12);
+/// The most that strike at once.
+const COMPANY: usize = 3;
+/// How often processes are measured.
+const MEASURED: Duration = Duration::from_secs(5);
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Every choice comes from it.
+    pub seed: u64,
+    /// How long things are broken; each nemesis strikes at least once, also when that takes longer.
+    pub length: Duration,
+    /// Instead of faults: a crowd, twenty times the ordinary rate, for `length`.
+    pub crowd: bool,
+    /// At least so long from one company to the next.
+    pub pause: Duration,
+    /// Commands a second.
+    pub rate: f64,
+    /// Where the run keeps its things.
+    pub folder: PathBuf,
+    /// The armed binary.
+    pub binary: PathBuf,
+    /// `scripts/services/services`.
+    pub services: PathBuf,
+}
+
+/// What one nemesis came to.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    /// How often it was called.
+    pub strikes: u64,
+    /// How often its fault really happened.
+    pub fired: u64,
+    /// Times to the first acknowledged command, in milliseconds, alone.
+    pub acknowledged: Vec<f64>,
+    /// Times until all was caught up, in milliseconds, alone.
+    pub caught_up: Vec<f64>,
+    /// How long it may take, in seconds.
+    pub within: u64,
+    /// Why it could not run.
+    pub not_run: Option<String>,
+    /// What it noted.
+    pub notes: Vec<String>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// By nemesis.
+    pub lines: BTreeMap<&'static str, Line>,
+    /// The judge's.
+    pub verdict: Verdict,
+    /// How many questions the history has.
+    pub asked: usize,
+    /// Processes that ended by themselves.
+    pub unexpected: Vec<UnexpectedEnd>,
+    /// What else was not as it must be: what grew in a long run, a crowd that was not shed as it should.
+    pub wrong: Vec<String>,
+}
+
+struct Run<'a> {
+    cluster: &'a Cluster,
+    nemeses: &'a [Box<dyn Nemesis>],
+    recorder: Recorder,
+    http: Http,
+    watch: Watch,
+    random: StdRng,
+    lines: BTreeMap<&'static str, Line>,
+    recoveries: Vec<Recovery>,
+}
+
+fn places(members: Vec<Member>) -> Vec<Place> {
+    members.into_iter().map(|m| Place { name: m.name, url: m.url }).collect()
+}
+
+/// Ordinary work before and after a crowd.
+const ORDINARY: Duration = Duration::from_secs(20);
+/// How many times the ordinary rate a crowd brings.
+const TIMES: f64 = 20.0;
+/// The 99th of a hundred results may take so long while it sheds: what a client waits for by itself.
+const BOUND: f64 = 5_000.0;
+/// A crowd's clients have numbers of their own.
+const CROWD: u32 = 1_000_000;
+
+/// Runs, and judges.
+///
+/// # Errors
+/// When the harness itself fails: a cluster that does not start, evidence that can't be read.
+pub async fn run(settings: &Settings, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Result<Outcome> {
+    let plan = Plan {
+        dir: settings.folder.clone(),
+        binary: settings.binary.clone(),
+        services_script: settings.services.clone(),
+        partitions: 4,
+        handlers: 2,
+        projectors: 2,
+        queries: 2,
+        session_timeout_s: 4,
+        small_disk: nemeses.iter().any(|n| n.name().starts_with("disk-")),
+    };
+    let cluster = Arc::new(Cluster::start(plan).await?);
+    let outcome = broken(settings, nemeses, &cluster).await;
+    let unexpected = cluster.stop().await?;
+    Ok(Outcome { unexpected, ..outcome? })
+}
+
+async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc<Cluster>) -> anyhow::Result<Outcome> {
+    let recorder = Recorder::create(&settings.folder.join("history.jsonl"))?;
+    let (commands, queries) = (places(cluster.handlers()), places(cluster.queries()));
+    let options = Options {
+        seed: settings.seed,
+        commands,
+        queries: queries.clone(),
+        kafka: cluster.kafka(),
+        writers: 12,
+        readers: 4,
+        raw: 2,
+        rate: settings.rate,
+        products: 200,
+    };
+    let sources = Sources { database: cluster.owner_url().to_owned(), kafka: cluster.kafka(), queries, binary: settings.binary.clone() };
+    let workload = Workload::start(options, recorder.clone())?;
+    let samples = Samples::start(cluster.clone());
+    let mut run = Run {
+        cluster,
+        nemeses,
+        http: Http::new(recorder.clone())?,
+        watch: Watch::start(sources.clone(), recorder.clone()),
+        recorder,
+        random: StdRng::seed_from_u64(settings.seed),
+        lines: nemeses.iter().map(|n| (n.name(), Line { within: n.within().as_secs(), ..Line::default() })).collect(),
+        recoveries: Vec::new(),
+    };
+    tokio::time::sleep(WARM_UP).await;
+    let mut wrong = Vec::new();
+    match settings.crowd {
+        true => wrong = crowded(&mut run, &workload, settings).await,
+        false => run.strike_all(settings).await,
+    }
+    println!("    clients finish, and everything catches up");
+    let keys = workload.finish().await?;
+    let caught_up = run.watch.caught_up(&run.http, AT_LAST).await;
+    let last = caught_up.as_ref().ok().map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    run.recoveries.push(Recovery {
+        nemesis: "the end of the run".to_owned(),
+        first_acknowledged: Some(0),
+        caught_up: last,
+        within: u64::try_from(AT_LAST.as_micros())?,
+    });
+    if let Err(behind) = caught_up {
+        println!("    NOT CAUGHT UP: {behind:#}");
+    }
+    let history = run.recorder.entries();
+    let asked = history.len();
+    let evidence = collect(&sources, &run.http, &keys, history, run.watch.sightings(), run.recoveries).await?;
+    std::fs::write(settings.folder.join("evidence.json"), serde_json::to_vec(&evidence)?)?;
+    let verdict = tokio::task::spawn_blocking(move || judge(&evidence)).await?;
+    wrong.extend(samples.finish(&settings.folder, settings.length)?);
+    Ok(Outcome { lines: run.lines, verdict, asked, unexpected: Vec::new(), wrong })
+}
+
+impl Run<'_> {
+    /// Everyone at least once; then in random company until the time is over.
+    async fn strike_all(&mut self, settings: &Settings) {
+        let begun = Instant::now();
+        let mut names = Vec::new();
+        for nemesis in self.nemeses {
+            match nemesis.can_run(self.cluster) {
+                Ok(()) => names.push(nemesis.name()),
+                Err(reason) => self.line(nemesis.name()).not_run = Some(reason),
+            }
+        }
+        let alone = settings.length >= ALONE * u32::try_from(names.len()).unwrap_or(u32::MAX);
+        let mut first = true;
+        while !names.is_empty() && (first || begun.elapsed() < settings.length) {
+            let size = if first && alone { 1 } else { COMPANY };
+            for company in companies(&names, size, &mut self.random) {
+                if !first && begun.elapsed() >= settings.length {
+                    break;
+                }
+                let next = Instant::now() + settings.pause;
+                self.strike(&company).await;
+                tokio::time::sleep_until(next.into()).await;
+            }
+            if first {
+                self.again(&names).await;
+            }
+            first = false;
+        }
+    }
+
+    /// In company one may have been robbed of its moment: once more, alone.
+    async fn again(&mut self, names: &[&'static str]) {
+        for name in names {
+            for _ in 0..2 {
+                if self.line(name).fired == 0 {
+                    self.strike(&[name]).await;
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, name: &'static str) -> &mut Line {
+        self.lines.entry(name).or_default()
+    }
+
+    /// One company: strikes at once, then waits until all is well again.
+    async fn strike(&mut self, company: &[&'static str]) {
+        let chosen: Vec<&Box<dyn Nemesis>> = self.nemeses.iter().filter(|n| company.contains(&n.name())).collect();
+        let delays: Vec<Duration> = chosen.iter().map(|_| Duration::from_millis(self.random.random_range(0..1_500))).collect();
+        let seeds: Vec<u64> = chosen.iter().map(|_| self.random.random()).collect();
+        let (cluster, http) = (self.cluster, &self.http);
+        let strikes = chosen.iter().zip(delays).zip(seeds).map(|((nemesis, delay), seed)| async move {
+            if company.len() > 1 {
+                tokio::time::sleep(delay).await;
+            }
+            let mut random = StdRng::seed_from_u64(seed);
+            nemesis.strike(cluster, &mut random, http).await
+        });
+        let struck = join_all(strikes).await;
+        let ended = self.recorder.now();
+        let within: Duration = chosen.iter().map(|n| n.within()).sum();
+        let recovery = self.recovered(&company.join(" + "), ended, within).await;
+        let millis = |micros: Option<u64>| micros.map(|m| m as f64 / 1_000.0);
+        let mut said = Vec::new();
+        for (nemesis, struck) in chosen.iter().zip(struck) {
+            let line = self.line(nemesis.name());
+            line.strikes += 1;
+            match struck {
+                Ok(Struck { fired, notes, .. }) => {
+                    line.fired += fired;
+                    said.push(format!("{} {fired}×", nemesis.name()));
+                    line.notes.extend(notes);
+                }
+                Err(error) => {
+                    said.push(format!("{} FAILED: {error:#}", nemesis.name()));
+                    line.notes.push(format!("{error:#}"));
+                }
+            }
+            if company.len() == 1 {
+                line.acknowledged.extend(millis(recovery.first_acknowledged));
+                line.caught_up.extend(millis(recovery.caught_up));
+            }
+        }
+        let seconds = |micros: Option<u64>| micros.map_or("NEVER".to_owned(), |m| format!("{:.1} s", m as f64 / 1e6));
+        println!(
+            "    {}: acknowledged after {}, caught up after {}",
+            said.join(", "),
+            seconds(recovery.first_acknowledged),
+            seconds(recovery.caught_up)
+        );
+        self.recoveries.push(recovery);
+    }
+
+    async fn recovered(&self, nemesis: &str, ended: u64, within: Duration) -> Recovery {
+        let begun = Instant::now();
+        let acknowledged = async {
+            while begun.elapsed() < within {
+                if let Some(at) = self.recorder.first_acknowledged(ended) {
+                    return Some(at - ended);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            None
+        };
+        let (first_acknowledged, caught_up) = tokio::join!(acknowledged, self.watch.caught_up(&self.http, within));
+        if let Err(behind) = &caught_up {
+            println!("    {nemesis}: {behind:#}");
+        }
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+        Recovery { nemesis: nemesis.to_owned(), first_acknowledged, caught_up: caught_up.ok().map(micros), within: micros(within) }
+    }
+}
+
+/// Ordinary work, a crowd, ordinary work; what was told in each, and what was not as it must be.
+async fn crowded(run: &mut Run<'_>, workload: &Workload, settings: &Settings) -> Vec<String> {
+    let mut from = run.recorder.now();
+    let mut ends = Vec::new();
+    for name in ["ordinary", "crowd", "afterwards"] {
+        match name {
+            "crowd" => workload.crowd(CROWD, settings.rate * TIMES, settings.length).await,
+            _ => tokio::time::sleep(ORDINARY).await,
+        }
+        let to = run.recorder.now();
+        ends.push((name, from, to));
+        from = to;
+    }
+    let history = run.recorder.entries();
+    let stretches: Vec<Stretch> = ends.into_iter().map(|(name, from, to)| Stretch::of(name, &history, from, to)).collect();
+    let mut wrong = Vec::new();
+    for stretch in &stretches {
+        println!("    {}", stretch.line());
+        if stretch.without_retry_after > 0 {
+            wrong.push(format!("{}: {} were shed without Retry-After", stretch.name, stretch.without_retry_after));
+        }
+        if stretch.p99 > BOUND {
+            wrong.push(format!("{}: results took {:.0} ms at p99, more than {BOUND:.0}", stretch.name, stretch.p99));
+        }
+    }
+    if let [before, crowd, after] = &stretches[..] {
+        if crowd.shed == 0 {
+            wrong.push("nothing was shed: the crowd was too small for this machine, raise --rate".to_owned());
+        }
+        if after.shed > 0 || after.p99 > (before.p99 * 3.0).max(100.0) {
+            wrong.push(format!("afterwards it was not as before: {} shed, p99 {:.0} ms after {:.0}", after.shed, after.p99, before.p99));
+        }
+    }
+    wrong
+}
+
+/// Measures processes all the time.
+struct Samples {
+    kept: Arc<Mutex<Vec<Sample>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Samples {
+    fn start(cluster: Arc<Cluster>) -> Self {
+        let kept: Arc<Mutex<Vec<Sample>>> = Arc::default();
+        let into = kept.clone();
+        let begun = Instant::now();
+        let task = tokio::spawn(async move {
+            loop {
+                for used in cluster.resources() {
+                    let values = vec![
+                        ("memory MiB", used.resident as f64 / f64::from(1 << 20)),
+                        ("file descriptors", used.descriptors as f64),
+                        ("threads", used.threads as f64),
+                        ("connections to Postgres", used.connections as f64),
+                    ];
+                    let sample = Sample { at: begun.elapsed().as_secs_f64(), of: used.name, values };
+                    into.lock().unwrap_or_else(PoisonError::into_inner).push(sample);
+                }
+                tokio::time::sleep(MEASURED).await;
+            }
+        });
+        Self { kept, task }
+    }
+
+    /// Writes the chart, and says what grew in a run that was long enough to tell.
+    fn finish(self, folder: &Path, length: Duration) -> anyhow::Result<Vec<String>> {
+        self.task.abort();
+        let samples = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        chart::write(folder, &samples).context("the chart can't be written")?;
+        if length < Duration::from_secs(20 * 60) {
+            return Ok(Vec::new());
+        }
+        let small = [("memory MiB", 64.0), ("file descriptors", 32.0), ("threads", 16.0), ("connections to Postgres", 8.0)];
+        let grown = chart::grown(&samples, &small);
+        Ok(grown.into_iter().map(|(of, what, then, now)| format!("{of}: {what} grew from {then:.0} to {now:.0}")).collect())
+    }
+}

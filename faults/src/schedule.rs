@@ -1,0 +1,70 @@
+//! What is broken when: each nemesis alone, or in random company.
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+
+/// What a nemesis breaks; two of the same are not in one company, for one would undo the other.
+fn resource(name: &str) -> &str {
+    let first = name.split('-').next().unwrap_or(name);
+    match first {
+        "disk" | "connections" | "swallow" => "postgres",
+        "pause" | "slow" => "pause",
+        "rebalance" | "two" => "members",
+        // The same process may not be waited for at two points.
+        "point" => name.split('.').next().unwrap_or(name),
+        other => other,
+    }
+}
+
+/// All of them once, in random order, in companies of at most `size`.
+pub fn companies(names: &[&'static str], size: usize, random: &mut StdRng) -> Vec<Vec<&'static str>> {
+    let mut left: Vec<&'static str> = names.to_vec();
+    left.shuffle(random);
+    let mut all = Vec::new();
+    while let Some(first) = left.pop() {
+        let mut company = vec![first];
+        let wanted = if size > 1 { random.random_range(2..=size) } else { 1 };
+        let mut n = left.len();
+        while company.len() < wanted && n > 0 {
+            n -= 1;
+            if company.iter().all(|other| resource(other) != resource(left[n])) {
+                company.push(left.remove(n));
+            }
+        }
+        all.push(company);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    #[test]
+    fn everyone_comes_once_and_nobody_meets_who_breaks_the_same() {
+        let names =
+            ["kafka-kill", "kafka-pause", "postgres-kill", "disk-full-wal", "kill-handlers", "point-append.after", "point-append.before"];
+        for seed in 0..50 {
+            let companies = companies(&names, 3, &mut StdRng::seed_from_u64(seed));
+            let mut all: Vec<&str> = companies.iter().flatten().copied().collect();
+            all.sort_unstable();
+            let mut expected = names.to_vec();
+            expected.sort_unstable();
+            assert_eq!(all, expected);
+            for company in companies {
+                let mut resources: Vec<&str> = company.iter().map(|n| resource(n)).collect();
+                resources.sort_unstable();
+                resources.dedup();
+                assert_eq!(resources.len(), company.len(), "{company:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn alone_is_a_company_of_one() {
+        assert!(companies(&["a", "b"], 1, &mut StdRng::seed_from_u64(1)).iter().all(|c| c.len() == 1));
+    }
+}

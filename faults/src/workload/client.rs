@@ -1,0 +1,171 @@
+//! One question over HTTP, and what came of it in the words of the history.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Response, StatusCode};
+use serde_json::Value;
+
+use crate::history::{Asked, Command, Recorder, Told, Via};
+
+/// How long a client waits for anything: longer than the longest wait it asks for.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// How long the endpoint may wait for a result, and the query API for a token.
+const WAIT: &str = "wait=5";
+
+/// A process that serves HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What the history calls it.
+    pub name: String,
+    /// `http://host:port`
+    pub url: String,
+}
+
+/// An HTTP client that writes down all that it does.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: Client,
+    recorder: Recorder,
+}
+
+impl Http {
+    /// # Errors
+    /// When the library can't be set up.
+    pub fn new(recorder: Recorder) -> anyhow::Result<Self> {
+        // No proxy of the surroundings: it would answer in the place of a process that is dead.
+        let client = Client::builder().no_proxy().timeout(PATIENCE).connect_timeout(Duration::from_secs(3)).build()?;
+        Ok(Self { client, recorder })
+    }
+
+    /// The history.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Posts a command to one endpoint.
+    pub async fn command(&self, by: u32, at: &Place, command: &Command) -> Told {
+        let command = Command { via: Via::Http(at.name.clone()), ..command.clone() };
+        let open = self.recorder.ask(by, Asked::Command(command.clone()));
+        let request = self
+            .client
+            .post(format!("{}/v1/{}/{}", at.url, command.service, command.name))
+            .header("Idempotency-Key", &command.key)
+            .header("Prefer", WAIT)
+            .json(&command.body);
+        let request = match command.if_match {
+            Some(version) => request.header("If-Match", format!("\"{version}\"")),
+            None => request,
+        };
+        let told = match request.send().await {
+            Ok(response) => result(response).await,
+            Err(error) => Told::Unknown { why: chain(&error) },
+        };
+        self.recorder.told(open, told.clone());
+        told
+    }
+
+    /// Asks for the result of a command that was accepted.
+    pub async fn handle(&self, by: u32, at: &Place, command: &Command, location: &str) -> Told {
+        let asked = Asked::Handle { command: command.clone(), location: location.to_owned() };
+        let open = self.recorder.ask(by, asked);
+        let told = match self.client.get(format!("{}{location}", at.url)).send().await {
+            Ok(response) => result(response).await,
+            Err(error) => Told::Unknown { why: chain(&error) },
+        };
+        self.recorder.told(open, told.clone());
+        told
+    }
+
+    /// Reads a page of a read model.
+    pub async fn read(&self, by: u32, at: &Place, model: &str, key: &str, tokens: &[String]) -> Told {
+        let asked = Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: tokens.to_vec(), at: at.name.clone() };
+        let open = self.recorder.ask(by, asked);
+        let told = self.page(at, model, key, "", tokens).await;
+        self.recorder.told(open, told.clone());
+        told
+    }
+
+    /// The same without writing it down; with a query string, or an empty one.
+    pub async fn page(&self, at: &Place, model: &str, key: &str, query: &str, tokens: &[String]) -> Told {
+        // The only one of the characters in our keys that means something in a URL.
+        let key = key.replace('/', "%2F");
+        let mut request = self.client.get(format!("{}/v1/{model}/{key}?{query}", at.url)).header("Prefer", WAIT);
+        if !tokens.is_empty() {
+            request = request.header("Consistency-Token", tokens.join(", "));
+        }
+        match request.send().await {
+            Ok(response) => page(response).await,
+            Err(error) => Told::NotServed { why: chain(&error) },
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    said
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+async fn result(response: Response) -> Told {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = match response.text().await {
+        Ok(text) => text,
+        Err(error) => return Told::Unknown { why: chain(&error) },
+    };
+    let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    let replayed = headers.contains_key("Idempotent-Replayed");
+    let number = status.as_u16();
+    match status {
+        StatusCode::OK => done(&body, replayed).unwrap_or(Told::Unexpected { status: number, body: text }),
+        StatusCode::ACCEPTED => Told::Accepted { location: header(&headers, "Location") },
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {
+            Told::Refused { status: number, body, token: header(&headers, "Consistency-Token"), replayed }
+        }
+        StatusCode::SERVICE_UNAVAILABLE if body["unknown"] == true => Told::Unknown { why: text },
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            Told::Shed { status: number, retry_after: headers.contains_key("Retry-After") }
+        }
+        _ if matches!(number, 400 | 404 | 405 | 410 | 413 | 415 | 422) => Told::Invalid { status: number, body },
+        _ => Told::Unexpected { status: number, body: text },
+    }
+}
+
+fn done(body: &Value, replayed: bool) -> Option<Told> {
+    let event = |e: &Value| Some((e["type"].as_str()?.to_owned(), e["offset"].as_u64()?));
+    Some(Told::Done {
+        command_id: body["commandId"].as_str()?.to_owned(),
+        version: body["version"].as_u64()?,
+        events: body["events"].as_array()?.iter().map(event).collect::<Option<_>>()?,
+        token: body["token"].as_str()?.to_owned(),
+        replayed,
+    })
+}
+
+async fn page(response: Response) -> Told {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = match response.text().await {
+        Ok(text) => text,
+        Err(error) => return Told::NotServed { why: chain(&error) },
+    };
+    let number = status.as_u16();
+    match number {
+        200 | 404 => {
+            let positions = header(&headers, "Consistency-Position").unwrap_or_default();
+            let positions = positions.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
+            // A problem is no page.
+            let body = if number == 200 { serde_json::from_str(&text).unwrap_or(Value::Null) } else { Value::Null };
+            Told::Page { status: number, body, positions, stale: headers.contains_key("Daybook-Stale") }
+        }
+        429 | 503 => Told::NotServed { why: text },
+        _ => Told::Unexpected { status: number, body: text },
+    }
+}

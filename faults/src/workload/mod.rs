@@ -1,0 +1,137 @@
+//! The workload: clients over HTTP and raw Kafka that create, reprice, receive, reserve, release, repeat their own
+//! commands, and read with tokens; each writes down what it asked and what it was told.
+
+mod client;
+mod raw;
+mod reader;
+mod shop;
+mod writer;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::task::JoinSet;
+
+pub use client::{Http, Place};
+pub use raw::RawClient;
+use shop::Shop;
+
+use crate::history::Recorder;
+
+/// The most that a crowd has under way at once.
+const HANDS: usize = 6_000;
+
+/// Who is asked, by whom, and how often.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Every choice of every client comes from it.
+    pub seed: u64,
+    /// Command endpoints.
+    pub commands: Vec<Place>,
+    /// Query APIs.
+    pub queries: Vec<Place>,
+    /// Kafka, for clients that use it themselves.
+    pub kafka: String,
+    /// Clients that post commands.
+    pub writers: u32,
+    /// Clients that read.
+    pub readers: u32,
+    /// Clients that produce to Kafka.
+    pub raw: u32,
+    /// Commands a second of all of them together.
+    pub rate: f64,
+    /// Products that there may be; fewer are hotter.
+    pub products: u64,
+}
+
+/// What all clients share.
+struct Floor {
+    options: Options,
+    http: Http,
+    shop: Shop,
+    over: AtomicBool,
+}
+
+impl Floor {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn random(&self, client: u32) -> StdRng {
+        StdRng::seed_from_u64(self.options.seed ^ (u64::from(client) << 32))
+    }
+
+    fn any<'a>(&self, places: &'a [Place], random: &mut StdRng) -> &'a Place {
+        &places[random.random_range(0..places.len())]
+    }
+
+    /// Waits until one of so many clients may send its next command.
+    async fn pace(&self, of: u32, random: &mut StdRng) {
+        let mean = f64::from(of) / self.options.rate.max(0.001);
+        // Between nothing and twice the mean: they do not walk in step.
+        tokio::time::sleep(Duration::from_secs_f64(mean * random.random_range(0.0..2.0))).await;
+    }
+}
+
+/// Clients at work.
+pub struct Workload {
+    floor: Arc<Floor>,
+    clients: JoinSet<()>,
+}
+
+impl Workload {
+    /// Sets the clients to work.
+    ///
+    /// # Errors
+    /// When a client library can't be set up.
+    pub fn start(options: Options, recorder: Recorder) -> anyhow::Result<Self> {
+        let (writers, readers, raw) = (options.writers, options.readers, options.raw);
+        let shop = Shop::new(options.seed, options.products);
+        let floor = Arc::new(Floor { http: Http::new(recorder)?, shop, over: AtomicBool::new(false), options });
+        let mut clients = JoinSet::new();
+        for client in 0..writers {
+            clients.spawn(writer::work(floor.clone(), client, writers + raw));
+        }
+        for client in writers..writers + raw {
+            let raw_client = RawClient::new(&floor.options.kafka, floor.http.recorder().clone())?;
+            clients.spawn(raw::work(floor.clone(), raw_client, client, writers + raw));
+        }
+        for client in writers + raw..writers + raw + readers {
+            clients.spawn(reader::work(floor.clone(), client));
+        }
+        Ok(Self { floor, clients })
+    }
+
+    /// A crowd posts commands beside the other clients, so many a second, whether they are answered or not. Its clients'
+    /// numbers begin with `number`.
+    pub fn crowd(&self, number: u32, rate: f64, length: Duration) -> impl Future<Output = ()> + Send + use<> {
+        writer::crowd(self.floor.clone(), number, rate, HANDS, length)
+    }
+
+    /// Lets every client finish what it has begun, commands without a definite answer included.
+    ///
+    /// # Errors
+    /// When a client panicked.
+    pub async fn finish(mut self) -> anyhow::Result<Keys> {
+        self.floor.over.store(true, Ordering::Relaxed);
+        while let Some(ended) = self.clients.join_next().await {
+            ended?;
+        }
+        Ok(self.floor.shop.keys())
+    }
+}
+
+/// What was touched: the keys that read models have.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// SKUs that were named in a command.
+    pub skus: Vec<String>,
+    /// `sku@warehouse` that was named in a command.
+    pub stocks: Vec<String>,
+    /// Categories that products were put into.
+    pub categories: Vec<String>,
+}

@@ -1,0 +1,170 @@
+//! What clients ask the shop for, and what they remember of it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+
+use super::Keys;
+use crate::history::{Command, Via};
+
+const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
+const CATEGORIES: [&str; 4] = ["Lamps/Desk", "Lamps/Floor", "Chairs", "Tables/Small"];
+/// Reservations that may be released or committed still.
+const REMEMBERED: usize = 256;
+/// Results that readers look for.
+const FRESH: usize = 64;
+
+/// What a result told, for a reader to look at.
+#[derive(Clone, Debug)]
+pub(super) struct Fresh {
+    pub(super) stream: String,
+    pub(super) token: String,
+}
+
+/// What clients know of the shop together.
+pub(super) struct Shop {
+    run: String,
+    most: u64,
+    created: AtomicU64,
+    keys: AtomicU64,
+    reservations: Mutex<VecDeque<(String, &'static str, String)>>,
+    fresh: Mutex<VecDeque<Fresh>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shop {
+    pub(super) fn new(seed: u64, most: u64) -> Self {
+        let (created, keys) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { run: format!("{seed:x}"), most: most.max(1), created, keys, reservations: Mutex::default(), fresh: Mutex::default() }
+    }
+
+    fn sku(&self, n: u64) -> String {
+        format!("f{}-{n}", self.run)
+    }
+
+    /// One of the products that were asked for; three of them are asked for as often as all the others.
+    fn any_sku(&self, random: &mut StdRng) -> String {
+        let created = self.created.load(Ordering::Relaxed).max(1);
+        let n = if random.random_bool(0.5) { random.random_range(0..created.min(3)) } else { random.random_range(0..created) };
+        self.sku(n)
+    }
+
+    /// A command that nobody sent before.
+    pub(super) fn command(&self, client: u32, random: &mut StdRng) -> Command {
+        let created = self.created.load(Ordering::Relaxed);
+        if created < 8 || (created < self.most && random.random_bool(0.15)) {
+            let n = self.created.fetch_add(1, Ordering::Relaxed);
+            return self.create(client, &self.sku(n), random);
+        }
+        let sku = self.any_sku(random);
+        let warehouse = WAREHOUSES[random.random_range(0..WAREHOUSES.len())];
+        match random.random_range(0..100) {
+            0..2 => self.create(client, &sku, random), // refused: it is there
+            2..27 => {
+                let price = random.random_range(100..1_000_000_u32);
+                let body = json!({"sku": sku, "price": {"currency": "EUR", "minorUnits": price}});
+                self.of_product(client, "reprice-product", &sku, body)
+            }
+            27..37 => {
+                let n = random.random_range(0..1_000_000_u32);
+                let body = json!({"sku": sku, "title": format!("Title {n}"), "description": format!("Told {n}")});
+                self.of_product(client, "revise-product", &sku, body)
+            }
+            37..43 => {
+                let category = CATEGORIES[random.random_range(0..CATEGORIES.len())];
+                self.of_product(client, "categorize-product", &sku, json!({"sku": sku, "category": category}))
+            }
+            43..65 => {
+                let quantity = random.random_range(1..20_u32);
+                self.of_stock(client, "receive-stock", &sku, warehouse, json!({"quantity": quantity}))
+            }
+            65..82 => self.reserve(client, &sku, warehouse, random),
+            82..96 => self.settle(client, random).unwrap_or_else(|| self.reserve(client, &sku, warehouse, random)),
+            _ => {
+                let delta = random.random_range(-3..6_i32);
+                self.of_stock(client, "adjust-stock", &sku, warehouse, json!({"delta": delta, "reason": "counted"}))
+            }
+        }
+    }
+
+    fn create(&self, client: u32, sku: &str, random: &mut StdRng) -> Command {
+        let category = CATEGORIES[random.random_range(0..CATEGORIES.len())];
+        let body = json!({
+            "sku": sku, "title": format!("Product {sku}"), "description": "Made to be broken", "brand": "Nemesis",
+            "category": category, "price": {"currency": "EUR", "minorUnits": random.random_range(100..1_000_000_u32)},
+            "attributes": {"colour": "red"},
+        });
+        self.of_product(client, "create-product", sku, body)
+    }
+
+    fn reserve(&self, client: u32, sku: &str, warehouse: &'static str, random: &mut StdRng) -> Command {
+        let order = format!("o-{}", self.keys.fetch_add(1, Ordering::Relaxed));
+        let mut reservations = lock(&self.reservations);
+        if reservations.len() == REMEMBERED {
+            reservations.pop_front();
+        }
+        reservations.push_back((sku.to_owned(), warehouse, order.clone()));
+        let body = json!({"orderId": order, "quantity": random.random_range(1..8_u32)});
+        self.of_stock(client, "reserve-stock", sku, warehouse, body)
+    }
+
+    /// Gives back or takes away what may have been reserved: of one that was refused, the refusal.
+    fn settle(&self, client: u32, random: &mut StdRng) -> Option<Command> {
+        let (sku, warehouse, order) = lock(&self.reservations).pop_front()?;
+        let name = if random.random_bool(0.5) { "release-stock" } else { "commit-stock" };
+        Some(self.of_stock(client, name, &sku, warehouse, json!({"orderId": order})))
+    }
+
+    fn key(&self, client: u32) -> String {
+        format!("{}-{client}-{}", self.run, self.keys.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn of_product(&self, client: u32, name: &str, sku: &str, body: Value) -> Command {
+        self.addressed("catalog", name, format!("product/{sku}"), client, body)
+    }
+
+    fn of_stock(&self, client: u32, name: &str, sku: &str, warehouse: &str, mut body: Value) -> Command {
+        body["sku"] = sku.into();
+        body["warehouse"] = warehouse.into();
+        self.addressed("inventory", name, format!("stock/{sku}@{warehouse}"), client, body)
+    }
+
+    fn addressed(&self, service: &str, name: &str, stream: String, client: u32, body: Value) -> Command {
+        let (service, name) = (service.to_owned(), name.to_owned());
+        Command { service, name, stream, key: self.key(client), body, if_match: None, via: Via::Kafka }
+    }
+
+    /// Notes a result that readers may look for.
+    pub(super) fn tell(&self, stream: &str, token: &str) {
+        let mut fresh = lock(&self.fresh);
+        if fresh.len() == FRESH {
+            fresh.pop_front();
+        }
+        fresh.push_back(Fresh { stream: stream.to_owned(), token: token.to_owned() });
+    }
+
+    /// One of the last results: the newest as often as all others.
+    pub(super) fn look_for(&self, random: &mut StdRng) -> Option<Fresh> {
+        let fresh = lock(&self.fresh);
+        let n = if random.random_bool(0.5) { fresh.len().checked_sub(1)? } else { random.random_range(0..fresh.len().max(1)) };
+        fresh.get(n).cloned()
+    }
+
+    pub(super) fn any_category(&self, random: &mut StdRng) -> &'static str {
+        CATEGORIES[random.random_range(0..CATEGORIES.len())]
+    }
+
+    /// All keys that were ever named.
+    pub(super) fn keys(&self) -> Keys {
+        let skus: Vec<String> = (0..self.created.load(Ordering::Relaxed)).map(|n| self.sku(n)).collect();
+        let stocks = skus.iter().flat_map(|sku| WAREHOUSES.map(|w| format!("{sku}@{w}"))).collect();
+        Keys { skus, stocks, categories: CATEGORIES.map(str::to_owned).to_vec() }
+    }
+}

@@ -1,0 +1,205 @@
+//! Builds the evidence of a run by hand: commands are decided by whoever writes the test, pages get right digests.
+
+use std::collections::BTreeMap;
+
+use daybook_faults::evidence::{Event, Evidence, Ledger, Log, Page, Published};
+use daybook_faults::history::{Asked, Command, Entry, Told, Via};
+use daybook_faults::judge::digest;
+use daybook_proto::v1::command_result::Outcome;
+use daybook_proto::v1::{Accepted, CommandResult, EventRef, Metadata, Refused};
+use prost::Message as _;
+use prost_reflect::DynamicMessage;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Of each log.
+pub(crate) const PARTITIONS: i32 = 2;
+/// When the run began, in microseconds since 1970.
+pub(crate) const BEGAN: i64 = 1_700_000_000_000_000;
+
+/// How the test decides a command: its events, by the types' short names, or a refusal's code and the numbers with it.
+pub(crate) enum End {
+    Done(Vec<(&'static str, Value)>),
+    Refused(&'static str, Value, Vec<(&'static str, Value)>),
+}
+
+/// A run that is being built.
+pub(crate) struct World {
+    pub(crate) evidence: Evidence,
+    versions: BTreeMap<String, i64>,
+    now: i64,
+}
+
+/// The encoding of a message of the shop.
+pub(crate) fn encode(kind: &str, json: &Value) -> Vec<u8> {
+    let descriptor = shop_proto::descriptors().get_message_by_name(kind).expect("a type of the shop");
+    DynamicMessage::deserialize(descriptor, json).expect("such a message").encode_to_vec()
+}
+
+/// A command over HTTP, to the first endpoint.
+pub(crate) fn command(name: &str, stream: &str, key: &str, body: Value) -> Command {
+    let service = if stream.starts_with("product/") { "catalog" } else { "inventory" };
+    let (name, stream, key) = (name.to_owned(), stream.to_owned(), key.to_owned());
+    Command { service: service.to_owned(), name, stream, key, body, if_match: None, via: Via::Http("e-1".to_owned()) }
+}
+
+fn type_of(command: &Command) -> String {
+    let words = command.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+    format!("shop.{}.v1.{}", command.service, words.collect::<String>())
+}
+
+impl World {
+    /// Two logs, each with page 0 in each partition.
+    pub(crate) fn new() -> Self {
+        let mut evidence = Evidence::default();
+        for (n, service) in [(1, "catalog"), (2, "inventory")] {
+            let mut log = Log { log_id: Uuid::from_u128(n).to_string(), partitions: PARTITIONS, ..Log::default() };
+            for partition in 0..PARTITIONS {
+                let birth = Page { epoch: 1, message_offset: -1, writer: "migrate".into(), recorded_at: BEGAN, ..Page::default() };
+                log.pages.insert(partition, vec![birth]);
+                log.events.insert(partition, Vec::new());
+                log.commands.insert(partition, Vec::new());
+            }
+            evidence.logs.insert(service.to_owned(), log);
+        }
+        Self { evidence, versions: BTreeMap::new(), now: 0 }
+    }
+
+    /// The next moment, in microseconds since the run began.
+    fn tick(&mut self) -> i64 {
+        self.now += 1000;
+        self.now
+    }
+
+    /// Writes a page of these commands, which are of one partition; what each is to be told.
+    pub(crate) fn page(&mut self, decided: Vec<(&Command, End)>) -> Vec<Told> {
+        let (service, stream) = (decided[0].0.service.clone(), decided[0].0.stream.clone());
+        let partition = digest::partition(&stream, PARTITIONS);
+        let recorded_at = BEGAN + self.tick();
+        let log = self.evidence.logs.get_mut(&service).expect("one of two");
+        let (pages, events) = (log.pages.get_mut(&partition).expect("born"), log.events.get_mut(&partition).expect("born"));
+        let first_offset = i64::try_from(events.len()).expect("few");
+        let page = i64::try_from(pages.len()).expect("few");
+        let rows = log.commands.get_mut(&partition).expect("born");
+        let mut told = Vec::new();
+        for (ordinal, (command, end)) in (0..).zip(decided) {
+            assert_eq!(
+                (digest::partition(&command.stream, PARTITIONS), &command.service),
+                (partition, &service),
+                "one page, one partition"
+            );
+            let id = digest::command_id(&service, "anonymous", &command.stream, &command.key);
+            let metadata = Metadata { command_id: id.as_bytes().to_vec(), actor: "tester".into(), ..Metadata::default() }.encode_to_vec();
+            let (written, outcome, problem) = match end {
+                End::Done(written) => (written, Outcome::Accepted(Accepted {}), None),
+                End::Refused(code, members, written) => {
+                    let refused = Refused { code: code.into(), title: "No".into(), ..Refused::default() };
+                    (written, Outcome::Refused(refused), Some((code, members)))
+                }
+            };
+            let mut named = Vec::new();
+            for (kind, json) in written {
+                let version = self.versions.entry(command.stream.clone()).or_default();
+                *version += 1;
+                let r#type = format!("shop.{service}.v1.{kind}");
+                let offset = i64::try_from(events.len()).expect("few");
+                named.push(EventRef { r#type: r#type.clone(), offset });
+                let (stream_id, version, payload) = (command.stream.clone(), *version, encode(&r#type, &json));
+                let metadata = metadata.clone();
+                events.push(Event { offset, stream_id, version, r#type, payload, metadata, recorded_at, digest: Vec::new(), page });
+            }
+            let if_match = command.if_match.map_or(-1, u64::cast_signed);
+            let result = CommandResult {
+                service: service.clone(),
+                stream_id: command.stream.clone(),
+                version: self.versions.get(&command.stream).copied().unwrap_or_default().unsigned_abs(),
+                events: named,
+                partition,
+                offset: i64::try_from(events.len()).expect("few") - 1,
+                epoch: 1,
+                command_digest: digest::command(&type_of(command), &encode(&type_of(command), &command.body), if_match),
+                outcome: Some(outcome),
+            };
+            told.push(answer(id, &result, problem));
+            let request_digest = vec![7; 32];
+            let (stream_id, result) = (command.stream.clone(), result.encode_to_vec());
+            rows.push(Ledger { stream_id, command_id: id.to_string(), page, ordinal, request_digest, result });
+        }
+        let count = i32::try_from(events.len()).expect("few") - i32::try_from(first_offset).expect("few");
+        let (epoch, message_offset, writer) = (1, page, "lane-1".to_owned());
+        let (previous, digest) = (Vec::new(), Vec::new());
+        pages.push(Page { page, epoch, first_offset, count, message_offset, writer, recorded_at, previous, digest });
+        told
+    }
+
+    /// Writes a page of one command that takes effect.
+    pub(crate) fn done(&mut self, command: &Command, events: Vec<(&'static str, Value)>) -> Told {
+        self.page(vec![(command, End::Done(events))]).remove(0)
+    }
+
+    /// Notes an entry of the history.
+    pub(crate) fn note(&mut self, asked: Asked, told: Told) {
+        let asked_at = self.tick().unsigned_abs();
+        let told_at = self.tick().unsigned_abs();
+        let n = self.evidence.history.len();
+        self.evidence.history.push(Entry { n, client: 1, asked_at, told_at, asked, told });
+    }
+
+    /// Notes a read that was answered with a page.
+    pub(crate) fn read(&mut self, at: &str, (model, key): (&str, &str), tokens: &[&str], body: &Value, positions: &[&str]) {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
+        let status = if body.is_null() { 404 } else { 200 };
+        let told = Told::Page { status, body: body.clone(), positions: texts(positions), stale: false };
+        self.note(Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: texts(tokens), at: at.to_owned() }, told);
+    }
+}
+
+/// As the endpoint says it.
+fn answer(id: Uuid, result: &CommandResult, problem: Option<(&str, Value)>) -> Told {
+    let token = format!("{}/{}:{}@{}", result.service, result.partition, result.offset, result.epoch);
+    let Some((code, mut body)) = problem else {
+        let events = result.events.iter().map(|e| (e.r#type.clone(), e.offset.unsigned_abs())).collect();
+        return Told::Done { command_id: id.to_string(), version: result.version, events, token, replayed: false };
+    };
+    body["type"] = json!(format!("urn:daybook:refusal:{code}"));
+    body["commandId"] = json!(id.to_string());
+    Told::Refused { status: 409, body, token: Some(token), replayed: false }
+}
+
+/// Works out every digest of the logs anew: the chain says what stands now.
+pub(crate) fn reforge(evidence: &mut Evidence) {
+    for (service, log) in &mut evidence.logs {
+        let log_id = log.log_id.parse().expect("a UUID");
+        for (partition, pages) in &mut log.pages {
+            let events = log.events.get_mut(partition).expect("born");
+            for event in events.iter_mut() {
+                event.digest = digest::event(*partition, event);
+            }
+            let mut previous = digest::birth(service, log_id, *partition, log.partitions);
+            for page in pages {
+                page.previous = previous;
+                let of_page: Vec<&Event> = events.iter().filter(|e| e.page == page.page).collect();
+                let rows: Vec<&Ledger> = log.commands[partition].iter().filter(|r| r.page == page.page).collect();
+                page.digest = digest::page(*partition, page, &of_page, &rows).expect("UUIDs");
+                previous = page.digest.clone();
+            }
+        }
+    }
+}
+
+/// Publishes the logs as they stand.
+pub(crate) fn publish(evidence: &mut Evidence) {
+    evidence.topics.clear();
+    for (service, log) in &evidence.logs {
+        let topic = evidence.topics.entry(service.clone()).or_default();
+        for (partition, events) in &log.events {
+            let message = |e: &Event| {
+                let page = log.pages[partition].iter().find(|p| p.page == e.page).expect("it is of a page");
+                let (key, epoch, offset, version) = (e.stream_id.clone(), page.epoch, e.offset, e.version);
+                let (r#type, page_digest, value) = (e.r#type.clone(), page.digest.clone(), e.payload.clone());
+                Published { key, epoch, offset, version, r#type, page_digest, value }
+            };
+            topic.insert(*partition, events.iter().map(message).collect());
+        }
+    }
+}
