@@ -1,5 +1,6 @@
 //! What searching does, told by examples and laws.
 
+mod comparing;
 mod feed;
 mod finding;
 mod laws;
