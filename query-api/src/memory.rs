@@ -316,16 +316,16 @@ impl Memory {
             if self.sources[usize::from(*source)].reached() != Position::UNKNOWN {
                 self.told.meters.gaps.increment(1);
             }
-            self.lost(*source);
+            self.lost(*source, *to);
             self.publish(core, *source, *to);
         }
     }
 
-    /// Tells the followers that what they made of a source must be read again.
-    pub(crate) fn lost(&self, source: u16) {
+    /// Tells the followers that they may have missed changes of a source before a position.
+    pub(crate) fn lost(&self, source: u16, before: Position) {
         if self.followed.load(Ordering::SeqCst) {
             for follower in &self.told.followers {
-                follower.lost(&self.sources[usize::from(source)].at);
+                follower.lost(&self.sources[usize::from(source)].at, before);
             }
         }
     }

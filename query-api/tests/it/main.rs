@@ -9,4 +9,5 @@ mod operations;
 mod pages;
 mod push;
 mod search;
+mod search_reading;
 mod support;

@@ -1,5 +1,7 @@
 //! What searching does, told by examples and laws.
 
+mod comparing;
+mod costs;
 mod feed;
 mod finding;
 mod laws;
