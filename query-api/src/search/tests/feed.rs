@@ -31,7 +31,7 @@ fn schema() -> SearchSchema {
     }
 }
 
-fn reader() -> SearchReader {
+pub(super) fn reader() -> SearchReader {
     let message = shop_proto::descriptors().get_message_by_name("shop.read.v1.SearchedProduct").expect("the shop's");
     SearchReader::new(schema(), &message).expect("it fits")
 }

@@ -2,6 +2,7 @@
 
 mod feed;
 mod finding;
+mod fuzz;
 mod laws;
 
 use super::{SearchIndex, SearchItem, SearchRequest, Tuning};
