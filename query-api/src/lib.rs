@@ -18,6 +18,8 @@ mod events;
 mod feed;
 mod flight;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod generations;
 mod hot;
 mod list;

@@ -14,6 +14,19 @@ fn parameter(name: &str, description: &str, example: &str) -> Value {
     json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" }, "example": example })
 }
 
+fn key() -> Value {
+    // U+0000 is no character of a key: Postgres could not keep it.
+    let schema = json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[^\\u0000]+$" });
+    json!({ "name": "key", "in": "path", "required": true, "schema": schema })
+}
+
+/// The tokens of a request; a number of so many digits fits whatever it stands for.
+pub(crate) fn consistency_token(description: &str) -> Value {
+    let token = "[a-z_-]{1,63}/(0|[1-9][0-9]{0,8}):(-1|0|[1-9][0-9]{0,17})@[1-9][0-9]{0,8}";
+    let schema = json!({ "type": "string", "pattern": format!("^{token}( ?, ?{token}){{0,63}}$") });
+    json!({ "name": "Consistency-Token", "in": "header", "required": false, "description": description, "schema": schema, "example": "catalog/3:17@1" })
+}
+
 fn problem(description: &str) -> Value {
     json!({ "description": description, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } })
 }
@@ -29,9 +42,9 @@ fn events(name: &str) -> Value {
         "summary": "The state now, then each change: the newest one where the reader is slow. Also given by the page itself, under Accept: text/event-stream.",
         "tags": ["read models"],
         "parameters": [
-            { "name": "key", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_KEY } },
+            key(),
             parameter("Last-Event-ID", "The id of the last event that the client has got: the first state covers it.", "catalog/3:17@1"),
-            parameter("Consistency-Token", "As for the page.", "catalog/3:17@1"),
+            consistency_token("As for the page."),
         ],
         "responses": {
             "200": {
@@ -62,10 +75,10 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
             "summary": summary,
             "tags": ["read models"],
             "parameters": [
-                { "name": "key", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_KEY } },
-                parameter("Consistency-Token", "As a command's result gave it; several are separated by commas. The answer is made from a state that has got there.", "catalog/3:17@1"),
+                key(),
+                consistency_token("As a command's result gave it; several are separated by commas. The answer is made from a state that has got there."),
                 parameter("Prefer", "How many seconds to wait for the token, 0 to 30; 2 without it.", "wait=5"),
-                parameter("If-None-Match", "An ETag that the client holds.", "\"jNq6Xk0V7…\""),
+                parameter("If-None-Match", "An ETag that the client holds.", "\"jNq6Xk0V7\""),
             ],
             "responses": {
                 "200": {

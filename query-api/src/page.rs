@@ -24,7 +24,7 @@ use crate::negotiate::{self, Form};
 use crate::view::View;
 use crate::{events, list, past};
 
-/// The longest key, in bytes.
+/// The longest key, in characters.
 pub(crate) const MAX_KEY: usize = 512;
 /// The parked streams whose parts an answer shows: those are older than the log.
 pub(crate) const STALE: HeaderName = HeaderName::from_static("daybook-stale");
@@ -74,8 +74,10 @@ fn decode(segment: &str) -> Result<Cow<'_, str>, Problem> {
 /// A key, as the path has it.
 pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
     let key = decode(segment)?;
-    if key.is_empty() || key.len() > MAX_KEY || key.contains('\0') {
-        return Err(Problem::invalid("key", format!("must be 1 to {MAX_KEY} bytes, none of them zero")));
+    // Bytes bound characters from above: the common case is decided without counting.
+    let long = key.len() > MAX_KEY && key.chars().count() > MAX_KEY;
+    if key.is_empty() || long || key.contains('\0') {
+        return Err(Problem::invalid("key", format!("must be 1 to {MAX_KEY} characters, without U+0000")));
     }
     Ok(key)
 }

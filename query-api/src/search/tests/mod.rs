@@ -4,6 +4,7 @@ mod comparing;
 mod costs;
 mod feed;
 mod finding;
+mod fuzz;
 mod laws;
 
 use super::{SearchIndex, SearchItem, SearchRequest, Tuning};
