@@ -25,7 +25,7 @@ use crate::{consistency, feed, negotiate, page, past, render};
 
 fn memory() -> Arc<Memory> {
     let told = Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
-    let live = Live { generation: 1, parts: "m_1".into(), read_parts: String::new() };
+    let live = Live::new(1, "m_1");
     let places = [("catalog".to_owned(), 0), ("catalog".to_owned(), 1)];
     let memory = Memory::new("m", Arc::new(live), &places, Cache::new(1 << 20), 0, Arc::new(told));
     memory.connected(true);

@@ -33,7 +33,7 @@ use crate::source::{Source, position_text};
 use crate::store::Live;
 use crate::subscriptions::Subscriptions;
 use crate::trust::Trust;
-use crate::view::{View, Views};
+use crate::view::{BETWEEN, View, Views};
 
 /// Who is told of what happens to a read model, whichever generation answers.
 pub(crate) struct Told {
@@ -259,6 +259,10 @@ impl Memory {
     }
 
     fn change(&self, core: &mut Core, source: u16, reached: Position, to: Position, change: &Change) {
+        // No reader asks for such a key, which would be taken for the id of a view.
+        if change.key.contains(BETWEEN) {
+            return;
+        }
         let pushed = Pushed { source, reached, to, change };
         let Core { flights, views, .. } = core;
         self.change_view(flights, &View::all(&change.key), &pushed);

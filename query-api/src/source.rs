@@ -61,10 +61,31 @@ pub(crate) fn position_text<'a>(positions: impl ExactSizeIterator<Item = (&'a So
     text
 }
 
-/// Those of several read models, in order, each once.
+/// Those of several read models that show something together, in order: each partition once, and no further than all of
+/// those that read it cover.
 pub(crate) fn all_positions_text<'a>(positions: impl Iterator<Item = (&'a Source, Position)>) -> String {
     let mut all: Vec<(&Source, Position)> = positions.collect();
     all.sort_unstable_by_key(|(source, position)| (&*source.at.service, source.at.partition, *position));
-    all.dedup_by_key(|(source, position)| (&*source.prefix, *position));
+    // The first one of a partition is the least.
+    all.dedup_by_key(|(source, _)| &*source.prefix);
     position_text(all.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_of_several_models_name_a_partition_once_and_as_far_as_all_cover_it() {
+        let [catalog, other, inventory] = [(1, "catalog"), (2, "catalog"), (2, "inventory")].map(|(g, s)| Source::new(g, s, 3));
+        let seen = |all: &[(&Source, i32, i64)]| {
+            let all: Vec<(&Source, Position)> = all.iter().map(|(source, epoch, next)| (*source, Position::new(*epoch, *next))).collect();
+            all_positions_text(all.into_iter())
+        };
+        assert_eq!(seen(&[(&catalog, 1, 0), (&inventory, 1, 9), (&other, 1, 3)]), "catalog/3:-1@1, inventory/3:8@1");
+        assert_eq!(seen(&[(&catalog, 1, 5), (&other, 1, 3)]), "catalog/3:2@1");
+        assert_eq!(seen(&[(&catalog, 2, 1), (&other, 1, 3)]), "catalog/3:2@1", "of the older epoch");
+        assert_eq!(seen(&[(&catalog, 1, 5), (&other, 1, 5)]), "catalog/3:4@1");
+        assert_eq!(seen(&[]), "");
+    }
 }

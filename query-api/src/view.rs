@@ -14,7 +14,7 @@ use crate::entry::{After, Entry, Part, PartNow};
 use crate::position::Position;
 
 /// No key has it, and no part's id: what stands between them is told apart.
-const BETWEEN: char = '\0';
+pub(crate) const BETWEEN: char = '\0';
 /// About what a key of a view costs in the index, beyond its bytes.
 const KEY_OVERHEAD: usize = 120;
 /// The index is looked through when it has grown to twice what was left the last time, and this.

@@ -113,7 +113,11 @@ pub(crate) async fn answer(
         (POSITION, HeaderValue::try_from(positions).ok().filter(|all| !all.is_empty())),
         (STALE, page.stale.clone()),
     ];
-    response.headers_mut().extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let out = response.headers_mut();
+    out.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(stale) = from.and_then(|from| from.stale()) {
+        out.append(STALE, stale.clone());
+    }
     Ok(response)
 }
 
