@@ -124,7 +124,7 @@ fn what_comes_late_moves_no_position_back_so_that_what_comes_later_still_is_late
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_goes_back_and_in_the_end_what_is_held_is_what_is_stored(lagging in any::<bool>(), steps in prop::collection::vec(step(), 1..80)) {
