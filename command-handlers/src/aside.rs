@@ -1,5 +1,8 @@
 //! Messages that a lane can't decide: rejected, parked for a newer build, and taken up again by it.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use daybook_bus::{Headers, Message, Record, headers};
 use daybook_kernel::{StreamId, digest, ids};
 use daybook_log::{ParkedMessage, RejectedMessage};
@@ -15,11 +18,16 @@ use crate::lane::Tenure;
 
 /// Kind of a parked message that waits for a newer build, and is taken up by itself.
 const NEWER_BUILD: &str = "newer-build";
+/// Longest reason that is kept, in characters.
+const MAX_REASON: usize = 2_000;
+/// Largest message that is copied when it is rejected, in bytes: topics take 4 MiB.
+const MAX_COPIED: usize = 3 << 20;
 
 impl Tenure<'_> {
     /// A message that this build can't decide: parked for a newer one, or rejected; durable before the offset moves.
     pub(crate) async fn set_aside(&mut self, misfit: Misfit) -> Result<Answer, HandlerError> {
         let Misfit { message_offset, command_id, reply_to, reason, kind } = misfit;
+        let reason = keepable(reason);
         let (service, number) = (self.service().to_owned(), self.lane.partition.number());
         daybook_failpoint::reach("aside.before");
         let answer = match kind {
@@ -60,19 +68,8 @@ impl Tenure<'_> {
             reason: reason.to_owned(),
             rejected_at: self.now(),
         };
-        let mut record_headers = Headers::new();
-        for (name, value) in message.headers.iter() {
-            record_headers.push(name.to_owned(), value.clone());
-        }
-        record_headers.push(headers::REJECTED_REASON, reason.to_owned());
-        record_headers.push(headers::REJECTED_FROM, format!("{service}/{number} message {}", message.offset));
-        let record = Record {
-            topic: self.lane.parts.rejected_topic.clone(),
-            partition: number,
-            key: message.key.unwrap_or_default(),
-            headers: record_headers,
-            value: message.value,
-        };
+        let place = format!("{service}/{number} message {}", message.offset);
+        let record = copy(message, self.lane.parts.rejected_topic.clone(), number, reason, place);
         self.lane.partition.reject(&rejected).await?;
         daybook_failpoint::reach("aside.between");
         self.lane.parts.producer.send(vec![record]).await?;
@@ -96,4 +93,28 @@ impl Tenure<'_> {
         }
         self.pages(&arrivals).await
     }
+}
+
+/// A reason as it can be kept: Postgres takes no U+0000, and it has to fit into a header and a reply.
+pub(crate) fn keepable(reason: String) -> String {
+    let reason = if reason.contains('\0') { reason.replace('\0', "\u{fffd}") } else { reason };
+    match reason.char_indices().nth(MAX_REASON) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason,
+    }
+}
+
+/// A message as it goes to `<service>.messages.rejected`: as it came, with the reason and where it stood. Of one that would be
+/// too large with them only these two are told: what can't be published would stop the partition for ever.
+fn copy(message: Message, topic: Arc<str>, partition: i32, reason: &str, place: String) -> Record {
+    let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    let size = length(&message.key) + length(&message.value) + message.headers.iter().map(|(n, v)| n.len() + v.len() + 16).sum::<usize>();
+    let (key, mut record_headers, value) = if size > MAX_COPIED {
+        (Bytes::new(), Headers::new(), None)
+    } else {
+        (message.key.unwrap_or_default(), message.headers, message.value)
+    };
+    record_headers.push(headers::REJECTED_REASON, reason.to_owned());
+    record_headers.push(headers::REJECTED_FROM, place);
+    Record { topic, partition, key, headers: record_headers, value }
 }

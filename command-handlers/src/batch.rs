@@ -14,6 +14,7 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::HandlerError;
+use crate::aside::keepable;
 use crate::envelope::ReplyTo;
 use crate::intake::Arrival;
 use crate::memory::{Held, Memory};
@@ -248,6 +249,7 @@ impl Batch<'_> {
         if arrival.parked_id.is_some() {
             return;
         }
+        let reason = keepable(reason);
         let message_offset = arrival.message_offset.unwrap_or(-1);
         let parked_id = ids::misfit_id(self.place.service, self.place.partition, message_offset, arrival.command_id.as_bytes());
         self.decided.parked.push(ParkedMessage {

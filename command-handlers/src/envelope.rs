@@ -121,6 +121,10 @@ impl Envelope {
         if r#type.is_empty() {
             return Err("the header ce_type is missing: it must be the command's full protobuf name".to_owned());
         }
+        // It is named in reasons, which are kept: Postgres takes no U+0000, and a reason must fit into a header.
+        if r#type.len() > 255 || r#type.chars().any(char::is_control) {
+            return Err("the header ce_type must be the command's full protobuf name: at most 255 printable characters".to_owned());
+        }
         let key = text(h::CE_ID)?;
         let mut request = Request {
             r#type,

@@ -7,6 +7,8 @@ mod config;
 pub mod endpoint;
 mod envelope;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod handle;
 mod intake;
 mod lane;

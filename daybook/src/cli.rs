@@ -250,7 +250,7 @@ pub(crate) struct Folding {
 #[derive(Debug, Args)]
 pub(crate) struct Patience {
     /// Seconds to wait for the new generation to catch up, and again for the query API's processes to move to it.
-    #[arg(long, env = "DAYBOOK_PROMOTE_WAIT", value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, env = "DAYBOOK_PROMOTE_WAIT", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub(crate) wait: u64,
 }
 

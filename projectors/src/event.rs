@@ -61,6 +61,10 @@ impl Event {
                 .to_utc()
                 .into(),
         };
+        // What counts on from them must not run over.
+        if !(0..i64::MAX).contains(&event.offset) || !(1..i64::MAX).contains(&event.version) || event.epoch < 1 {
+            return Err(Unreadable::Wrong("its offset, version or epoch is none of a log"));
+        }
         if event.stream.partition(partitions) != message.partition {
             return Err(Unreadable::Wrong("its key belongs to another partition"));
         }

@@ -27,7 +27,7 @@ use crate::meters::Meters;
 use crate::past::Reader;
 use crate::pods::Pods;
 use crate::search::{Fresh, Search, SearchReader};
-use crate::store::{Live, Store};
+use crate::store::Store;
 use crate::subscriptions::Subscriptions;
 use crate::watch::Watch;
 use crate::{QueryError, openapi, page, search};
@@ -65,14 +65,6 @@ impl Serving {
     /// The read model of this name.
     pub(crate) fn model(&self, name: &str) -> Option<&Served> {
         self.models.get(name)
-    }
-
-    /// The generation that answers for a read model.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(crate) fn live(&self, model: &str) -> Result<Arc<Live>, Problem> {
-        Ok(self.memory(model)?.live.clone())
     }
 
     /// What is held of the generation that answers for a read model.
@@ -171,9 +163,9 @@ impl QueryApi {
             Some(schema) => {
                 let unserved = || QueryError::Configuration(format!("searching: no read model {} is served", schema.model));
                 let model = config.models.iter().find(|m| m.name == schema.model).cloned().ok_or_else(unserved)?;
-                let (fresh, inbox) = Fresh::new(SearchReader::new(schema, &message_of(&config.descriptors, &model)?)?);
+                let fresh = Fresh::new(SearchReader::new(schema, &message_of(&config.descriptors, &model)?)?);
                 followers.push((model.name.clone(), fresh.clone()));
-                Some((model, fresh, inbox))
+                Some((model, fresh))
             }
             None => None,
         };
@@ -207,9 +199,9 @@ impl QueryApi {
         ];
         let mut openapi = openapi::document(models.values());
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
-        let search = searched.map(|(model, fresh, inbox)| {
+        let search = searched.map(|(model, fresh)| {
             search::describe(&mut openapi, fresh.schema());
-            let (search, task) = Search::open(model, fresh, inbox, store.clone(), secret.clone(), (default_wait, max_wait));
+            let (search, task) = Search::open(model, fresh, store.clone(), secret.clone(), (default_wait, max_wait));
             tasks.push(task);
             search
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::entry::Entry;
 
-/// Which entry: the number of its generation's memory, and the key.
+/// Which entry: the number of its generation's memory, and the key, or the id of its view.
 struct Key {
     slot: u32,
     key: Box<str>,
@@ -91,6 +91,12 @@ impl Cache {
     pub(crate) fn get(&self, slot: u32, key: &str) -> Option<Arc<Entry>> {
         let look: &dyn Look = &(slot, key);
         self.entries.get(look)
+    }
+
+    /// Whether there is one; to ask does not count as to want it.
+    pub(crate) fn has(&self, slot: u32, key: &str) -> bool {
+        let look: &dyn Look = &(slot, key);
+        self.entries.contains_key(look)
     }
 
     /// Keeps an entry, and weighs it anew where it is kept already.

@@ -76,7 +76,7 @@ pub struct QueryConfig {
     pub max_wait: Duration,
     /// How often checkpoints are looked at while somebody waits whom no push would wake (10 ms by default).
     pub look_every: Duration,
-    /// How many bytes of read models are held in memory, all together (256 MiB by default).
+    /// How many bytes of read models are held in memory, pages of lists with them, all together (256 MiB by default).
     pub cache_bytes: u64,
     /// How long pushes may be behind the database before nothing is answered from memory (1.5 s by default). With the second
     /// between two looks: the longest that anybody without a token is shown what is old when pushes are lost.

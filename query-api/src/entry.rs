@@ -10,6 +10,7 @@ use bytes::Bytes;
 use daybook_kernel::digest;
 use prost_reflect::MessageDescriptor;
 
+use crate::list::Page;
 use crate::negotiate::Form;
 use crate::position::Position;
 use crate::render;
@@ -51,7 +52,33 @@ pub(crate) struct Shown {
     pub(crate) etag: HeaderValue,
 }
 
-/// All parts of a key at one moment. Never changed: a change makes another one.
+/// Both forms, each made when it is asked for first.
+#[derive(Default)]
+pub(crate) struct Forms([OnceLock<Result<Shown, Arc<str>>>; 2]);
+
+impl Forms {
+    /// A form, and whether it was made now: then there are more bytes of them.
+    ///
+    /// # Errors
+    /// As `make`'s, which makes the body.
+    pub(crate) fn get(&self, form: Form, make: impl FnOnce() -> Result<Bytes, String>) -> (Result<&Shown, Arc<str>>, bool) {
+        let mut made = false;
+        let shown = self.0[form as usize].get_or_init(|| {
+            made = true;
+            let body = make()?;
+            let etag = HeaderValue::try_from(etag(form, &body)).map_err(|e| e.to_string())?;
+            Ok(Shown { body, etag })
+        });
+        (shown.as_ref().map_err(Arc::clone), made)
+    }
+
+    /// How many bytes there are of them.
+    pub(crate) fn weight(&self) -> usize {
+        self.0.iter().filter_map(OnceLock::get).flatten().map(|shown| shown.body.len()).sum()
+    }
+}
+
+/// All parts of a [view](crate::view::View), a key most often, at one moment. Never changed: a change makes another one.
 pub(crate) struct Entry {
     /// Entries of another era than the generation's are not to be believed.
     pub(crate) era: u64,
@@ -62,9 +89,13 @@ pub(crate) struct Entry {
     ahead: Vec<(u16, Position)>,
     /// The parked streams that it shows, separated by commas.
     stale: Option<HeaderValue>,
-    forms: [OnceLock<Result<Shown, Arc<str>>>; 2],
+    forms: Forms,
     /// The encoded event for those who subscribe.
     pub(crate) event: OnceLock<Bytes>,
+    /// Where it is a list's page: what that shows.
+    pub(crate) page: OnceLock<Result<Box<Page>, Arc<str>>>,
+    /// What else is kept for it, in bytes.
+    beside: usize,
 }
 
 /// About what an entry costs beyond its bytes.
@@ -84,7 +115,18 @@ impl Entry {
         let parked: BTreeSet<&str> = parts.iter().filter_map(|p| p.stale.as_deref()).collect();
         let parked: Vec<&str> = parked.into_iter().collect();
         let stale = (!parked.is_empty()).then(|| HeaderValue::try_from(parked.join(", ")).ok()).flatten();
-        Self { era, parts, sources, ahead, stale, forms: Default::default(), event: OnceLock::new() }
+        let (forms, event, page) = (Forms::default(), OnceLock::new(), OnceLock::new());
+        Self { era, parts, sources, ahead, stale, forms, event, page, beside: 0 }
+    }
+
+    /// Rests on that many sources: all there are. `beside` bytes are kept for it elsewhere.
+    pub(crate) fn resting_on(self, sources: usize, beside: usize) -> Self {
+        Self { sources: (0..).take(sources).collect(), beside, ..self }
+    }
+
+    /// Keeps so many parts, the first ones.
+    pub(crate) fn cut(&mut self, most: usize) {
+        self.parts.truncate(most);
     }
 
     /// With what has become of one of its parts, when all that came before `known` is in it.
@@ -121,7 +163,7 @@ impl Entry {
             sources.insert(at, now.source);
         }
         let ahead = self.ahead.iter().filter(|(source, at)| *source != now.source || *at > now.to).copied().collect();
-        After::Changed(Box::new(Self::with(self.era, parts, sources, ahead)))
+        After::Changed(Box::new(Self { beside: self.beside, ..Self::with(self.era, parts, sources, ahead) }))
     }
 
     /// How far beyond what had been pushed it was read; unknown where it was not.
@@ -129,9 +171,15 @@ impl Entry {
         self.ahead.iter().find(|(s, _)| *s == source).map_or(Position::UNKNOWN, |(_, at)| *at)
     }
 
-    #[cfg(test)]
+    /// In byte order of their ids.
     pub(crate) fn parts(&self) -> &[Arc<Part>] {
         &self.parts
+    }
+
+    /// The part of this id.
+    pub(crate) fn part(&self, id: &str) -> Option<&Part> {
+        let at = self.parts.binary_search_by(|p| p.id.as_bytes().cmp(id.as_bytes())).ok()?;
+        self.parts.get(at).map(Arc::as_ref)
     }
 
     pub(crate) fn sources(&self) -> &[u16] {
@@ -145,9 +193,14 @@ impl Entry {
 
     /// Whether there is a part whose id begins with this.
     pub(crate) fn has(&self, root: &str) -> bool {
+        self.beginning(root).next().is_some()
+    }
+
+    /// The parts whose ids begin with this.
+    pub(crate) fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Part> {
         // Parts are sorted: the first that is not before the prefix has it, or none has.
-        let at = self.parts.partition_point(|p| p.id.as_bytes() < root.as_bytes());
-        self.parts.get(at).is_some_and(|p| p.id.starts_with(root))
+        let at = self.parts.partition_point(|p| p.id.as_bytes() < prefix.as_bytes());
+        self.parts[at..].iter().map(Arc::as_ref).take_while(move |p| p.id.starts_with(prefix))
     }
 
     /// A form of it; made when it is asked for first. The second value: it was made now, so the entry weighs more.
@@ -155,18 +208,13 @@ impl Entry {
     /// # Errors
     /// When the parts are no such message.
     pub(crate) fn form(&self, form: Form, message: &MessageDescriptor) -> (Result<&Shown, Arc<str>>, bool) {
-        let mut made = false;
-        let shown = self.forms[form as usize].get_or_init(|| {
-            made = true;
+        self.forms.get(form, || {
             let bytes = self.merged();
-            let body = match form {
-                Form::Protobuf => bytes,
-                Form::Json => render::json(message, &bytes)?.into(),
-            };
-            let etag = HeaderValue::try_from(etag(form, &body)).map_err(|e| e.to_string())?;
-            Ok(Shown { body, etag })
-        });
-        (shown.as_ref().map_err(Arc::clone), made)
+            match form {
+                Form::Protobuf => Ok(bytes),
+                Form::Json => Ok(render::json(message, &bytes)?.into()),
+            }
+        })
     }
 
     /// The parts' bytes, one after the other: a message.
@@ -187,8 +235,8 @@ impl Entry {
     /// About how many bytes it holds, its forms included.
     pub(crate) fn weight(&self) -> usize {
         let parts: usize = self.parts.iter().map(|p| PART_OVERHEAD + p.id.len() + p.bytes.len()).sum();
-        let forms: usize = self.forms.iter().filter_map(OnceLock::get).flatten().map(|shown| shown.body.len()).sum();
-        OVERHEAD + parts + forms + self.event.get().map_or(0, Bytes::len)
+        let page = self.page.get().and_then(|page| page.as_ref().ok()).map_or(0, |page| page.weight());
+        OVERHEAD + self.beside + parts + self.forms.weight() + page + self.event.get().map_or(0, Bytes::len)
     }
 }
 

@@ -22,6 +22,9 @@ pub enum QueryError {
         /// Its generation.
         generation: i32,
     },
+    /// A replica that lags, or a database that was set back.
+    #[error("the database shows an older state of {0} than was read before: it is asked again")]
+    Behind(String),
     /// The driver or the server said so.
     #[error("Postgres: {}", describe(.0))]
     Postgres(#[from] tokio_postgres::Error),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use daybook_bus::{BusConfig, BusError, Message, ReaderOptions, Tail, headers};
 use daybook_proto::Named;
 use daybook_proto::v1::{GenerationSwitched, PartChange, PushMarker};
-use prost::Message as _;
+use prost::{DecodeError, Message as _};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -130,26 +130,44 @@ impl Feed {
             // A tombstone is for the compaction.
             let Some(value) = &message.value else { continue };
             let Ok(Some(name)) = message.headers.get_str(headers::CE_TYPE) else { continue };
-            let staging = staging.entry(model.clone()).or_default();
-            let read = match name {
-                PartChange::TYPE => PartChange::decode(value.as_ref()).map(|change| {
-                    if followed.iter().any(|m| *m.model == **model && m.live.generation == change.generation) {
-                        staging.change(change);
-                    }
-                }),
-                PushMarker::TYPE => PushMarker::decode(value.as_ref()).map(|marker| apply(&followed, model, staging, marker)),
-                GenerationSwitched::TYPE => {
-                    self.generations.hint.notify_one();
-                    Ok(())
-                }
-                _ => Ok(()),
-            };
-            if let Err(error) = read {
+            let read = take_one(&followed, model, staging.entry(model.clone()).or_default(), name, value);
+            match read {
+                Ok(false) => {}
+                Ok(true) => self.generations.hint.notify_one(),
                 // What it would have said is missing now: the marker counts it, or the next one does not join.
-                tracing::warn!(topic = &*message.topic, partition = message.partition, offset = message.offset, %error, "a push can't be read");
+                Err(error) => {
+                    tracing::warn!(topic = &*message.topic, partition = message.partition, offset = message.offset, %error, "a push can't be read");
+                }
             }
         }
     }
+}
+
+/// Takes one pushed value of this type; says whether it tells that another generation is live.
+///
+/// # Errors
+/// When it is no such message; nothing has changed then.
+pub(crate) fn take_one(
+    followed: &[Arc<Memory>],
+    model: &str,
+    staging: &mut Staging,
+    name: &str,
+    value: &[u8],
+) -> Result<bool, DecodeError> {
+    match name {
+        PartChange::TYPE => {
+            let change = PartChange::decode(value)?;
+            // What no marker would ever be applied for must not be held: anybody could fill the memory with it.
+            let at = |m: &Memory| *m.model == *model && m.live.generation == change.generation;
+            if followed.iter().any(|m| at(m) && m.source(&change.service, change.partition).is_some()) {
+                staging.change(change);
+            }
+        }
+        PushMarker::TYPE => apply(followed, model, staging, PushMarker::decode(value)?),
+        GenerationSwitched::TYPE => return Ok(true),
+        _ => {}
+    }
+    Ok(false)
 }
 
 fn apply(followed: &[Arc<Memory>], model: &str, staging: &mut Staging, marker: PushMarker) {

@@ -11,18 +11,21 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::entry::{After, Entry, Part, PartNow};
-use crate::memory::{Memory, Need, Seen};
+use crate::memory::{Core, Memory, Need, Seen};
 use crate::position::Position;
 use crate::store::Store;
+use crate::view::View;
 
 /// More changes than this during one load: it is read again instead.
 const MAX_KEPT: usize = 10_000;
+/// More landings beside one load: it is read again instead.
+const MAX_BESIDE: usize = 64;
 /// How long a flight rests when the database answered from a state that is too old.
 const REST: Duration = Duration::from_millis(5);
 /// How long a flight tries to get a state that is not too old.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Parts of a key, and all checkpoints of the generation, in one snapshot.
+/// Parts of a view, and all checkpoints of the generation, in one snapshot.
 pub(crate) struct Snapshot {
     pub(crate) parts: Vec<Arc<Part>>,
     /// In the order of the generation's sources.
@@ -52,8 +55,10 @@ type Outcome = Option<Result<Arc<Landed>, LoadError>>;
 
 /// A load that is under way.
 pub(crate) struct Flight {
-    /// What was pushed for the key since it was registered.
+    /// What was pushed for its view since it was registered.
     kept: Vec<PartNow>,
+    /// What has landed since of other views that show the same keys.
+    beside: Vec<(Arc<View>, Arc<Entry>)>,
     /// By source: what is older than this may not be shown.
     from: Vec<Position>,
     /// What it reads may miss something: it must begin again.
@@ -75,14 +80,14 @@ impl Flight {
 /// Takes a flight that does not land off the list, also where it panics: nobody would ever join another.
 struct Begun<'a> {
     memory: &'a Memory,
-    key: &'a str,
+    id: &'a str,
     landed: bool,
 }
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.landed {
-            self.memory.lock().flights.remove(self.key);
+            self.memory.lock().flights.remove(self.id);
         }
     }
 }
@@ -97,33 +102,36 @@ pub(crate) enum Landing {
 }
 
 impl Memory {
-    /// Joins the flight of a key, or registers one: then the sender is there, and the query is the caller's to make.
-    pub(crate) fn depart(&self, key: &str) -> (watch::Receiver<Outcome>, Option<watch::Sender<Outcome>>) {
+    /// Joins the flight of a view, or registers one: then the sender is there, and the query is the caller's to make.
+    pub(crate) fn depart(&self, view: &Arc<View>) -> (watch::Receiver<Outcome>, Option<watch::Sender<Outcome>>) {
         let mut core = self.lock();
-        if let Some(flight) = core.flights.get(key) {
+        let core = &mut *core;
+        if let Some(flight) = core.flights.get(&view.id) {
             self.told.meters.coalesced.increment(1);
             return (flight.outcome.clone(), None);
         }
         let (sender, outcome) = watch::channel(None);
-        let flight = Flight { kept: Vec::new(), from: core.shown.clone(), again: false, outcome: outcome.clone() };
-        core.flights.insert(key.into(), flight);
+        let flight = Flight { kept: Vec::new(), beside: Vec::new(), from: core.shown.clone(), again: false, outcome: outcome.clone() };
+        core.flights.insert(view.id.clone(), flight);
+        core.views.add(view, |view| core.flights.contains_key(&view.id) || self.cache.has(self.slot, &view.id));
         (outcome, Some(sender))
     }
 
     /// A flight that must begin again is registered anew.
-    pub(crate) fn depart_again(&self, key: &str) {
+    pub(crate) fn depart_again(&self, id: &str) {
         let mut core = self.lock();
         let from = core.shown.clone();
-        if let Some(flight) = core.flights.get_mut(key) {
+        if let Some(flight) = core.flights.get_mut(id) {
             (flight.again, flight.from) = (false, from);
             flight.kept.clear();
+            flight.beside.clear();
         }
     }
 
     /// Lands a snapshot that was taken after the flight was registered.
-    pub(crate) fn land(&self, key: &str, snapshot: Snapshot) -> Landing {
+    pub(crate) fn land(&self, view: &Arc<View>, snapshot: Snapshot) -> Landing {
         let mut core = self.lock();
-        match core.flights.get(key) {
+        match core.flights.get(&view.id) {
             Some(flight) if !flight.again => {
                 if snapshot.stamps.iter().zip(&flight.from).any(|(stamp, from)| stamp < from) {
                     return Landing::TooOld;
@@ -140,15 +148,24 @@ impl Memory {
             .collect();
         let era = self.era.load(std::sync::atomic::Ordering::SeqCst);
         let mut entry = Entry::new(era, snapshot.parts, ahead);
-        for now in core.flights.get(key).map(|flight| flight.kept.as_slice()).unwrap_or_default() {
+        if !view.is_all() {
+            entry = entry.resting_on(self.sources.len(), view.weight());
+        }
+        for now in core.flights.get(&view.id).map(|flight| flight.kept.as_slice()).unwrap_or_default() {
             // Against the snapshot's own stamp: what it does not have is applied, in the order of arrival.
-            match entry.after(now, at.get(usize::from(now.source)).copied().unwrap_or_default()) {
+            match view.after(&entry, now, at.get(usize::from(now.source)).copied().unwrap_or_default()) {
                 After::Same => {}
                 After::Changed(next) => entry = *next,
                 After::Unsure => return Landing::Again,
             }
         }
-        core.flights.remove(key);
+        let core = &mut *core;
+        // What was shown meanwhile may be further, or have been mended in place.
+        let flight = core.flights.get(&view.id);
+        if flight.is_some_and(|flight| flight.beside.iter().any(|(other, theirs)| view.is_at_odds(&entry, other, theirs))) {
+            return Landing::Again;
+        }
+        core.flights.remove(&view.id);
         for ((shown, source), stamp) in core.shown.iter_mut().zip(&self.sources).zip(&at) {
             *shown = (*shown).max(*stamp);
             source.looked(*stamp);
@@ -157,23 +174,52 @@ impl Memory {
             *stamp = (*stamp).max(source.reached());
         }
         let entry = Arc::new(entry);
-        self.cache.put(self.slot, key, entry.clone());
+        self.tell_others(core, view, &entry);
+        self.cache.put(self.slot, &view.id, entry.clone());
         Landing::Landed(Arc::new(Landed { entry, at }))
     }
 
-    async fn fly(&self, store: &Store, key: &str) -> Result<Arc<Landed>, LoadError> {
+    /// Other views of the same keys must not show what is older than this one will: those that are held and would are
+    /// dropped, and those that are being read find out when they land.
+    fn tell_others(&self, core: &mut Core, view: &Arc<View>, entry: &Arc<Entry>) {
+        let Core { flights, views, .. } = core;
+        let mut tell = |other: &View| {
+            if other.id == view.id {
+                return;
+            }
+            if let Some(held) = self.cache.get(self.slot, &other.id)
+                && view.is_at_odds(entry, other, &held)
+            {
+                self.cache.drop(self.slot, &other.id);
+            }
+            if let Some(flight) = flights.get_mut(&other.id) {
+                flight.again |= flight.beside.len() >= MAX_BESIDE;
+                if !flight.again {
+                    flight.beside.push((view.clone(), entry.clone()));
+                }
+            }
+        };
+        for key in &view.keys {
+            if !view.is_all() {
+                tell(&View::all(key));
+            }
+            views.of(key).iter().for_each(|other| tell(other));
+        }
+    }
+
+    async fn fly(&self, store: &Store, view: &Arc<View>) -> Result<Arc<Landed>, LoadError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.told.meters.loads.increment(1);
             self.loads.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let snapshot = store.snapshot(self, key).await.map_err(|error| {
+            let snapshot = store.snapshot(self, view).await.map_err(|error| {
                 tracing::warn!(model = &*self.model, %error, "parts can't be read");
                 LoadError::Unreachable
             })?;
             daybook_failpoint::reach("serve.load");
-            match self.land(key, snapshot) {
+            match self.land(view, snapshot) {
                 Landing::Landed(landed) => return Ok(landed),
-                Landing::Again => self.depart_again(key),
+                Landing::Again => self.depart_again(&view.id),
                 Landing::TooOld => tokio::time::sleep(REST).await,
             }
             if Instant::now() > deadline {
@@ -182,19 +228,25 @@ impl Memory {
         }
     }
 
-    /// Reads a key from the database, together with all who want it now, and keeps it.
+    /// Reads a view from the database, together with all who want it now, and keeps it.
     ///
     /// # Errors
     /// When it can't be read, or not in time, or not far enough for `needs`.
-    pub(crate) async fn load(self: &Arc<Self>, store: &Store, key: &str, needs: &[Need], deadline: Instant) -> Result<Seen, LoadError> {
+    pub(crate) async fn load(
+        self: &Arc<Self>,
+        store: &Store,
+        view: &Arc<View>,
+        needs: &[Need],
+        deadline: Instant,
+    ) -> Result<Seen, LoadError> {
         loop {
-            let (mut outcome, sender) = self.depart(key);
+            let (mut outcome, sender) = self.depart(view);
             if let Some(sender) = sender {
                 // A task of its own: it goes on for the others when the one who began it goes away.
-                let (memory, store, key) = (self.clone(), store.clone(), key.to_owned());
+                let (memory, store, view) = (self.clone(), store.clone(), view.clone());
                 tokio::spawn(async move {
-                    let mut begun = Begun { memory: &memory, key: &key, landed: false };
-                    let landed = memory.fly(&store, &key).await;
+                    let mut begun = Begun { memory: &memory, id: &view.id, landed: false };
+                    let landed = memory.fly(&store, &view).await;
                     begun.landed = landed.is_ok();
                     drop(begun);
                     sender.send_replace(Some(landed));

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::position::Position;
+
 /// Told of every batch of one read model's live generation, in order per source. Calls come from one task, one at a time:
 /// they must be quick and must not block.
 pub(crate) trait Follower: Send + Sync + 'static {
@@ -14,8 +16,9 @@ pub(crate) trait Follower: Send + Sync + 'static {
     /// not lie before what the follower has read of the source, whatever the change's own offset.
     fn applied(&self, at: &Source, from: i64, to: i64, epoch: i32, changes: &[Change]);
 
-    /// Changes of this source were missed, or the generation switched: what was built from it must be read again.
-    fn lost(&self, at: &Source);
+    /// Changes of this source that lie before a position were missed, or the generation switched: what was built from it must
+    /// be compared with the database as of there, or later.
+    fn lost(&self, at: &Source, before: Position);
 }
 
 /// One log partition, as one generation of a read model reads it.

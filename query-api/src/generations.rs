@@ -167,7 +167,7 @@ impl Generations {
         }
         next.followed.store(true, Ordering::SeqCst);
         for source in (0..).take(next.sources.len()) {
-            next.lost(source);
+            next.lost(source, next.sources[usize::from(source)].known());
         }
         self.answering.write().unwrap_or_else(PoisonError::into_inner).insert(next.model.to_string(), next.clone());
         if let Some(old) = old {

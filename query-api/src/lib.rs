@@ -3,7 +3,8 @@
 //! A request goes `page` → `negotiate` (what the client wants) → `consistency` (has the read model got to its token?) →
 //! `memory`, or `flight` (one query, however many ask) → `render`. What is held in memory is refreshed by push: `feed` →
 //! `staging` (whole batches only) → `memory`; `watch` and `trust` see to it that nobody is shown what is old when pushes
-//! don't come. It knows read models by their name and descriptor only: no log, no domain.
+//! don't come. A `list` is shown a page at a time: that, too, is a `view` that memory holds. It knows read models by their
+//! name and descriptor only: no log, no domain.
 
 mod api;
 mod cache;
@@ -17,6 +18,8 @@ mod events;
 mod feed;
 mod flight;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod generations;
 mod hot;
 mod list;
@@ -30,11 +33,13 @@ mod pods;
 mod position;
 mod render;
 mod search;
+mod source;
 mod sql;
 mod staging;
 mod store;
 mod subscriptions;
 mod trust;
+mod view;
 mod waits;
 mod watch;
 

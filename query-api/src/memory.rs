@@ -12,6 +12,7 @@
 //! | an entry was read from a state further than what was pushed | it keeps that position (`ahead`); batches before it don't touch it |
 //! | a load crosses a push | the load was registered before its query: what is pushed meanwhile is kept with it and applied when it lands ([`Landing`](crate::flight)) |
 //! | a load answers from an older state (a replica that lags) | it is older than what had been seen when it was registered: read again |
+//! | a load is further than what is held of another view of the same parts | where the two are at odds, that one is dropped; what is being read beside it is read again ([`View`]) |
 //! | nothing is pushed any more | the database is looked at every second ([`trust`](crate::trust)) |
 
 use std::collections::HashMap;
@@ -24,54 +25,15 @@ use tokio::time::Instant;
 use crate::cache::Cache;
 use crate::entry::{After, Entry, Part, PartNow};
 use crate::flight::Flight;
-use crate::follow::{self, Change, Content, Follower};
+use crate::follow::{Change, Content, Follower};
 use crate::hot::Hot;
 use crate::meters::Meters;
 use crate::position::Position;
+use crate::source::{Source, position_text};
 use crate::store::Live;
 use crate::subscriptions::Subscriptions;
 use crate::trust::Trust;
-use crate::waits::Waits;
-
-/// One log partition that the generation reads.
-pub(crate) struct Source {
-    pub(crate) at: follow::Source,
-    /// As tokens name it: `catalog/3:`.
-    prefix: Box<str>,
-    reached: AtomicU64,
-    /// The furthest that the database was seen at.
-    looked: AtomicU64,
-    pub(crate) waits: Arc<Waits>,
-}
-
-impl Source {
-    fn new(generation: i32, service: &str, partition: i32) -> Self {
-        Self {
-            at: follow::Source { generation, service: service.into(), partition },
-            prefix: format!("{service}/{partition}:").into(),
-            reached: AtomicU64::default(),
-            looked: AtomicU64::default(),
-            waits: Arc::default(),
-        }
-    }
-
-    /// All changes before it are applied to what is held.
-    pub(crate) fn reached(&self) -> Position {
-        Position::from_bits(self.reached.load(Ordering::SeqCst))
-    }
-
-    /// The furthest that is known: served from memory, or to be read from the database.
-    pub(crate) fn known(&self) -> Position {
-        self.reached().max(Position::from_bits(self.looked.load(Ordering::SeqCst)))
-    }
-
-    /// The database was seen there.
-    pub(crate) fn looked(&self, position: Position) {
-        if self.looked.fetch_max(position.to_bits(), Ordering::SeqCst) < position.to_bits() {
-            self.waits.reached(position);
-        }
-    }
-}
+use crate::view::{BETWEEN, View, Views};
 
 /// Who is told of what happens to a read model, whichever generation answers.
 pub(crate) struct Told {
@@ -119,9 +81,19 @@ pub(crate) struct Seen {
     pub(crate) positions: Vec<Position>,
 }
 
+/// A change that was pushed: all of its source's before `reached` are in what is held, and with it all before `to`.
+struct Pushed<'a> {
+    source: u16,
+    reached: Position,
+    to: Position,
+    change: &'a Change,
+}
+
 /// What is changed under the lock.
 pub(crate) struct Core {
+    /// By their views' ids.
     pub(crate) flights: HashMap<Box<str>, Flight>,
+    pub(crate) views: Views,
     /// By source: the furthest that anything was shown at. What is older is not shown any more.
     pub(crate) shown: Vec<Position>,
     pub(crate) trust: Trust,
@@ -163,6 +135,7 @@ impl Memory {
         let sources: Vec<Source> = places.iter().map(|(service, partition)| Source::new(live.generation, service, *partition)).collect();
         let core = Core {
             flights: HashMap::new(),
+            views: Views::default(),
             shown: vec![Position::UNKNOWN; sources.len()],
             trust: Trust::new(sources.len()),
             pushed: Instant::now(),
@@ -202,15 +175,15 @@ impl Memory {
         Some(Need { source, position: Position::of(token) })
     }
 
-    /// Looks into memory. None: nothing is held that may be shown.
-    pub(crate) fn hit(&self, key: &str, needs: &[Need]) -> Option<Seen> {
+    /// Looks into memory, for a key or the id of a view. None: nothing is held that may be shown.
+    pub(crate) fn hit(&self, id: &str, needs: &[Need]) -> Option<Seen> {
         if !self.trusted.load(Ordering::Acquire) {
             return None;
         }
         // Again only where a batch was published within these nanoseconds.
         for _ in 0..64 {
             let version = self.version.load(Ordering::SeqCst);
-            let entry = self.cache.get(self.slot, key)?;
+            let entry = self.cache.get(self.slot, id)?;
             if entry.era != self.era.load(Ordering::SeqCst) {
                 return None;
             }
@@ -226,26 +199,23 @@ impl Memory {
         None
     }
 
+    /// The positions that were seen, each with its source.
+    pub(crate) fn positions<'a>(&'a self, seen: &'a Seen) -> impl ExactSizeIterator<Item = (&'a Source, Position)> {
+        let sources = seen.entry.sources().iter().map(|source| &self.sources[usize::from(*source)]);
+        sources.zip(seen.positions.iter().copied())
+    }
+
     /// The positions as `Consistency-Position` writes them; empty where it rests on nothing.
     pub(crate) fn position_text(&self, seen: &Seen) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(seen.positions.len() * 28);
-        for (source, position) in seen.entry.sources().iter().zip(&seen.positions) {
-            if !text.is_empty() {
-                text.push_str(", ");
-            }
-            text.push_str(&self.sources[usize::from(*source)].prefix);
-            let _ = write!(text, "{}@{}", position.next() - 1, position.epoch());
-        }
-        text
+        position_text(self.positions(seen))
     }
 
     /// An entry weighs more than when it was put: its forms were made.
-    pub(crate) fn weigh_again(&self, key: &str, entry: &Arc<Entry>) {
+    pub(crate) fn weigh_again(&self, id: &str, entry: &Arc<Entry>) {
         // Under the lock: meanwhile nobody puts a newer one, which this would overwrite.
         let _core = self.lock();
-        if self.cache.get(self.slot, key).is_some_and(|held| Arc::ptr_eq(&held, entry)) {
-            self.cache.put(self.slot, key, entry.clone());
+        if self.cache.get(self.slot, id).is_some_and(|held| Arc::ptr_eq(&held, entry)) {
+            self.cache.put(self.slot, id, entry.clone());
         }
     }
 
@@ -289,33 +259,50 @@ impl Memory {
     }
 
     fn change(&self, core: &mut Core, source: u16, reached: Position, to: Position, change: &Change) {
+        // No reader asks for such a key, which would be taken for the id of a view.
+        if change.key.contains(BETWEEN) {
+            return;
+        }
+        let pushed = Pushed { source, reached, to, change };
+        let Core { flights, views, .. } = core;
+        self.change_view(flights, &View::all(&change.key), &pushed);
+        views.each(&change.key, |view| {
+            self.change_view(flights, view, &pushed);
+            flights.contains_key(&view.id) || self.cache.has(self.slot, &view.id)
+        });
+    }
+
+    /// Changes what is held of a view, and what is being read for it.
+    fn change_view(&self, flights: &mut HashMap<Box<str>, Flight>, view: &View, pushed: &Pushed<'_>) {
+        let Pushed { source, reached, to, change } = *pushed;
+        let Some(id) = view.part_id(&change.key, &change.part) else { return };
         let part = match &change.content {
             Content::TooLarge => {
-                self.cache.drop(self.slot, &change.key);
-                if let Some(flight) = core.flights.get_mut(change.key.as_str()) {
+                self.cache.drop(self.slot, &view.id);
+                if let Some(flight) = flights.get_mut(&view.id) {
                     flight.again = true;
                 }
                 return;
             }
             Content::Removed => None,
             Content::Bytes(bytes) => Some(Arc::new(Part {
-                id: change.part.as_str().into(),
+                id: (*id).into(),
                 bytes: bytes.clone(),
                 source,
                 stale: change.stale.then(|| change.stream.as_str().into()),
             })),
         };
-        let now = PartNow { id: change.part.as_str().into(), source, part, to };
-        if let Some(held) = self.cache.get(self.slot, &change.key)
+        let now = PartNow { id: (*id).into(), source, part, to };
+        if let Some(held) = self.cache.get(self.slot, &view.id)
             && held.era == self.era.load(Ordering::SeqCst)
         {
-            match held.after(&now, reached) {
+            match view.after(&held, &now, reached) {
                 After::Same => {}
-                After::Changed(next) => self.cache.put(self.slot, &change.key, Arc::from(next)),
-                After::Unsure => self.cache.drop(self.slot, &change.key),
+                After::Changed(next) => self.cache.put(self.slot, &view.id, Arc::from(next)),
+                After::Unsure => self.cache.drop(self.slot, &view.id),
             }
         }
-        if let Some(flight) = core.flights.get_mut(change.key.as_str()) {
+        if let Some(flight) = flights.get_mut(&view.id) {
             flight.keep(now);
         }
     }
@@ -333,16 +320,16 @@ impl Memory {
             if self.sources[usize::from(*source)].reached() != Position::UNKNOWN {
                 self.told.meters.gaps.increment(1);
             }
-            self.lost(*source);
+            self.lost(*source, *to);
             self.publish(core, *source, *to);
         }
     }
 
-    /// Tells the followers that what they made of a source must be read again.
-    pub(crate) fn lost(&self, source: u16) {
+    /// Tells the followers that they may have missed changes of a source before a position.
+    pub(crate) fn lost(&self, source: u16, before: Position) {
         if self.followed.load(Ordering::SeqCst) {
             for follower in &self.told.followers {
-                follower.lost(&self.sources[usize::from(source)].at);
+                follower.lost(&self.sources[usize::from(source)].at, before);
             }
         }
     }

@@ -4,6 +4,7 @@ use daybook_http::Schemas;
 use serde_json::{Map, Value, json};
 
 use crate::api::Served;
+use crate::list::{DEFAULT_SIZE, MAX_SIZE};
 use crate::page::MAX_KEY;
 
 fn header(description: &str) -> Value {
@@ -12,6 +13,23 @@ fn header(description: &str) -> Value {
 
 fn parameter(name: &str, description: &str, example: &str) -> Value {
     json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" }, "example": example })
+}
+
+pub(crate) fn query(name: &str, description: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
+}
+
+fn key() -> Value {
+    // U+0000 is no character of a key: Postgres could not keep it.
+    let schema = json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[^\\u0000]+$" });
+    json!({ "name": "key", "in": "path", "required": true, "schema": schema })
+}
+
+/// The tokens of a request; a number of so many digits fits whatever it stands for.
+pub(crate) fn consistency_token(description: &str) -> Value {
+    let token = "[a-z_-]{1,63}/(0|[1-9][0-9]{0,8}):(-1|0|[1-9][0-9]{0,17})@[1-9][0-9]{0,8}";
+    let schema = json!({ "type": "string", "pattern": format!("^{token}( ?, ?{token}){{0,63}}$") });
+    json!({ "name": "Consistency-Token", "in": "header", "required": false, "description": description, "schema": schema, "example": "catalog/3:17@1" })
 }
 
 fn problem(description: &str) -> Value {
@@ -29,9 +47,9 @@ fn events(name: &str) -> Value {
         "summary": "The state now, then each change: the newest one where the reader is slow. Also given by the page itself, under Accept: text/event-stream.",
         "tags": ["read models"],
         "parameters": [
-            { "name": "key", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_KEY } },
+            key(),
             parameter("Last-Event-ID", "The id of the last event that the client has got: the first state covers it.", "catalog/3:17@1"),
-            parameter("Consistency-Token", "As for the page.", "catalog/3:17@1"),
+            consistency_token("As for the page."),
         ],
         "responses": {
             "200": {
@@ -50,23 +68,36 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
     let mut paths = Map::new();
     for served in models {
         let (name, message) = (&served.model.name, &served.message);
-        let schema = schemas.reference(message);
+        let mut schema = schemas.reference(message);
         let summary = schemas.description(message).unwrap_or(message.name()).to_owned();
-        let headers = json!({
+        let mut headers = json!({
             "ETag": header("A hash of the served bytes, one per representation."),
             "Daybook-Stale": header("Streams that could not be folded further: what the answer shows of them is older than the log."),
             "Consistency-Position": header("How far the logs that this answer rests on had been folded; may be sent as a Consistency-Token."),
         });
+        let mut parameters = vec![
+            key(),
+            consistency_token(
+                "As a command's result gave it; several are separated by commas. The answer is made from a state that has got there.",
+            ),
+            parameter("Prefer", "How many seconds to wait for the token, 0 to 30; 2 without it.", "wait=5"),
+            parameter("If-None-Match", "An ETag that the client holds.", "\"jNq6Xk0V7\""),
+        ];
+        if served.items.is_some() {
+            let size = json!({ "type": "integer", "minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE });
+            parameters.push(query("page_size", "Items of a page.", size));
+            let token = "nextPageToken of the page before: this one begins behind its last item. Without one, the first page.";
+            parameters.push(query("page_token", token, json!({ "type": "string" })));
+            headers["Next-Page-Token"] = header("What nextPageToken is in JSON; absent on the last page.");
+            let next = json!({ "type": "string", "description": "The page_token of the next page; empty on the last one." });
+            let page = json!({ "type": "object", "properties": { "nextPageToken": next }, "required": ["nextPageToken"] });
+            schema = json!({ "allOf": [schema, page] });
+        }
         let get = json!({
             "operationId": name,
             "summary": summary,
             "tags": ["read models"],
-            "parameters": [
-                { "name": "key", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "maxLength": MAX_KEY } },
-                parameter("Consistency-Token", "As a command's result gave it; several are separated by commas. The answer is made from a state that has got there.", "catalog/3:17@1"),
-                parameter("Prefer", "How many seconds to wait for the token, 0 to 30; 2 without it.", "wait=5"),
-                parameter("If-None-Match", "An ETag that the client holds.", "\"jNq6Xk0V7…\""),
-            ],
+            "parameters": parameters,
             "responses": {
                 "200": {
                     "description": format!("{} as it is now.", message.name()),
@@ -77,7 +108,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
                     },
                 },
                 "304": { "description": "The client holds it already.", "headers": headers },
-                "400": problem("The key or a token can't be read, or names a partition that does not exist."),
+                "400": problem("The key, a parameter or a token can't be read, or names a partition that does not exist."),
                 "404": problem("There is nothing under this key."),
                 "406": problem("Accept takes neither form."),
                 "409": problem("The token is of another epoch of its log."),

@@ -21,9 +21,10 @@ use crate::entry::etag;
 use crate::flight::LoadError;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
+use crate::view::View;
 use crate::{events, list, past};
 
-/// The longest key, in bytes.
+/// The longest key, in characters.
 pub(crate) const MAX_KEY: usize = 512;
 /// The parked streams whose parts an answer shows: those are older than the log.
 pub(crate) const STALE: HeaderName = HeaderName::from_static("daybook-stale");
@@ -34,7 +35,7 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const FORGET: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) const VARY: HeaderValue = HeaderValue::from_static("Accept");
 /// How long what is not in memory may take to be read.
-const LOAD: Duration = Duration::from_secs(5);
+pub(crate) const LOAD: Duration = Duration::from_secs(5);
 
 /// The handler of the route.
 pub(crate) async fn get(State(serving): State<Arc<Serving>>, request: Request) -> Response {
@@ -73,8 +74,10 @@ fn decode(segment: &str) -> Result<Cow<'_, str>, Problem> {
 /// A key, as the path has it.
 pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
     let key = decode(segment)?;
-    if key.is_empty() || key.len() > MAX_KEY || key.contains('\0') {
-        return Err(Problem::invalid("key", format!("must be 1 to {MAX_KEY} bytes, none of them zero")));
+    // Bytes bound characters from above: the common case is decided without counting.
+    let long = key.len() > MAX_KEY && key.chars().count() > MAX_KEY;
+    if key.is_empty() || long || key.contains('\0') {
+        return Err(Problem::invalid("key", format!("must be 1 to {MAX_KEY} characters, without U+0000")));
     }
     Ok(key)
 }
@@ -95,14 +98,7 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
         return Box::pin(past::answer(serving, served, &key, (&at, query), headers, form)).await;
     }
     match &served.items {
-        Some(items) => {
-            let deadline = deadline(serving, headers);
-            reach(serving, &*serving.memory(&served.model.name)?, &served.model, headers, deadline).await?;
-            if let Some(filling) = served.model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
-                reach(serving, &*serving.memory(&filling.model.name)?, &filling.model, headers, deadline).await?;
-            }
-            Box::pin(list::answer(serving, served, items, &key, query, headers, form)).await
-        }
+        Some(items) => Box::pin(list::answer(serving, served, items, &key, query, headers, form)).await,
         None => {
             let (memory, seen) = see(serving, served, &key, headers).await?;
             show(served, &memory, &key, &seen, form, headers)
@@ -111,12 +107,12 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
 }
 
 /// Until when a request with tokens waits.
-fn deadline(serving: &Serving, headers: &HeaderMap) -> Instant {
+pub(crate) fn deadline(serving: &Serving, headers: &HeaderMap) -> Instant {
     Instant::now() + negotiate::wait(headers, serving.default_wait, serving.max_wait)
 }
 
 /// Waits for the tokens that matter to a read model; what must be shown then.
-async fn reach(
+pub(crate) async fn reach(
     serving: &Serving,
     memory: &Memory,
     model: &QueryModel,
@@ -145,13 +141,19 @@ pub(crate) async fn see(serving: &Serving, served: &Served, key: &str, headers: 
             Ok(seen) => return Ok((memory, seen)),
             // It was begun on a generation that does not answer any more.
             Err(LoadError::Retired) => {}
-            Err(LoadError::Unreachable) => return Err(Problem::unavailable("the read models' database does not answer", 1)),
-            Err(LoadError::Slow) => return Err(Problem::unavailable("the read models' database does not answer in time", 1)),
-            Err(LoadError::TooOld) => {
-                return Err(Problem::unavailable("the read models' database that is read lags behind what was shown: ask again", 1));
-            }
+            Err(error) => return Err(unread(error)),
         }
     }
+}
+
+/// 503: why it could not be read.
+pub(crate) fn unread(error: LoadError) -> Problem {
+    let why = match error {
+        LoadError::Slow => "the read models' database does not answer in time",
+        LoadError::TooOld => "the read models' database that is read lags behind what was shown: ask again",
+        LoadError::Unreachable | LoadError::Retired => "the read models' database does not answer",
+    };
+    Problem::unavailable(why, 1)
 }
 
 impl Serving {
@@ -164,7 +166,7 @@ impl Serving {
         }
         memory.told.meters.misses.increment(1);
         memory.told.hot.missed(key);
-        Box::pin(memory.load(&self.store, key, needs, Instant::now() + LOAD)).await
+        Box::pin(memory.load(&self.store, &Arc::new(View::all(key)), needs, Instant::now() + LOAD)).await
     }
 }
 
@@ -200,6 +202,24 @@ pub(crate) fn made(
     response
 }
 
+/// An answer of what is held, in a form that was made of it; 304 where the client holds it already.
+pub(crate) fn held(headers: &HeaderMap, form: Form, shown: &Shown) -> Response {
+    let known = headers.contains_key(header::IF_NONE_MATCH) && shown.etag.to_str().is_ok_and(|etag| negotiate::is_known(headers, etag));
+    let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(shown.body.clone())) };
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let out = response.headers_mut();
+    out.reserve(8);
+    if !known {
+        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
+    }
+    out.insert(header::ETAG, shown.etag.clone());
+    out.insert(header::VARY, VARY);
+    out.insert(header::CACHE_CONTROL, REVALIDATE);
+    response
+}
+
 fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, headers: &HeaderMap) -> Result<Response, Problem> {
     let model = &served.model;
     if let Some(root) = &model.root
@@ -208,19 +228,8 @@ fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, he
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key));
     }
     let shown = self::form(served, memory, key, seen, form)?;
-    let known = headers.contains_key(header::IF_NONE_MATCH) && shown.etag.to_str().is_ok_and(|etag| negotiate::is_known(headers, etag));
-    let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(shown.body.clone())) };
-    if known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
+    let mut response = held(headers, form, shown);
     let out = response.headers_mut();
-    out.reserve(6);
-    if !known {
-        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
-    }
-    out.insert(header::ETAG, shown.etag.clone());
-    out.insert(header::VARY, VARY);
-    out.insert(header::CACHE_CONTROL, REVALIDATE);
     let positions = memory.position_text(seen);
     if !positions.is_empty()
         && let Ok(positions) = HeaderValue::try_from(positions)

@@ -72,7 +72,7 @@ pub(crate) fn asked(query: Option<&str>) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "at").map(|(_, value)| value.into_owned())
 }
 
-fn moment(text: &str) -> Result<Moment, Problem> {
+pub(crate) fn moment(text: &str) -> Result<Moment, Problem> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(Moment::Time(time.to_utc().into()));
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::generations::Generations;
 use crate::memory::Memory;
 use crate::store::Store;
+use crate::view::View;
 
 /// How often a process says which generations it answers from.
 const SAY_EVERY: Duration = Duration::from_secs(2);
@@ -162,7 +163,7 @@ pub(crate) async fn warm(memory: &Arc<Memory>, store: &Store, keys: Vec<String>,
     let loading = stream::iter(keys).for_each_concurrent(AT_ONCE, async |key| {
         if Instant::now() < deadline && memory.hit(&key, &[]).is_none() {
             // What can't be loaded is loaded when it is asked for.
-            let _ = memory.load(store, &key, &[], deadline).await;
+            let _ = memory.load(store, &Arc::new(View::all(&key)), &[], deadline).await;
         }
     });
     loading.await;

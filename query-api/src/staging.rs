@@ -69,6 +69,12 @@ impl Staging {
         }
     }
 
+    /// How many sources have batches without a marker.
+    #[cfg(test)]
+    pub(crate) fn sources(&self) -> usize {
+        self.0.len()
+    }
+
     /// A marker has come: what it closes.
     pub(crate) fn marker(&mut self, marker: PushMarker) -> Marked {
         let at = Source { generation: marker.generation, service: marker.service.into(), partition: marker.partition };

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Config, NoTls, Row};
 
 use crate::entry::Part;
 use crate::flight::Snapshot;
 use crate::memory::Memory;
 use crate::position::Position;
+use crate::view::{Asked, View};
 use crate::{QueryError, sql};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
@@ -26,8 +27,17 @@ pub(crate) struct Live {
     pub(crate) generation: i32,
     /// The table of its parts.
     pub(crate) parts: String,
-    /// The statement that reads its parts.
+    /// The statements that read them: of one key, of a page, and those that fill items.
     pub(crate) read_parts: String,
+    pub(crate) read_list: String,
+    pub(crate) read_fill: String,
+}
+
+impl Live {
+    pub(crate) fn new(generation: i32, parts: &str) -> Self {
+        let [read_parts, read_list, read_fill] = [sql::READ_PARTS, sql::READ_LIST, sql::READ_FILL].map(|s| sql::at(s, parts));
+        Self { generation, parts: parts.to_owned(), read_parts, read_list, read_fill }
+    }
 }
 
 /// How far a generation has been folded: service, log partition and position, in order.
@@ -73,34 +83,51 @@ impl Store {
         let plain = |parts: &&str| parts.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let live = rows.iter().filter_map(|r| {
             let parts = Some(r.get::<_, &str>(2)).filter(plain)?;
-            let read_parts = sql::at(sql::READ_PARTS, parts);
-            Some((r.get(0), Live { generation: r.get(1), parts: parts.to_owned(), read_parts }))
+            Some((r.get(0), Live::new(r.get(1), parts)))
         });
         Ok(live.collect())
     }
 
-    /// The parts of a key, and how far its generation had been folded then.
-    pub(crate) async fn snapshot(&self, memory: &Memory, key: &str) -> Result<Snapshot, QueryError> {
-        let client = self.pool.get().await?;
-        let statement = client.prepare_cached(&memory.live.read_parts).await?;
-        let rows = client.query(&statement, &[&key, &&*memory.model, &memory.live.generation]).await?;
+    /// The parts of a view, and how far its generation had been folded then.
+    pub(crate) async fn snapshot(&self, memory: &Memory, view: &View) -> Result<Snapshot, QueryError> {
+        let rows = self.rows(memory, view).await?;
         let mut snapshot = Snapshot { parts: Vec::with_capacity(rows.len().saturating_sub(1)), stamps: Vec::new() };
         let other = || QueryError::Checkpoints { model: memory.model.to_string(), generation: memory.live.generation };
         for row in &rows {
-            let Some(id) = row.get::<_, Option<&str>>(0) else {
+            let Some(part) = row.get::<_, Option<&str>>(0) else {
                 let next: Vec<i64> = row.get::<_, Option<_>>(5).unwrap_or_default();
                 let epochs: Vec<i32> = row.get::<_, Option<_>>(6).unwrap_or_default();
                 snapshot.stamps = epochs.into_iter().zip(next).map(|(epoch, next)| Position::new(epoch, next)).collect();
                 continue;
             };
+            let Some(id) = view.part_id(row.get(7), part) else { continue };
             snapshot.parts.push(Arc::new(Part {
-                id: id.into(),
+                id: (*id).into(),
                 bytes: Bytes::copy_from_slice(row.get(1)),
                 source: memory.source(row.get(2), row.get(3)).ok_or_else(other)?,
                 stale: row.get::<_, Option<&str>>(4).map(Into::into),
             }));
         }
         if snapshot.stamps.len() == memory.sources.len() { Ok(snapshot) } else { Err(other()) }
+    }
+
+    /// The rows of a view: one with the checkpoints, and one a part.
+    async fn rows(&self, memory: &Memory, view: &View) -> Result<Vec<Row>, QueryError> {
+        let (client, live) = (self.connection().await?, &memory.live);
+        let (model, generation) = (&*memory.model, live.generation);
+        let key = view.keys.first().map_or("", String::as_str);
+        let rows = match view.asked() {
+            Asked::All => client.query(&client.prepare_cached(&live.read_parts).await?, &[&key, &model, &generation]).await?,
+            Asked::Page { after, limit } => {
+                let statement = client.prepare_cached(&live.read_list).await?;
+                client.query(&statement, &[&model, &generation, &key, &after, &limit]).await?
+            }
+            Asked::Beginning(prefix) => {
+                let statement = client.prepare_cached(&live.read_fill).await?;
+                client.query(&statement, &[&model, &generation, &view.keys, &prefix]).await?
+            }
+        };
+        Ok(rows)
     }
 
     /// How far generations have been folded, in the order that they were asked for.

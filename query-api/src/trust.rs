@@ -117,7 +117,7 @@ impl Memory {
                 Some(d) => {
                     if now.duration_since(d.since) >= patience && (!d.lost || *stamp > d.at) {
                         (d.lost, d.at) = (true, *stamp);
-                        moved.push(number);
+                        moved.push((number, *stamp));
                     }
                 }
                 None => *doubt = Some(Doubt { at: *stamp, since: now, lost: false }),
@@ -128,8 +128,8 @@ impl Memory {
             core.trust.unseen = false;
         }
         // Pushes don't say what followers need to know: they must read it.
-        for source in moved {
-            self.lost(source);
+        for (source, before) in moved {
+            self.lost(source, before);
         }
         self.settle(&mut core);
         self.told.meters.lag.set(lag.max(0) as f64);

@@ -1,6 +1,8 @@
 //! What integration tests share: a database of their own, a Kafka prefix of their own, waiting with a limit.
 //! `scripts/test` starts Postgres and Kafka and names them in `DAYBOOK_TEST_DATABASE_URL` and `DAYBOOK_TEST_KAFKA`.
 
+pub mod fuzz;
+
 use std::future::Future;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! `GET /v1/commands/{handle}`: what became of a command, from any process, out of the ledger.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -9,12 +10,13 @@ use daybook_proto::v1::{Handle, Parked};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::post::LOOK_UP;
+use super::post::{LOOK_UP, unreadable_path};
 use super::{Endpoint, Route, render};
 use crate::{HandlerError, handle};
 
 /// The handler of the route.
-pub(super) async fn get_deferred(State(endpoint): State<Endpoint>, Path(text): Path<String>) -> Response {
+pub(super) async fn get_deferred(State(endpoint): State<Endpoint>, path: Result<Path<String>, PathRejection>) -> Response {
+    let Ok(Path(text)) = path else { return unreadable_path().into_response() };
     let inner = &endpoint.0;
     let read = handle::read(&text, &inner.secret).ok().and_then(|h| inner.services.get(&h.service).map(|route| (h, route)));
     let Some((handle, route)) = read else {

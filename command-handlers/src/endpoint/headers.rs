@@ -7,6 +7,9 @@ use daybook_http::Problem;
 
 use crate::HandlerConfig;
 
+/// Most digits of a version that `If-Match` may name: more than any stream will ever have.
+pub(crate) const MAX_DIGITS: usize = 18;
+
 /// How long a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefer {
@@ -38,10 +41,15 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
         .ok_or_else(|| Problem::invalid("Idempotency-Key", "is required: 1 to 255 printable characters that nobody can guess, such as a new UUID, the same for every repeat of this command"))
 }
 
-/// `If-Match: "7"`.
+/// `If-Match: "7"`: at most 18 digits, written as `ETag` writes them. An empty one is no condition that holds always: who
+/// sends it meant some version.
 pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(text) = text(headers, "If-Match", 40)? else { return Ok(None) };
-    let version = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
+    if !headers.contains_key(header::IF_MATCH) {
+        return Ok(None);
+    }
+    let text = text(headers, "If-Match", 255)?.unwrap_or_default();
+    let digits = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).filter(|t| t.len() <= MAX_DIGITS);
+    let version = digits.and_then(|t| t.parse().ok().filter(|version: &u64| version.to_string() == t));
     version.map(Some).ok_or_else(|| Problem::invalid("If-Match", "must be one version in quotes, as ETag gave it: \"7\""))
 }
 
@@ -99,7 +107,7 @@ mod tests {
     #[test]
     fn if_match_is_one_version_in_quotes() {
         assert_eq!(if_match(&with("if-match", "\"7\"")).expect("valid"), Some(7));
-        for bad in ["7", "\"\"", "*", "\"1\", \"2\"", "W/\"1\""] {
+        for bad in ["7", "\"\"", "*", "", " ", "\"+7\"", "\"07\"", "\"1000000000000000000\"", "\"1\", \"2\"", "W/\"1\""] {
             assert!(if_match(&with("if-match", bad)).is_err(), "{bad:?}");
         }
     }

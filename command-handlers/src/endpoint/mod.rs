@@ -1,6 +1,8 @@
 //! The command endpoint. Holds no state that matters: it checks, produces, and waits on a slot in memory for the reply.
 
 mod deferred;
+#[cfg(test)]
+mod fuzz;
 mod headers;
 pub(crate) mod openapi;
 mod post;

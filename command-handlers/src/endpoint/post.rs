@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -56,9 +57,10 @@ impl Drop for Admission<'_> {
 pub(super) async fn post_command(
     State(endpoint): State<Endpoint>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
-    Path((service, command)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    let Ok(Path((service, command))) = path else { return unreadable_path().into_response() };
     let begun = std::time::Instant::now();
     let known = endpoint.0.registry.command_type(&service, &command).is_some();
     let response = match answer(&endpoint, address, &service, &command, request).await {
@@ -237,6 +239,11 @@ fn request_of(headers: &HeaderMap, command: Command, if_match: Option<u64>, addr
         // W3C: a traceparent that can't be one is passed over.
         traceparent: text(headers, "traceparent", 255).ok().flatten().unwrap_or_default(),
     })
+}
+
+/// A path whose escapes are no UTF-8.
+pub(super) fn unreadable_path() -> Problem {
+    Problem::invalid("path", "must be percent-encoded UTF-8")
 }
 
 /// Longest that a look-up for a deferred result may take.

@@ -127,7 +127,7 @@ async fn listen(
     }
 }
 
-fn deliver(bytes: &[u8], slots: &mut HashMap<u64, (Uuid, oneshot::Sender<Reply>)>) {
+pub(super) fn deliver(bytes: &[u8], slots: &mut HashMap<u64, (Uuid, oneshot::Sender<Reply>)>) {
     let Ok(replies) = Replies::decode(bytes) else { return };
     for reply in replies.replies {
         // The command id must be the one that was asked for: a number alone is no proof.

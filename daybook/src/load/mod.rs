@@ -50,7 +50,7 @@ pub(crate) struct CatalogueOptions {
     #[arg(long, env = "DAYBOOK_LOAD_LIMIT")]
     pub(crate) limit: Option<u64>,
     /// Seconds that one command may be without a result, while the endpoint restarts or is overloaded, before the load gives up.
-    #[arg(long, env = "DAYBOOK_LOAD_PATIENCE", default_value_t = 120)]
+    #[arg(long, env = "DAYBOOK_LOAD_PATIENCE", default_value_t = 120, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub(crate) patience: u64,
 }
 

@@ -111,7 +111,7 @@ impl Endpoint {
                 }
             };
             let waited = pause.max(retry_after.unwrap_or_default());
-            if begun.elapsed() + waited > self.patience {
+            if begun.elapsed().saturating_add(waited) > self.patience {
                 return Err(Unavailable(format!("{}{} has no result after {} s ({last})", self.url, post.path, self.patience.as_secs())));
             }
             tokio::time::sleep(waited).await;

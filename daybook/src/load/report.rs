@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// So many bad rows and refusals are told one by one; the rest is counted.
 const TOLD: usize = 20;
+/// What is told of one, in characters: readers name what they found, and that may be the whole line.
+const LONGEST_REASON: usize = 500;
 
 /// What a load came to.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -79,6 +81,10 @@ impl LoadReport {
 fn note(notes: &mut Vec<RowNote>, line: u64, reason: String) {
     let at = notes.partition_point(|n| n.line <= line);
     if at < TOLD {
+        let reason = match reason.char_indices().nth(LONGEST_REASON) {
+            Some((end, _)) => format!("{}…", &reason[..end]),
+            None => reason,
+        };
         notes.insert(at, RowNote { line, reason });
         notes.truncate(TOLD);
     }

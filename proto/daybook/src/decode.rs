@@ -7,6 +7,9 @@ use serde::de::DeserializeOwned;
 
 use crate::{Checked, Named};
 
+/// Longest field name, and longest message, of an error, in characters.
+const MAX_TOLD: usize = 500;
+
 /// Why bytes are no member of a message set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetError {
@@ -106,10 +109,18 @@ pub fn from_json<T: DeserializeOwned + Checked>(json: &[u8]) -> Result<T, JsonEr
             (_, Some(name)) if path.rsplit('.').next() != Some(name.as_str()) => format!("{path}.{name}"),
             _ => path,
         };
-        JsonError { field, message }
+        JsonError { field: shortened(field), message: shortened(message) }
     })?;
     reader.end().map_err(|e| JsonError { field: String::new(), message: format!("after the JSON object: {e}") })?;
     Ok(value)
+}
+
+/// Readers name what they found, and that may be the whole text: its beginning says as much.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MAX_TOLD) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// By the protobuf JSON mapping.

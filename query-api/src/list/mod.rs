@@ -2,25 +2,33 @@
 //!
 //! A page token names the part that the page before ended with, so a page begins behind it whatever was added or taken
 //! away meanwhile: what stood all the time is shown once.
+//!
+//! A page is a [view](crate::view) of the list, and what its items are filled with is one of another read model: both are
+//! held in memory under the rules of all entries, and the page that they make together until one of them changes.
 
 mod items;
-mod store;
+mod page;
 mod token;
+
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use daybook_http::Problem;
-use daybook_kernel::ConsistencyToken;
-use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 pub(crate) use items::Items;
+pub(crate) use page::Page;
 
 use crate::api::{Served, Serving};
-use crate::config::Fill;
 use crate::consistency::{self, POSITION};
+use crate::flight::LoadError;
+use crate::memory::{Memory, Seen};
 use crate::negotiate::Form;
-use crate::{QueryError, page, render};
+use crate::page::{LOAD, STALE, unread};
+use crate::source::all_positions_text;
+use crate::view::View;
 
 /// Items of a page when the client does not say.
 pub(crate) const DEFAULT_SIZE: usize = 20;
@@ -57,16 +65,7 @@ fn wanted(serving: &Serving, model: &str, key: &str, query: Option<&str>) -> Res
     Ok(wanted)
 }
 
-/// One page.
-#[derive(Default)]
-struct Page {
-    items: Vec<Bytes>,
-    /// Where the next one begins.
-    next: Option<String>,
-    positions: Vec<ConsistencyToken>,
-}
-
-/// Answers a list's query; tokens are waited for before.
+/// Answers a list's query, as far as the request's tokens want it.
 pub(crate) async fn answer(
     serving: &Serving,
     served: &Served,
@@ -77,20 +76,85 @@ pub(crate) async fn answer(
     form: Form,
 ) -> Result<Response, Problem> {
     let model = &served.model;
-    let wanted = wanted(serving, &model.name, key, query)?;
-    let mut page = read(serving, served, items, key, &wanted).await?;
-    let unreadable = |error: String| unreadable(&model.name, key, &error);
-    if let Some(fill) = &model.fill {
-        let positions = filled(serving, items, fill, &mut page.items, &unreadable).await?;
-        page.positions.extend(positions);
-    }
-    let next = page.next.map(|last| token::write(&serving.secret, &model.name, key, &last));
-    let body = represent(items, &page.items, next.as_deref(), form).map_err(unreadable)?;
-    page.positions.sort_unstable();
-    page.positions.dedup();
+    let Wanted { size, after } = wanted(serving, &model.name, key, query)?;
+    let view = Arc::new(View::page(key, after.as_deref(), size));
+    // One wait for both.
+    let deadline = consistency::is_wanted(headers).then(|| crate::page::deadline(serving, headers));
+    let listed = see_view(serving, served, Some(&view), headers, deadline).await?;
+    let unreadable = |error: &str| unreadable(&model.name, key, error);
+    let Some(seen) = listed.seen.as_ref() else { return Err(unreadable("there is nothing of it")) };
+    let page = seen.entry.page.get_or_init(|| {
+        let parts = seen.entry.parts();
+        let shown = &parts[..parts.len().min(size)];
+        let last = shown.last().filter(|_| parts.len() > size);
+        let next = last.map(|last| token::write(&serving.secret, &model.name, key, &last.id));
+        Ok(Box::new(Page::of(items, shown, next, model.fill.as_ref())?))
+    });
+    let page = page.as_ref().map_err(|error| unreadable(error))?;
+    let filling = match model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
+        Some(filling) => Some(see_view(serving, filling, page.filled_by.as_ref(), headers, deadline).await?),
+        None => None,
+    };
+    let meters = &served.told.meters;
+    let from_memory = listed.held && filling.as_ref().is_none_or(|filling| filling.held);
+    if from_memory { &meters.hits } else { &meters.misses }.increment(1);
 
-    let next = next.and_then(|token| HeaderValue::try_from(token).ok());
-    Ok(page::made(headers, form, body, [(NEXT, next), (POSITION, consistency::position_header(&page.positions))]))
+    let from = filling.as_ref().and_then(|filling| filling.seen.as_ref()).map(|seen| &seen.entry);
+    let filled = page.filled(from);
+    let (shown, made) = page.form(&filled, from.map(Arc::as_ref), items, form);
+    if made {
+        listed.memory.weigh_again(&view.id, &seen.entry);
+    }
+    let mut response = crate::page::held(headers, form, shown.map_err(|error| unreadable(&error))?);
+    let positions = [Some(&listed), filling.as_ref()].into_iter().flatten();
+    let positions = all_positions_text(positions.flat_map(|v| v.seen.iter().flat_map(|seen| v.memory.positions(seen))));
+    let told = [
+        (NEXT, page.next.clone()),
+        (POSITION, HeaderValue::try_from(positions).ok().filter(|all| !all.is_empty())),
+        (STALE, page.stale.clone()),
+    ];
+    let out = response.headers_mut();
+    out.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(stale) = from.and_then(|from| from.stale()) {
+        out.append(STALE, stale.clone());
+    }
+    Ok(response)
+}
+
+/// What was seen of a view.
+struct Viewed {
+    memory: Arc<Memory>,
+    /// None where nothing was asked for.
+    seen: Option<Seen>,
+    /// It was in memory.
+    held: bool,
+}
+
+/// What a view shows, as far as the request's tokens want it. Without a view they are waited for all the same.
+async fn see_view(
+    serving: &Serving,
+    served: &Served,
+    view: Option<&Arc<View>>,
+    headers: &HeaderMap,
+    deadline: Option<Instant>,
+) -> Result<Viewed, Problem> {
+    loop {
+        let memory = serving.memory(&served.model.name)?;
+        let needs = match deadline {
+            Some(deadline) => Box::pin(crate::page::reach(serving, &memory, &served.model, headers, deadline)).await?,
+            None => Vec::new(),
+        };
+        let Some(view) = view else { return Ok(Viewed { memory, seen: None, held: true }) };
+        if let Some(seen) = memory.hit(&view.id, &needs) {
+            return Ok(Viewed { memory, seen: Some(seen), held: true });
+        }
+        match Box::pin(memory.load(&serving.store, view, &needs, Instant::now() + LOAD)).await {
+            Ok(seen) => return Ok(Viewed { memory, seen: Some(seen), held: false }),
+            // It was begun on a generation that does not answer any more.
+            Err(LoadError::Retired) => {}
+            Err(error) => return Err(unread(error)),
+        }
+    }
 }
 
 /// A page of a list as it was at a moment, which never changes: there its token counts items. The body, and the token.
@@ -114,66 +178,11 @@ pub(crate) fn past(
     let from = wanted.after.and_then(|n| n.parse::<usize>().ok()).unwrap_or_default().min(all.len());
     let to = (from + wanted.size).min(all.len());
     let next = (to < all.len()).then(|| token::write(&serving.secret, model, &place, &to.to_string()));
-    Ok((represent(items, &all[from..to], next.as_deref(), form).map_err(unreadable)?, next))
-}
-
-/// Reads a page, and one part more: that tells whether there is a next one.
-async fn read(serving: &Serving, served: &Served, items: &Items, key: &str, wanted: &Wanted) -> Result<Page, Problem> {
-    let model = &served.model.name;
-    let live = serving.live(model)?;
-    let listed =
-        serving.store.list(model, &live, key, wanted.after.as_deref(), wanted.size + 1).await.map_err(|e| unreachable(model, &e))?;
-    let mut page = Page { positions: listed.positions, ..Page::default() };
-    let more = listed.parts.len() > wanted.size;
-    let shown = &listed.parts[..listed.parts.len().min(wanted.size)];
-    for (_, bytes) in shown {
-        let split = items.split(bytes.clone());
-        page.items.extend(split.map_err(|error| unreadable(model, key, &error))?);
-    }
-    page.next = shown.last().filter(|_| more).map(|(part, _)| part.clone());
-    Ok(page)
-}
-
-/// Appends to each item what another read model has under its key: merging is concatenating. Says how far that one was.
-async fn filled(
-    serving: &Serving,
-    items: &Items,
-    fill: &Fill,
-    page: &mut [Bytes],
-    unreadable: &(dyn Fn(String) -> Problem + Sync),
-) -> Result<Vec<ConsistencyToken>, Problem> {
-    let keys: Result<Vec<String>, String> = page.iter().map(|item| items.text(item, &fill.by)).collect();
-    let keys = keys.map_err(unreadable)?;
-    let live = serving.live(&fill.model)?;
-    let filling = serving.store.fill(&fill.model, &live, &keys, &fill.parts).await.map_err(|e| unreachable(&fill.model, &e))?;
-    for (item, key) in page.iter_mut().zip(&keys) {
-        if let Some(more) = filling.by_key.get(key) {
-            *item = [item.as_ref(), more].concat().into();
-        }
-    }
-    Ok(filling.positions)
+    Ok((page::represent(items, &all[from..to], next.as_deref(), form).map_err(unreadable)?, next))
 }
 
 /// Parts that are no message of the read model: no client can mend that.
 pub(crate) fn unreadable(model: &str, key: &str, error: &str) -> Problem {
     tracing::error!(model, key, error, "parts are no message of the read model: run `daybook replay diff`");
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the parts of this key can't be read; the operator has been told")
-}
-
-fn unreachable(model: &str, error: &QueryError) -> Problem {
-    tracing::warn!(model, %error, "a list can't be read");
-    Problem::unavailable("the read models' database does not answer", 1)
-}
-
-fn represent(items: &Items, page: &[Bytes], next: Option<&str>, form: Form) -> Result<Vec<u8>, String> {
-    match form {
-        Form::Protobuf => Ok(items.join(page)),
-        Form::Json => {
-            let values: Result<Vec<Value>, String> = page.iter().map(|item| render::value(items.message(), item)).collect();
-            let mut list = Map::new();
-            list.insert(items.name().to_owned(), values?.into());
-            list.insert("nextPageToken".to_owned(), next.unwrap_or_default().into());
-            serde_json::to_vec(&list).map_err(|e| e.to_string())
-        }
-    }
 }

@@ -26,6 +26,9 @@ pub(crate) fn read(secret: &Secret, model: &str, key: &str, token: &str) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use daybook_testkit::fuzz::damaged_text;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -40,6 +43,14 @@ mod tests {
         changed.replace_range(1..2, if &token[1..2] == "A" { "B" } else { "A" });
         for bad in [changed.as_str(), "", "x", "AAAA", &"A".repeat(5_000), "ü"] {
             assert_eq!(read(&secret, "lists", "Home", bad), None, "{bad:.20}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_page_token_is_none(text in damaged_text(Just(write(&Secret::new([1; 32]), "lists", "Home", "lamp/A-1")))) {
+            let read = read(&Secret::new([1; 32]), "lists", "Home", &text);
+            prop_assert!(read.is_none() || text == write(&Secret::new([1; 32]), "lists", "Home", "lamp/A-1"), "{}", text);
         }
     }
 }

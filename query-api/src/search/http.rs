@@ -13,7 +13,7 @@ use daybook_kernel::Secret;
 use serde_json::{Map, Value, json};
 use tokio::task::AbortHandle;
 
-use super::feed::{Fresh, Inbox};
+use super::feed::Fresh;
 use super::index::SearchIndex;
 use super::run::{SearchAnswer, SearchHit};
 use super::suggest::Suggestion;
@@ -65,12 +65,11 @@ impl Search {
     pub(crate) fn open(
         model: QueryModel,
         fresh: Arc<Fresh>,
-        inbox: Inbox,
         store: Store,
         secret: Secret,
         (default_wait, max_wait): (Duration, Duration),
     ) -> (Arc<Self>, AbortHandle) {
-        let keeping = tokio::spawn(fresh.clone().keep(store, inbox)).abort_handle();
+        let keeping = tokio::spawn(fresh.clone().keep(store)).abort_handle();
         (Arc::new(Self { fresh, model, secret, default_wait, max_wait }), keeping)
     }
 

@@ -47,7 +47,8 @@ pub(crate) struct Postings {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
     place: u32,
-    quantity: u32,
+    /// None: the place knows nothing of it any more.
+    quantity: Option<u32>,
     offset: i64,
 }
 
@@ -147,7 +148,7 @@ impl SearchIndex {
     pub fn stock(&mut self, key: &str, place: &str, quantity: Option<u32>, offset: i64) {
         let (key, place) = (self.key(key), self.places.id(place));
         let lines = &mut self.stock[key as usize].0;
-        let line = Line { place, quantity: quantity.unwrap_or(0), offset };
+        let line = Line { place, quantity, offset };
         match lines.iter_mut().find(|l| l.place == place) {
             Some(known) if known.offset > offset => return,
             Some(known) => *known = line,
@@ -168,10 +169,15 @@ impl SearchIndex {
         }
     }
 
+    /// The places that know of a key's stock.
+    pub(crate) fn places_of(&self, key: u32) -> impl Iterator<Item = &str> {
+        self.stock[key as usize].0.iter().filter(|l| l.quantity.is_some()).map(|l| self.places.name(l.place))
+    }
+
     fn refresh_stock(&mut self, key: u32) {
         let document = self.documents[key as usize];
         if document != NO_DOCUMENT {
-            self.in_stock.set(document, self.stock[key as usize].0.iter().any(|l| l.quantity > 0));
+            self.in_stock.set(document, self.stock[key as usize].0.iter().any(|l| l.quantity.is_some_and(|n| n > 0)));
         }
     }
 

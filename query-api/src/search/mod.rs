@@ -1,11 +1,13 @@
 //! Searching a read model: an index in memory, read from its parts and kept fresh by what is pushed.
 //!
 //! A request goes `http` → `params` (what is asked?) → `positions` (has the index got to the token?) → `plan` (which terms
-//! stand for the words) → `run` (`scoring`, `facets`, the page) → `http`. `feed` fills the index through `schema`, which
-//! says what a read model's fields mean: nothing here knows a shop.
+//! stand for the words) → `run` (`scoring`, `facets`, the page) → `http`. `feed` keeps the index fresh: from the database
+//! (`reading`, `compare`) and by what is pushed (`waiting`), both through `schema`, which says what a read model's fields
+//! mean: nothing here knows a shop.
 
 mod analysis;
 mod columns;
+mod compare;
 mod facets;
 mod feed;
 mod http;
@@ -14,6 +16,7 @@ mod openapi;
 mod params;
 mod plan;
 mod positions;
+mod reading;
 mod run;
 mod schema;
 mod scoring;
@@ -22,6 +25,7 @@ mod suggest;
 mod tests;
 mod token;
 mod vocabulary;
+mod waiting;
 
 pub use analysis::Analysis;
 pub use facets::{FacetValue, Facets, FacetsAsked, Filter, PriceRange};

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::params::{LONGEST_PAGE, LONGEST_QUERY, MOST_SUGGESTIONS, PAGE, SUGGESTIONS};
 use super::schema::SearchSchema;
+use crate::openapi::{consistency_token, query};
 
 /// Adds the paths of a search to a document.
 pub(crate) fn describe(document: &mut Value, schema: &SearchSchema) {
@@ -15,11 +16,10 @@ pub(crate) fn describe(document: &mut Value, schema: &SearchSchema) {
 /// The paths of a search.
 fn paths(schema: &SearchSchema) -> Value {
     let model = &schema.model;
-    let query = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema });
     let text = || json!({ "type": "string", "maxLength": LONGEST_QUERY });
     let names = || json!({ "type": "array", "items": { "type": "string" } });
     let minor = || json!({ "type": "integer", "format": "int64", "minimum": 0 });
-    let token = json!({ "name": "Consistency-Token", "in": "header", "required": false, "schema": { "type": "string" }, "description": "As a command's result gave it. The answer is made from an index that has got there." });
+    let token = consistency_token("As a command's result gave it. The answer is made from an index that has got there.");
     let search = json!({
         "operationId": format!("{model}-search"),
         "summary": format!("Searches {model}."),

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::consistency::{self, other_epoch};
+use crate::follow::Source;
+use crate::position::Position;
 
 /// Where one log partition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,12 @@ impl Positions {
     /// Before anything was read.
     pub(crate) fn unread() -> Self {
         Self { lost: true, ..Self::default() }
+    }
+
+    /// Where a source stands; none: there is no such source, or it is another generation's.
+    pub(crate) fn position(&self, at: &Source) -> Option<Position> {
+        let place = self.places.get(&(at.service.to_string(), at.partition)).filter(|_| at.generation == self.generation)?;
+        Some(Position::new(place.epoch, place.next))
     }
 
     fn judge(&self, token: &ConsistencyToken) -> Verdict {

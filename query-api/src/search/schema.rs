@@ -102,6 +102,16 @@ impl SearchReader {
         part.strip_prefix(&self.schema.stock)
     }
 
+    /// Whether a part is the root or a stock.
+    pub(crate) fn reads(&self, part: &str) -> bool {
+        part == self.schema.root || part.starts_with(&self.schema.stock)
+    }
+
+    /// The id of the part that tells of a place's stock.
+    pub(crate) fn part_of(&self, place: &str) -> String {
+        format!("{}{place}", self.schema.stock)
+    }
+
     fn item(&self, bytes: &[u8]) -> SearchItem {
         let mut item = SearchItem::default();
         read(bytes, &mut Vec::new(), &mut |path, value| {

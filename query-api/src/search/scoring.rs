@@ -41,6 +41,12 @@ impl Default for Tuning {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many postings this thread's searches have visited: what a search costs.
+    pub(super) static VISITED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// A document that matches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Match {
@@ -90,6 +96,8 @@ impl SearchIndex {
 
     fn term(&self, term: u32, weight: f32, worth: &[[f32; 256]]) -> Vec<(u32, f32)> {
         let postings = &self.postings[term as usize];
+        #[cfg(test)]
+        VISITED.set(VISITED.get() + postings.documents.len());
         let mut list = Vec::with_capacity(postings.live as usize);
         for (&document, &counts) in postings.documents.iter().zip(&postings.counts) {
             if !self.live.get(document) {

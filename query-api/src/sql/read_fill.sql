@@ -1,11 +1,19 @@
--- Parts of several keys whose ids begin with a text, and how far each partition of the generation has been folded.
-SELECT service, partition, next_offset, epoch, NULL::text AS key, NULL::text AS part, NULL::bytea AS bytes
-FROM read.checkpoint
-WHERE projection = $1 AND generation = $2
+-- Parts of several keys whose ids begin with a text, in rows as those of read_parts.sql, and how far each partition of the
+-- generation has been folded. One statement, so one snapshot.
+SELECT NULL::text AS part, NULL::bytea AS bytes, NULL::text AS service, NULL::int AS partition, NULL::text AS parked,
+    array_agg(c.next_offset) AS next_offsets, array_agg(c.epoch) AS epochs, NULL::text AS key
+FROM (
+    SELECT next_offset, epoch
+    FROM read.checkpoint
+    WHERE projection = $1 AND generation = $2
+    ORDER BY service, partition
+) c
 UNION ALL
-(
-    SELECT NULL, NULL, NULL, NULL, p.key, p.part, p.bytes
-    FROM unnest($3::text[]) AS k (key)
-    JOIN read.{parts} p ON p.key = k.key AND starts_with(p.part, $4)
-    ORDER BY p.key, p.part
-)
+SELECT p.part, p.bytes, p.service, p.partition, (
+        SELECT q.stream_id
+        FROM read.parked q
+        WHERE q.projection = $1 AND q.generation = $2 AND q.service = p.service AND q.stream_id = p.stream_id
+        LIMIT 1
+    ), NULL, NULL, p.key
+FROM unnest($3::text[]) AS k (key)
+JOIN read.{parts} p ON p.key = k.key AND starts_with(p.part, $4)

@@ -1,7 +1,7 @@
 -- All checkpoints of the generation, and the parts of one key: one snapshot, so that what is served is what these positions
 -- say. The first row has the checkpoints, in order of service and partition; the others a part each.
 SELECT NULL::text AS part, NULL::bytea AS bytes, NULL::text AS service, NULL::int AS partition, NULL::text AS parked,
-    array_agg(c.next_offset) AS next_offsets, array_agg(c.epoch) AS epochs
+    array_agg(c.next_offset) AS next_offsets, array_agg(c.epoch) AS epochs, NULL::text AS key
 FROM (
     SELECT next_offset, epoch
     FROM read.checkpoint
@@ -14,6 +14,6 @@ SELECT p.part, p.bytes, p.service, p.partition, (
         FROM read.parked k
         WHERE k.projection = $2 AND k.generation = $3 AND k.service = p.service AND k.stream_id = p.stream_id
         LIMIT 1
-    ), NULL, NULL
+    ), NULL, NULL, p.key
 FROM read.{parts} p
 WHERE p.key = $1

@@ -2,44 +2,75 @@
 
 use std::collections::BTreeSet;
 
+use daybook_proto::v1::part_change::Content;
 use prost::Message as _;
 use serde_json::Value;
 use shop_proto::read::v1::{CategoryItem, CategoryListing};
 
-use crate::support::{Api, PROTOBUF, header, problem};
+use crate::support::{Api, PROTOBUF, Push, header, problem};
+
+pub(crate) const LISTS: &str = "category-listings";
+
+/// A product in a list; none: it is gone from there.
+type Listed<'a> = (&'a str, Option<&'a str>);
 
 impl Api {
-    /// A list of these SKUs, in this order.
-    async fn put_list(&self, category: &str, skus: impl IntoIterator<Item = String>) {
-        let owner = self.database.owner().await;
-        for sku in skus {
-            let item = CategoryItem { title: format!("Title of {sku}"), sku: sku.clone(), ..Default::default() };
-            let bytes = CategoryListing { items: vec![item] }.encode_to_vec();
-            let sql = "INSERT INTO read.category_listings_1 (key, part, bytes, service, stream_id, partition, \"offset\") \
-                       VALUES ($1, $2, $3, 'catalog', $4, 1, 0) ON CONFLICT (key, part) DO UPDATE SET bytes = EXCLUDED.bytes";
-            let (part, stream) = (format!("title/{sku}"), format!("product/{sku}"));
-            owner.execute(sql, &[&category, &part, &bytes, &stream]).await.expect("the owner may");
-        }
+    /// A list of these SKUs, in this order, pushed.
+    pub(crate) async fn put_list(&self, category: &str, skus: impl IntoIterator<Item = String>) {
+        let listed: Vec<(String, String)> = skus.into_iter().map(|sku| (format!("Title of {sku}"), sku)).collect();
+        let listed: Vec<Listed<'_>> = listed.iter().map(|(title, sku)| (sku.as_str(), Some(title.as_str()))).collect();
+        let push = self.commit(category, &listed).await;
+        self.push_in(LISTS, push).await;
     }
 
     async fn remove_from_list(&self, category: &str, sku: &str) {
-        let sql = "DELETE FROM read.category_listings_1 WHERE key = $1 AND part = $2";
-        let gone = self.database.owner().await.execute(sql, &[&category, &format!("title/{sku}")]).await;
-        assert_eq!(gone.expect("the owner may"), 1);
+        let push = self.commit(category, &[(sku, None)]).await;
+        self.push_in(LISTS, push).await;
     }
 
-    async fn page(&self, category: &str, query: &str) -> Value {
+    /// Commits changes of a list, as a projector does, and returns the batch that it would push.
+    pub(crate) async fn commit(&self, category: &str, listed: &[Listed<'_>]) -> Push {
+        let mut owner = self.database.owner().await;
+        let transaction = owner.transaction().await.expect("it begins");
+        let sql = "UPDATE read.checkpoint SET next_offset = next_offset + 1 \
+                   WHERE projection = 'category-listings' AND generation = 1 AND service = 'catalog' AND partition = 1 RETURNING next_offset";
+        let to: i64 = transaction.query_one(sql, &[]).await.expect("the owner may").get(0);
+        let mut push = Push::new("catalog", 1, to - 1, to);
+        for (sku, title) in listed {
+            let (part, stream) = (format!("title/{sku}"), format!("product/{sku}"));
+            let content = match title {
+                Some(title) => {
+                    let item = CategoryItem { title: (*title).to_owned(), sku: (*sku).to_owned(), ..Default::default() };
+                    let bytes = CategoryListing { items: vec![item] }.encode_to_vec();
+                    let sql = "INSERT INTO read.category_listings_1 (key, part, bytes, service, stream_id, partition, \"offset\") \
+                               VALUES ($1, $2, $3, 'catalog', $4, 1, 0) ON CONFLICT (key, part) DO UPDATE SET bytes = EXCLUDED.bytes";
+                    transaction.execute(sql, &[&category, &part, &bytes, &stream]).await.expect("the owner may");
+                    Content::Bytes(bytes)
+                }
+                None => {
+                    let sql = "DELETE FROM read.category_listings_1 WHERE key = $1 AND part = $2";
+                    assert_eq!(transaction.execute(sql, &[&category, &part]).await.expect("the owner may"), 1);
+                    Content::Removed(true)
+                }
+            };
+            push = push.with(category, &part, content);
+        }
+        transaction.commit().await.expect("it commits");
+        push
+    }
+
+    pub(crate) async fn page(&self, category: &str, query: &str) -> Value {
         let answer = self.get(&format!("/v1/category-listings/{category}?{query}")).send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
         answer.json().await.expect("JSON")
     }
 }
 
-fn skus(page: &Value) -> Vec<String> {
+pub(crate) fn skus(page: &Value) -> Vec<String> {
     page["items"].as_array().expect("items").iter().map(|i| i["sku"].as_str().expect("a text").to_owned()).collect()
 }
 
-fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
+pub(crate) fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|n| format!("A-{n:03}")).collect()
 }
 
@@ -158,7 +189,8 @@ async fn a_page_is_read_by_an_index_in_the_order_of_its_parts_and_so_is_what_fil
     let list = include_str!("../../src/sql/read_list.sql");
     let list = plan(&owner, list, "category_listings_1", &["'category-listings'", "1", "'k-3'", "'stock/2'", "21"]).await;
     assert!(list.contains("category_listings_1_pkey") && !list.contains("Seq Scan on category_listings_1"), "{list}");
-    assert!(!list.contains("Sort"), "the index has the order: {list}");
+    let page = list.split_once("Limit").expect("a page has an end").1;
+    assert!(!page.contains("Sort"), "the index has the order: {list}");
     let fill = include_str!("../../src/sql/read_fill.sql");
     owner.batch_execute("SET enable_hashjoin = off; SET enable_mergejoin = off").await.expect("as the query API's connections");
     let fill = plan(&owner, fill, "product_pages_1", &["'product-pages'", "1", "ARRAY['k-1', 'k-2']", "'stock/'"]).await;

@@ -13,6 +13,12 @@ async fn the_document_describes_every_read_model() {
     let get = &document["paths"]["/v1/product-pages/{key}"]["get"];
     assert_eq!(get["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/shop.read.v1.ProductPage");
     assert!(document["paths"]["/v1/page-list/{key}"].is_object());
+    let list = &document["paths"]["/v1/category-listings/{key}"]["get"];
+    let named = |name: &str| list["parameters"].as_array().is_some_and(|all| all.iter().any(|p| p["name"] == name && p["in"] == "query"));
+    assert!(named("page_size") && named("page_token"), "{list}");
+    let page = &list["responses"]["200"]["content"]["application/json"]["schema"]["allOf"];
+    assert_eq!(page[0]["$ref"], "#/components/schemas/shop.read.v1.CategoryListing");
+    assert!(page[1]["properties"]["nextPageToken"].is_object(), "{list}");
     // Every reference leads somewhere.
     let text = document.to_string();
     for reference in text.split("#/components/schemas/").skip(1).filter_map(|t| t.split('"').next()) {

@@ -31,33 +31,26 @@ fn schema() -> SearchSchema {
     }
 }
 
-struct Searched {
+pub(crate) struct Searched {
     address: String,
     client: reqwest::Client,
     api: QueryApi,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
     _stop: watch::Sender<bool>,
 }
 
 impl Searched {
     /// Five lamps, of which the cheapest is not in stock.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let database = TestDatabase::migrated(&["catalog", "inventory"], 4).await;
         let models: Vec<_> = read_models().into_iter().filter(|m| m.name == "products").collect();
         let bus = daybook_testkit::bus();
         prepare(&database.databases(), &bus, &models).await.expect("the logs are there");
         let owner = database.owner().await;
-        let sql =
-            "INSERT INTO read.products_1 (key, part, bytes, service, stream_id, partition, \"offset\") VALUES ($1, $2, $3, $4, $2, 0, 0)";
         for n in 0..5_i64 {
             let sku = format!("L-{n}");
-            let price = Some(Money { currency: "EUR".into(), minor_units: 500 + n * 200 });
-            let product =
-                SearchedProduct { sku: sku.clone(), title: format!("Lamp {n}"), brand: "Lux".into(), price, ..Default::default() };
-            owner.execute(sql, &[&sku, &"product", &product.encode_to_vec(), &"catalog"]).await.expect("the owner may");
-            let stock = vec![SearchedStock { warehouse: "w".into(), available: u32::from(n > 0) }];
-            let stock = SearchedProduct { stock, ..Default::default() };
-            owner.execute(sql, &[&sku, &"stock/w", &stock.encode_to_vec(), &"inventory"]).await.expect("the owner may");
+            put_product(&owner, &sku, &format!("Lamp {n}"), 500 + n * 200, 0).await;
+            put_stock(&owner, &sku, u32::from(n > 0), 0).await;
         }
         let (stop, shutdown) = daybook_http::shutdown();
         let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
@@ -65,7 +58,7 @@ impl Searched {
         let models = models.iter().map(QueryModel::from).collect();
         let new = QueryConfig::new(&database.url, bus, models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
         let api = QueryApi::start(QueryConfig { search: Some(schema()), ..new }, listening, shutdown).await.expect("it starts");
-        let searched = Self { address, client: reqwest::Client::new(), api, _database: database, _stop: stop };
+        let searched = Self { address, client: reqwest::Client::new(), api, database, _stop: stop };
         eventually("the index is read", async || (searched.raw("/search").await.status() == 200).then_some(())).await;
         searched
     }
@@ -74,14 +67,33 @@ impl Searched {
         self.client.get(format!("{}{path}", self.address)).send().await.expect("an answer")
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let response = self.raw(path).await;
         assert_eq!(response.status(), 200, "{path}");
         response.json().await.expect("JSON")
     }
 }
 
-fn skus(answer: &Value) -> Vec<&str> {
+/// A product's part, as it is after the event at this offset.
+pub(crate) async fn put_product(owner: &tokio_postgres::Client, sku: &str, title: &str, price: i64, offset: i64) {
+    let price = Some(Money { currency: "EUR".into(), minor_units: price });
+    let product = SearchedProduct { sku: sku.into(), title: title.into(), brand: "Lux".into(), price, ..Default::default() };
+    put(owner, (sku, "product", "catalog"), &product, offset).await;
+}
+
+/// How many there are in the one warehouse.
+pub(crate) async fn put_stock(owner: &tokio_postgres::Client, sku: &str, available: u32, offset: i64) {
+    let stock = vec![SearchedStock { warehouse: "w".into(), available }];
+    put(owner, (sku, "stock/w", "inventory"), &SearchedProduct { stock, ..Default::default() }, offset).await;
+}
+
+async fn put(owner: &tokio_postgres::Client, (key, part, service): (&str, &str, &str), message: &SearchedProduct, offset: i64) {
+    let sql = "INSERT INTO read.products_1 (key, part, bytes, service, stream_id, partition, \"offset\") VALUES ($1, $2, $3, $4, $2, 0, $5) \
+               ON CONFLICT (key, part) DO UPDATE SET bytes = EXCLUDED.bytes, \"offset\" = EXCLUDED.\"offset\"";
+    owner.execute(sql, &[&key, &part, &message.encode_to_vec(), &service, &offset]).await.expect("the owner may");
+}
+
+pub(crate) fn skus(answer: &Value) -> Vec<&str> {
     answer["items"].as_array().expect("items").iter().filter_map(|i| i["sku"].as_str()).collect()
 }
 

@@ -94,9 +94,7 @@ impl Api {
         let bytes = self.write(key, part, message).await;
         let (service, partition) = writer(part);
         let (at, _) = self.checkpoint(service, partition).await;
-        let before = self.api.pushes();
-        self.push(Push::new(service, partition, at, at).with(key, part, Content::Bytes(bytes.clone()))).await;
-        eventually("the push to be taken in", || async { (self.api.pushes() > before).then_some(()) }).await;
+        self.push_in("product-pages", Push::new(service, partition, at, at).with(key, part, Content::Bytes(bytes.clone()))).await;
         bytes
     }
 
@@ -111,9 +109,14 @@ impl Api {
         bytes
     }
 
-    /// Pushes a batch.
+    /// Pushes a batch of `product-pages`.
     pub(crate) async fn push(&self, push: Push) {
-        let topic: std::sync::Arc<str> = self.bus.read("product-pages").into();
+        self.push_of("product-pages", push).await;
+    }
+
+    /// Pushes a batch of a read model.
+    pub(crate) async fn push_of(&self, model: &str, push: Push) {
+        let topic: std::sync::Arc<str> = self.bus.read(model).into();
         let record = |name: &'static str, value: Vec<u8>| Record {
             topic: topic.clone(),
             partition: push.marker.partition,
@@ -144,6 +147,13 @@ impl Api {
         let third = self.put(sku, "stock/a", &line("a", 1)).await;
         let second = self.put(sku, "stock/B", &line("B", 2)).await;
         [first, second, third].concat()
+    }
+
+    /// As [`push_of`](Self::push_of), and waits until it was taken in.
+    pub(crate) async fn push_in(&self, model: &str, push: Push) {
+        let before = self.api.pushes();
+        self.push_of(model, push).await;
+        eventually("the push to be taken in", || async { (self.api.pushes() > before).then_some(()) }).await;
     }
 
     /// Where a checkpoint of `product-pages` stands: next offset and epoch.

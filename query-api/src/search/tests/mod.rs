@@ -1,7 +1,10 @@
 //! What searching does, told by examples and laws.
 
+mod comparing;
+mod costs;
 mod feed;
 mod finding;
+mod fuzz;
 mod laws;
 
 use super::{SearchIndex, SearchItem, SearchRequest, Tuning};

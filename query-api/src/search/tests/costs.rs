@@ -1,0 +1,68 @@
+use super::super::scoring::VISITED;
+use super::super::{FacetsAsked, SearchSort};
+use super::*;
+
+/// A thousand lamps, each tenth of them red, and three watches.
+fn shop() -> SearchIndex {
+    let mut shop = index(&[]);
+    for n in 0..1_000 {
+        let colour = if n % 10 == 0 { "red" } else { "blue" };
+        shop.put(&format!("lamp-{n:04}"), &item(&format!("Lamp {colour}"), "Lux", "Lamps", n), 0);
+    }
+    for n in 0..3 {
+        shop.put(&format!("watch-{n}"), &item("Smartwatch", "Tic", "Wearables", n), 0);
+    }
+    shop
+}
+
+fn visited<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = VISITED.get();
+    let done = work();
+    (VISITED.get() - before, done)
+}
+
+/// What a search costs is what its words' documents are, whatever else the catalogue holds.
+#[test]
+fn a_search_visits_the_documents_of_its_words_once_each_and_no_others() {
+    let shop = shop();
+    for (text, documents) in [("smartwatch", 3), ("red", 100), ("smartwatch red", 103), ("red lamp", 1_100), ("smartwtach", 3), ("", 0)] {
+        let facets = FacetsAsked { brand: true, category: true, price: true };
+        for sort in [SearchSort::Relevance, SearchSort::PriceAscending, SearchSort::Title] {
+            let ask = SearchRequest { facets, sort, ..request(text) };
+            let (first, answer) = visited(|| shop.search(&ask, &[500]));
+            assert_eq!(first, documents, "{text}, {sort:?}");
+            if let Some(next) = answer.next {
+                let (second, _) = visited(|| shop.page(&ask, &[500], Some((answer.plan, next))));
+                assert_eq!(second, documents, "{text}, {sort:?}: a further page is not dearer");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_completion_visits_its_words_documents_and_those_of_three_products_to_show() {
+    let shop = shop();
+    let (visits, _) = visited(|| shop.suggest("sm", 8));
+    assert_eq!(visits, 3);
+    let (visits, _) = visited(|| shop.suggest("red la", 8));
+    assert_eq!(visits, 100 + 1_100);
+}
+
+/// However long a query is, no more than twelve of its words are looked for.
+#[test]
+fn a_long_query_costs_no_more_than_twelve_words() {
+    let shop = shop();
+    let (visits, _) = visited(|| shop.search(&request(&"lamp ".repeat(50)), &[]));
+    assert_eq!(visits, 12 * 1_000);
+}
+
+/// What is dead is visited until the index is compacted: no more than a quarter is.
+#[test]
+fn compacting_takes_what_is_dead_out_of_the_way() {
+    let mut shop = shop();
+    for n in 0..1_000 {
+        shop.put(&format!("lamp-{n:04}"), &item("Lamp green", "Lux", "Lamps", n), 1);
+    }
+    assert_eq!(visited(|| shop.search(&request("lamp"), &[])).0, 2_000);
+    assert_eq!(visited(|| shop.compacted().search(&request("lamp"), &[])).0, 1_000);
+}
