@@ -38,10 +38,10 @@ async fn put_stock(api: &Api, sku: &str, on_hand: u32) -> String {
     format!("inventory/2:{from}@{epoch}")
 }
 
-/// What fills the list gets to a position of the list's partition; nothing of it changes by that.
-async fn fold_silently(api: &Api, next: i64) {
+/// What fills the list gets from one position of the list's partition to another; nothing of it changes by that.
+async fn fold_silently(api: &Api, from: i64, next: i64) {
     api.move_silently("catalog", 1, next, 1).await;
-    api.push_in("product-pages", Push::new("catalog", 1, 0, next)).await;
+    api.push_in("product-pages", Push::new("catalog", 1, from, next)).await;
 }
 
 #[tokio::test]
@@ -68,8 +68,11 @@ async fn who_has_a_token_is_shown_what_it_stands_for_whatever_is_pushed_meanwhil
     for n in 1..=20_u32 {
         let title = n.to_string();
         let push = api.commit("Home", &[("A-001", Some(&title))]).await;
-        let token = format!("catalog/1:{}@1", push.marker.from);
-        let ((), stock, page) = tokio::join!(api.push_of(LISTS, push), put_stock(&api, "A-002", n), ask(&api, &token));
+        let (from, to) = (push.marker.from, push.marker.to);
+        let token = format!("catalog/1:{from}@1");
+        // What fills the list reads the products too, and a token is waited for in both.
+        let folded = fold_silently(&api, from, to);
+        let ((), (), stock, page) = tokio::join!(folded, api.push_of(LISTS, push), put_stock(&api, "A-002", n), ask(&api, &token));
         assert_eq!(page.status(), 200);
         assert_eq!(titles(&page.json().await.expect("JSON"))[0], title);
         let page: Value = ask(&api, &format!("{token}, {stock}")).await.json().await.expect("JSON");
@@ -99,7 +102,7 @@ async fn a_page_from_memory_is_the_one_that_would_be_read_whatever_comes_and_goe
 async fn a_page_from_memory_has_a_tag_that_holds_until_it_changes_and_says_its_positions() {
     let api = held().await;
     // What fills it has folded that too.
-    fold_silently(&api, 1).await;
+    fold_silently(&api, 0, 1).await;
     let get = |tag: String| api.get(URL).header("if-none-match", tag).send();
     let first = get(String::new()).await.expect("it answers");
     let tag = header(&first, "etag").to_owned();
@@ -117,7 +120,7 @@ async fn a_page_from_memory_has_a_tag_that_holds_until_it_changes_and_says_its_p
 async fn a_list_filled_by_a_model_that_is_further_on_claims_no_more_than_it_shows() {
     let api = held().await;
     // What fills it has folded the product's next event, which the list has not.
-    fold_silently(&api, 2).await;
+    fold_silently(&api, 0, 2).await;
     let claimed = |answer: &Response| -> Vec<String> {
         let positions = header(answer, "consistency-position").split(", ");
         positions.filter(|position| position.starts_with("catalog/1:")).map(str::to_owned).collect()
@@ -169,7 +172,7 @@ async fn without_kafka_lists_are_read_through() {
 #[tokio::test]
 async fn a_database_that_lags_behind_a_token_or_what_was_shown_is_not_believed() {
     let api = held().await;
-    fold_silently(&api, 3).await;
+    fold_silently(&api, 0, 3).await;
     // Pushes are further than the database that is read, as beside a replica.
     let lost = Push::new("catalog", 1, 1, 3);
     api.push_in(LISTS, lost).await;

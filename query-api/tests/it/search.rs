@@ -136,5 +136,5 @@ async fn searches_are_conditional_and_consistent_as_pages_are() {
     assert_eq!(late["positions"][0]["wanted"], 5);
     let wrong = problem(searched.raw("/search?sort=best").await, 400).await;
     assert_eq!(wrong["errors"][0]["field"], "sort");
-    assert!(searched.api.readiness().await.is_ready());
+    eventually("it is ready", || async { searched.api.readiness().await.is_ready().then_some(()) }).await;
 }
