@@ -64,7 +64,6 @@ fn a_change() -> impl Strategy<Value = PartChange> {
             content,
             service: "catalog".into(),
             batch: vec![batch],
-            ..Default::default()
         },
     )
 }
