@@ -65,14 +65,22 @@ impl RebuildBench {
 /// # Errors
 /// When the server can't be reached, or the user may not create databases.
 pub(crate) async fn run(options: &RebuildBench, database_url: &str, postgres_pid: Option<u32>, as_json: bool) -> anyhow::Result<()> {
+    let processes = Processes::ours_and_postgres(postgres_pid);
+    in_its_own_database(database_url, async |url| measure(options, url, &processes, as_json).await).await
+}
+
+/// Works in a database that is made for it, and dropped again however that ends.
+///
+/// # Errors
+/// When the server can't be reached, the user may not create databases, or the work fails.
+pub(crate) async fn in_its_own_database(database_url: &str, work: impl AsyncFnOnce(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let owner = connect_owner(database_url).await?;
     let name = format!("bench_{}", Uuid::new_v4().simple());
-    owner.batch_execute(&format!("CREATE DATABASE {name}")).await.context("a database for the log can't be made")?;
+    owner.batch_execute(&format!("CREATE DATABASE {name}")).await.context("a database can't be made")?;
     let url = format!("{}/{name}", database_url.rsplit_once('/').context("the database URL names no database")?.0);
-    let processes = Processes::ours_and_postgres(postgres_pid);
-    let measured = measure(options, &url, &processes, as_json).await;
+    let worked = work(&url).await;
     owner.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
-    measured
+    worked
 }
 
 async fn measure(options: &RebuildBench, url: &str, processes: &Processes, as_json: bool) -> anyhow::Result<()> {

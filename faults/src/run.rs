@@ -259,7 +259,7 @@ impl Run<'_> {
             let line = self.line(nemesis.name());
             line.strikes += 1;
             match struck {
-                Ok(Struck { fired, notes, .. }) => {
+                Ok(Struck { fired, notes }) => {
                     line.fired += fired;
                     said.push(format!("{} {fired}×", nemesis.name()));
                     line.notes.extend(notes);

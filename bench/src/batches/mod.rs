@@ -14,7 +14,6 @@ use daybook_projectors::models::read_models;
 use daybook_projectors::rebuild::RebuildOptions;
 use daybook_projectors::{Generation, Limits, Projector, ReadStore};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::cpu::{self, Processes};
 use crate::rebuild::{self, MODEL, RebuildBench};
@@ -41,14 +40,8 @@ pub(crate) struct Batches {
 /// # Errors
 /// When the server can't be reached, or the user may not create databases.
 pub(crate) async fn run(options: &Batches, database_url: &str, postgres_pid: Option<u32>, as_json: bool) -> anyhow::Result<()> {
-    let owner = connect_owner(database_url).await?;
-    let name = format!("bench_{}", Uuid::new_v4().simple());
-    owner.batch_execute(&format!("CREATE DATABASE {name}")).await.context("a database can't be made")?;
-    let url = format!("{}/{name}", database_url.rsplit_once('/').context("the database URL names no database")?.0);
     let processes = Processes::ours_and_postgres(postgres_pid);
-    let measured = measure(options, &url, &processes, as_json).await;
-    owner.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
-    measured
+    rebuild::in_its_own_database(database_url, async |url| measure(options, url, &processes, as_json).await).await
 }
 
 async fn measure(options: &Batches, url: &str, processes: &Processes, as_json: bool) -> anyhow::Result<()> {

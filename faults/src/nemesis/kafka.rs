@@ -46,7 +46,7 @@ async fn wipe(mut field: Field<'_>) -> anyhow::Result<Struck> {
         struck = struck.note(format!("not made at once: {error:#}"));
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    Ok(Struck { ended_at: std::time::Instant::now(), ..struck }.note(victims.join(", ")))
+    Ok(struck.note(victims.join(", ")))
 }
 
 async fn topics(config: &ClientConfig) -> anyhow::Result<BTreeSet<String>> {

@@ -53,14 +53,12 @@ pub struct Struck {
     pub fired: u64,
     /// What else is worth knowing.
     pub notes: Vec<String>,
-    /// When it was healed.
-    pub ended_at: Instant,
 }
 
 impl Struck {
     /// Now over.
     fn times(fired: u64) -> Self {
-        Self { fired, notes: Vec::new(), ended_at: Instant::now() }
+        Self { fired, notes: Vec::new() }
     }
 
     fn note(mut self, note: impl Into<String>) -> Self {
