@@ -110,7 +110,8 @@ async fn who_starts_has_in_memory_what_those_before_were_asked_for() {
     for key in ["A-1", "A-1", "A-2"] {
         first.get(&format!("/v1/product-pages/{key}")).send().await.expect("it answers");
     }
-    assert_eq!(pods(&first.bus).await.values().flatten().count(), 1);
+    // It says so right after it has started, not before.
+    eventually("it to say that it is there", || async { (pods(&first.bus).await.values().flatten().count() == 1).then_some(()) }).await;
     first.stop();
     first.api.stopped().await;
     let left = pods(&first.bus).await;
