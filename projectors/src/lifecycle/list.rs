@@ -23,7 +23,7 @@ pub enum GenerationState {
     Live,
     /// Was live, and is kept up.
     Kept,
-    /// Its tables are gone.
+    /// Its tables are gone, or it was never finished. Its number is never given again.
     Retired,
 }
 

@@ -47,12 +47,14 @@ impl Keeper {
         Ok(Self { session, key })
     }
 
-    /// Drops a generation's tables and all that is kept of it; `number` will be given again.
+    /// Drops a generation's tables and all that is kept of it but its row: were its number given again, whoever watches its
+    /// checkpoints, or hears of its pushes late, would take the one for the other.
     pub(crate) async fn erase(&mut self, model: &str, number: i32, parts: &str) -> Result<(), LifecycleError> {
         let transaction = self.session.transaction().await?;
         transaction.batch_execute(&tables::at(sql::DROP_GENERATION, parts)).await?;
         transaction.execute(sql::FORGET_GENERATION, &[&model, &number]).await?;
-        transaction.execute(sql::DELETE_GENERATION, &[&model, &number]).await?;
+        let (retired, was) = (GenerationState::Retired.as_str(), [GenerationState::Building.as_str()]);
+        transaction.execute(sql::SET_GENERATION_STATE, &[&model, &number, &retired, &was.as_slice()]).await?;
         Ok(transaction.commit().await?)
     }
 

@@ -12,7 +12,6 @@ statements! {
     COPY_PARTS = "copy_parts.sql",
     COPY_VIEWS = "copy_views.sql",
     COPY_WRITERS = "copy_writers.sql",
-    DELETE_GENERATION = "delete_generation.sql",
     DROP_GENERATION = "drop_generation.sql",
     FORGET_GENERATION = "forget_generation.sql",
     GENERATION_CHECKPOINTS = "generation_checkpoints.sql",

@@ -323,7 +323,7 @@ impl Shop {
 
 async fn rubbish(owner: &Client) -> Vec<String> {
     let sql = "SELECT relname::text FROM pg_class WHERE relnamespace = 'read'::regnamespace AND relname ~ '_[2-9]'
-               UNION ALL SELECT 'generation ' || generation FROM read.generation WHERE generation > 1
+               UNION ALL SELECT 'generation ' || generation FROM read.generation WHERE generation > 1 AND state <> 'retired'
                UNION ALL SELECT 'checkpoint ' || generation FROM read.checkpoint WHERE generation > 1
                UNION ALL SELECT 'parked ' || generation FROM read.parked WHERE generation > 1";
     owner.query(sql, &[]).await.expect("the owner may").iter().map(|r| r.get(0)).collect()

@@ -1,2 +1,0 @@
-DELETE FROM read.generation
-WHERE projection = $1 AND generation = $2
