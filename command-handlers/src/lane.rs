@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::batch::{Answer, Decided, Place, decide};
 use crate::intake::{Arrival, Intake};
 use crate::memory::{Held, Memory};
-use crate::relay::{Relay, first_unpublished};
+use crate::published::{Published, first_unpublished};
+use crate::relay::Relay;
 use crate::{HandlerConfig, HandlerError, replies};
 
 /// After a conflict and at the start, ids are looked up first, until so many in a row were new.
@@ -119,7 +120,14 @@ impl Lane {
         }
         left.digest = Some(head.digest.clone());
         left.memory.unblock_all();
-        let relay = Relay::start(parts.events_topic.clone(), self.partition.clone(), parts.producer.clone(), cursor, head.next_offset());
+        let published = Published {
+            inspector: parts.inspector.clone(),
+            topic: parts.events_topic.clone(),
+            partition: self.partition.clone(),
+            epoch: head.epoch,
+            next: None,
+        };
+        let relay = Relay::start(published, parts.producer.clone(), cursor, head.next_offset());
         let start = match self.inbox.committed {
             // Without a committed offset the group has never got anywhere: only the ledger says what has been done.
             None => StartAt::Earliest,

@@ -14,6 +14,7 @@ mod intake;
 mod lane;
 mod memory;
 mod parked;
+mod published;
 mod relay;
 mod replies;
 mod service;

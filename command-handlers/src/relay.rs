@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daybook_bus::headers as h;
-use daybook_bus::{Headers, Inspector, Record, SharedProducer};
+use daybook_bus::{Headers, Record, SharedProducer};
 use daybook_log::{Page, PartitionLog, StoredEvent};
 use daybook_proto::v1::Metadata;
 use futures_util::FutureExt as _;
@@ -17,38 +17,15 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::HandlerError;
+use crate::published::Published;
 
 /// Pages kept for the relay; further back it reads the log.
 const RECENT_PAGES: usize = 64;
 /// Events read from the log at once.
 const READ_EVENTS: i64 = 500;
 
-/// Where `<service>.events` stands, compared with the log.
-///
-/// # Errors
-/// [`HandlerError::AheadOfLog`] when the topic holds what the log does not: the partition must not start.
-pub(crate) async fn first_unpublished(inspector: &Inspector, topic: &str, partition: &PartitionLog) -> Result<i64, HandlerError> {
-    let Some(tail) = inspector.last_message(topic, partition.number()).await? else {
-        // An empty topic is filled again from the log's beginning.
-        return Ok(0);
-    };
-    let ahead = |offset: i64, why: String| HandlerError::AheadOfLog { partition: partition.name(), offset, why };
-    let offset = match tail.headers.get_parsed::<i64>(h::OFFSET) {
-        Ok(Some(offset)) if offset >= 0 => offset,
-        _ => return Err(ahead(-1, "the topic's last message is none of Daybook's".to_owned())),
-    };
-    match partition.read_events(offset, 1).await?.first() {
-        Some(event) if event.offset == offset => {
-            let digest = tail.headers.get_str(h::PAGE_DIGEST).ok().flatten().unwrap_or_default();
-            if digest == hex::encode(&event.page_digest) {
-                Ok(offset + 1)
-            } else {
-                Err(ahead(offset, "another page's digest stands there".to_owned()))
-            }
-        }
-        _ => Err(ahead(offset, "the log ends before it".to_owned())),
-    }
-}
+/// How often an idle relay looks whether Kafka still holds what it was given.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The lane's end of a relay. Dropping it lets the relay publish what is committed, and end.
 pub(crate) struct Relay {
@@ -58,20 +35,21 @@ pub(crate) struct Relay {
 
 struct Publisher {
     service: Arc<str>,
-    topic: Arc<str>,
     partition: PartitionLog,
     producer: Arc<SharedProducer>,
     recent: Arc<Mutex<VecDeque<Arc<Page>>>>,
+    published: Published,
     /// The first offset that Kafka has not acknowledged.
     cursor: i64,
 }
 
 impl Relay {
     /// Starts publishing from `cursor`; `head` is the log's next offset.
-    pub(crate) fn start(topic: Arc<str>, partition: PartitionLog, producer: Arc<SharedProducer>, cursor: i64, head: i64) -> Self {
+    pub(crate) fn start(published: Published, producer: Arc<SharedProducer>, cursor: i64, head: i64) -> Self {
         let recent = Arc::new(Mutex::new(VecDeque::new()));
         let (sender, receiver) = watch::channel(head);
-        let publisher = Publisher { service: partition.service().clone(), topic, partition, producer, recent: recent.clone(), cursor };
+        let partition = published.partition.clone();
+        let publisher = Publisher { service: partition.service().clone(), partition, producer, recent: recent.clone(), published, cursor };
         tokio::spawn(publisher.run(receiver));
         Self { recent, head: sender }
     }
@@ -97,14 +75,16 @@ impl Publisher {
         loop {
             let target = *head.borrow_and_update();
             lag.set((target - self.cursor).max(0) as f64);
-            if self.cursor >= target {
-                if head.changed().await.is_err() {
-                    return;
+            let mut look = self.published.is_unknown();
+            if !look && self.cursor >= target {
+                match tokio::time::timeout(LOOK_AGAIN, head.changed()).await {
+                    Ok(Err(_)) => return,
+                    Ok(Ok(())) => continue,
+                    Err(_) => look = true,
                 }
-                continue;
             }
             // A panic is a bug; without this, nothing of the partition would be published before its lane begins again.
-            let published = AssertUnwindSafe(self.publish()).catch_unwind().await;
+            let published = AssertUnwindSafe(self.step(look)).catch_unwind().await;
             match published.unwrap_or_else(|panic| Err(HandlerError::panicked(panic.as_ref()))) {
                 Ok(()) => pause = Duration::from_millis(100),
                 Err(error) => {
@@ -121,6 +101,16 @@ impl Publisher {
         }
     }
 
+    async fn step(&mut self, look: bool) -> Result<(), HandlerError> {
+        if !look {
+            return self.publish().await;
+        }
+        if let Some(from) = self.published.look().await? {
+            self.cursor = from;
+        }
+        Ok(())
+    }
+
     /// Publishes a batch from the cursor, and moves it by what Kafka acknowledged.
     async fn publish(&mut self) -> Result<(), HandlerError> {
         let records = match self.recent_records() {
@@ -133,10 +123,13 @@ impl Publisher {
         let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
         daybook_failpoint::reach("publish.before");
         match self.producer.send(records).await {
-            Ok(_) => {
+            Ok(offsets) => {
                 daybook_failpoint::reach("publish.after");
                 self.cursor += count;
                 metrics::counter!("daybook_relay_published_total", "service" => self.service.to_string()).increment(count.unsigned_abs());
+                if let Some(from) = self.published.acknowledged(&offsets).await? {
+                    self.cursor = from;
+                }
                 Ok(())
             }
             Err(error) => {
@@ -181,7 +174,7 @@ impl Publisher {
         }
         headers.push(h::PAGE_DIGEST, hex::encode(&e.page_digest));
         Record {
-            topic: self.topic.clone(),
+            topic: self.published.topic.clone(),
             partition: self.partition.number(),
             key: Bytes::copy_from_slice(e.stream_id.as_bytes()),
             headers,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_bus::headers;
+use daybook_bus::{ProducerOptions, Record, SharedProducer, headers};
 use daybook_testkit::eventually;
 
 use crate::support::{Install, key, partition_of, price, product};
@@ -26,6 +26,53 @@ async fn an_events_topic_that_was_wiped_is_filled_again_from_the_log() {
     let p = install.process().await;
     eventually("all of it again", || async { (offsets(&install, at).await == (0..20).collect::<Vec<_>>()).then_some(()) }).await;
     p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_events_topic_that_is_wiped_under_a_relay_is_filled_again_from_the_log() {
+    let (install, p) = Install::started().await;
+    let (topic, at) = (install.bus.events("catalog"), partition_of("product/A-1"));
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    for amount in 1..6 {
+        install.post(&p, "catalog/reprice-product", &key(), &price("A-1", amount)).await.expect(200);
+    }
+    let holds = |n: i64| {
+        let install = &install;
+        eventually(
+            "the whole log to be there",
+            move || async move { (offsets(install, at).await == (0..n).collect::<Vec<_>>()).then_some(()) },
+        )
+    };
+    holds(6).await;
+    // What it is given next does not begin at the beginning: that is how it is told.
+    daybook_testkit::recreate_topic(&install.bus, &topic, 3).await;
+    install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 6)).await.expect(200);
+    holds(7).await;
+    // Nor must it wait until something happens.
+    daybook_testkit::recreate_topic(&install.bus, &topic, 3).await;
+    holds(7).await;
+    p.stop().await;
+    crate::invariants::hold(&install).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_events_topic_that_lacks_its_beginning_is_filled_again_by_the_next_lane() {
+    let (install, p) = Install::started().await;
+    let (topic, at) = (install.bus.events("catalog"), partition_of("product/A-1"));
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 7)).await.expect(200);
+    eventually("both to be published", || async { (offsets(&install, at).await == [0, 1]).then_some(()) }).await;
+    p.stop().await;
+    // As it is left by a process that published once more after the topic was wiped, and died before it saw that.
+    let last = install.topic(&topic, at).await.pop().expect("there are two");
+    daybook_testkit::recreate_topic(&install.bus, &topic, 3).await;
+    let producer = SharedProducer::new(&install.bus, ProducerOptions::default()).expect("it starts");
+    let record = Record { topic: last.topic, partition: at, key: last.key.expect("a stream"), headers: last.headers, value: last.value };
+    producer.send(vec![record]).await.expect("it takes it");
+    let p = install.process().await;
+    eventually("both, in order", || async { (offsets(&install, at).await == [0, 1]).then_some(()) }).await;
+    p.stop().await;
+    crate::invariants::hold(&install).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -104,10 +104,10 @@ impl Install {
 
     /// Everything that stands on a topic's partition now.
     pub(crate) async fn topic(&self, topic: &str, partition: i32) -> Vec<Message> {
-        let (_, high) = Inspector::new(&self.bus).expect("Kafka answers").watermarks(topic, partition).await.expect("the topic is there");
+        let (low, high) = Inspector::new(&self.bus).expect("Kafka answers").watermarks(topic, partition).await.expect("the topic is there");
         let mut reader = PartitionReader::open(&self.bus, topic, partition, StartAt::Earliest).await.expect("the topic is there");
         let mut all = Vec::new();
-        while all.last().is_none_or(|m: &Message| m.offset + 1 < high) && high > 0 {
+        while all.last().is_none_or(|m: &Message| m.offset + 1 < high) && low < high {
             all.extend(reader.recv(1000, 1 << 20).await.expect("the reader lives"));
         }
         all

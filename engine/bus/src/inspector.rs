@@ -1,6 +1,7 @@
 //! Look-ups: where a topic begins and ends, its last message, what a group has committed.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,12 +28,29 @@ pub struct Inspector {
 
 struct Inner {
     config: BusConfig,
-    /// For watermarks and metadata.
-    lookup: Arc<BaseConsumer<Quiet>>,
-    /// For reading single messages, one question at a time.
-    tail: Mutex<Option<Arc<BaseConsumer<Quiet>>>>,
-    /// A client a group: librdkafka asks for committed offsets only under its own group's name. None ever joins.
-    groups: Mutex<HashMap<String, Arc<BaseConsumer<Quiet>>>>,
+    clients: Mutex<HashMap<Purpose, Client>>,
+    /// Single messages are read for one question at a time.
+    tail: Mutex<()>,
+}
+
+type Client = Arc<BaseConsumer<Quiet>>;
+
+/// What a client is for. None ever joins a group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Purpose {
+    /// Watermarks and metadata.
+    Lookup,
+    /// Single messages.
+    Tail,
+    /// A group's committed offsets: librdkafka asks for them only under the group's own name.
+    Group(String),
+}
+
+/// Which message of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    First,
+    Last,
 }
 
 impl Inspector {
@@ -41,14 +59,14 @@ impl Inspector {
     /// # Errors
     /// [`BusError::Configuration`] when librdkafka refuses a property.
     pub fn new(config: &BusConfig) -> Result<Self, BusError> {
-        Ok(Self {
-            inner: Arc::new(Inner {
-                config: config.clone(),
-                lookup: Arc::new(lone_consumer(config, "inspector", &[])?),
-                tail: Mutex::default(),
-                groups: Mutex::default(),
-            }),
-        })
+        let inner = Inner { config: config.clone(), clients: Mutex::default(), tail: Mutex::default() };
+        inner.client(&Purpose::Lookup)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Of the cluster that it asks.
+    pub fn config(&self) -> &BusConfig {
+        &self.inner.config
     }
 
     async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Inner) -> Result<T, BusError> + Send + 'static) -> Result<T, BusError> {
@@ -62,7 +80,7 @@ impl Inspector {
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
     pub async fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), BusError> {
         let topic = topic.to_owned();
-        self.ask(move |inner| watermarks(&inner.lookup, &inner.config, &topic, partition)).await
+        self.ask(move |inner| inner.watermarks(&topic, partition)).await
     }
 
     /// The partition's last message; none when it is empty. Offsets without a message are stepped over.
@@ -71,7 +89,27 @@ impl Inspector {
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
     pub async fn last_message(&self, topic: &str, partition: i32) -> Result<Option<Message>, BusError> {
         let topic: Arc<str> = Arc::from(topic);
-        self.ask(move |inner| inner.last_message(&topic, partition)).await
+        self.ask(move |inner| {
+            let (low, high) = inner.watermarks(&topic, partition)?;
+            let _one = lock(&inner.tail);
+            inner.with(&Purpose::Tail, |client| inner.last_message(client, &topic, partition, low..high))
+        })
+        .await
+    }
+
+    /// The partition's first message; none when it is empty.
+    ///
+    /// # Errors
+    /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
+    pub async fn first_message(&self, topic: &str, partition: i32) -> Result<Option<Message>, BusError> {
+        let topic: Arc<str> = Arc::from(topic);
+        self.ask(move |inner| {
+            let (low, high) = inner.watermarks(&topic, partition)?;
+            let _one = lock(&inner.tail);
+            let deadline = Instant::now() + PATIENCE;
+            inner.with(&Purpose::Tail, |client| inner.one_between(client, &topic, partition, Which::First, low..high, deadline))
+        })
+        .await
     }
 
     /// What `group` (its full name) has committed: the next offset to read. Does not join the group.
@@ -79,8 +117,8 @@ impl Inspector {
     /// # Errors
     /// [`BusError::Unreachable`].
     pub async fn committed(&self, group: &str, topic: &str, partition: i32) -> Result<Option<i64>, BusError> {
-        let (group, topic) = (group.to_owned(), topic.to_owned());
-        self.ask(move |inner| inner.committed(&group, &topic, partition)).await
+        let (purpose, topic) = (Purpose::Group(group.to_owned()), topic.to_owned());
+        self.ask(move |inner| inner.with(&purpose, |client| inner.committed(client, &topic, partition))).await
     }
 
     /// How many partitions a topic has; none when it does not exist.
@@ -89,11 +127,7 @@ impl Inspector {
     /// [`BusError::Unreachable`].
     pub async fn partitions(&self, topic: &str) -> Result<Option<i32>, BusError> {
         let topic = topic.to_owned();
-        self.ask(move |inner| {
-            drain(&inner.lookup);
-            partitions(&inner.lookup, &inner.config, &topic)
-        })
-        .await
+        self.ask(move |inner| inner.with(&Purpose::Lookup, |client| partitions(client, &inner.config, &topic))).await
     }
 
     /// How many brokers the cluster has.
@@ -102,10 +136,11 @@ impl Inspector {
     /// [`BusError::Unreachable`].
     pub async fn brokers(&self) -> Result<usize, BusError> {
         self.ask(|inner| {
-            drain(&inner.lookup);
-            let metadata = inner.lookup.fetch_metadata(None, PATIENCE);
-            let metadata = metadata.map_err(|error| inner.unreachable("list the brokers".to_owned(), error))?;
-            Ok(metadata.brokers().len())
+            inner.with(&Purpose::Lookup, |client| {
+                let metadata = client.fetch_metadata(None, PATIENCE);
+                let metadata = metadata.map_err(|error| inner.unreachable("list the brokers".to_owned(), error))?;
+                Ok(metadata.brokers().len())
+            })
         })
         .await
     }
@@ -116,13 +151,52 @@ impl Inner {
         BusError::unreachable(&self.config.brokers, action, error)
     }
 
-    fn committed(&self, group: &str, topic: &str, partition: i32) -> Result<Option<i64>, BusError> {
-        let consumer = self.of_group(group)?;
-        drain(&consumer);
+    /// The client of a purpose, made where there is none.
+    fn client(&self, purpose: &Purpose) -> Result<Client, BusError> {
+        let mut clients = lock(&self.clients);
+        if let Some(known) = clients.get(purpose) {
+            return Ok(Arc::clone(known));
+        }
+        let client = match purpose {
+            Purpose::Lookup => lone_consumer(&self.config, "inspector", &[])?,
+            // The fetch of the question before must not hold up this one.
+            Purpose::Tail => lone_consumer(&self.config, "tail", &[("enable.partition.eof", "true"), ("fetch.wait.max.ms", "5")])?,
+            Purpose::Group(group) => consumer_config(&self.config, group, &[("enable.auto.commit", "false")])
+                .create_with_context(Quiet)
+                .map_err(|error| BusError::configuration(format!("look-ups of group {group}"), error))?,
+        };
+        let client = Arc::new(client);
+        clients.insert(purpose.clone(), Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Asks a client. One that had no answer is given up: clients were seen never to answer again after their broker had
+    /// been paused, and never to read again from a topic that was deleted and made anew. The next question has another.
+    fn with<T>(&self, purpose: &Purpose, question: impl FnOnce(&Client) -> Result<T, BusError>) -> Result<T, BusError> {
+        let client = self.client(purpose)?;
+        drain(&client);
+        let answer = question(&client);
+        if !matches!(answer, Ok(_) | Err(BusError::MissingTopic { .. })) {
+            let mut clients = lock(&self.clients);
+            // Others that asked it meanwhile fail as well, and must not give up the one that has come instead.
+            if clients.get(purpose).is_some_and(|current| Arc::ptr_eq(current, &client)) {
+                clients.remove(purpose);
+            }
+            drop(clients);
+            close([client]);
+        }
+        answer
+    }
+
+    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), BusError> {
+        self.with(&Purpose::Lookup, |client| watermarks(client, &self.config, topic, partition))
+    }
+
+    fn committed(&self, client: &Client, topic: &str, partition: i32) -> Result<Option<i64>, BusError> {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(topic, partition);
-        let failed = |error| self.unreachable(format!("committed offset of {group} in {topic}/{partition}"), error);
-        let answer = consumer.committed_offsets(list, PATIENCE).map_err(failed)?;
+        let failed = |error| self.unreachable(format!("committed offset in {topic}/{partition}"), error);
+        let answer = client.committed_offsets(list, PATIENCE).map_err(failed)?;
         let Some(element) = answer.find_partition(topic, partition) else {
             return Ok(None);
         };
@@ -133,43 +207,14 @@ impl Inner {
         })
     }
 
-    fn of_group(&self, group: &str) -> Result<Arc<BaseConsumer<Quiet>>, BusError> {
-        let mut groups = lock(&self.groups);
-        if let Some(known) = groups.get(group) {
-            return Ok(Arc::clone(known));
-        }
-        let consumer: BaseConsumer<Quiet> = consumer_config(&self.config, group, &[("enable.auto.commit", "false")])
-            .create_with_context(Quiet)
-            .map_err(|error| BusError::configuration(format!("look-ups of group {group}"), error))?;
-        let consumer = Arc::new(consumer);
-        groups.insert(group.to_owned(), Arc::clone(&consumer));
-        Ok(consumer)
-    }
-
-    fn last_message(&self, topic: &Arc<str>, partition: i32) -> Result<Option<Message>, BusError> {
-        let (low, high) = watermarks(&self.lookup, &self.config, topic, partition)?;
-        let mut tail = lock(&self.tail);
-        let consumer = match &*tail {
-            Some(consumer) => Arc::clone(consumer),
-            None => {
-                // The fetch of the question before must not hold up this one.
-                let quick = [("enable.partition.eof", "true"), ("fetch.wait.max.ms", "5")];
-                Arc::clone(tail.insert(Arc::new(lone_consumer(&self.config, "tail", &quick)?)))
-            }
-        };
+    /// The last message before the end of `offsets`, which are all that there are.
+    fn last_message(&self, client: &Client, topic: &Arc<str>, partition: i32, offsets: Range<i64>) -> Result<Option<Message>, BusError> {
+        let Range { start: low, end: high } = offsets;
         let deadline = Instant::now() + PATIENCE;
-        if low == high {
-            return Ok(None);
-        }
         let mut back = 1;
         loop {
             let from = low.max(high.saturating_sub(back));
-            let found = self.last_between(&consumer, topic, partition, from..high, deadline);
-            if found.is_err() {
-                // A client was seen never to read again from a topic that was deleted and made anew: the next question has another.
-                close(tail.take());
-            }
-            let found = found?;
+            let found = self.one_between(client, topic, partition, Which::Last, from..high, deadline)?;
             if found.is_some() || from == low {
                 return Ok(found);
             }
@@ -178,51 +223,52 @@ impl Inner {
         }
     }
 
-    /// The last message among these offsets.
-    fn last_between(
+    /// The first or the last message among these offsets.
+    fn one_between(
         &self,
-        consumer: &BaseConsumer<Quiet>,
+        client: &Client,
         topic: &Arc<str>,
         partition: i32,
-        offsets: std::ops::Range<i64>,
+        which: Which,
+        offsets: Range<i64>,
         deadline: Instant,
     ) -> Result<Option<Message>, BusError> {
-        let failed = |error| self.unreachable(format!("last message of {topic}/{partition}"), error);
+        if offsets.is_empty() {
+            return Ok(None);
+        }
+        let failed = |error| self.unreachable(format!("{which:?} message of {topic}/{partition}"), error);
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(topic, partition, Offset::Offset(offsets.start)).map_err(failed)?;
-        consumer.assign(&list).map_err(failed)?;
-        let mut last = None;
+        client.assign(&list).map_err(failed)?;
+        let mut found = None;
         let outcome = loop {
-            match consumer.poll(Duration::from_millis(100)) {
+            match client.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     let offset = message.offset();
                     if offset < offsets.end {
-                        last = Some(own(&message, topic));
+                        found = Some(own(&message, topic));
                     }
-                    if offset + 1 >= offsets.end {
-                        break Ok(last);
+                    if offset + 1 >= offsets.end || which == Which::First {
+                        break Ok(found);
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => break Ok(last),
+                Some(Err(KafkaError::PartitionEOF(_))) => break Ok(found),
                 // Passing troubles: tried again by librdkafka, until the deadline.
-                Some(Err(error)) => tracing::debug!(%error, "last message"),
+                Some(Err(error)) => tracing::debug!(%error, "one message"),
                 None => {}
             }
             if Instant::now() >= deadline {
                 break Err(failed(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)));
             }
         };
-        consumer.unassign().map_err(failed)?;
+        client.unassign().map_err(failed)?;
         outcome
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let mut clients = vec![Arc::clone(&self.lookup)];
-        clients.extend(lock(&self.tail).take());
-        clients.extend(lock(&self.groups).drain().map(|(_, client)| client));
-        close(clients);
+        close(lock(&self.clients).drain().map(|(_, client)| client).collect::<Vec<_>>());
     }
 }
 
@@ -244,7 +290,6 @@ pub(crate) fn watermarks(
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), BusError> {
-    drain(consumer);
     consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(|error| match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition) => {
             BusError::MissingTopic { topic: format!("{topic} (partition {partition})") }

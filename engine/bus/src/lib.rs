@@ -8,7 +8,7 @@
 //! | to … | use |
 //! |---|---|
 //! | reach Kafka, name a topic or group | [`BusConfig`] |
-//! | create and check topics | [`ensure_topics`], [`check_topics`], [`TopicSpec`] |
+//! | create, check and empty topics | [`ensure_topics`], [`check_topics`], [`TopicSpec`], [`delete_before`] |
 //! | send | [`Producer`], [`Record`], [`Delivery`] |
 //! | share partitions with other processes | [`GroupConsumer`], [`GroupHandler`], [`Inbox`] |
 //! | read one partition alone | [`PartitionReader`] |
@@ -39,4 +39,4 @@ pub use message::{Message, Record};
 pub use producer::{Compression, Delivery, Producer, ProducerOptions, SharedProducer};
 pub use reader::{PartitionReader, ReaderOptions};
 pub use tail::Tail;
-pub use topics::{Ensured, TopicSpec, check_topics, ensure_topics};
+pub use topics::{Ensured, TopicSpec, check_topics, delete_before, ensure_topics};

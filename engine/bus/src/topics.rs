@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::{MAX_MESSAGE_BYTES, Quiet, blocking, lone_consumer};
 use crate::config::BusConfig;
@@ -232,6 +233,27 @@ impl Cluster {
                 })
                 .collect(),
         })
+    }
+}
+
+/// Deletes a partition's messages before an offset: nobody reads them any more, and its first offset is that one.
+///
+/// # Errors
+/// [`BusError::Unreachable`]; [`BusError::Refused`] when the topic's policy or its rights do not allow it.
+pub async fn delete_before(config: &BusConfig, topic: &str, partition: i32, offset: i64) -> Result<(), BusError> {
+    let admin = Admin::new(config)?;
+    let Some(client) = &admin.0 else {
+        return Ok(());
+    };
+    let action = || format!("delete what {topic}/{partition} holds before {offset}");
+    let mut list = TopicPartitionList::with_capacity(1);
+    let unreachable = |error| BusError::unreachable(&config.brokers, action(), error);
+    list.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(unreachable)?;
+    let answer = client.delete_records(&list, &options()).await.map_err(unreachable)?;
+    match answer.find_partition(topic, partition).map(|element| element.error()) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => Err(BusError::Refused { action: action(), reason: error.to_string() }),
+        None => Err(BusError::Refused { action: action(), reason: "the brokers did not say that they did".to_owned() }),
     }
 }
 
