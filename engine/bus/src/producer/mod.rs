@@ -13,7 +13,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 
 use batch::Batch;
 pub use batch::Delivery;
@@ -24,6 +24,10 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::message::Record;
 
+/// How long one wait for reports lasts, in a producer's thread. What comes is seen to at once, however long that is. The
+/// client waits in whole milliseconds and spends what remains of the last one looking again and again, so its own thread,
+/// which waits for 100 ms, has a core to itself for a hundredth of the time, with nothing to do.
+const WAIT: Duration = Duration::from_secs(1);
 /// How long a dropped producer's thread waits for the reports of what it gave up.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
@@ -83,9 +87,20 @@ impl Producer {
             failed: AtomicBool::new(false),
             failures: metrics::counter!("daybook_kafka_delivery_failures_total"),
         };
-        let producer =
-            client_config(config, &options).create_with_context(reports).map_err(|error| BusError::configuration("producer", error))?;
-        Ok(Self { client: Arc::new(Client(Some(producer))), brokers: config.brokers.clone() })
+        let unusable = |error| BusError::configuration("producer", error);
+        let producer: Arc<Inner> = Arc::new(client_config(config, &options).create_with_context(reports).map_err(unusable)?);
+        let closed = Arc::new(AtomicBool::new(false));
+        let (waiting, closing) = (producer.clone(), closed.clone());
+        let wait = move || {
+            while !closing.load(Ordering::Relaxed) {
+                waiting.poll(WAIT);
+            }
+        };
+        std::thread::Builder::new().name("kafka-producer".to_owned()).spawn(wait).map_err(|error| {
+            let error = KafkaError::ClientCreation(format!("no thread for its reports: {error}"));
+            BusError::configuration("producer", error)
+        })?;
+        Ok(Self { client: Arc::new(Client { producer, closed }), brokers: config.brokers.clone() })
     }
 
     /// Enqueues the records in order, at once; never waits. When one is refused (queue full, too large), those after
@@ -96,17 +111,16 @@ impl Producer {
     pub fn send(&self, records: Vec<Record>) -> Delivery {
         let (batch, answer) = Batch::new(records.len());
         let batch = Arc::new(batch);
-        if let Some(producer) = &self.client.0 {
-            for (index, record) in records.into_iter().enumerate() {
-                if let Err(error) = enqueue(producer, &batch, index, &record) {
-                    let code = error.rdkafka_error_code();
-                    let full = code == Some(RDKafkaErrorCode::QueueFull);
-                    let fatal = code == Some(RDKafkaErrorCode::Fatal);
-                    producer.client().context().failures.increment(1);
-                    producer.client().context().look_at(code);
-                    batch.failed(index, format!("{}: {error}", record.topic), full, fatal);
-                    break;
-                }
+        let producer = &self.client.producer;
+        for (index, record) in records.into_iter().enumerate() {
+            if let Err(error) = enqueue(producer, &batch, index, &record) {
+                let code = error.rdkafka_error_code();
+                let full = code == Some(RDKafkaErrorCode::QueueFull);
+                let fatal = code == Some(RDKafkaErrorCode::Fatal);
+                producer.client().context().failures.increment(1);
+                producer.client().context().look_at(code);
+                batch.failed(index, format!("{}: {error}", record.topic), full, fatal);
+                break;
             }
         }
         batch.settle();
@@ -120,9 +134,7 @@ impl Producer {
         // Asks each broker's thread and waits, for otherwise it would hit what is sent next; one that looks up a name
         // answers late.
         let purge = move || {
-            if let Some(producer) = &client.0 {
-                producer.purge(PurgeConfig::default().queue().inflight());
-            }
+            client.producer.purge(PurgeConfig::default().queue().inflight());
             Ok(())
         };
         if let Err(error) = client::blocking(purge).await {
@@ -137,8 +149,7 @@ impl Producer {
 
     /// Whether it failed for good, or let a message grow too old: [`SharedProducer`] says why that is the same.
     fn is_spent(&self) -> bool {
-        let Some(producer) = &self.client.0 else { return true };
-        let reports = producer.client().context();
+        let reports = self.client.producer.client().context();
         // What is fatal is not always called so in the report of the message that it hit.
         reports.spent.load(Ordering::Relaxed) || (reports.failed.load(Ordering::Relaxed) && self.client.fatal().is_some())
     }
@@ -148,31 +159,23 @@ impl Producer {
     /// # Errors
     /// [`BusError::Unreachable`] when `timeout` ends first.
     pub fn flush(&self, timeout: Duration) -> Result<(), BusError> {
-        match &self.client.0 {
-            Some(producer) => {
-                producer.flush(timeout).map_err(|error| BusError::unreachable(&self.brokers, "flush what is in flight", error))
-            }
-            None => Ok(()),
-        }
+        let flushed = self.client.producer.flush(timeout);
+        flushed.map_err(|error| BusError::unreachable(&self.brokers, "flush what is in flight", error))
     }
 
     /// How many records are queued or in flight.
     pub fn in_flight(&self) -> usize {
-        let count = self.client.0.as_ref().map_or(0, |producer| producer.in_flight_count());
-        usize::try_from(count).unwrap_or(0)
+        usize::try_from(self.client.producer.in_flight_count()).unwrap_or(0)
     }
 
     /// Whether a broker is reachable, as far as the client knows: true until shown otherwise, false from the moment
     /// all brokers are down until one answers again. A hint for readiness, refreshed once a second.
     pub fn brokers_up(&self) -> bool {
-        match &self.client.0 {
-            Some(producer) => producer.client().context().up.load(Ordering::Relaxed),
-            None => false,
-        }
+        self.client.producer.client().context().up.load(Ordering::Relaxed)
     }
 }
 
-fn enqueue(producer: &ThreadedProducer<Reports>, batch: &Arc<Batch>, index: usize, record: &Record) -> Result<(), KafkaError> {
+fn enqueue(producer: &Inner, batch: &Arc<Batch>, index: usize, record: &Record) -> Result<(), KafkaError> {
     let ticket = Box::new(Ticket { batch: Arc::clone(batch), index });
     let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
     for (key, value) in record.headers.iter() {
@@ -214,20 +217,24 @@ fn client_config(config: &BusConfig, options: &ProducerOptions) -> ClientConfig 
 }
 
 /// The client, until it is dropped.
-struct Client(Option<ThreadedProducer<Reports>>);
+struct Client {
+    producer: Arc<Inner>,
+    /// Ends the thread that waits for reports.
+    closed: Arc<AtomicBool>,
+}
+
+type Inner = BaseProducer<Reports>;
 
 impl Client {
     fn fatal(&self) -> Option<String> {
-        let (code, reason) = self.0.as_ref()?.client().fatal_error()?;
+        let (code, reason) = self.producer.client().fatal_error()?;
         Some(format!("{code}: {reason}"))
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let Some(producer) = self.0.take() else {
-            return;
-        };
+        let (producer, closed) = (self.producer.clone(), self.closed.clone());
         // Closing takes as long as the last reports and librdkafka's threads do; and without the reports whoever waits for
         // a delivery would wait for ever.
         let close = move || {
@@ -235,9 +242,11 @@ impl Drop for Client {
             if let Err(error) = producer.flush(LAST_REPORTS) {
                 tracing::warn!(%error, "a dropped producer's last deliveries are not settled");
             }
+            closed.store(true, Ordering::Relaxed);
         };
         if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(close) {
             tracing::warn!(%error, "no thread to close a producer on");
+            self.closed.store(true, Ordering::Relaxed);
         }
     }
 }
