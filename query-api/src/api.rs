@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use daybook_http::{Listening, Operations, Problem, Readiness, Shutdown, operations};
+use daybook_http::{Front, Listening, Operations, Problem, Readiness, Shutdown, operations};
 use daybook_kernel::Secret;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use tokio::sync::watch;
@@ -245,6 +245,12 @@ impl QueryApi {
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
     }
 
+    /// What is held in memory is answered before any route is looked for.
+    fn front(&self) -> Front {
+        let serving = self.serving.clone();
+        Arc::new(move |request| page::at_once(&serving, request))
+    }
+
     /// Whether the database answers and holds a generation of every read model, and what is searched has been read.
     pub async fn readiness(&self) -> Readiness {
         let readiness = self.serving.readiness().await;
@@ -273,7 +279,7 @@ impl QueryApi {
     pub async fn start(config: QueryConfig, listening: Listening, shutdown: Shutdown) -> Result<Self, QueryError> {
         let api = Self::open(config).await?;
         let (finished, done) = watch::channel(false);
-        let serving = listening.serve(api.router(), shutdown.clone());
+        let serving = listening.serve_behind(api.front(), api.router(), shutdown.clone());
         let live = api.serving.clone();
         tokio::spawn(async move {
             shutdown.requested().await;

@@ -1,7 +1,7 @@
 //! What is held of one key: its parts, as far as they are known to be, and the forms in which they are served.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::http::HeaderValue;
 use base64::Engine as _;
@@ -90,6 +90,10 @@ pub(crate) struct Entry {
     /// The parked streams that it shows, separated by commas.
     stale: Option<HeaderValue>,
     forms: Forms,
+    /// Whether its read model's root is there.
+    rooted: OnceLock<bool>,
+    /// The positions that it was told with last, and how they are written.
+    told: Mutex<Option<(Vec<Position>, Option<HeaderValue>)>>,
     /// The encoded event for those who subscribe.
     pub(crate) event: OnceLock<Bytes>,
     /// Where it is a list's page: what that shows.
@@ -99,7 +103,7 @@ pub(crate) struct Entry {
 }
 
 /// About what an entry costs beyond its bytes.
-const OVERHEAD: usize = 400;
+const OVERHEAD: usize = 600;
 /// About what a part costs beyond its bytes.
 const PART_OVERHEAD: usize = 96;
 
@@ -115,8 +119,8 @@ impl Entry {
         let parked: BTreeSet<&str> = parts.iter().filter_map(|p| p.stale.as_deref()).collect();
         let parked: Vec<&str> = parked.into_iter().collect();
         let stale = (!parked.is_empty()).then(|| HeaderValue::try_from(parked.join(", ")).ok()).flatten();
-        let (forms, event, page) = (Forms::default(), OnceLock::new(), OnceLock::new());
-        Self { era, parts, sources, ahead, stale, forms, event, page, beside: 0 }
+        let (forms, rooted, told, event, page) = (Forms::default(), OnceLock::new(), Mutex::default(), OnceLock::new(), OnceLock::new());
+        Self { era, parts, sources, ahead, stale, forms, rooted, told, event, page, beside: 0 }
     }
 
     /// Rests on that many sources: all there are. `beside` bytes are kept for it elsewhere.
@@ -189,6 +193,24 @@ impl Entry {
     /// The parked streams that it shows: what they show is older than the log.
     pub(crate) fn stale(&self) -> Option<&HeaderValue> {
         self.stale.as_ref()
+    }
+
+    /// How its positions are written: as they were last time, where they are the same, or as `write` does it.
+    pub(crate) fn told(&self, positions: &[Position], write: impl FnOnce() -> Option<HeaderValue>) -> Option<HeaderValue> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*told {
+            Some((at, written)) if at == positions => written.clone(),
+            _ => {
+                let written = write();
+                *told = Some((positions.to_vec(), written.clone()));
+                written
+            }
+        }
+    }
+
+    /// [Whether](Self::has) the root of its read model is there, which is looked for once.
+    pub(crate) fn is_rooted(&self, root: &str) -> bool {
+        *self.rooted.get_or_init(|| self.has(root))
     }
 
     /// Whether there is a part whose id begins with this.

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::http::HeaderValue;
 use daybook_kernel::ConsistencyToken;
 use tokio::time::Instant;
 
@@ -208,6 +209,11 @@ impl Memory {
     /// The positions as `Consistency-Position` writes them; empty where it rests on nothing.
     pub(crate) fn position_text(&self, seen: &Seen) -> String {
         position_text(self.positions(seen))
+    }
+
+    /// The same as a header; none where it rests on nothing. It is made once for as long as the positions stay.
+    pub(crate) fn position_header(&self, seen: &Seen) -> Option<HeaderValue> {
+        seen.entry.told(&seen.positions, || HeaderValue::try_from(self.position_text(seen)).ok().filter(|text| !text.is_empty()))
     }
 
     /// An entry weighs more than when it was put: its forms were made.

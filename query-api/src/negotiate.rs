@@ -22,13 +22,20 @@ impl Form {
     }
 }
 
+/// The form where nearly everybody's headers ask for it, and nobody needs to take anything apart. None: [`form`] says it.
+pub(crate) fn plain_form(headers: &HeaderMap) -> Option<Form> {
+    let mut all = headers.get_all(header::ACCEPT).iter();
+    match (all.next().map(HeaderValue::as_bytes), all.next()) {
+        (None | Some(b"*/*" | b"application/json"), None) => Some(Form::Json),
+        (Some(b"application/x-protobuf"), None) => Some(Form::Protobuf),
+        _ => None,
+    }
+}
+
 /// The form that `Accept` likes best (RFC 9110, 12.5.1); JSON when it likes both as much, or says nothing. None: neither.
 pub(crate) fn form(headers: &HeaderMap) -> Option<Form> {
-    // What nearly everybody says is known without taking it apart.
-    match headers.get(header::ACCEPT).map(HeaderValue::as_bytes) {
-        None => return Some(Form::Json),
-        Some(b"*/*" | b"application/json") if headers.get_all(header::ACCEPT).iter().nth(1).is_none() => return Some(Form::Json),
-        Some(_) => {}
+    if let Some(form) = plain_form(headers) {
+        return Some(form);
     }
     let values: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
     if values.iter().all(|v| v.trim().is_empty()) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_http::Problem;
 use percent_encoding::percent_decode_str;
@@ -22,7 +22,7 @@ use crate::flight::LoadError;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
 use crate::view::View;
-use crate::{events, list, past};
+use crate::{events, list, past, search};
 
 /// The longest key, in characters.
 pub(crate) const MAX_KEY: usize = 512;
@@ -59,6 +59,30 @@ pub(crate) async fn handle(serving: &Arc<Serving>, request: &Parts, events: bool
     let meters = served.map_or(&serving.unknown, |served| &served.told.meters);
     meters.answered(response.status().as_u16(), begun.elapsed().as_secs_f64());
     response
+}
+
+/// Answers a request for a key that is in memory, where it asks for nothing else. None: that takes more, [`get`] does it.
+pub(crate) fn at_once(serving: &Serving, request: &Request) -> Option<Response> {
+    let (uri, headers) = (request.uri(), request.headers());
+    if request.method() != Method::GET || uri.query().is_some() || consistency::is_wanted(headers) {
+        return None;
+    }
+    let (name, key) = uri.path().strip_prefix("/v1/")?.split_once('/')?;
+    // What has a route of its own, is encoded, or has a third segment.
+    if search::ROUTES.contains(&key) || key.contains(['%', '/']) {
+        return None;
+    }
+    let begun = std::time::Instant::now();
+    let served = serving.model(name).filter(|served| served.items.is_none())?;
+    let key = self::key(key).ok()?;
+    let form = negotiate::plain_form(headers)?;
+    let memory = serving.generations.answering(name)?;
+    let seen = memory.hit(&key, &[])?;
+    let response = show(served, &memory, &key, &seen, form, headers).ok()?;
+    memory.told.meters.hits.increment(1);
+    memory.told.hot.hit(&key);
+    served.told.meters.answered(response.status().as_u16(), begun.elapsed().as_secs_f64());
+    Some(response)
 }
 
 /// A segment of the path.
@@ -223,17 +247,14 @@ pub(crate) fn held(headers: &HeaderMap, form: Form, shown: &Shown) -> Response {
 fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, headers: &HeaderMap) -> Result<Response, Problem> {
     let model = &served.model;
     if let Some(root) = &model.root
-        && !seen.entry.has(root)
+        && !seen.entry.is_rooted(root)
     {
         return Err(Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key));
     }
     let shown = self::form(served, memory, key, seen, form)?;
     let mut response = held(headers, form, shown);
     let out = response.headers_mut();
-    let positions = memory.position_text(seen);
-    if !positions.is_empty()
-        && let Ok(positions) = HeaderValue::try_from(positions)
-    {
+    if let Some(positions) = memory.position_header(seen) {
         out.insert(POSITION, positions);
     }
     if let Some(stale) = seen.entry.stale() {

@@ -1,10 +1,12 @@
 //! What both HTTP surfaces share: problems, health, metrics, serving, JSON Schemas.
 
+mod front;
 mod operations;
 mod problem;
 mod schema;
 mod serve;
 
+pub use front::Front;
 pub use operations::{Operations, Readiness, operations};
 pub use problem::Problem;
 pub use schema::{Schemas, decimals};

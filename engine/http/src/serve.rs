@@ -7,6 +7,8 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::front::{Front, Surface};
+
 /// Longest that requests in flight may take to end once a stop was asked for.
 const GRACE: Duration = Duration::from_secs(35);
 
@@ -57,13 +59,21 @@ impl Listening {
 
     /// Serves until the shutdown, then ends what has begun.
     pub async fn serve(self, router: Router, shutdown: Shutdown) {
+        self.serve_surface(Surface { front: None, router }, shutdown).await;
+    }
+
+    /// [Serves](Self::serve) routes that are asked only for what the front leaves to them.
+    pub async fn serve_behind(self, front: Front, router: Router, shutdown: Shutdown) {
+        self.serve_surface(Surface { front: Some(front), router }, shutdown).await;
+    }
+
+    async fn serve_surface(self, surface: Surface, shutdown: Shutdown) {
         let stop = shutdown.clone();
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let listener = axum::serve::ListenerExt::tap_io(self.listener, |stream| {
             // Answers are small and waited for: Nagle's algorithm would hold them back.
             let _ = stream.set_nodelay(true);
         });
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move { stop.requested().await });
+        let serving = axum::serve(listener, surface).with_graceful_shutdown(async move { stop.requested().await });
         let late = async {
             shutdown.requested().await;
             tokio::time::sleep(GRACE).await;

@@ -33,10 +33,14 @@ pub(crate) struct Search {
     pub(crate) max_wait: Duration,
 }
 
+/// What it has routes for, below its read model: no keys of that.
+pub(crate) const ROUTES: [&str; 2] = ["search", "suggest"];
+
 /// The routes of a search.
 pub(crate) fn routes(search: Arc<Search>) -> Router {
     let model = &search.model.name;
-    Router::new().route(&format!("/v1/{model}/search"), get(find)).route(&format!("/v1/{model}/suggest"), get(suggest)).with_state(search)
+    let [to_find, to_suggest] = ROUTES.map(|route| format!("/v1/{model}/{route}"));
+    Router::new().route(&to_find, get(find)).route(&to_suggest, get(suggest)).with_state(search)
 }
 
 async fn find(State(search): State<Arc<Search>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {

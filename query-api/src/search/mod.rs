@@ -30,7 +30,7 @@ mod waiting;
 pub use analysis::Analysis;
 pub use facets::{FacetValue, Facets, FacetsAsked, Filter, PriceRange};
 pub(crate) use feed::Fresh;
-pub(crate) use http::{Search, routes};
+pub(crate) use http::{ROUTES, Search, routes};
 pub use index::{SearchIndex, SearchItem};
 pub(crate) use openapi::describe;
 pub use run::{SearchAnswer, SearchHit, SearchRequest, SearchSort};

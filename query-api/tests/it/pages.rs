@@ -1,6 +1,7 @@
 //! What is served under a key.
 
 use prost::Message as _;
+use reqwest::Method;
 use serde_json::{Value, json};
 use shop_proto::read::v1::ProductPage;
 
@@ -53,6 +54,53 @@ async fn an_etag_is_strong_the_same_for_the_same_bytes_and_another_for_each_form
     api.put("A-1", "details", &details).await;
     assert_ne!(etag("*/*").await, json);
     assert_ne!(etag(PROTOBUF).await, protobuf);
+}
+
+/// What memory holds is answered before any route is looked for, unless the path is encoded: then the routes answer.
+#[tokio::test]
+async fn a_page_from_memory_is_what_the_routes_would_answer() {
+    let api = Api::new().await;
+    api.put_page("A-1").await;
+    let etag = header(&api.get("/v1/product-pages/A-1").send().await.expect("it answers"), "etag").to_owned();
+    let asked: [&[(&str, &str)]; 12] = [
+        &[],
+        &[("accept", "*/*")],
+        &[("accept", "application/json")],
+        &[("accept", PROTOBUF)],
+        &[("accept", "application/json;q=0.5, application/x-protobuf")],
+        &[("accept", "image/png")],
+        &[("accept", PROTOBUF), ("accept", "application/json")],
+        &[("if-none-match", &etag)],
+        &[("if-none-match", "*")],
+        &[("if-none-match", "\"other\"")],
+        &[("consistency-token", "nonsense")],
+        &[("prefer", "wait=1"), ("accept", PROTOBUF)],
+    ];
+    for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
+        for headers in asked {
+            // Of a key that is there, one that is not (which memory holds too, once asked for), of none, and of no read model.
+            for (path, encoded) in [
+                ("product-pages/A-1", "product-pages/%41-1"),
+                ("product-pages/B-1", "product-pages/%42-1"),
+                ("product-pages/", "product%2Dpages/"),
+                ("no-pages/A-1", "no-pages/%41-1"),
+                ("category-listings/Home", "category-listings/%48ome"),
+            ] {
+                let answer = async |path: &str| {
+                    let mut request = api.client.request(method.clone(), format!("{}/v1/{path}", api.address));
+                    for (name, value) in headers {
+                        request = request.header(*name, *value);
+                    }
+                    let response = request.send().await.expect("it answers");
+                    let (status, mut told) = (response.status(), response.headers().clone());
+                    told.remove("date");
+                    (status, told, response.bytes().await.expect("a body"))
+                };
+                answer(encoded).await;
+                assert_eq!(answer(path).await, answer(encoded).await, "{method} {path} with {headers:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
