@@ -180,7 +180,11 @@ async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Search(ref search)) => {
-            search::search(search)?;
+            if search.http {
+                search::serve(search, &options.database_url, &options.brokers).await?;
+            } else {
+                search::search(search)?;
+            }
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Products(ref products)) => {

@@ -1,10 +1,13 @@
 //! What searching finds, and how fast: judged queries over a real catalogue, what each ingredient of ranking adds, and
-//! latencies on that catalogue and on one as large as is asked for; all in process, through the code that serves.
+//! latencies on that catalogue and on one as large as is asked for: in process, or over HTTP (`served`).
 
 mod catalogue;
 mod judged;
 mod made;
+mod served;
+mod shapes;
 mod speed;
+mod statistics;
 
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use daybook_query_api::{SearchIndex, SearchReader, Tuning};
 pub(crate) use catalogue::Product;
 use judged::Judgments;
 use made::Maker;
+pub(crate) use served::run as serve;
 
 /// Options of `daybook-bench search`.
 #[derive(Debug, Args)]
@@ -36,6 +40,18 @@ pub(crate) struct Search {
     /// Only judge.
     #[arg(long)]
     no_speed: bool,
+    /// Measure over HTTP instead: a query API of its own, in databases of its own beside --database-url.
+    #[arg(long)]
+    pub(crate) http: bool,
+    /// With --http: the binary that serves.
+    #[arg(long, value_name = "PATH", default_value = "daybook")]
+    binary: PathBuf,
+    /// With --http: how many ask at once.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    clients: u16,
+    /// With --http: how long each shape is asked, in seconds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
 }
 
 /// Options of `daybook-bench products`.

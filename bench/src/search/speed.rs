@@ -56,9 +56,7 @@ pub(crate) fn measure(index: &SearchIndex) -> String {
             }
             times.push(from.elapsed());
         }
-        times.sort_unstable();
-        let at = |percent: usize| times[(times.len() * percent).div_ceil(100).saturating_sub(1)].as_secs_f64() * 1e3;
-        let _ = writeln!(table, "| {name} | {most} | {:.2} | {:.2} | {:.2} |", at(50), at(95), at(99));
+        let _ = writeln!(table, "| {name} | {most} | {} |", super::statistics::cells(times));
     }
     table
 }

@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) detached: bool,
     /// The log's end was reached, and nothing has come since.
     pub(crate) at_end: bool,
+    /// The offset behind the last message that came, or where it was begun. Of a buffer for several partitions it says nothing.
+    pub(crate) next: i64,
 }
 
 impl State {
@@ -107,6 +109,7 @@ impl Buffer {
             return false;
         }
         state.bytes += message.size();
+        state.next = message.offset + 1;
         state.messages.push_back(message);
         state.at_end = false;
         state.over(self.limits) && !state.paused

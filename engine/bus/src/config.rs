@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 /// How to reach Kafka.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusConfig {
     /// Bootstrap addresses, `host:port`, comma-separated.
     pub brokers: String,

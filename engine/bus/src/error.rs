@@ -71,6 +71,16 @@ pub enum BusError {
         /// The partition.
         partition: i32,
     },
+    /// A client read nothing although there was something to read, and was given up: open another.
+    #[error("a reader of {topic}/{partition} stood still at offset {offset}, although there was more to read")]
+    StoodStill {
+        /// The full name, prefix included.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// What it should have read next.
+        offset: i64,
+    },
     /// A header cannot be read.
     #[error(transparent)]
     Header(#[from] HeaderError),
@@ -82,7 +92,7 @@ pub enum BusError {
 impl BusError {
     /// Whether trying again, unchanged, can succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::StoodStill { .. })
     }
 
     pub(crate) fn configuration(purpose: impl Into<String>, error: KafkaError) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -15,11 +15,18 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::message::Message;
 use crate::pump::own;
+use crate::watch::Place;
 
 /// How long a look-up may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers questions about topics and groups. Cheap to clone; each look-up is a request or two to the brokers, in
+/// How long it may take where somebody else waits behind it.
+const BRIEFLY: Duration = Duration::from_secs(3);
+
+/// All that are in use: those of one configuration share their clients.
+static IN_USE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+
+/// Answers questions about topics and groups. Cheap to clone, and all of one configuration share their clients; each look-up is a request or two to the brokers, in
 /// a blocking task, and gives up after 10 s.
 #[derive(Clone)]
 pub struct Inspector {
@@ -59,9 +66,15 @@ impl Inspector {
     /// # Errors
     /// [`BusError::Configuration`] when librdkafka refuses a property.
     pub fn new(config: &BusConfig) -> Result<Self, BusError> {
-        let inner = Inner { config: config.clone(), clients: Mutex::default(), tail: Mutex::default() };
+        let mut in_use = lock(&IN_USE);
+        in_use.retain(|inner| inner.strong_count() > 0);
+        if let Some(inner) = in_use.iter().filter_map(Weak::upgrade).find(|inner| inner.config == *config) {
+            return Ok(Self { inner });
+        }
+        let inner = Arc::new(Inner { config: config.clone(), clients: Mutex::default(), tail: Mutex::default() });
         inner.client(&Purpose::Lookup)?;
-        Ok(Self { inner: Arc::new(inner) })
+        in_use.push(Arc::downgrade(&inner));
+        Ok(Self { inner })
     }
 
     /// Of the cluster that it asks.
@@ -110,6 +123,21 @@ impl Inspector {
             inner.with(&Purpose::Tail, |client| inner.one_between(client, &topic, partition, Which::First, low..high, deadline))
         })
         .await
+    }
+
+    /// Whether there is a message to read for one who stands there. Blocks, not for long.
+    pub(crate) fn holds_at(&self, place: &Place) -> Result<bool, BusError> {
+        let (inner, topic, partition) = (&self.inner, &place.topic, place.partition);
+        let (low, high) = inner.watermarks(topic, partition)?;
+        // Whoever stands outside is moved to the beginning.
+        let from = if (low..=high).contains(&place.next) { place.next } else { low };
+        if from == high {
+            return Ok(false);
+        }
+        let _one = lock(&inner.tail);
+        let deadline = Instant::now() + BRIEFLY;
+        let found = inner.with(&Purpose::Tail, |client| inner.one_between(client, topic, partition, Which::First, from..high, deadline))?;
+        Ok(found.is_some())
     }
 
     /// What `group` (its full name) has committed: the next offset to read. Does not join the group.

@@ -29,6 +29,7 @@ mod pump;
 mod reader;
 mod tail;
 mod topics;
+mod watch;
 
 pub use config::BusConfig;
 pub use error::{BusError, DeliveryError};

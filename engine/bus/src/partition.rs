@@ -15,6 +15,7 @@ use crate::buffer::{Buffer, Limits, State, Taken};
 use crate::error::BusError;
 use crate::message::Message;
 use crate::pump::Pump;
+use crate::watch::Place;
 
 /// How long `start` may take. librdkafka answers a seek from memory; only a busy machine needs longer.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
@@ -120,6 +121,13 @@ impl Partition {
         }
     }
 
+    /// Where it stands, if messages are wanted.
+    pub(crate) fn flowing(&self) -> Option<Place> {
+        let state = self.buffer.lock();
+        let flows = state.started && !state.paused && !state.ended && !state.detached;
+        flows.then(|| Place { topic: Arc::clone(&self.topic), partition: self.partition, next: state.next })
+    }
+
     /// What has arrived, below offset `before`.
     pub(crate) fn take(&self, max_messages: usize, max_bytes: usize, before: i64) -> Taken {
         self.buffer.take(max_messages, max_bytes, before, || {
@@ -158,6 +166,7 @@ impl Partition {
             match sought {
                 Ok(()) => {
                     state.started = true;
+                    state.next = target.unwrap_or(self.assigned_at);
                     if state.paused {
                         state.paused = false;
                         self.paused_gauge.decrement(1.0);

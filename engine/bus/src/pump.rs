@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
@@ -17,6 +17,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use crate::headers::{Headers, known};
 use crate::message::Message;
 use crate::partition::Partition;
+use crate::watch::{Place, Watch};
 
 /// How long the thread sleeps when nothing comes; also how soon it notices that it should stop.
 const IDLE: Duration = Duration::from_millis(100);
@@ -55,10 +56,14 @@ pub(crate) trait Directory {
     fn at_end(&self, partition: i32);
     /// An error; a break ends the loop.
     fn error(&self, error: KafkaError) -> ControlFlow<()>;
+    /// Where it stands in all partitions that messages are wanted from.
+    fn flowing(&self) -> Vec<Place>;
+    /// The consumer stands still there although there is more to read: the loop ends.
+    fn stands_still(&self, at: &Place);
 }
 
 /// Polls until it is told to stop, or `directory` has had enough.
-pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, directory: &impl Directory) {
+pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, directory: &impl Directory, mut watch: Watch) {
     // Messages come in runs of one partition: the last one found is most often the next one wanted.
     let mut touched: Vec<Arc<Partition>> = Vec::new();
     let mut burst = 0;
@@ -85,6 +90,11 @@ pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, d
         burst = 0;
         for partition in touched.drain(..) {
             partition.buffer.wake();
+        }
+        if let Some(place) = watch.stands_still(Instant::now(), || directory.flowing()) {
+            metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+            directory.stands_still(&place);
+            break;
         }
     }
 }

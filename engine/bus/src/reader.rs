@@ -17,6 +17,7 @@ use crate::inspector::watermarks;
 use crate::message::Message;
 use crate::partition::{Flow, Partition};
 use crate::pump::{self, Directory, Pump};
+use crate::watch::{Place, Watch};
 
 /// How long [`PartitionReader::recv_before`] waits at the log's end for messages that should be there.
 const GAP_PATIENCE: Duration = Duration::from_secs(5);
@@ -85,13 +86,16 @@ impl PartitionReader {
         let flow: Arc<dyn Flow> = Arc::clone(&consumer) as _;
         let flow: Weak<dyn Flow> = Arc::downgrade(&flow);
         let held = Arc::new(Partition::new(Arc::clone(&topic), partition, position, limits, pump, flow));
-        held.buffer.lock().started = true;
+        let mut state = held.buffer.lock();
+        (state.started, state.next) = (true, position);
+        drop(state);
+        let watch = Watch::new(config)?;
         consumer.assign(&list).map_err(failed)?;
         let (polled, sorted) = (Arc::clone(&consumer), Only(Arc::clone(&held)));
         std::thread::Builder::new()
             .name("kafka-reader".to_owned())
             .spawn(move || {
-                pump::run(&polled, &sorted.0.pump, &sorted);
+                pump::run(&polled, &sorted.0.pump, &sorted, watch);
                 sorted.0.end();
                 sorted.0.detach();
             })
@@ -100,7 +104,7 @@ impl PartitionReader {
     }
 
     /// What has arrived, at most `max_messages` and about `max_bytes` (at least one message). Waits when there is nothing;
-    /// none when the client has ended on a fatal error. Loses nothing when cancelled.
+    /// none when the client has ended, on a fatal error or because it stood still: open another. Loses nothing when cancelled.
     pub async fn recv(&mut self, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
         loop {
             match self.held.take(max_messages, max_bytes, i64::MAX) {
@@ -179,6 +183,14 @@ impl Directory for Only {
         state.at_end = true;
         drop(state);
         self.0.buffer.wake();
+    }
+
+    fn flowing(&self) -> Vec<Place> {
+        self.0.flowing().into_iter().collect()
+    }
+
+    fn stands_still(&self, at: &Place) {
+        tracing::warn!(topic = %at.topic, partition = at.partition, offset = at.next, "a reader stood still although there was more: it ends");
     }
 
     fn error(&self, error: KafkaError) -> ControlFlow<()> {

@@ -19,6 +19,7 @@ use crate::message::Message;
 use crate::partition::settle;
 use crate::pump::{Pump, own};
 use crate::reader::ReaderOptions;
+use crate::watch::{Place, Watch};
 
 /// How long the thread sleeps when nothing comes; also how soon it notices that it should stop.
 const IDLE: Duration = Duration::from_millis(100);
@@ -60,13 +61,14 @@ impl Tail {
     fn open_now(config: &BusConfig, topics: &[String], options: &ReaderOptions) -> Result<Self, BusError> {
         let consumer = Arc::new(lone_consumer(config, "tail", &[])?);
         let failed = |error: KafkaError| BusError::unreachable(&config.brokers, "read topics from their ends", error);
-        let mut list = TopicPartitionList::new();
+        let (mut list, mut places) = (TopicPartitionList::new(), Vec::new());
         for topic in topics {
             let count = partitions(&consumer, config, topic)?.ok_or_else(|| BusError::MissingTopic { topic: topic.clone() })?;
             for partition in 0..count {
                 // Always a plain offset: a logical one would be looked up later, and the end be another by then.
                 let (_, high) = watermarks(&consumer, config, topic, partition)?;
                 list.add_partition_offset(topic, partition, Offset::Offset(high)).map_err(failed)?;
+                places.push(Place { topic: Arc::from(topic.as_str()), partition, next: high });
             }
         }
         consumer.assign(&list).map_err(failed)?;
@@ -78,13 +80,9 @@ impl Tail {
             paused: metrics::gauge!("daybook_kafka_paused_tails"),
         });
         let (connection, connected) = watch::channel(true);
-        let thread = Thread {
-            consumer: consumer.clone(),
-            held: held.clone(),
-            connection,
-            topics: topics.iter().map(|t| Arc::from(t.as_str())).collect(),
-        };
-        let spawned = std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || thread.run());
+        let thread = Thread { consumer: consumer.clone(), held: held.clone(), connection, places };
+        let watch = Watch::new(config)?;
+        let spawned = std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || thread.run(watch));
         spawned.map_err(|error| BusError::Thread(error.to_string()))?;
         Ok(Self { held, connected, consumer })
     }
@@ -143,12 +141,13 @@ struct Thread {
     consumer: Arc<BaseConsumer<Quiet>>,
     held: Arc<Held>,
     connection: watch::Sender<bool>,
-    topics: Vec<Arc<str>>,
+    /// Where it stands in each partition.
+    places: Vec<Place>,
 }
 
 impl Thread {
-    fn run(self) {
-        let why = self.poll();
+    fn run(mut self, watch: Watch) {
+        let why = self.poll(watch);
         *self.held.ended.lock().unwrap_or_else(PoisonError::into_inner) = why;
         let mut state = self.held.buffer.lock();
         state.ended = true;
@@ -161,17 +160,19 @@ impl Thread {
     }
 
     /// Polls until it is told to stop, or returns what has ended it.
-    fn poll(&self) -> Option<BusError> {
+    fn poll(&mut self, mut watch: Watch) -> Option<BusError> {
         let (mut burst, mut asked) = (0, Instant::now());
         while !self.held.pump.is_stopped() {
             let patience = if burst == 0 { IDLE } else { Duration::ZERO };
             match self.consumer.poll(patience) {
                 Some(Ok(message)) => {
                     burst += 1;
-                    if let Some(topic) = self.topics.iter().find(|t| ***t == *message.topic())
-                        && self.held.buffer.push(own(&message, topic))
-                    {
-                        self.pause();
+                    let of = |place: &&mut Place| place.partition == message.partition() && *place.topic == *message.topic();
+                    if let Some(place) = self.places.iter_mut().find(of) {
+                        place.next = message.offset() + 1;
+                        if self.held.buffer.push(own(&message, &place.topic)) {
+                            self.pause();
+                        }
                     }
                     if burst < BURST {
                         continue;
@@ -198,8 +199,13 @@ impl Thread {
                 burst = 0;
                 self.held.buffer.wake();
             }
+            let flowing = || if self.held.buffer.lock().paused { Vec::new() } else { self.places.clone() };
+            if let Some(place) = watch.stands_still(Instant::now(), flowing) {
+                metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+                return Some(BusError::StoodStill { topic: place.topic.to_string(), partition: place.partition, offset: place.next });
+            }
             if !*self.connection.borrow() && asked.elapsed() >= ASK_EVERY {
-                let stands = self.topics.first().is_none_or(|t| self.consumer.fetch_watermarks(t, 0, ASK_EVERY).is_ok());
+                let stands = self.places.first().is_none_or(|p| self.consumer.fetch_watermarks(&p.topic, p.partition, ASK_EVERY).is_ok());
                 asked = Instant::now();
                 if stands {
                     tracing::info!("Kafka can be reached again");

@@ -19,6 +19,7 @@ use crate::buffer::Limits;
 use crate::client;
 use crate::partition::{Flow, Partition, settle};
 use crate::pump::{Directory, Pump};
+use crate::watch::Place;
 
 /// How long the committed offsets are asked for at an assignment, before it goes on without.
 const COMMITTED_PATIENCE: Duration = Duration::from_secs(30);
@@ -214,6 +215,15 @@ impl Directory for Membership {
     }
 
     fn at_end(&self, _: i32) {}
+
+    fn flowing(&self) -> Vec<Place> {
+        self.partitions().iter().filter_map(|held| held.flowing()).collect()
+    }
+
+    fn stands_still(&self, at: &Place) {
+        let Place { topic, partition, next } = at;
+        self.report(&format!("stood still at offset {next} of {topic}/{partition}, although there was more to read"), true);
+    }
 
     fn error(&self, error: KafkaError) -> ControlFlow<()> {
         // What is not fatal has been told by the context, with its reason.

@@ -20,6 +20,7 @@ use crate::client::consumer_config;
 use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::pump::{self, Pump};
+use crate::watch::Watch;
 
 /// How long leaving may take before the thread gives up on politeness, and before the caller gives up on the thread.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
@@ -100,6 +101,7 @@ impl GroupConsumer {
         let consumer: BaseConsumer<Membership> = client_config(config, group, &options)
             .create_with_context(membership)
             .map_err(|error| BusError::configuration(purpose(), error))?;
+        let watch = Watch::new(config)?;
         let consumer = Arc::new(consumer);
         let membership = Arc::clone(consumer.context());
         membership.connect(&consumer);
@@ -110,7 +112,7 @@ impl GroupConsumer {
             .name("kafka-group".to_owned())
             .spawn(move || {
                 let membership = Arc::clone(consumer.context());
-                pump::run(&consumer, &membership.pump, &*membership);
+                pump::run(&consumer, &membership.pump, &*membership, watch);
                 leave(&consumer, &membership);
                 // Closes the client. Nobody else holds it any more, for every partition has been detached.
                 drop(consumer);

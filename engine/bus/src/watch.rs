@@ -1,0 +1,166 @@
+//! Finds out that a client stands still, which it does not know itself.
+//!
+//! librdkafka (2.12) takes for granted that a partition's leader epoch only grows. A topic that was deleted and made again begins
+//! with a low one: a client that knew a higher one ignores the new leader, reads nothing, and says nothing for as long as it
+//! lives (found by the fault harness, `kafka-wiped`; redpanda met it too, in its pull request 30671). So a consumer's thread has
+//! somebody else look, now and then, whether there is anything to read where it stands.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use crate::config::BusConfig;
+use crate::error::BusError;
+use crate::inspector::Inspector;
+
+/// How long a partition must have stood still before it is looked into.
+const EVERY: Duration = Duration::from_secs(10);
+/// How long a client has to read what was found; it may have come a moment ago.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long is waited for the one who looks, each time.
+const ANSWER: Duration = Duration::from_millis(200);
+/// How many partitions are looked into at once: all in turn.
+const AT_ONCE: usize = 16;
+
+/// Where a consumer stands in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    /// The offset that it reads next.
+    pub(crate) next: i64,
+}
+
+/// Whether there is something to read at a place. May block.
+type Look = Arc<dyn Fn(&Place) -> bool + Send + Sync>;
+
+/// A consumer's watch, on its thread.
+pub(crate) struct Watch {
+    look: Look,
+    due: Instant,
+    /// Where it stood when it was looked last.
+    before: Vec<Place>,
+    /// Where to go on with those that are looked into in turn.
+    turn: usize,
+    /// Answers with a place at which there is something to read.
+    asked: Option<Receiver<Place>>,
+    suspect: Option<Place>,
+}
+
+impl Watch {
+    pub(crate) fn new(config: &BusConfig) -> Result<Self, BusError> {
+        let inspector = Inspector::new(config)?;
+        // Who can't be asked is asked another time.
+        let look = move |place: &Place| inspector.holds_at(place).unwrap_or(false);
+        Ok(Self::looking(Arc::new(look), Instant::now()))
+    }
+
+    fn looking(look: Look, now: Instant) -> Self {
+        Self { look, due: now + EVERY, before: Vec::new(), turn: 0, asked: None, suspect: None }
+    }
+
+    /// A place where the consumer stands still although there is something to read: it should be made anew. Called at every lap of
+    /// its thread; never waits. `flowing` tells where it stands in all partitions that it wants to read from.
+    pub(crate) fn stands_still(&mut self, now: Instant, flowing: impl Fn() -> Vec<Place>) -> Option<Place> {
+        if now < self.due {
+            return None;
+        }
+        if let Some(suspect) = self.suspect.take()
+            && flowing().contains(&suspect)
+        {
+            return Some(suspect);
+        }
+        match self.asked.as_ref().map(Receiver::try_recv) {
+            Some(Ok(place)) => {
+                (self.suspect, self.asked, self.due) = (Some(place), None, now + GRACE);
+                return None;
+            }
+            Some(Err(TryRecvError::Empty)) => {
+                self.due = now + ANSWER;
+                return None;
+            }
+            Some(Err(TryRecvError::Disconnected)) | None => self.asked = None,
+        }
+        self.due = now + EVERY;
+        let places = flowing();
+        let unmoved: Vec<Place> = places.iter().filter(|place| self.before.contains(place)).cloned().collect();
+        self.before = places;
+        if !unmoved.is_empty() {
+            let start = self.turn % unmoved.len();
+            self.turn = start + AT_ONCE;
+            self.look_into(unmoved.iter().cycle().skip(start).take(AT_ONCE.min(unmoved.len())).cloned().collect());
+            self.due = now + ANSWER;
+        }
+        None
+    }
+
+    /// On a thread of its own: a broker that does not answer must not hold up the consumer's.
+    fn look_into(&mut self, places: Vec<Place>) {
+        let (found, asked) = channel();
+        let look = self.look.clone();
+        let look = move || {
+            if let Some(place) = places.into_iter().find(|place| look(place)) {
+                let _ = found.send(place);
+            }
+        };
+        match std::thread::Builder::new().name("kafka-watch".to_owned()).spawn(look) {
+            Ok(_) => self.asked = Some(asked),
+            Err(error) => tracing::warn!(%error, "no thread to look after a consumer on"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    fn place(partition: i32, next: i64) -> Place {
+        Place { topic: "t".into(), partition, next }
+    }
+
+    /// Laps of 100 ms for so many seconds, in a moment; what was found, and when.
+    fn laps(
+        seconds: u64,
+        holds: impl Fn(&Place) -> bool + Send + Sync + 'static,
+        at: impl Fn(Duration) -> Vec<Place>,
+    ) -> Option<(Place, Duration)> {
+        let begun = Instant::now();
+        let mut watch = Watch::looking(Arc::new(holds), begun);
+        (0..seconds * 10).map(|lap| Duration::from_millis(lap * 100)).find_map(|passed| {
+            let found = watch.stands_still(begun + passed, || at(passed));
+            if watch.asked.is_some() {
+                // Who looks has a real thread.
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            found.map(|place| (place, passed))
+        })
+    }
+
+    #[test]
+    fn who_stands_still_before_messages_is_found_within_half_a_minute() {
+        let (found, after) = laps(60, |_| true, |_| vec![place(0, 7)]).expect("it is found");
+        assert_eq!(found, place(0, 7));
+        assert!((20..30).contains(&after.as_secs()), "{after:?}");
+    }
+
+    #[test]
+    fn one_of_many_is_found_among_those_that_read_and_those_that_have_nothing_to_read() {
+        let at = |passed: Duration| (0..100).map(|n| place(n, if n < 40 { passed.as_millis() as i64 } else { 5 })).collect();
+        let (found, _) = laps(300, |place| place.partition == 93, at).expect("it is found");
+        assert_eq!(found, place(93, 5));
+    }
+
+    #[test]
+    fn who_reads_or_has_nothing_to_read_or_reads_just_then_is_left_alone() {
+        assert_eq!(laps(300, |_| false, |_| vec![place(0, 7)]), None);
+        assert_eq!(laps(300, |_| true, |passed| vec![place(0, passed.as_millis() as i64)]), None);
+        // It is seen to be there before the consumer has it.
+        let seen = Arc::new(AtomicI64::new(0));
+        let counted = seen.clone();
+        let holds = move |_: &Place| counted.fetch_add(1, Ordering::SeqCst) >= 0;
+        assert_eq!(laps(300, holds, |_| vec![place(0, seen.load(Ordering::SeqCst))]), None);
+        assert!(seen.load(Ordering::SeqCst) > 5);
+    }
+}
