@@ -56,11 +56,21 @@ impl Projector {
             self.skipped.add(what.stream.clone(), offset);
         }
         let stream = StreamId::parse(&what.stream).map_err(|why| LogError::Damaged(format!("a parked stream: {why}")))?;
-        let again = self.fold_again(&stream).await?;
-        let streams = [stream.as_str()];
-        let stands = self.store.shown(&self.place(), &streams, 0, &streams).await?;
+        let mut again = self.fold_again(&stream).await?;
+        // It got less far than who parked the stream: a newer build has folded what this one can't. What stands is newer than
+        // what this one would make of it, and stays.
+        let knows_less = again.stopped.as_ref().is_some_and(|(offset, _)| *offset < what.offset);
+        if let Some((offset, _)) = again.stopped.as_mut().filter(|_| knows_less) {
+            *offset = what.offset;
+        }
         let parked = again.stopped.clone();
-        let (retried, mut shown) = compare(again, &stream, stands, skipped);
+        let (retried, mut shown) = if knows_less {
+            (Retried { skipped, stopped: again.stopped, ..Retried::default() }, Vec::new())
+        } else {
+            let streams = [stream.as_str()];
+            let stands = self.store.shown(&self.place(), &streams, 0, &streams).await?;
+            compare(again, &stream, stands, skipped)
+        };
         daybook_failpoint::reach("project.before-commit");
         if !self.store.write_retried(&self.place(), self.next, what, &retried).await? {
             return Err(ProjectorError::Superseded(self.name()));

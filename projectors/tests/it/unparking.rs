@@ -127,6 +127,40 @@ async fn a_build_that_can_fold_it_unparks_a_stream_by_itself_once_it_takes_the_p
     process.stop().await;
 }
 
+/// As in a rolling upgrade that goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_build_does_not_take_back_what_a_newer_one_has_folded() {
+    let (older, newer) = (by_category(), by_category_mended());
+    let mut shop = Shop::new(1, std::slice::from_ref(&newer)).await;
+    let process = shop.process(std::slice::from_ref(&newer)).await;
+    let (known, both) = (poisoned(), poisoned());
+    shop.append([created("A-1", "one", "toys"), retitled("A-1", &known), retitled("A-1", "three")]).await;
+    shop.caught_up(&newer).await;
+    let stands = shop.parts(&newer).await;
+    assert_eq!(stands, shop.fresh_fold(&newer).await);
+    process.stop().await;
+
+    let process = shop.process(std::slice::from_ref(&older)).await;
+    let at = shop.append([retitled("A-1", &both)]).await[0].offset;
+    shop.caught_up(&older).await;
+    process.stop().await;
+    // It tries the stream once, from its beginning, where it meets an event that it does not know either.
+    let process = shop.process(std::slice::from_ref(&older)).await;
+    eventually("it to be tried", || async {
+        let parked = store(&shop).parked_streams(None, None, None).await.expect("it answers");
+        (parked[0].attempts > 0).then_some(())
+    })
+    .await;
+    assert_eq!(shop.parked(&older).await.iter().map(|(_, o, _)| *o).collect::<Vec<_>>(), [at]);
+    assert_eq!(shop.parts(&older).await, stands);
+    process.stop().await;
+
+    let process = shop.process(std::slice::from_ref(&newer)).await;
+    eventually("the stream to flow again", || async { shop.parked(&newer).await.is_empty().then_some(()) }).await;
+    assert_eq!(shop.parts(&newer).await, shop.fresh_fold(&newer).await);
+    process.stop().await;
+}
+
 #[tokio::test]
 async fn a_skip_that_meets_another_bad_event_parks_there_and_shows_what_is_good_before_it() {
     let model = by_category();
