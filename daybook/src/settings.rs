@@ -131,7 +131,12 @@ fn range_of(text: &str) -> anyhow::Result<std::ops::RangeInclusive<u32>> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use daybook_testkit::fuzz::{damaged, damaged_text};
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn the_file_maps_services_partitions_and_read_models_to_their_databases() {
@@ -147,5 +152,77 @@ mod tests {
         assert!(error.contains("databse_url"), "{error}");
         assert_eq!(range_of("8-15").expect("a range"), 8..=15);
         assert!(range_of("9-3").is_err());
+    }
+
+    const GOOD: &str = "database_url = \"postgres://d\"\nkafka = \"k:9092\"\nkafka_prefix = \"p.\"\n[kafka_properties]\n\"security.protocol\" = \"SSL\"\n[services.catalog]\ndatabase_url = \"postgres://c\"\npartitions.\"8-15\" = \"postgres://p\"\n[read]\ndatabase_url = \"postgres://r\"\n";
+
+    /// Settings read from a file of their own.
+    fn read(name: &str, text: &[u8]) -> anyhow::Result<Settings> {
+        let path = std::env::temp_dir().join(format!("daybook-settings-{}-{name}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        let cli = Cli::try_parse_from([Path::new("daybook"), Path::new("--config"), &path, Path::new("migrate")]).expect("a command line");
+        let read = Settings::read(&cli.global);
+        std::fs::remove_file(&path).expect("it was written");
+        read
+    }
+
+    fn a_name() -> impl Strategy<Value = String> {
+        "[a-z][a-z_.A-Z]{0,12}"
+    }
+
+    fn quoted(text: &str) -> String {
+        serde_json::Value::from(text).to_string()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn a_file_is_read_or_refused_with_a_reason(text in damaged(Just(GOOD.as_bytes().to_vec()))) {
+            if let Err(error) = read("damaged", &text) {
+                prop_assert!(error.is::<UsageError>() && error.to_string().len() > 20, "{}", error);
+            }
+        }
+
+        #[test]
+        fn every_value_of_a_file_is_kept_as_it_stands(
+            properties in prop::collection::btree_map(a_name(), "[ -~ä]{0,20}", 0..4),
+            services in prop::collection::btree_map("[a-z]{1,8}", ("[ -~]{0,30}", 0..9_u32, 0..9_u32), 0..3),
+        ) {
+            let mut text = String::from("[kafka_properties]\n");
+            properties.iter().for_each(|(name, value)| text += &format!("{} = {}\n", quoted(name), quoted(value)));
+            for (name, (url, first, more)) in &services {
+                text += &format!("[services.{name}]\ndatabase_url = {}\npartitions.\"{first}-{}\" = {}\n", quoted(url), first + more, quoted(url));
+            }
+            let settings = read("kept", text.as_bytes()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert_eq!(&settings.kafka_properties, &properties);
+            prop_assert_eq!(settings.services.len(), services.len());
+            for (name, (url, first, more)) in &services {
+                let service = &settings.services[name];
+                prop_assert_eq!(service.url.as_ref(), Some(url));
+                prop_assert_eq!(&service.partitions, &vec![(*first..=first + more, url.clone())]);
+            }
+        }
+
+        #[test]
+        fn a_range_is_read_or_refused_by_its_name(text in damaged_text(Just("8-15".to_owned()))) {
+            match range_of(&text) {
+                Ok(range) => prop_assert!(range.start() <= range.end()),
+                Err(error) => prop_assert!(error.to_string().starts_with("partitions."), "{}", error),
+            }
+        }
+
+        /// Options and variables are read by the same parsers.
+        #[test]
+        fn an_option_is_read_or_refused_by_its_name(
+            (command, option) in prop::sample::select(vec![
+                ("up", "--commands-listen"), ("up", "--session-timeout"), ("up", "--max-in-flight"), ("up", "--linger-ms"), ("migrate", "--partitions"),
+            ]),
+            value in damaged_text(prop::sample::select(vec!["127.0.0.1:0", "8", "100"]).prop_map(str::to_owned)),
+        ) {
+            if let Err(error) = Cli::try_parse_from(["daybook", command, &format!("{option}={value}")]) {
+                prop_assert!(error.to_string().contains(option), "{}", error);
+            }
+        }
     }
 }

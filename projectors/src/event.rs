@@ -80,6 +80,8 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use daybook_bus::Headers;
+    use daybook_testkit::fuzz::damaged;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -116,5 +118,43 @@ mod tests {
         assert_eq!(with(|m| m.value = None), "it has no value");
         assert_eq!(with(|m| m.key = None), "its key is no stream id");
         assert_eq!(with(|m| m.partition += 1), "its key belongs to another partition");
+    }
+
+    fn a_header() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+        let names = [headers::CE_TYPE, headers::CE_TIME, headers::OFFSET, headers::EPOCH, headers::VERSION];
+        let good = prop::sample::select(vec!["2026-11-21T08:00:00.123456Z", "7", "9223372036854775807", "t.Happened"]);
+        (prop::sample::select(names.to_vec()), damaged(good.prop_map(|text| text.as_bytes().to_vec())))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_message_is_an_event_in_order_or_none(
+            more in prop::collection::vec(a_header(), 0..3),
+            key in prop_oneof![3 => Just(b"product/A-1".to_vec()), 1 => damaged(Just(b"product/A-1".to_vec()))],
+        ) {
+            let mut m = message();
+            m.key = Some(key.into());
+            more.into_iter().for_each(|(name, value)| m.headers.push(name, value));
+            match Event::arrived(&m, 4) {
+                Ok(event) => {
+                    prop_assert!(event.offset >= 0 && event.offset < i64::MAX && event.epoch >= 1 && event.version >= 1);
+                    prop_assert_eq!(event.stream.partition(4), m.partition);
+                }
+                Err(why) => prop_assert!(!why.to_string().is_empty()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_that_no_log_has_is_refused() {
+        for (name, value) in
+            [(headers::OFFSET, "-1"), (headers::OFFSET, "9223372036854775807"), (headers::VERSION, "0"), (headers::EPOCH, "0")]
+        {
+            let mut m = message();
+            m.headers.push(name, value);
+            assert_eq!(Event::arrived(&m, 4).expect_err(value).to_string(), "its offset, version or epoch is none of a log");
+        }
     }
 }

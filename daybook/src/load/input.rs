@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::read::MultiGzDecoder;
 
 /// Longest line that is looked at, in bytes; a longer one is a bad row.
-const MAX_LINE: usize = 4 << 20;
+pub(super) const MAX_LINE: usize = 4 << 20;
 
 /// The lines of a file.
 pub(super) struct Lines {
@@ -40,16 +40,20 @@ impl Lines {
     pub(super) fn open(path: &Path, count: Arc<AtomicU64>) -> std::io::Result<(Self, u64)> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
-        let mut packed = BufReader::with_capacity(64 << 10, Counted { file, count });
+        Ok((Self::unpacked(Counted { file, count })?, length))
+    }
+
+    fn unpacked(from: impl Read + Send + 'static) -> std::io::Result<Self> {
+        let mut packed = BufReader::with_capacity(64 << 10, from);
         let is_gzip = packed.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let reader: Box<dyn BufRead + Send> =
             if is_gzip { Box::new(BufReader::with_capacity(64 << 10, MultiGzDecoder::new(packed))) } else { Box::new(packed) };
-        Ok((Self { reader, number: 0, over: false }, length))
+        Ok(Self { reader, number: 0, over: false })
     }
 
     #[cfg(test)]
-    fn of(bytes: &[u8]) -> Self {
-        Self { reader: Box::new(std::io::Cursor::new(bytes.to_vec())), number: 0, over: false }
+    pub(super) fn of(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::unpacked(std::io::Cursor::new(bytes.into())).expect("memory can be read")
     }
 
     fn read(&mut self) -> std::io::Result<Option<Result<Vec<u8>, String>>> {
@@ -114,15 +118,15 @@ mod tests {
 
     #[test]
     fn lines_have_their_number_in_the_file_and_empty_ones_are_passed_over() {
-        assert_eq!(read(Lines::of(b"a\n\n  \r\nb\r\nc")), [(1, Ok("a".into())), (4, Ok("b".into())), (5, Ok("c".into()))]);
-        assert_eq!(read(Lines::of(b"")), []);
+        assert_eq!(read(Lines::of(*b"a\n\n  \r\nb\r\nc")), [(1, Ok("a".into())), (4, Ok("b".into())), (5, Ok("c".into()))]);
+        assert_eq!(read(Lines::of([])), []);
     }
 
     #[test]
     fn a_line_without_end_costs_no_memory_and_the_next_is_read() {
         let mut bytes = vec![b'x'; 3 * MAX_LINE];
         bytes.extend_from_slice(b"\nb\n");
-        let lines = read(Lines::of(&bytes));
+        let lines = read(Lines::of(bytes));
         assert!(lines[0].1.is_err());
         assert_eq!(lines[1], (2, Ok("b".into())));
     }

@@ -4,6 +4,8 @@
 //! its content, so the same file again gives the original results again, and a load that broke off is simply repeated.
 
 mod category;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod post;
 mod progress;

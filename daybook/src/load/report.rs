@@ -8,7 +8,7 @@ use serde::Serialize;
 /// So many bad rows and refusals are told one by one; the rest is counted.
 const TOLD: usize = 20;
 /// What is told of one, in characters: readers name what they found, and that may be the whole line.
-const LONGEST_REASON: usize = 500;
+pub(super) const LONGEST_REASON: usize = 500;
 
 /// What a load came to.
 #[derive(Clone, Debug, Default, Serialize)]

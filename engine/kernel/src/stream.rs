@@ -83,6 +83,8 @@ impl fmt::Display for Offset {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -100,5 +102,20 @@ mod tests {
         assert_eq!(StreamId("abc".into()).partition(16), 479_470_107 % 16);
         // murmur2("21") is negative in Java: toPositive masks the sign.
         assert_eq!(StreamId("21".into()).partition(7), (-973_932_308_i32 & 0x7fff_ffff) % 7);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_text_is_a_stream_id_or_none(text in "[a-z]{0,8}/?[A-Za-z0-9._@/-]{0,20}|\\PC{0,450}|[a-z]{1,300}/[a-z]{1,300}", partitions in 0..1_100_u32) {
+            match StreamId::parse(&text) {
+                Ok(id) => {
+                    prop_assert_eq!(format!("{}/{}", id.aggregate(), id.key()), text);
+                    prop_assert!((0..partitions.max(1).cast_signed()).contains(&id.partition(partitions)));
+                }
+                Err(error) => prop_assert!(error.to_string().chars().count() < 2_000),
+            }
+        }
     }
 }

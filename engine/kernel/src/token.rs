@@ -65,6 +65,8 @@ impl FromStr for ConsistencyToken {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -92,5 +94,28 @@ mod tests {
     fn several_tokens_are_separated_by_commas() {
         assert_eq!(ConsistencyToken::parse_list("a/1:2@1, b/3:4@1").expect("valid").len(), 2);
         assert!(ConsistencyToken::parse_list(" , ").is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn a_text_is_a_token_only_as_it_would_be_written(text in "[a-c_]{0,3}/?[+-]?[0-9]{0,12}[:@]?-?[0-9]{0,21}@?[0-9]{0,11}|\\PC{0,80}") {
+            match text.parse::<ConsistencyToken>() {
+                Ok(token) => prop_assert_eq!(token.to_string(), text),
+                Err(error) => prop_assert!(error.to_string().chars().count() < 2_000),
+            }
+        }
+
+        #[test]
+        fn a_list_is_what_was_put_together(
+            tokens in prop::collection::vec(("[a-z_-]{1,63}", 0..=i32::MAX, -1..=i64::MAX, 1..=i32::MAX), 0..70),
+        ) {
+            let tokens: Vec<ConsistencyToken> =
+                tokens.into_iter().map(|(service, partition, offset, epoch)| ConsistencyToken { service, partition, offset, epoch }).collect();
+            let text = tokens.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ,");
+            let fits = (1..=64).contains(&tokens.len());
+            prop_assert_eq!(ConsistencyToken::parse_list(&text).ok(), fits.then_some(tokens));
+        }
     }
 }

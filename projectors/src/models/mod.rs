@@ -19,6 +19,7 @@ mod merging {
 
     use daybook_kernel::{EventAt, Instant, RenderedPart, StreamId, Version};
     use daybook_proto::EventSet;
+    use daybook_testkit::fuzz::damaged;
     use proptest::prelude::*;
     use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
 
@@ -240,6 +241,39 @@ mod merging {
                     let in_order: Vec<&RenderedPart> = parts.values().collect();
                     let bytes: Vec<u8> = in_order.iter().flat_map(|p| p.bytes.iter().copied()).collect();
                     prop_assert_eq!(decode(&of, &bytes), merged(&of, &in_order));
+                }
+            }
+        }
+
+        /// Events come from the log and from Kafka: one that is damaged is folded, or refused with the reason; the view can be
+        /// kept and rendered after it, or says why not.
+        #[test]
+        fn a_damaged_event_is_folded_or_refused_with_a_reason(
+            which in any::<prop::sample::Index>(),
+            bytes in damaged(Just(vec![])),
+            cut in any::<(prop::sample::Index, prop::sample::Index, u8)>(),
+        ) {
+            for model in read_models() {
+                let all = samples(&model);
+                let sample = &all[which.index(all.len())];
+                let fold = model.fold(sample.service, sample.stream.aggregate()).expect("a projection folds it");
+                let mut view = fold.new_view();
+                for (type_name, payload) in &sample.events {
+                    let at = EventAt { stream: &sample.stream, version: Version(1), recorded_at: Instant::default() };
+                    let mut damaged = payload.clone();
+                    damaged.truncate(cut.0.index(payload.len() + 1));
+                    damaged.extend(&bytes);
+                    if !damaged.is_empty() {
+                        let at = cut.1.index(damaged.len());
+                        damaged[at] ^= cut.2;
+                    }
+                    if let Err(why) = fold.fold(&mut view, type_name, &damaged, &at) {
+                        prop_assert!(!why.to_string().is_empty());
+                    }
+                    if let Err(why) = fold.render(&view, &sample.stream) {
+                        prop_assert!(!why.to_string().is_empty());
+                    }
+                    prop_assert!(fold.decode_view(&fold.encode_view(&view)).is_ok());
                 }
             }
         }
