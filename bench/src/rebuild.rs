@@ -247,7 +247,7 @@ fn story(stream: u64, version: u64) -> (usize, NewEvent) {
     } else {
         let warehouse = "w-1".to_owned();
         let event: StockEvent = if version % 2 == 1 {
-            StockReceived { sku: sku.clone(), warehouse, quantity: 5, reference: String::new() }.into()
+            StockReceived { sku: sku.clone(), warehouse, quantity: 5, ..Default::default() }.into()
         } else {
             StockReserved { sku: sku.clone(), warehouse, quantity: 1, ..Default::default() }.into()
         };

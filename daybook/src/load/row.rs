@@ -82,7 +82,13 @@ impl Product {
         let sku = self.create.sku.clone();
         let digest = digest::sha256(format!("{sku}@{warehouse}").as_bytes());
         let quantity = u32::from(u16::from_be_bytes([digest[0], digest[1]])) % 200 + 1;
-        let receive = ReceiveStock { sku, warehouse: warehouse.to_owned(), quantity, reference: "daybook load catalogue".to_owned() };
+        let receive = ReceiveStock {
+            sku,
+            warehouse: warehouse.to_owned(),
+            quantity,
+            reference: "daybook load catalogue".to_owned(),
+            ..Default::default()
+        };
         let key_of = receive.sku.clone();
         let command = StockCommand::from(receive);
         Post { path: "/v1/inventory/receive-stock", key: key(&key_of, &command), body: command.to_json().to_string() }
@@ -91,7 +97,7 @@ impl Product {
 
 /// What is wrong with a warehouse or a currency, before anything is sent under it.
 pub(super) fn fault_of_settings(warehouse: Option<&str>, currency: &str) -> Option<String> {
-    let receive = ReceiveStock { sku: "A".into(), warehouse: warehouse.unwrap_or("w").to_owned(), quantity: 1, reference: String::new() };
+    let receive = ReceiveStock { sku: "A".into(), warehouse: warehouse.unwrap_or("w").to_owned(), quantity: 1, ..Default::default() };
     let create = CreateProduct {
         sku: "A".into(),
         title: "A".into(),

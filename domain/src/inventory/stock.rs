@@ -25,6 +25,7 @@ impl Decider for Stock {
             C::AdjustStock(c) => adjust(state, c),
             C::CountStock(c) => count(state, c),
             C::ReserveStock(c) => reserve(state, c, context),
+            C::ExtendReservation(c) => extend(state, c, context),
             C::CommitStock(c) => commit(state, c),
             C::ReleaseStock(c) => release(state, c),
             C::ExpireReservation(c) => expire(state, c),
@@ -41,6 +42,11 @@ impl Decider for Stock {
                 state.reserved = state.reserved.saturating_add(e.quantity);
                 let reservation = Reservation { quantity: e.quantity, expires_at: e.expires_at, process: e.process.clone() };
                 state.reservations.insert(e.order_id.clone(), reservation);
+            }
+            E::ReservationExtended(e) => {
+                if let Some(open) = state.reservations.get_mut(&e.order_id) {
+                    open.expires_at = e.expires_at;
+                }
             }
             E::StockCommitted(e) => {
                 close(state, &e.order_id, e.quantity);
@@ -105,6 +111,7 @@ fn receive(state: &StockState, c: &ReceiveStock) -> Decision<Stock> {
         warehouse: c.warehouse.clone(),
         quantity: c.quantity,
         reference: c.reference.clone(),
+        lot: c.lot.clone(),
     })
 }
 
@@ -157,14 +164,12 @@ fn reserve(state: &StockState, c: &ReserveStock, context: &Context) -> Decision<
         Some(open) => ReservationExists { order_id: c.order_id.clone(), requested: c.quantity, reserved: open.quantity }.into(),
         None if c.quantity > available => InsufficientStock { requested: c.quantity, available }.into(),
         None => {
-            let seconds = c.expires_in_seconds.unwrap_or(DEFAULT_EXPIRY);
-            let expires_at = Instant::from_micros(context.now().micros() + i64::from(seconds) * 1_000_000);
             let event = StockReserved {
                 sku: c.sku.clone(),
                 warehouse: c.warehouse.clone(),
                 order_id: c.order_id.clone(),
                 quantity: c.quantity,
-                expires_at: Some(expires_at.to_proto()),
+                expires_at: Some(expiry(c.expires_in_seconds, context).to_proto()),
                 process: c.process.clone(),
             };
             return and_reorder_point(state, &c.sku, &c.warehouse, event);
@@ -183,6 +188,30 @@ fn reserve(state: &StockState, c: &ReserveStock, context: &Context) -> Decision<
         code: refusal.code().to_owned(),
     };
     Decision::refuse_with(refusal, [told.into()])
+}
+
+/// When what is promised now ends.
+fn expiry(in_seconds: Option<u32>, context: &Context) -> Instant {
+    let seconds = in_seconds.unwrap_or(DEFAULT_EXPIRY);
+    Instant::from_micros(context.now().micros() + i64::from(seconds) * 1_000_000)
+}
+
+/// A shorter time than the present one is no extension: a repeat of an older wish must not take a promise back.
+fn extend(state: &StockState, c: &ExtendReservation, context: &Context) -> Decision<Stock> {
+    let Some(open) = state.reservations.get(&c.order_id) else {
+        return Decision::refuse(UnknownReservation { order_id: c.order_id.clone() });
+    };
+    let expires_at = expiry(c.expires_in_seconds, context);
+    if open.expires_at.as_ref().is_some_and(|before| Instant::from_proto(before) >= expires_at) {
+        return Decision::nothing();
+    }
+    Decision::event(ReservationExtended {
+        sku: c.sku.clone(),
+        warehouse: c.warehouse.clone(),
+        order_id: c.order_id.clone(),
+        expires_at: Some(expires_at.to_proto()),
+        process: open.process.clone(),
+    })
 }
 
 /// Pieces that leave were reserved, so what is available stays and no reorder point is crossed.
@@ -266,11 +295,11 @@ mod spec {
     }
 
     fn receive(quantity: u32) -> ReceiveStock {
-        ReceiveStock { sku: sku(), warehouse: warehouse(), quantity, reference: String::new() }
+        ReceiveStock { sku: sku(), warehouse: warehouse(), quantity, ..Default::default() }
     }
 
     fn received(quantity: u32) -> StockEvent {
-        StockReceived { sku: sku(), warehouse: warehouse(), quantity, reference: String::new() }.into()
+        StockReceived { sku: sku(), warehouse: warehouse(), quantity, ..Default::default() }.into()
     }
 
     fn adjust(delta: i32) -> AdjustStock {
@@ -307,6 +336,15 @@ mod spec {
 
     fn reserved(order: &str, quantity: u32) -> StockEvent {
         reserved_until(order, quantity, after(900), "")
+    }
+
+    fn extend(order: &str, seconds: u32) -> ExtendReservation {
+        ExtendReservation { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), expires_in_seconds: Some(seconds) }
+    }
+
+    fn extended(order: &str, until: Instant) -> StockEvent {
+        let expires_at = Some(until.to_proto());
+        ReservationExtended { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), expires_at, process: String::new() }.into()
     }
 
     fn commit(order: &str) -> CommitStock {
@@ -514,6 +552,36 @@ mod spec {
     }
 
     #[test]
+    fn an_extended_reservation_holds_for_longer_and_expires_at_its_new_time_alone() {
+        let history = || given::<Stock>([received(5), reserved("o-1", 3)]);
+        history().when(extend("o-1", 901)).then([extended("o-1", after(901))]);
+        history().when(ExtendReservation { expires_in_seconds: None, ..extend("o-1", 1) }).then_nothing();
+        history()
+            .at(after(60))
+            .when(ExtendReservation { expires_in_seconds: None, ..extend("o-1", 1) })
+            .then([extended("o-1", after(960))]);
+        let longer = || given::<Stock>([received(5), reserved("o-1", 3), extended("o-1", after(1800))]);
+        longer().when(expire("o-1", after(900))).then_nothing();
+        longer().when(expire("o-1", after(1800))).then([expired("o-1", 3)]);
+        longer().when(reserve("o-2", 3)).then_refused(InsufficientStock { requested: 3, available: 2 });
+        longer().when(commit("o-1")).then([committed("o-1", 3)]);
+    }
+
+    #[test]
+    fn a_promise_is_not_made_shorter_and_one_that_is_not_there_is_not_extended() {
+        given::<Stock>([received(5), reserved("o-1", 3)]).when(extend("o-1", 899)).then_nothing();
+        given::<Stock>([received(5), reserved("o-1", 3)]).when(extend("o-2", 900)).then_refused(unknown("o-2"));
+        given::<Stock>([received(5), reserved("o-1", 3), released("o-1", 3)]).when(extend("o-1", 901)).then_refused(unknown("o-1"));
+    }
+
+    #[test]
+    fn goods_that_came_in_keep_their_lot() {
+        let lot = || "L-7".to_owned();
+        let came = StockReceived { sku: sku(), warehouse: warehouse(), quantity: 5, lot: lot(), ..Default::default() };
+        given_nothing::<Stock>().when(ReceiveStock { lot: lot(), ..receive(5) }).then([came.into()]);
+    }
+
+    #[test]
     fn falling_below_the_reorder_point_is_said_once_a_fall() {
         let watched = || vec![received(5), reorder_point_set(4)];
         given::<Stock>(watched()).when(reserve("o-1", 1)).then([reserved("o-1", 1)]);
@@ -542,6 +610,7 @@ mod spec {
                 let process = if asked { format!("allocation/{o}") } else { String::new() };
                 ReserveStock { process, ..reserve(&o, q) }.into()
             }),
+            2 => (order(), 1..2_000_u32).prop_map(|(o, s)| extend(&o, s).into()),
             2 => order().prop_map(|o| commit(&o).into()),
             2 => order().prop_map(|o| release(&o).into()),
             2 => (order(), 0..40_i64).prop_map(|(o, t)| expire(&o, after(900 + t)).into()),
@@ -569,7 +638,11 @@ mod spec {
                 E::StockCommitted(e) => self.committed += i64::from(e.quantity),
                 E::StockReleased(e) => self.given_back += i64::from(e.quantity),
                 E::ReservationExpired(e) => self.given_back += i64::from(e.quantity),
-                E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => {}
+                E::ReservationExtended(_)
+                | E::ReservationRefused(_)
+                | E::CommitRefused(_)
+                | E::ReorderPointSet(_)
+                | E::ReorderPointCrossed(_) => {}
             }
         }
 

@@ -103,6 +103,7 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("AdjustStock", &["StockAdjusted"]),
     ("CountStock", &["StockAdjusted"]),
     ("ReserveStock", &["StockReserved", "ReservationRefused"]),
+    ("ExtendReservation", &["ReservationExtended"]),
     ("CommitStock", &["StockCommitted", "CommitRefused"]),
     ("ReleaseStock", &["StockReleased"]),
     ("ExpireReservation", &["ReservationExpired"]),

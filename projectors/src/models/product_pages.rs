@@ -112,7 +112,11 @@ impl Projection for Stock {
             E::StockReleased(e) => (&e.sku, &e.warehouse),
             E::ReservationExpired(e) => (&e.sku, &e.warehouse),
             // No piece has moved. A stream of nothing else is a warehouse that never had the product: it has no line.
-            E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => return,
+            E::ReservationExtended(_)
+            | E::ReservationRefused(_)
+            | E::CommitRefused(_)
+            | E::ReorderPointSet(_)
+            | E::ReorderPointCrossed(_) => return,
         };
         view.sku.clone_from(sku);
         let line = view.line.get_or_insert_default();
@@ -148,7 +152,7 @@ pub(super) fn moved(line: &mut StockLine, event: &StockEvent) {
         }
         E::StockReleased(e) => *reserved = reserved.saturating_sub(e.quantity),
         E::ReservationExpired(e) => *reserved = reserved.saturating_sub(e.quantity),
-        E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => {}
+        E::ReservationExtended(_) | E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => {}
     }
 }
 
@@ -219,7 +223,7 @@ mod spec {
     }
 
     fn received(warehouse: &str, quantity: u32) -> StockEvent {
-        StockReceived { sku: sku(), warehouse: warehouse.to_owned(), quantity, reference: String::new() }.into()
+        StockReceived { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
     }
 
     fn adjusted(warehouse: &str, delta: i32) -> StockEvent {

@@ -32,7 +32,7 @@ impl Projection for Levels {
             // Who is to reorder wants to see a product that has never come in.
             E::ReorderPointSet(e) => (&e.sku, &e.warehouse),
             E::ReorderPointCrossed(e) => (&e.sku, &e.warehouse),
-            E::ReservationRefused(_) | E::CommitRefused(_) => return,
+            E::ReservationExtended(_) | E::ReservationRefused(_) | E::CommitRefused(_) => return,
         };
         level.sku.clone_from(sku);
         level.warehouse.clone_from(warehouse);
