@@ -14,4 +14,5 @@ pub mod proxy;
 pub mod report;
 pub mod run;
 pub mod schedule;
+mod upgrade;
 pub mod workload;

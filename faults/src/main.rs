@@ -35,6 +35,9 @@ struct Arguments {
     /// Instead of faults: twenty times the ordinary rate, for so long as `--minutes` says.
     #[arg(long, conflicts_with = "only")]
     crowd: bool,
+    /// Instead of faults: a rolling upgrade from this older build's binary to `--binary`, back, and forward again.
+    #[arg(long, value_name = "BINARY", conflicts_with_all = ["only", "crowd"])]
+    upgrade_from: Option<PathBuf>,
     /// Judges again what a run left behind: its evidence.json.
     #[arg(long, value_name = "FILE")]
     judge: Option<PathBuf>,
@@ -82,6 +85,7 @@ async fn work(arguments: &Arguments, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Re
             seed: *seed,
             length: Duration::from_secs_f64(arguments.minutes * 60.0),
             crowd: arguments.crowd,
+            upgrade_from: arguments.upgrade_from.as_ref().map(std::fs::canonicalize).transpose()?,
             pause: Duration::from_secs(arguments.pause),
             rate: arguments.rate,
             folder: folder.clone(),
@@ -128,6 +132,7 @@ fn judged(file: &std::path::Path) -> anyhow::Result<ExitCode> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let nemeses = match chosen(&arguments.only) {
+        Ok(_) if arguments.crowd || arguments.upgrade_from.is_some() => Vec::new(),
         Ok(nemeses) => nemeses,
         Err(error) => {
             eprintln!("{error:#}");

@@ -19,6 +19,7 @@ use crate::judge::{Verdict, judge};
 use crate::load::Stretch;
 use crate::nemesis::{Nemesis, Struck};
 use crate::schedule::companies;
+use crate::upgrade;
 use crate::workload::{Http, Keys, Options, Place, Workload};
 
 /// How long clients work before the first fault.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub length: Duration,
     /// Instead of faults: a crowd, twenty times the ordinary rate, for `length`.
     pub crowd: bool,
+    /// Instead of faults: from this older build to `binary`, back, and forward again.
+    pub upgrade_from: Option<PathBuf>,
     /// At least so long from one company to the next.
     pub pause: Duration,
     /// Commands a second.
@@ -119,7 +122,7 @@ const CROWD: u32 = 1_000_000;
 pub async fn run(settings: &Settings, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Result<Outcome> {
     let plan = Plan {
         dir: settings.folder.clone(),
-        binary: settings.binary.clone(),
+        binary: settings.upgrade_from.as_ref().unwrap_or(&settings.binary).clone(),
         services_script: settings.services.clone(),
         partitions: 4,
         handlers: 2,
@@ -147,6 +150,7 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
         raw: 2,
         rate: settings.rate,
         products: 200,
+        two_builds: settings.upgrade_from.is_some(),
     };
     let sources = Sources { database: cluster.owner_url().to_owned(), kafka: cluster.kafka(), queries, binary: settings.binary.clone() };
     let workload = Workload::start(options, recorder.clone())?;
@@ -154,7 +158,7 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
     let mut run = Run {
         cluster,
         nemeses,
-        http: Http::new(recorder.clone())?,
+        http: Http::new(recorder.clone(), settings.upgrade_from.is_some())?,
         watch: Watch::start(sources.clone(), recorder.clone()),
         recorder,
         random: StdRng::seed_from_u64(settings.seed),
@@ -163,9 +167,11 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
         wrong: Vec::new(),
     };
     tokio::time::sleep(WARM_UP).await;
-    match settings.crowd {
-        true => run.wrong = crowded(&run.recorder, &workload, settings).await,
-        false => run.strike_all(settings).await,
+    let mut rolled = None;
+    match &settings.upgrade_from {
+        Some(old) => rolled = Some(upgrade::roll(cluster, old, &settings.binary, settings.length).await?),
+        None if settings.crowd => run.wrong = crowded(&run.recorder, &workload, settings).await,
+        None => run.strike_all(settings).await,
     }
     println!("    clients finish, and everything catches up");
     workload.finish().await?;
@@ -185,6 +191,9 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
     let asked = history.len();
     let evidence = collect(&sources, &run.http, &keys, history, run.watch.sightings(), run.recoveries).await?;
     std::fs::write(settings.folder.join("evidence.json"), serde_json::to_vec(&evidence)?)?;
+    if let Some(rolled) = rolled {
+        run.wrong.extend(rolled.told(&evidence));
+    }
     let verdict = tokio::task::spawn_blocking(move || judge(&evidence)).await?;
     let mut wrong = run.wrong;
     wrong.extend(samples.finish(&settings.folder, settings.length)?);

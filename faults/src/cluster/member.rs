@@ -1,6 +1,7 @@
 //! The processes of the roles, and what can be done to one of them.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ use crate::proxy::Link;
 const RESTART: Duration = Duration::from_millis(300);
 /// At the most, when it ends again and again as soon as it is started.
 const RESTART_AT_MOST: Duration = Duration::from_secs(2);
+/// How long a process may take to end and to be ready again as another build.
+const REPLACED: Duration = Duration::from_secs(60);
 /// A process that lived so long is not one that ends as soon as it is started.
 const STABLE: Duration = Duration::from_secs(2);
 
@@ -80,6 +83,7 @@ pub(super) struct Members {
 struct Process {
     name: String,
     role: Role,
+    binary: PathBuf,
     port: u16,
     link: Arc<Link>,
     variables: Vec<(String, String)>,
@@ -98,7 +102,7 @@ impl Process {
     fn start(&mut self, shared: &Shared) -> anyhow::Result<()> {
         use std::os::unix::process::CommandExt as _;
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = shared.command(&[self.role.subcommand(), "--listen", &listen], &shared.url_by(&self.link), true);
+        let mut command = shared.command(&self.binary, &[self.role.subcommand(), "--listen", &listen], &shared.url_by(&self.link), true);
         let log = std::fs::File::options().append(true).create(true).open(shared.plan.log(&self.name))?;
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C is for the harness, which ends the others in its order.
@@ -160,6 +164,7 @@ impl Members {
         let mut process = Process {
             name: name.clone(),
             role,
+            binary: shared.plan.binary.clone(),
             port,
             link,
             variables,
@@ -238,15 +243,16 @@ fn reached_a_point(shared: &Shared, pid: u32) -> bool {
 }
 
 impl Plan {
-    fn log(&self, name: &str) -> std::path::PathBuf {
+    /// What a member has written, all its processes after one another.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.logs_dir().join(format!("{name}.log"))
     }
 }
 
 impl Shared {
-    /// The binary with this cluster's settings, and nothing of the harness's own surroundings.
-    pub(super) fn command(&self, args: &[&str], database: &str, armed: bool) -> Command {
-        let mut command = Command::new(&self.plan.binary);
+    /// A binary with this cluster's settings, and nothing of the harness's own surroundings.
+    pub(super) fn command(&self, binary: &Path, args: &[&str], database: &str, armed: bool) -> Command {
+        let mut command = Command::new(binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("DAYBOOK_") {
                 command.env_remove(name);
@@ -315,6 +321,24 @@ impl Cluster {
     /// When there is none of this name.
     pub fn stop_gracefully(&self, name: &str) -> anyhow::Result<bool> {
         self.end(name, Signal::TERM)
+    }
+
+    /// Ends a process by SIGTERM, and starts it again from another build; returns when all members are ready.
+    ///
+    /// # Errors
+    /// When there is none of this name, or not all are ready in time.
+    pub async fn replace(&self, name: &str, binary: &Path) -> anyhow::Result<()> {
+        let starts = self.with(name, |process| {
+            process.binary = binary.to_owned();
+            process.starts
+        })?;
+        self.stop_gracefully(name)?;
+        let until = Instant::now() + REPLACED;
+        while self.member(name)?.starts == starts {
+            anyhow::ensure!(Instant::now() < until, "{name} did not end within {REPLACED:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.ready(REPLACED).await
     }
 
     fn end(&self, name: &str, signal: Signal) -> anyhow::Result<bool> {

@@ -147,8 +147,17 @@ impl Cluster {
     /// # Errors
     /// When it fails.
     pub async fn migrate(&self) -> anyhow::Result<()> {
+        self.migrate_with(&self.shared.plan.binary).await
+    }
+
+    /// The same with another build.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn migrate_with(&self, binary: &Path) -> anyhow::Result<()> {
         let partitions = self.shared.plan.partitions.to_string();
-        self.daybook(&["migrate", "--partitions", &partitions], false).await?.good()
+        let command = self.shared.command(binary, &["migrate", "--partitions", &partitions], &self.owner_url(), false);
+        run::to_its_end(command).await?.good()
     }
 
     /// Runs a subcommand to its end, straight to Postgres; `armed` lets it reach fail-points.
@@ -156,7 +165,7 @@ impl Cluster {
     /// # Errors
     /// When it can't be started, or takes longer than two minutes.
     pub async fn daybook(&self, args: &[&str], armed: bool) -> anyhow::Result<Ran> {
-        run::to_its_end(self.shared.command(args, &self.owner_url(), armed)).await
+        run::to_its_end(self.shared.command(&self.shared.plan.binary, args, &self.owner_url(), armed)).await
     }
 
     /// Starts one more process, under the supervisor; does not wait until it is ready. Its name.

@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// How long the endpoint may wait for a result, and the query API for a token.
 const WAIT: &str = "wait=5";
 
+/// The kind of a problem: an older build owns the partition, and left the command to a newer one.
+const NEWER_BUILD: &str = "urn:daybook:problem:parked:newer-build";
+
 /// A process that serves HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -27,15 +30,18 @@ pub struct Place {
 pub struct Http {
     client: Client,
     recorder: Recorder,
+    two_builds: bool,
 }
 
 impl Http {
+    /// Where `two_builds` serve, the older one may leave a command to the newer.
+    ///
     /// # Errors
     /// When the library can't be set up.
-    pub fn new(recorder: Recorder) -> anyhow::Result<Self> {
+    pub fn new(recorder: Recorder, two_builds: bool) -> anyhow::Result<Self> {
         // No proxy of the surroundings: it would answer in the place of a process that is dead.
         let client = Client::builder().no_proxy().timeout(PATIENCE).connect_timeout(Duration::from_secs(3)).build()?;
-        Ok(Self { client, recorder })
+        Ok(Self { client, recorder, two_builds })
     }
 
     /// The history.
@@ -58,7 +64,7 @@ impl Http {
             None => request,
         };
         let told = match request.send().await {
-            Ok(response) => result(response).await,
+            Ok(response) => self.result(response).await,
             Err(error) => Told::Unknown { why: chain(&error) },
         };
         self.recorder.told(open, told.clone());
@@ -70,11 +76,22 @@ impl Http {
         let asked = Asked::Handle { command: command.clone(), location: location.to_owned() };
         let open = self.recorder.ask(by, asked);
         let told = match self.client.get(format!("{}{location}", at.url)).send().await {
-            Ok(response) => result(response).await,
+            Ok(response) => self.result(response).await,
             Err(error) => Told::Unknown { why: chain(&error) },
         };
         self.recorder.told(open, told.clone());
         told
+    }
+
+    async fn result(&self, response: Response) -> Told {
+        match result(response).await {
+            // It waits for a newer build, durably, and nobody is told what comes of it: to repeat it is safe.
+            Told::Unexpected { body, .. } if self.two_builds && body.contains(NEWER_BUILD) => Told::Unknown { why: body },
+            Told::Invalid { status: 410, body } if self.two_builds && body["type"] == NEWER_BUILD => {
+                Told::Unknown { why: body.to_string() }
+            }
+            told => told,
+        }
     }
 
     /// Reads a page of a read model.

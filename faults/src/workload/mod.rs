@@ -47,6 +47,8 @@ pub struct Options {
     pub rate: f64,
     /// Products that there may be; fewer are hotter.
     pub products: u64,
+    /// Two builds serve, of which one knows less.
+    pub two_builds: bool,
 }
 
 /// What all clients share.
@@ -92,7 +94,7 @@ impl Workload {
     pub fn start(options: Options, recorder: Recorder) -> anyhow::Result<Self> {
         let (writers, readers, raw) = (options.writers, options.readers, options.raw);
         let shop = Shop::new(options.seed, options.products);
-        let floor = Arc::new(Floor { http: Http::new(recorder)?, shop, over: AtomicBool::new(false), options });
+        let floor = Arc::new(Floor { http: Http::new(recorder, options.two_builds)?, shop, over: AtomicBool::new(false), options });
         let mut clients = JoinSet::new();
         for client in 0..writers {
             clients.spawn(writer::work(floor.clone(), client, writers + raw));

@@ -81,7 +81,8 @@ pub(super) async fn work(floor: Arc<Floor>, client: RawClient, number: u32, of: 
         // Its own message again: no second effect.
         let command = match last.take() {
             Some(command) if random.random_bool(0.2) => command,
-            _ => floor.shop.command(number, &mut random),
+            // Its messages are not an endpoint's: an older build refuses what it does not know.
+            _ => floor.shop.command_of(number, &mut random, !floor.options.two_builds),
         };
         client.command(number, &command).await;
         last = Some(command);

@@ -1,6 +1,6 @@
 //! What clients ask the shop for, and what they remember of it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +32,8 @@ pub(super) struct Shop {
     keys: AtomicU64,
     reservations: Mutex<VecDeque<(String, &'static str, String)>>,
     fresh: Mutex<VecDeque<Fresh>>,
+    /// Streams of which something is known to be done.
+    done: Mutex<HashSet<String>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -41,7 +43,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shop {
     pub(super) fn new(seed: u64, most: u64) -> Self {
         let (created, keys) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { run: format!("{seed:x}"), most: most.max(1), created, keys, reservations: Mutex::default(), fresh: Mutex::default() }
+        Self {
+            run: format!("{seed:x}"),
+            most: most.max(1),
+            created,
+            keys,
+            reservations: Mutex::default(),
+            fresh: Mutex::default(),
+            done: Mutex::default(),
+        }
     }
 
     fn sku(&self, n: u64) -> String {
@@ -57,6 +67,11 @@ impl Shop {
 
     /// A command that nobody sent before.
     pub(super) fn command(&self, client: u32, random: &mut StdRng) -> Command {
+        self.command_of(client, random, true)
+    }
+
+    /// The same; not `newest`: nothing that came into the contract with its last change.
+    pub(super) fn command_of(&self, client: u32, random: &mut StdRng, newest: bool) -> Command {
         let created = self.created.load(Ordering::Relaxed);
         if created < 8 || (created < self.most && random.random_bool(0.15)) {
             let n = self.created.fetch_add(1, Ordering::Relaxed);
@@ -81,9 +96,14 @@ impl Shop {
                 self.of_product(client, "categorize-product", &sku, json!({"sku": sku, "category": category}))
             }
             43..65 => {
-                let quantity = random.random_range(1..20_u32);
-                self.of_stock(client, "receive-stock", &sku, warehouse, json!({"quantity": quantity}))
+                let mut body = json!({"quantity": random.random_range(1..20_u32)});
+                // Not the first of a stream: where an older build's projector parks it, there would be no part to mark as stale.
+                if newest && random.random_bool(0.2) && lock(&self.done).contains(&format!("stock/{sku}@{warehouse}")) {
+                    body["lot"] = format!("L-{}", random.random_range(0..50_u32)).into();
+                }
+                self.of_stock(client, "receive-stock", &sku, warehouse, body)
             }
+            65..68 if newest => self.extend(client, random).unwrap_or_else(|| self.reserve(client, &sku, warehouse, random)),
             65..82 => self.reserve(client, &sku, warehouse, random),
             82..96 => self.settle(client, random).unwrap_or_else(|| self.reserve(client, &sku, warehouse, random)),
             _ => {
@@ -114,6 +134,13 @@ impl Shop {
         self.of_stock(client, "reserve-stock", sku, warehouse, body)
     }
 
+    /// Holds what may have been reserved for longer.
+    fn extend(&self, client: u32, random: &mut StdRng) -> Option<Command> {
+        let (sku, warehouse, order) = lock(&self.reservations).back().cloned()?;
+        let seconds = random.random_range(600..3_600_u32);
+        Some(self.of_stock(client, "extend-reservation", &sku, warehouse, json!({"orderId": order, "expiresInSeconds": seconds})))
+    }
+
     /// Gives back or takes away what may have been reserved: of one that was refused, the refusal.
     fn settle(&self, client: u32, random: &mut StdRng) -> Option<Command> {
         let (sku, warehouse, order) = lock(&self.reservations).pop_front()?;
@@ -142,6 +169,7 @@ impl Shop {
 
     /// Notes a result that readers may look for.
     pub(super) fn tell(&self, stream: &str, token: &str) {
+        lock(&self.done).insert(stream.to_owned());
         let mut fresh = lock(&self.fresh);
         if fresh.len() == FRESH {
             fresh.pop_front();

@@ -1,0 +1,142 @@
+//! A rolling upgrade, forward and back: two builds on one log and one topic while clients write, of which the newer one knows an
+//! event and fields that the older does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::cluster::{Cluster, Role};
+use crate::collect;
+use crate::evidence::Evidence;
+
+/// Which build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Build {
+    Old,
+    New,
+}
+
+/// What a roll came to.
+pub(crate) struct Rolled {
+    /// Who wrote under which name.
+    writers: BTreeMap<String, Build>,
+    wrong: Vec<String>,
+}
+
+/// From the old build to the new one, back, and forward again, a process after the other; half-way and at each end it stays for a
+/// while, so that all of it takes about `length`.
+///
+/// # Errors
+/// When a process does not become ready.
+pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Duration) -> anyhow::Result<Rolled> {
+    // A process of each role, then the others: old and new ones of every role serve beside each other.
+    let mut members = cluster.members();
+    members.sort_by_key(|member| (member.name.rsplit('-').next().map(str::to_owned), member.role));
+    let stay = length / 6;
+    let mut marks: BTreeMap<String, Vec<(usize, Build)>> = BTreeMap::new();
+    for member in cluster.handlers() {
+        marks.insert(member.name, vec![(0, Build::Old)]);
+    }
+    let mut rolled = Rolled { writers: BTreeMap::new(), wrong: Vec::new() };
+    for (way, binary, build) in [("forward", new, Build::New), ("back", old, Build::Old), ("forward again", new, Build::New)] {
+        if build == Build::New {
+            cluster.migrate_with(new).await.context("the newer build's migration failed")?;
+        }
+        for (n, member) in members.iter().enumerate() {
+            cluster.replace(&member.name, binary).await.with_context(|| format!("{way}: {}", member.name))?;
+            if member.role == Role::Handlers {
+                let marks = marks.entry(member.name.clone()).or_default();
+                marks.push((written(cluster, &member.name)?.len(), build));
+            }
+            if n + 1 == members.len() / 2 {
+                tokio::time::sleep(stay).await;
+                rolled.writers = writers(cluster, &marks)?;
+                let owners = owners(cluster, &rolled.writers).await?;
+                println!("    {way}: half-way, partitions by the build that wrote last: {owners:?}");
+                if owners.len() < 2 {
+                    rolled.wrong.push(format!("{way}: only one build owned partitions half-way: {owners:?}"));
+                }
+            }
+        }
+        tokio::time::sleep(stay).await;
+        println!("    {way}: every process is the {build:?} build");
+    }
+    rolled.writers = writers(cluster, &marks)?;
+    Ok(rolled)
+}
+
+impl Rolled {
+    /// What was not as it must be, by what is left.
+    pub(crate) fn told(self, evidence: &Evidence) -> Vec<String> {
+        let (mut pages, mut newer, mut over) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for log in evidence.logs.values() {
+            for pages_of_one in log.pages.values() {
+                let mut last = None;
+                for page in pages_of_one {
+                    let Some(build) = self.writers.get(&page.writer) else { continue };
+                    *pages.entry(*build).or_insert(0_usize) += 1;
+                    if last.is_some_and(|last| last != *build) {
+                        *over.entry(*build).or_insert(0_usize) += 1;
+                    }
+                    last = Some(*build);
+                }
+            }
+            for event in log.events.values().flatten() {
+                let added = ["shop.inventory.v1.ReservationExtended"].into_iter().find(|name| event.r#type == *name);
+                *newer.entry(added.unwrap_or("of a type that both know")).or_insert(0_usize) += 1;
+            }
+        }
+        let waited = evidence.aside.len();
+        println!(
+            "    pages by build: {pages:?}; a build took over from the other: {over:?}; events: {newer:?}; messages set aside: {waited}"
+        );
+        let mut wrong = self.wrong;
+        for (build, least) in [(Build::Old, 2), (Build::New, 2)] {
+            if over.get(&build).copied().unwrap_or_default() < least {
+                wrong.push(format!("the {build:?} build took hardly anything over from the other: {over:?}"));
+            }
+        }
+        if !newer.contains_key("shop.inventory.v1.ReservationExtended") {
+            wrong.push("no event was written that only the newer build knows".to_owned());
+        }
+        wrong
+    }
+}
+
+fn written(cluster: &Cluster, member: &str) -> anyhow::Result<String> {
+    let file = cluster.plan().log(member);
+    std::fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))
+}
+
+/// The names under which each build has written, by what its processes said when they took a partition over.
+fn writers(cluster: &Cluster, marks: &BTreeMap<String, Vec<(usize, Build)>>) -> anyhow::Result<BTreeMap<String, Build>> {
+    let mut writers = BTreeMap::new();
+    for (member, marks) in marks {
+        let text = written(cluster, member)?;
+        for (n, (from, build)) in marks.iter().enumerate() {
+            let to = marks.get(n + 1).map_or(text.len(), |(to, _)| *to);
+            for (_, name) in text.get(*from..to).unwrap_or_default().match_indices("writer=").map(|(at, _)| (at, &text[from + at..])) {
+                let name: String = name["writer=".len()..].chars().filter(|c| *c != '"').take(36).collect();
+                writers.insert(name, *build);
+            }
+        }
+    }
+    Ok(writers)
+}
+
+/// How many partitions each build wrote last.
+async fn owners(cluster: &Cluster, writers: &BTreeMap<String, Build>) -> anyhow::Result<BTreeMap<Build, usize>> {
+    let client = collect::connect(&cluster.owner_url()).await?;
+    let mut owners = BTreeMap::new();
+    for service in BTreeSet::from(["catalog", "inventory"]) {
+        let sql = format!("SELECT DISTINCT ON (partition) writer FROM {service}.page ORDER BY partition, page DESC");
+        for row in client.query(&sql, &[]).await? {
+            if let Some(build) = writers.get(&row.get::<_, String>(0)) {
+                *owners.entry(*build).or_insert(0) += 1;
+            }
+        }
+    }
+    Ok(owners)
+}
