@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct HandlerConfig {
     /// How long a member of the lanes' group may be silent before others take over. Brokers allow 6 s to 30 min by default.
     pub session_timeout: Duration,
-    /// Commands that may be under way at once through this endpoint; beyond it clients hear 429.
+    /// The most commands that may be under way at once through this endpoint; beyond it clients hear 429. Fewer may be while
+    /// most answers take longer than a second.
     pub max_in_flight: usize,
     /// How long a client waits when it does not say.
     pub default_wait: Duration,

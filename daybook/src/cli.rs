@@ -85,7 +85,8 @@ pub(crate) struct Handling {
     /// Seconds that a silent process keeps its partitions before others take over.
     #[arg(long, env = "DAYBOOK_SESSION_TIMEOUT", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(2..=300))]
     pub(crate) session_timeout: Option<u64>,
-    /// Commands that may be under way at once through this endpoint; beyond it clients hear 429.
+    /// The most commands that may be under way at once through this endpoint; beyond it clients hear 429. Fewer may be while
+    /// most answers take longer than a second.
     #[arg(long, env = "DAYBOOK_MAX_IN_FLIGHT", value_name = "N")]
     pub(crate) max_in_flight: Option<usize>,
     /// Milliseconds that a command may wait for company on its way to Kafka when many are under way (2 by default).

@@ -1,5 +1,6 @@
 //! The command endpoint. Holds no state that matters: it checks, produces, and waits on a slot in memory for the reply.
 
+mod admission;
 mod deferred;
 #[cfg(test)]
 mod fuzz;
@@ -23,6 +24,7 @@ use daybook_log::Log;
 
 use crate::service::{HandlerParts, lanes_group};
 use crate::{HandlerConfig, HandlerError};
+use admission::Limit;
 use waiting::Waiting;
 
 /// While no more commands than this are under way, each goes to Kafka at once.
@@ -47,8 +49,9 @@ struct Inner {
     patient: SharedProducer,
     inspector: Inspector,
     waiting: Waiting,
-    /// Commands under way.
+    /// Commands under way, and how many there may be.
     in_flight: AtomicUsize,
+    limit: Limit,
 }
 
 /// The endpoint of one process. Cheap to clone.
@@ -90,6 +93,7 @@ impl Endpoint {
             inspector,
             waiting,
             in_flight: AtomicUsize::new(0),
+            limit: Limit::new(parts.config.max_in_flight, std::time::Instant::now()),
         })))
     }
 

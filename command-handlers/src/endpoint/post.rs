@@ -1,7 +1,6 @@
 //! `POST /v1/{service}/{command}`: check, produce, wait.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,6 +14,7 @@ use daybook_proto::v1::{Handle, Request as CommandRequest};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
+use super::admission::Admission;
 use super::headers::{BodyForm, body_form, idempotency_key, if_match, prefer, text};
 use super::{Endpoint, Route, render};
 use crate::envelope::{ANONYMOUS, Addressed};
@@ -23,35 +23,6 @@ use crate::intake::MAX_COMMAND;
 
 /// So much of a body that is too large is read and dropped, so that the client sees the answer.
 const MAX_DRAINED: usize = 16 << 20;
-
-/// One command under way; counted until it is answered.
-struct Admission<'a>(&'a AtomicUsize);
-
-impl<'a> Admission<'a> {
-    /// Sheds before anything is half-done: nothing was read, nothing was produced.
-    fn of(endpoint: &'a Endpoint) -> Result<Self, Problem> {
-        let admission = Self(&endpoint.0.in_flight);
-        let under_way = admission.0.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("daybook_commands_in_flight").set(under_way as f64 + 1.0);
-        if under_way >= endpoint.0.config.max_in_flight {
-            metrics::counter!("daybook_commands_shed_total", "status" => "429").increment(1);
-            return Err(
-                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many commands are under way: repeat with the same key").retry_after(1)
-            );
-        }
-        if let Some(why) = endpoint.kafka_problem() {
-            metrics::counter!("daybook_commands_shed_total", "status" => "503").increment(1);
-            return Err(Problem::unavailable(format!("commands can't be taken now ({why}): repeat with the same key"), 2));
-        }
-        Ok(admission)
-    }
-}
-
-impl Drop for Admission<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// The handler of the route.
 pub(super) async fn post_command(
@@ -81,7 +52,7 @@ async fn answer(endpoint: &Endpoint, address: SocketAddr, service: &str, command
     let key = idempotency_key(&headers)?;
     let prefer = prefer(&headers, &endpoint.0.config);
     let if_match = if_match(&headers)?;
-    let _admission = Admission::of(endpoint)?;
+    let admission = Admission::of(endpoint)?;
     let body = body(request.into_body()).await?;
     let command = read(endpoint, type_name, form, &body)?;
     let stream = command.stream.clone();
@@ -102,6 +73,7 @@ async fn answer(endpoint: &Endpoint, address: SocketAddr, service: &str, command
             reply = &mut slot.reply => {
                 if let Ok(reply) = reply {
                     daybook_failpoint::reach("endpoint.produced");
+                    admission.answered();
                     return Ok(render::reply(&endpoint.0.registry, &reply));
                 }
                 over = true;
@@ -129,6 +101,7 @@ async fn answer(endpoint: &Endpoint, address: SocketAddr, service: &str, command
                 partition,
                 message_offset,
             };
+            admission.deferred();
             return Ok(accepted(&handle::write(&handle, &endpoint.0.secret), &addressed));
         }
     }
