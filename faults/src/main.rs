@@ -12,6 +12,9 @@ use daybook_faults::judge::judge;
 use daybook_faults::nemesis::{self, Nemesis};
 use daybook_faults::report::Report;
 use daybook_faults::run::{Settings, run};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 
 /// Breaks Daybook on purpose, and judges what is left.
 #[derive(Debug, Parser)]
@@ -29,6 +32,9 @@ struct Arguments {
     /// Only these nemeses, by name, or by the beginning of their names with a * behind it.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Only so many of them in each run, drawn by its seed.
+    #[arg(long, value_name = "N")]
+    draw: Option<usize>,
     /// Lists the nemeses.
     #[arg(long)]
     list: bool,
@@ -68,7 +74,20 @@ fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
     Ok(all)
 }
 
-async fn work(arguments: &Arguments, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Result<Report> {
+/// Those that strike in the run of a seed.
+fn drawn(arguments: &Arguments, seed: u64) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
+    if arguments.crowd || arguments.upgrade_from.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut all = chosen(&arguments.only)?;
+    if let Some(n) = arguments.draw {
+        all.shuffle(&mut StdRng::seed_from_u64(seed));
+        all.truncate(n);
+    }
+    Ok(all)
+}
+
+async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
     let fresh = || u64::from(rand::random::<u32>());
     let seeds = match arguments.seeds {
         Some(n) => (0..n).map(|_| fresh()).collect(),
@@ -92,7 +111,7 @@ async fn work(arguments: &Arguments, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Re
             binary: arguments.binary.canonicalize().with_context(|| format!("{}: build it first", arguments.binary.display()))?,
             services: arguments.services.canonicalize()?,
         };
-        match run(&settings, nemeses).await {
+        match run(&settings, &drawn(arguments, *seed)?).await {
             Ok(outcome) => {
                 for violation in outcome.verdict.violations.iter().take(5) {
                     println!("    {} {}: {}", violation.invariant, violation.rule, violation.what);
@@ -132,7 +151,6 @@ fn judged(file: &std::path::Path) -> anyhow::Result<ExitCode> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let nemeses = match chosen(&arguments.only) {
-        Ok(_) if arguments.crowd || arguments.upgrade_from.is_some() => Vec::new(),
         Ok(nemeses) => nemeses,
         Err(error) => {
             eprintln!("{error:#}");
@@ -161,7 +179,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         // Dropping the run stops all that it started.
         tokio::select! {
-            report = work(&arguments, &nemeses) => report,
+            report = work(&arguments) => report,
             _ = cluster::interrupted() => bail!("interrupted"),
         }
     });
