@@ -339,3 +339,18 @@ pub(crate) fn partitions(consumer: &BaseConsumer<Quiet>, config: &BusConfig, top
         Some(error) => Err(failed(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_had_no_answer_is_given_up_and_the_next_question_has_another() {
+        let inspector = Inspector::new(&BusConfig::new("127.0.0.1:1")).expect("it starts");
+        let asked = inspector.inner.client(&Purpose::Lookup).expect("it is there");
+        inspector.watermarks("nobody", 0).await.expect_err("nobody answers there");
+        let next = inspector.inner.client(&Purpose::Lookup).expect("another");
+        assert!(!Arc::ptr_eq(&asked, &next));
+        assert!(Arc::ptr_eq(&next, &inspector.inner.client(&Purpose::Lookup).expect("the same")));
+    }
+}
