@@ -28,7 +28,8 @@ fn key() -> Value {
 /// The tokens of a request; a number of so many digits fits whatever it stands for.
 pub(crate) fn consistency_token(description: &str) -> Value {
     let token = "[a-z_-]{1,63}/(0|[1-9][0-9]{0,8}):(-1|0|[1-9][0-9]{0,17})@[1-9][0-9]{0,8}";
-    let schema = json!({ "type": "string", "pattern": format!("^{token}( ?, ?{token}){{0,63}}$") });
+    // Said again as a length: tools that make up the shortest text go by that.
+    let schema = json!({ "type": "string", "pattern": format!("^{token}( ?, ?{token}){{0,63}}$"), "minLength": "a/0:0@1".len() });
     json!({ "name": "Consistency-Token", "in": "header", "required": false, "description": description, "schema": schema, "example": "catalog/3:17@1" })
 }
 

@@ -166,7 +166,7 @@ fn parameters() -> Value {
             "Names this attempt: the same for every repeat of it, and nobody else can guess it. A new UUID is good. Scoped to one caller and one stream.",
             json!({ "type": "string", "pattern": KEY, "minLength": 1, "maxLength": 255 })),
         "IfMatch": header("If-Match", false, "The version that the stream must be at, as ETag gave it: `\"7\"`.",
-            json!({ "type": "string", "pattern": format!("^\"(0|[1-9][0-9]{{0,{}}})\"$", MAX_DIGITS - 1) })),
+            json!({ "type": "string", "pattern": format!("^\"(0|[1-9][0-9]{{0,{}}})\"$", MAX_DIGITS - 1), "minLength": 3, "maxLength": MAX_DIGITS + 2 })),
         "Prefer": header("Prefer", false,
             "`wait=N`: wait at most N seconds for the result (5 without it, at most 30). `respond-async`: don't wait. Anything else is passed over.",
             json!({ "type": "string" })),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::params::{LONGEST_PAGE, LONGEST_QUERY, MOST_SUGGESTIONS, PAGE, SUGGESTIONS};
+use super::params::{LONGEST_NAME, LONGEST_PAGE, LONGEST_QUERY, MOST_SUGGESTIONS, MOST_VALUES, PAGE, SUGGESTIONS};
 use super::schema::SearchSchema;
 use crate::openapi::{consistency_token, query};
 
@@ -17,7 +17,9 @@ pub(crate) fn describe(document: &mut Value, schema: &SearchSchema) {
 fn paths(schema: &SearchSchema) -> Value {
     let model = &schema.model;
     let text = || json!({ "type": "string", "maxLength": LONGEST_QUERY });
-    let names = || json!({ "type": "array", "items": { "type": "string" } });
+    // Bytes are counted; so many characters always fit.
+    let name = json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_NAME / 4 });
+    let names = || json!({ "type": "array", "items": name, "maxItems": MOST_VALUES });
     let minor = || json!({ "type": "integer", "format": "int64", "minimum": 0 });
     let token = consistency_token("As a command's result gave it. The answer is made from an index that has got there.");
     let search = json!({
@@ -32,7 +34,7 @@ fn paths(schema: &SearchSchema) -> Value {
             query("price_max", "Highest price in the currency's smallest unit, inclusive.", minor()),
             query("in_stock", "Only what is, or is not, in stock.", json!({ "type": "boolean" })),
             query("sort", "By relevance, what is in stock stands first.", json!({ "type": "string", "enum": ["relevance", "price_asc", "price_desc", "newest", "title"], "default": "relevance" })),
-            query("facets", "Which are counted, separated by commas: brand, category, price. Each under the other filters.", json!({ "type": "string", "example": "brand,category,price" })),
+            query("facets", "Which are counted, separated by commas: brand, category, price. Each under the other filters.", json!({ "type": "string", "pattern": "^(brand|category|price)(,(brand|category|price)){0,2}$", "example": "brand,category,price" })),
             query("page_size", "Items of a page.", json!({ "type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE })),
             query("page_token", "nextPageToken of the page before, with the same q, filters and sort.", json!({ "type": "string" })),
             token.clone(),

@@ -16,9 +16,9 @@ pub(super) const MOST_SUGGESTIONS: usize = 20;
 /// Suggestions when nobody says how many.
 pub(super) const SUGGESTIONS: usize = 8;
 /// Most brands, and most categories, of one filter.
-const MOST_VALUES: usize = 50;
+pub(super) const MOST_VALUES: usize = 50;
 /// Longest name of a brand or category, in bytes.
-const LONGEST_NAME: usize = 1_000;
+pub(super) const LONGEST_NAME: usize = 1_000;
 
 fn invalid<T>(field: &str, message: impl Into<String>) -> Result<T, Problem> {
     Err(Problem::invalid(field, message))
