@@ -66,9 +66,17 @@ free_port() {
   return 1
 }
 
-# Keeps a port that was chosen before, unless somebody else has it. To be asked while ours does not run.
+# Keeps a port that was chosen before, unless somebody else has it. To be asked while ours does not run; who was killed a
+# moment ago may still have it, on a busy machine for seconds, and who asks there would not look elsewhere.
 keep_or_choose_port() {
-  if [ -z "$1" ] || in_use "$1"; then free_port; else say "$1"; fi
+  local i
+  if [ -n "$1" ]; then
+    for ((i = 0; i < 50; i++)); do
+      in_use "$1" || { say "$1"; return; }
+      sleep 0.2
+    done
+  fi
+  free_port
 }
 
 # One at a time on one folder: two would both choose.

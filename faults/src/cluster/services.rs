@@ -129,10 +129,14 @@ impl Services {
         let keep = |name: &str, before: Option<String>| value(name).or(before).unwrap_or_default();
         let owner_url = keep("DAYBOOK_DATABASE_URL", before.as_ref().map(|it| it.owner_url.clone()));
         let address = owner_url.rsplit_once('@').and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
+        let kafka = keep("DAYBOOK_KAFKA", before.as_ref().map(|it| it.kafka.clone()));
+        if let Some(before) = before.as_ref().filter(|before| !before.kafka.is_empty()) {
+            anyhow::ensure!(before.kafka == kafka && before.owner_url == owner_url, "a service came back at another port: {kafka}, {owner_url}");
+        }
         *kept = Some(Addresses {
             postgres: address.context("DAYBOOK_DATABASE_URL names no address")?,
             owner_url,
-            kafka: keep("DAYBOOK_KAFKA", before.map(|it| it.kafka)),
+            kafka,
             data: value("DAYBOOK_DATA_DIR").context("DAYBOOK_DATA_DIR is missing")?.into(),
         });
         Ok(())
