@@ -104,7 +104,10 @@ impl Install {
 
     /// Everything that stands on a topic's partition now.
     pub(crate) async fn topic(&self, topic: &str, partition: i32) -> Vec<Message> {
-        let (low, high) = Inspector::new(&self.bus).expect("Kafka answers").watermarks(topic, partition).await.expect("the topic is there");
+        let inspector = Inspector::new(&self.bus).expect("Kafka answers");
+        // One that was made a moment ago may not be known everywhere yet.
+        let (low, high) =
+            daybook_testkit::eventually("the topic to be there", || async { inspector.watermarks(topic, partition).await.ok() }).await;
         let mut reader = PartitionReader::open(&self.bus, topic, partition, StartAt::Earliest).await.expect("the topic is there");
         let mut all = Vec::new();
         while all.last().is_none_or(|m: &Message| m.offset + 1 < high) && low < high {

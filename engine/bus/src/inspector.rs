@@ -140,6 +140,15 @@ impl Inspector {
         Ok(found.is_some())
     }
 
+    /// Whether brokers answer. Blocks, not for long.
+    pub(crate) fn is_answered(&self) -> bool {
+        let inner = &self.inner;
+        let asked = |client: &Client| {
+            client.fetch_metadata(None, BRIEFLY).map_err(|error| inner.unreachable("ask whether brokers answer".to_owned(), error))
+        };
+        inner.with(&Purpose::Lookup, asked).is_ok()
+    }
+
     /// What `group` (its full name) has committed: the next offset to read. Does not join the group.
     ///
     /// # Errors
@@ -199,12 +208,13 @@ impl Inner {
     }
 
     /// Asks a client. One that had no answer is given up: clients were seen never to answer again after their broker had
-    /// been paused, and never to read again from a topic that was deleted and made anew. The next question has another.
+    /// been paused, to go on saying that a topic is not there which is, and never to read again from a topic that was deleted and
+    /// made anew. The next question has another.
     fn with<T>(&self, purpose: &Purpose, question: impl FnOnce(&Client) -> Result<T, BusError>) -> Result<T, BusError> {
         let client = self.client(purpose)?;
         drain(&client);
         let answer = question(&client);
-        if !matches!(answer, Ok(_) | Err(BusError::MissingTopic { .. })) {
+        if answer.is_err() {
             let mut clients = lock(&self.clients);
             // Others that asked it meanwhile fail as well, and must not give up the one that has come instead.
             if clients.get(purpose).is_some_and(|current| Arc::ptr_eq(current, &client)) {

@@ -58,6 +58,10 @@ pub(crate) trait Directory {
     fn error(&self, error: KafkaError) -> ControlFlow<()>;
     /// Where it stands in all partitions that messages are wanted from.
     fn flowing(&self) -> Vec<Place>;
+    /// Whether it has no partitions, and has not been told that it gets none.
+    fn waits(&self) -> bool;
+    /// It waits in vain: the loop ends.
+    fn waits_in_vain(&self);
     /// The consumer stands still there although there is more to read: the loop ends.
     fn stands_still(&self, at: &Place);
 }
@@ -90,6 +94,11 @@ pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, d
         burst = 0;
         for partition in touched.drain(..) {
             partition.buffer.wake();
+        }
+        if watch.waits_in_vain(Instant::now(), directory.waits()) {
+            metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+            directory.waits_in_vain();
+            break;
         }
         if let Some(place) = watch.stands_still(Instant::now(), || directory.flowing()) {
             metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);

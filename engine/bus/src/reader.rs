@@ -189,6 +189,12 @@ impl Directory for Only {
         self.0.flowing().into_iter().collect()
     }
 
+    fn waits(&self) -> bool {
+        false
+    }
+
+    fn waits_in_vain(&self) {}
+
     fn stands_still(&self, at: &Place) {
         tracing::warn!(topic = %at.topic, partition = at.partition, offset = at.next, "a reader stood still although there was more: it ends");
     }

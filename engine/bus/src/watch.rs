@@ -3,7 +3,9 @@
 //! librdkafka (2.12) takes for granted that a partition's leader epoch only grows. A topic that was deleted and made again begins
 //! with a low one: a client that knew a higher one ignores the new leader, reads nothing, and says nothing for as long as it
 //! lives (found by the fault harness, `kafka-wiped`; redpanda met it too, in its pull request 30671). So a consumer's thread has
-//! somebody else look, now and then, whether there is anything to read where it stands.
+//! somebody else look, now and then, whether there is anything to read where it stands. And a member of a group was seen never to
+//! find its coordinator again after the broker had been paused: who waits for partitions for long, while others have answers, is
+//! made anew as well.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -19,6 +21,8 @@ const EVERY: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(3);
 /// How long is waited for the one who looks, each time.
 const ANSWER: Duration = Duration::from_millis(200);
+/// How long a member of a group may wait for its partitions before somebody asks whether brokers answer others.
+const ABSENT: Duration = Duration::from_secs(25);
 /// How many partitions are looked into at once: all in turn.
 const AT_ONCE: usize = 16;
 
@@ -31,8 +35,8 @@ pub(crate) struct Place {
     pub(crate) next: i64,
 }
 
-/// Whether there is something to read at a place. May block.
-type Look = Arc<dyn Fn(&Place) -> bool + Send + Sync>;
+/// Whether there is something to read at a place; without one, whether brokers answer. May block.
+type Look = Arc<dyn Fn(Option<&Place>) -> bool + Send + Sync>;
 
 /// A consumer's watch, on its thread.
 pub(crate) struct Watch {
@@ -45,18 +49,25 @@ pub(crate) struct Watch {
     /// Answers with a place at which there is something to read.
     asked: Option<Receiver<Place>>,
     suspect: Option<Place>,
+    /// Since when it has waited for partitions.
+    absent: Option<Instant>,
+    /// Answers whether brokers answer.
+    reached: Option<Receiver<bool>>,
 }
 
 impl Watch {
     pub(crate) fn new(config: &BusConfig) -> Result<Self, BusError> {
         let inspector = Inspector::new(config)?;
         // Who can't be asked is asked another time.
-        let look = move |place: &Place| inspector.holds_at(place).unwrap_or(false);
+        let look = move |place: Option<&Place>| match place {
+            Some(place) => inspector.holds_at(place).unwrap_or(false),
+            None => inspector.is_answered(),
+        };
         Ok(Self::looking(Arc::new(look), Instant::now()))
     }
 
     fn looking(look: Look, now: Instant) -> Self {
-        Self { look, due: now + EVERY, before: Vec::new(), turn: 0, asked: None, suspect: None }
+        Self { look, due: now + EVERY, before: Vec::new(), turn: 0, asked: None, suspect: None, absent: None, reached: None }
     }
 
     /// A place where the consumer stands still although there is something to read: it should be made anew. Called at every lap of
@@ -94,12 +105,39 @@ impl Watch {
         None
     }
 
+    /// Whether a member of a group waits for partitions in vain: for long, although brokers answer. Called at every lap, as
+    /// [`stands_still`](Self::stands_still); `waits` says whether it has none, and has not been told that it gets none.
+    pub(crate) fn waits_in_vain(&mut self, now: Instant, waits: bool) -> bool {
+        if !waits {
+            (self.absent, self.reached) = (None, None);
+            return false;
+        }
+        if now.saturating_duration_since(*self.absent.get_or_insert(now)) < ABSENT {
+            return false;
+        }
+        let Some(reached) = &self.reached else {
+            let ((answer, reached), look) = (channel(), self.look.clone());
+            self.reached = Some(reached);
+            if let Err(error) = std::thread::Builder::new().name("kafka-watch".to_owned()).spawn(move || answer.send(look(None))) {
+                tracing::warn!(%error, "no thread to look after a consumer on");
+            }
+            return false;
+        };
+        match reached.try_recv() {
+            Ok(true) => return true,
+            // Nobody is answered: it waits with all others.
+            Ok(false) | Err(TryRecvError::Disconnected) => (self.absent, self.reached) = (Some(now), None),
+            Err(TryRecvError::Empty) => {}
+        }
+        false
+    }
+
     /// On a thread of its own: a broker that does not answer must not hold up the consumer's.
     fn look_into(&mut self, places: Vec<Place>) {
         let (found, asked) = channel();
         let look = self.look.clone();
         let look = move || {
-            if let Some(place) = places.into_iter().find(|place| look(place)) {
+            if let Some(place) = places.into_iter().find(|place| look(Some(place))) {
                 let _ = found.send(place);
             }
         };
@@ -127,7 +165,7 @@ mod tests {
         at: impl Fn(Duration) -> Vec<Place>,
     ) -> Option<(Place, Duration)> {
         let begun = Instant::now();
-        let mut watch = Watch::looking(Arc::new(holds), begun);
+        let mut watch = Watch::looking(Arc::new(move |place: Option<&Place>| place.is_some_and(&holds)), begun);
         (0..seconds * 10).map(|lap| Duration::from_millis(lap * 100)).find_map(|passed| {
             let found = watch.stands_still(begun + passed, || at(passed));
             if watch.asked.is_some() {
@@ -143,6 +181,25 @@ mod tests {
         let (found, after) = laps(60, |_| true, |_| vec![place(0, 7)]).expect("it is found");
         assert_eq!(found, place(0, 7));
         assert!((20..30).contains(&after.as_secs()), "{after:?}");
+    }
+
+    #[test]
+    fn who_waits_for_partitions_while_others_are_answered_is_found_and_nobody_else() {
+        let waited = |answered: bool, waits: fn(u64) -> bool| {
+            let begun = Instant::now();
+            let mut watch = Watch::looking(Arc::new(move |_: Option<&Place>| answered), begun);
+            (0..600_u64).find(|lap| {
+                if watch.reached.is_some() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                watch.waits_in_vain(begun + Duration::from_millis(lap * 200), waits(lap * 200))
+            })
+        };
+        assert!((125..150).contains(&waited(true, |_| true).expect("it is found")));
+        assert_eq!(waited(false, |_| true), None);
+        assert_eq!(waited(true, |_| false), None);
+        // It comes back in time, again and again.
+        assert_eq!(waited(true, |at| at % 22_000 > 2_000), None);
     }
 
     #[test]

@@ -131,7 +131,10 @@ impl Services {
         let address = owner_url.rsplit_once('@').and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
         let kafka = keep("DAYBOOK_KAFKA", before.as_ref().map(|it| it.kafka.clone()));
         if let Some(before) = before.as_ref().filter(|before| !before.kafka.is_empty()) {
-            anyhow::ensure!(before.kafka == kafka && before.owner_url == owner_url, "a service came back at another port: {kafka}, {owner_url}");
+            anyhow::ensure!(
+                before.kafka == kafka && before.owner_url == owner_url,
+                "a service came back at another port: {kafka}, {owner_url}"
+            );
         }
         *kept = Some(Addresses {
             postgres: address.context("DAYBOOK_DATABASE_URL names no address")?,

@@ -220,6 +220,14 @@ impl Directory for Membership {
         self.partitions().iter().filter_map(|held| held.flowing()).collect()
     }
 
+    fn waits(&self) -> bool {
+        !self.is_joined()
+    }
+
+    fn waits_in_vain(&self) {
+        self.report("waited for partitions in vain, although brokers answer", true);
+    }
+
     fn stands_still(&self, at: &Place) {
         let Place { topic, partition, next } = at;
         self.report(&format!("stood still at offset {next} of {topic}/{partition}, although there was more to read"), true);
