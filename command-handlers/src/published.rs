@@ -39,6 +39,29 @@ fn log_offset(message: &Message) -> Option<i64> {
     message.headers.get_parsed::<i64>(h::OFFSET).ok().flatten().filter(|offset| *offset >= 0)
 }
 
+/// Where Kafka put what was published.
+#[derive(Debug, PartialEq, Eq)]
+enum Placed {
+    /// Right behind what was there; what comes next comes behind it.
+    Behind(Option<i64>),
+    /// Further on: somebody else has published as well. Where that was an older relay of this partition, and the topic was empty,
+    /// its end stands there now without its beginning.
+    Further,
+    /// Where something had stood, which is gone.
+    Before,
+}
+
+/// Where Kafka put messages that it was expected to put at `next`. Negative offsets: it did not say.
+fn placed(next: Option<i64>, offsets: &[i64]) -> Placed {
+    let mut known = offsets.iter().copied().filter(|offset| *offset >= 0);
+    let Some(first) = known.next() else { return Placed::Behind(next) };
+    match next {
+        Some(next) if first < next => Placed::Before,
+        Some(next) if first > next => Placed::Further,
+        _ => Placed::Behind(Some(known.next_back().unwrap_or(first) + 1)),
+    }
+}
+
 /// What Kafka is known to hold of one partition.
 pub(crate) struct Published {
     pub(crate) inspector: Inspector,
@@ -56,21 +79,19 @@ impl Published {
         self.next.is_none()
     }
 
-    /// These offsets of Kafka's were acknowledged. One that was given before says that what it was given to is gone.
+    /// These offsets of Kafka's were acknowledged. One that was given before says that what it was given to is gone; one that is
+    /// further on has the topic [looked](Self::look) at again.
     ///
     /// # Errors
     /// As [`refill`](Self::refill), which is then done: publish from the log's beginning.
     pub(crate) async fn acknowledged(&mut self, offsets: &[i64]) -> Result<Option<i64>, HandlerError> {
-        // Negative: the broker did not say.
-        let mut known = offsets.iter().copied().filter(|offset| *offset >= 0);
-        let (first, last) = (known.next(), known.next_back());
-        let went_back = first.zip(self.next).is_some_and(|(first, next)| first < next);
-        if went_back {
-            self.next = None;
-            return self.refill().await;
-        }
-        if let Some(last) = last.or(first) {
-            self.next = Some(last + 1);
+        match placed(self.next, offsets) {
+            Placed::Behind(next) => self.next = next,
+            Placed::Further => self.next = None,
+            Placed::Before => {
+                self.next = None;
+                return self.refill().await;
+            }
         }
         Ok(None)
     }
@@ -81,11 +102,11 @@ impl Published {
     /// When Kafka or Postgres does not answer; [`HandlerError::AheadOfLog`].
     pub(crate) async fn look(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
-        let (low, high) = self.inspector.watermarks(&self.topic, number).await?;
+        let (_, high) = self.inspector.watermarks(&self.topic, number).await?;
         match self.next {
-            // What was published since it was made again, if anything, did not begin at the log's beginning. (A topic whose
-            // low watermark is higher had its beginning deleted by somebody who wanted that.)
-            None if low == 0 => {
+            // What was published since it was made again, if anything, did not begin at the log's beginning. The topic is kept
+            // for ever: nobody but us takes its beginning away.
+            None => {
                 let first = self.inspector.first_message(&self.topic, number).await?;
                 if first.as_ref().and_then(log_offset).is_some_and(|offset| offset > 0) {
                     return self.refill().await;
@@ -117,5 +138,22 @@ impl Published {
         delete_before(self.inspector.config(), &self.topic, number, high).await?;
         self.next = Some(high);
         Ok(Some(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_that_was_given_before_and_one_that_is_further_on_are_told_apart() {
+        assert_eq!(placed(Some(7), &[7, 8, 9]), Placed::Behind(Some(10)));
+        assert_eq!(placed(Some(7), &[7]), Placed::Behind(Some(8)));
+        assert_eq!(placed(Some(7), &[-1, -1]), Placed::Behind(Some(7)));
+        // The topic was made again.
+        assert_eq!(placed(Some(7), &[0, 1]), Placed::Before);
+        // A relay that a lane had left behind published before us into an empty topic.
+        assert_eq!(placed(Some(0), &[1_501, 1_502]), Placed::Further);
+        assert_eq!(placed(None, &[3, 4]), Placed::Behind(Some(5)));
     }
 }
