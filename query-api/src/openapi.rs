@@ -113,6 +113,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
                 "404": problem("There is nothing under this key."),
                 "406": problem("Accept takes neither form."),
                 "409": problem("The token is of another epoch of its log."),
+                "414": { "description": "The URL is longer than 65,534 bytes." },
                 "503": problem("The read model has not got to the token in time; `positions` says where it stands. Or the database does not answer."),
             },
         });
