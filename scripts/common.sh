@@ -147,6 +147,23 @@ load_clone() {
   services=$root/scripts/services/services
 }
 
+# Stops the Daybook and the services that a run has in a folder of its own, and forgets it.
+clear_away() { # folder
+  local port
+  port=$(cat "$1/port" 2>/dev/null) || port=
+  if [ -n "$port" ]; then stop_running "$1/daybook.pid" "up --commands-listen 127.0.0.1:$port" TERM KILL || true; fi
+  if [ -d "$1/services" ]; then "$services" wipe "$1/services" >/dev/null || true; fi
+  rm -rf "$1"
+}
+
+# What a killed run could not clear away itself: its folder ends with its pid.
+clear_leftovers() { # what the folder's name begins with
+  local left
+  for left in "$state/$1"-*; do
+    if [ -d "$left" ] && ! kill -0 "${left##*-}" 2>/dev/null; then clear_away "$left"; fi
+  done
+}
+
 # The pid of the Daybook that `up` started, or nothing.
 daybook_running() { running_with "$pid_file" "$binary up"; }
 

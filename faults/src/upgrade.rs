@@ -1,7 +1,7 @@
 //! A rolling upgrade, forward and back: two builds on one log and one topic while clients write, of which the newer one knows an
 //! event and fields that the older does not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +10,11 @@ use anyhow::Context as _;
 use crate::cluster::{Cluster, Role};
 use crate::collect;
 use crate::evidence::Evidence;
+
+/// What the newer build alone knows.
+const NEWER: &str = "shop.inventory.v1.ReservationExtended";
+/// How often each build takes a partition over from the other, at the least.
+const TAKEN_OVER: usize = 2;
 
 /// Which build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +75,7 @@ pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Dura
 impl Rolled {
     /// What was not as it must be, by what is left.
     pub(crate) fn told(self, evidence: &Evidence) -> Vec<String> {
-        let (mut pages, mut newer, mut over) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut pages, mut over) = (BTreeMap::new(), BTreeMap::new());
         for log in evidence.logs.values() {
             for pages_of_one in log.pages.values() {
                 let mut last = None;
@@ -83,22 +88,20 @@ impl Rolled {
                     last = Some(*build);
                 }
             }
-            for event in log.events.values().flatten() {
-                let added = ["shop.inventory.v1.ReservationExtended"].into_iter().find(|name| event.r#type == *name);
-                *newer.entry(added.unwrap_or("of a type that both know")).or_insert(0_usize) += 1;
-            }
         }
+        let events: Vec<&str> = evidence.logs.values().flat_map(|log| log.events.values().flatten()).map(|e| e.r#type.as_str()).collect();
+        let (all, newer) = (events.len(), events.iter().filter(|name| **name == NEWER).count());
         let waited = evidence.aside.len();
         println!(
-            "    pages by build: {pages:?}; a build took over from the other: {over:?}; events: {newer:?}; messages set aside: {waited}"
+            "    pages by build: {pages:?}; a build took over from the other: {over:?}; events: {all}, {newer} of them of a type that only the newer one knows; messages set aside: {waited}"
         );
         let mut wrong = self.wrong;
-        for (build, least) in [(Build::Old, 2), (Build::New, 2)] {
-            if over.get(&build).copied().unwrap_or_default() < least {
+        for build in [Build::Old, Build::New] {
+            if over.get(&build).copied().unwrap_or_default() < TAKEN_OVER {
                 wrong.push(format!("the {build:?} build took hardly anything over from the other: {over:?}"));
             }
         }
-        if !newer.contains_key("shop.inventory.v1.ReservationExtended") {
+        if newer == 0 {
             wrong.push("no event was written that only the newer build knows".to_owned());
         }
         wrong
@@ -117,8 +120,8 @@ fn writers(cluster: &Cluster, marks: &BTreeMap<String, Vec<(usize, Build)>>) -> 
         let text = written(cluster, member)?;
         for (n, (from, build)) in marks.iter().enumerate() {
             let to = marks.get(n + 1).map_or(text.len(), |(to, _)| *to);
-            for (_, name) in text.get(*from..to).unwrap_or_default().match_indices("writer=").map(|(at, _)| (at, &text[from + at..])) {
-                let name: String = name["writer=".len()..].chars().filter(|c| *c != '"').take(36).collect();
+            for said in text.get(*from..to).unwrap_or_default().split("writer=").skip(1) {
+                let name: String = said.chars().filter(|c| *c != '"').take(36).collect();
                 writers.insert(name, *build);
             }
         }
@@ -130,7 +133,7 @@ fn writers(cluster: &Cluster, marks: &BTreeMap<String, Vec<(usize, Build)>>) -> 
 async fn owners(cluster: &Cluster, writers: &BTreeMap<String, Build>) -> anyhow::Result<BTreeMap<Build, usize>> {
     let client = collect::connect(&cluster.owner_url()).await?;
     let mut owners = BTreeMap::new();
-    for service in BTreeSet::from(["catalog", "inventory"]) {
+    for service in ["catalog", "inventory"] {
         let sql = format!("SELECT DISTINCT ON (partition) writer FROM {service}.page ORDER BY partition, page DESC");
         for row in client.query(&sql, &[]).await? {
             if let Some(build) = writers.get(&row.get::<_, String>(0)) {

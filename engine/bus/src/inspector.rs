@@ -26,8 +26,8 @@ const BRIEFLY: Duration = Duration::from_secs(3);
 /// All that are in use: those of one configuration share their clients.
 static IN_USE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
 
-/// Answers questions about topics and groups. Cheap to clone, and all of one configuration share their clients; each look-up is a request or two to the brokers, in
-/// a blocking task, and gives up after 10 s.
+/// Answers questions about topics and groups. Cheap to clone, and all of one configuration share their clients; each look-up
+/// is a request or two to the brokers, in a blocking task, and gives up after 10 s.
 #[derive(Clone)]
 pub struct Inspector {
     inner: Arc<Inner>,
