@@ -12,8 +12,9 @@ use super::{Fault, Field, Heal, Struck, poison};
 
 /// How long a place may take to be reached.
 const REACHED: Duration = Duration::from_secs(20);
-const REBUILD: &[&str] = &["replay", "rebuild", "product-pages", "--promote"];
-/// How long the next rebuild may be refused what it needs.
+const MODEL: &str = "product-pages";
+const REBUILD: &[&str] = &["replay", "rebuild", MODEL, "--promote"];
+/// How long the next rebuild, and what it clears away, may be refused what they need.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 static NAMES: LazyLock<Vec<(&'static str, String)>> =
@@ -104,8 +105,33 @@ async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck
         // 3: what it needs is not there just now, which in company is another's doing.
         if again.status.code() != Some(3) || Instant::now() > end {
             again.good().context("the rebuild after it failed too")?;
-            return Ok(struck);
+            break;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
+    retire_spare(&field, end).await?;
+    Ok(struck)
+}
+
+/// What a generation takes is taken for as long as it is kept up: in a long run none stays that nobody will go back to.
+async fn retire_spare(field: &Field<'_>, end: Instant) -> anyhow::Result<()> {
+    loop {
+        let known = field.cluster.daybook(&["--json", "replay", "generations", MODEL], false).await?;
+        let spare: Vec<i64> = known.output.lines().filter_map(spare).collect();
+        let mut left = known.clone();
+        for generation in &spare {
+            // Refused while a query API answers from it, or is not heard of.
+            left = field.cluster.daybook(&["replay", "retire", MODEL, "--generation", &generation.to_string()], false).await?;
+        }
+        if (spare.is_empty() && known.status.success()) || Instant::now() > end {
+            return left.good().context("a generation that nobody needs is still there");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The generation that a line of the list tells of, when it is kept up and not served.
+fn spare(line: &str) -> Option<i64> {
+    let report: serde_json::Value = serde_json::from_str(line).ok()?;
+    matches!(report["state"].as_str(), Some("ready" | "kept")).then(|| report["generation"].as_i64()).flatten()
 }
