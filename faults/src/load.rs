@@ -2,7 +2,17 @@
 
 use std::time::Duration;
 
-use crate::history::{Asked, Entry, Told, Via};
+use crate::history::{Asked, Entry, Recorder, Told, Via};
+use crate::workload::Workload;
+
+/// Ordinary work before and after a crowd.
+const ORDINARY: Duration = Duration::from_secs(20);
+/// How many times the ordinary rate a crowd brings.
+const TIMES: f64 = 20.0;
+/// The 99th of a hundred results may take so long while it sheds: what a client waits for by itself.
+const BOUND: f64 = 5_000.0;
+/// A crowd's clients have numbers of their own.
+const CROWD: u32 = 1_000_000;
 
 /// What was told in a stretch of time, of commands over HTTP.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +86,42 @@ impl Stretch {
             self.p99
         )
     }
+}
+
+/// Ordinary work, a crowd, ordinary work; what was told in each, and what was not as it must be.
+pub(crate) async fn crowd(recorder: &Recorder, workload: &Workload, rate: f64, length: Duration) -> Vec<String> {
+    let mut from = recorder.now();
+    let mut ends = Vec::new();
+    for name in ["ordinary", "crowd", "afterwards"] {
+        match name {
+            "crowd" => workload.crowd(CROWD, rate * TIMES, length).await,
+            _ => tokio::time::sleep(ORDINARY).await,
+        }
+        let to = recorder.now();
+        ends.push((name, from, to));
+        from = to;
+    }
+    let history = recorder.entries();
+    let stretches: Vec<Stretch> = ends.into_iter().map(|(name, from, to)| Stretch::of(name, &history, from, to)).collect();
+    let mut wrong = Vec::new();
+    for stretch in &stretches {
+        println!("    {}", stretch.line());
+        if stretch.without_retry_after > 0 {
+            wrong.push(format!("{}: {} were shed without Retry-After", stretch.name, stretch.without_retry_after));
+        }
+        if stretch.p99 > BOUND {
+            wrong.push(format!("{}: results took {:.0} ms at p99, more than {BOUND:.0}", stretch.name, stretch.p99));
+        }
+    }
+    if let [before, crowd, after] = &stretches[..] {
+        if crowd.shed == 0 {
+            wrong.push("nothing was shed: the crowd was too small for this machine, raise --rate".to_owned());
+        }
+        if after.shed > 0 || after.p99 > (before.p99 * 3.0).max(100.0) {
+            wrong.push(format!("afterwards it was not as before: {} shed, p99 {:.0} ms after {:.0}", after.shed, after.p99, before.p99));
+        }
+    }
+    wrong
 }
 
 #[cfg(test)]

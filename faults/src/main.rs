@@ -11,7 +11,7 @@ use daybook_faults::cluster;
 use daybook_faults::judge::judge;
 use daybook_faults::nemesis::{self, Nemesis};
 use daybook_faults::report::Report;
-use daybook_faults::run::{Settings, run};
+use daybook_faults::run::{Ordeal, Settings, run};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
@@ -74,17 +74,21 @@ fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
     Ok(all)
 }
 
-/// Those that strike in the run of a seed.
-fn drawn(arguments: &Arguments, seed: u64) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
-    if arguments.crowd || arguments.upgrade_from.is_some() {
-        return Ok(Vec::new());
+/// What the run of a seed is put through.
+fn ordeal(arguments: &Arguments, seed: u64) -> anyhow::Result<Ordeal> {
+    if let Some(older) = &arguments.upgrade_from {
+        let older = older.canonicalize().with_context(|| format!("--upgrade-from {} is not there", older.display()))?;
+        return Ok(Ordeal::Upgrade(older));
+    }
+    if arguments.crowd {
+        return Ok(Ordeal::Crowd);
     }
     let mut all = chosen(&arguments.only)?;
     if let Some(n) = arguments.draw {
         all.shuffle(&mut StdRng::seed_from_u64(seed));
         all.truncate(n);
     }
-    Ok(all)
+    Ok(Ordeal::Nemeses(all))
 }
 
 async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
@@ -103,15 +107,13 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
         let settings = Settings {
             seed: *seed,
             length: Duration::from_secs_f64(arguments.minutes * 60.0),
-            crowd: arguments.crowd,
-            upgrade_from: arguments.upgrade_from.as_ref().map(std::fs::canonicalize).transpose()?,
             pause: Duration::from_secs(arguments.pause),
             rate: arguments.rate,
             folder: folder.clone(),
             binary: arguments.binary.canonicalize().with_context(|| format!("{}: build it first", arguments.binary.display()))?,
             services: arguments.services.canonicalize()?,
         };
-        match run(&settings, &drawn(arguments, *seed)?).await {
+        match run(&settings, &ordeal(arguments, *seed)?).await {
             Ok(outcome) => {
                 for violation in outcome.verdict.violations.iter().take(5) {
                     println!("    {} {}: {}", violation.invariant, violation.rule, violation.what);

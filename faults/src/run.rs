@@ -16,7 +16,7 @@ use crate::collect::{Sources, Watch, collect};
 use crate::evidence::Recovery;
 use crate::history::Recorder;
 use crate::judge::{Verdict, judge};
-use crate::load::Stretch;
+use crate::load;
 use crate::nemesis::{Nemesis, Struck};
 use crate::schedule::companies;
 use crate::upgrade;
@@ -38,12 +38,8 @@ const MEASURED: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Every choice comes from it.
     pub seed: u64,
-    /// How long things are broken; each nemesis strikes at least once, also when that takes longer.
+    /// How long the ordeal takes; each nemesis strikes at least once, also when that takes longer.
     pub length: Duration,
-    /// Instead of faults: a crowd, twenty times the ordinary rate, for `length`.
-    pub crowd: bool,
-    /// Instead of faults: from this older build to `binary`, back, and forward again.
-    pub upgrade_from: Option<PathBuf>,
     /// At least so long from one company to the next.
     pub pause: Duration,
     /// Commands a second.
@@ -54,6 +50,25 @@ pub struct Settings {
     pub binary: PathBuf,
     /// `scripts/services/services`.
     pub services: PathBuf,
+}
+
+/// What a cluster goes through while clients work.
+pub enum Ordeal {
+    /// Each strikes at least once.
+    Nemeses(Vec<Box<dyn Nemesis>>),
+    /// Twenty times the ordinary rate.
+    Crowd,
+    /// From an older build's binary to [`Settings::binary`], back, and forward again.
+    Upgrade(PathBuf),
+}
+
+impl Ordeal {
+    fn nemeses(&self) -> &[Box<dyn Nemesis>] {
+        match self {
+            Self::Nemeses(nemeses) => nemeses,
+            Self::Crowd | Self::Upgrade(_) => &[],
+        }
+    }
 }
 
 /// What one nemesis came to.
@@ -106,38 +121,31 @@ fn places(members: Vec<Member>) -> Vec<Place> {
     members.into_iter().map(|m| Place { name: m.name, url: m.url }).collect()
 }
 
-/// Ordinary work before and after a crowd.
-const ORDINARY: Duration = Duration::from_secs(20);
-/// How many times the ordinary rate a crowd brings.
-const TIMES: f64 = 20.0;
-/// The 99th of a hundred results may take so long while it sheds: what a client waits for by itself.
-const BOUND: f64 = 5_000.0;
-/// A crowd's clients have numbers of their own.
-const CROWD: u32 = 1_000_000;
-
 /// Runs, and judges.
 ///
 /// # Errors
 /// When the harness itself fails: a cluster that does not start, evidence that can't be read.
-pub async fn run(settings: &Settings, nemeses: &[Box<dyn Nemesis>]) -> anyhow::Result<Outcome> {
+pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<Outcome> {
+    let first = if let Ordeal::Upgrade(from) = ordeal { from } else { &settings.binary };
     let plan = Plan {
         dir: settings.folder.clone(),
-        binary: settings.upgrade_from.as_ref().unwrap_or(&settings.binary).clone(),
+        binary: first.clone(),
         services_script: settings.services.clone(),
         partitions: 4,
         handlers: 2,
         projectors: 2,
         queries: 2,
         session_timeout_s: 4,
-        small_disk: nemeses.iter().any(|n| n.name().starts_with("disk-")),
+        small_disk: ordeal.nemeses().iter().any(|n| n.name().starts_with("disk-")),
     };
     let cluster = Arc::new(Cluster::start(plan).await?);
-    let outcome = broken(settings, nemeses, &cluster).await;
+    let outcome = gone_through(settings, ordeal, &cluster).await;
     let unexpected = cluster.stop().await?;
     Ok(Outcome { unexpected, ..outcome? })
 }
 
-async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc<Cluster>) -> anyhow::Result<Outcome> {
+async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluster>) -> anyhow::Result<Outcome> {
+    let (nemeses, two_builds) = (ordeal.nemeses(), matches!(ordeal, Ordeal::Upgrade(_)));
     let recorder = Recorder::create(&settings.folder.join("history.jsonl"))?;
     let (commands, queries) = (places(cluster.handlers()), places(cluster.queries()));
     let options = Options {
@@ -150,7 +158,7 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
         raw: 2,
         rate: settings.rate,
         products: 200,
-        two_builds: settings.upgrade_from.is_some(),
+        two_builds,
     };
     let sources = Sources { database: cluster.owner_url().to_owned(), kafka: cluster.kafka(), queries, binary: settings.binary.clone() };
     let workload = Workload::start(options, recorder.clone())?;
@@ -158,7 +166,7 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
     let mut run = Run {
         cluster,
         nemeses,
-        http: Http::new(recorder.clone(), settings.upgrade_from.is_some())?,
+        http: Http::new(recorder.clone(), two_builds)?,
         watch: Watch::start(sources.clone(), recorder.clone()),
         recorder,
         random: StdRng::seed_from_u64(settings.seed),
@@ -168,10 +176,10 @@ async fn broken(settings: &Settings, nemeses: &[Box<dyn Nemesis>], cluster: &Arc
     };
     tokio::time::sleep(WARM_UP).await;
     let mut rolled = None;
-    match &settings.upgrade_from {
-        Some(old) => rolled = Some(upgrade::roll(cluster, old, &settings.binary, settings.length).await?),
-        None if settings.crowd => run.wrong = crowded(&run.recorder, &workload, settings).await,
-        None => run.strike_all(settings).await,
+    match ordeal {
+        Ordeal::Nemeses(_) => run.strike_all(settings).await,
+        Ordeal::Crowd => run.wrong = load::crowd(&run.recorder, &workload, settings.rate, settings.length).await,
+        Ordeal::Upgrade(old) => rolled = Some(upgrade::roll(cluster, old, &settings.binary, settings.length).await?),
     }
     println!("    clients finish, and everything catches up");
     workload.finish().await?;
@@ -313,42 +321,6 @@ impl Run<'_> {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         Recovery { nemesis: nemesis.to_owned(), first_acknowledged, caught_up: caught_up.ok().map(micros), within: micros(within) }
     }
-}
-
-/// Ordinary work, a crowd, ordinary work; what was told in each, and what was not as it must be.
-async fn crowded(recorder: &Recorder, workload: &Workload, settings: &Settings) -> Vec<String> {
-    let mut from = recorder.now();
-    let mut ends = Vec::new();
-    for name in ["ordinary", "crowd", "afterwards"] {
-        match name {
-            "crowd" => workload.crowd(CROWD, settings.rate * TIMES, settings.length).await,
-            _ => tokio::time::sleep(ORDINARY).await,
-        }
-        let to = recorder.now();
-        ends.push((name, from, to));
-        from = to;
-    }
-    let history = recorder.entries();
-    let stretches: Vec<Stretch> = ends.into_iter().map(|(name, from, to)| Stretch::of(name, &history, from, to)).collect();
-    let mut wrong = Vec::new();
-    for stretch in &stretches {
-        println!("    {}", stretch.line());
-        if stretch.without_retry_after > 0 {
-            wrong.push(format!("{}: {} were shed without Retry-After", stretch.name, stretch.without_retry_after));
-        }
-        if stretch.p99 > BOUND {
-            wrong.push(format!("{}: results took {:.0} ms at p99, more than {BOUND:.0}", stretch.name, stretch.p99));
-        }
-    }
-    if let [before, crowd, after] = &stretches[..] {
-        if crowd.shed == 0 {
-            wrong.push("nothing was shed: the crowd was too small for this machine, raise --rate".to_owned());
-        }
-        if after.shed > 0 || after.p99 > (before.p99 * 3.0).max(100.0) {
-            wrong.push(format!("afterwards it was not as before: {} shed, p99 {:.0} ms after {:.0}", after.shed, after.p99, before.p99));
-        }
-    }
-    wrong
 }
 
 /// Measures processes all the time.
