@@ -75,7 +75,8 @@ fn chart(samples: &[Sample]) -> String {
     out + "</svg>\n"
 }
 
-/// What grew between the first and the last quarter of a run, by more than a third: (process, quantity, then, now).
+/// What grew between the second quarter of a run, when it has warmed up, and the last, by more than a third: (process, quantity,
+/// then, now). A process that was started again is the same line: where nemeses kill, what grows for ever in one life shows less.
 /// A quantity that is small is noise.
 pub fn grown(samples: &[Sample], small: &[(&str, f64)]) -> Vec<(String, &'static str, f64, f64)> {
     let mut all = Vec::new();

@@ -28,6 +28,9 @@ pub struct Evidence {
     pub aside: Vec<Aside>,
     /// For each fault: what was measured of the way back.
     pub recoveries: Vec<Recovery>,
+    /// Two builds served, of which one knows less.
+    #[serde(default)]
+    pub two_builds: bool,
 }
 
 /// One service's log.
@@ -150,10 +153,13 @@ pub struct Aside {
     pub service: String,
     /// Its command id, where it has one.
     pub command_id: Option<String>,
-    /// `parked` or `rejected`.
+    /// `rejected`, or the kind of what was parked.
     pub kind: String,
     /// Why.
     pub reason: String,
+    /// Parked, and not settled.
+    #[serde(default)]
+    pub open: bool,
 }
 
 /// The way back from one fault.
@@ -161,9 +167,9 @@ pub struct Aside {
 pub struct Recovery {
     /// The nemesis.
     pub nemesis: String,
-    /// Microseconds from the fault's end to the first acknowledged command that was sent after it; none: it never came.
+    /// Microseconds from the end of the last fault to the first acknowledged command that was sent after it; none: it never came.
     pub first_acknowledged: Option<u64>,
-    /// Microseconds from the fault's end until everything was caught up; none: it never was.
+    /// Microseconds from the end of the last fault until everything was caught up, and every endpoint took commands; none: never.
     pub caught_up: Option<u64>,
     /// How long it may take.
     pub within: u64,

@@ -1,7 +1,8 @@
 //! What clients asked, and what they were told: the history that is judged afterwards.
 //!
-//! A client writes an entry before it sends anything, and completes it when it hears something, or nothing. Nothing here
-//! knows the engine: only what `contract.md` promises to those outside.
+//! An entry stands before anything is sent, and is completed when its client hears something. One that is never completed, for
+//! whatever reason, may have taken effect all the same. Nothing here knows the engine: only what `contract.md` promises to those
+//! outside.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -171,19 +172,15 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct Kept {
-    next: usize,
+    /// In the order of asking: an entry's place is its number.
     entries: Vec<Entry>,
     file: BufWriter<File>,
 }
 
 /// An entry that is under way.
 #[derive(Debug)]
-pub struct Open {
-    n: usize,
-    client: u32,
-    asked_at: u64,
-    asked: Asked,
-}
+#[must_use = "what was told belongs to it"]
+pub struct Open(usize);
 
 impl Recorder {
     /// Begins a history, written to `path` as well.
@@ -192,50 +189,52 @@ impl Recorder {
     /// When the file can't be made.
     pub fn create(path: &Path) -> std::io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
-        Ok(Self { began: Instant::now(), kept: Arc::new(Mutex::new(Kept { next: 0, entries: Vec::new(), file })) })
+        Ok(Self { began: Instant::now(), kept: Arc::new(Mutex::new(Kept { entries: Vec::new(), file })) })
     }
 
     /// Microseconds since the run began.
     pub fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+        self.at(Instant::now())
+    }
+
+    /// The same of another moment.
+    pub fn at(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Notes what is about to be asked.
     pub fn ask(&self, client: u32, asked: Asked) -> Open {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let n = kept.next;
-        kept.next += 1;
-        Open { n, client, asked_at: self.now(), asked }
+        let (n, now) = (kept.entries.len(), self.now());
+        let told = Told::Unknown { why: "nothing was heard".to_owned() };
+        kept.entries.push(Entry { n, client, asked_at: now, told_at: now, asked, told });
+        Open(n)
     }
 
     /// Notes what came of it.
     pub fn told(&self, open: Open, told: Told) {
-        let entry = Entry { n: open.n, client: open.client, asked_at: open.asked_at, told_at: self.now(), asked: open.asked, told };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { entries, file } = &mut *kept;
+        let entry = &mut entries[open.0];
+        (entry.told_at, entry.told) = (self.now(), told);
         // The file is for people: a history that can't be written there is judged all the same.
-        if let Ok(line) = serde_json::to_string(&entry) {
-            let _ = writeln!(kept.file, "{line}");
+        if let Ok(line) = serde_json::to_string(entry) {
+            let _ = writeln!(file, "{line}");
         }
-        kept.entries.push(entry);
     }
 
     /// Microseconds since the run began when the first command was acknowledged, of those that were sent at `from` or later.
     pub fn first_acknowledged(&self, from: u64) -> Option<u64> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Entries stand in the order of being told, and nothing is told before it was asked.
-        let later = kept.entries.iter().rev().take_while(|e| e.told_at >= from);
-        let acknowledged = |e: &&Entry| {
-            e.asked_at >= from && matches!(e.asked, Asked::Command(_)) && matches!(e.told, Told::Done { .. } | Told::Refused { .. })
-        };
+        let later = kept.entries.iter().rev().take_while(|e| e.asked_at >= from);
+        let acknowledged = |e: &&Entry| matches!(e.asked, Asked::Command(_)) && matches!(e.told, Told::Done { .. } | Told::Refused { .. });
         later.filter(acknowledged).map(|e| e.told_at).min()
     }
 
-    /// Everything that has been told so far, in the order of asking.
+    /// Everything that has been asked so far, in the order of asking.
     pub fn entries(&self) -> Vec<Entry> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = kept.file.flush();
-        let mut entries = kept.entries.clone();
-        entries.sort_by_key(|e| e.n);
-        entries
+        kept.entries.clone()
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::judge::rules::{ALL, NOT_YET};
+use crate::nemesis;
 use crate::run::{Line, Outcome};
 
 /// What several runs came to together.
@@ -14,6 +16,7 @@ pub struct Report {
     red: Vec<String>,
     asked: usize,
     checked: BTreeMap<String, u64>,
+    unexpected: Vec<String>,
 }
 
 fn middle(values: &[f64]) -> Option<f64> {
@@ -42,6 +45,12 @@ impl Report {
             self.red.push(format!("seed {seed}: {} {}: {}", violation.invariant, violation.rule, violation.what));
         }
         self.red.extend(outcome.wrong.iter().map(|wrong| format!("seed {seed}: {wrong}")));
+        self.unexpected.extend(outcome.unexpected.iter().map(|end| format!("seed {seed}: {end}")));
+        // With every nemesis there is something of everything.
+        if outcome.lines.len() == nemesis::all().len() {
+            let vacuous = outcome.verdict.vacuous().into_iter();
+            self.red.extend(vacuous.map(|rule| format!("seed {seed}: {rule} looked at nothing")));
+        }
         for (name, line) in &outcome.lines {
             let all = self.lines.entry(name).or_default();
             all.strikes += line.strikes;
@@ -76,8 +85,10 @@ impl Report {
     /// The table of faults, what was checked, and the verdict: the last line.
     pub fn print(&self) {
         println!();
-        println!("{:<32} {:>7} {:>7}   seconds to the first    seconds until all is    may take", "", "strikes", "fired");
-        println!("{:<32} {:>7} {:>7}   acknowledged command    caught up", "nemesis", "", "");
+        if !self.lines.is_empty() {
+            println!("{:<32} {:>7} {:>7}   seconds to the first    seconds until all is    may take", "", "strikes", "fired");
+            println!("{:<32} {:>7} {:>7}   acknowledged command    caught up", "nemesis", "", "");
+        }
         for (name, line) in &self.lines {
             if line.not_run.is_some() {
                 continue;
@@ -94,8 +105,14 @@ impl Report {
         }
         println!();
         println!("{} questions asked and judged; looked at:", self.asked);
-        for (rule, count) in &self.checked {
-            println!("  {count:>9}  {rule}");
+        for rule in ALL {
+            match self.checked.get(rule.name) {
+                Some(count) => println!("  {count:>9}  {} {}", rule.invariant, rule.name),
+                None => println!("    VACUOUS  {} {}", rule.invariant, rule.name),
+            }
+        }
+        for (invariant, why) in NOT_YET {
+            println!("    not yet  {invariant}: {why}");
         }
         for (name, why) in self.not_run() {
             println!("NOT RUN: {name}: {why}");
@@ -137,6 +154,7 @@ impl Report {
                 (*name, line)
             })
             .collect();
-        json!({ "seeds": self.seeds, "asked": self.asked, "green": self.is_green(), "red": self.red, "checked": self.checked, "nemeses": lines })
+        json!({ "seeds": self.seeds, "asked": self.asked, "green": self.is_green(), "red": self.red, "checked": self.checked,
+                "unexpected": self.unexpected, "nemeses": lines })
     }
 }

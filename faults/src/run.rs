@@ -141,7 +141,24 @@ pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<Outcome
     let cluster = Arc::new(Cluster::start(plan).await?);
     let outcome = gone_through(settings, ordeal, &cluster).await;
     let unexpected = cluster.stop().await?;
-    Ok(Outcome { unexpected, ..outcome? })
+    let mut outcome = outcome?;
+    outcome.wrong.extend(unmeant(&unexpected, &settings.folder.join("logs"))?);
+    Ok(Outcome { unexpected, ..outcome })
+}
+
+/// What no nemesis meant: ends, and panics, as processes lived through them. Who can't begin because what it stands on is away says
+/// so with exit code 3, and is started again, as on any platform.
+fn unmeant(unexpected: &[UnexpectedEnd], logs: &Path) -> anyhow::Result<Vec<String>> {
+    let of_a_role = |end: &&UnexpectedEnd| end.name.contains('-');
+    let ends = unexpected.iter().filter(of_a_role).filter(|end| end.status != "exit status: 3");
+    let mut all: Vec<String> = ends.map(|end| format!("ended by itself: {end}")).collect();
+    for log in std::fs::read_dir(logs)? {
+        let log = log?.path();
+        let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
+        let panics = text.lines().filter(|line| line.contains("panicked at ") && !line.contains("failpoint/src/"));
+        all.extend(panics.map(|line| format!("{}: {line}", log.display())));
+    }
+    Ok(all)
 }
 
 async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluster>) -> anyhow::Result<Outcome> {
@@ -160,7 +177,14 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         products: 200,
         two_builds,
     };
-    let sources = Sources { database: cluster.owner_url().to_owned(), kafka: cluster.kafka(), queries, binary: settings.binary.clone() };
+    let sources = Sources {
+        database: cluster.owner_url(),
+        kafka: cluster.kafka(),
+        commands: options.commands.clone(),
+        queries,
+        two_builds,
+        binary: settings.binary.clone(),
+    };
     let workload = Workload::start(options, recorder.clone())?;
     let samples = Samples::start(cluster.clone());
     let mut run = Run {
@@ -183,17 +207,8 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     }
     println!("    clients finish, and everything catches up");
     workload.finish().await?;
-    let caught_up = run.watch.caught_up(&run.http, AT_LAST).await;
-    let last = caught_up.as_ref().ok().map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-    run.recoveries.push(Recovery {
-        nemesis: "the end of the run".to_owned(),
-        first_acknowledged: Some(0),
-        caught_up: last,
-        within: u64::try_from(AT_LAST.as_micros())?,
-    });
-    if let Err(behind) = caught_up {
-        println!("    NOT CAUGHT UP: {behind:#}");
-    }
+    let last = run.recovered("the end of the run", Instant::now(), AT_LAST).await;
+    run.recoveries.push(last);
     let history = run.recorder.entries();
     let keys = Keys::of(&history);
     let asked = history.len();
@@ -267,16 +282,17 @@ impl Run<'_> {
             nemesis.strike(cluster, &mut random, http).await
         });
         let struck = join_all(strikes).await;
-        let ended = self.recorder.now();
+        let over = struck.iter().map(|struck| struck.as_ref().map_or_else(|_| Instant::now(), |struck| struck.over)).max();
         let within: Duration = chosen.iter().map(|n| n.within()).sum();
-        let recovery = self.recovered(&company.join(" + "), ended, within).await;
+        let recovery = self.recovered(&company.join(" + "), over.unwrap_or_else(Instant::now), within).await;
         let millis = |micros: Option<u64>| micros.map(|m| m as f64 / 1_000.0);
         let (mut said, mut failed) = (Vec::new(), Vec::new());
         for (nemesis, struck) in chosen.iter().zip(struck) {
             let line = self.line(nemesis.name());
             line.strikes += 1;
             match struck {
-                Ok(Struck { fired, notes }) => {
+                Ok(Struck { fired, notes, asked, .. }) => {
+                    asked.answered().await;
                     line.fired += fired;
                     said.push(format!("{} {fired}×", nemesis.name()));
                     line.notes.extend(notes);
@@ -303,10 +319,11 @@ impl Run<'_> {
         self.wrong.extend(failed);
     }
 
-    async fn recovered(&self, nemesis: &str, ended: u64, within: Duration) -> Recovery {
-        let begun = Instant::now();
+    /// Waits until all is well again, and says when it was, from the moment at which the last fault was over.
+    async fn recovered(&self, nemesis: &str, over: Instant, within: Duration) -> Recovery {
+        let ended = self.recorder.at(over);
         let acknowledged = async {
-            while begun.elapsed() < within {
+            while over.elapsed() < within {
                 if let Some(at) = self.recorder.first_acknowledged(ended) {
                     return Some(at - ended);
                 }
@@ -314,12 +331,16 @@ impl Run<'_> {
             }
             None
         };
-        let (first_acknowledged, caught_up) = tokio::join!(acknowledged, self.watch.caught_up(&self.http, within));
-        if let Err(behind) = &caught_up {
+        let caught_up = async {
+            let behind = self.watch.caught_up(&self.http, within.saturating_sub(over.elapsed())).await;
+            (behind, self.recorder.now() - ended)
+        };
+        let (first_acknowledged, (behind, at)) = tokio::join!(acknowledged, caught_up);
+        if let Err(behind) = &behind {
             println!("    {nemesis}: {behind:#}");
         }
-        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-        Recovery { nemesis: nemesis.to_owned(), first_acknowledged, caught_up: caught_up.ok().map(micros), within: micros(within) }
+        let within = u64::try_from(within.as_micros()).unwrap_or(u64::MAX);
+        Recovery { nemesis: nemesis.to_owned(), first_acknowledged, caught_up: behind.is_ok().then_some(at), within }
     }
 }
 

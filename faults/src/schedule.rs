@@ -11,8 +11,8 @@ fn resource(name: &str) -> &str {
         "disk" | "connections" | "swallow" => "postgres",
         "pause" | "slow" => "pause",
         "rebalance" | "two" => "members",
-        // The same process may not be waited for at two points.
-        "point" => name.split('.').next().unwrap_or(name),
+        // The same process may not be waited for at two points, and a point is armed with one thing.
+        "point" | "panic" => name.split(['-', '.']).nth(1).unwrap_or(name),
         other => other,
     }
 }
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn everyone_comes_once_and_nobody_meets_who_breaks_the_same() {
         let names =
-            ["kafka-kill", "kafka-pause", "postgres-kill", "disk-full-wal", "kill-handlers", "point-append.after", "point-append.before"];
+            ["kafka-kill", "kafka-pause", "postgres-kill", "disk-full-wal", "kill-handlers", "point-append.after", "panic-append.after"];
         for seed in 0..50 {
             let companies = companies(&names, 3, &mut StdRng::seed_from_u64(seed));
             let mut all: Vec<&str> = companies.iter().flatten().copied().collect();

@@ -262,6 +262,8 @@ impl Shared {
         command.env("DAYBOOK_DATABASE_URL", database).env("DAYBOOK_KAFKA", self.services.addresses().kafka);
         // Only command handlers have this option; the others pass over the variable.
         command.env("DAYBOOK_SESSION_TIMEOUT", self.plan.session_timeout_s.to_string());
+        // For one backtrace a process reads all the debug information of its binary, and keeps it: in a long run that looks like a leak.
+        command.env("RUST_BACKTRACE", "0");
         if armed {
             command.env("DAYBOOK_FAILPOINTS", self.points_dir());
         }

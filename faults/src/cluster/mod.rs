@@ -326,21 +326,6 @@ impl Shared {
 }
 
 impl Plan {
-    /// Two processes of each role, logs of four partitions, short sessions.
-    pub fn new(dir: &Path, binary: &Path, services_script: &Path, small_disk: bool) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            binary: binary.to_owned(),
-            services_script: services_script.to_owned(),
-            partitions: 4,
-            handlers: 2,
-            projectors: 2,
-            queries: 2,
-            session_timeout_s: 4,
-            small_disk,
-        }
-    }
-
     fn roles(&self) -> BTreeMap<Role, usize> {
         [(Role::Handlers, self.handlers), (Role::Projectors, self.projectors), (Role::QueryApi, self.queries)].into()
     }

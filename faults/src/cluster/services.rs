@@ -52,7 +52,6 @@ pub(super) struct Services {
 #[derive(Debug, Default)]
 struct State {
     runs: Mutex<Option<Identity>>,
-    held_down: AtomicBool,
     /// Its next end is a nemesis's work.
     meant: AtomicBool,
     /// It may end while this is above 0: something that it can't live without is taken away.
@@ -166,10 +165,6 @@ impl Services {
         self.identity(service).is_some()
     }
 
-    pub(super) fn is_held_down(&self, service: Service) -> bool {
-        self.state(service).held_down.load(SeqCst)
-    }
-
     /// Whether its end, which was just seen, is a nemesis's work.
     pub(super) fn end_was_meant(&self, service: Service) -> bool {
         let state = self.state(service);
@@ -225,16 +220,6 @@ impl Drop for Endangered<'_> {
 }
 
 impl Cluster {
-    /// The first process of Postgres; none while it does not run.
-    pub fn postgres_pid(&self) -> Option<u32> {
-        self.service_pid(Service::Postgres)
-    }
-
-    /// Kafka's process; none while it does not run.
-    pub fn kafka_pid(&self) -> Option<u32> {
-        self.service_pid(Service::Kafka)
-    }
-
     /// A service's first process; none while it does not run.
     pub fn service_pid(&self, service: Service) -> Option<u32> {
         self.shared.services.identity(service).map(|it| it.pid)
@@ -250,11 +235,6 @@ impl Cluster {
         let Some(identity) = self.shared.services.identity(service) else { return false };
         self.shared.services.state(service).meant.store(true, SeqCst);
         identity.signal(signal)
-    }
-
-    /// Whether the supervisor leaves a service ended.
-    pub fn hold_service_down(&self, service: Service, down: bool) {
-        self.shared.services.state(service).held_down.store(down, SeqCst);
     }
 
     /// Until what is given back goes, the service may end: something that it can't live without is taken away.

@@ -31,7 +31,7 @@ async fn watch_members(shared: Arc<Shared>) {
 async fn watch_service(shared: Arc<Shared>, service: Service) {
     while !shared.stopping() {
         tokio::time::sleep(LOOK).await;
-        if shared.services.runs(service) || shared.services.is_held_down(service) {
+        if shared.services.runs(service) {
             continue;
         }
         if !shared.services.end_was_meant(service) {
@@ -43,7 +43,7 @@ async fn watch_service(shared: Arc<Shared>, service: Service) {
 
 /// Tries until it runs: a full disk, for example, keeps Postgres from starting.
 async fn restart(shared: &Arc<Shared>, service: Service) {
-    while !shared.stopping() && !shared.services.is_held_down(service) {
+    while !shared.stopping() {
         let starting = shared.clone();
         let started = tokio::task::spawn_blocking(move || starting.services.start(&[service])).await;
         match started {
@@ -59,12 +59,19 @@ async fn restart(shared: &Arc<Shared>, service: Service) {
 }
 
 impl Cluster {
+    /// Whether a process says that it is ready; false for one that there is not.
+    pub async fn is_ready(&self, name: &str) -> bool {
+        let Ok(member) = self.member(name) else { return false };
+        let Ok(client) = client() else { return false };
+        probe(&client, &member.url).await.is_ok()
+    }
+
     /// Waits until every process that is not held down says that it is ready.
     ///
     /// # Errors
     /// After `patience`: who is not, and what it said.
     pub async fn ready(&self, patience: Duration) -> anyhow::Result<()> {
-        let client = reqwest::Client::builder().no_proxy().timeout(PROBE).build()?;
+        let client = client()?;
         let until = Instant::now() + patience;
         loop {
             let members = self.members();
@@ -82,6 +89,10 @@ impl Cluster {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().timeout(PROBE).build()
 }
 
 async fn probe(client: &reqwest::Client, url: &str) -> Result<(), String> {

@@ -123,11 +123,12 @@ pub(super) async fn aside(client: &Client, services: &[&String]) -> anyhow::Resu
     let mut all = Vec::new();
     for service in services {
         let sql = format!(
-            "SELECT command_id, 'parked', reason FROM {service}.parked UNION ALL SELECT command_id, 'rejected', reason FROM {service}.rejected"
+            "SELECT command_id, kind, reason, settled_at IS NULL FROM {service}.parked \
+             UNION ALL SELECT command_id, 'rejected', reason, false FROM {service}.rejected"
         );
         for row in client.query(&sql, &[]).await? {
             let command_id = row.get::<_, Option<Uuid>>(0).map(|id| id.to_string());
-            all.push(Aside { service: (*service).clone(), command_id, kind: row.get(1), reason: row.get(2) });
+            all.push(Aside { service: (*service).clone(), command_id, kind: row.get(1), reason: row.get(2), open: row.get(3) });
         }
     }
     Ok(all)

@@ -6,7 +6,7 @@ mod read;
 mod watch;
 
 pub use kafka::{committed, ends, topic};
-pub use watch::{Heads, Watch};
+pub use watch::Watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,8 +25,12 @@ pub struct Sources {
     pub database: String,
     /// Kafka.
     pub kafka: String,
+    /// Command endpoints.
+    pub commands: Vec<Place>,
     /// Query APIs.
     pub queries: Vec<Place>,
+    /// Two builds serve, of which one knows less.
+    pub two_builds: bool,
     /// The binary, for `replay diff` and `replay verify`.
     pub binary: PathBuf,
 }
@@ -70,7 +74,8 @@ pub async fn collect(
         differences.insert(model.clone(), audit(sources, &["replay", "diff", model]).await?);
     }
     differences.insert("verify".to_owned(), audit(sources, &["replay", "verify", "--kafka"]).await?);
-    Ok(Evidence { history, logs, topics, parts, differences, served, sightings, aside, recoveries })
+    let two_builds = sources.two_builds;
+    Ok(Evidence { history, logs, topics, parts, differences, served, sightings, aside, recoveries, two_builds })
 }
 
 /// What one of Daybook's own audits finds: nothing when it exits with 0, else what it printed.

@@ -23,7 +23,7 @@ pub(super) async fn parts(client: &Client) -> anyhow::Result<BTreeMap<String, Ve
     Ok(all)
 }
 
-/// What every query API says of every key that was ever named.
+/// What every query API says of every key that was ever named, and all that it finds.
 ///
 /// # Errors
 /// When one of them does not answer.
@@ -35,7 +35,7 @@ pub(super) async fn served(http: &Http, queries: &[Place], keys: &Keys) -> anyho
             for key in keys {
                 // A list is read page by page, and told as one.
                 let (status, body) = match model {
-                    "category-listings" => whole_list(http, at, model, key).await?,
+                    "category-listings" => (200, whole_list(http, at, model, key, "").await?),
                     _ => match http.page(at, model, key, "", &[]).await {
                         Told::Page { status, body, .. } => (status, body),
                         told => anyhow::bail!("{model}/{key} of {}: {told:?}", at.name),
@@ -44,20 +44,22 @@ pub(super) async fn served(http: &Http, queries: &[Place], keys: &Keys) -> anyho
                 all.push(Served { model: model.to_owned(), key: key.clone(), at: at.name.clone(), status, body });
             }
         }
+        let body = whole_list(http, at, "products", "search", "brand=Nemesis&").await?;
+        all.push(Served { model: "products".to_owned(), key: "search".to_owned(), at: at.name.clone(), status: 200, body });
     }
     Ok(all)
 }
 
-async fn whole_list(http: &Http, at: &Place, model: &str, key: &str) -> anyhow::Result<(u16, serde_json::Value)> {
+async fn whole_list(http: &Http, at: &Place, model: &str, key: &str, filter: &str) -> anyhow::Result<serde_json::Value> {
     let mut items = Vec::new();
     let mut next = String::new();
     loop {
-        let told = http.page(at, model, key, &format!("page_size=100&page_token={next}"), &[]).await;
+        let told = http.page(at, model, key, &format!("{filter}page_size=100&page_token={next}"), &[]).await;
         let Told::Page { status: 200, mut body, .. } = told else { anyhow::bail!("{model}/{key} of {}: {told:?}", at.name) };
         items.extend(body["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
         match body["nextPageToken"].as_str() {
             Some(token) if !token.is_empty() => next = token.to_owned(),
-            _ => return Ok((200, serde_json::json!({ "items": items }))),
+            _ => return Ok(serde_json::json!({ "items": items })),
         }
     }
 }

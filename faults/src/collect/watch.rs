@@ -9,14 +9,16 @@ use tokio_postgres::Client;
 
 use super::{Sources, committed, connect, ends};
 use crate::evidence::Sighting;
-use crate::history::{Recorder, Told};
-use crate::workload::Http;
+use crate::history::{Command, Recorder, Told};
+use crate::workload::{Http, Place, new_product};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_millis(400);
+/// The client that sees whether endpoints take commands.
+const ASKS: u32 = 3_000_000;
 
 /// Where each log partition ends: (service, partition) → next offset, epoch.
-pub type Heads = BTreeMap<(String, i32), (i64, i32)>;
+type Heads = BTreeMap<(String, i32), (i64, i32)>;
 
 /// Looks all the time.
 pub struct Watch {
@@ -38,28 +40,17 @@ impl Watch {
         self.sightings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where the logs end now.
-    ///
-    /// # Errors
-    /// When Postgres does not answer.
-    pub async fn heads(&self) -> anyhow::Result<Heads> {
-        heads(&connect(&self.sources.database).await?).await
-    }
-
-    /// Waits until all messages that stand in Kafka now are decided, and what is in the logs then is published, folded,
-    /// pushed, and served by every query API. Returns how long that took.
+    /// Waits until every endpoint has taken a command, all messages that stand in Kafka then are decided, and what is in the logs
+    /// then is published, folded, pushed, and served by every query API.
     ///
     /// # Errors
     /// What has not caught up after `limit`.
-    pub async fn caught_up(&self, http: &Http, limit: Duration) -> anyhow::Result<Duration> {
+    pub async fn caught_up(&self, http: &Http, limit: Duration) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let mut messages = None;
-        let mut reached = None;
+        let mut marks =
+            Marks { to_ask: self.sources.commands.iter().map(|at| (at, new_product(rand::random()))).collect(), ..Marks::default() };
         loop {
-            let behind = match self.behind(http, &mut messages, &mut reached).await {
-                Ok(()) => return Ok(begun.elapsed()),
-                Err(behind) => behind,
-            };
+            let Err(behind) = self.behind(http, &mut marks).await else { return Ok(()) };
             if begun.elapsed() > limit {
                 return Err(behind.context(format!("not caught up after {} s", limit.as_secs())));
             }
@@ -68,11 +59,16 @@ impl Watch {
     }
 
     /// Fails with what is behind. The marks that have to be reached are set once, at the first look that succeeds.
-    async fn behind(&self, http: &Http, messages: &mut Option<Ends>, reached: &mut Option<Heads>) -> anyhow::Result<()> {
+    async fn behind(&self, http: &Http, marks: &mut Marks<'_>) -> anyhow::Result<()> {
+        while let Some((at, command)) = marks.to_ask.last() {
+            let told = http.command(ASKS, at, command).await;
+            ensure!(matches!(told, Told::Done { .. }), "{} does not take commands: {told:?}", at.name);
+            marks.to_ask.pop();
+        }
         let client = connect(&self.sources.database).await.context("Postgres")?;
         let services = super::log::services(&client).await?;
         let kafka = self.sources.kafka.clone();
-        if messages.is_none() {
+        if marks.messages.is_none() {
             let mut found = Ends::new();
             for service in &services {
                 let partitions = partitions(&client, service).await?;
@@ -80,9 +76,9 @@ impl Watch {
                 let topic_ends = tokio::task::spawn_blocking(move || ends(&kafka, &topic, partitions)).await?.context("Kafka")?;
                 found.insert(service.clone(), topic_ends.into_iter().map(|(_, next)| next).collect());
             }
-            *messages = Some(found);
+            marks.messages = Some(found);
         }
-        for (service, ends) in messages.iter().flatten() {
+        for (service, ends) in marks.messages.iter().flatten() {
             let (kafka, group, topic) = (kafka.clone(), format!("{service}.lanes"), format!("{service}.messages"));
             let count = i32::try_from(ends.len())?;
             let at = tokio::task::spawn_blocking(move || committed(&kafka, &group, &topic, count)).await??;
@@ -90,10 +86,10 @@ impl Watch {
                 ensure!(*end == 0 || at.is_some_and(|at| at >= *end), "{service}.messages/{partition}: lanes are at {at:?} of {end}");
             }
         }
-        if reached.is_none() {
-            *reached = Some(heads(&client).await?);
+        if marks.heads.is_none() {
+            marks.heads = Some(heads(&client).await?);
         }
-        let heads = reached.as_ref().context("heads")?;
+        let heads = marks.heads.as_ref().context("heads")?;
         folded(&client, heads).await?;
         published(&kafka, heads).await?;
         self.served(http, heads).await
@@ -107,8 +103,10 @@ impl Watch {
             .map(|((service, partition), (next, epoch))| format!("{service}/{partition}:{}@{epoch}", next - 1))
             .collect();
         for at in &self.sources.queries {
-            for model in ["product-pages", "stock-levels", "category-listings"] {
-                let told = http.page(at, model, "nothing", "", &tokens).await;
+            let models =
+                [("product-pages", "nothing"), ("stock-levels", "nothing"), ("category-listings", "nothing"), ("products", "search")];
+            for (model, key) in models {
+                let told = http.page(at, model, key, "", &tokens).await;
                 ensure!(matches!(told, Told::Page { .. }), "{model} of {}: {told:?}", at.name);
             }
         }
@@ -124,6 +122,15 @@ impl Drop for Watch {
 
 /// Service → the next offset of each partition of its messages.
 type Ends = BTreeMap<String, Vec<i64>>;
+
+/// What has to be reached for everything to have caught up.
+#[derive(Default)]
+struct Marks<'a> {
+    /// Endpoints that have not taken a command yet, and the command.
+    to_ask: Vec<(&'a Place, Command)>,
+    messages: Option<Ends>,
+    heads: Option<Heads>,
+}
 
 async fn partitions(client: &Client, service: &str) -> anyhow::Result<i32> {
     Ok(client.query_one(&format!("SELECT partitions FROM {service}.log"), &[]).await?.get(0))

@@ -1,9 +1,10 @@
-//! What was asked, beside what came of it: the effects say what the command asked for. Sources: the contract of each command in
+//! What was asked, beside what came of it: nothing that nobody asked, and what the command asked for. Sources: the contract of each command in
 //! `proto/shop`, and `docs/digests.md` for what a repeat is compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::case::{Case, Deed, Row, Written};
 use super::decode::{self, LedgerResult, Outcome, integer};
@@ -22,7 +23,20 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
             }
         }
     }
+    rows_were_asked(case, findings);
     sums_are_right(case, findings);
+}
+
+/// `nobody-asked`: under another id the same command would take effect a second time. Every client writes down what it is about to
+/// ask; what is not meant to take effect is not among it.
+fn rows_were_asked(case: &Case<'_>, findings: &mut Findings) {
+    let asked: HashSet<(&str, Uuid)> = case.deeds.iter().map(|deed| (deed.service, deed.id)).collect();
+    for row in &case.rows {
+        let holds = row.id.is_some_and(|id| asked.contains(&(row.service, id)));
+        findings.check(rules::NOBODY_ASKED, row.recorded_at, holds, || {
+            (format!("nobody asked for {} of {}", row.ledger.command_id, row.ledger.stream_id), vec![row.line()])
+        });
+    }
 }
 
 /// The commands that may have led to the result: those that were answered 422 or found invalid may not.
@@ -32,30 +46,42 @@ fn candidates<'a>(deed: &Deed<'a>) -> impl Iterator<Item = &'a Command> {
 }
 
 /// A command, decoded.
-struct Read {
+pub(super) struct Read {
     /// Full protobuf name.
     kind: &'static str,
     /// Default values written out.
-    json: Value,
+    pub(super) json: Value,
     bytes: Vec<u8>,
-    if_match: Option<u64>,
+    pub(super) if_match: Option<u64>,
+}
+
+impl Read {
+    /// The type's name without its package.
+    pub(super) fn name(&self) -> &'static str {
+        self.kind.rsplit('.').next().unwrap_or_default()
+    }
 }
 
 /// A command's type, its JSON and its encoding; none where it can't be one.
-fn read(command: &Command) -> Option<Read> {
+pub(super) fn read(command: &Command) -> Option<Read> {
     let kind = decode::command_type(&command.service, &command.name)?;
     let (json, bytes) = decode::command(kind, &command.body).ok()?;
     Some(Read { kind, json, bytes, if_match: command.if_match })
 }
 
 /// Whether a result's digest is that of a command.
-fn is_digest_of(result: &LedgerResult, asked: &Read) -> bool {
+pub(super) fn is_digest_of(result: &LedgerResult, asked: &Read) -> bool {
     let if_match = asked.if_match.map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
     digest::command(asked.kind, &asked.bytes, if_match) == result.command_digest
 }
 
+/// Of several under one key, the one that a result is of.
+pub(super) fn command_of(deed: &Deed<'_>, result: &LedgerResult) -> Option<Read> {
+    candidates(deed).filter_map(read).find(|asked| is_digest_of(result, asked))
+}
+
 /// A map has no order in JSON: with more than one entry, the judge can't know the bytes.
-fn has_order(json: &Value) -> bool {
+pub(super) fn has_order(json: &Value) -> bool {
     let map = |name: &str| json.get(name).and_then(Value::as_object).is_none_or(|map| map.len() < 2);
     map("attributes") && map("setAttributes")
 }
@@ -81,7 +107,7 @@ fn effects_are_what_was_asked(case: &Case<'_>, deed: &Deed<'_>, row: &Row<'_>, r
     if events.is_empty() || asked.peek().is_none() {
         return;
     }
-    let holds = asked.any(|asked| events.iter().all(|at| explains(asked.kind, &asked.json, at)));
+    let holds = asked.any(|asked| events.iter().all(|at| explains(&asked, at)));
     findings.check(rules::EFFECT_NOT_ASKED, deed.moment(), holds, || {
         let events = events.iter().map(|at| at.line());
         let seen = deed.lines().into_iter().chain(std::iter::once(row.line())).chain(events).collect();
@@ -111,13 +137,13 @@ const EFFECTS: &[(&str, &[&str])] = &[
 ];
 
 /// Whether a command may lead to an event: its type, and every field that both have.
-fn explains(kind: &str, command: &Value, at: &Written<'_>) -> bool {
+fn explains(asked: &Read, at: &Written<'_>) -> bool {
     if at.kind() == "ReorderPointCrossed" {
         return true;
     }
-    let name = kind.rsplit('.').next().unwrap_or_default();
+    let name = asked.name();
     let may = EFFECTS.iter().any(|(command, events)| *command == name && events.contains(&at.kind()));
-    let (Some(asked), Some(written)) = (command.as_object(), at.json.as_object()) else { return false };
+    let (Some(asked), Some(written)) = (asked.json.as_object(), at.json.as_object()) else { return false };
     may && written.iter().all(|(field, value)| {
         match (name, field.as_str(), asked.get(field)) {
             // A price is wrapped: the list price, and the sale beside it.
@@ -137,20 +163,20 @@ fn explains(kind: &str, command: &Value, at: &Written<'_>) -> bool {
     })
 }
 
-/// `sum-of-effects`: pieces received, by commands of the history alone, against the accepted results.
+/// `sum-of-effects`: all pieces that a stream has received, against those of the accepted commands.
 fn sums_are_right(case: &Case<'_>, findings: &mut Findings) {
     let mut sums: BTreeMap<(&str, &str), (i64, i64)> = BTreeMap::new();
+    for at in case.written.iter().filter(|at| at.kind() == "StockReceived") {
+        sums.entry((at.service, &at.event.stream_id)).or_default().1 += integer(&at.json["quantity"]).unwrap_or_default();
+    }
     for deed in &case.deeds {
         if !candidates(deed).any(|command| command.name == "receive-stock") {
             continue;
         }
-        let (asked, received) = sums.entry((deed.service, deed.stream)).or_default();
         let accepted = case.result(deed.service, deed.id).filter(|(_, result)| result.outcome == Outcome::Accepted);
-        // Of several under one key, the one that the result is of.
-        let of_result = |result: &LedgerResult| candidates(deed).filter_map(read).find(|asked| is_digest_of(result, asked));
-        *asked += accepted.and_then(|(_, result)| of_result(result)).and_then(|asked| integer(&asked.json["quantity"])).unwrap_or_default();
-        let effects = case.effects(deed.service, deed.id).filter(|at| at.kind() == "StockReceived");
-        *received += effects.filter_map(|at| integer(&at.json["quantity"])).sum::<i64>();
+        let asked = accepted.and_then(|(_, result)| command_of(deed, result));
+        let quantity = asked.and_then(|asked| integer(&asked.json["quantity"])).unwrap_or_default();
+        sums.entry((deed.service, deed.stream)).or_default().0 += quantity;
     }
     for ((service, stream), (asked, received)) in sums {
         // A sum has no moment: what else is wrong says more.

@@ -10,7 +10,7 @@ use super::digest;
 use super::log::time_of;
 use super::rules;
 use super::verdict::Findings;
-use crate::evidence::{Event, Evidence, Ledger, Log};
+use crate::evidence::{Aside, Event, Evidence, Ledger, Log};
 use crate::history::{Asked, Command, Entry, Told};
 
 /// Whose keys the harness's clients use: until there is authentication, everybody's.
@@ -97,6 +97,7 @@ pub(super) struct Case<'a> {
     places: HashMap<(&'a str, i32, i64), usize>,
     effects: HashMap<(&'a str, Uuid), Vec<usize>>,
     results: HashMap<(&'a str, Uuid), Vec<usize>>,
+    aside: HashMap<(&'a str, Uuid), Vec<usize>>,
 }
 
 impl<'a> Case<'a> {
@@ -111,7 +112,13 @@ impl<'a> Case<'a> {
             places: HashMap::new(),
             effects: HashMap::new(),
             results: HashMap::new(),
+            aside: HashMap::new(),
         };
+        for (n, aside) in evidence.aside.iter().enumerate() {
+            if let Some(id) = aside.command_id.as_ref().and_then(|id| id.parse().ok()) {
+                case.aside.entry((aside.service.as_str(), id)).or_default().push(n);
+            }
+        }
         for (service, log) in &evidence.logs {
             case.read_events(service, log, findings);
             case.read_rows(service, log, findings);
@@ -174,6 +181,12 @@ impl<'a> Case<'a> {
     /// All ledger rows of a command.
     pub(super) fn results<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Row<'a>> {
         self.results.get(&(service, id)).map(Vec::as_slice).unwrap_or_default().iter().map(|n| &self.rows[*n])
+    }
+
+    /// What stands of a command among the messages that were set aside.
+    pub(super) fn set_aside<'s>(&'s self, deed: &'s Deed<'_>) -> impl Iterator<Item = &'s Aside> {
+        let known = self.aside.get(&(deed.service, deed.id)).map(Vec::as_slice).unwrap_or_default();
+        known.iter().map(|n| &self.evidence.aside[*n])
     }
 
     /// A command's result: the first, where there are several.

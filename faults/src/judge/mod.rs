@@ -4,6 +4,7 @@
 mod asked;
 mod case;
 mod course;
+mod decided;
 mod decode;
 pub mod digest;
 mod folded;
@@ -33,10 +34,11 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     log::judge(&case, &mut findings);
     once::judge(&case, &mut findings);
     stock::judge(&case, &mut findings);
+    let folded = Folded::of(&case);
+    decided::judge(&case, &folded, &mut findings);
     told::judge(&case, &mut findings);
     asked::judge(&case, &mut findings);
     kafka::judge(&case, &mut findings);
-    let folded = Folded::of(&case);
     models::judge(&case, &folded, &mut findings);
     reads::judge(&case, &folded, &mut findings);
     course::judge(&case, &mut findings);

@@ -1,6 +1,6 @@
 //! The live read models at the end, beside a fold of the log. Source: the protocol's "Projections", the contract's "Queries over HTTP".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -54,7 +54,9 @@ fn parts_are_the_folds(folded: &Folded<'_>, model: &str, message: &str, parts: &
         let told = decode::json(message, &part.bytes).unwrap_or_else(Value::String);
         let sku = told["items"][0]["sku"].as_str().map(str::to_owned);
         let name = (part.key.clone(), sku.unwrap_or_else(|| part.part.clone()));
-        findings.check(rules::PART_UNEXPECTED, 0, expected.contains_key(&name), || {
+        // A list has each product once, whatever it is sorted by.
+        let holds = expected.contains_key(&name) && !there.contains_key(&name);
+        findings.check(rules::PART_UNEXPECTED, 0, holds, || {
             (format!("{model} {} has a part {} that the log does not give", name.0, part.part), vec![told.to_string()])
         });
         there.insert(name, told);
@@ -134,6 +136,11 @@ fn served_is_the_fold(folded: &Folded<'_>, served: &Served, findings: &mut Findi
             let wanted: Vec<&str> = folded.listed(key).filter(now).collect();
             (served.status == 200 && is_listing(folded, body, &wanted), format!("{wanted:?}"))
         }
+        "products" => {
+            let shown = folded.products.iter().filter(|(_, story)| story.last().shown);
+            let wanted: BTreeSet<&str> = shown.map(|(sku, _)| *sku).collect();
+            (served.status == 200 && is_found(folded, body, &wanted), format!("{wanted:?}"))
+        }
         _ => return,
     };
     findings.check(rules::SERVED_DIFFERS, AT_THE_END, holds, || {
@@ -151,6 +158,20 @@ fn is_listing(folded: &Folded<'_>, body: &Value, wanted: &[&str]) -> bool {
     };
     let is_last = body["nextPageToken"].as_str().is_none_or(str::is_empty);
     items.iter().all(right) && (if is_last { items.len() == wanted.len() } else { items.len() < wanted.len() })
+}
+
+/// Whether a search for everything finds these products, each once and as it is.
+fn is_found(folded: &Folded<'_>, body: &Value, wanted: &BTreeSet<&str>) -> bool {
+    let items = || body["items"].as_array().into_iter().flatten();
+    let found: BTreeSet<&str> = items().filter_map(|item| item["sku"].as_str()).collect();
+    let right = |item: &Value| {
+        let product = folded.products[item["sku"].as_str().unwrap_or_default()].last();
+        let stock = folded.stock_of(item["sku"].as_str().unwrap_or_default());
+        let in_stock = stock.map(|shelves| shelves.story.last().available()).any(|available| available > 0);
+        let same = ["title", "brand", "category", "price"].iter().all(|field| item.get(field) == product.page.get(*field));
+        same && item["inStock"] == in_stock
+    };
+    found == *wanted && items().count() == wanted.len() && items().all(right)
 }
 
 /// `processes-disagree`: all processes, asked when all is quiet, say the same of a key.

@@ -57,6 +57,7 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
     reads.sort_by_key(|read| read.entry.told_at);
     let mut reader = Reader { folded, findings, shown: HashMap::new() };
     for read in &reads {
+        nothing_is_stale(case, read, reader.findings);
         reader.positions_reach_tokens(read);
         match read.model {
             "product-pages" => reader.product_page(read),
@@ -65,6 +66,13 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
             _ => {}
         }
     }
+}
+
+/// `stale-for-nothing`: a part is marked as stale while its stream is parked, which where one build serves no stream ever is.
+fn nothing_is_stale(case: &Case<'_>, read: &Read<'_>, findings: &mut Findings) {
+    findings.check(rules::STALE_FOR_NOTHING, moment(read.entry), case.evidence.two_builds || !read.stale, || {
+        (format!("{} {}: is marked as stale", read.model, read.key), vec![entry_line(read.entry)])
+    });
 }
 
 impl<'c, 'a> Reader<'c, 'a> {
@@ -173,6 +181,9 @@ impl<'c, 'a> Reader<'c, 'a> {
             (format!("{}: its level was never so", read.key), vec![entry_line(read.entry)])
         });
         if told {
+            if read.status == 200 {
+                self.position_is_told(read, shelves.story.service, shelves.story.partition);
+            }
             self.state(read, &shelves.story, &states);
         }
     }
@@ -191,6 +202,7 @@ impl<'c, 'a> Reader<'c, 'a> {
                 (format!("{}: its item {sku} was never so", read.key), vec![entry_line(read.entry)])
             });
             if let Some(story) = story.filter(|_| holds) {
+                self.position_is_told(read, story.service, story.partition);
                 self.state(read, story, &states);
                 self.lines(read, sku, item["stock"].as_array().into_iter().flatten().collect());
             }

@@ -66,6 +66,20 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
+/// What orders hold of a stream's pieces, after these of its events.
+pub(super) fn open_reservations<'w>(events: impl Iterator<Item = &'w Written<'w>>) -> BTreeMap<&'w str, i64> {
+    let mut open = BTreeMap::new();
+    for at in events {
+        let order = at.json["orderId"].as_str().unwrap_or_default();
+        match at.kind() {
+            "StockReserved" => drop(open.insert(order, integer(&at.json["quantity"]).unwrap_or_default())),
+            "StockCommitted" | "StockReleased" | "ReservationExpired" => drop(open.remove(order)),
+            _ => {}
+        }
+    }
+    open
+}
+
 /// `reservation-unbalanced`: an order's pieces are reserved once at a time, and leave or come back all together.
 fn reservations_balance(at: &Written<'_>, open: &mut BTreeMap<String, i64>, place: &str, findings: &mut Findings) {
     let order = at.json["orderId"].as_str().unwrap_or_default().to_owned();

@@ -1,10 +1,15 @@
 //! What clients were told, beside the log. Sources: the contract's "Commands over HTTP", the protocol's "Repeats" and "Kafka is a pipe".
 
+use super::asked;
 use super::case::{Case, Deed, entry_line, is_final, moment};
 use super::decode::{LedgerResult, Outcome};
 use super::rules;
 use super::verdict::Findings;
-use crate::history::{Asked, Entry, Told};
+use crate::evidence::Aside;
+use crate::history::{Asked, Command, Entry, Told, Via};
+
+/// The kind of what an older build parks.
+const NEWER_BUILD: &str = "newer-build";
 
 /// Every rule of answers.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
@@ -15,19 +20,22 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
         for (entry, _) in &deed.entries {
             command_ids_are_right(deed, entry, findings);
             answers_have_results(case, deed, entry, findings);
-            handles_are_known(entry, findings);
+            handles_are_known(case, deed, entry, findings);
         }
         accepted_ends(case, deed, findings);
+        set_aside_for_a_newer_build(case, deed, findings);
+        invalid_is_invalid(case, deed, findings);
         shed_is_nothing(case, deed, findings);
         answers_are_the_same(deed, findings);
     }
 }
 
-/// `unexpected-answer`: such as a 500, or a command that is shed without `Retry-After`.
+/// `unexpected-answer`: such as a 500, a command that is shed without `Retry-After`, a 202 that does not say where its result will be.
 fn answers_are_known(entry: &Entry, findings: &mut Findings) {
     let known = match (&entry.asked, &entry.told) {
         (_, Told::Unexpected { .. }) => false,
         (Asked::Command(_), Told::Shed { retry_after, .. }) => *retry_after,
+        (Asked::Command(Command { via: Via::Http(_), .. }), Told::Accepted { location }) => location.is_some(),
         _ => true,
     };
     findings.check(rules::UNEXPECTED_ANSWER, moment(entry), known, || {
@@ -75,33 +83,72 @@ fn is_told(result: &LedgerResult, told: &Told) -> bool {
         }
         (Told::Refused { status: 409, body, token, .. }, Outcome::Refused { code }) => {
             let kind = body.get("type").and_then(|kind| kind.as_str());
-            kind == Some(format!("urn:daybook:refusal:{code}").as_str()) && token.as_ref().is_none_or(|token| *token == result.token())
+            kind == Some(format!("urn:daybook:refusal:{code}").as_str()) && *token == Some(result.token())
         }
-        (Told::Refused { status: 412, token, .. }, Outcome::PreconditionFailed { .. }) => {
-            token.as_ref().is_none_or(|token| *token == result.token())
-        }
+        (Told::Refused { status: 412, token, .. }, Outcome::PreconditionFailed { .. }) => *token == Some(result.token()),
         _ => false,
     }
 }
 
-/// `handle-forgotten`: a 404 for a handle that a 202 gave.
-fn handles_are_known(entry: &Entry, findings: &mut Findings) {
+/// `handle-forgotten`: any no to a handle that a 202 gave, such as 404, but 410 for what was set aside and has no result.
+fn handles_are_known(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
     if let Asked::Handle { .. } = &entry.asked {
-        let forgotten = matches!(entry.told, Told::Invalid { status: 404, .. });
-        findings.check(rules::HANDLE_FORGOTTEN, moment(entry), !forgotten, || {
+        let holds = match &entry.told {
+            Told::Invalid { status: 410, .. } => case.set_aside(deed).next().is_some() && case.result(deed.service, deed.id).is_none(),
+            Told::Invalid { .. } => false,
+            _ => true,
+        };
+        findings.check(rules::HANDLE_FORGOTTEN, moment(entry), holds, || {
             ("a handle that a 202 gave is not known".to_owned(), vec![entry_line(entry)])
         });
     }
 }
 
+/// `set-aside`: neither rejected nor parked, unless two builds serve and the older one left it to the newer, which took it up.
+fn set_aside_for_a_newer_build(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
+    let right = |aside: &&Aside| case.evidence.two_builds && aside.kind == NEWER_BUILD && !aside.open;
+    let can_be_read = || deed.entries.iter().any(|(_, command)| asked::read(command).is_some());
+    let wrong = case.set_aside(deed).find(|aside| !right(aside)).filter(|_| can_be_read());
+    findings.check(rules::SET_ASIDE, deed.moment(), wrong.is_none(), || {
+        (format!("{} can be read, and was set aside", deed.id), wrong.iter().map(|w| format!("{w:?}")).chain(deed.lines()).collect())
+    });
+}
+
+/// `called-invalid`: 400 for what can't be read, 422 for another command under a key that is taken, and nothing else. An older build
+/// can't read what came into the contract after it.
+fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
+    for (entry, command) in &deed.entries {
+        let (Asked::Command(_), Told::Invalid { status, .. }) = (&entry.asked, &entry.told) else { continue };
+        let readable = asked::read(command);
+        let holds = match (status, &readable) {
+            (400, None) => true,
+            (422, Some(this)) => {
+                let same = |other: &Command| (&other.name, &other.body, other.if_match) == (&command.name, &command.body, command.if_match);
+                let result = case.result(deed.service, deed.id);
+                let taken = deed.entries.iter().any(|(_, other)| !same(other));
+                taken && result.is_none_or(|(_, result)| !asked::has_order(&this.json) || !asked::is_digest_of(result, this))
+            }
+            (400 | 404, Some(_)) => case.evidence.two_builds && is_new(command),
+            _ => false,
+        };
+        findings.check(rules::CALLED_INVALID, moment(entry), holds, || {
+            (format!("{} was told {status}", deed.id), std::iter::once(entry_line(entry)).chain(deed.lines()).collect())
+        });
+    }
+}
+
+/// What an older build of a rolling upgrade does not know.
+fn is_new(command: &Command) -> bool {
+    command.name == "extend-reservation" || command.body.get("lot").is_some()
+}
+
 /// `accepted-without-result`: now that all has caught up, an accepted command has its result, or was set aside for a reason.
 fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
     let Some((entry, _)) = deed.entries.iter().find(|(entry, _)| matches!(entry.told, Told::Accepted { .. })) else { return };
-    let id = deed.id.to_string();
-    let aside = case.evidence.aside.iter().any(|a| a.service == deed.service && a.command_id.as_ref() == Some(&id) && !a.reason.is_empty());
+    let aside = case.set_aside(deed).any(|aside| !aside.reason.is_empty());
     let holds = aside || case.results(deed.service, deed.id).len() > 0;
     findings.check(rules::ACCEPTED_WITHOUT_RESULT, moment(entry), holds, || {
-        (format!("{id} was accepted, has no result and was not set aside"), deed.lines())
+        (format!("{} was accepted, has no result and was not set aside", deed.id), deed.lines())
     });
 }
 

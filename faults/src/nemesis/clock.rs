@@ -25,6 +25,5 @@ async fn step(mut field: Field<'_>, micros: i64) -> anyhow::Result<Struck> {
         field.hold(HELD).await
     };
     let struck = Struck::times((faults.fired(CLOCK)? - before) as u64);
-    asked.answered().await;
-    Ok(struck)
+    Ok(struck.asked(asked))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
 use super::provoke::Asked;
@@ -32,20 +33,25 @@ async fn data(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let _endangered = field.cluster.endanger(Service::Postgres);
     let _heal = Heal(|| disk.relieve());
     disk.fill()?;
-    let (mut fired, mut asked) = (0, Asked::default());
+    let (mut fired, mut asked, mut other) = (0, Asked::default(), None);
     let end = Instant::now() + HELD;
     while Instant::now() < end {
         keep_full(disk)?;
-        if let Ok(client) = connect(&field).await {
-            fired += u64::from(client.batch_execute(GROW).await.is_err_and(|error| error.code().is_some_and(|c| c.code() == "53100")));
+        match grow(&field).await {
+            Err(error) if error.code() == Some(&SqlState::DISK_FULL) => fired += 1,
+            what => other = Some(format!("a table that does not fit: {what:?}")),
         }
         field.ask_for_products(&mut asked);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     disk.relieve();
-    let struck = Struck::times(fired);
-    asked.answered().await;
+    let mut struck = Struck::times(fired).asked(asked);
+    struck.notes.extend(other);
     Ok(struck)
+}
+
+async fn grow(field: &Field<'_>) -> Result<(), tokio_postgres::Error> {
+    connect(field).await?.batch_execute(GROW).await
 }
 
 async fn wal(mut field: Field<'_>) -> anyhow::Result<Struck> {
@@ -77,8 +83,7 @@ async fn wal(mut field: Field<'_>) -> anyhow::Result<Struck> {
     while connect(&field).await.is_err() && Instant::now() < held + Duration::from_secs(60) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    asked.answered().await;
-    Ok(struck.note("a checkpoint could not make room, nor a new segment be made"))
+    Ok(struck.asked(asked).note("a checkpoint could not make room, nor a new segment be made"))
 }
 
 async fn next_segments(client: &Client) -> Result<(), tokio_postgres::Error> {

@@ -9,9 +9,9 @@ use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck};
 use crate::cluster::Role;
 
-const STORM: Duration = Duration::from_secs(6);
+const STORM: Duration = Duration::from_secs(8);
 /// At most so many more of them at once.
-const MORE: usize = 3;
+const MORE: usize = 4;
 const TWO: Duration = Duration::from_secs(8);
 
 pub(super) fn all() -> Vec<Fault> {
@@ -26,23 +26,26 @@ async fn storm(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let (mut added, mut fired, mut asked) = (Vec::<String>::new(), 0, Asked::default());
     while Instant::now() < end {
         if added.len() == MORE {
-            let leaving = added.remove(0);
-            field.cluster.remove(&leaving).await?;
+            fired += left(&field, &added.remove(0)).await?;
         } else {
             let role = field.any(vec![Role::Handlers, Role::Projectors])?;
             added.push(field.cluster.add(role).await?);
         }
-        fired += 1;
         field.ask_for_products(&mut asked);
         tokio::time::sleep(field.millis(300, 900)).await;
     }
     for leaving in added {
-        field.cluster.remove(&leaving).await?;
-        fired += 1;
+        fired += left(&field, &leaving).await?;
     }
     let struck = Struck::times(fired);
-    asked.answered().await;
-    Ok(struck)
+    Ok(struck.asked(asked))
+}
+
+/// Takes one away; 1 when it had been given partitions, as it says when it is ready.
+async fn left(field: &Field<'_>, leaving: &str) -> anyhow::Result<u64> {
+    let joined = field.cluster.is_ready(leaving).await;
+    field.cluster.remove(leaving).await?;
+    Ok(u64::from(joined))
 }
 
 async fn two(mut field: Field<'_>) -> anyhow::Result<Struck> {
@@ -55,6 +58,5 @@ async fn two(mut field: Field<'_>) -> anyhow::Result<Struck> {
     field.cluster.remove(&second).await?;
     faults.clear(NO_ADVISORY_LOCK)?;
     let struck = Struck::times((faults.fired(NO_ADVISORY_LOCK)? - before) as u64);
-    asked.answered().await;
-    Ok(struck)
+    Ok(struck.asked(asked))
 }

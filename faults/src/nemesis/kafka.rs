@@ -38,15 +38,16 @@ async fn wipe(mut field: Field<'_>) -> anyhow::Result<Struck> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // What a platform runs before it starts a new version; nothing else by hand.
-    let mut struck = Struck::times(deleted.iter().filter(|topic| topic.is_ok()).count() as u64);
+    let mut notes = vec![victims.join(", ")];
     while let Err(error) = field.cluster.migrate().await {
         if Instant::now() > end {
             return Err(error).context("the topics can't be made again");
         }
-        struck = struck.note(format!("not made at once: {error:#}"));
+        notes.push(format!("not made at once: {error:#}"));
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    Ok(struck.note(victims.join(", ")))
+    let struck = Struck::times(deleted.iter().filter(|topic| topic.is_ok()).count() as u64);
+    Ok(Struck { notes, ..struck })
 }
 
 async fn topics(config: &ClientConfig) -> anyhow::Result<BTreeSet<String>> {

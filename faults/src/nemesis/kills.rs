@@ -18,11 +18,13 @@ pub(super) fn all() -> Vec<Fault> {
 }
 
 async fn one(mut field: Field<'_>, role: Role) -> anyhow::Result<Struck> {
-    let victim = field.any_running(field.cluster.of_role(role))?;
+    let victim = field.any_running(|cluster| cluster.of_role(role)).await?;
     field.any_moment().await;
-    let fired = u64::from(field.cluster.kill(&victim.name)?);
+    // One that has been removed meanwhile is dead as well.
+    let fired = u64::from(field.cluster.kill(&victim.name).unwrap_or_default());
+    let struck = Struck::times(fired).note(format!("killed {}", victim.name));
     restarted(field.cluster, std::slice::from_ref(&victim)).await;
-    Ok(Struck::times(fired).note(format!("killed {}", victim.name)))
+    Ok(struck)
 }
 
 async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
@@ -30,11 +32,11 @@ async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let victims = field.cluster.members();
     let mut fired = 0;
     for victim in &victims {
-        // One that has been removed meanwhile is dead as well.
         fired += u64::from(field.cluster.kill(&victim.name).unwrap_or_default());
     }
+    let struck = Struck::times(fired);
     restarted(field.cluster, &victims).await;
-    Ok(Struck::times(fired))
+    Ok(struck)
 }
 
 /// The supervisor has started them again, or somebody has taken them away.

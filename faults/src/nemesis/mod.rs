@@ -23,6 +23,7 @@ use rand::rngs::StdRng;
 
 use crate::cluster::{Cluster, Member};
 use crate::workload::Http;
+pub use provoke::Asked;
 
 /// A strike under way.
 pub type Striking<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Struck>> + Send + 'a>>;
@@ -47,18 +48,26 @@ pub trait Nemesis: Send + Sync {
 }
 
 /// What came of a strike.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Struck {
     /// How often the fault really happened.
     pub fired: u64,
     /// What else is worth knowing.
     pub notes: Vec<String>,
+    /// When the fault was over: from then on everything has to find its way back.
+    pub over: Instant,
+    /// What was asked meanwhile.
+    pub asked: Asked,
 }
 
 impl Struck {
     /// Now over.
     fn times(fired: u64) -> Self {
-        Self { fired, notes: Vec::new() }
+        Self { fired, notes: Vec::new(), over: Instant::now(), asked: Asked::default() }
+    }
+
+    fn asked(self, asked: Asked) -> Self {
+        Self { asked, ..self }
     }
 
     fn note(mut self, note: impl Into<String>) -> Self {
@@ -92,6 +101,9 @@ struct Field<'a> {
     random: &'a mut StdRng,
     http: &'a Http,
 }
+
+/// How long it may take until some process runs again.
+const RUNS_AGAIN: Duration = Duration::from_secs(10);
 
 type Strike = Box<dyn for<'a> Fn(Field<'a>) -> Striking<'a> + Send + Sync>;
 
@@ -149,9 +161,14 @@ impl Field<'_> {
         Ok(these.swap_remove(self.random.random_range(0..these.len())))
     }
 
-    /// One of these that runs, and that nobody else has paused: two faults on one process would undo each other.
-    fn any_running(&mut self, members: Vec<Member>) -> anyhow::Result<Member> {
-        self.any(members.into_iter().filter(|member| member.pid.is_some() && !member.paused && !member.held_down).collect())
+    /// One of these that runs, and that nobody else has paused: two faults on one process would undo each other. In company all of
+    /// them may have been killed a moment ago.
+    async fn any_running(&mut self, members: impl Fn(&Cluster) -> Vec<Member>) -> anyhow::Result<Member> {
+        let runs = |member: &Member| member.pid.is_some() && !member.paused && !member.held_down;
+        let running = || members(self.cluster).into_iter().filter(runs).collect::<Vec<_>>();
+        until(RUNS_AGAIN, || !running().is_empty()).await;
+        let running = running();
+        self.any(running)
     }
 
     /// Milliseconds between these.

@@ -7,6 +7,7 @@ use rand::RngExt as _;
 
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck};
+use crate::cluster::Cluster;
 use crate::proxy::{Fired, Link, Mode};
 
 const HELD: Duration = Duration::from_secs(6);
@@ -32,8 +33,8 @@ fn fired(links: &[Arc<Link>], of: fn(Fired) -> u64) -> u64 {
 }
 
 /// The way of one process that runs.
-fn one(field: &mut Field<'_>) -> anyhow::Result<Vec<Arc<Link>>> {
-    let victim = field.any_running(field.cluster.members())?;
+async fn one(field: &mut Field<'_>) -> anyhow::Result<Vec<Arc<Link>>> {
+    let victim = field.any_running(Cluster::members).await?;
     let links: Vec<_> = field.cluster.proxy().links().into_iter().filter(|link| link.name() == victim.name).collect();
     anyhow::ensure!(!links.is_empty(), "{} has just been removed", victim.name);
     Ok(links)
@@ -41,7 +42,7 @@ fn one(field: &mut Field<'_>) -> anyhow::Result<Vec<Arc<Link>>> {
 
 async fn cut(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let all = field.random.random_bool(0.5);
-    let links = if all { field.cluster.proxy().links() } else { one(&mut field)? };
+    let links = if all { field.cluster.proxy().links() } else { one(&mut field).await? };
     let open: u64 = links.iter().map(|link| link.open()).sum();
     let before = fired(&links, |fired| fired.cut);
     for _ in 0..field.random.random_range(1..4) {
@@ -53,47 +54,36 @@ async fn cut(mut field: Field<'_>) -> anyhow::Result<Struck> {
 }
 
 async fn half_open(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let links = one(&mut field)?;
+    let links = one(&mut field).await?;
     let (to_server, to_client) = field.any(vec![(true, true), (true, false), (false, true)])?;
-    let before = fired(&links, |fired| fired.vanished);
-    let (struck, asked) = held(&mut field, &links, Mode::Vanish { to_server, to_client }, |links| {
-        // As a host that is back answers packets of connections that it does not know.
-        links.iter().for_each(|link| link.cut_lost());
-        fired(links, |fired| fired.vanished)
-    })
-    .await;
-    asked.answered().await;
-    let directions = format!("{}: to Postgres {to_server}, from it {to_client}", links[0].name());
-    Ok(Struck { fired: struck.fired - before, ..struck }.note(directions))
+    let struck = held(&mut field, &links, Mode::Vanish { to_server, to_client }, |fired| fired.vanished).await;
+    Ok(struck.note(format!("{}: to Postgres {to_server}, from it {to_client}", links[0].name())))
 }
 
 async fn refused(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let links = one(&mut field)?;
-    let before = fired(&links, |fired| fired.refused);
+    let links = one(&mut field).await?;
     links.iter().for_each(|link| link.set_mode(Mode::Refuse));
     links.iter().for_each(|link| link.cut());
-    let (struck, asked) = held(&mut field, &links, Mode::Refuse, |links| fired(links, |fired| fired.refused)).await;
-    asked.answered().await;
-    Ok(Struck { fired: struck.fired - before, ..struck }.note(links[0].name()))
+    Ok(held(&mut field, &links, Mode::Refuse, |fired| fired.refused).await.note(links[0].name()))
 }
 
 async fn slow(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let links = field.cluster.proxy().links();
     let delay = field.millis(50, 200);
-    let before = fired(&links, |fired| fired.delayed);
-    let (struck, asked) = held(&mut field, &links, Mode::Delay(delay), |links| fired(links, |fired| fired.delayed)).await;
-    asked.answered().await;
-    Ok(Struck { fired: struck.fired - before, ..struck }.note(format!("{delay:?} a chunk")))
+    Ok(held(&mut field, &links, Mode::Delay(delay), |fired| fired.delayed).await.note(format!("{delay:?} a chunk")))
 }
 
-/// Holds a mode for its time. What is counted afterwards comes back as fired.
-async fn held(field: &mut Field<'_>, links: &[Arc<Link>], mode: Mode, after: fn(&[Arc<Link>]) -> u64) -> (Struck, Asked) {
+/// Holds a mode for its time, and counts what it did.
+async fn held(field: &mut Field<'_>, links: &[Arc<Link>], mode: Mode, of: fn(Fired) -> u64) -> Struck {
+    let before = fired(links, of);
     let asked = {
         let _heal = Heal(|| links.iter().for_each(|link| link.set_mode(Mode::Pass)));
         links.iter().for_each(|link| link.set_mode(mode));
         field.hold(HELD).await
     };
-    (Struck::times(after(links)), asked)
+    // As a host that is back answers packets of connections that it does not know.
+    links.iter().for_each(|link| link.cut_lost());
+    Struck::times(fired(links, of) - before).asked(asked)
 }
 
 async fn swallow(mut field: Field<'_>) -> anyhow::Result<Struck> {
@@ -111,6 +101,5 @@ async fn swallow(mut field: Field<'_>) -> anyhow::Result<Struck> {
     }
     links.iter().for_each(|link| link.swallow(0));
     let struck = Struck::times(fired(&links, |fired| fired.swallowed) - before);
-    asked.answered().await;
-    Ok(struck)
+    Ok(struck.asked(asked))
 }

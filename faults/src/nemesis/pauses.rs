@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Fault, Field, Heal, Struck};
-use crate::cluster::{Member, Role};
+use crate::cluster::{Cluster, Member, Role};
 
 /// Longer than a projector's session, which nothing shortens.
 const PROJECTORS: Duration = Duration::from_secs(13);
@@ -30,28 +30,28 @@ pub(super) fn all() -> Vec<Fault> {
 
 async fn pause(mut field: Field<'_>, role: Role, time: Duration) -> anyhow::Result<Struck> {
     let cluster = field.cluster;
-    let victim = field.any_running(cluster.of_role(role))?;
+    let victim = field.any_running(|cluster| cluster.of_role(role)).await?;
     field.any_moment().await;
-    let paused = cluster.pause(&victim.name)?;
+    // Somebody may have taken it away meanwhile.
+    let paused = cluster.pause(&victim.name).unwrap_or_default();
     let asked = {
         let _heal = Heal(|| drop(cluster.resume(&victim.name)));
         field.hold(time).await
     };
     let struck = Struck::times(u64::from(paused && same(&field, &victim)));
-    asked.answered().await;
-    Ok(struck.note(format!("{} stood still for {time:?}", victim.name)))
+    Ok(struck.asked(asked).note(format!("{} stood still for {time:?}", victim.name)))
 }
 
 async fn slow(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let cluster = field.cluster;
-    let victim = field.any_running(cluster.members())?;
+    let victim = field.any_running(Cluster::members).await?;
     let end = Instant::now() + SLOW;
     let mut fired = 0;
     while Instant::now() < end && same(&field, &victim) {
-        let paused = cluster.pause(&victim.name)?;
+        let paused = cluster.pause(&victim.name).unwrap_or_default();
         let _heal = Heal(|| drop(cluster.resume(&victim.name)));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        fired += u64::from(cluster.resume(&victim.name)? && paused);
+        fired += u64::from(cluster.resume(&victim.name).unwrap_or_default() && paused);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     Ok(Struck::times(fired).note(format!("slowed {} down", victim.name)))

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck, poison};
+use crate::cluster::Cluster;
 
 /// How long a place may take to be reached.
 const REACHED: Duration = Duration::from_secs(20);
 const MODEL: &str = "product-pages";
 const REBUILD: &[&str] = &["replay", "rebuild", MODEL, "--promote"];
-/// How long the next rebuild, and what it clears away, may be refused what they need.
+/// How long the next rebuild may be refused what it needs, and so long again what clears away after it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 static NAMES: LazyLock<Vec<(&'static str, String)>> =
@@ -67,7 +68,7 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
     faults.arm(point, kind)?;
     if point == "open.after" {
         // Somebody must take over.
-        let victim = field.any_running(field.cluster.handlers())?;
+        let victim = field.any_running(Cluster::handlers).await?;
         field.cluster.kill(&victim.name)?;
     }
     let end = Instant::now() + REACHED;
@@ -84,8 +85,7 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
     }
     faults.clear(point)?;
     let struck = Struck::times((faults.fired(point)? - before) as u64);
-    asked.answered().await;
-    Ok(struck)
+    Ok(struck.asked(asked))
 }
 
 async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck> {
@@ -109,12 +109,13 @@ async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    retire_spare(&field, end).await?;
-    Ok(struck)
+    retire_spare(&field).await?;
+    Ok(Struck { over: std::time::Instant::now(), ..struck })
 }
 
 /// What a generation takes is taken for as long as it is kept up: in a long run none stays that nobody will go back to.
-async fn retire_spare(field: &Field<'_>, end: Instant) -> anyhow::Result<()> {
+async fn retire_spare(field: &Field<'_>) -> anyhow::Result<()> {
+    let end = Instant::now() + PATIENCE;
     loop {
         let known = field.cluster.daybook(&["--json", "replay", "generations", MODEL], false).await?;
         let spare: Vec<i64> = known.output.lines().filter_map(spare).collect();

@@ -1,6 +1,7 @@
 //! Messages that no lane can decide, of every kind: each must be set aside, and nothing stops.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures_util::future::join_all;
@@ -12,8 +13,11 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::{Fault, Field, Struck};
+use crate::collect;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long lanes may take to set all of it aside, in company.
+const SET_ASIDE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "catalog.messages";
 const COMMAND: &str = "shop.catalog.v1.CreateProduct";
 /// The most that a topic takes is 4 MiB, with what travels along.
@@ -107,16 +111,34 @@ async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let mut all = kitchen.all(noise);
     // Where the stream belongs is said by Kafka's own client, for a message that does no harm.
     let place = send(&producer, kitchen.with("noise", [DEEPER])).await.map_err(|(_, why)| why)?;
-    let elsewhere = (place + 1) % i32::try_from(field.cluster.plan().partitions)?;
-    if elsewhere != place {
+    let elsewhere = (place.0 + 1) % i32::try_from(field.cluster.plan().partitions)?;
+    if elsewhere != place.0 {
         all.push(Poison { partition: Some(elsewhere), ..kitchen.with("in another partition", kitchen.value.clone()) });
     }
-    let sent = join_all(all.into_iter().map(|poison| send(&producer, poison))).await;
-    let mut struck = Struck::times(1 + sent.iter().filter(|sent| sent.is_ok()).count() as u64);
-    for (what, why) in sent.into_iter().filter_map(Result::err) {
-        struck = struck.note(format!("not taken by Kafka: {what}: {why:#}"));
+    let (mut places, mut notes) = (vec![place], Vec::new());
+    for sent in join_all(all.into_iter().map(|poison| send(&producer, poison))).await {
+        match sent {
+            Ok(place) => places.push(place),
+            Err((what, why)) => notes.push(format!("not taken by Kafka: {what}: {why:#}")),
+        }
     }
-    Ok(struck)
+    let struck = Struck::times(places.len() as u64);
+    let end = Instant::now() + SET_ASIDE;
+    while let Err(missing) = all_set_aside(&field, &places).await {
+        anyhow::ensure!(Instant::now() < end, "after {SET_ASIDE:?} not everything is set aside: {missing:#}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(Struck { notes, ..struck })
+}
+
+/// Fails with the messages (partition and offset) of which nobody has written why they can't be decided.
+async fn all_set_aside(field: &Field<'_>, places: &[(i32, i64)]) -> anyhow::Result<()> {
+    let client = collect::connect(&field.cluster.owner_url()).await?;
+    let aside = "SELECT partition, message_offset FROM catalog.rejected UNION SELECT partition, message_offset FROM catalog.parked";
+    let aside: BTreeSet<(i32, i64)> = client.query(aside, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let missing: Vec<_> = places.iter().filter(|place| !aside.contains(place)).collect();
+    anyhow::ensure!(missing.is_empty(), "{TOPIC} {missing:?}");
+    Ok(())
 }
 
 fn producer(field: &Field<'_>) -> anyhow::Result<FutureProducer> {
@@ -128,8 +150,8 @@ fn producer(field: &Field<'_>) -> anyhow::Result<FutureProducer> {
         .create()?)
 }
 
-/// The partition that it came to, or what was not taken and why.
-async fn send(producer: &FutureProducer, poison: Poison) -> Result<i32, (&'static str, anyhow::Error)> {
+/// The partition and the offset that it came to, or what was not taken and why.
+async fn send(producer: &FutureProducer, poison: Poison) -> Result<(i32, i64), (&'static str, anyhow::Error)> {
     let headers = poison.headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
     let mut record = FutureRecord::to(TOPIC).headers(headers);
     if let Some(key) = &poison.key {
@@ -142,7 +164,7 @@ async fn send(producer: &FutureProducer, poison: Poison) -> Result<i32, (&'stati
         record = record.partition(partition);
     }
     match producer.send(record, PATIENCE).await {
-        Ok(delivery) => Ok(delivery.partition),
+        Ok(delivery) => Ok((delivery.partition, delivery.offset)),
         Err((error, _)) => Err((poison.what, error.into())),
     }
 }

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::provoke::Asked;
 use super::{Fault, Field, Struck};
+use crate::cluster::Cluster;
 
 const HELD: Duration = Duration::from_secs(5);
 
@@ -18,38 +19,35 @@ pub(super) fn all() -> Vec<Fault> {
 }
 
 async fn crowd(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let victim = field.any_running(field.cluster.members())?;
+    let victim = field.any_running(Cluster::members).await?;
     let url = field.cluster.owner_url();
-    let (mut crowd, mut refusals, mut asked) = (Vec::new(), 0, Asked::default());
-    fill(&url, &mut crowd, &mut refusals).await?;
+    let (mut crowd, mut asked) = (Vec::new(), Asked::default());
+    fill(&url, &mut crowd).await?;
     let full = crowd.len();
     // Who has its connections already would notice nothing.
     field.cluster.proxy().links().iter().filter(|link| link.name() == victim.name).for_each(|link| link.cut());
     let end = Instant::now() + HELD;
     while Instant::now() < end {
-        fill(&url, &mut crowd, &mut refusals).await?;
+        fill(&url, &mut crowd).await?;
         field.ask_for_products(&mut asked);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let taken = crowd.len();
     drop(crowd);
-    let struck = Struck::times(refusals).note(format!("{full} slots taken, {taken} after {} lost its own", victim.name));
-    asked.answered().await;
-    Ok(struck)
+    // Slots that it had, and did not get back.
+    let struck = Struck::times((taken - full) as u64).note(format!("{full} slots taken, {taken} after {} lost its own", victim.name));
+    Ok(struck.asked(asked))
 }
 
 /// Takes what is left, those of the owner as well, until Postgres refuses.
-async fn fill(url: &str, crowd: &mut Vec<Client>, refusals: &mut u64) -> anyhow::Result<()> {
+async fn fill(url: &str, crowd: &mut Vec<Client>) -> anyhow::Result<()> {
     loop {
         match tokio_postgres::connect(url, NoTls).await {
             Ok((client, connection)) => {
                 tokio::spawn(connection);
                 crowd.push(client);
             }
-            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => {
-                *refusals += 1;
-                return Ok(());
-            }
+            Err(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }

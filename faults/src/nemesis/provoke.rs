@@ -4,13 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use rand::RngExt as _;
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::Field;
 use crate::cluster::Member;
-use crate::history::{Command, Via};
-use crate::workload::Place;
+use crate::history::Command;
+use crate::workload::{Place, new_product};
 
 /// Each provocation is a client of its own: it asks one thing, and no more.
 static CLIENT: AtomicU32 = AtomicU32::new(2_000_000);
@@ -23,13 +22,13 @@ pub(super) fn place(member: &Member) -> Place {
     Place { name: member.name.clone(), url: member.url.clone() }
 }
 
-/// What was asked, and is answered yet. Never dropped before: what is not in the history did not happen.
-#[derive(Default)]
-pub(super) struct Asked(JoinSet<()>);
+/// What was asked while a fault was there, and may not be answered yet.
+#[derive(Debug, Default)]
+pub struct Asked(JoinSet<()>);
 
 impl Asked {
     /// Waits for the answers; each comes within a client's patience.
-    pub(super) async fn answered(mut self) {
+    pub async fn answered(mut self) {
         while self.0.join_next().await.is_some() {}
     }
 }
@@ -37,22 +36,7 @@ impl Asked {
 impl Field<'_> {
     /// A product that nobody has asked for.
     pub(super) fn new_product(&mut self) -> Command {
-        let n: u64 = self.random.random();
-        let sku = format!("n-{n:016x}");
-        let body = json!({
-            "sku": sku, "title": format!("Provoked {sku}"), "description": "Made by a nemesis", "brand": "Nemesis",
-            "category": "Lamps/Desk", "price": {"currency": "EUR", "minorUnits": n % 100_000 + 1},
-        });
-        let (stream, key) = (format!("product/{sku}"), format!("k-{n:016x}"));
-        Command {
-            service: "catalog".into(),
-            name: "create-product".into(),
-            stream,
-            key,
-            body,
-            if_match: None,
-            via: Via::Http(String::new()),
-        }
+        new_product(self.random.random())
     }
 
     /// Asks every endpoint for a new product, without waiting for what it says.

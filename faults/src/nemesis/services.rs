@@ -56,6 +56,5 @@ async fn pause(mut field: Field<'_>, service: Service, (from, to): (u64, u64)) -
         field.hold(time).await
     };
     let struck = Struck::times(fired).note(format!("{} processes of {} stood still for {time:?}", stopped.len(), service.name()));
-    asked.answered().await;
-    Ok(struck)
+    Ok(struck.asked(asked))
 }

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 pub use client::{Http, Place};
 pub use raw::RawClient;
 use shop::Shop;
+pub(crate) use shop::new_product;
 
 use crate::history::{Asked, Entry, Recorder};
 

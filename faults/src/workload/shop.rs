@@ -24,6 +24,17 @@ pub(super) struct Fresh {
     pub(super) token: String,
 }
 
+/// The creation of a product that nobody else asks for; of the same number, the same.
+pub(crate) fn new_product(n: u64) -> Command {
+    let sku = format!("n-{n:016x}");
+    let body = json!({
+        "sku": sku, "title": format!("Provoked {sku}"), "description": "Made by a nemesis", "brand": "Nemesis",
+        "category": "Lamps/Desk", "price": {"currency": "EUR", "minorUnits": n % 100_000 + 1},
+    });
+    let (service, name) = ("catalog".to_owned(), "create-product".to_owned());
+    Command { service, name, stream: format!("product/{sku}"), key: format!("k-{n:016x}"), body, if_match: None, via: Via::Kafka }
+}
+
 /// What clients know of the shop together.
 pub(super) struct Shop {
     run: String,

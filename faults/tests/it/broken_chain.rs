@@ -13,7 +13,7 @@ const A1: &str = "product/A-1";
 
 #[test]
 fn a_forged_payload() {
-    let also = ["effect-not-asked", "kafka-bytes", "part-differs", "served-differs", "mixed-page", "sum-of-effects"];
+    let also = ["effect-not-asked", "kafka-bytes", "part-differs", "served-differs", "mixed-page", "sum-of-effects", "unfounded-answer"];
     caught("I3", "event-digest", &also, |e| {
         let more = json!({ "sku": "A-1", "warehouse": "w-1", "quantity": 50 });
         event(e, W1, 1).payload = encode("shop.inventory.v1.StockReceived", &more);

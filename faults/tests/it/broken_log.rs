@@ -14,7 +14,7 @@ const A1: &str = "product/A-1";
 #[test]
 fn an_event_that_is_gone_from_the_log() {
     // The last of its stream, in the middle of its partition: no version is missing, an offset is.
-    let also = ["lost-event", "kafka-ahead", "sum-of-effects", "part-unexpected", "served-differs", "from-nowhere"];
+    let also = ["lost-event", "wrong-version", "kafka-ahead", "sum-of-effects", "part-unexpected", "served-differs", "from-nowhere"];
     caught("I3", "offset-gap", &also, |e| {
         events(e, W2).retain(|event| event.stream_id != W2);
     });
@@ -58,7 +58,7 @@ fn an_ordinal_that_is_missing() {
 
 #[test]
 fn an_event_in_a_wrong_partition() {
-    caught("I3", "wrong-partition", &["effect-twice", "lost-event", "wrong-token", "effect-not-asked"], |e| {
+    caught("I3", "wrong-partition", &["effect-twice", "lost-event", "wrong-token", "wrong-version", "effect-not-asked"], |e| {
         let log = e.logs.get_mut("inventory").expect("a log");
         // The only page of the other partition moves here as a whole, at the end.
         let (mut page, mut moved) = (log.pages.get_mut(&1).expect("pages").remove(1), log.events.get_mut(&1).expect("events").remove(0));

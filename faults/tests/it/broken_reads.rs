@@ -184,6 +184,7 @@ fn processes_that_list_in_another_order() {
 #[test]
 fn a_page_that_says_it_is_stale_may_be_older_than_its_token() {
     let mut evidence = good();
+    evidence.two_builds = true;
     let older = page_of_a1(&evidence, 2, &[LINES[0], LINES[2]]);
     *read(&mut evidence, PAGES, "A-1", 3).1 = older;
     for entry in &mut evidence.history {
@@ -206,4 +207,48 @@ fn reads_that_overlap_may_be_told_in_either_order() {
     last.expect("it was read").asked_at = 0;
     let verdict = judge(&evidence);
     assert!(verdict.holds(), "{verdict}");
+}
+
+#[test]
+fn a_page_that_is_marked_as_stale_where_one_build_serves() {
+    caught("I4", "stale-for-nothing", &[], |e| {
+        let read = e.history.iter_mut().find_map(|entry| match &mut entry.told {
+            Told::Page { stale, .. } => Some(stale),
+            _ => None,
+        });
+        *read.expect("it was read") = true;
+    });
+}
+
+#[test]
+fn a_level_without_its_position() {
+    caught("I4", "token-not-covered", &[], |e| read(e, "stock-levels", "A-1@w-1", 0).2.clear());
+}
+
+#[test]
+fn a_product_that_is_found_and_has_no_stock() {
+    caught("I4", "served-differs", &[], |e| {
+        for found in e.served.iter_mut().filter(|s| s.model == "products") {
+            found.body["items"][1]["inStock"] = json!(true);
+        }
+    });
+}
+
+#[test]
+fn a_product_that_is_not_found() {
+    caught("I4", "served-differs", &[], |e| {
+        for found in e.served.iter_mut().filter(|s| s.model == "products") {
+            found.body["items"].as_array_mut().expect("items").pop();
+        }
+    });
+}
+
+#[test]
+fn a_product_that_a_list_has_under_its_old_title_as_well() {
+    caught("I4", "part-unexpected", &[], |e| {
+        let list = e.parts.get_mut("category-listings").expect("lists");
+        let mut left = list[0].clone();
+        left.part = "old title\tA-1".to_owned();
+        list.insert(0, left);
+    });
 }

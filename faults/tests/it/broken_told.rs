@@ -1,10 +1,14 @@
 //! Clients that were told what is not so.
 
-use daybook_faults::history::{Asked, Told};
+use daybook_faults::evidence::{Aside, Evidence};
+use daybook_faults::history::{Asked, Command, Told};
+use daybook_faults::judge::digest;
+use daybook_proto::v1::CommandResult;
+use prost::Message as _;
 use serde_json::json;
 
-use crate::support::{answers, caught, events, messages, pages, rows};
-use crate::world::reforge;
+use crate::support::{answers, caught, events, messages, pages, row, rows};
+use crate::world::{encode, publish, reforge};
 
 const W1: &str = "stock/A-1@w-1";
 const W2: &str = "stock/A-1@w-2";
@@ -25,7 +29,7 @@ fn an_acknowledged_command_that_the_log_lost() {
 #[test]
 fn an_acknowledged_event_that_the_log_lost_with_its_chain_forged() {
     // The ledger names it, the last page no longer has it, and every digest says so.
-    caught("I1", "lost-event", &["kafka-ahead"], |e| {
+    caught("I1", "lost-event", &["wrong-version", "kafka-ahead"], |e| {
         events(e, W1).pop();
         pages(e, W1).last_mut().expect("a page").count = 0;
         reforge(e);
@@ -96,15 +100,13 @@ fn a_command_id_that_is_anothers() {
 
 #[test]
 fn a_token_that_does_not_cover_the_result() {
-    use daybook_proto::v1::CommandResult;
-    use prost::Message as _;
-    caught("I1", "wrong-token", &[], |e| {
+    caught("I1", "wrong-token", &["wrong-version"], |e| {
         let row = rows(e, A1).iter_mut().find(|row| row.stream_id == A1).expect("a row");
         let mut result = CommandResult::decode(row.result.as_slice()).expect("a result");
         result.offset = -1;
         row.result = result.encode_to_vec();
         reforge(e);
-        crate::world::publish(e);
+        publish(e);
         for entry in answers(e, A1, "create") {
             let Told::Done { token, .. } = &mut entry.told else { panic!("done") };
             *token = "catalog/1:-1@1".into();
@@ -133,7 +135,7 @@ fn a_handle_that_is_not_known() {
 
 #[test]
 fn a_shed_command_that_took_effect() {
-    caught("I2", "shed-took-effect", &[], |e| {
+    caught("I2", "shed-took-effect", &["sum-of-effects"], |e| {
         let entries = answers(e, W3, "receive");
         for entry in entries {
             entry.told = Told::Shed { status: 503, retry_after: true };
@@ -143,7 +145,7 @@ fn a_shed_command_that_took_effect() {
 
 #[test]
 fn an_invalid_command_that_took_effect() {
-    caught("I2", "shed-took-effect", &[], |e| {
+    caught("I2", "shed-took-effect", &["called-invalid", "sum-of-effects"], |e| {
         answers(e, W2, "raw")[0].told = Told::Invalid { status: 400, body: json!({}) };
     });
 }
@@ -163,7 +165,6 @@ fn a_command_that_took_effect_though_it_was_answered_422() {
 #[test]
 fn events_that_the_command_did_not_ask_for() {
     use crate::support::event;
-    use crate::world::{encode, publish};
     caught("I2", "effect-not-asked", &["part-differs", "served-differs", "mixed-page"], |e| {
         let price = json!({ "sku": "A-1", "price": { "list": { "currency": "EUR", "minorUnits": 1 } } });
         event(e, A1, 2).payload = encode("shop.catalog.v1.ProductRepriced", &price);
@@ -175,7 +176,6 @@ fn events_that_the_command_did_not_ask_for() {
 #[test]
 fn fewer_pieces_than_were_received() {
     use crate::support::event;
-    use crate::world::{encode, publish};
     let also = ["sum-of-effects", "part-differs", "served-differs", "mixed-page"];
     caught("I2", "effect-not-asked", &also, |e| {
         let fewer = json!({ "sku": "A-1", "warehouse": "w-3", "quantity": 3 });
@@ -187,8 +187,6 @@ fn fewer_pieces_than_were_received() {
 
 #[test]
 fn pieces_that_were_received_twice_by_one_command() {
-    use daybook_proto::v1::CommandResult;
-    use prost::Message as _;
     let also = ["part-differs", "served-differs"];
     caught("I2", "sum-of-effects", &also, |e| {
         // The page, the result and the answer all say so.
@@ -207,7 +205,7 @@ fn pieces_that_were_received_twice_by_one_command() {
         events.push((second.r#type, 1));
         (*version, *token) = (2, "inventory/1:1@1".into());
         reforge(e);
-        crate::world::publish(e);
+        publish(e);
     });
 }
 
@@ -232,4 +230,118 @@ fn an_unexpected_500() {
     caught("I1", "unexpected-answer", &[], |e| {
         answers(e, W3, "lost")[0].told = Told::Unexpected { status: 500, body: "a bug".into() };
     });
+}
+
+/// Asks another command under a key, as if it had been that from the beginning: the result is of it.
+fn asked_otherwise(e: &mut Evidence, stream: &str, key: &str, kind: &str, change: impl Fn(&mut Command)) {
+    let mut digest = Vec::new();
+    for entry in answers(e, stream, key) {
+        let (Asked::Command(command) | Asked::Handle { command, .. }) = &mut entry.asked else { continue };
+        if matches!(entry.told, Told::Invalid { .. }) {
+            continue;
+        }
+        change(command);
+        let if_match = command.if_match.map_or(-1, u64::cast_signed);
+        digest = digest::command(kind, &encode(kind, &command.body), if_match);
+    }
+    changed(e, stream, key, |result| result.command_digest = digest);
+}
+
+/// Changes a result in the ledger; every digest and message says so.
+fn changed(e: &mut Evidence, stream: &str, key: &str, change: impl FnOnce(&mut CommandResult)) {
+    let row = row(e, stream, key);
+    let mut result = CommandResult::decode(row.result.as_slice()).expect("a result");
+    change(&mut result);
+    row.result = result.encode_to_vec();
+    reforge(e);
+    publish(e);
+}
+
+#[test]
+fn a_result_that_nobody_asked_for() {
+    caught("I2", "nobody-asked", &["sum-of-effects"], |e| {
+        let is_it = |asked: &Asked| matches!(asked, Asked::Command(command) if command.key == "raw");
+        e.history.retain(|entry| !is_it(&entry.asked));
+    });
+}
+
+#[test]
+fn a_command_that_was_decided_on_an_older_version() {
+    caught("I3", "wrong-version", &[], |e| changed(e, W1, "reserve-2", |result| result.version = 1));
+}
+
+#[test]
+fn a_command_that_took_effect_against_its_condition() {
+    caught("I2", "wrong-condition", &[], |e| {
+        asked_otherwise(e, A1, "reprice", "shop.catalog.v1.RepriceProduct", |command| command.if_match = Some(7));
+    });
+}
+
+#[test]
+fn a_refusal_of_what_was_there() {
+    caught("I2", "unfounded-answer", &[], |e| {
+        asked_otherwise(e, W1, "reserve-2", "shop.inventory.v1.ReserveStock", |command| command.body["quantity"] = json!(3));
+    });
+}
+
+#[test]
+fn a_repeat_that_is_told_that_its_key_is_anothers() {
+    caught("I1", "called-invalid", &[], |e| {
+        answers(e, A1, "create")[1].told = Told::Invalid { status: 422, body: json!({}) };
+    });
+}
+
+#[test]
+fn the_command_that_took_effect_is_told_that_its_key_is_anothers() {
+    caught("I1", "called-invalid", &[], |e| {
+        // There is another one under the key; it is not the one that the log has.
+        let mut entries = answers(e, A1, "reprice");
+        let other = entries[0].clone();
+        entries[1].asked = other.asked;
+        let mut third = entries[1].clone();
+        third.n = e.history.len();
+        let Asked::Command(command) = &mut third.asked else { panic!("a command") };
+        command.body["price"]["minorUnits"] = json!(1);
+        e.history.push(third);
+    });
+}
+
+#[test]
+fn a_good_command_that_is_called_invalid() {
+    caught("I1", "called-invalid", &[], |e| answers(e, W3, "lost")[0].told = Told::Invalid { status: 400, body: json!({}) });
+}
+
+#[test]
+fn a_good_command_that_was_set_aside() {
+    let aside = |e: &mut Evidence, kind: &str, open| {
+        let id = digest::command_id("inventory", "anonymous", W2, "raw").to_string();
+        let (service, kind, reason) = ("inventory".into(), kind.into(), "it can't be read".into());
+        e.aside.push(Aside { service, command_id: Some(id), kind, reason, open });
+    };
+    caught("I1", "set-aside", &[], |e| aside(e, "rejected", false));
+    // What an older build leaves to a newer one is taken up.
+    caught("I1", "set-aside", &[], |e| {
+        e.two_builds = true;
+        aside(e, "newer-build", true);
+    });
+}
+
+#[test]
+fn a_handle_that_is_said_to_be_lost_and_has_a_result() {
+    caught("I1", "handle-forgotten", &[], |e| {
+        answers(e, W1, "commit")[1].told = Told::Invalid { status: 410, body: json!({}) };
+    });
+}
+
+#[test]
+fn a_refusal_without_its_token() {
+    caught("I1", "told-otherwise", &["answers-differ"], |e| {
+        let Told::Refused { token, .. } = &mut answers(e, W1, "reserve-2")[0].told else { panic!("refused") };
+        *token = None;
+    });
+}
+
+#[test]
+fn a_202_that_does_not_say_where_its_result_will_be() {
+    caught("I1", "unexpected-answer", &[], |e| answers(e, W1, "commit")[0].told = Told::Accepted { location: None });
 }

@@ -166,13 +166,13 @@ fn unanswered(w: &mut World) {
     let (w3, more) = ("stock/A-1@w-3", json!({ "sku": "A-1", "warehouse": "w-3", "quantity": 100 }));
     w.note(Asked::Command(command("receive-stock", w3, "shed", more.clone())), Told::Shed { status: 429, retry_after: true });
     let invalid = Told::Invalid { status: 400, body: json!({ "title": "invalid" }) };
-    w.note(Asked::Command(command("receive-stock", w3, "invalid", json!({ "sku": "A-1", "warehouse": "w-3", "quantity": 0 }))), invalid);
-    w.note(Asked::Command(command("receive-stock", w3, "lost", more.clone())), Told::Unknown { why: "a time-out".into() });
-    let poison = Command { via: Via::Kafka, ..command("receive-stock", w3, "poison", more) };
+    w.note(Asked::Command(command("receive-stock", w3, "invalid", json!({ "sku": "A-1", "noSuchField": 1 }))), invalid);
+    w.note(Asked::Command(command("receive-stock", w3, "lost", more)), Told::Unknown { why: "a time-out".into() });
+    let poison = Command { via: Via::Kafka, ..command("receive-stock", w3, "poison", json!({ "noSuchField": 1 })) };
     w.note(Asked::Command(poison.clone()), Told::Accepted { location: None });
     let id = daybook_faults::judge::digest::command_id("inventory", "anonymous", w3, "poison");
-    let (service, kind, reason) = ("inventory".into(), "rejected".into(), "its partition is not its payload's".into());
-    w.evidence.aside.push(Aside { service, command_id: Some(id.to_string()), kind, reason });
+    let (service, kind, reason) = ("inventory".into(), "rejected".into(), "no valid protobuf".into());
+    w.evidence.aside.push(Aside { service, command_id: Some(id.to_string()), kind, reason, open: false });
 }
 
 /// What stock A-1 has in the end.
@@ -232,6 +232,9 @@ fn read_models(evidence: &mut Evidence) {
         }
         serve("product-pages", "A-9", 404, &Value::Null);
         serve("category-listings", "Home", 200, &home());
+        let found = |sku: &str, title: &str, category: &str, price: i64, in_stock: bool| json!({ "sku": sku, "title": title, "brand": "Lux", "category": category, "price": money(price), "inStock": in_stock });
+        let (lamp, shade) = (found("A-1", "Lamp", "Home/Lamps", 1500, true), found("A-2", "Lampshade", "Home", 1999, false));
+        serve("products", "search", 200, &json!({ "items": [lamp, shade, found("A-4", "Chair", "Garden", 1999, false)] }));
         serve("category-listings", "Nowhere", 200, &json!({ "items": [], "nextPageToken": "" }));
         for (warehouse, on_hand, reserved) in LINES {
             serve("stock-levels", &format!("A-1@{warehouse}"), 200, &level(warehouse, on_hand, reserved));
