@@ -94,6 +94,16 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T,
     }
 }
 
+/// Closes what would wait for a client's threads where it holds nobody up. False: there is no thread for it, and what `close` holds
+/// was dropped here.
+pub(crate) fn elsewhere(what: &str, close: impl FnOnce() + Send + 'static) -> bool {
+    let spawned = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(close);
+    if let Err(error) = &spawned {
+        tracing::warn!(%error, "no thread to close {what} on");
+    }
+    spawned.is_ok()
+}
+
 /// Serves the events of a client that no thread polls: they would pile up for as long as it lives.
 pub(crate) fn drain<C: ConsumerContext>(consumer: &Arc<BaseConsumer<C>>) {
     for _ in 0..16 {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -10,18 +10,21 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::client::{Quiet, blocking, consumer_config, drain, lone_consumer};
+use crate::client::{Quiet, blocking, consumer_config, drain, elsewhere, lone_consumer};
 use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::message::Message;
 use crate::pump::own;
 use crate::watch::Place;
 
-/// How long a look-up may take.
+/// How long a look-up may take, all its requests together.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long it may take where somebody else waits behind it.
 const BRIEFLY: Duration = Duration::from_secs(3);
+
+/// How often a question that waits for its turn looks whether it has come.
+const TURN: Duration = Duration::from_millis(1);
 
 /// All that are in use: those of one configuration share their clients.
 static IN_USE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
@@ -93,7 +96,7 @@ impl Inspector {
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
     pub async fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), BusError> {
         let topic = topic.to_owned();
-        self.ask(move |inner| inner.watermarks(&topic, partition)).await
+        self.ask(move |inner| inner.watermarks(&topic, partition, Instant::now() + PATIENCE)).await
     }
 
     /// The partition's last message; none when it is empty. Offsets without a message are stepped over.
@@ -103,9 +106,10 @@ impl Inspector {
     pub async fn last_message(&self, topic: &str, partition: i32) -> Result<Option<Message>, BusError> {
         let topic: Arc<str> = Arc::from(topic);
         self.ask(move |inner| {
-            let (low, high) = inner.watermarks(&topic, partition)?;
-            let _one = lock(&inner.tail);
-            inner.with(&Purpose::Tail, |client| inner.last_message(client, &topic, partition, low..high))
+            let deadline = Instant::now() + PATIENCE;
+            let (low, high) = inner.watermarks(&topic, partition, deadline)?;
+            let _alone = inner.alone(deadline)?;
+            inner.with(&Purpose::Tail, |client| inner.last_message(client, &topic, partition, low..high, deadline))
         })
         .await
     }
@@ -117,30 +121,30 @@ impl Inspector {
     pub async fn first_message(&self, topic: &str, partition: i32) -> Result<Option<Message>, BusError> {
         let topic: Arc<str> = Arc::from(topic);
         self.ask(move |inner| {
-            let (low, high) = inner.watermarks(&topic, partition)?;
-            let _one = lock(&inner.tail);
             let deadline = Instant::now() + PATIENCE;
+            let (low, high) = inner.watermarks(&topic, partition, deadline)?;
+            let _alone = inner.alone(deadline)?;
             inner.with(&Purpose::Tail, |client| inner.one_between(client, &topic, partition, Which::First, low..high, deadline))
         })
         .await
     }
 
-    /// Whether there is a message to read for one who stands there. Blocks, not for long.
+    /// Whether there is a message to read for one who stands there. Blocks, for 3 s at the most.
     pub(crate) fn holds_at(&self, place: &Place) -> Result<bool, BusError> {
         let (inner, topic, partition) = (&self.inner, &place.topic, place.partition);
-        let (low, high) = inner.watermarks(topic, partition)?;
+        let deadline = Instant::now() + BRIEFLY;
+        let (low, high) = inner.watermarks(topic, partition, deadline)?;
         // Whoever stands outside is moved to the beginning.
         let from = if (low..=high).contains(&place.next) { place.next } else { low };
         if from == high {
             return Ok(false);
         }
-        let _one = lock(&inner.tail);
-        let deadline = Instant::now() + BRIEFLY;
+        let _alone = inner.alone(deadline)?;
         let found = inner.with(&Purpose::Tail, |client| inner.one_between(client, topic, partition, Which::First, from..high, deadline))?;
         Ok(found.is_some())
     }
 
-    /// Whether brokers answer. Blocks, not for long.
+    /// Whether brokers answer. Blocks, for 3 s at the most.
     pub(crate) fn is_answered(&self) -> bool {
         let inner = &self.inner;
         let asked = |client: &Client| {
@@ -221,13 +225,28 @@ impl Inner {
                 clients.remove(purpose);
             }
             drop(clients);
-            close([client]);
+            elsewhere("an inspector's client", move || drop(client));
         }
         answer
     }
 
-    fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), BusError> {
-        self.with(&Purpose::Lookup, |client| watermarks(client, &self.config, topic, partition))
+    /// The turn of one question that reads single messages.
+    fn alone(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, BusError> {
+        loop {
+            match self.tail.try_lock() {
+                Ok(turn) => return Ok(turn),
+                Err(TryLockError::Poisoned(turn)) => return Ok(turn.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(TURN),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(BusError::unreachable(&self.config.brokers, "read one message", "others had their turn too long"));
+                }
+            }
+        }
+    }
+
+    fn watermarks(&self, topic: &str, partition: i32, deadline: Instant) -> Result<(i64, i64), BusError> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        self.with(&Purpose::Lookup, |client| watermarks(client, &self.config, topic, partition, patience))
     }
 
     fn committed(&self, client: &Client, topic: &str, partition: i32) -> Result<Option<i64>, BusError> {
@@ -246,9 +265,15 @@ impl Inner {
     }
 
     /// The last message before the end of `offsets`, which are all that there are.
-    fn last_message(&self, client: &Client, topic: &Arc<str>, partition: i32, offsets: Range<i64>) -> Result<Option<Message>, BusError> {
+    fn last_message(
+        &self,
+        client: &Client,
+        topic: &Arc<str>,
+        partition: i32,
+        offsets: Range<i64>,
+        deadline: Instant,
+    ) -> Result<Option<Message>, BusError> {
         let Range { start: low, end: high } = offsets;
-        let deadline = Instant::now() + PATIENCE;
         let mut back = 1;
         loop {
             let from = low.max(high.saturating_sub(back));
@@ -306,14 +331,8 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        close(lock(&self.clients).drain().map(|(_, client)| client).collect::<Vec<_>>());
-    }
-}
-
-/// On a thread of its own: closing a client waits for its threads.
-fn close(clients: impl IntoIterator<Item = Arc<BaseConsumer<Quiet>>> + Send + 'static) {
-    if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || clients.into_iter().for_each(drop)) {
-        tracing::warn!(%error, "no thread to close an inspector's clients on");
+        let clients = std::mem::take(&mut *lock(&self.clients));
+        elsewhere("an inspector's clients", move || drop(clients));
     }
 }
 
@@ -321,14 +340,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The offsets of the first message and of the one to come next.
+/// The offsets of the first message and of the one to come next. Blocks, for `patience` at the most.
 pub(crate) fn watermarks(
     consumer: &Arc<BaseConsumer<Quiet>>,
     config: &BusConfig,
     topic: &str,
     partition: i32,
+    patience: Duration,
 ) -> Result<(i64, i64), BusError> {
-    consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(|error| match error.rdkafka_error_code() {
+    consumer.fetch_watermarks(topic, partition, patience).map_err(|error| match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition) => {
             BusError::MissingTopic { topic: format!("{topic} (partition {partition})") }
         }
@@ -362,5 +382,16 @@ mod tests {
         let next = inspector.inner.client(&Purpose::Lookup).expect("another");
         assert!(!Arc::ptr_eq(&asked, &next));
         assert!(Arc::ptr_eq(&next, &inspector.inner.client(&Purpose::Lookup).expect("the same")));
+    }
+
+    #[test]
+    fn who_waits_for_its_turn_gives_up_in_time() {
+        let inspector = Inspector::new(&BusConfig::new("127.0.0.1:2")).expect("it starts");
+        let reading = lock(&inspector.inner.tail);
+        let begun = Instant::now();
+        let refused = inspector.inner.alone(begun + Duration::from_millis(50)).expect_err("somebody reads");
+        assert!(refused.is_transient() && begun.elapsed() >= Duration::from_millis(50), "{refused}");
+        drop(reading);
+        drop(inspector.inner.alone(begun).expect("it is free"));
     }
 }

@@ -9,11 +9,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::buffer::{Idle, Limits, Taken};
-use crate::client::{Quiet, blocking, lone_consumer};
+use crate::client::{Quiet, blocking, elsewhere, lone_consumer};
 use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::group::StartAt;
-use crate::inspector::watermarks;
+use crate::inspector::{PATIENCE, watermarks};
 use crate::message::Message;
 use crate::partition::{Flow, Partition};
 use crate::pump::{self, Directory, Pump};
@@ -70,7 +70,7 @@ impl PartitionReader {
 
     fn open_now(config: &BusConfig, topic: Arc<str>, partition: i32, at: StartAt, options: &ReaderOptions) -> Result<Self, BusError> {
         let consumer = Arc::new(lone_consumer(config, "reader", &[("enable.partition.eof", "true")])?);
-        let (low, high) = watermarks(&consumer, config, &topic, partition)?;
+        let (low, high) = watermarks(&consumer, config, &topic, partition, PATIENCE)?;
         // Always a plain offset: a logical one would be looked up later, and the end be another by then.
         let position = match at {
             StartAt::Committed | StartAt::Earliest => low,
@@ -162,11 +162,7 @@ impl Drop for PartitionReader {
     fn drop(&mut self) {
         self.held.pump.stop();
         let consumer = Arc::clone(&self.consumer);
-        // Closing a client waits for its threads.
-        let close = move || drop(consumer);
-        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(close) {
-            tracing::warn!(%error, "no thread to close a reader on");
-        }
+        elsewhere("a reader", move || drop(consumer));
     }
 }
 

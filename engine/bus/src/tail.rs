@@ -11,10 +11,10 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
 use crate::buffer::{Buffer, Limits, Taken};
-use crate::client::{Quiet, blocking, lone_consumer};
+use crate::client::{Quiet, blocking, elsewhere, lone_consumer};
 use crate::config::BusConfig;
 use crate::error::BusError;
-use crate::inspector::{partitions, watermarks};
+use crate::inspector::{PATIENCE, partitions, watermarks};
 use crate::message::Message;
 use crate::partition::settle;
 use crate::pump::{Pump, own};
@@ -66,7 +66,7 @@ impl Tail {
             let count = partitions(&consumer, config, topic)?.ok_or_else(|| BusError::MissingTopic { topic: topic.clone() })?;
             for partition in 0..count {
                 // Always a plain offset: a logical one would be looked up later, and the end be another by then.
-                let (_, high) = watermarks(&consumer, config, topic, partition)?;
+                let (_, high) = watermarks(&consumer, config, topic, partition, PATIENCE)?;
                 list.add_partition_offset(topic, partition, Offset::Offset(high)).map_err(failed)?;
                 places.push(Place { topic: Arc::from(topic.as_str()), partition, next: high });
             }
@@ -119,10 +119,7 @@ impl Drop for Tail {
     fn drop(&mut self) {
         self.held.pump.stop();
         let consumer = Arc::clone(&self.consumer);
-        // Closing a client waits for its threads.
-        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || drop(consumer)) {
-            tracing::warn!(%error, "no thread to close a tail on");
-        }
+        elsewhere("a tail", move || drop(consumer));
     }
 }
 

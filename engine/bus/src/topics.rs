@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::client::{MAX_MESSAGE_BYTES, Quiet, blocking, lone_consumer};
+use crate::client::{MAX_MESSAGE_BYTES, Quiet, blocking, elsewhere, lone_consumer};
 use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::inspector::PATIENCE;
@@ -327,9 +327,7 @@ impl Admin {
 impl Drop for Admin {
     fn drop(&mut self) {
         let client = self.0.take();
-        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(move || drop(client)) {
-            tracing::warn!(%error, "no thread to close an admin client on");
-        }
+        elsewhere("an admin client", move || drop(client));
     }
 }
 

@@ -90,7 +90,12 @@ impl Watch {
                 self.due = now + ANSWER;
                 return None;
             }
-            Some(Err(TryRecvError::Disconnected)) | None => self.asked = None,
+            // Nothing was found.
+            Some(Err(TryRecvError::Disconnected)) => {
+                (self.asked, self.due) = (None, now + EVERY);
+                return None;
+            }
+            None => {}
         }
         self.due = now + EVERY;
         let places = flowing();
@@ -100,6 +105,8 @@ impl Watch {
             let start = self.turn % unmoved.len();
             self.turn = start + AT_ONCE;
             self.look_into(unmoved.iter().cycle().skip(start).take(AT_ONCE.min(unmoved.len())).cloned().collect());
+        }
+        if self.asked.is_some() {
             self.due = now + ANSWER;
         }
         None
@@ -181,6 +188,15 @@ mod tests {
         let (found, after) = laps(60, |_| true, |_| vec![place(0, 7)]).expect("it is found");
         assert_eq!(found, place(0, 7));
         assert!((20..30).contains(&after.as_secs()), "{after:?}");
+    }
+
+    #[test]
+    fn who_has_nothing_to_read_is_looked_into_every_ten_seconds() {
+        let looks = Arc::new(AtomicI64::new(0));
+        let counted = looks.clone();
+        assert_eq!(laps(300, move |_| counted.fetch_add(1, Ordering::SeqCst) < 0, |_| vec![place(0, 7)]), None);
+        let looks = looks.load(Ordering::SeqCst);
+        assert!((10..30).contains(&looks), "{looks} in five minutes");
     }
 
     #[test]

@@ -71,12 +71,21 @@ impl Membership {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the handler. If it panics, the membership ends: what it held would stand still in silence otherwise.
+    /// Calls the handler. If it panics, the membership ends, and it is told so: what it held would stand still in silence otherwise.
     fn tell(&self, what: impl FnOnce(&mut dyn GroupHandler)) {
         let mut handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
         if catch_unwind(AssertUnwindSafe(|| what(&mut **handler))).is_err() {
             tracing::error!(group = self.group, "the group's handler panicked; leaving the group");
             self.pump.stop();
+            // Where it panics at that too, nobody is left to be told.
+            let _ = catch_unwind(AssertUnwindSafe(|| handler.error("the group's handler panicked", true)));
+        }
+    }
+
+    /// Runs the consumer's loop, to its end. If that is a panic, the handler is told, and what is held is given back as ever.
+    pub(super) fn attend(&self, pump: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(pump)).is_err() {
+            self.report("the consumer's thread panicked", true);
         }
     }
 
@@ -277,5 +286,35 @@ impl ConsumerContext for Membership {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => tracing::warn!(group = self.group, %error, "offsets were not committed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    struct Hears(Sender<(String, bool)>);
+
+    impl GroupHandler for Hears {
+        fn assigned(&mut self, _: Vec<Inbox>) {}
+
+        fn revoked(&mut self, _: &[(Arc<str>, i32)]) {}
+
+        fn error(&mut self, message: &str, fatal: bool) {
+            let _ = self.0.send((message.to_owned(), fatal));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_told_as_a_fatal_error() {
+        let (sender, heard) = channel();
+        let limits = Limits { messages: 1, bytes: 1 };
+        let membership = Membership::new("members", limits, Pump::new("nowhere"), Box::new(Hears(sender)));
+        membership.attend(|| ());
+        assert!(heard.try_recv().is_err());
+        membership.attend(|| panic!("a bug in the loop"));
+        assert_eq!(heard.try_recv(), Ok(("the consumer's thread panicked".to_owned(), true)));
     }
 }

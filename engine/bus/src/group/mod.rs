@@ -51,7 +51,8 @@ impl Default for GroupOptions {
 }
 
 /// What a group member is told. Every method runs on the consumer's thread, which also hands messages out and answers
-/// rebalances: return at once (spawn a task), or every partition stands still. A panic ends the membership.
+/// rebalances: return at once (spawn a task), or every partition stands still. A panic ends the membership, and is told as a
+/// fatal error.
 pub trait GroupHandler: Send + 'static {
     /// These partitions are this process's now, each paused until its [`Inbox`] is started. With the eager protocol this
     /// is everything that it has; it may be nothing.
@@ -112,7 +113,7 @@ impl GroupConsumer {
             .name("kafka-group".to_owned())
             .spawn(move || {
                 let membership = Arc::clone(consumer.context());
-                pump::run(&consumer, &membership.pump, &*membership, watch);
+                membership.attend(|| pump::run(&consumer, &membership.pump, &*membership, watch));
                 leave(&consumer, &membership);
                 // Closes the client. Nobody else holds it any more, for every partition has been detached.
                 drop(consumer);

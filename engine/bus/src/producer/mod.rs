@@ -81,8 +81,13 @@ impl Producer {
     /// # Errors
     /// [`BusError::Configuration`] when librdkafka refuses a property.
     pub fn new(config: &BusConfig, options: ProducerOptions) -> Result<Self, BusError> {
+        Self::starting(config, options, true)
+    }
+
+    /// As [`new`](Self::new); whether brokers are `up` is known from one before.
+    fn starting(config: &BusConfig, options: ProducerOptions, up: bool) -> Result<Self, BusError> {
         let reports = Reports {
-            up: AtomicBool::new(true),
+            up: AtomicBool::new(up),
             spent: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failures: metrics::counter!("daybook_kafka_delivery_failures_total"),
@@ -107,7 +112,7 @@ impl Producer {
     /// it are not enqueued, and the batch completes with an error once those before it have settled.
     ///
     /// Records for one partition arrive in order. After a failed delivery they may arrive with a gap: later batches don't
-    /// wait for a record that was given up. Who can't have that purges, and sends again from the gap.
+    /// wait for a record that was given up. Who can't have that has one batch of a partition under way, and sends again from the gap.
     pub fn send(&self, records: Vec<Record>) -> Delivery {
         let (batch, answer) = Batch::new(records.len());
         let batch = Arc::new(batch);
@@ -125,21 +130,6 @@ impl Producer {
         }
         batch.settle();
         Delivery::new(answer, Arc::downgrade(&self.client))
-    }
-
-    /// Gives up all that is queued or in flight, of every partition: the deliveries complete with an error. What was in
-    /// flight may have arrived. When this has completed, the producer can be used again.
-    pub async fn purge(&self) {
-        let client = Arc::clone(&self.client);
-        // Asks each broker's thread and waits, for otherwise it would hit what is sent next; one that looks up a name
-        // answers late.
-        let purge = move || {
-            client.producer.purge(PurgeConfig::default().queue().inflight());
-            Ok(())
-        };
-        if let Err(error) = client::blocking(purge).await {
-            tracing::error!(%error, "purge");
-        }
     }
 
     /// Why this producer is of no more use, if it is: make a new one.
@@ -163,13 +153,9 @@ impl Producer {
         flushed.map_err(|error| BusError::unreachable(&self.brokers, "flush what is in flight", error))
     }
 
-    /// How many records are queued or in flight.
-    pub fn in_flight(&self) -> usize {
-        usize::try_from(self.client.producer.in_flight_count()).unwrap_or(0)
-    }
-
-    /// Whether a broker is reachable, as far as the client knows: true until shown otherwise, false from the moment
-    /// all brokers are down until one answers again. A hint for readiness, refreshed once a second.
+    /// Whether a broker is reachable, as far as the client knows: true until shown otherwise (to this one, or to the one that
+    /// [`SharedProducer`] had before it), false from the moment all brokers are down until one answers again. A hint for
+    /// readiness, refreshed once a second.
     pub fn brokers_up(&self) -> bool {
         self.client.producer.client().context().up.load(Ordering::Relaxed)
     }
@@ -244,8 +230,7 @@ impl Drop for Client {
             }
             closed.store(true, Ordering::Relaxed);
         };
-        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(close) {
-            tracing::warn!(%error, "no thread to close a producer on");
+        if !client::elsewhere("a producer", close) {
             self.closed.store(true, Ordering::Relaxed);
         }
     }

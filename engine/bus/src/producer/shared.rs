@@ -46,7 +46,7 @@ impl SharedProducer {
     fn replace(&self, spent: &Arc<Producer>) -> Arc<Producer> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, spent) {
-            match Producer::new(&self.bus, self.options.clone()) {
+            match Producer::starting(&self.bus, self.options.clone(), spent.brokers_up()) {
                 Ok(producer) => {
                     tracing::warn!("a Kafka producer is of no more use: another one goes on");
                     metrics::counter!("daybook_kafka_producers_replaced_total").increment(1);

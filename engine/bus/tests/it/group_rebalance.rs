@@ -168,7 +168,7 @@ async fn nothing_is_lost_or_doubled_over_rebalances_when_each_page_is_stored() {
     }
 }
 
-struct Panics(mpsc::Sender<()>);
+struct Panics(mpsc::Sender<String>);
 
 impl GroupHandler for Panics {
     fn assigned(&mut self, _: Vec<Inbox>) {
@@ -176,20 +176,27 @@ impl GroupHandler for Panics {
     }
 
     fn revoked(&mut self, _: &[(Arc<str>, i32)]) {
-        let _ = self.0.send(());
+        let _ = self.0.send("revoked".to_owned());
+    }
+
+    fn error(&mut self, message: &str, fatal: bool) {
+        if fatal {
+            let _ = self.0.send(message.to_owned());
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_panics_leaves_the_group_so_that_others_go_on() {
+async fn a_handler_that_panics_leaves_the_group_so_that_others_go_on_and_is_told_so() {
     let bus = bus();
     let topic = topic(&bus, "pipe", 1).await;
-    let (sender, revoked) = mpsc::channel();
+    let (sender, told) = mpsc::channel();
     let group = bus.group("members");
     let topics = vec![topic.to_string()];
     let bad = GroupConsumer::join(&bus, &group, topics, GroupOptions::default(), Panics(sender)).expect("joins");
-    let waiting = tokio::task::spawn_blocking(move || revoked.recv_timeout(Duration::from_secs(60)));
-    waiting.await.expect("no panic").expect("revoked");
+    let waiting = tokio::task::spawn_blocking(move || [(); 2].map(|()| told.recv_timeout(Duration::from_secs(60))));
+    // Who is told that it was fatal joins again.
+    assert_eq!(waiting.await.expect("no panic").map(Result::unwrap), ["the group's handler panicked", "revoked"]);
     assert!(!bad.is_joined());
     let mut good = Member::join(&bus, &topic);
     assert_eq!(good.assigned().await.len(), 1);

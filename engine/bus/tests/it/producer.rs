@@ -1,9 +1,12 @@
 //! Sending.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daybook_bus::{BusConfig, Compression, Headers, Inspector, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
+use daybook_bus::{
+    BusConfig, Compression, Headers, Inspector, PartitionReader, Producer, ProducerOptions, Record, SharedProducer, StartAt, headers,
+};
 
 use crate::support::{bus, produce, producer, record, topic, until, within};
 
@@ -93,32 +96,6 @@ async fn a_full_queue_fails_the_batch_where_it_was_full() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purged_producer_fails_what_was_queued_and_goes_on() {
-    let bus = bus();
-    let topic = topic(&bus, "pipe", 1).await;
-    let options = ProducerOptions { linger: Duration::from_secs(20), ..ProducerOptions::default() };
-    let slow = Producer::new(&bus, options).expect("a producer");
-    let delivery = slow.send((0..10).map(|n| record(&topic, 0, n.to_string())).collect());
-    assert_eq!(slow.in_flight(), 10);
-    within("purge", slow.purge()).await;
-    let error = within("purged", delivery).await.expect_err("purged");
-    assert_eq!((error.index_first_failed, error.fatal), (0, false), "{error}");
-
-    // The same in the thick of it: some are in flight when it purges.
-    let quick = producer(&bus);
-    for _ in 0..20 {
-        let delivery = quick.send((0..500).map(|n| record(&topic, 0, n.to_string())).collect());
-        tokio::time::sleep(Duration::from_millis(2)).await;
-        within("purge", quick.purge()).await;
-        if let Err(error) = within("purged", delivery).await {
-            assert!(!error.fatal, "{error}");
-        }
-        produce(&quick, &topic, 0, 0..3).await;
-    }
-    assert_eq!(quick.fatal(), None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_producer_completes_its_deliveries() {
     let bus = bus();
     let topic = topic(&bus, "pipe", 1).await;
@@ -140,6 +117,18 @@ async fn a_cluster_that_is_down_fails_the_delivery_and_is_noticed() {
     let error = within("delivery", producer.send(vec![record(&topic, 0, "x")])).await.expect_err("down");
     assert_eq!((error.acknowledged, error.fatal), (0, false));
     until("all brokers are down", || async { !producer.brokers_up() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_made_in_an_outage_knows_of_it_from_the_one_before() {
+    let bus = BusConfig::new("127.0.0.1:1");
+    let options = ProducerOptions { message_timeout: Duration::from_millis(500), ..ProducerOptions::default() };
+    let shared = SharedProducer::new(&bus, options).expect("a producer");
+    let first = shared.get();
+    within("delivery", shared.send(vec![record(&"nowhere".into(), 0, "x")])).await.expect_err("down");
+    until("all brokers are down", || async { !first.brokers_up() }).await;
+    let next = shared.get();
+    assert!(!Arc::ptr_eq(&first, &next) && !next.brokers_up());
 }
 
 #[tokio::test(flavor = "multi_thread")]
