@@ -50,6 +50,22 @@ pub enum ProjectorError {
     Panicked(String),
 }
 
+impl ProjectorError {
+    /// Whether the same may go well another time: nothing of what it was done with is the cause.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Superseded(_) | Self::Log(LogError::Pool(_)) => true,
+            Self::Log(LogError::Postgres(error)) => match error.as_db_error().map(|db| db.code().code()) {
+                // The connection; another transaction; too little of something; a lock; a server on its way down or up.
+                Some(code) => ["08", "40", "53", "55P03", "57P"].iter().any(|class| code.starts_with(class)),
+                // It was the driver that met it: the connection is lost.
+                None => true,
+            },
+            _ => false,
+        }
+    }
+}
+
 impl From<tokio_postgres::Error> for ProjectorError {
     fn from(e: tokio_postgres::Error) -> Self {
         Self::Log(e.into())

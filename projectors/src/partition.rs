@@ -41,14 +41,29 @@ pub(crate) struct Shared {
 /// Why an attempt ended without an error.
 struct Revoked;
 
+/// What outlives an attempt.
+struct Course {
+    /// How far any of them has got.
+    reached: i64,
+    /// How long to wait after the next error.
+    pause: Duration,
+    /// The last attempt's.
+    projector: Option<Projector>,
+    /// Parked streams that are still to be tried once by themselves, in this process; none as long as nobody knows which there are.
+    untried: Option<Vec<String>>,
+}
+
 /// Runs until the partition is revoked.
 pub(crate) async fn run(shared: Arc<Shared>, log: Log, mut inbox: Inbox) {
     let place = (shared.model.name, shared.generation.number, log.service().to_string(), inbox.partition);
     shared.common.board.took(&place);
-    let mut pause = FIRST_PAUSE;
-    let mut reached = -1;
+    let mut course = Course { reached: -1, pause: FIRST_PAUSE, projector: None, untried: None };
     loop {
-        let outcome = AssertUnwindSafe(attempt(&shared, &log, &mut inbox, &mut reached, &mut pause, &place)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(attempt(&shared, &log, &mut inbox, &mut course, &place)).catch_unwind().await;
+        // The next attempt reads all else again.
+        if let Some(mut projector) = course.projector.take() {
+            course.untried = Some(projector.leave_untried());
+        }
         let error = match outcome {
             Ok(Ok(Revoked)) => break,
             Ok(Err(error)) => error,
@@ -64,40 +79,35 @@ pub(crate) async fn run(shared: Arc<Shared>, log: Log, mut inbox: Inbox) {
             tracing::error!(projection = place.0, generation = place.1, service = place.2, partition = place.3, %error, "a partition stands still; trying again");
             shared.common.board.trouble(&place, Some(error.to_string()));
         }
-        let until = Instant::now() + pause;
+        let until = Instant::now() + course.pause;
         while Instant::now() < until && !inbox.is_ended() {
             tokio::time::sleep(GLANCE.min(until - Instant::now())).await;
         }
-        pause = (pause * 2).min(shared.common.limits.longest_pause);
+        course.pause = (course.pause * 2).min(shared.common.limits.longest_pause);
     }
     shared.common.board.gave_up(&place);
 }
 
 /// From the stored checkpoint on: the log up to its end, then Kafka from the place that was its end at that time.
-async fn attempt(
-    shared: &Shared,
-    log: &Log,
-    inbox: &mut Inbox,
-    reached: &mut i64,
-    pause: &mut Duration,
-    place: &At,
-) -> Result<Revoked, ProjectorError> {
+async fn attempt(shared: &Shared, log: &Log, inbox: &mut Inbox, course: &mut Course, place: &At) -> Result<Revoked, ProjectorError> {
     let (model, generation) = (shared.model.clone(), shared.generation.clone());
     let partition = log.partition(inbox.partition)?;
     let mut projector =
         Projector::open(model, generation, shared.common.store.clone(), partition, log.partitions(), shared.common.limits.clone()).await?;
     projector = projector.pushing(&shared.common.push).await?;
-    if *reached < 0 {
-        projector.try_parked_again();
+    match course.untried.take() {
+        Some(untried) => projector.go_on_trying(untried),
+        None => projector.try_parked_again(),
     }
+    let projector = course.projector.insert(projector);
     let mut following = false;
     let mut look_at = Instant::now();
     let mut stood_at = projector.next();
     loop {
-        if projector.next() > *reached {
+        if projector.next() > course.reached {
             // It gets on: the next error is a first one again.
-            *reached = projector.next();
-            *pause = FIRST_PAUSE;
+            course.reached = projector.next();
+            course.pause = FIRST_PAUSE;
             shared.common.board.trouble(place, None);
         }
         if inbox.is_ended() {
@@ -118,7 +128,7 @@ async fn attempt(
             look_at = Instant::now() + shared.common.limits.idle;
         }
         if !following {
-            following = follow_from_here(shared, inbox, &mut projector).await?;
+            following = follow_from_here(shared, inbox, projector).await?;
             continue;
         }
         match tokio::time::timeout_at(look_at, inbox.recv(shared.common.limits.batch_events, shared.common.limits.batch_bytes)).await {

@@ -1,4 +1,4 @@
-//! What `daybook migrate` makes for projections: the first generation of each read model, and its topic.
+//! What `daybook migrate` makes for projections: a live generation of each read model that has none, and its topic.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use daybook_log::{Databases, Log, MIGRATION_LOCK, Role, connect_owner};
 use tokio_postgres::Client;
 
 use crate::generation::{fingerprint, parts_table};
-use crate::lifecycle::clear_dead_unless_running;
+use crate::lifecycle::{LifecycleError, clear_dead_unless_running, next_number};
 use crate::{ProjectorError, sql};
 
 /// What [`prepare`] found or did for one read model.
@@ -33,7 +33,7 @@ pub enum Found {
     Outdated,
 }
 
-/// Makes what is missing: for each read model its first generation (tables, checkpoints at 0) and its topic. Harmless to
+/// Makes what is missing: for each read model a live generation (tables, checkpoints at 0) and its topic. Harmless to
 /// repeat, and safe when several processes do it at once. The logs must have been migrated.
 ///
 /// # Errors
@@ -73,17 +73,19 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
         let current = row.get::<_, &[u8]>(2) == ours;
         return Ok(Prepared { model: model.name, generation: row.get(0), found: if current { Found::Current } else { Found::Outdated } });
     }
-    let parts = parts_table(model, 1)?;
+    // Not always the first: one that was begun and never finished has had its number.
+    let number = next_number(owner, model.name).await.map_err(LifecycleError::while_migrating)?;
+    let parts = parts_table(model, number)?;
     let (services, numbers): (Vec<&str>, Vec<i32>) =
         model.services().into_iter().flat_map(|s| (0..partitions[s]).map(move |n| (s, n))).unzip();
     // All of it or nothing: a generation without its checkpoints would never begin.
     let transaction = owner.transaction().await?;
-    transaction.execute(sql::INSERT_GENERATION, &[&model.name, &1, &ours.as_slice(), &parts]).await?;
+    transaction.execute(sql::INSERT_GENERATION, &[&model.name, &number, &ours.as_slice(), &parts]).await?;
     transaction.batch_execute(&sql::at(sql::GENERATION, &parts)).await?;
     for indexes in [sql::INDEX_PARTS, sql::INDEX_VIEWS, sql::INDEX_WRITERS] {
         transaction.batch_execute(&sql::at(indexes, &parts)).await?;
     }
-    transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &1, &services, &numbers]).await?;
+    transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &number, &services, &numbers]).await?;
     transaction.commit().await?;
-    Ok(Prepared { model: model.name, generation: 1, found: Found::Made })
+    Ok(Prepared { model: model.name, generation: number, found: Found::Made })
 }

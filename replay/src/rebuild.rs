@@ -97,7 +97,7 @@ impl RebuildReport {
 /// new generation is dead: `daybook_projectors::lifecycle::clear_dead` or the next rebuild clears it away.
 ///
 /// # Errors
-/// When somebody else rebuilds it, a log is damaged, or a database does not answer. What was begun is cleared away.
+/// When it was never migrated, somebody else rebuilds it, a log is damaged, or a database does not answer. What was begun is cleared away.
 pub async fn rebuild(
     databases: &Databases,
     model: &ReadModel,
@@ -105,6 +105,10 @@ pub async fn rebuild(
     request: &RebuildRequest,
     progress: &Arc<RebuildProgress>,
 ) -> Result<RebuildReport, ReplayError> {
+    // A read model that was never migrated has nothing to compare with: it is refused before a number is taken for ever.
+    let owner = OwnConnection::new(databases.read_url(), None, &[], "daybook rebuild").await?;
+    live_generation(&owner, model.name).await?;
+    drop(owner);
     // Partitions that are read at once, and one that is asked for its end.
     let mut building = Building::begin(databases, model, request.options.at_once + 1).await?;
     match fill_and_compare(databases, model, pool, request, progress, &mut building).await {

@@ -17,7 +17,7 @@ pub enum LifecycleError {
     /// Kafka did not take a message.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
-    /// Somebody else is making or dropping generations of this read model.
+    /// Somebody else is filling a generation of this read model, or clearing one away.
     #[error("generations of {model} are being changed by {who}: wait until it has ended, or end it")]
     Running {
         /// The read model.
@@ -45,6 +45,14 @@ impl LifecycleError {
     /// Whether it was refused for what was found.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::TwoWriters(_))
+    }
+
+    /// As `daybook migrate` says it.
+    pub(crate) fn while_migrating(self) -> ProjectorError {
+        match self {
+            Self::Projector(error) => error,
+            other => LogError::Migration(other.to_string()).into(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, Log, OwnConnection, Role};
 use serde::Serialize;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 
 use super::{LifecycleError, sql};
 use crate::{ProjectorError, fingerprint};
@@ -84,6 +84,18 @@ pub async fn known_generations(client: &Client, model: &str) -> Result<Vec<Known
             created_at: r.get(4),
         })
         .collect())
+}
+
+/// The number of the next generation: none is ever given again.
+pub(crate) async fn next_number(client: &Client, model: &str) -> Result<i32, LifecycleError> {
+    Ok(known_generations(client, model).await?.last().map_or(0, |g| g.number) + 1)
+}
+
+/// As [`known_generations`], and none of them changes until the transaction ends.
+pub(super) async fn locked_generations(transaction: &Transaction<'_>, model: &str) -> Result<Vec<KnownGeneration>, LifecycleError> {
+    transaction.execute(sql::LOCK_GENERATION_ROWS, &[&model]).await?;
+    // Another statement: it sees what the first has waited for.
+    known_generations(transaction.client(), model).await
 }
 
 /// The generation that is served.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use daybook_kernel::{ReadModel, murmur2};
-use daybook_log::{Databases, Log, LogError, OwnConnection, Role};
+use daybook_log::{Databases, Log, OwnConnection, Role};
 
-use super::{GenerationState, KnownGeneration, LifecycleError, known_generations, sql};
+use super::retire::erase;
+use super::{GenerationState, KnownGeneration, LifecycleError, known_generations, next_number, sql};
 use crate::ProjectorError;
 use crate::generation::{Generation, fingerprint, parts_table};
 use crate::sql as tables;
@@ -24,7 +25,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("maintenance_work_mem", "131072"),
 ];
 
-/// The session that may make and drop generations of one read model, as the owner: tables are made and dropped on the
+/// The session that may fill a generation of one read model, or clear one away, as the owner: tables are made and dropped on the
 /// session that holds the lock, so nobody else can get it while a statement of this one is still under way.
 pub(crate) struct Keeper {
     pub(crate) session: OwnConnection,
@@ -47,14 +48,10 @@ impl Keeper {
         Ok(Self { session, key })
     }
 
-    /// Drops a generation's tables and all that is kept of it but its row: were its number given again, whoever watches its
-    /// checkpoints, or hears of its pushes late, would take the one for the other.
-    pub(crate) async fn erase(&mut self, model: &str, number: i32, parts: &str) -> Result<(), LifecycleError> {
+    /// Clears away a generation that is not finished.
+    async fn erase(&mut self, model: &str, number: i32, parts: &str) -> Result<(), LifecycleError> {
         let transaction = self.session.transaction().await?;
-        transaction.batch_execute(&tables::at(sql::DROP_GENERATION, parts)).await?;
-        transaction.execute(sql::FORGET_GENERATION, &[&model, &number]).await?;
-        let (retired, was) = (GenerationState::Retired.as_str(), [GenerationState::Building.as_str()]);
-        transaction.execute(sql::SET_GENERATION_STATE, &[&model, &number, &retired, &was.as_slice()]).await?;
+        erase(&transaction, model, number, parts, GenerationState::Building).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -101,8 +98,7 @@ pub async fn clear_dead(databases: &Databases, model: &str, patience: Duration) 
 pub(crate) async fn clear_dead_unless_running(databases: &Databases, model: &str) -> Result<(), ProjectorError> {
     match clear_dead(databases, model, Duration::ZERO).await {
         Ok(_) | Err(LifecycleError::Running { .. }) => Ok(()),
-        Err(LifecycleError::Projector(error)) => Err(error),
-        Err(other) => Err(LogError::Migration(other.to_string()).into()),
+        Err(error) => Err(error.while_migrating()),
     }
 }
 
@@ -130,8 +126,8 @@ impl Building {
         }
         let mut keeper = Keeper::take(databases, model.name, Duration::ZERO).await?;
         keeper.clear_dead(model.name).await?;
-        let last = known_generations(&keeper.session, model.name).await?.last().map_or(0, |g| g.number);
-        let (number, parts) = (last + 1, parts_table(model, last + 1)?);
+        let number = next_number(&keeper.session, model.name).await?;
+        let parts = parts_table(model, number)?;
         let (services, partitions): (Vec<&str>, Vec<i32>) =
             logs.iter().flat_map(|log| (0..log.partitions().cast_signed()).map(move |n| (&**log.service(), n))).unzip();
         let transaction = keeper.session.transaction().await?;

@@ -1,7 +1,9 @@
 //! The life of a generation: made and filled beside the live one, promoted, kept for the way back, retired.
 //!
-//! Whoever makes or drops generations of a read model holds its advisory lock, on the session that does it. A generation in state
-//! `building` whose lock nobody holds is what a rebuild that was killed left behind: the next one clears it away.
+//! Whoever fills a generation, or clears one away that was not finished, holds the read model's advisory lock, on the session that
+//! does it. A generation in state `building` whose lock nobody holds is what a rebuild that was killed left behind: the next one clears
+//! it away. Whoever serves or retires one holds the rows of all of them until that is committed. The first one is made live, by
+//! `daybook migrate` under the migrations' lock; there is no rebuild before it.
 
 mod error;
 mod list;
@@ -12,6 +14,7 @@ mod retire;
 pub(crate) mod sql;
 
 pub use error::LifecycleError;
+pub(crate) use list::next_number;
 pub use list::{GenerationReport, GenerationState, KnownGeneration, SourceReport, describe, known_generations, live_generation};
 pub(crate) use make::clear_dead_unless_running;
 pub use make::{Building, clear_dead};

@@ -7,7 +7,8 @@ use daybook_kernel::ReadModel;
 use daybook_log::{Databases, OwnConnection};
 use serde::Serialize;
 
-use super::{GenerationState, KnownGeneration, LifecycleError, known_generations, sql};
+use super::list::locked_generations;
+use super::{GenerationState, KnownGeneration, LifecycleError, sql};
 use crate::fingerprint;
 use crate::rebuild::Tail;
 
@@ -106,8 +107,7 @@ async fn attempt(
     let name = model.name;
     let transaction = owner.transaction().await?;
     // Nobody else switches, retires or finishes one meanwhile.
-    transaction.execute("SELECT FROM read.generation WHERE projection = $1 ORDER BY generation FOR UPDATE", &[&name]).await?;
-    let all = known_generations(transaction.client(), name).await?;
+    let all = locked_generations(&transaction, name).await?;
     let new = candidate(model, &all, number)?;
     let live = all.iter().find(|g| g.state == GenerationState::Live);
     if let Some(live) = live {

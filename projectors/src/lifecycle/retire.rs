@@ -3,8 +3,10 @@
 use daybook_bus::BusConfig;
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, OwnConnection};
+use tokio_postgres::Transaction;
 
-use super::{GenerationState, LifecycleError, PodsView, known_generations, sql};
+use super::list::locked_generations;
+use super::{GenerationState, LifecycleError, PodsView, sql};
 use crate::sql as tables;
 
 /// Drops the tables of a generation that is ready or kept; its number is never given again.
@@ -17,8 +19,7 @@ pub async fn retire(databases: &Databases, bus: &BusConfig, model: &ReadModel, n
     let mut owner = OwnConnection::new(databases.read_url(), None, &[("lock_timeout", "30000")], "daybook retire").await?;
     let transaction = owner.transaction().await?;
     // Nobody makes it live meanwhile.
-    transaction.execute("SELECT FROM read.generation WHERE projection = $1 ORDER BY generation FOR UPDATE", &[&name]).await?;
-    let all = known_generations(transaction.client(), name).await?;
+    let all = locked_generations(&transaction, name).await?;
     let generation = all.into_iter().find(|g| g.number == number);
     let generation = generation.ok_or_else(|| LifecycleError::Usage(format!("{name} has no generation {number}")))?;
     match generation.state {
@@ -39,10 +40,23 @@ pub async fn retire(databases: &Databases, bus: &BusConfig, model: &ReadModel, n
         let pods = serving.join(", ");
         return Err(LifecycleError::Refused(format!("{name} generation {number} is still served by {pods}: wait until they have moved")));
     }
-    // The tables first: a projector's statement has them locked before it asks for the checkpoint.
-    transaction.batch_execute(&tables::at(sql::DROP_GENERATION, &generation.parts)).await?;
-    transaction.execute(sql::FORGET_GENERATION, &[&name, &number]).await?;
-    let (retired, was) = (GenerationState::Retired.as_str(), [generation.state.as_str()]);
-    transaction.execute(sql::SET_GENERATION_STATE, &[&name, &number, &retired, &was.as_slice()]).await?;
+    erase(&transaction, name, number, &generation.parts, generation.state).await?;
     Ok(transaction.commit().await?)
+}
+
+/// Drops a generation's tables and all that is kept of it but its row: were its number given again, whoever watches its
+/// checkpoints, or hears of its pushes late, would take the one for the other.
+pub(super) async fn erase(
+    transaction: &Transaction<'_>,
+    model: &str,
+    number: i32,
+    parts: &str,
+    was: GenerationState,
+) -> Result<(), LifecycleError> {
+    // The tables first: a projector's statement has them locked before it asks for the checkpoint.
+    transaction.batch_execute(&tables::at(sql::DROP_GENERATION, parts)).await?;
+    transaction.execute(sql::FORGET_GENERATION, &[&model, &number]).await?;
+    let (retired, was) = (GenerationState::Retired.as_str(), [was.as_str()]);
+    transaction.execute(sql::SET_GENERATION_STATE, &[&model, &number, &retired, &was.as_slice()]).await?;
+    Ok(())
 }

@@ -19,6 +19,7 @@ statements! {
     GENERATIONS = "generations.sql",
     INSERT_PARKED = "insert_parked.sql",
     LOCK_CHECKPOINTS = "lock_checkpoints.sql",
+    LOCK_GENERATION_ROWS = "lock_generation_rows.sql",
     LOCK_GENERATIONS = "lock_generations.sql",
     LOCK_HOLDER = "lock_holder.sql",
     NEWLY_PARKED = "newly_parked.sql",

@@ -26,6 +26,17 @@ impl Projector {
         self.untried = self.parked.iter().cloned().collect();
     }
 
+    /// As [`try_parked_again`](Self::try_parked_again), but only those that another projector has left.
+    pub(crate) fn go_on_trying(&mut self, untried: Vec<String>) {
+        self.untried = untried;
+        self.untried.retain(|stream| self.parked.contains(stream));
+    }
+
+    /// Which streams would still have been folded again, though nobody has asked for it.
+    pub(crate) fn leave_untried(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.untried)
+    }
+
     /// Folds parked streams again whose turn it is; for no longer than half of the time between two looks.
     pub(super) async fn tend_parked(&mut self) -> Result<(), ProjectorError> {
         let begun = Instant::now();
@@ -38,8 +49,16 @@ impl Projector {
                 return Ok(());
             }
             for what in waiting {
+                let before = self.untried.len();
                 self.untried.retain(|s| *s != what.stream);
-                self.retry(&what).await?;
+                let unasked = self.untried.len() < before;
+                if let Err(error) = self.retry(&what).await {
+                    // It was not the stream's fault, and it has its turn again. One that fails for itself would hold up all others.
+                    if unasked && error.is_passing() {
+                        self.untried.push(what.stream);
+                    }
+                    return Err(error);
+                }
                 if begun.elapsed() > self.limits.idle / 2 {
                     return Ok(());
                 }

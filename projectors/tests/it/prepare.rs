@@ -35,6 +35,23 @@ async fn preparing_again_changes_nothing_and_many_may_do_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_number_that_a_generation_has_had_is_not_given_to_the_first_one_that_is_live() {
+    let shop = Shop::new(1, &[pages()]).await;
+    let (databases, model) = (shop.database.databases(), by_category());
+    // As a rebuild before `daybook migrate` has left it.
+    let left = "INSERT INTO read.generation (projection, generation, fingerprint, state, parts)
+                VALUES ('by-category', 1, '', 'retired', 'by_category_1')";
+    shop.database.owner().await.batch_execute(left).await.expect("the owner may");
+    for found in [Found::Made, Found::Current] {
+        let prepared = prepare(&databases, &shop.bus, std::slice::from_ref(&model)).await.expect("nothing is in the way");
+        assert_eq!(prepared, [Prepared { model: "by-category", generation: 2, found }]);
+    }
+    assert!(shop.parts_of(&model, 2).await.is_empty());
+    let process = shop.process(&[model]).await;
+    process.stop().await;
+}
+
+#[tokio::test]
 async fn projectors_that_were_never_prepared_say_what_to_do() {
     let shop = Shop::new(1, &[by_category()]).await;
     let (_stop, shutdown) = daybook_http::shutdown();

@@ -127,6 +127,35 @@ async fn a_build_that_can_fold_it_unparks_a_stream_by_itself_once_it_takes_the_p
     process.stop().await;
 }
 
+/// As in a rolling upgrade: who had the partition before moves its checkpoint once more, or Postgres hiccups.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_before_all_parked_streams_were_tried_does_not_use_up_their_try() {
+    let (model, mended) = (by_category(), by_category_mended());
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    for sku in ["A-1", "A-2", "A-3"] {
+        shop.append([created(sku, "one", "toys"), retitled(sku, &poisoned())]).await;
+    }
+    shop.projector(&model, "catalog", 0).await.catch_up().await.expect("streams that stop are no error");
+    assert_eq!(shop.parked(&model).await.len(), 3);
+    let owner = shop.database.owner().await;
+    let hiccup = "CREATE FUNCTION hiccup() RETURNS trigger LANGUAGE plpgsql AS
+                  $$ BEGIN RAISE EXCEPTION 'a hiccup' USING ERRCODE = 'serialization_failure'; END $$;
+                  CREATE TRIGGER hiccup BEFORE DELETE ON read.parked FOR EACH ROW
+                  WHEN (OLD.stream_id = 'product/A-2') EXECUTE FUNCTION hiccup()";
+    owner.batch_execute(hiccup).await.expect("the owner may");
+
+    let process = shop.process(std::slice::from_ref(&mended)).await;
+    eventually("the hiccup", || async {
+        let checks = process.projectors.readiness().await.checks;
+        checks.into_iter().find(|(_, problem)| problem.as_ref().is_some_and(|p| p.contains("a hiccup")))
+    })
+    .await;
+    owner.batch_execute("DROP TRIGGER hiccup ON read.parked").await.expect("the owner may");
+    eventually("all streams to flow again", || async { shop.parked(&model).await.is_empty().then_some(()) }).await;
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&mended).await);
+    process.stop().await;
+}
+
 /// As in a rolling upgrade that goes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_build_does_not_take_back_what_a_newer_one_has_folded() {

@@ -167,6 +167,17 @@ async fn migrate_and_the_next_rebuild_clear_a_dead_generation_away() {
 }
 
 #[tokio::test]
+async fn a_read_model_that_was_never_migrated_is_not_rebuilt_and_no_number_is_taken() {
+    let shop = Shop::new(1, &pages()).await;
+    let model = by_category();
+    let refused = shop.rebuild_with(&model, &RebuildRequest::default()).await.expect_err("nothing is live").to_string();
+    assert!(refused.contains("by-category") && refused.contains("daybook migrate"), "{refused}");
+    assert!(shop.generations(&model).await.is_empty());
+    prepare(&shop.database.databases(), &shop.bus, std::slice::from_ref(&model)).await.expect("nothing is in the way");
+    assert_eq!(shop.generations(&model).await, [(1, "live".to_owned())]);
+}
+
+#[tokio::test]
 async fn of_two_rebuilds_at_once_the_second_says_who_runs_and_touches_nothing() {
     let model = by_category();
     let shop = Shop::new(1, &model).await;
