@@ -58,10 +58,10 @@ pub(crate) struct Place<'a> {
     pub(crate) writer: &'a str,
     pub(crate) after: &'a PageHead,
     pub(crate) now: Instant,
-    /// Most commands of the page.
+    /// Most arrivals that the page covers: the streams of no more were read.
     pub(crate) limit: usize,
-    /// A command that can't be written, alone in its page: it is parked for this reason.
-    pub(crate) unwritable: Option<&'a str>,
+    /// A command that can't be written: it is parked for this reason.
+    pub(crate) unwritable: Option<(Uuid, &'a str)>,
 }
 
 /// What became of one arrival.
@@ -112,10 +112,7 @@ pub(crate) fn decide(
         },
     };
     let mut message_offset = place.after.message_offset;
-    for arrival in arrivals {
-        if batch.ledger.len() >= place.limit {
-            break;
-        }
+    for arrival in arrivals.iter().take(place.limit) {
         let taken = batch.take(arrival, known, memory);
         if taken != Taken::NoRoom {
             batch.decided.consumed += 1;
@@ -142,7 +139,7 @@ impl Batch<'_> {
             self.repeat(arrival, &result);
             return Taken::In;
         }
-        if let Some(reason) = self.place.unwritable {
+        if let Some((_, reason)) = self.place.unwritable.filter(|(unwritable, _)| unwritable == id) {
             self.park(arrival, "unwritable", reason.to_owned());
             return Taken::In;
         }
@@ -340,17 +337,20 @@ mod tests {
     }
 
     fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -> Decided {
+        decide_some(arrivals, known, Page::MAX_COMMANDS, None)
+    }
+
+    /// With the streams of the first `limit` arrivals only, as a lane reads them.
+    fn decide_some(
+        arrivals: &[Arrival],
+        known: &HashMap<Uuid, Arc<CommandResult>>,
+        limit: usize,
+        unwritable: Option<(Uuid, &str)>,
+    ) -> Decided {
         let head = head();
-        let place = Place {
-            service: "catalog",
-            partition: 0,
-            writer: "w",
-            after: &head,
-            now: Instant::from_micros(2),
-            limit: Page::MAX_COMMANDS,
-            unwritable: None,
-        };
-        let streams = arrivals.iter().map(|a| (a.stream.clone(), Held { state: a.aggregate.new_state(), version: 0 })).collect();
+        let place = Place { service: "catalog", partition: 0, writer: "w", after: &head, now: Instant::from_micros(2), limit, unwritable };
+        let read = arrivals.iter().take(limit);
+        let streams = read.map(|a| (a.stream.clone(), Held { state: a.aggregate.new_state(), version: 0 })).collect();
         decide(arrivals, streams, known, &mut Memory::new(10, 10), &place)
     }
 
@@ -372,13 +372,33 @@ mod tests {
         assert!(!decided.streams.contains_key(&large[decided.consumed].stream), "what was decided and had no room is forgotten");
     }
 
+    fn results_of(arrivals: &[Arrival]) -> HashMap<Uuid, Arc<CommandResult>> {
+        let result = |a: &Arrival| Arc::new(CommandResult { command_digest: a.digest.to_vec(), ..Default::default() });
+        arrivals.iter().map(|a| (a.command_id, result(a))).collect()
+    }
+
+    #[test]
+    fn a_repeat_counts_so_that_nothing_is_decided_whose_stream_was_not_read() {
+        let arrivals: Vec<Arrival> = (0..4).map(|n| arrival(n, 0)).collect();
+        let decided = decide_some(&arrivals, &results_of(&arrivals[..1]), 2, None);
+        assert_eq!((decided.consumed, decided.repeats, decided.new), (2, 1, 1));
+        assert!(decided.parked.is_empty(), "{:?}", decided.parked);
+    }
+
+    #[test]
+    fn a_command_that_can_not_be_written_is_parked_alone() {
+        let arrivals: Vec<Arrival> = (0..4).map(|n| arrival(n, 0)).collect();
+        let unwritable = arrivals[1].command_id;
+        let decided = decide_some(&arrivals, &HashMap::new(), Page::MAX_COMMANDS, Some((unwritable, "22021 why")));
+        assert_eq!((decided.consumed, decided.new), (4, 3));
+        let parked: Vec<(Uuid, &str, &str)> = decided.parked.iter().map(|p| (p.command_id, p.kind.as_str(), p.reason.as_str())).collect();
+        assert_eq!(parked, [(unwritable, "unwritable", "22021 why")]);
+    }
+
     #[test]
     fn a_batch_of_repeats_writes_no_page() {
         let arrivals = [arrival(1, 0), arrival(2, 0)];
-        let known = arrivals
-            .iter()
-            .map(|a| (a.command_id, Arc::new(CommandResult { command_digest: a.digest.to_vec(), ..Default::default() })))
-            .collect();
+        let known = results_of(&arrivals);
         let decided = decide_all(&arrivals, &known);
         assert!(decided.page.is_none());
         assert_eq!((decided.consumed, decided.repeats, decided.new), (2, 2, 0));

@@ -54,6 +54,8 @@ pub(crate) struct Lane {
     pub(crate) intake: Intake,
     pub(crate) partition: PartitionLog,
     pub(crate) inbox: Inbox,
+    /// What this assignment has stored of late: behind the last message that is done with. None before the first one.
+    pub(crate) done: Option<i64>,
 }
 
 /// One ownership of the partition: from an opening page until it is lost.
@@ -65,9 +67,10 @@ pub(crate) struct Tenure<'a> {
     head: PageHead,
     /// Ids are looked up before deciding while this is above 0.
     look_up_first: usize,
-    /// Most commands of the next page: 1 after a page was refused for its content, to find the one.
+    /// Most arrivals that the next page covers: fewer after one was refused for its content, to find the command.
     limit: usize,
-    unwritable: Option<String>,
+    /// The command that was found, and why it can't be written; until it is parked.
+    unwritable: Option<(Uuid, String)>,
 }
 
 impl Lane {
@@ -124,14 +127,15 @@ impl Lane {
             inspector: parts.inspector.clone(),
             topic: parts.events_topic.clone(),
             partition: self.partition.clone(),
-            epoch: head.epoch,
+            writer: writer.name().to_owned(),
             next: None,
         };
         let relay = Relay::start(published, parts.producer.clone(), cursor, head.next_offset());
-        let start = match self.inbox.committed {
+        // The inbox knows what was committed when it was assigned: who begins again within the assignment goes on from there.
+        let start = match self.done.or(self.inbox.committed) {
             // Without a committed offset the group has never got anywhere: only the ledger says what has been done.
             None => StartAt::Earliest,
-            Some(committed) => StartAt::Offset(committed.min(head.message_offset + 1)),
+            Some(next) => StartAt::Offset(next.min(head.message_offset + 1)),
         };
         let mut tenure =
             Tenure { lane: self, left, writer, relay, head, look_up_first: LOOK_UP_FIRST, limit: Page::MAX_COMMANDS, unwritable: None };
@@ -172,6 +176,8 @@ impl Tenure<'_> {
         self.pages(&arrivals).await?;
         daybook_failpoint::reach("reply.after");
         self.lane.inbox.store(last + 1);
+        // Not the highest that there was: a topic that was wiped begins again.
+        self.lane.done = Some(last + 1);
         Ok(())
     }
 
@@ -197,7 +203,6 @@ impl Tenure<'_> {
     async fn page(&mut self, arrivals: &[Arrival]) -> Result<usize, HandlerError> {
         loop {
             let (streams, known) = self.load(arrivals).await?;
-            let unwritable = self.unwritable.take();
             let now = self.now();
             let place = Place {
                 service: &self.lane.parts.service,
@@ -206,7 +211,7 @@ impl Tenure<'_> {
                 after: &self.head,
                 now,
                 limit: self.limit,
-                unwritable: unwritable.as_deref(),
+                unwritable: self.unwritable.as_ref().map(|(id, why)| (*id, why.as_str())),
             };
             let mut decided = decide(arrivals, streams, &known, &mut self.left.memory, &place);
             for parked in &decided.parked {
@@ -236,20 +241,23 @@ impl Tenure<'_> {
                         Settled::Superseded => return Err(HandlerError::NotTheWriter(self.lane.partition.name())),
                     }
                 }
-                ref failed @ Outcome::Failed(ref why) if failed.blames_content() => self.narrow(&page, why),
+                ref failed @ Outcome::Failed(ref why) if failed.blames_content() => self.narrow(decided.consumed, &page, why),
                 Outcome::Failed(why) => return Err(HandlerError::Log(daybook_log::LogError::Pool(why))),
                 Outcome::Locked => return Err(HandlerError::Log(daybook_log::LogError::Pool("a page waited for a lock".to_owned()))),
             }
         }
     }
 
-    /// Postgres refuses something in the page's content: the commands go one by one, until the one is found and parked.
-    fn narrow(&mut self, page: &Page, why: &str) {
+    /// Postgres refuses something in the content of a page that covers so many arrivals: half of them is tried, until the one
+    /// command is found and parked.
+    fn narrow(&mut self, covered: usize, page: &Page, why: &str) {
         tracing::error!(partition = %self.lane.partition.name(), why, commands = page.ledger().len(), "a page can't be written");
-        if page.ledger().len() > 1 {
-            self.limit = 1;
+        if let [only] = page.ledger() {
+            self.unwritable = Some((only.command_id, why.to_owned()));
+            // What it left no room for must wait until it is parked: that may not be written either.
+            self.limit = covered;
         } else {
-            self.unwritable = Some(why.to_owned());
+            self.limit = covered / 2;
         }
     }
 
@@ -290,7 +298,7 @@ impl Tenure<'_> {
             return Ok((streams, known));
         }
         let wanted: Vec<(&str, Digest)> = missing.iter().map(|(id, a)| (id.as_str(), a.aggregate.fingerprint())).collect();
-        let asked: HashSet<(&str, Uuid)> = arrivals.iter().map(|a| (a.stream.as_str(), a.command_id)).collect();
+        let asked: HashSet<(&str, Uuid)> = arrivals.iter().take(self.limit).map(|a| (a.stream.as_str(), a.command_id)).collect();
         let asked: Vec<(&str, Uuid)> = asked.into_iter().collect();
         let mut found = self.writer.read_batch(&wanted, &asked).await?;
         for (id, result) in found.results {
@@ -332,7 +340,8 @@ impl Tenure<'_> {
             self.left.memory.keep_result(id, result);
         }
         self.look_up_first = if repeats > 0 { LOOK_UP_FIRST } else { self.look_up_first.saturating_sub(new) };
-        self.limit = if self.limit == 1 && consumed == 1 { Page::MAX_COMMANDS } else { self.limit };
+        self.limit = (self.limit * 2).min(Page::MAX_COMMANDS);
+        self.unwritable = None;
         metrics::counter!("daybook_commands_decided_total", "service" => service.clone()).increment(new as u64);
         metrics::counter!("daybook_commands_repeated_total", "service" => service).increment(repeats as u64);
         self.reply(answers);

@@ -67,8 +67,9 @@ pub(crate) struct Published {
     pub(crate) inspector: Inspector,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: PartitionLog,
-    /// Of the lane that publishes.
-    pub(crate) epoch: i32,
+    /// The writer whose pages are published. Its opening page stands already: as long as the log's last page is of that name,
+    /// nobody has taken the partition over.
+    pub(crate) writer: String,
     /// What comes next can have no lower offset *of Kafka's*: those before it were acknowledged, or seen. None: not looked yet.
     pub(crate) next: Option<i64>,
 }
@@ -103,34 +104,34 @@ impl Published {
     pub(crate) async fn look(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
         let (_, high) = self.inspector.watermarks(&self.topic, number).await?;
-        match self.next {
-            // What was published since it was made again, if anything, did not begin at the log's beginning. The topic is kept
-            // for ever: nobody but us takes its beginning away.
-            None => {
-                let first = self.inspector.first_message(&self.topic, number).await?;
-                if first.as_ref().and_then(log_offset).is_some_and(|offset| offset > 0) {
-                    return self.refill().await;
-                }
-            }
-            Some(next) if high < next => {
-                tracing::warn!(partition = %self.partition.name(), next, high, "Kafka has lost what it had acknowledged");
-                let from = first_unpublished(&self.inspector, &self.topic, &self.partition).await?;
-                self.next = Some(high);
-                return Ok(Some(from));
-            }
-            _ => {}
+        if self.next == Some(high) {
+            return Ok(None);
         }
+        let lost = self.next.is_some_and(|next| high < next);
+        if lost {
+            tracing::warn!(partition = %self.partition.name(), next = self.next, high, "Kafka has lost what it had acknowledged");
+        }
+        // The topic is kept for ever: nobody but us takes its beginning away.
+        let first = self.inspector.first_message(&self.topic, number).await?;
+        let from = match first.as_ref().map(log_offset) {
+            // Whatever it held is published again.
+            None => Some(0),
+            // What was published since it was made again did not begin at the log's beginning.
+            Some(Some(1..)) => return self.refill().await,
+            Some(_) if lost => Some(first_unpublished(&self.inspector, &self.topic, &self.partition).await?),
+            Some(_) => None,
+        };
         self.next = Some(high);
-        Ok(None)
+        Ok(from)
     }
 
     /// Takes away what the topic holds, and has it published from the log's beginning: its order is the log's then, too.
-    /// Not done by a lane that another one has superseded. The end is fixed before that is asked: whatever this one
-    /// deletes late, its successor had seen, and deleted as well.
+    /// Not done once another lane has taken over, which the writer of the log's last page tells. The end is fixed before that is
+    /// asked: whatever this one deletes late, its successor, which looks after its opening page, had seen, and deleted as well.
     async fn refill(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
         let (_, high) = self.inspector.watermarks(&self.topic, number).await?;
-        if self.partition.last_page().await?.epoch != self.epoch {
+        if self.partition.last_page().await?.writer != self.writer {
             return Err(HandlerError::NotTheWriter(self.partition.name()));
         }
         tracing::warn!(partition = %self.partition.name(), up_to = high, "the topic has lost what it held: it is filled again from the log");
@@ -143,7 +144,112 @@ impl Published {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record};
+    use daybook_log::{Log, NewEvent, Outcome, Page, Role, Writer, WriterSessions};
+    use daybook_testkit::{TestDatabase, bus};
+
     use super::*;
+    use crate::ensure_topics;
+
+    /// A log of one partition with three events, its topic, which is empty, and who wrote them.
+    struct Fixture {
+        _database: TestDatabase,
+        bus: BusConfig,
+        partition: PartitionLog,
+        writer: Writer,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let (database, bus) = (TestDatabase::migrated(&["catalog"], 1).await, bus());
+            let log = Log::open(&database.databases(), "catalog", Role::Writer, 2).await.expect("migrated");
+            ensure_topics(&bus, std::slice::from_ref(&log)).await.expect("Kafka answers");
+            let partition = log.partition(0).expect("there is one");
+            let writer = Writer::new(partition.clone(), &WriterSessions::new(1)).await.expect("connects");
+            let head = writer.open(Writer::now()).await.expect("nobody else writes").head;
+            let events = (1..=3).map(|version| NewEvent {
+                stream_id: "product/A-1".into(),
+                version,
+                type_name: "a.Type".into(),
+                payload: vec![],
+                metadata: vec![],
+            });
+            let page = Page::following(&head, 0, writer.name(), Writer::now(), -1, events.collect(), vec![]);
+            assert_eq!(writer.append(&page).await, Outcome::Appended);
+            Self { _database: database, bus, partition, writer }
+        }
+
+        fn topic(&self) -> Arc<str> {
+            self.bus.events("catalog").into()
+        }
+
+        /// Publishes so many events from an offset on, as a relay does.
+        async fn publish(&self, from: i64, count: i64) {
+            let events = self.partition.read_events(from, count).await.expect("readable");
+            let record = |e: &daybook_log::StoredEvent| Record {
+                topic: self.topic(),
+                partition: 0,
+                key: Bytes::from_static(b"product/A-1"),
+                headers: Headers::new().with(h::OFFSET, e.offset.to_string()).with(h::PAGE_DIGEST, hex::encode(&e.page_digest)),
+                value: Some(Bytes::new()),
+            };
+            let producer = Producer::new(&self.bus, ProducerOptions::default()).expect("it starts");
+            producer.send(events.iter().map(record).collect()).await.expect("delivered");
+        }
+
+        /// What `writer` knows to be there: all below `next`, an offset of Kafka's.
+        fn published(&self, writer: &Writer, next: Option<i64>) -> Published {
+            let inspector = Inspector::new(&self.bus).expect("Kafka answers");
+            Published { inspector, topic: self.topic(), partition: self.partition.clone(), writer: writer.name().to_owned(), next }
+        }
+
+        async fn holds(&self) -> (i64, i64) {
+            Inspector::new(&self.bus).expect("Kafka answers").watermarks(&self.topic(), 0).await.expect("it is there")
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_topic_is_published_from_the_logs_beginning() {
+        let f = Fixture::new().await;
+        for next in [None, Some(7)] {
+            let mut published = f.published(&f.writer, next);
+            assert_eq!(published.look().await.expect("it answers"), Some(0), "{next:?}");
+            assert_eq!((published.look().await.expect("it answers"), published.next), (None, Some(0)), "once, and not again");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_has_its_beginning_is_gone_on_with() {
+        let f = Fixture::new().await;
+        f.publish(0, 2).await;
+        for (next, from) in [(None, None), (Some(2), None), (Some(1), None), (Some(7), Some(2))] {
+            let mut published = f.published(&f.writer, next);
+            assert_eq!((published.look().await.expect("it answers"), published.next), (from, Some(2)), "{next:?}");
+        }
+        assert_eq!(f.holds().await, (0, 2));
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_lacks_its_beginning_is_emptied_first_by_nobody_but_the_last_writer() {
+        let f = Fixture::new().await;
+        let successor = Writer::new(f.partition.clone(), &WriterSessions::new(1)).await.expect("connects");
+        f.publish(1, 2).await;
+        // Its lane has a page there, and nobody has taken over.
+        assert_eq!(f.published(&f.writer, None).look().await.expect("it answers"), Some(0));
+        assert_eq!(f.holds().await, (2, 2));
+        f.publish(1, 2).await;
+        f.writer.release().await;
+        successor.open(Writer::now()).await.expect("it takes over");
+        for next in [None, Some(7)] {
+            let refused = f.published(&f.writer, next).look().await;
+            assert!(matches!(refused, Err(HandlerError::NotTheWriter(_))), "{refused:?}");
+            assert_eq!(f.holds().await, (2, 4), "what its successor may have published stays");
+        }
+        // Its opening page is all that it has written, and enough.
+        assert_eq!(f.published(&successor, Some(7)).look().await.expect("it answers"), Some(0));
+        assert_eq!(f.holds().await, (4, 4));
+    }
 
     #[test]
     fn an_offset_that_was_given_before_and_one_that_is_further_on_are_told_apart() {

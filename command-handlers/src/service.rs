@@ -235,7 +235,7 @@ impl GroupHandler for Spawner {
                 secret: group.secret.clone(),
             };
             let left = group.left(inbox.partition);
-            let lane = Lane { parts: group.parts.clone(), intake, partition, inbox };
+            let lane = Lane { parts: group.parts.clone(), intake, partition, inbox, done: None };
             lanes.push(self.runtime.spawn(async move {
                 let mut left = left.lock().await;
                 lane.run(&mut left).await;

@@ -119,7 +119,7 @@ pub enum Told {
         /// Where its result will be; none over Kafka.
         location: Option<String>,
     },
-    /// 429 or 503 without `unknown`: nothing was begun.
+    /// 408, 429, or 503 without `unknown`: nothing was begun.
     Shed {
         /// The status.
         status: u16,

@@ -74,7 +74,7 @@ impl<'a> Admission<'a> {
     pub(super) fn of(endpoint: &'a Endpoint) -> Result<Self, Problem> {
         let admission = Self { endpoint, begun: Instant::now() };
         let under_way = endpoint.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("daybook_commands_in_flight").set(under_way as f64 + 1.0);
+        metrics::gauge!("daybook_commands_in_flight").increment(1.0);
         if under_way >= endpoint.0.limit.now() {
             metrics::counter!("daybook_commands_shed_total", "status" => "429").increment(1);
             return Err(
@@ -86,6 +86,11 @@ impl<'a> Admission<'a> {
             return Err(Problem::unavailable(format!("commands can't be taken now ({why}): repeat with the same key"), 2));
         }
         Ok(admission)
+    }
+
+    /// Its body is there: how long that took says nothing of how busy we are.
+    pub(super) fn begins(&mut self) {
+        self.begun = Instant::now();
     }
 
     /// Its result came.
@@ -105,6 +110,7 @@ impl<'a> Admission<'a> {
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
         self.endpoint.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!("daybook_commands_in_flight").decrement(1.0);
     }
 }
 

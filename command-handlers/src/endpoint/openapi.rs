@@ -84,6 +84,7 @@ fn command(service: &str, name: &str, body: Value, refused: &str) -> Value {
         ("400", "Invalid"),
         ("404", "NotFound"),
         ("405", "MethodNotAllowed"),
+        ("408", "TooSlow"),
         ("413", "TooLarge"),
         ("415", "UnsupportedMediaType"),
         ("422", "KeyReused"),
@@ -99,7 +100,7 @@ fn command(service: &str, name: &str, body: Value, refused: &str) -> Value {
         "parameters": parameters.map(|p| json!({ "$ref": format!("#/components/parameters/{p}") })),
         "requestBody": {
             "required": true,
-            "description": "At most 512 KiB.",
+            "description": "At most 512 KiB, within 10 s.",
             "content": {
                 "application/json": { "schema": body },
                 "application/x-protobuf": { "schema": { "contentMediaType": "application/x-protobuf" } },
@@ -215,6 +216,7 @@ fn responses() -> Value {
         "PreconditionFailed": problem("The stream is not at the version that If-Match names. A result: kept, and given again under the same key.",
             schema("PreconditionFailed"), result_headers()),
         "Gone": problem("There is no result and will be none by itself: rejected, parked or lost. The title says what to do.", schema("Problem"), none()),
+        "TooSlow": problem("The body did not come within 10 s. Nothing was done: repeat with the same key.", schema("Problem"), none()),
         "TooLarge": problem("The body is larger than 512 KiB.", schema("Problem"), none()),
         "UnsupportedMediaType": problem("Content-Type is neither application/json nor application/x-protobuf.", schema("Problem"), none()),
         "KeyReused": problem("The Idempotency-Key stands for another command, body or If-Match.", schema("KeyReused"), none()),
@@ -342,7 +344,11 @@ mod tests {
             for (name, _) in registry.commands(service) {
                 let operation = &document["paths"][format!("/v1/{service}/{name}")]["post"];
                 let statuses: Vec<&str> = operation["responses"].as_object().expect("there").keys().map(String::as_str).collect();
-                assert_eq!(statuses, ["200", "202", "400", "404", "405", "409", "412", "413", "415", "422", "429", "500", "503"], "{name}");
+                assert_eq!(
+                    statuses,
+                    ["200", "202", "400", "404", "405", "408", "409", "412", "413", "415", "422", "429", "500", "503"],
+                    "{name}"
+                );
                 assert_eq!(operation["parameters"].as_array().map(Vec::len), Some(7));
                 count += 1;
             }

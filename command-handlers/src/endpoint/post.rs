@@ -23,6 +23,8 @@ use crate::intake::MAX_COMMAND;
 
 /// So much of a body that is too large is read and dropped, so that the client sees the answer.
 const MAX_DRAINED: usize = 16 << 20;
+/// How long a body may take to come: meanwhile its command keeps others from being taken.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The handler of the route.
 pub(super) async fn post_command(
@@ -52,8 +54,9 @@ async fn answer(endpoint: &Endpoint, address: SocketAddr, service: &str, command
     let key = idempotency_key(&headers)?;
     let prefer = prefer(&headers, &endpoint.0.config);
     let if_match = if_match(&headers)?;
-    let admission = Admission::of(endpoint)?;
+    let mut admission = Admission::of(endpoint)?;
     let body = body(request.into_body()).await?;
+    admission.begins();
     let command = read(endpoint, type_name, form, &body)?;
     let stream = command.stream.clone();
     let mut addressed = Addressed::new(service, stream, &key, request_of(&headers, command, if_match, address)?);
@@ -147,12 +150,19 @@ fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     ranked.into_iter().take(5).map(|(_, n)| n).collect()
 }
 
-/// The whole body, at most 512 KiB. Of a larger one up to 16 MiB is read and dropped.
+/// The whole body, at most 512 KiB and within 10 s. Of a larger one up to 16 MiB is read and dropped.
 async fn body(body: Body) -> Result<Vec<u8>, Problem> {
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
     let mut length = 0;
-    while let Some(chunk) = chunks.next().await {
+    let until = tokio::time::Instant::now() + BODY_WITHIN;
+    loop {
+        let chunk = match tokio::time::timeout_at(until, chunks.next()).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(_) if length > MAX_COMMAND => break,
+            Err(_) => return Err(too_slow()),
+        };
         let chunk = chunk.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {e}")))?;
         length += chunk.len();
         if length <= MAX_COMMAND {
@@ -170,6 +180,14 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
         );
     }
     Ok(bytes)
+}
+
+fn too_slow() -> Problem {
+    let within = BODY_WITHIN.as_secs();
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        format!("the body must come within {within} s: nothing was done; repeat with the same key, and send all of it at once"),
+    )
 }
 
 fn read(endpoint: &Endpoint, type_name: &'static str, form: BodyForm, body: &[u8]) -> Result<Command, Problem> {

@@ -7,7 +7,7 @@ use shop_proto::catalog::v1::{CreateProduct, PublishProduct};
 
 use crate::support::{Install, key, message_headers, partition_of, product};
 
-fn create(sku: &str) -> Vec<u8> {
+pub(crate) fn create(sku: &str) -> Vec<u8> {
     let price = Some(shop_proto::common::v1::Money { currency: "EUR".into(), minor_units: 1999 });
     let attributes = [("colour".to_owned(), "red".to_owned()), ("height".to_owned(), "40 cm".to_owned())].into();
     CreateProduct {
@@ -22,7 +22,7 @@ fn create(sku: &str) -> Vec<u8> {
     .encode_to_vec()
 }
 
-const CREATE: &str = "shop.catalog.v1.CreateProduct";
+pub(crate) const CREATE: &str = "shop.catalog.v1.CreateProduct";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_on_kafka_and_one_on_http_share_a_key() {

@@ -8,7 +8,8 @@ use daybook_testkit::eventually;
 use shop_domain::catalog::Product;
 use shop_proto::catalog::v1::{ProductCommand, ProductEvent, ProductRefusal, ProductState};
 
-use crate::support::{Answer, Install, key, partition_of, price, product, shop};
+use crate::kafka::{CREATE, create};
+use crate::support::{Answer, Install, key, message_headers, partition_of, price, product, shop};
 
 /// A decider with a bug: it panics at one SKU.
 struct Fragile;
@@ -144,6 +145,30 @@ async fn an_event_that_could_not_be_published_parks_its_message() {
     let next = install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 14)).await.expect(200);
     assert_eq!(next.body["version"], 2);
     p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_postgres_refuses_is_found_among_many_and_parked_alone() {
+    let install = Install::new().await;
+    let at = partition_of("product/A-1");
+    let skus = || (1..).map(|i| format!("A-{i}")).filter(|sku| partition_of(&format!("product/{sku}")) == at).take(40);
+    let id = |sku: &str| daybook_kernel::ids::command_id("catalog", "anonymous", &format!("product/{sku}"), sku);
+    // Two that stand side by side.
+    let refused: Vec<String> = skus().skip(17).take(2).map(|sku| format!("'{}'", id(&sku))).collect();
+    let check = format!("ALTER TABLE catalog.command_{at} ADD CHECK (command_id NOT IN ({}))", refused.join(", "));
+    install.database.owner().await.batch_execute(&check).await.expect("the owner may");
+    for sku in skus().take(2).chain(skus()) {
+        install.produce("catalog", at, &format!("product/{sku}"), message_headers(CREATE, &sku), Some(create(&sku))).await;
+    }
+    let p = install.process_of(shop(), Default::default(), &["catalog"]).await;
+    eventually("the others to be decided", || async { (install.count("SELECT count(*) FROM catalog.command").await == 38).then_some(()) })
+        .await;
+    let parked = format!("SELECT count(*) FROM catalog.parked WHERE kind = 'unwritable' AND command_id IN ({})", refused.join(", "));
+    assert_eq!((install.count(&parked).await, install.count("SELECT count(*) FROM catalog.parked").await), (2, 2));
+    let pages = install.count("SELECT count(*) FROM catalog.page WHERE count > 0").await;
+    assert!(pages < 20, "{pages} pages: not one by one");
+    p.stop().await;
+    crate::invariants::hold(&install).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,14 @@
 //! Processes share the partitions; when one goes, the others take over.
 
+use std::collections::BTreeMap;
+
+use daybook_log::{Log, Role, Writer, WriterSessions};
+use daybook_proto::v1::Replies;
+use prost::Message as _;
 use serde_json::json;
 
 use crate::invariants;
-use crate::support::{Install, key, price, product};
+use crate::support::{Install, key, partition_of, price, product};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_shares_the_partitions_and_takes_over_when_the_first_stops() {
@@ -60,8 +65,8 @@ async fn work_goes_on_through_processes_that_come_and_go() {
 async fn two_writers_forced_onto_one_partition_leave_one_history() {
     let (install, p) = Install::started().await;
     let log = install.log("inventory").await;
-    let usurper_log = daybook_log::Log::open(&install.databases(), "inventory", daybook_log::Role::Writer, 2).await.expect("there");
-    let at = crate::support::partition_of("stock/A-1@w-1");
+    let usurper_log = Log::open(&install.databases(), "inventory", Role::Writer, 2).await.expect("there");
+    let at = partition_of("stock/A-1@w-1");
     let load = futures_util::future::join_all((0..8).map(|client| {
         let (install, p) = (&install, &p);
         async move {
@@ -74,10 +79,8 @@ async fn two_writers_forced_onto_one_partition_leave_one_history() {
     // Another writer that does not know that it should not be one: it takes the partition over again and again.
     let usurper = async {
         for _ in 0..5 {
-            let writer = daybook_log::Writer::new(usurper_log.partition(at).expect("there"), &daybook_log::WriterSessions::new(1))
-                .await
-                .expect("connects");
-            writer.open(daybook_log::Writer::now()).await.expect("takes over");
+            let writer = Writer::new(usurper_log.partition(at).expect("there"), &WriterSessions::new(1)).await.expect("connects");
+            writer.open(Writer::now()).await.expect("takes over");
             tokio::time::sleep(std::time::Duration::from_millis(150)).await;
         }
     };
@@ -85,5 +88,35 @@ async fn two_writers_forced_onto_one_partition_leave_one_history() {
     p.stop().await;
     assert_eq!(install.count("SELECT count(*) FROM inventory.event").await, 200);
     assert!(log.partition(at).expect("there").last_page().await.expect("readable").page > 5);
+    invariants::hold(&install).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_begins_again_answers_nothing_twice() {
+    let (install, p) = Install::started().await;
+    let (log, at) = (Log::open(&install.databases(), "catalog", Role::Writer, 2).await.expect("there"), partition_of("product/A-1"));
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    for amount in 1..=5 {
+        install.post(&p, "catalog/reprice-product", &key(), &price("A-1", amount)).await.expect(200);
+    }
+    let writers = format!("SELECT count(DISTINCT writer) FROM catalog.page WHERE partition = {at}");
+    let before = install.count(&writers).await;
+    // Another writer takes the partition over: within the same assignment the lane has to take it over again.
+    let usurper = Writer::new(log.partition(at).expect("there"), &WriterSessions::new(1)).await.expect("connects");
+    usurper.open(Writer::now()).await.expect("takes over");
+    usurper.release().await;
+    for amount in 6..=8 {
+        install.post(&p, "catalog/reprice-product", &key(), &price("A-1", amount)).await.expect(200);
+    }
+    assert!(install.count(&writers).await >= before + 2, "the other, and the lane again");
+    let mut told: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+    for partition in 0..16 {
+        for message in install.topic(&install.bus.replies(), partition).await {
+            let replies = Replies::decode(message.value.as_deref().expect("replies")).expect("readable").replies;
+            replies.into_iter().for_each(|reply| *told.entry(reply.command_id).or_default() += 1);
+        }
+    }
+    assert_eq!(told.into_values().collect::<Vec<_>>(), [1; 9], "what was done before is not answered again");
+    p.stop().await;
     invariants::hold(&install).await;
 }

@@ -159,7 +159,7 @@ fn step(status: StatusCode, replayed: bool, location: Option<String>, problem: &
             // It was lost on the way: the same key asks for it again.
             None => Step::Again(said()),
         },
-        429 | 500 | 502 | 503 | 504 => Step::Again(said()),
+        408 | 429 | 500 | 502 | 503 | 504 => Step::Again(said()),
         _ => Step::Stop(format!("the endpoint answered {status} ({}): is it a Daybook command endpoint with this service?", said())),
     }
 }
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(at(parked, problem), Step::Over(Outcome::Refused("parked".into())));
         }
         assert_eq!(at(410, json!({ "detail": "rejected" })), Step::Over(Outcome::Bad("rejected".into())));
-        for again in [410, 429, 500, 503] {
+        for again in [408, 410, 429, 500, 503] {
             assert_eq!(at(again, json!({ "title": "t" })), Step::Again("t".into()));
         }
         assert!(matches!(at(404, json!({})), Step::Stop(_)));

@@ -148,6 +148,8 @@ async fn result(response: Response) -> Told {
             Told::Refused { status: number, body, token: header(&headers, "Consistency-Token"), replayed }
         }
         StatusCode::SERVICE_UNAVAILABLE if body["unknown"] == true => Told::Unknown { why: text },
+        // Its body came too slowly, because one of the two stood still: to be repeated at once.
+        StatusCode::REQUEST_TIMEOUT => Told::Shed { status: number, retry_after: true },
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             Told::Shed { status: number, retry_after: headers.contains_key("Retry-After") }
         }
