@@ -20,7 +20,7 @@ use crate::load;
 use crate::nemesis::{Nemesis, Struck};
 use crate::schedule::companies;
 use crate::upgrade;
-use crate::workload::{Http, Keys, Options, Place, Workload};
+use crate::workload::{Http, Keys, Options, Workload};
 
 /// How long clients work before the first fault.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -117,10 +117,6 @@ struct Run<'a> {
     wrong: Vec<String>,
 }
 
-fn places(members: Vec<Member>) -> Vec<Place> {
-    members.into_iter().map(|m| Place { name: m.name, url: m.url }).collect()
-}
-
 /// Runs, and judges.
 ///
 /// # Errors
@@ -164,6 +160,7 @@ fn unmeant(unexpected: &[UnexpectedEnd], logs: &Path) -> anyhow::Result<Vec<Stri
 async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluster>) -> anyhow::Result<Outcome> {
     let (nemeses, two_builds) = (ordeal.nemeses(), matches!(ordeal, Ordeal::Upgrade(_)));
     let recorder = Recorder::create(&settings.folder.join("history.jsonl"))?;
+    let places = |members: Vec<Member>| members.iter().map(Member::place).collect::<Vec<_>>();
     let (commands, queries) = (places(cluster.handlers()), places(cluster.queries()));
     let options = Options {
         seed: settings.seed,

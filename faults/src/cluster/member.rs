@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use super::process::{Signal, send};
 use super::{Cluster, Plan, Shared, ports};
 use crate::proxy::Link;
+use crate::workload::Place;
 
 /// How soon a process that ended is started again.
 const RESTART: Duration = Duration::from_millis(300);
@@ -69,6 +70,13 @@ pub struct Member {
     pub paused: bool,
     /// Whether it is left ended.
     pub held_down: bool,
+}
+
+impl Member {
+    /// Where clients find it.
+    pub fn place(&self) -> Place {
+        Place { name: self.name.clone(), url: self.url.clone() }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -50,7 +50,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
         if !stream.starts_with("stock/") {
             continue;
         }
-        let (mut shelf, mut open) = (Shelf::default(), BTreeMap::new());
+        let (mut shelf, mut open) = (Shelf::default(), Open::new());
         for at in places.iter().map(|n| &case.written[*n]) {
             shelf = shelf.after(at);
             let place = format!("{service} {stream} version {}", at.event.version);
@@ -66,35 +66,33 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
+/// What orders hold of a stream's pieces.
+pub(super) type Open<'w> = BTreeMap<&'w str, i64>;
+
+/// Books an event. Of one that reserves, or takes away or gives back what was reserved: what its order held before.
+fn book<'w>(open: &mut Open<'w>, at: &'w Written<'_>) -> Option<Option<i64>> {
+    let order = at.json["orderId"].as_str().unwrap_or_default();
+    match at.kind() {
+        "StockReserved" => Some(open.insert(order, integer(&at.json["quantity"]).unwrap_or_default())),
+        "StockCommitted" | "StockReleased" | "ReservationExpired" => Some(open.remove(order)),
+        _ => None,
+    }
+}
+
 /// What orders hold of a stream's pieces, after these of its events.
-pub(super) fn open_reservations<'w>(events: impl Iterator<Item = &'w Written<'w>>) -> BTreeMap<&'w str, i64> {
-    let mut open = BTreeMap::new();
+pub(super) fn open_reservations<'w>(events: impl Iterator<Item = &'w Written<'w>>) -> Open<'w> {
+    let mut open = Open::new();
     for at in events {
-        let order = at.json["orderId"].as_str().unwrap_or_default();
-        match at.kind() {
-            "StockReserved" => drop(open.insert(order, integer(&at.json["quantity"]).unwrap_or_default())),
-            "StockCommitted" | "StockReleased" | "ReservationExpired" => drop(open.remove(order)),
-            _ => {}
-        }
+        book(&mut open, at);
     }
     open
 }
 
 /// `reservation-unbalanced`: an order's pieces are reserved once at a time, and leave or come back all together.
-fn reservations_balance(at: &Written<'_>, open: &mut BTreeMap<String, i64>, place: &str, findings: &mut Findings) {
-    let order = at.json["orderId"].as_str().unwrap_or_default().to_owned();
-    let quantity = integer(&at.json["quantity"]).unwrap_or_default();
-    let (had, holds) = match at.kind() {
-        "StockReserved" => {
-            let had = open.insert(order.clone(), quantity);
-            (had, had.is_none())
-        }
-        "StockCommitted" | "StockReleased" | "ReservationExpired" => {
-            let had = open.remove(&order);
-            (had, had == Some(quantity))
-        }
-        _ => return,
-    };
+fn reservations_balance<'w>(at: &'w Written<'_>, open: &mut Open<'w>, place: &str, findings: &mut Findings) {
+    let Some(had) = book(open, at) else { return };
+    let (order, quantity) = (at.json["orderId"].as_str().unwrap_or_default(), integer(&at.json["quantity"]).unwrap_or_default());
+    let holds = if at.kind() == "StockReserved" { had.is_none() } else { had == Some(quantity) };
     findings.check(rules::RESERVATION_UNBALANCED, at.event.recorded_at, holds, || {
         (format!("{place}: order {order} had reserved {had:?}, and now {quantity} are {}", at.kind()), vec![at.line()])
     });

@@ -7,19 +7,14 @@ use rand::RngExt as _;
 use tokio::task::JoinSet;
 
 use super::Field;
-use crate::cluster::Member;
 use crate::history::Command;
-use crate::workload::{Place, new_product};
+use crate::workload::new_product;
 
 /// Each provocation is a client of its own: it asks one thing, and no more.
 static CLIENT: AtomicU32 = AtomicU32::new(2_000_000);
 
 pub(super) fn client() -> u32 {
     CLIENT.fetch_add(1, Relaxed)
-}
-
-pub(super) fn place(member: &Member) -> Place {
-    Place { name: member.name.clone(), url: member.url.clone() }
 }
 
 /// What was asked while a fault was there, and may not be answered yet.
@@ -44,7 +39,7 @@ impl Field<'_> {
         for member in self.cluster.handlers() {
             let (http, command, by) = (self.http.clone(), self.new_product(), client());
             asked.0.spawn(async move {
-                http.command(by, &place(&member), &command).await;
+                http.command(by, &member.place(), &command).await;
             });
         }
     }
@@ -54,7 +49,7 @@ impl Field<'_> {
         for member in self.cluster.queries() {
             let (http, key, by) = (self.http.clone(), format!("n-{:016x}", self.random.random::<u64>()), client());
             asked.0.spawn(async move {
-                http.read(by, &place(&member), "product-pages", &key, &[]).await;
+                http.read(by, &member.place(), "product-pages", &key, &[]).await;
             });
         }
     }

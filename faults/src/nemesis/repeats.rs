@@ -19,7 +19,7 @@ async fn repeat(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let mut asking = JoinSet::new();
     for member in handlers.iter().cycle().take(REPEATS) {
         // All of them are one client: it repeats on purpose.
-        let (http, command, at) = (field.http.clone(), command.clone(), provoke::place(member));
+        let (http, command, at) = (field.http.clone(), command.clone(), member.place());
         asking.spawn(async move { http.command(provoke::client(), &at, &command).await });
     }
     let mut said = BTreeMap::<&str, u64>::new();
