@@ -66,6 +66,16 @@ pub(crate) trait Directory {
     fn stands_still(&self, at: &Place);
 }
 
+/// Runs what a consumer's thread does, to its end. False: that was a panic, which is a bug. Those who read from it must hear of
+/// either: they would wait for ever.
+pub(crate) fn ends_well(purpose: &str, run: impl FnOnce()) -> bool {
+    let ended = catch_unwind(AssertUnwindSafe(run)).is_ok();
+    if !ended {
+        tracing::error!("the thread of {purpose} panicked");
+    }
+    ended
+}
+
 /// Polls until it is told to stop, or `directory` has had enough.
 pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, directory: &impl Directory, mut watch: Watch) {
     // Messages come in runs of one partition: the last one found is most often the next one wanted.

@@ -95,7 +95,7 @@ impl PartitionReader {
         std::thread::Builder::new()
             .name("kafka-reader".to_owned())
             .spawn(move || {
-                pump::run(&polled, &sorted.0.pump, &sorted, watch);
+                pump::ends_well("a reader", || pump::run(&polled, &sorted.0.pump, &sorted, watch));
                 sorted.0.end();
                 sorted.0.detach();
             })

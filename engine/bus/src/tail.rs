@@ -17,7 +17,7 @@ use crate::error::BusError;
 use crate::inspector::{PATIENCE, partitions, watermarks};
 use crate::message::Message;
 use crate::partition::settle;
-use crate::pump::{Pump, own};
+use crate::pump::{Pump, ends_well, own};
 use crate::reader::ReaderOptions;
 use crate::watch::{Place, Watch};
 
@@ -144,7 +144,8 @@ struct Thread {
 
 impl Thread {
     fn run(mut self, watch: Watch) {
-        let why = self.poll(watch);
+        let mut why = Some(BusError::Thread("a tail's thread panicked".to_owned()));
+        ends_well("a tail", || why = self.poll(watch));
         *self.held.ended.lock().unwrap_or_else(PoisonError::into_inner) = why;
         let mut state = self.held.buffer.lock();
         state.ended = true;

@@ -18,7 +18,7 @@ use super::inbox::Inbox;
 use crate::buffer::Limits;
 use crate::client;
 use crate::partition::{Flow, Partition, settle};
-use crate::pump::{Directory, Pump};
+use crate::pump::{Directory, Pump, ends_well};
 use crate::watch::Place;
 
 /// How long the committed offsets are asked for at an assignment, before it goes on without.
@@ -84,7 +84,7 @@ impl Membership {
 
     /// Runs the consumer's loop, to its end. If that is a panic, the handler is told, and what is held is given back as ever.
     pub(super) fn attend(&self, pump: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(pump)).is_err() {
+        if !ends_well(&self.group, pump) {
             self.report("the consumer's thread panicked", true);
         }
     }
