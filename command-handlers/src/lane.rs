@@ -129,6 +129,7 @@ impl Lane {
             partition: self.partition.clone(),
             writer: writer.name().to_owned(),
             next: None,
+            low: 0,
         };
         let relay = Relay::start(published, parts.producer.clone(), cursor, head.next_offset());
         // The inbox knows what was committed when it was assigned: who begins again within the assignment goes on from there.

@@ -72,6 +72,8 @@ pub(crate) struct Published {
     pub(crate) writer: String,
     /// What comes next can have no lower offset *of Kafka's*: those before it were acknowledged, or seen. None: not looked yet.
     pub(crate) next: Option<i64>,
+    /// Where the topic began when it was looked at, an offset of Kafka's.
+    pub(crate) low: i64,
 }
 
 impl Published {
@@ -103,8 +105,8 @@ impl Published {
     /// When Kafka or Postgres does not answer; [`HandlerError::AheadOfLog`].
     pub(crate) async fn look(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
-        let (_, high) = self.inspector.watermarks(&self.topic, number).await?;
-        if self.next == Some(high) {
+        let (low, high) = self.inspector.watermarks(&self.topic, number).await?;
+        if (self.next, self.low) == (Some(high), low) {
             return Ok(None);
         }
         let lost = self.next.is_some_and(|next| high < next);
@@ -121,13 +123,14 @@ impl Published {
             Some(_) if lost => Some(first_unpublished(&self.inspector, &self.topic, &self.partition).await?),
             Some(_) => None,
         };
-        self.next = Some(high);
+        (self.next, self.low) = (Some(high), low);
         Ok(from)
     }
 
     /// Takes away what the topic holds, and has it published from the log's beginning: its order is the log's then, too.
     /// Not done once another lane has taken over, which the writer of the log's last page tells. The end is fixed before that is
-    /// asked: whatever this one deletes late, its successor, which looks after its opening page, had seen, and deleted as well.
+    /// asked: whatever this one deletes late, its successor, which looks after its opening page, had seen, and deleted as well. Where
+    /// the topic was made again and filled between the two, its new beginning goes; the successor [sees](Self::look) that.
     async fn refill(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
         let (_, high) = self.inspector.watermarks(&self.topic, number).await?;
@@ -137,7 +140,7 @@ impl Published {
         tracing::warn!(partition = %self.partition.name(), up_to = high, "the topic has lost what it held: it is filled again from the log");
         metrics::counter!("daybook_relay_refills_total", "service" => self.partition.service().to_string()).increment(1);
         delete_before(self.inspector.config(), &self.topic, number, high).await?;
-        self.next = Some(high);
+        (self.next, self.low) = (Some(high), high);
         Ok(Some(0))
     }
 }
@@ -201,7 +204,7 @@ mod tests {
         /// What `writer` knows to be there: all below `next`, an offset of Kafka's.
         fn published(&self, writer: &Writer, next: Option<i64>) -> Published {
             let inspector = Inspector::new(&self.bus).expect("Kafka answers");
-            Published { inspector, topic: self.topic(), partition: self.partition.clone(), writer: writer.name().to_owned(), next }
+            Published { inspector, topic: self.topic(), partition: self.partition.clone(), writer: writer.name().to_owned(), next, low: 0 }
         }
 
         async fn holds(&self) -> (i64, i64) {
@@ -249,6 +252,21 @@ mod tests {
         // Its opening page is all that it has written, and enough.
         assert_eq!(f.published(&successor, Some(7)).look().await.expect("it answers"), Some(0));
         assert_eq!(f.holds().await, (4, 4));
+    }
+
+    /// As by an older relay that is late with it, or an operator's tool.
+    #[tokio::test]
+    async fn a_beginning_that_somebody_takes_away_is_published_again() {
+        let f = Fixture::new().await;
+        f.publish(0, 3).await;
+        let mut published = f.published(&f.writer, None);
+        assert_eq!((published.look().await.expect("it answers"), published.next), (None, Some(3)));
+        delete_before(&f.bus, &f.topic(), 0, 2).await.expect("it deletes");
+        assert_eq!(published.look().await.expect("it answers"), Some(0));
+        assert_eq!(f.holds().await, (3, 3), "the order is the log's again when all is published from its beginning");
+        f.publish(0, 3).await;
+        assert_eq!(published.acknowledged(&[3, 4, 5]).await.expect("it answers"), None);
+        assert_eq!(published.look().await.expect("it answers"), None, "once, and not again");
     }
 
     #[test]

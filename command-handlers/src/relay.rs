@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use daybook_bus::headers as h;
@@ -24,7 +24,7 @@ const RECENT_PAGES: usize = 64;
 /// Events read from the log at once.
 const READ_EVENTS: i64 = 500;
 
-/// How often an idle relay looks whether Kafka still holds what it was given.
+/// How often a relay looks whether Kafka still holds what it was given, busy or not.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The lane's end of a relay. Dropping it lets the relay publish what is committed, and end.
@@ -71,13 +71,13 @@ impl Relay {
 impl Publisher {
     async fn run(mut self, mut head: watch::Receiver<i64>) {
         let lag = metrics::gauge!("daybook_relay_lag_events", "service" => self.service.to_string(), "partition" => self.partition.number().to_string());
-        let mut pause = Duration::from_millis(100);
+        let (mut pause, mut looked) = (Duration::from_millis(100), Instant::now());
         loop {
             let target = *head.borrow_and_update();
             lag.set((target - self.cursor).max(0) as f64);
-            let mut look = self.published.is_unknown();
+            let mut look = self.published.is_unknown() || looked.elapsed() >= LOOK_AGAIN;
             if !look && self.cursor >= target {
-                match tokio::time::timeout(LOOK_AGAIN, head.changed()).await {
+                match tokio::time::timeout(LOOK_AGAIN.saturating_sub(looked.elapsed()), head.changed()).await {
                     Ok(Err(_)) => return,
                     Ok(Ok(())) => continue,
                     Err(_) => look = true,
@@ -86,7 +86,12 @@ impl Publisher {
             // A panic is a bug; without this, nothing of the partition would be published before its lane begins again.
             let published = AssertUnwindSafe(self.step(look)).catch_unwind().await;
             match published.unwrap_or_else(|panic| Err(HandlerError::panicked(panic.as_ref()))) {
-                Ok(()) => pause = Duration::from_millis(100),
+                Ok(()) => {
+                    pause = Duration::from_millis(100);
+                    if look {
+                        looked = Instant::now();
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(partition = %self.partition.name(), offset = self.cursor, %error, "publishing stopped; it goes on from the log");
                     metrics::counter!("daybook_relay_failures_total", "service" => self.service.to_string()).increment(1);
