@@ -201,7 +201,7 @@ impl QueryApi {
         let (default_wait, max_wait, secret) = (config.default_wait, config.max_wait, config.secret);
         let search = searched.map(|(model, fresh)| {
             search::describe(&mut openapi, fresh.schema());
-            let (search, task) = Search::open(model, fresh, store.clone(), secret.clone(), (default_wait, max_wait));
+            let (search, task) = Search::open(model, fresh, store.clone(), generations.clone(), secret.clone(), (default_wait, max_wait));
             tasks.push(task);
             search
         });

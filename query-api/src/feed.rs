@@ -16,7 +16,7 @@ use crate::QueryError;
 use crate::generations::{Generations, stamps};
 use crate::memory::{Batch, Memory};
 use crate::staging::Staging;
-use crate::store::Store;
+use crate::store::{Live, Store};
 
 /// How long the first try to follow again waits, and the longest.
 const REST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
@@ -114,8 +114,9 @@ impl Feed {
 
     async fn sync(&self) -> Result<(), QueryError> {
         let followed = self.generations.followed();
-        let asked: Vec<(&str, i32)> = followed.iter().map(|m| (&*m.model, m.live.generation)).collect();
+        let asked: Vec<(&str, &Live)> = followed.iter().map(|m| (&*m.model, &*m.live)).collect();
         for (memory, checkpoints) in followed.iter().zip(self.store.checkpoints(&asked).await?) {
+            memory.learn(&checkpoints);
             if let Some(stamps) = stamps(memory, &checkpoints) {
                 memory.sync(&stamps);
             }
@@ -181,6 +182,7 @@ fn apply(followed: &[Arc<Memory>], model: &str, staging: &mut Staging, marker: P
                 to: marked.to,
                 changes: marked.changes.clone(),
                 complete: marked.complete,
+                unshown: marked.unshown.clone(),
             });
         }
     }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use daybook_kernel::{ConsistencyToken, Instant};
 use daybook_proto::Named as _;
-use daybook_proto::v1::{PartChange, PushMarker, part_change};
+use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change};
 use daybook_testkit::fuzz::{damaged, damaged_text};
 use proptest::prelude::*;
 use prost::Message as _;
@@ -70,16 +70,20 @@ fn a_change() -> impl Strategy<Value = PartChange> {
 
 fn a_marker() -> impl Strategy<Value = PushMarker> {
     let place = prop_oneof![any::<i64>(), -1..20_i64];
-    (place.clone(), place, any::<i32>(), -1..3_i32, 0..3_u32, 0..3_u8).prop_map(|(from, to, epoch, partition, changes, batch)| PushMarker {
-        service: "catalog".into(),
-        generation: 1,
-        partition,
-        epoch,
-        from,
-        to,
-        changes,
-        batch: vec![batch],
-    })
+    let unshown = prop::option::of((any::<Vec<String>>(), any::<bool>()));
+    (place.clone(), place, any::<i32>(), -1..3_i32, 0..3_u32, 0..3_u8, unshown).prop_map(
+        |(from, to, epoch, partition, changes, batch, unshown)| PushMarker {
+            service: "catalog".into(),
+            generation: 1,
+            partition,
+            epoch,
+            from,
+            to,
+            changes,
+            batch: vec![batch],
+            unshown: unshown.map(|(streams, more)| UnshownStreams { streams, more }),
+        },
+    )
 }
 
 fn pushed() -> impl Strategy<Value = (&'static str, Vec<u8>)> {

@@ -58,8 +58,8 @@ pub(crate) fn stamps(memory: &Memory, checkpoints: &Checkpoints) -> Option<Vec<P
             .sources
             .iter()
             .zip(checkpoints)
-            .all(|(s, (service, partition, _))| (&*s.at.service, s.at.partition) == (service, *partition));
-    same.then(|| checkpoints.iter().map(|(_, _, position)| *position).collect())
+            .all(|(s, folded)| (&*s.at.service, s.at.partition) == (&*folded.service, folded.partition));
+    same.then(|| checkpoints.iter().map(|folded| folded.at).collect())
 }
 
 impl Generations {
@@ -133,18 +133,21 @@ impl Generations {
 
     /// Begins to follow a generation.
     async fn begin(&self, model: &str, live: Live, told: Arc<Told>) -> Result<Arc<Memory>, QueryError> {
-        let generation = live.generation;
-        let checkpoints = self.store.checkpoints(&[(model, generation)]).await?.remove(0);
-        let places: Vec<(String, i32)> = checkpoints.into_iter().map(|(service, partition, _)| (service, partition)).collect();
+        let checkpoints = self.store.checkpoints(&[(model, &live)]).await?.remove(0);
+        let places: Vec<(String, i32)> = checkpoints.iter().map(|folded| (folded.service.clone(), folded.partition)).collect();
         let slot = self.slots.fetch_add(1, Ordering::SeqCst);
         let memory = Arc::new(Memory::new(model, Arc::new(live), &places, self.cache.clone(), slot, told));
+        memory.learn(&checkpoints);
         lock(&self.followed).push(memory.clone());
         if self.following.load(Ordering::SeqCst) {
             // Read again: what was pushed before it was followed is in these, or in none.
-            let checkpoints = self.store.checkpoints(&[(model, generation)]).await;
-            match checkpoints.map(|mut all| stamps(&memory, &all.remove(0))) {
-                Ok(Some(stamps)) => memory.sync(&stamps),
-                Ok(None) => {}
+            match self.store.checkpoints(&[(model, &memory.live)]).await.map(|mut all| all.remove(0)) {
+                Ok(checkpoints) => {
+                    memory.learn(&checkpoints);
+                    if let Some(stamps) = stamps(&memory, &checkpoints) {
+                        memory.sync(&stamps);
+                    }
+                }
                 Err(error) => {
                     self.leave(&memory);
                     return Err(error);
@@ -202,7 +205,8 @@ impl Generations {
 
     /// Switches when the next generation is as far as what was shown, everywhere.
     async fn far_enough(&self, old: &Arc<Memory>, next: &Arc<Memory>) -> Result<bool, QueryError> {
-        let checkpoints = self.store.checkpoints(&[(&next.model, next.live.generation)]).await?.remove(0);
+        let checkpoints = self.store.checkpoints(&[(&next.model, &next.live)]).await?.remove(0);
+        next.learn(&checkpoints);
         let Some(stamps) = stamps(next, &checkpoints) else { return Ok(false) };
         // Nothing more is shown of the old one while it is compared.
         let held = old.lock();

@@ -39,6 +39,7 @@ mod staging;
 mod store;
 mod subscriptions;
 mod trust;
+mod unshown;
 mod view;
 mod waits;
 mod watch;

@@ -33,6 +33,14 @@ pub(crate) fn consistency_token(description: &str) -> Value {
     json!({ "name": "Consistency-Token", "in": "header", "required": false, "description": description, "schema": schema, "example": "catalog/3:17@1" })
 }
 
+/// What every answer of a read model tells.
+pub(crate) fn unshown() -> Value {
+    header(
+        "Streams that could not be folded before anything of them was shown: what this read model should show of them is missing, \
+         here or elsewhere. At most 20, and * where there are more.",
+    )
+}
+
 fn problem(description: &str) -> Value {
     json!({ "description": description, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } })
 }
@@ -74,6 +82,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
         let mut headers = json!({
             "ETag": header("A hash of the served bytes, one per representation."),
             "Daybook-Stale": header("Streams that could not be folded further: what the answer shows of them is older than the log."),
+            "Daybook-Unshown": unshown(),
             "Consistency-Position": header("How far the logs that this answer rests on had been folded; may be sent as a Consistency-Token."),
         });
         let mut parameters = vec![
@@ -94,6 +103,8 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
             let page = json!({ "type": "object", "properties": { "nextPageToken": next }, "required": ["nextPageToken"] });
             schema = json!({ "allOf": [schema, page] });
         }
+        let mut absent = problem("There is nothing under this key.");
+        absent["headers"] = json!({ "Daybook-Unshown": unshown() });
         let get = json!({
             "operationId": name,
             "summary": summary,
@@ -110,7 +121,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
                 },
                 "304": { "description": "The client holds it already.", "headers": headers },
                 "400": problem("The key, a parameter or a token can't be read, or names a partition that does not exist."),
-                "404": problem("There is nothing under this key."),
+                "404": absent,
                 "406": problem("Accept takes neither form."),
                 "409": problem("The token is of another epoch of its log."),
                 "414": { "description": "The URL is longer than 65,534 bytes." },

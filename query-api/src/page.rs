@@ -21,6 +21,7 @@ use crate::entry::etag;
 use crate::flight::LoadError;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form};
+use crate::unshown::UNSHOWN;
 use crate::view::View;
 use crate::{events, list, past, search};
 
@@ -249,7 +250,11 @@ fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, he
     if let Some(root) = &model.root
         && !seen.entry.is_rooted(root)
     {
-        return Err(Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key));
+        let nothing = Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key);
+        return Err(match &seen.unshown {
+            Some(streams) => nothing.header(UNSHOWN, streams.clone()),
+            None => nothing,
+        });
     }
     let shown = self::form(served, memory, key, seen, form)?;
     let mut response = held(headers, form, shown);
@@ -259,6 +264,9 @@ fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, he
     }
     if let Some(stale) = seen.entry.stale() {
         out.insert(STALE, stale.clone());
+    }
+    if let Some(streams) = &seen.unshown {
+        out.insert(UNSHOWN, streams.clone());
     }
     Ok(response)
 }

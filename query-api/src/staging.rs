@@ -6,6 +6,7 @@ use bytes::Bytes;
 use daybook_proto::v1::{PartChange, PushMarker, part_change};
 
 use crate::follow::{Change, Content, Source};
+use crate::unshown::Streams;
 
 /// Batches of one source that may be on their way at once. More than one only when a projector that was thought dead
 /// pushes beside its successor.
@@ -30,6 +31,8 @@ pub(crate) struct Marked {
     pub(crate) changes: Vec<Change>,
     /// There are as many as the marker counts.
     pub(crate) complete: bool,
+    /// What the marker says of streams that show nothing.
+    pub(crate) unshown: Option<Streams>,
 }
 
 /// The batches of one read model that have no marker yet.
@@ -88,7 +91,8 @@ impl Staging {
             }
         }
         let complete = u32::try_from(changes.len()) == Ok(marker.changes);
-        Marked { at, epoch: marker.epoch, from: marker.from, to: marker.to, changes, complete }
+        let unshown = marker.unshown.map(Streams::from);
+        Marked { at, epoch: marker.epoch, from: marker.from, to: marker.to, changes, complete, unshown }
     }
 }
 

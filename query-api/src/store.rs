@@ -11,6 +11,7 @@ use crate::entry::Part;
 use crate::flight::Snapshot;
 use crate::memory::Memory;
 use crate::position::Position;
+use crate::unshown::Streams;
 use crate::view::{Asked, View};
 use crate::{QueryError, sql};
 
@@ -31,17 +32,33 @@ pub(crate) struct Live {
     pub(crate) read_parts: String,
     pub(crate) read_list: String,
     pub(crate) read_fill: String,
+    /// The statement that reads which streams show nothing.
+    read_unshown: String,
 }
 
 impl Live {
     pub(crate) fn new(generation: i32, parts: &str) -> Self {
-        let [read_parts, read_list, read_fill] = [sql::READ_PARTS, sql::READ_LIST, sql::READ_FILL].map(|s| sql::at(s, parts));
-        Self { generation, parts: parts.to_owned(), read_parts, read_list, read_fill }
+        let statements = [sql::READ_PARTS, sql::READ_LIST, sql::READ_FILL, sql::READ_UNSHOWN];
+        let [read_parts, read_list, read_fill, read_unshown] = statements.map(|s| sql::at(s, parts));
+        Self { generation, parts: parts.to_owned(), read_parts, read_list, read_fill, read_unshown }
     }
 }
 
-/// How far a generation has been folded: service, log partition and position, in order.
-pub(crate) type Checkpoints = Vec<(String, i32, Position)>;
+/// How far one log partition has been folded.
+#[derive(Clone, Debug)]
+pub(crate) struct Folded {
+    pub(crate) service: String,
+    pub(crate) partition: i32,
+    pub(crate) at: Position,
+    /// Its streams that are parked and show nothing.
+    pub(crate) unshown: Streams,
+}
+
+/// How far a generation has been folded, in order of service and partition.
+pub(crate) type Checkpoints = Vec<Folded>;
+
+/// Streams that show nothing which are read beside parts, as the statements have it.
+const UNSHOWN_BESIDE: usize = 100;
 
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -91,7 +108,9 @@ impl Store {
     /// The parts of a view, and how far its generation had been folded then.
     pub(crate) async fn snapshot(&self, memory: &Memory, view: &View) -> Result<Snapshot, QueryError> {
         let rows = self.rows(memory, view).await?;
-        let mut snapshot = Snapshot { parts: Vec::with_capacity(rows.len().saturating_sub(1)), stamps: Vec::new() };
+        let unshown = vec![Streams::default(); memory.sources.len()];
+        let mut snapshot = Snapshot { parts: Vec::with_capacity(rows.len().saturating_sub(1)), stamps: Vec::new(), unshown };
+        let mut left_unshown = UNSHOWN_BESIDE;
         let other = || QueryError::Checkpoints { model: memory.model.to_string(), generation: memory.live.generation };
         for row in &rows {
             let Some(part) = row.get::<_, Option<&str>>(0) else {
@@ -100,13 +119,22 @@ impl Store {
                 snapshot.stamps = epochs.into_iter().zip(next).map(|(epoch, next)| Position::new(epoch, next)).collect();
                 continue;
             };
+            let source = memory.source(row.get(2), row.get(3)).ok_or_else(other)?;
+            let Some(bytes) = row.get::<_, Option<&[u8]>>(1) else {
+                snapshot.unshown[usize::from(source)].named.push(part.to_owned());
+                left_unshown = left_unshown.saturating_sub(1);
+                continue;
+            };
             let Some(id) = view.part_id(row.get(7), part) else { continue };
             snapshot.parts.push(Arc::new(Part {
                 id: (*id).into(),
-                bytes: Bytes::copy_from_slice(row.get(1)),
-                source: memory.source(row.get(2), row.get(3)).ok_or_else(other)?,
+                bytes: Bytes::copy_from_slice(bytes),
+                source,
                 stale: row.get::<_, Option<&str>>(4).map(Into::into),
             }));
+        }
+        if left_unshown == 0 {
+            snapshot.unshown.iter_mut().for_each(|streams| streams.more = true);
         }
         if snapshot.stamps.len() == memory.sources.len() { Ok(snapshot) } else { Err(other()) }
     }
@@ -131,18 +159,33 @@ impl Store {
     }
 
     /// How far generations have been folded, in the order that they were asked for.
-    pub(crate) async fn checkpoints(&self, generations: &[(&str, i32)]) -> Result<Vec<Checkpoints>, QueryError> {
+    pub(crate) async fn checkpoints(&self, generations: &[(&str, &Live)]) -> Result<Vec<Checkpoints>, QueryError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::READ_CHECKPOINTS).await?;
-        let (models, numbers): (Vec<&str>, Vec<i32>) = generations.iter().copied().unzip();
+        let (models, numbers): (Vec<&str>, Vec<i32>) = generations.iter().map(|(model, live)| (*model, live.generation)).unzip();
         let rows = client.query(&statement, &[&models, &numbers]).await?;
         let mut all = vec![Checkpoints::new(); generations.len()];
+        let mut parked = vec![false; generations.len()];
         for row in rows {
-            if let Some(of) = usize::try_from(row.get::<_, i64>(0)).ok().and_then(|i| all.get_mut(i)) {
-                of.push((row.get(1), row.get(2), Position::new(row.get(4), row.get(3))));
+            let Ok(of) = usize::try_from(row.get::<_, i64>(0)) else { continue };
+            if let (Some(all), Some(parked)) = (all.get_mut(of), parked.get_mut(of)) {
+                *parked = row.get(5);
+                all.push(folded(&row, 1, Streams::default()));
             }
         }
-        all.iter_mut().for_each(|of| of.sort_unstable());
+        for (of, ((model, live), _)) in generations.iter().zip(parked).enumerate().filter(|(_, (_, parked))| *parked) {
+            // Rare, and read again as a whole: the one snapshot has both.
+            let statement = client.prepare_cached(&live.read_unshown).await?;
+            let rows = client.query(&statement, &[model, &live.generation]).await?;
+            all[of] = rows.iter().map(|row| folded(row, 0, row.get::<_, Option<Vec<String>>>(4).unwrap_or_default().into())).collect();
+        }
+        all.iter_mut().for_each(|of| of.sort_unstable_by(|a, b| (&a.service, a.partition).cmp(&(&b.service, b.partition))));
         Ok(all)
     }
+}
+
+/// A checkpoint's row, from a column on.
+fn folded(row: &Row, from: usize, unshown: Streams) -> Folded {
+    let at = Position::new(row.get(from + 3), row.get(from + 2));
+    Folded { service: row.get(from), partition: row.get(from + 1), at, unshown }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::QueryError;
 use crate::feed::Feed;
 use crate::generations::{Generations, stamps};
-use crate::store::Store;
+use crate::store::{Live, Store};
 
 /// How often it looks when all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -64,9 +64,10 @@ impl Watch {
         use std::sync::atomic::Ordering::SeqCst;
         let number = self.begun.fetch_add(1, SeqCst) + 1;
         let (followed, began) = (self.generations.followed(), Instant::now());
-        let asked: Vec<(&str, i32)> = followed.iter().map(|m| (&*m.model, m.live.generation)).collect();
+        let asked: Vec<(&str, &Live)> = followed.iter().map(|m| (&*m.model, &*m.live)).collect();
         let mut all = Found::default();
         for (memory, checkpoints) in followed.iter().zip(self.store.checkpoints(&asked).await?) {
+            memory.learn(&checkpoints);
             let Some(stamps) = stamps(memory, &checkpoints) else {
                 memory.outdated.store(true, std::sync::atomic::Ordering::SeqCst);
                 continue;

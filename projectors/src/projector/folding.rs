@@ -191,9 +191,14 @@ impl Projector {
         for (row, view) in changes.views.into_iter().zip(views) {
             self.held.put(row.stream, view, row.size);
         }
-        self.parked.extend(changes.stopped.iter().map(|s| s.stream.as_str().to_owned()));
+        let stopped: Vec<&str> = changes.stopped.iter().map(|s| s.stream.as_str()).collect();
+        // All that stands of them is older than the log from now on.
+        let stale = if stopped.is_empty() { Vec::new() } else { self.store.shown(&self.place(), &stopped, from, &stopped).await? };
+        let unshown = stopped.iter().filter(|stream| !stale.iter().any(|part| part.stream == **stream));
+        self.unshown.extend(unshown.map(|stream| (*stream).to_owned()));
+        self.parked.extend(stopped.iter().map(|stream| (*stream).to_owned()));
         self.meters.waiting.set(self.parked.len() as f64);
         self.meters.lag.set((self.end - self.next) as f64);
-        self.push(by, changes.parts, &changes.stopped).await
+        self.push(by, changes.parts, &stopped, stale).await
     }
 }

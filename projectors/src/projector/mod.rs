@@ -45,6 +45,8 @@ pub struct Projector {
     limits: Limits,
     held: Held,
     parked: BTreeSet<String>,
+    /// Parked streams that no part is of: no part can say that what it shows is old.
+    unshown: BTreeSet<String>,
     /// Parked streams that are to be folded again, though nobody has asked for it.
     untried: Vec<String>,
     skipped: Skipped,
@@ -105,6 +107,7 @@ impl Projector {
             held: Held::new(limits.held_bytes),
             read_at_once: i64::try_from(limits.batch_events.min(limits.catch_up_events)).unwrap_or(i64::MAX).max(1),
             parked: BTreeSet::new(),
+            unshown: BTreeSet::new(),
             untried: Vec::new(),
             skipped: Skipped::default(),
             pusher: None,
@@ -132,7 +135,7 @@ impl Projector {
     pub async fn resume(&mut self) -> Result<(), ProjectorError> {
         self.held.clear();
         let Checkpoint { next, epoch, pushed } = self.store.checkpoint(&self.place()).await?;
-        self.parked = self.store.parked(&self.place()).await?;
+        (self.parked, self.unshown) = self.store.parked(&self.place()).await?;
         self.skipped = self.store.skipped(&self.place()).await?;
         (self.next, self.epoch, self.pushed) = (next, epoch, pushed);
         self.meters.waiting.set(self.parked.len() as f64);

@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use daybook_proto::v1::UnshownStreams;
+
 use super::Projector;
 use crate::ProjectorError;
-use crate::batch::{Change, Stopped};
+use crate::batch::Change;
 use crate::push::{Push, Pusher, Shown, Source, Span};
 use crate::store::Move;
 
 /// Events whose streams are read at once to be pushed again.
 const AT_ONCE: i64 = 1_000;
+/// How many streams that show nothing a marker names.
+const NAMED: usize = 20;
 
 impl Projector {
     /// Pushes what it commits from now on, and first what was committed and may not have been pushed.
@@ -56,12 +60,13 @@ impl Projector {
         Ok(())
     }
 
-    /// Pushes what a batch that is committed has changed.
+    /// Pushes what a batch that is committed has changed; `stale` is all that stands of the streams that `stopped` in it.
     pub(super) async fn push(
         &mut self,
         by: Move,
         parts: BTreeMap<(String, String), Change>,
-        stopped: &[Stopped],
+        stopped: &[&str],
+        stale: Vec<Shown>,
     ) -> Result<(), ProjectorError> {
         let far_behind = self.end - by.to > self.limits.push.silent_beyond;
         let Some(pusher) = &mut self.pusher else { return Ok(()) };
@@ -83,16 +88,21 @@ impl Projector {
             })
             .collect();
         if !stopped.is_empty() {
-            // All that stands of a stream is older than the log from now on.
-            let streams: Vec<&str> = stopped.iter().map(|s| s.stream.as_str()).collect();
-            shown.retain(|s| s.bytes.is_none() || !streams.contains(&s.stream.as_str()));
-            shown.extend(self.store.shown(&self.place(), &streams, by.from, &streams).await?);
+            shown.retain(|s| s.bytes.is_none() || !stopped.contains(&s.stream.as_str()));
+            shown.extend(stale);
             self.mark_stale(&mut shown);
         }
-        if let Some(pusher) = &mut self.pusher {
-            pusher.push(Span { from: by.from, to: by.to, epoch: by.epoch }, shown, false);
-        }
+        self.send(Span { from: by.from, to: by.to, epoch: by.epoch }, shown, false);
         Ok(())
+    }
+
+    /// Sends a batch, and with it which streams show nothing. `pays`: it holds what is owed.
+    pub(super) fn send(&mut self, span: Span, shown: Vec<Shown>, pays: bool) {
+        let streams = self.unshown.iter().take(NAMED).cloned().collect();
+        let unshown = UnshownStreams { streams, more: self.unshown.len() > NAMED };
+        if let Some(pusher) = &mut self.pusher {
+            pusher.push(span, shown, unshown, pays);
+        }
     }
 
     pub(super) fn mark_stale(&self, shown: &mut [Shown]) {
@@ -118,9 +128,7 @@ impl Projector {
         };
         self.mark_stale(&mut shown);
         tracing::info!(projector = self.name(), from, to, parts = shown.len(), "pushed again");
-        if let Some(pusher) = &mut self.pusher {
-            pusher.push(Span { from, to, epoch }, shown, true);
-        }
+        self.send(Span { from, to, epoch }, shown, true);
         Ok(())
     }
 

@@ -53,8 +53,12 @@ impl Projector {
                 self.untried.retain(|s| *s != what.stream);
                 let unasked = self.untried.len() < before;
                 if let Err(error) = self.retry(&what).await {
-                    // It was not the stream's fault, and it has its turn again. One that fails for itself would hold up all others.
-                    if unasked && error.is_passing() {
+                    if !error.is_passing() {
+                        self.give_up(&what, &error).await?;
+                        continue;
+                    }
+                    // It was not the stream's fault, and it has its turn again.
+                    if unasked {
                         self.untried.push(what.stream);
                     }
                     return Err(error);
@@ -83,6 +87,7 @@ impl Projector {
             *offset = what.offset;
         }
         let parked = again.stopped.clone();
+        let shows = if knows_less { !self.unshown.contains(&what.stream) } else { !again.parts.is_empty() };
         let (retried, mut shown) = if knows_less {
             (Retried { skipped, stopped: again.stopped, ..Retried::default() }, Vec::new())
         } else {
@@ -107,10 +112,24 @@ impl Projector {
             }
         }
         self.meters.waiting.set(self.parked.len() as f64);
-        if !retried.noted.is_empty() {
+        let named = if parked.is_some() && !shows { self.unshown.insert(what.stream.clone()) } else { self.unshown.remove(&what.stream) };
+        if named || !retried.noted.is_empty() {
             self.mark_stale(&mut shown);
             self.push_out_of_turn(shown);
         }
+        Ok(())
+    }
+
+    /// A stream that can't be folded again for a reason of its own would hold up all others at each attempt: it stays parked, with
+    /// that reason, until it is asked for again.
+    async fn give_up(&mut self, what: &Waiting, error: &ProjectorError) -> Result<(), ProjectorError> {
+        tracing::error!(projector = self.name(), stream = what.stream, %error, "a parked stream can't be folded again");
+        let retried = Retried { stopped: Some((what.offset, error.to_string())), ..Retried::default() };
+        if !self.store.write_retried(&self.place(), self.next, what, &retried).await? {
+            return Err(ProjectorError::Superseded(self.name()));
+        }
+        // The event that was to be done without is not, then.
+        self.skipped = self.store.skipped(&self.place()).await?;
         Ok(())
     }
 
@@ -139,7 +158,7 @@ impl Projector {
         pusher.owe(self.next - 1);
         self.pushed = self.pushed.min(self.next - 1);
         if !far_behind {
-            pusher.push(Span { from: self.next, to: self.next, epoch: self.epoch }, shown, true);
+            self.send(Span { from: self.next, to: self.next, epoch: self.epoch }, shown, true);
         }
     }
 }

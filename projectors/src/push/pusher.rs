@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{Delivery, Producer, Record};
+use daybook_proto::v1::UnshownStreams;
 use futures_util::FutureExt as _;
 use metrics::Counter;
 
@@ -141,15 +142,15 @@ impl Pusher {
         self.broken = true;
     }
 
-    /// Sends a batch. `pays`: it holds what is owed.
-    pub(crate) fn push(&mut self, span: Span, parts: Vec<Shown>, pays: bool) {
+    /// Sends a batch. `unshown`: the source's streams that show nothing. `pays`: it holds what is owed.
+    pub(crate) fn push(&mut self, span: Span, parts: Vec<Shown>, unshown: UnshownStreams, pays: bool) {
         self.settle();
         if self.broken {
             self.meters.lost.increment(1);
             return;
         }
         let count = parts.len() as u64;
-        let records = batch(&self.at, span, parts, self.limits.largest_part);
+        let records = batch(&self.at, span, parts, unshown, self.limits.largest_part);
         let bytes: usize = records.iter().map(Record::size).sum();
         let full = self.underway.len() >= self.limits.batches || self.bytes + bytes > self.limits.bytes;
         if full && !self.underway.is_empty() {

@@ -113,12 +113,13 @@ impl ReadStore {
             .ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
     }
 
-    /// The streams of a partition that are parked.
-    pub(crate) async fn parked(&self, at: &Place<'_>) -> Result<BTreeSet<String>, ProjectorError> {
+    /// The streams of a partition that are parked, and those of them that show nothing.
+    pub(crate) async fn parked(&self, at: &Place<'_>) -> Result<(BTreeSet<String>, BTreeSet<String>), ProjectorError> {
         let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql::READ_PARKED).await?;
+        let statement = client.prepare_cached(&sql::at(sql::READ_PARKED, &at.generation.parts)).await?;
         let rows = client.query(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        Ok(rows.iter().map(|r| r.get(0)).collect())
+        let unshown = rows.iter().filter(|r| !r.get::<_, bool>(1)).map(|r| r.get(0)).collect();
+        Ok((rows.iter().map(|r| r.get(0)).collect(), unshown))
     }
 
     /// The events of a partition that are passed over.

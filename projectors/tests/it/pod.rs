@@ -1,7 +1,7 @@
 //! A reader of `read.<projection>`, as a process of the query API is one: it believes a batch when its marker has come and
 //! the count is right, and reads the tables where a marker does not join.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use daybook_bus::{Message, PartitionReader, StartAt, headers as h};
 use daybook_kernel::ReadModel;
@@ -34,6 +34,8 @@ pub(crate) struct Pod {
     pub(crate) reached: HashMap<(String, i32), i64>,
     pub(crate) parts: Parts,
     pub(crate) stale: Vec<(String, String)>,
+    /// By service and partition: the streams that show nothing, as the last marker says.
+    pub(crate) unshown: BTreeMap<(String, i32), Vec<String>>,
     /// How often it had to read the tables.
     pub(crate) gaps: usize,
     model: ReadModel,
@@ -46,8 +48,8 @@ impl Pod {
         for n in 0..shop.partitions.cast_signed() {
             readers.push(PartitionReader::open(&shop.bus, &shop.bus.read(model.name), n, StartAt::Earliest).await.expect("it is there"));
         }
-        let (batches, reached, parts, stale) = Default::default();
-        Self { readers, batches, reached, parts, stale, gaps: 0, model: model.clone() }
+        let (batches, reached, parts, stale, unshown) = Default::default();
+        Self { readers, batches, reached, parts, stale, unshown, gaps: 0, model: model.clone() }
     }
 
     /// What has come since it was asked last.
@@ -87,7 +89,9 @@ impl Pod {
 
     async fn take(&mut self, shop: &Shop, marker: PushMarker) {
         let changes = self.batches.remove(&marker.batch).unwrap_or_default();
-        let reached = self.reached.entry((marker.service.clone(), marker.partition)).or_default();
+        let source = (marker.service.clone(), marker.partition);
+        self.unshown.insert(source.clone(), marker.unshown.unwrap_or_default().streams);
+        let reached = self.reached.entry(source).or_default();
         if marker.from > *reached || changes.len() != marker.changes as usize {
             *reached = marker.to;
             self.gaps += 1;

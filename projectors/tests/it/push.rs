@@ -1,7 +1,7 @@
 //! What is pushed, when nothing is, and what is pushed again.
 
 use daybook_projectors::{Limits, ProjectorError, PushLimits};
-use daybook_proto::v1::{PartChange, PushMarker, part_change::Content};
+use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change::Content};
 use daybook_testkit::alter_topic;
 
 use crate::models::{by_category, categorized, created, pages, received, retired, retitled};
@@ -80,8 +80,17 @@ async fn a_batch_is_pushed_with_its_removals_and_a_marker_also_when_nothing_chan
         stale: false,
     };
     assert_eq!((first, second), (&expected("A-1", 0), &expected("A-2", 1)));
-    let span =
-        PushMarker { generation: 1, service: "catalog".into(), partition: 0, epoch: 1, from: 0, to: 2, batch: batch.clone(), changes: 2 };
+    let span = PushMarker {
+        generation: 1,
+        service: "catalog".into(),
+        partition: 0,
+        epoch: 1,
+        from: 0,
+        to: 2,
+        batch: batch.clone(),
+        changes: 2,
+        unshown: Some(UnshownStreams::default()),
+    };
     assert_eq!((marker, batch.len()), (&span, 16));
 
     // One moves, one goes; and then an event that changes no part.

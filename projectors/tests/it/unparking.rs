@@ -156,6 +156,39 @@ async fn an_error_before_all_parked_streams_were_tried_does_not_use_up_their_try
     process.stop().await;
 }
 
+/// Asked for by an operator, it would stop its partition once a second otherwise.
+#[tokio::test]
+async fn a_stream_that_fails_for_itself_holds_up_no_other_and_says_why() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    for sku in ["A-1", "A-2", "A-3"] {
+        shop.append([created(sku, "one", "toys"), retitled(sku, &poisoned()), categorized(sku, "games")]).await;
+    }
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    projector.catch_up().await.expect("streams that stop are no error");
+    let owner = shop.database.owner().await;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+                  CREATE TRIGGER refuse BEFORE INSERT ON read.skipped FOR EACH ROW
+                  WHEN (NEW.stream_id = 'product/A-2') EXECUTE FUNCTION refuse();
+                  UPDATE read.parked SET asked = 'skip'";
+    owner.batch_execute(refuse).await.expect("the owner may");
+    projector.tend().await.expect("the stream's fault is nobody else's");
+    let parked = store(&shop).parked_streams(None, None, None).await.expect("it answers");
+    let left: Vec<_> = parked.iter().map(|p| (p.stream.as_str(), p.asked, p.attempts)).collect();
+    assert_eq!(left, [("product/A-2", None, 1)]);
+    assert!(parked[0].reason.contains("not this one"), "{}", parked[0].reason);
+    let keys: Vec<_> = shop.parts(&model).await.into_keys().map(|(key, part)| format!("{key} {part}")).collect();
+    assert_eq!(keys, ["games A-1", "games A-3", "toys A-2"]);
+
+    // What could not be done without is not taken for done without.
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert_eq!(shop.parked(&model).await.len(), 1);
+    owner.batch_execute("DROP TRIGGER refuse ON read.skipped; UPDATE read.parked SET asked = 'skip'").await.expect("the owner may");
+    projector.tend().await.expect("it is the owner");
+    assert!(shop.parked(&model).await.is_empty());
+}
+
 /// As in a rolling upgrade that goes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_build_does_not_take_back_what_a_newer_one_has_folded() {
@@ -337,6 +370,47 @@ async fn what_kafka_did_not_take_of_an_unparked_stream_is_not_hidden_by_the_next
     eventually_pushed(&shop, &mut projector, 4).await;
     pod.follow(&shop).await;
     assert_eq!((pod.stale.len(), &pod.parts), (0, &shop.parts(&model).await));
+}
+
+/// No part of it can say that it is parked.
+#[tokio::test]
+async fn a_stream_that_shows_nothing_is_named_by_each_marker_until_it_does() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut pod = Pod::new(&shop, &model).await;
+    let poison = poisoned();
+    let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    shop.append([created("A-1", &poison, "toys"), created("A-2", "two", "toys"), retitled("A-2", &poisoned())]).await;
+    projector.catch_up().await.expect("streams that stop are no error");
+    eventually_pushed(&shop, &mut projector, 3).await;
+    pod.follow(&shop).await;
+    let named = |pod: &Pod| pod.unshown.values().flatten().cloned().collect::<Vec<_>>();
+    assert_eq!((named(&pod), &pod.stale), (vec!["product/A-1".to_owned()], &vec![("toys".to_owned(), "A-2".to_owned())]));
+
+    // Also by who takes the partition over, whatever its batch is about.
+    drop(projector);
+    let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    shop.append([created("A-3", "three", "toys")]).await;
+    projector.catch_up().await.expect("it folds");
+    eventually_pushed(&shop, &mut projector, 4).await;
+    pod.follow(&shop).await;
+    assert_eq!(named(&pod), ["product/A-1"]);
+    // Folded again in vain, it is still named.
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    shop.append([created("A-4", "four", "toys")]).await;
+    projector.catch_up().await.expect("it folds");
+    eventually_pushed(&shop, &mut projector, 5).await;
+    pod.follow(&shop).await;
+    assert_eq!(named(&pod), ["product/A-1"]);
+
+    cure(&poison);
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    eventually_pushed(&shop, &mut projector, 5).await;
+    pod.comes_to(&shop, &shop.parts(&model).await).await;
+    assert_eq!(named(&pod), [""; 0]);
+    assert!(pod.parts.contains_key(&("toys".to_owned(), "A-1".to_owned())));
 }
 
 async fn eventually_pushed(shop: &Shop, projector: &mut daybook_projectors::Projector, offset: i64) {

@@ -28,6 +28,7 @@ use crate::memory::{Memory, Seen};
 use crate::negotiate::Form;
 use crate::page::{LOAD, STALE, unread};
 use crate::source::all_positions_text;
+use crate::unshown::UNSHOWN;
 use crate::view::View;
 
 /// Items of a page when the client does not say.
@@ -117,6 +118,10 @@ pub(crate) async fn answer(
     out.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
     if let Some(stale) = from.and_then(|from| from.stale()) {
         out.append(STALE, stale.clone());
+    }
+    let seen = [listed.seen.as_ref(), filling.as_ref().and_then(|filling| filling.seen.as_ref())];
+    for streams in seen.into_iter().flatten().filter_map(|seen| seen.unshown.as_ref()) {
+        out.append(UNSHOWN, streams.clone());
     }
     Ok(response)
 }

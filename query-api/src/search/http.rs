@@ -20,9 +20,11 @@ use super::suggest::Suggestion;
 use super::{params, positions, token};
 use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
+use crate::generations::Generations;
 use crate::negotiate::{self, Form};
 use crate::page;
 use crate::store::Store;
+use crate::unshown::UNSHOWN;
 
 /// What searches are answered from.
 pub(crate) struct Search {
@@ -31,6 +33,7 @@ pub(crate) struct Search {
     pub(crate) secret: Secret,
     pub(crate) default_wait: Duration,
     pub(crate) max_wait: Duration,
+    generations: Arc<Generations>,
 }
 
 /// What it has routes for, below its read model: no keys of that.
@@ -70,11 +73,12 @@ impl Search {
         model: QueryModel,
         fresh: Arc<Fresh>,
         store: Store,
+        generations: Arc<Generations>,
         secret: Secret,
         (default_wait, max_wait): (Duration, Duration),
     ) -> (Arc<Self>, AbortHandle) {
         let keeping = tokio::spawn(fresh.clone().keep(store)).abort_handle();
-        (Arc::new(Self { fresh, model, secret, default_wait, max_wait }), keeping)
+        (Arc::new(Self { fresh, model, secret, default_wait, max_wait, generations }), keeping)
     }
 
     /// Why nothing can be searched yet.
@@ -120,7 +124,9 @@ impl Search {
             let wait = negotiate::wait(headers, self.default_wait, self.max_wait);
             positions::reach(positions.clone(), model, &tokens, wait).await?;
         }
-        // Taken before the answer is made: it says no more than what is in it.
+        // Taken before the answer is made: it says no more than what is in it. Where the index was read from a state further than
+        // what was pushed, a stream that shows nothing is named at the next look into the database, within a second.
+        let unshown = self.generations.answering(model).and_then(|memory| memory.unshown.header());
         let at = positions.borrow().clone();
         if let Some(why) = self.unread() {
             return Err(Problem::unavailable(why, 1));
@@ -131,7 +137,7 @@ impl Search {
             tracing::error!(model, %error, "a search ended without an answer");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the search ended without an answer; the operator has been told")
         })?;
-        Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens()))]))
+        Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens())), (UNSHOWN, unshown)]))
     }
 
     fn rendered(&self, answer: &SearchAnswer, next: Option<String>) -> Value {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::params::{LONGEST_NAME, LONGEST_PAGE, LONGEST_QUERY, MOST_SUGGESTIONS, MOST_VALUES, PAGE, SUGGESTIONS};
 use super::schema::SearchSchema;
-use crate::openapi::{consistency_token, query};
+use crate::openapi::{consistency_token, query, unshown};
 
 /// Adds the paths of a search to a document.
 pub(crate) fn describe(document: &mut Value, schema: &SearchSchema) {
@@ -84,7 +84,11 @@ fn found(key: &str) -> Value {
 fn responses(schema: &Value) -> Value {
     let problem = |description: &str| json!({ "description": description, "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } });
     json!({
-        "200": { "description": "What was found.", "content": { "application/json": { "schema": schema } } },
+        "200": {
+            "description": "What was found.",
+            "headers": { "Daybook-Unshown": unshown() },
+            "content": { "application/json": { "schema": schema } },
+        },
         "304": { "description": "The client holds it already." },
         "400": problem("A parameter or a token can't be read; the field is named."),
         "406": problem("Accept does not take JSON."),

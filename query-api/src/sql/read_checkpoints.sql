@@ -1,4 +1,5 @@
--- How far these generations of read models have been folded, in any order.
-SELECT w.ordinal - 1, c.service, c.partition, c.next_offset, c.epoch
+-- How far these generations of read models have been folded, in any order; and whether any stream of the generation is parked.
+SELECT w.ordinal - 1, c.service, c.partition, c.next_offset, c.epoch,
+    EXISTS (SELECT FROM read.parked k WHERE k.projection = c.projection AND k.generation = c.generation)
 FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w (projection, generation, ordinal)
 JOIN read.checkpoint c USING (projection, generation)

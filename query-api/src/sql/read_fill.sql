@@ -17,3 +17,12 @@ SELECT p.part, p.bytes, p.service, p.partition, (
     ), NULL, NULL, p.key
 FROM unnest($3::text[]) AS k (key)
 JOIN read.{parts} p ON p.key = k.key AND starts_with(p.part, $4)
+UNION ALL
+(
+    SELECT u.stream_id, NULL, u.service, u.partition, NULL, NULL, NULL, NULL
+    FROM read.parked u
+    WHERE u.projection = $1 AND u.generation = $2
+        AND NOT EXISTS (SELECT FROM read.{parts} s WHERE s.stream_id = u.stream_id AND s.service = u.service)
+    ORDER BY u.service, u.stream_id
+    LIMIT 100
+)

@@ -21,3 +21,12 @@ UNION ALL
     ORDER BY p.part
     LIMIT $5
 )
+UNION ALL
+(
+    SELECT u.stream_id, NULL, u.service, u.partition, NULL, NULL, NULL, NULL
+    FROM read.parked u
+    WHERE u.projection = $1 AND u.generation = $2
+        AND NOT EXISTS (SELECT FROM read.{parts} s WHERE s.stream_id = u.stream_id AND s.service = u.service)
+    ORDER BY u.service, u.stream_id
+    LIMIT 100
+)
