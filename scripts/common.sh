@@ -147,6 +147,27 @@ load_clone() {
   services=$root/scripts/services/services
 }
 
+# Starts a Daybook with every role in a run's folder, on the services that the environment names, and returns once it listens.
+# Its ports are in `port` and `queries_port` then.
+# shellcheck disable=SC2034 # used by who calls this
+start_daybook() { # folder, binary, options for `daybook up`
+  local dir=$1 binary=$2 running
+  shift 2
+  (cd "$dir" && "$binary" migrate --partitions 4) </dev/null >"$dir/migrate.log" 2>&1 || { cat "$dir/migrate.log" >&2; die "migrating failed"; }
+  port=$(free_port) && queries_port=$(free_port) || die "no free port"
+  say "$port" >"$dir/port"
+  running="up --commands-listen 127.0.0.1:$port"
+  launch "$dir" "$dir/daybook.pid" "$dir/daybook.log" "$binary" up --commands-listen "127.0.0.1:$port" \
+    --queries-listen "127.0.0.1:$queries_port" "$@"
+  for _ in {1..300}; do
+    if in_use "$port"; then return; fi
+    if [ -s "$dir/daybook.pid" ] && [ -z "$(running_with "$dir/daybook.pid" "$running")" ]; then break; fi
+    sleep 0.1
+  done
+  tail -n 15 "$dir/daybook.log" >&2
+  die "Daybook ended, or does not listen after 30 s"
+}
+
 # Stops the Daybook and the services that a run has in a folder of its own, and forgets it.
 clear_away() { # folder
   local port
