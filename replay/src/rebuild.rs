@@ -197,9 +197,11 @@ async fn conclude(
         return refused(format!("{} parts are no message of the read model", diff.undecodable));
     }
     if !accept && !diff.is_identical() && !diff.is_expected(expect) {
-        return refused(
-            "it differs from the live one: --accept-differences promotes it all the same, when the fold was changed".to_owned(),
-        );
+        let all_the_same = "--accept-differences promotes it all the same";
+        return refused(match diff.unsettled {
+            0 => format!("it differs from the live one: {all_the_same}, when the fold was changed"),
+            n => format!("{n} parts could not be compared with the live one's, whose projectors are behind: try again; {all_the_same}"),
+        });
     }
     match switch(databases, bus, model, Some(number), options).await {
         Ok(promoted) => Ok(Outcome::Promoted(promoted)),

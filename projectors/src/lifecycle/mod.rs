@@ -19,5 +19,5 @@ pub use list::{GenerationReport, GenerationState, KnownGeneration, SourceReport,
 pub(crate) use make::clear_dead_unless_running;
 pub use make::{Building, clear_dead};
 pub use pods::{PodsReport, PodsView, announce, pods_on};
-pub use promote::{Promotion, promote};
+pub use promote::{Promotion, meet, promote};
 pub use retire::retire;

@@ -1,6 +1,5 @@
 //! Which generation is served: switched in one transaction, forwards or back.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use daybook_kernel::ReadModel;
@@ -10,13 +9,17 @@ use serde::Serialize;
 use super::list::locked_generations;
 use super::{GenerationState, KnownGeneration, LifecycleError, sql};
 use crate::fingerprint;
-use crate::rebuild::Tail;
+use crate::rebuild::{Places, Tail};
 
 /// Between two attempts the new generation is folded up to the log's end, so an attempt seldom finds it behind twice.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long the live generation may be held where it is, at the most, so that the new one can reach it: under load it is always
 /// an event or two further on. Its readers' tokens wait as long.
 const HELD: Duration = Duration::from_secs(1);
+/// How long [`meet`] tries.
+const MET: Duration = Duration::from_secs(5);
+/// So many events are folded in much less than a second.
+const NEAR: i64 = 5_000;
 /// Streams that a refusal names.
 const NAMED: usize = 5;
 
@@ -149,12 +152,44 @@ async fn attempt(
     Ok(Attempt::Done(promotion))
 }
 
+/// Holds the live generation where it is, folds a newer one up to just there, and does something while both stand at the same place:
+/// what is written all the time is compared in no other way. None: the live one does not come to where the newer one stands within
+/// 5 s, or is moving too fast to be met.
+///
+/// # Errors
+/// When Postgres does not answer, or a log is damaged.
+pub async fn meet<T>(
+    databases: &Databases,
+    model: &ReadModel,
+    live: i32,
+    tail: &mut Tail,
+    then: impl AsyncFnOnce() -> T,
+) -> Result<Option<T>, LifecycleError> {
+    let settings = [("lock_timeout", "10000")];
+    let mut owner = OwnConnection::new(databases.read_url(), None, &settings, "daybook diff").await?;
+    let until = Instant::now() + MET;
+    while Instant::now() < until {
+        let transaction = owner.transaction().await?;
+        let places = hold(&transaction, model.name, live).await?;
+        let events = tail.before(&places);
+        if events.is_some_and(|events| events <= NEAR) {
+            tail.catch_up_to(&places).await?;
+            let outcome = then().await;
+            transaction.rollback().await?;
+            return Ok(Some(outcome));
+        }
+        transaction.rollback().await?;
+        match events {
+            // It must not stand still for as long as that takes.
+            Some(_) => tail.catch_up_to(&places).await?,
+            None => tokio::time::sleep(PAUSE).await,
+        }
+    }
+    Ok(None)
+}
+
 /// Where a generation stands, by source: it stays there until the transaction ends.
-async fn hold(
-    transaction: &tokio_postgres::Transaction<'_>,
-    name: &str,
-    generation: i32,
-) -> Result<BTreeMap<(String, i32), (i64, i32)>, LifecycleError> {
+async fn hold(transaction: &tokio_postgres::Transaction<'_>, name: &str, generation: i32) -> Result<Places, LifecycleError> {
     let rows = transaction.query(sql::LOCK_CHECKPOINTS, &[&name, &generation]).await?;
     Ok(rows.iter().map(|r| ((r.get(0), r.get(1)), (r.get(2), r.get(3)))).collect())
 }

@@ -62,7 +62,8 @@ impl Projector {
         Ok(())
     }
 
-    pub(super) async fn catch_up_to(&mut self, end: i64) -> Result<(), ProjectorError> {
+    /// All before `end`, which the log must have come to, and nothing behind it.
+    pub(crate) async fn catch_up_to(&mut self, end: i64) -> Result<(), ProjectorError> {
         while self.next < end {
             self.step_to(end).await?;
         }

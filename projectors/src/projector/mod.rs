@@ -152,6 +152,11 @@ impl Projector {
         self.next
     }
 
+    /// The log partition that it folds: its service and number.
+    pub(crate) fn source(&self) -> (&str, i32) {
+        (self.log.service(), self.log.number())
+    }
+
     /// What it has met since it was made.
     pub fn counts(&self) -> Counts {
         self.counts

@@ -23,6 +23,7 @@ use crate::{ProjectorError, sql as tables};
 use partition::{FilledPartition, NotFilled, Shared};
 use progress::Throttle;
 pub use progress::{RebuildPhase, RebuildProgress};
+pub(crate) use tail::Places;
 pub use tail::Tail;
 
 /// Longest reason that is kept, in characters.

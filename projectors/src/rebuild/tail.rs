@@ -1,6 +1,7 @@
 //! What was written since a generation was filled: folded by projectors of its own, until it stands at the log's end. They are
 //! fenced by the checkpoint as all projectors are, so running ones may do the same at the same time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +14,15 @@ use crate::{Limits, Projector, ProjectorError, ReadStore};
 
 /// Connections to the read models' database: one partition after the other is folded.
 const CONNECTIONS: usize = 2;
+
+/// Service and log partition, to the next offset and the epoch there.
+pub(crate) type Places = BTreeMap<(String, i32), (i64, i32)>;
+
+/// What a generation has not come to stands at the log's beginning.
+fn place(places: &Places, projector: &Projector) -> i64 {
+    let (service, partition) = projector.source();
+    places.get(&(service.to_owned(), partition)).map_or(0, |(next, _)| *next)
+}
 
 /// The projectors of one generation, one a log partition.
 pub struct Tail(Vec<Projector>);
@@ -59,6 +69,28 @@ impl Tail {
     /// As [`catch_up`](Self::catch_up).
     pub async fn catch_up_until(&mut self, until: Instant) -> Result<i64, LifecycleError> {
         self.fold_on(Some(until)).await
+    }
+
+    /// How many events lie between where it stands and these places of the logs; none where it is beyond one of them.
+    pub(crate) fn before(&self, places: &Places) -> Option<i64> {
+        let each = self.0.iter().map(|projector| place(places, projector) - projector.next());
+        each.map(|events| (events >= 0).then_some(events)).sum()
+    }
+
+    /// Folds up to these places of the logs, and no further.
+    ///
+    /// # Errors
+    /// As [`catch_up`](Self::catch_up).
+    pub(crate) async fn catch_up_to(&mut self, places: &Places) -> Result<(), LifecycleError> {
+        for projector in &mut self.0 {
+            while let Err(error) = projector.catch_up_to(place(places, projector)).await {
+                if !matches!(error, ProjectorError::Superseded(_)) {
+                    return Err(error.into());
+                }
+                projector.resume().await?;
+            }
+        }
+        Ok(())
     }
 
     async fn fold_on(&mut self, until: Option<Instant>) -> Result<i64, LifecycleError> {

@@ -1,8 +1,8 @@
 //! `diff`: two generations of a read model, part by part.
 //!
 //! Both may move meanwhile. Everything is compared in one snapshot of the database; where the stream of a part that is not the same stands
-//! elsewhere in the two, and the one behind has simply not come so far, it is looked at again later. Only rows that
-//! differ leave Postgres.
+//! elsewhere in the two, and the one behind has simply not come so far, it is looked at again later; what moves all the time is
+//! compared while the older one is held where it is, in the end. Only rows that differ leave Postgres.
 
 mod fields;
 mod report;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, OwnConnection, Role};
-use daybook_projectors::lifecycle::KnownGeneration;
+use daybook_projectors::lifecycle::{KnownGeneration, meet};
 use daybook_projectors::rebuild::Tail;
 use daybook_proto::DescriptorPool;
 use futures_util::TryStreamExt as _;
@@ -58,7 +58,8 @@ pub(crate) fn descriptor(model: &ReadModel, pool: &DescriptorPool) -> Result<Mes
     pool.get_message_by_name(model.message).ok_or_else(|| ReplayError::Usage(format!("this build has no descriptor of {}", model.message)))
 }
 
-/// Compares a generation with an older one. `tail` keeps the new one up between two looks, where nobody else does.
+/// Compares a generation with an older one. `tail` keeps the new one up between two looks, where nobody else does; with it, the older
+/// one is held at the end for as long as it takes to compare what never stood still, if there is any.
 ///
 /// # Errors
 /// When a database does not answer. What is not the same is no error: it stands in the report.
@@ -108,13 +109,13 @@ pub async fn compare(
         if let Some(tail) = tail.as_deref_mut() {
             tail.catch_up().await?;
         }
-        let (again, before) = (std::mem::take(&mut comparison.pending), comparison.report.differences());
-        let (keys, parts): (Vec<&str>, Vec<&str>) = again.iter().map(|p| (p.key.as_str(), p.part.as_str())).unzip();
-        let snapshot = begin(&mut session).await?;
-        comparison.look(&snapshot, &sql(DIFF_SOME_PARTS), &[&keys, &parts]).await?;
-        snapshot.rollback().await?;
-        let open = comparison.pending.len() as u64 + comparison.report.differences() - before;
-        comparison.report.identical += (again.len() as u64).saturating_sub(open);
+        comparison.look_again(&mut session, &sql(DIFF_SOME_PARTS)).await?;
+    }
+    if !comparison.pending.is_empty()
+        && let Some(tail) = tail
+    {
+        let look = async || comparison.look_again(&mut session, &sql(DIFF_SOME_PARTS)).await;
+        meet(databases, model, old.number, tail, look).await?.transpose()?;
     }
     comparison.report.unsettled = comparison.pending.len() as u64;
     let streams = std::mem::take(&mut comparison.streams);
@@ -163,6 +164,18 @@ impl Comparison {
                 self.differs(&row);
             }
         }
+        Ok(())
+    }
+
+    /// Looks again at what was moving.
+    async fn look_again(&mut self, session: &mut OwnConnection, sql: &str) -> Result<(), ReplayError> {
+        let (again, before) = (std::mem::take(&mut self.pending), self.report.differences());
+        let (keys, parts): (Vec<&str>, Vec<&str>) = again.iter().map(|p| (p.key.as_str(), p.part.as_str())).unzip();
+        let snapshot = begin(session).await?;
+        self.look(&snapshot, sql, &[&keys, &parts]).await?;
+        snapshot.rollback().await?;
+        let open = self.pending.len() as u64 + self.report.differences() - before;
+        self.report.identical += (again.len() as u64).saturating_sub(open);
         Ok(())
     }
 

@@ -77,6 +77,28 @@ async fn a_stream_that_is_parked_in_one_of_them_is_told_and_is_no_stream_that_mo
     assert_eq!((back.no_longer_parked.len(), back.newly_parked.len(), back.differing, back.unsettled), (1, 0, 1, 0), "{back}");
 }
 
+/// Whichever of the two is looked at, the other one is elsewhere; found by the fault harness, which had killed the live one's projectors.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_stands_still_is_compared_while_the_live_generation_is_held() {
+    let model = by_category();
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A", "new", "toys"), created("B", "new", "toys")]).await;
+    shop.project(&model).await;
+    shop.append([retitled("A", "second")]).await;
+    let mut live = shop.live(&model).await;
+    let projecting = tokio::spawn(async move {
+        // It is not there yet when both are looked at first.
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        live.catch_up().await.expect("foldable");
+    });
+    let request = RebuildRequest { diff: DiffOptions { rounds: 0, ..DiffOptions::default() }, ..RebuildRequest::default() };
+    let (databases, progress) = (shop.database.databases(), std::sync::Arc::default());
+    let report = daybook_replay::rebuild(&databases, &model, shop_proto::descriptors(), &request, &progress).await;
+    let report = report.expect("nothing is in the way");
+    assert!(report.is_good() && report.diff.identical == 2, "{report}");
+    projecting.await.expect("no panic");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_both_move_nothing_is_reported_that_is_not_so() {
     let model = pages();
