@@ -9,8 +9,10 @@ use std::path::Path;
 pub struct Sample {
     /// Seconds since the run began.
     pub at: f64,
-    /// Which process.
+    /// Which member or service.
     pub of: String,
+    /// How often that had been started: one life after the other.
+    pub life: u32,
     /// Name of a quantity, for example `memory MiB`, and its value.
     pub values: Vec<(&'static str, f64)>,
 }
@@ -76,9 +78,25 @@ fn chart(samples: &[Sample]) -> String {
 }
 
 /// What grew between the second quarter of a run, when it has warmed up, and the last, by more than a third: (process, quantity,
-/// then, now). A process that was started again is the same line: where nemeses kill, what grows for ever in one life shows less.
-/// A quantity that is small is noise.
-pub fn grown(samples: &[Sample], small: &[(&str, f64)]) -> Vec<(String, &'static str, f64, f64)> {
+/// then, now). And what grew so within one life of a process that lasted for at least `long` seconds: over a whole run, where nemeses
+/// kill, a line is of many lives, and what grows for ever in one shows less. A quantity that is small is noise.
+pub fn grown(samples: &[Sample], small: &[(&str, f64)], long: f64) -> Vec<(String, &'static str, f64, f64)> {
+    let mut all = grown_in(samples, small);
+    let mut lives: BTreeMap<(&str, u32), Vec<Sample>> = BTreeMap::new();
+    for sample in samples {
+        lives.entry((&sample.of, sample.life)).or_default().push(sample.clone());
+    }
+    for ((of, life), samples) in lives {
+        let lasted = samples.last().map_or(0.0, |last| last.at) - samples.first().map_or(0.0, |first| first.at);
+        if lasted >= long {
+            let name = |(_, quantity, then, now)| (format!("{of}, its life {life} of {lasted:.0} s"), quantity, then, now);
+            all.extend(grown_in(&samples, small).into_iter().map(name));
+        }
+    }
+    all
+}
+
+fn grown_in(samples: &[Sample], small: &[(&str, f64)]) -> Vec<(String, &'static str, f64, f64)> {
     let mut all = Vec::new();
     for (quantity, processes) in lines(samples) {
         let floor = small.iter().find(|(name, _)| *name == quantity).map_or(0.0, |(_, value)| *value);
@@ -102,19 +120,27 @@ mod tests {
     use super::*;
 
     fn samples(value: impl Fn(f64) -> f64) -> Vec<Sample> {
-        (0..40).map(|n| Sample { at: f64::from(n), of: "a".into(), values: vec![("memory MiB", value(f64::from(n)))] }).collect()
+        (0..40).map(|n| Sample { at: f64::from(n), of: "a".into(), life: 1, values: vec![("memory MiB", value(f64::from(n)))] }).collect()
     }
 
     #[test]
     fn what_grows_is_named_and_what_is_flat_is_not() {
-        assert_eq!(grown(&samples(|_| 100.0), &[]), vec![]);
-        let grown = grown(&samples(|n| 100.0 + 10.0 * n), &[("memory MiB", 20.0)]);
+        assert_eq!(grown(&samples(|_| 100.0), &[], 1e9), vec![]);
+        let grown = grown(&samples(|n| 100.0 + 10.0 * n), &[("memory MiB", 20.0)], 1e9);
         assert_eq!(grown.len(), 1);
         assert!(chart(&samples(|n| n)).contains("polyline"));
     }
 
     #[test]
     fn a_little_more_is_noise() {
-        assert_eq!(grown(&samples(|n| 1.0 + n / 10.0), &[("memory MiB", 20.0)]), vec![]);
+        assert_eq!(grown(&samples(|n| 1.0 + n / 10.0), &[("memory MiB", 20.0)], 1e9), vec![]);
+    }
+
+    #[test]
+    fn what_grows_in_each_life_is_named_although_the_next_one_begins_small() {
+        let mut sawtooth = samples(|n| 100.0 + 10.0 * (n % 20.0));
+        sawtooth.iter_mut().for_each(|sample| sample.life = if sample.at < 20.0 { 1 } else { 2 });
+        assert_eq!(grown(&sawtooth, &[("memory MiB", 20.0)], 1e9), vec![]);
+        assert_eq!(grown(&sawtooth, &[("memory MiB", 20.0)], 15.0).len(), 2);
     }
 }

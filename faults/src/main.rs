@@ -24,17 +24,20 @@ struct Arguments {
     #[arg(long)]
     seed: Vec<u64>,
     /// So many fresh seeds, a run each.
-    #[arg(long, value_name = "N", conflicts_with = "seed")]
-    seeds: Option<usize>,
+    #[arg(long, value_name = "N", conflicts_with = "seed", value_parser = clap::value_parser!(u32).range(1..))]
+    seeds: Option<u32>,
     /// How long things are broken in each run; each nemesis strikes at least once, also when that takes longer.
-    #[arg(long, value_name = "M", default_value_t = 12.0)]
+    #[arg(long, value_name = "M", default_value_t = 12.0, value_parser = positive)]
     minutes: f64,
     /// Only these nemeses, by name, or by the beginning of their names with a * behind it.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Only so many of them in each run, drawn by its seed.
-    #[arg(long, value_name = "N")]
-    draw: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    draw: Option<u32>,
+    /// A nemesis that this machine can't run makes the verdict red, too.
+    #[arg(long)]
+    all: bool,
     /// Lists the nemeses.
     #[arg(long)]
     list: bool,
@@ -51,7 +54,7 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pause: u64,
     /// Commands a second, of all clients together.
-    #[arg(long, default_value_t = 60.0)]
+    #[arg(long, default_value_t = 60.0, value_parser = positive)]
     rate: f64,
     /// Where a run keeps its things; a folder a seed below it.
     #[arg(long, value_name = "FOLDER", default_value = "target/faults")]
@@ -62,6 +65,30 @@ struct Arguments {
     /// The script that starts Postgres and Kafka.
     #[arg(long, default_value = "scripts/services/services")]
     services: PathBuf,
+}
+
+/// A number above 0, no longer than a day where it counts minutes.
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n: &f64| *n > 0.0 && *n <= 100_000.0);
+    number.ok_or_else(|| "must be a number above 0, and no more than 100,000".to_owned())
+}
+
+/// The binary that a run starts again and again: a copy, so that it stays the same when somebody builds beside it.
+struct Pinned(PathBuf);
+
+impl Pinned {
+    fn new(binary: &std::path::Path, folder: &std::path::Path) -> anyhow::Result<Self> {
+        let copy = folder.join(format!("daybook-{}", std::process::id()));
+        std::fs::create_dir_all(folder)?;
+        std::fs::copy(binary, &copy).with_context(|| format!("{}: build it first", binary.display()))?;
+        Ok(Self(copy.canonicalize()?))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
@@ -86,7 +113,7 @@ fn ordeal(arguments: &Arguments, seed: u64) -> anyhow::Result<Ordeal> {
     let mut all = chosen(&arguments.only)?;
     if let Some(n) = arguments.draw {
         all.shuffle(&mut StdRng::seed_from_u64(seed));
-        all.truncate(n);
+        all.truncate(n as usize);
     }
     Ok(Ordeal::Nemeses(all))
 }
@@ -98,7 +125,8 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
         None if arguments.seed.is_empty() => vec![fresh()],
         None => arguments.seed.clone(),
     };
-    let mut report = Report::default();
+    let mut report = Report::new(arguments.all);
+    let binary = Pinned::new(&arguments.binary, &std::path::absolute(&arguments.folder)?)?;
     for (n, seed) in seeds.iter().enumerate() {
         println!("==> seed {seed} ({} of {})", n + 1, seeds.len());
         let folder = std::path::absolute(&arguments.folder)?.join(seed.to_string());
@@ -110,7 +138,7 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
             pause: Duration::from_secs(arguments.pause),
             rate: arguments.rate,
             folder: folder.clone(),
-            binary: arguments.binary.canonicalize().with_context(|| format!("{}: build it first", arguments.binary.display()))?,
+            binary: binary.0.clone(),
             services: arguments.services.canonicalize()?,
         };
         match run(&settings, &ordeal(arguments, *seed)?).await {
@@ -188,7 +216,11 @@ fn main() -> ExitCode {
     match done {
         Ok(report) => {
             report.print();
-            if report.is_green() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+            match report.is_green() {
+                true => ExitCode::SUCCESS,
+                false if report.could_not_work() => ExitCode::from(3),
+                false => ExitCode::from(1),
+            }
         }
         Err(error) => {
             eprintln!("{error:#}");

@@ -14,6 +14,12 @@ pub struct Report {
     lines: BTreeMap<&'static str, Line>,
     seeds: Vec<u64>,
     red: Vec<String>,
+    /// Runs that came to no verdict.
+    failed: Vec<String>,
+    /// Whether what a machine can't run is red, too.
+    all: bool,
+    /// Which runs broke anything on purpose.
+    broken: usize,
     asked: usize,
     checked: BTreeMap<String, u64>,
     unexpected: Vec<String>,
@@ -34,9 +40,15 @@ fn seconds(millis: Option<f64>) -> String {
 }
 
 impl Report {
+    /// `all`: a nemesis that this machine can't run is red as well.
+    pub fn new(all: bool) -> Self {
+        Self { all, ..Self::default() }
+    }
+
     /// Adds what a run came to.
     pub fn add(&mut self, seed: u64, outcome: &Outcome) {
         self.seeds.push(seed);
+        self.broken += usize::from(!outcome.lines.is_empty());
         self.asked += outcome.asked;
         for (rule, count) in &outcome.verdict.checked {
             *self.checked.entry((*rule).to_owned()).or_default() += *count;
@@ -57,6 +69,7 @@ impl Report {
             all.fired += line.fired;
             all.acknowledged.extend(&line.acknowledged);
             all.caught_up.extend(&line.caught_up);
+            all.in_company.extend(&line.in_company);
             all.within = line.within;
             all.not_run.clone_from(&line.not_run);
             all.notes.extend(line.notes.iter().cloned());
@@ -66,7 +79,25 @@ impl Report {
     /// A run that could not be judged is as red as one that fell.
     pub fn failed(&mut self, seed: u64, error: &anyhow::Error) {
         self.seeds.push(seed);
-        self.red.push(format!("seed {seed}: the harness failed: {error:#}"));
+        self.failed.push(format!("seed {seed}: the harness failed: {error:#}"));
+    }
+
+    /// Whether nothing fell, and there is no verdict all the same.
+    pub fn could_not_work(&self) -> bool {
+        !self.failed.is_empty() && self.red().is_empty()
+    }
+
+    /// All that makes it red, but for runs that failed.
+    fn red(&self) -> Vec<String> {
+        let mut red = self.red.clone();
+        red.extend(self.never().into_iter().map(|name| format!("{name} never fired")));
+        if self.all {
+            red.extend(self.not_run().into_iter().map(|(name, why)| format!("{name} was not run, and all were to be: {why}")));
+        }
+        if self.broken > 0 && self.lines.values().all(|line| line.fired == 0) {
+            red.push("nothing was broken".to_owned());
+        }
+        red
     }
 
     fn never(&self) -> Vec<&'static str> {
@@ -79,15 +110,18 @@ impl Report {
 
     /// Whether no invariant fell, and every nemesis that the machine can run really struck.
     pub fn is_green(&self) -> bool {
-        self.red.is_empty() && self.never().is_empty()
+        self.red().is_empty() && self.failed.is_empty() && !self.seeds.is_empty()
     }
 
     /// The table of faults, what was checked, and the verdict: the last line.
     pub fn print(&self) {
         println!();
         if !self.lines.is_empty() {
-            println!("{:<32} {:>7} {:>7}   seconds to the first    seconds until all is    may take", "", "strikes", "fired");
-            println!("{:<32} {:>7} {:>7}   acknowledged command    caught up", "nemesis", "", "");
+            println!(
+                "{:<32} {:>7} {:>7}   seconds to the first    seconds until all is    may take   in company: until",
+                "", "strikes", "fired"
+            );
+            println!("{:<32} {:>7} {:>7}   acknowledged command    caught up                          all is caught up", "nemesis", "", "");
         }
         for (name, line) in &self.lines {
             if line.not_run.is_some() {
@@ -95,12 +129,13 @@ impl Report {
             }
             let pair = |v: &[f64]| format!("{:>7} (max {:>6})", seconds(middle(v)), seconds(most(v)));
             println!(
-                "{name:<32} {:>7} {:>7}   {:<22}  {:<22} {:>6} s",
+                "{name:<32} {:>7} {:>7}   {:<22}  {:<22} {:>6} s   {:<22}",
                 line.strikes,
                 line.fired,
                 pair(&line.acknowledged),
                 pair(&line.caught_up),
-                line.within
+                line.within,
+                pair(&line.in_company)
             );
         }
         println!();
@@ -117,10 +152,12 @@ impl Report {
         for (name, why) in self.not_run() {
             println!("NOT RUN: {name}: {why}");
         }
-        for name in self.never() {
-            println!("NEVER FIRED: {name}");
+        let drawn = |name: &&str| self.lines.contains_key(name);
+        let undrawn: Vec<&str> = nemesis::all().iter().map(|n| n.name()).filter(|name| !drawn(name)).collect();
+        if self.broken > 0 && !undrawn.is_empty() {
+            println!("not asked for, or not drawn: {}", undrawn.join(", "));
         }
-        for red in self.red.iter().take(20) {
+        for red in self.failed.iter().chain(&self.red()).take(20) {
             println!("RED: {red}");
         }
         println!("{}", self.verdict());
@@ -133,7 +170,7 @@ impl Report {
         let state = if self.is_green() { "GREEN: no invariant fell" } else { "RED" };
         format!(
             "verdict: {state}; {} violations, {fired} of {} nemeses fired, {} never, {} not run; --seed {}",
-            self.red.len(),
+            self.red().len() + self.failed.len(),
             self.lines.len(),
             self.never().len(),
             self.not_run().len(),
@@ -149,12 +186,12 @@ impl Report {
             .map(|(name, l)| {
                 let line = json!({
                     "strikes": l.strikes, "fired": l.fired, "acknowledged_ms": l.acknowledged, "caught_up_ms": l.caught_up,
-                    "within_s": l.within, "not_run": l.not_run, "notes": l.notes,
+                    "in_company_caught_up_ms": l.in_company, "within_s": l.within, "not_run": l.not_run, "notes": l.notes,
                 });
                 (*name, line)
             })
             .collect();
-        json!({ "seeds": self.seeds, "asked": self.asked, "green": self.is_green(), "red": self.red, "checked": self.checked,
+        json!({ "seeds": self.seeds, "asked": self.asked, "green": self.is_green(), "red": self.red(), "failed": self.failed, "checked": self.checked,
                 "unexpected": self.unexpected, "nemeses": lines })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::cluster::{Cluster, Role};
+use crate::cluster::Cluster;
 use crate::collect;
 use crate::evidence::Evidence;
 
@@ -40,10 +40,6 @@ pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Dura
     let mut members = cluster.members();
     members.sort_by_key(|member| (member.name.rsplit('-').next().map(str::to_owned), member.role));
     let stay = length / 6;
-    let mut marks: BTreeMap<String, Vec<(usize, Build)>> = BTreeMap::new();
-    for member in cluster.handlers() {
-        marks.insert(member.name, vec![(0, Build::Old)]);
-    }
     let mut rolled = Rolled { writers: BTreeMap::new(), wrong: Vec::new() };
     for (way, binary, build) in [("forward", new, Build::New), ("back", old, Build::Old), ("forward again", new, Build::New)] {
         if build == Build::New {
@@ -51,13 +47,9 @@ pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Dura
         }
         for (n, member) in members.iter().enumerate() {
             cluster.replace(&member.name, binary).await.with_context(|| format!("{way}: {}", member.name))?;
-            if member.role == Role::Handlers {
-                let marks = marks.entry(member.name.clone()).or_default();
-                marks.push((written(cluster, &member.name)?.len(), build));
-            }
             if n + 1 == members.len() / 2 {
                 tokio::time::sleep(stay).await;
-                rolled.writers = writers(cluster, &marks)?;
+                rolled.writers = writers(cluster, new)?;
                 let owners = owners(cluster, &rolled.writers).await?;
                 println!("    {way}: half-way, partitions by the build that wrote last: {owners:?}");
                 if owners.len() < 2 {
@@ -68,7 +60,7 @@ pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Dura
         tokio::time::sleep(stay).await;
         println!("    {way}: every process is the {build:?} build");
     }
-    rolled.writers = writers(cluster, &marks)?;
+    rolled.writers = writers(cluster, new)?;
     Ok(rolled)
 }
 
@@ -104,25 +96,27 @@ impl Rolled {
         if newer == 0 {
             wrong.push("no event was written that only the newer build knows".to_owned());
         }
+        if waited == 0 {
+            wrong.push(format!("the older build set nothing aside: does it know {NEWER} as well?"));
+        }
         wrong
     }
 }
 
-fn written(cluster: &Cluster, member: &str) -> anyhow::Result<String> {
-    let file = cluster.plan().log(member);
-    std::fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))
-}
-
 /// The names under which each build has written, by what its processes said when they took a partition over.
-fn writers(cluster: &Cluster, marks: &BTreeMap<String, Vec<(usize, Build)>>) -> anyhow::Result<BTreeMap<String, Build>> {
+fn writers(cluster: &Cluster, new: &Path) -> anyhow::Result<BTreeMap<String, Build>> {
     let mut writers = BTreeMap::new();
-    for (member, marks) in marks {
-        let text = written(cluster, member)?;
-        for (n, (from, build)) in marks.iter().enumerate() {
-            let to = marks.get(n + 1).map_or(text.len(), |(to, _)| *to);
-            for said in text.get(*from..to).unwrap_or_default().split("writer=").skip(1) {
+    for member in cluster.handlers() {
+        let file = cluster.plan().log(&member.name);
+        let text = std::fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
+        let lives = cluster.lives(&member.name)?;
+        for (n, life) in lives.iter().enumerate() {
+            let build = if life.binary == new { Build::New } else { Build::Old };
+            let (from, to) =
+                (usize::try_from(life.log_from)?, lives.get(n + 1).map_or(Ok(text.len()), |next| usize::try_from(next.log_from))?);
+            for said in text.get(from..to).unwrap_or_default().split("writer=").skip(1) {
                 let name: String = said.chars().filter(|c| *c != '"').take(36).collect();
-                writers.insert(name, *build);
+                writers.insert(name, build);
             }
         }
     }

@@ -102,8 +102,18 @@ struct Process {
     starts: u32,
     paused: bool,
     held_down: bool,
-    /// A nemesis ended it, or asked it to end.
-    meant: bool,
+    /// The signal by which a nemesis, or the end of the run, has ended it.
+    meant: Option<Signal>,
+    lives: Vec<Life>,
+}
+
+/// From one start of a member to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Where what it writes begins in the member's log, in bytes.
+    pub log_from: u64,
+    /// The build that was started.
+    pub binary: PathBuf,
 }
 
 impl Process {
@@ -115,10 +125,12 @@ impl Process {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C is for the harness, which ends the others in its order.
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        let log_from = std::fs::metadata(shared.plan.log(&self.name))?.len();
         let child = command.spawn().with_context(|| format!("{} can't be started", self.name))?;
         tracing::debug!(member = self.name, pid = child.id(), "started");
         (self.child, self.began, self.starts) = (Some(child), Instant::now(), self.starts + 1);
-        (self.meant, self.paused) = (false, false);
+        (self.meant, self.paused) = (None, false);
+        self.lives.push(Life { log_from, binary: self.binary.clone() });
         Ok(())
     }
 
@@ -131,6 +143,18 @@ impl Process {
         self.pause = if self.began.elapsed() > STABLE { RESTART } else { (self.pause * 2).min(RESTART_AT_MOST) };
         self.due = Instant::now() + self.pause;
         Some((pid, status))
+    }
+
+    /// Whether it ended as it was told to. Who is asked to end does so well; who can't do its work because what it stands on is
+    /// away says so with 3, and who has only just been started may not listen yet.
+    fn ended_as_meant(&self, shared: &Shared, pid: u32, status: ExitStatus) -> bool {
+        use std::os::unix::process::ExitStatusExt as _;
+        let by = |signal: Signal| status.signal() == Some(signal.as_raw());
+        if by(Signal::KILL) {
+            return self.meant == Some(Signal::KILL) || killed_at_a_point(shared, pid);
+        }
+        let unheard = by(Signal::TERM) && self.began.elapsed() < STABLE;
+        self.meant == Some(Signal::TERM) && (unheard || matches!(status.code(), Some(0 | 3)))
     }
 
     fn signal(&self, signal: Signal) -> bool {
@@ -183,7 +207,8 @@ impl Members {
             starts: 0,
             paused: false,
             held_down: false,
-            meant: false,
+            meant: None,
+            lives: Vec::new(),
         };
         process.start(shared)?;
         self.all.insert(name, process);
@@ -201,10 +226,11 @@ impl Members {
     pub(super) fn look(&mut self, shared: &Shared) {
         for process in self.all.values_mut() {
             if let Some((pid, status)) = process.ended() {
-                let meant = process.meant || shared.stopping() || reached_a_point(shared, pid);
+                let meant = process.ended_as_meant(shared, pid, status);
                 tracing::debug!(member = process.name, %status, meant, "ended");
                 if !meant {
-                    shared.ended_unexpectedly(&process.name, status.to_string(), &shared.plan.log(&process.name));
+                    let asked = if process.meant == Some(Signal::TERM) { ", asked to end by SIGTERM" } else { "" };
+                    shared.ended_unexpectedly(&process.name, format!("{status}{asked}"), &shared.plan.log(&process.name));
                 }
             }
             let due = process.child.is_none() && !process.held_down && !shared.stopping() && Instant::now() >= process.due;
@@ -215,13 +241,14 @@ impl Members {
         }
     }
 
-    pub(super) fn running(&self) -> usize {
-        self.all.values().filter(|process| process.child.is_some()).count()
+    /// Who runs, by name.
+    pub(super) fn running(&self) -> Vec<String> {
+        self.all.values().filter(|process| process.child.is_some()).map(|process| process.name.clone()).collect()
     }
 
     pub(super) fn signal_all(&mut self, signal: Signal) {
         for process in self.all.values_mut() {
-            process.meant = true;
+            process.meant = Some(signal);
             // A paused one would hear it only afterwards.
             process.signal(Signal::CONT);
             process.signal(signal);
@@ -240,14 +267,16 @@ fn end(process: &mut Process) {
     }
 }
 
-/// A process that reached a fail-point left its id in the mark.
-fn reached_a_point(shared: &Shared, pid: u32) -> bool {
-    let by = format!(".fired-{pid}");
+/// A process that reached a fail-point left its id in the mark, which holds what it was to do there.
+fn killed_at_a_point(shared: &Shared, pid: u32) -> bool {
+    let by = format!(".fired-{pid}-");
     let Ok(marks) = std::fs::read_dir(shared.points_dir()) else { return false };
-    marks
-        .flatten()
-        .filter_map(|mark| mark.file_name().into_string().ok())
-        .any(|name| name.rsplit_once(&by).is_some_and(|(_, rest)| !rest.starts_with(|next: char| next.is_ascii_digit())))
+    let mut its_own = marks.flatten().filter(|mark| {
+        let name = mark.file_name();
+        let point = name.to_str().and_then(|name| name.split_once(&by)).map(|(point, _)| point);
+        point.is_some_and(|point| daybook_failpoint::POINTS.contains(&point))
+    });
+    its_own.any(|mark| std::fs::read_to_string(mark.path()).is_ok_and(|what| what.trim().is_empty() || what.starts_with("kill")))
 }
 
 impl Plan {
@@ -311,6 +340,14 @@ impl Cluster {
         self.of_role(Role::QueryApi)
     }
 
+    /// The builds that have run under this name, in order.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn lives(&self, name: &str) -> anyhow::Result<Vec<Life>> {
+        self.with(name, |process| process.lives.clone())
+    }
+
     /// # Errors
     /// When there is none of this name.
     pub fn member(&self, name: &str) -> anyhow::Result<Member> {
@@ -353,7 +390,7 @@ impl Cluster {
 
     fn end(&self, name: &str, signal: Signal) -> anyhow::Result<bool> {
         self.with(name, |process| {
-            process.meant = true;
+            process.meant = Some(signal);
             process.signal(signal)
         })
     }

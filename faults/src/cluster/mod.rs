@@ -20,7 +20,7 @@ use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
 pub use disk::SmallDisk;
-pub use member::{Member, Role};
+pub use member::{Life, Member, Role};
 pub use process::{Identity, Signal};
 pub use resources::Resources;
 pub use run::Ran;
@@ -217,9 +217,13 @@ impl Cluster {
         }
         self.shared.members().signal_all(Signal::TERM);
         let until = Instant::now() + FAREWELL;
-        while self.shared.members().running() > 0 && Instant::now() < until {
+        while !self.shared.members().running().is_empty() && Instant::now() < until {
             self.shared.members().look(&self.shared);
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for name in self.shared.members().running() {
+            let status = format!("asked to end by SIGTERM, it did not within {FAREWELL:?}");
+            self.shared.ended_unexpectedly(&name, status, &self.shared.plan.log(&name));
         }
         let shared = self.shared.clone();
         tokio::task::spawn_blocking(move || shared.tear_down()).await.context("tearing down panicked")??;
