@@ -244,6 +244,13 @@ impl Cluster {
         Endangered(endangered)
     }
 
+    /// What a service has written into its log, since the start before its last one.
+    pub fn service_log(&self, service: Service) -> String {
+        let log = self.shared.services.log(service);
+        let read = |path: &Path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        read(&log.with_extension("log.1")) + &read(&log)
+    }
+
     /// A service's processes as they are now, the first one first.
     pub fn service_processes(&self, service: Service) -> Vec<super::Identity> {
         let Some(first) = self.shared.services.identity(service) else { return Vec::new() };

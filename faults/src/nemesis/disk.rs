@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::time::Instant;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
+use super::postgres_log::{Said, said_since};
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck};
 use crate::cluster::{Service, SmallDisk};
 
 const HELD: Duration = Duration::from_secs(5);
-/// How long Postgres may take to trip over the end of its WAL.
+/// How long Postgres may take to trip over the end of a disk.
 const TRIPS: Duration = Duration::from_secs(10);
-/// Needs a place of its own on the disk.
-const GROW: &str =
-    "CREATE TABLE public.grown AS SELECT n, repeat('x', 500) AS text FROM generate_series(1, 4000) n; DROP TABLE public.grown";
 /// Ends a segment, so that the next one is needed.
 const NEXT_SEGMENT: &str = "SELECT pg_logical_emit_message(false, 'full', 'x'), pg_switch_wal()";
 
@@ -28,62 +26,66 @@ pub(super) fn all() -> Vec<Fault> {
     ]
 }
 
+/// It counts how many statements of Daybook's own found no place, as Postgres' log has it.
 async fn data(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let disk = field.cluster.small_disk(false).map_err(anyhow::Error::msg)?;
-    let _endangered = field.cluster.endanger(Service::Postgres);
+    let cluster = field.cluster;
+    let disk = cluster.small_disk(false).map_err(anyhow::Error::msg)?;
+    let _endangered = cluster.endanger(Service::Postgres);
     let _heal = Heal(|| disk.relieve());
+    let begun = Utc::now();
     disk.fill()?;
-    let (mut fired, mut asked, mut other) = (0, Asked::default(), None);
-    let end = Instant::now() + HELD;
-    while Instant::now() < end {
+    let refused = || said_since(cluster, begun).iter().filter(|said| said.refuses_daybook_for_a_full_disk()).count() as u64;
+    let mut asked = Asked::default();
+    let (held, end) = (Instant::now() + HELD, Instant::now() + TRIPS);
+    // What a table still has room for hides the fault for a while.
+    while Instant::now() < held || (refused() == 0 && Instant::now() < end) {
         keep_full(disk)?;
-        match grow(&field).await {
-            Err(error) if error.code() == Some(&SqlState::DISK_FULL) => fired += 1,
-            what => other = Some(format!("a table that does not fit: {what:?}")),
-        }
         field.ask_for_products(&mut asked);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     disk.relieve();
-    let mut struck = Struck::times(fired).asked(asked);
-    struck.notes.extend(other);
-    Ok(struck)
+    Ok(Struck::times(refused()).asked(asked))
 }
 
-async fn grow(field: &Field<'_>) -> Result<(), tokio_postgres::Error> {
-    connect(field).await?.batch_execute(GROW).await
-}
-
+/// It happened when Postgres says that it panics for it, or was started again.
 async fn wal(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let disk = field.cluster.small_disk(true).map_err(anyhow::Error::msg)?;
+    let cluster = field.cluster;
+    let disk = cluster.small_disk(true).map_err(anyhow::Error::msg)?;
     // Its first process may stay, when all others go.
-    let _endangered = field.cluster.endanger(Service::Postgres);
+    let _endangered = cluster.endanger(Service::Postgres);
     let _heal = Heal(|| disk.relieve());
+    let (starts, begun) = (cluster.service_starts(Service::Postgres), Utc::now());
+    let panicked = || said_since(cluster, begun).iter().any(Said::is_panic_of_a_full_disk);
+    let started = || cluster.service_starts(Service::Postgres) > starts;
     disk.fill()?;
     let mut asked = Asked::default();
     let end = Instant::now() + TRIPS;
-    let mut fired = 0;
-    while fired == 0 && Instant::now() < end {
+    // Looked at all the time: while the disk is full each attempt to start pushes an older log away.
+    let mut fired = false;
+    while !fired && Instant::now() < end {
         keep_full(disk)?;
-        // A connection that ends in the middle of it: Postgres has panicked.
-        fired = match connect(&field).await {
-            Ok(client) => u64::from(next_segments(&client).await.is_err()),
-            Err(_) => 1,
-        };
+        if let Ok(client) = connect(&field).await {
+            let _ = next_segments(&client).await;
+        }
         field.ask_for_products(&mut asked);
+        fired = panicked() || started();
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let held = Instant::now() + HELD;
     while Instant::now() < held {
         keep_full(disk)?;
+        fired = fired || panicked();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     disk.relieve();
-    let struck = Struck::times(fired);
+    let struck = Struck::times(0);
     // Until it is back it may still end of this.
     while connect(&field).await.is_err() && Instant::now() < held + Duration::from_secs(60) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Ok(struck.asked(asked).note("a checkpoint could not make room, nor a new segment be made"))
+    let starts = cluster.service_starts(Service::Postgres) - starts;
+    let struck = Struck { fired: u64::from(fired || starts > 0), ..struck }.asked(asked);
+    Ok(struck.note(format!("no new segment could be made; Postgres was started again {starts} times")))
 }
 
 async fn next_segments(client: &Client) -> Result<(), tokio_postgres::Error> {

@@ -1,10 +1,13 @@
 //! Who owns a partition: processes that come and go, and two that both believe it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use daybook_failpoint::{Faults, GROUP, NO_ADVISORY_LOCK};
 use tokio::time::Instant;
 
+use super::lanes::{self, Pages};
+use super::marks::Marks;
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck};
 use crate::cluster::Role;
@@ -48,15 +51,58 @@ async fn left(field: &Field<'_>, leaving: &str) -> anyhow::Result<u64> {
     Ok(u64::from(joined))
 }
 
+/// It counts how often a member took a partition back that another had taken from it, while at least two processes did without the
+/// lock.
 async fn two(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let faults = Faults::new(field.cluster.points_dir())?;
-    let before = faults.fired(NO_ADVISORY_LOCK)?;
+    let cluster = field.cluster;
+    let faults = Faults::new(cluster.points_dir())?;
+    let (marks, before) = (Marks::from_now_on(cluster, NO_ADVISORY_LOCK)?, lanes::last_pages(cluster).await?);
     let _heal = Heal(|| drop(faults.clear(NO_ADVISORY_LOCK)));
     faults.switch_on(NO_ADVISORY_LOCK)?;
-    let second = field.cluster.add_with(Role::Handlers, &[(GROUP, "second")]).await?;
+    let second = cluster.add_with(Role::Handlers, &[(GROUP, "second")]).await?;
     let asked = field.hold(TWO).await;
-    field.cluster.remove(&second).await?;
+    let members: Vec<String> = cluster.handlers().into_iter().map(|member| member.name).collect();
+    cluster.remove(&second).await?;
     faults.clear(NO_ADVISORY_LOCK)?;
-    let struck = Struck::times((faults.fired(NO_ADVISORY_LOCK)? - before) as u64);
-    Ok(struck.asked(asked))
+    let struck = Struck::times(0).asked(asked);
+    let without: BTreeSet<u32> = marks.left()?.into_iter().map(|mark| mark.pid).collect();
+    let mut writers = BTreeMap::new();
+    for member in &members {
+        writers.extend(lanes::writers(cluster, member, 0)?.into_iter().map(|writer| (writer, member.as_str())));
+    }
+    let taken_back = taken_back(&lanes::pages_behind(cluster, &before).await?, &writers);
+    let note = format!("{} processes did without the lock; partitions were taken back {taken_back} times", without.len());
+    Ok(Struck { fired: if without.len() > 1 { taken_back } else { 0 }, ..struck }.note(note))
+}
+
+/// How often a member wrote a partition, then another, then the first one again. A lane that was superseded never writes again under
+/// its name, so the names are traced to the members.
+fn taken_back(pages: &Pages, members: &BTreeMap<String, &str>) -> u64 {
+    let mut taken_back = 0;
+    for pages in pages.values() {
+        let mut owners: Vec<&str> = pages.iter().filter_map(|page| members.get(&page.writer).copied()).collect();
+        owners.dedup();
+        taken_back += owners.windows(3).filter(|owners| owners[0] == owners[2]).count() as u64;
+    }
+    taken_back
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lanes::Page;
+    use super::*;
+
+    #[test]
+    fn a_partition_is_taken_back_when_its_owner_before_last_writes_again() {
+        let members =
+            [("a", "one"), ("b", "two"), ("a2", "one"), ("c", "three")].map(|(writer, member)| (writer.to_owned(), member)).into();
+        let pages = |writers: &[&str]| -> Pages {
+            let page =
+                |(number, writer): (i64, &&str)| Page { number, writer: (*writer).to_owned(), recorded_at: chrono::DateTime::UNIX_EPOCH };
+            [(("catalog".to_owned(), 0), (0..).zip(writers).map(page).collect())].into()
+        };
+        assert_eq!(taken_back(&pages(&["a", "b", "b", "a2"]), &members), 1);
+        assert_eq!(taken_back(&pages(&["a", "b", "c"]), &members), 0);
+        assert_eq!(taken_back(&pages(&["a", "a2", "a"]), &members), 0);
+    }
 }

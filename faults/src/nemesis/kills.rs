@@ -20,29 +20,37 @@ pub(super) fn all() -> Vec<Fault> {
 async fn one(mut field: Field<'_>, role: Role) -> anyhow::Result<Struck> {
     let victim = field.any_running(|cluster| cluster.of_role(role)).await?;
     field.any_moment().await;
-    // One that has been removed meanwhile is dead as well.
-    let fired = u64::from(field.cluster.kill(&victim.name).unwrap_or_default());
-    let struck = Struck::times(fired).note(format!("killed {}", victim.name));
-    restarted(field.cluster, std::slice::from_ref(&victim)).await;
-    Ok(struck)
+    let note = format!("killed {}", victim.name);
+    Ok(kill(field.cluster, &[victim]).await?.note(note))
 }
 
 async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
     field.any_moment().await;
-    let victims = field.cluster.members();
-    let mut fired = 0;
-    for victim in &victims {
-        fired += u64::from(field.cluster.kill(&victim.name).unwrap_or_default());
+    kill(field.cluster, &field.cluster.members()).await
+}
+
+/// Kills them, and waits until they run again. It counts how many of those processes were seen to be gone.
+async fn kill(cluster: &Cluster, victims: &[Member]) -> anyhow::Result<Struck> {
+    let mut killed = Vec::new();
+    for victim in victims {
+        // As it is at this moment: it may have ended since it was chosen, or been removed.
+        let Ok(now) = cluster.member(&victim.name) else { continue };
+        if cluster.kill(&now.name).unwrap_or_default() {
+            killed.push(now);
+        }
     }
-    let struck = Struck::times(fired);
-    restarted(field.cluster, &victims).await;
-    Ok(struck)
+    let struck = Struck::times(0);
+    let names = killed.iter().map(|victim| victim.name.as_str()).collect::<Vec<_>>().join(", ");
+    anyhow::ensure!(restarted(cluster, &killed).await, "not started again within {RESTARTED:?}: one of {names}");
+    let gone =
+        killed.iter().filter(|victim| victim.pid.is_some() && cluster.member(&victim.name).map_or(true, |now| now.pid != victim.pid));
+    Ok(Struck { fired: gone.count() as u64, ..struck })
 }
 
 /// The supervisor has started them again, or somebody has taken them away.
-pub(super) async fn restarted(cluster: &Cluster, victims: &[Member]) -> bool {
+async fn restarted(cluster: &Cluster, victims: &[Member]) -> bool {
     let is_back = |victim: &Member| match cluster.member(&victim.name) {
-        Ok(now) => now.starts > victim.starts || now.held_down,
+        Ok(now) => now.starts > victim.starts || (now.held_down && now.pid != victim.pid),
         Err(_) => true,
     };
     until(RESTARTED, || victims.iter().all(is_back)).await

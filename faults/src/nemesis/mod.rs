@@ -2,14 +2,18 @@
 
 mod clock;
 mod disk;
+mod garbage;
 mod groups;
 mod kafka;
 mod kills;
+mod lanes;
+mod marks;
 mod net;
 mod pauses;
 mod points;
 mod poison;
 mod postgres;
+mod postgres_log;
 mod provoke;
 mod repeats;
 mod services;

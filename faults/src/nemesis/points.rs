@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use daybook_failpoint::{Fault as Kind, Faults, POINTS};
 use tokio::time::Instant;
 
+use super::marks::Marks;
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck, poison};
 use crate::cluster::Cluster;
@@ -62,7 +63,8 @@ fn about(point: &str) -> &'static str {
 
 async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow::Result<Struck> {
     let faults = Faults::new(field.cluster.points_dir())?;
-    let before = faults.fired(point)?;
+    // Another nemesis may arm the same place with something else.
+    let (marks, what) = (Marks::from_now_on(field.cluster, point)?, kind.to_string());
     let mut asked = Asked::default();
     let _heal = Heal(|| drop(faults.clear(point)));
     faults.arm(point, kind)?;
@@ -72,30 +74,30 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
         field.cluster.kill(&victim.name)?;
     }
     let end = Instant::now() + REACHED;
-    while faults.fired(point)? == before && Instant::now() < end {
+    while marks.did(&what)? == 0 && Instant::now() < end {
         if point.starts_with("aside.") {
             poison::one(&mut field).await?;
         }
         field.ask_for_products(&mut asked);
         field.read_anew(&mut asked);
         let again = Instant::now() + Duration::from_millis(500);
-        while faults.fired(point)? == before && Instant::now() < again {
+        while marks.did(&what)? == 0 && Instant::now() < again {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
     faults.clear(point)?;
-    let struck = Struck::times((faults.fired(point)? - before) as u64);
+    let struck = Struck::times(marks.did(&what)?);
     Ok(struck.asked(asked))
 }
 
 async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck> {
     let faults = Faults::new(field.cluster.points_dir())?;
-    let before = faults.fired(point)?;
+    let (marks, what) = (Marks::from_now_on(field.cluster, point)?, Kind::KILL.to_string());
     let _heal = Heal(|| drop(faults.clear(point)));
     faults.arm(point, Kind::KILL)?;
     let killed = field.cluster.daybook(REBUILD, true).await?;
     faults.clear(point)?;
-    let mut struck = Struck::times((faults.fired(point)? - before) as u64);
+    let mut struck = Struck::times(marks.did(&what)?);
     if !killed.was_killed() {
         struck = struck.note(format!("the rebuild was not killed: {}, {}", killed.status, killed.output.trim()));
     }

@@ -9,22 +9,33 @@ use prost_reflect::DynamicMessage;
 use prost_reflect::prost::Message as _;
 use rand::RngExt as _;
 use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use reqwest::StatusCode;
+use serde_json::json;
 
-use super::{Fault, Field, Struck};
+use super::{Fault, Field, Struck, garbage};
 use crate::collect;
 
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long lanes may take to set all of it aside, in company.
-const SET_ASIDE: Duration = Duration::from_secs(60);
+/// How long Kafka may take for one message.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take, in company, until Kafka has all of it and an endpoint has said no, and how long lanes may take again to
+/// set all of it aside.
+const IN_COMPANY: Duration = Duration::from_secs(60);
 const TOPIC: &str = "catalog.messages";
 const COMMAND: &str = "shop.catalog.v1.CreateProduct";
 /// The most that a topic takes is 4 MiB, with what travels along.
 const LARGEST: usize = 4 * 1024 * 1024 - 4096;
 const TOO_LARGE: usize = 10 * 1024 * 1024;
-/// The tag of a group that begins, again and again: each is one level deeper.
-const DEEPER: u8 = 0x0b;
+const LARGER_THAN_KAFKA_TAKES: &str = "larger than the broker takes";
+/// The tags of a group that begins and ends. Its field, 2047, is one that no message has, so that nothing is wrong before the end:
+/// each beginning is one level deeper.
+const DEEPER: [u8; 2] = [0xfb, 0x7f];
+const BACK: [u8; 2] = [0xfc, 0x7f];
+const LEVELS: usize = 100_000;
+/// Field 2, the title, again: two bytes that are no UTF-8.
+const TITLE_THAT_IS_NO_TEXT: [u8; 4] = [0x12, 0x02, 0xc3, 0x28];
 
 pub(super) fn all() -> Vec<Fault> {
     vec![Fault::new("poison-messages", "messages that are unreadable in every way, straight to Kafka", 30, |f| Box::pin(every(f)))]
@@ -33,7 +44,7 @@ pub(super) fn all() -> Vec<Fault> {
 /// A message, and what is wrong with it.
 struct Poison {
     what: &'static str,
-    key: Option<String>,
+    key: Option<Vec<u8>>,
     partition: Option<i32>,
     value: Option<Vec<u8>>,
     headers: Vec<(&'static str, Vec<u8>)>,
@@ -57,7 +68,7 @@ impl Kitchen {
     /// Headers as they should be, and this for a value.
     fn with(&self, what: &'static str, value: impl Into<Vec<u8>>) -> Poison {
         let headers = vec![("ce_type", COMMAND.into()), ("ce_id", self.key.clone().into())];
-        Poison { what, key: Some(self.stream.clone()), partition: None, value: Some(value.into()), headers }
+        Poison { what, key: Some(self.stream.clone().into()), partition: None, value: Some(value.into()), headers }
     }
 
     /// The right value under other headers.
@@ -73,9 +84,11 @@ impl Kitchen {
             self.with("truncated", &right[..right.len() - 1]),
             self.with("noise", noise),
             self.with("with a field that nobody knows", [right, &[0xf8, 0x7f, 1]].concat()),
-            self.with("nested deeply", vec![DEEPER; 100_000]),
-            self.with("as large as the topic takes", vec![DEEPER; LARGEST]),
-            self.with("larger than the broker takes", vec![0; TOO_LARGE]),
+            self.with("nested deeply, and cut there", DEEPER.repeat(LEVELS)),
+            self.with("nested deeply", [right, &DEEPER.repeat(LEVELS), &BACK.repeat(LEVELS)].concat()),
+            self.with("with a text that is none", [right, &TITLE_THAT_IS_NO_TEXT].concat()),
+            self.with("as large as the topic takes", DEEPER.repeat(LARGEST / DEEPER.len())),
+            self.with(LARGER_THAN_KAFKA_TAKES, vec![0; TOO_LARGE]),
             self.under("of another service's type", vec![("ce_type", b"shop.inventory.v1.ReceiveStock".into()), id()]),
             self.under("of a type that nobody knows", vec![("ce_type", b"nowhere.v1.DoNothing".into()), id()]),
             self.under("of an event's type", vec![("ce_type", b"shop.catalog.v1.ProductCreated".into()), id()]),
@@ -93,7 +106,8 @@ impl Kitchen {
                     ("daybook-command-id", b"7d1f7a3e-3a3f-4d0c-9a55-0d7c5b1d3a01".into()),
                 ],
             ),
-            Poison { key: Some("product/another".to_owned()), ..self.with("under another stream's key", right) },
+            Poison { key: Some(b"product/another".into()), ..self.with("under another stream's key", right) },
+            Poison { key: Some(vec![0xc3, 0x28]), ..self.with("under a key that is no text", right) },
             Poison { key: None, ..self.with("without a stream", right) },
         ]
     }
@@ -102,33 +116,60 @@ impl Kitchen {
 /// One that is unreadable.
 pub(super) async fn one(field: &mut Field<'_>) -> anyhow::Result<()> {
     let (producer, kitchen) = (producer(field)?, Kitchen::new(field)?);
-    send(&producer, kitchen.with("truncated", &kitchen.value[..kitchen.value.len() - 1])).await.map(|_| ()).map_err(|(_, why)| why)
+    insist(&producer, &kitchen.with("truncated", &kitchen.value[..kitchen.value.len() - 1])).await.map(drop)
 }
 
+/// It counts those that were set aside: all that Kafka took.
 async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let (producer, kitchen) = (producer(&field)?, Kitchen::new(&mut field)?);
     let noise = (0..512).map(|_| field.random.random()).collect();
     let mut all = kitchen.all(noise);
     // Where the stream belongs is said by Kafka's own client, for a message that does no harm.
-    let place = send(&producer, kitchen.with("noise", [DEEPER])).await.map_err(|(_, why)| why)?;
+    let place = insist(&producer, &kitchen.with("half a tag", &DEEPER[..1])).await?.context("half a tag is too large")?;
     let elsewhere = (place.0 + 1) % i32::try_from(field.cluster.plan().partitions)?;
     if elsewhere != place.0 {
         all.push(Poison { partition: Some(elsewhere), ..kitchen.with("in another partition", kitchen.value.clone()) });
     }
-    let (mut places, mut notes) = (vec![place], Vec::new());
-    for sent in join_all(all.into_iter().map(|poison| send(&producer, poison))).await {
-        match sent {
-            Ok(place) => places.push(place),
-            Err((what, why)) => notes.push(format!("not taken by Kafka: {what}: {why:#}")),
+    let mut note = garbage::throw(&mut field, &producer).await;
+    let (mut places, mut too_large) = (vec![place], Vec::new());
+    for (poison, sent) in all.iter().zip(join_all(all.iter().map(|poison| insist(&producer, poison))).await) {
+        match sent? {
+            Some(place) => places.push(place),
+            None => too_large.push(poison.what),
         }
     }
-    let struck = Struck::times(places.len() as u64);
-    let end = Instant::now() + SET_ASIDE;
+    anyhow::ensure!(too_large == [LARGER_THAN_KAFKA_TAKES], "not taken by Kafka for its size: {too_large:?}");
+    post_too_large(&field).await?;
+    note.push_str(&format!("; not taken by Kafka, nor over HTTP (413): {}", too_large.join(", ")));
+    let struck = Struck::times(0);
+    let end = Instant::now() + IN_COMPANY;
     while let Err(missing) = all_set_aside(&field, &places).await {
-        anyhow::ensure!(Instant::now() < end, "after {SET_ASIDE:?} not everything is set aside: {missing:#}");
+        anyhow::ensure!(Instant::now() < end, "after {IN_COMPANY:?} not everything is set aside: {missing:#}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    Ok(Struck { notes, ..struck })
+    Ok(Struck { fired: places.len() as u64, ..struck }.note(note))
+}
+
+/// Posts a command of 10 MiB to an endpoint, until it is refused for its size.
+async fn post_too_large(field: &Field<'_>) -> anyhow::Result<()> {
+    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+    let body = json!({ "sku": "too-large", "description": "x".repeat(TOO_LARGE) }).to_string();
+    let end = Instant::now() + IN_COMPANY;
+    loop {
+        let mut said = Vec::new();
+        for member in field.cluster.handlers() {
+            let request = http.post(format!("{}/v1/catalog/create-product", member.url)).header("Idempotency-Key", "too-large");
+            match request.header("Content-Type", "application/json").body(body.clone()).send().await.map(|answer| answer.status()) {
+                Ok(StatusCode::PAYLOAD_TOO_LARGE) => return Ok(()),
+                // It has no time for it just now, or none to be heard in.
+                Ok(StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {}
+                Ok(status) => anyhow::bail!("{} answers {TOO_LARGE} bytes with {status}", member.name),
+                Err(error) => said.push(format!("{}: {error}", member.name)),
+            }
+        }
+        anyhow::ensure!(Instant::now() < end, "nobody says in {IN_COMPANY:?} that {TOO_LARGE} bytes are too much: {}", said.join("; "));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// Fails with the messages (partition and offset) of which nobody has written why they can't be decided.
@@ -150,8 +191,21 @@ fn producer(field: &Field<'_>) -> anyhow::Result<FutureProducer> {
         .create()?)
 }
 
-/// The partition and the offset that it came to, or what was not taken and why.
-async fn send(producer: &FutureProducer, poison: Poison) -> Result<(i32, i64), (&'static str, anyhow::Error)> {
+/// The partition and the offset that it came to, in the end; none when it is too large.
+async fn insist(producer: &FutureProducer, poison: &Poison) -> anyhow::Result<Option<(i32, i64)>> {
+    let end = Instant::now() + IN_COMPANY;
+    loop {
+        match send(producer, poison).await {
+            Ok(place) => return Ok(Some(place)),
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Ok(None),
+            Err(error) if Instant::now() > end => return Err(error).context(format!("not taken by Kafka: {}", poison.what)),
+            // It may stand there all the same: as one more of its kind.
+            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+        }
+    }
+}
+
+async fn send(producer: &FutureProducer, poison: &Poison) -> Result<(i32, i64), KafkaError> {
     let headers = poison.headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
     let mut record = FutureRecord::to(TOPIC).headers(headers);
     if let Some(key) = &poison.key {
@@ -165,6 +219,6 @@ async fn send(producer: &FutureProducer, poison: Poison) -> Result<(i32, i64), (
     }
     match producer.send(record, PATIENCE).await {
         Ok(delivery) => Ok((delivery.partition, delivery.offset)),
-        Err((error, _)) => Err((poison.what, error.into())),
+        Err((error, _)) => Err(error),
     }
 }

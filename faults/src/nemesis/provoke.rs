@@ -57,12 +57,17 @@ impl Field<'_> {
     /// Holds a fault for a while, and has commands and reads come meanwhile.
     pub(super) async fn hold(&mut self, time: Duration) -> Asked {
         let mut asked = Asked::default();
+        self.hold_asking(&mut asked, time).await;
+        asked
+    }
+
+    /// The same, beside what was asked already.
+    pub(super) async fn hold_asking(&mut self, asked: &mut Asked, time: Duration) {
         let end = tokio::time::Instant::now() + time;
         while tokio::time::Instant::now() < end {
-            self.ask_for_products(&mut asked);
-            self.read_anew(&mut asked);
+            self.ask_for_products(asked);
+            self.read_anew(asked);
             tokio::time::sleep_until(end.min(tokio::time::Instant::now() + Duration::from_millis(500))).await;
         }
-        asked
     }
 }

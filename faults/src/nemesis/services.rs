@@ -46,7 +46,6 @@ async fn pause(mut field: Field<'_>, service: Service, (from, to): (u64, u64)) -
             }
         }
     }
-    let fired = u64::from(!stopped.is_empty());
     let asked = {
         let _heal = Heal(|| {
             for process in &stopped {
@@ -55,6 +54,9 @@ async fn pause(mut field: Field<'_>, service: Service, (from, to): (u64, u64)) -
         });
         field.hold(time).await
     };
-    let struck = Struck::times(fired).note(format!("{} processes of {} stood still for {time:?}", stopped.len(), service.name()));
+    // One that was killed meanwhile did not stand still to the end.
+    let fired = stopped.first().is_some_and(|first| first.is_alive());
+    let struck =
+        Struck::times(u64::from(fired)).note(format!("{} processes of {} stood still for {time:?}", stopped.len(), service.name()));
     Ok(struck.asked(asked))
 }
