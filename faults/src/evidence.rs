@@ -16,6 +16,9 @@ pub struct Evidence {
     pub logs: BTreeMap<String, Log>,
     /// `<service>.events` as Kafka keeps it: service, then partition, then the messages in Kafka's order.
     pub topics: BTreeMap<String, BTreeMap<i32, Vec<Published>>>,
+    /// `<service>.messages.rejected` as Kafka keeps it, by service.
+    #[serde(default)]
+    pub rejected: BTreeMap<String, Vec<Rejected>>,
     /// Parts of the live generation of each read model.
     pub parts: BTreeMap<String, Vec<Part>>,
     /// The same parts as a fresh fold of the log gives them (`daybook replay diff`'s words where they differ).
@@ -107,6 +110,22 @@ pub struct Published {
     pub page_digest: Vec<u8>,
     /// The payload.
     pub value: Vec<u8>,
+    /// Those of [`HEADERS`] that it carries, as text. None: of a run whose headers were not kept.
+    #[serde(default)]
+    pub headers: Option<BTreeMap<String, String>>,
+}
+
+/// What the contract promises of an event in Kafka beside the fields of [`Published`], by the headers' names.
+pub const HEADERS: [&str; 8] =
+    ["ce_id", "ce_source", "ce_time", "ce_specversion", "content-type", "daybook-command-id", "daybook-correlation-id", "traceparent"];
+
+/// A message of `<service>.messages.rejected`: what tells its sender which one it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rejected {
+    /// `daybook-rejected-from`: where it stood in `<service>.messages`.
+    pub from: String,
+    /// `daybook-rejected-reason`.
+    pub reason: String,
 }
 
 /// A part of a read model.
@@ -160,6 +179,9 @@ pub struct Aside {
     /// Parked, and not settled.
     #[serde(default)]
     pub open: bool,
+    /// Where it stood in `<service>.messages`, partition and offset; none: of a run that did not keep it.
+    #[serde(default)]
+    pub place: Option<(i32, i64)>,
 }
 
 /// The way back from one fault.

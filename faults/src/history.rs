@@ -4,13 +4,14 @@
 //! whatever reason, may have taken effect all the same. Nothing here knows the engine: only what `contract.md` promises to those
 //! outside.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// One thing that a client asked, and what it was told.
@@ -53,6 +54,9 @@ pub enum Asked {
         tokens: Vec<String>,
         /// Who was asked: the query API's process.
         at: String,
+        /// The query string; empty: none.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        query: String,
     },
 }
 
@@ -146,8 +150,10 @@ pub enum Told {
         body: Value,
         /// `Consistency-Position`: where each source stood, as tokens.
         positions: Vec<String>,
-        /// `Daybook-Stale`: parts whose streams are parked.
-        stale: bool,
+        /// The streams that `Daybook-Stale` and `Daybook-Unshown` name: they are parked, so that what is shown of them, if
+        /// anything, is old. `*` stands for more of them, without their names.
+        #[serde(default, deserialize_with = "named")]
+        stale: Vec<String>,
     },
     /// A read that was not answered: 503, or the connection ended.
     NotServed {
@@ -163,6 +169,20 @@ pub enum Told {
     },
 }
 
+/// Streams by name; of a history that only says whether there are any, the sign for all.
+fn named<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Named(Vec<String>),
+        Any(bool),
+    }
+    Ok(match Kept::deserialize(from)? {
+        Kept::Named(names) => names,
+        Kept::Any(any) => any.then(|| "*".to_owned()).into_iter().collect(),
+    })
+}
+
 /// Keeps the history of a run, in memory and as lines of JSON in a file. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
@@ -174,7 +194,18 @@ pub struct Recorder {
 struct Kept {
     /// In the order of asking: an entry's place is its number.
     entries: Vec<Entry>,
+    /// Places of those that nothing was heard of yet, and that the file lacks.
+    unheard: BTreeSet<usize>,
     file: BufWriter<File>,
+}
+
+impl Kept {
+    /// The file is for people: a history that can't be written there is judged all the same.
+    fn write(&mut self, n: usize) {
+        if let Ok(line) = serde_json::to_string(&self.entries[n]) {
+            let _ = writeln!(self.file, "{line}");
+        }
+    }
 }
 
 /// An entry that is under way.
@@ -189,7 +220,7 @@ impl Recorder {
     /// When the file can't be made.
     pub fn create(path: &Path) -> std::io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
-        Ok(Self { began: Instant::now(), kept: Arc::new(Mutex::new(Kept { entries: Vec::new(), file })) })
+        Ok(Self { began: Instant::now(), kept: Arc::new(Mutex::new(Kept { entries: Vec::new(), unheard: BTreeSet::new(), file })) })
     }
 
     /// Microseconds since the run began.
@@ -208,19 +239,17 @@ impl Recorder {
         let (n, now) = (kept.entries.len(), self.now());
         let told = Told::Unknown { why: "nothing was heard".to_owned() };
         kept.entries.push(Entry { n, client, asked_at: now, told_at: now, asked, told });
+        kept.unheard.insert(n);
         Open(n)
     }
 
     /// Notes what came of it.
     pub fn told(&self, open: Open, told: Told) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let Kept { entries, file } = &mut *kept;
-        let entry = &mut entries[open.0];
+        let entry = &mut kept.entries[open.0];
         (entry.told_at, entry.told) = (self.now(), told);
-        // The file is for people: a history that can't be written there is judged all the same.
-        if let Ok(line) = serde_json::to_string(entry) {
-            let _ = writeln!(file, "{line}");
-        }
+        kept.unheard.remove(&open.0);
+        kept.write(open.0);
     }
 
     /// Microseconds since the run began when the first command was acknowledged, of those that were sent at `from` or later.
@@ -231,9 +260,13 @@ impl Recorder {
         later.filter(acknowledged).map(|e| e.told_at).min()
     }
 
-    /// Everything that has been asked so far, in the order of asking.
+    /// Everything that has been asked so far, in the order of asking. What was not answered is in the file from now on, too: a
+    /// line of the same number that comes later counts.
     pub fn entries(&self) -> Vec<Entry> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for n in std::mem::take(&mut kept.unheard) {
+            kept.write(n);
+        }
         let _ = kept.file.flush();
         kept.entries.clone()
     }

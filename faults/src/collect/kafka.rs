@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::evidence::Published;
+use crate::evidence::{HEADERS, Published, Rejected};
 
 /// How long Kafka may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,14 +51,19 @@ pub fn committed(kafka: &str, group: &str, topic: &str, partitions: i32) -> anyh
         .collect())
 }
 
-/// Reads a topic of events from its beginning to its present end.
-pub fn topic(kafka: &str, topic: &str, partitions: i32) -> impl FnOnce() -> anyhow::Result<BTreeMap<i32, Vec<Published>>> + Send + use<> {
+/// Reads a topic from its beginning to its present end: what `read` makes of each message, by partition.
+pub(super) fn topic<T>(
+    kafka: &str,
+    topic: &str,
+    partitions: i32,
+    read: fn(&BorrowedMessage<'_>) -> anyhow::Result<T>,
+) -> impl FnOnce() -> anyhow::Result<BTreeMap<i32, Vec<T>>> + Send + use<T> {
     let (kafka, topic) = (kafka.to_owned(), topic.to_owned());
     move || {
         let ends = ends(&kafka, &topic, partitions)?;
         let consumer = consumer(&kafka, "daybook-faults")?;
         let mut from = TopicPartitionList::new();
-        let mut all: BTreeMap<i32, Vec<Published>> = BTreeMap::new();
+        let mut all: BTreeMap<i32, Vec<T>> = BTreeMap::new();
         let mut missing = 0;
         for (partition, (first, next)) in (0..).zip(&ends) {
             all.insert(partition, Vec::new());
@@ -81,9 +86,8 @@ pub fn topic(kafka: &str, topic: &str, partitions: i32) -> impl FnOnce() -> anyh
             let message = message?;
             let partition = usize::try_from(message.partition())?;
             if message.offset() < ends[partition].1 {
-                all.entry(message.partition())
-                    .or_default()
-                    .push(published(&message).with_context(|| format!("{topic}/{partition}, message {}, is no event", message.offset()))?);
+                let read = read(&message).with_context(|| format!("{topic}/{partition}, message {}, can't be read", message.offset()))?;
+                all.entry(message.partition()).or_default().push(read);
             }
             // The last offsets of a partition may be no messages.
             if message.offset() + 1 >= ends[partition].1 && !done[partition] {
@@ -95,10 +99,16 @@ pub fn topic(kafka: &str, topic: &str, partitions: i32) -> impl FnOnce() -> anyh
     }
 }
 
-fn published(message: &BorrowedMessage<'_>) -> anyhow::Result<Published> {
-    let headers = message.headers().context("no headers")?;
-    let header = |name: &str| headers.iter().filter(|h| h.key == name).filter_map(|h| h.value).last();
-    let text = |name: &str| anyhow::Ok(std::str::from_utf8(header(name).with_context(|| format!("no {name}"))?)?.to_owned());
+/// A message's headers by name: of one that stands there twice the last counts.
+fn headers(message: &BorrowedMessage<'_>) -> BTreeMap<String, String> {
+    let all = message.headers().into_iter().flat_map(|headers| headers.iter());
+    all.filter_map(|h| Some((h.key.to_owned(), String::from_utf8_lossy(h.value?).into_owned()))).collect()
+}
+
+/// An event.
+pub(super) fn published(message: &BorrowedMessage<'_>) -> anyhow::Result<Published> {
+    let mut headers = headers(message);
+    let text = |name: &str| headers.get(name).cloned().with_context(|| format!("no {name}"));
     Ok(Published {
         key: String::from_utf8(message.key().context("no key")?.to_vec())?,
         epoch: text("daybook-epoch")?.parse()?,
@@ -107,5 +117,16 @@ fn published(message: &BorrowedMessage<'_>) -> anyhow::Result<Published> {
         r#type: text("ce_type")?,
         page_digest: hex::decode(text("daybook-page-digest")?)?,
         value: message.payload().unwrap_or_default().to_vec(),
+        headers: {
+            headers.retain(|name, _| HEADERS.contains(&name.as_str()));
+            Some(headers)
+        },
     })
+}
+
+/// What is told of a message that was rejected.
+pub(super) fn rejected(message: &BorrowedMessage<'_>) -> anyhow::Result<Rejected> {
+    let headers = headers(message);
+    let text = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    Ok(Rejected { from: text("daybook-rejected-from"), reason: text("daybook-rejected-reason") })
 }

@@ -123,12 +123,13 @@ pub(super) async fn aside(client: &Client, services: &[&String]) -> anyhow::Resu
     let mut all = Vec::new();
     for service in services {
         let sql = format!(
-            "SELECT command_id, kind, reason, settled_at IS NULL FROM {service}.parked \
-             UNION ALL SELECT command_id, 'rejected', reason, false FROM {service}.rejected"
+            "SELECT command_id, kind, reason, settled_at IS NULL, partition, message_offset FROM {service}.parked \
+             UNION ALL SELECT command_id, 'rejected', reason, false, partition, message_offset FROM {service}.rejected"
         );
         for row in client.query(&sql, &[]).await? {
             let command_id = row.get::<_, Option<Uuid>>(0).map(|id| id.to_string());
-            all.push(Aside { service: (*service).clone(), command_id, kind: row.get(1), reason: row.get(2), open: row.get(3) });
+            let (service, kind, reason, open) = ((*service).clone(), row.get(1), row.get(2), row.get(3));
+            all.push(Aside { service, command_id, kind, reason, open, place: Some((row.get(4), row.get(5))) });
         }
     }
     Ok(all)

@@ -5,7 +5,7 @@ mod log;
 mod read;
 mod watch;
 
-pub use kafka::{committed, ends, topic};
+pub use kafka::{committed, ends};
 pub use watch::Watch;
 
 use std::collections::BTreeMap;
@@ -60,10 +60,12 @@ pub async fn collect(
 ) -> anyhow::Result<Evidence> {
     let client = connect(&sources.database).await?;
     let logs = log::logs(&client).await?;
-    let mut topics = BTreeMap::new();
+    let (mut topics, mut rejected) = (BTreeMap::new(), BTreeMap::new());
     for (service, log) in &logs {
-        let read = topic(&sources.kafka, &format!("{service}.events"), log.partitions);
+        let read = kafka::topic(&sources.kafka, &format!("{service}.events"), log.partitions, kafka::published);
         topics.insert(service.clone(), tokio::task::spawn_blocking(read).await??);
+        let read = kafka::topic(&sources.kafka, &format!("{service}.messages.rejected"), log.partitions, kafka::rejected);
+        rejected.insert(service.clone(), tokio::task::spawn_blocking(read).await??.into_values().flatten().collect());
     }
     let services: Vec<&String> = logs.keys().collect();
     let aside = log::aside(&client, &services).await?;
@@ -75,7 +77,7 @@ pub async fn collect(
     }
     differences.insert("verify".to_owned(), audit(sources, &["replay", "verify", "--kafka"]).await?);
     let two_builds = sources.two_builds;
-    Ok(Evidence { history, logs, topics, parts, differences, served, sightings, aside, recoveries, two_builds })
+    Ok(Evidence { history, logs, topics, rejected, parts, differences, served, sightings, aside, recoveries, two_builds })
 }
 
 /// What one of Daybook's own audits finds: nothing when it exits with 0, else what it printed.

@@ -1,6 +1,7 @@
 //! Looks at numbers that may only grow while things are broken, and tells when everything has caught up.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,11 @@ use crate::workload::{Http, Place, new_product};
 const EVERY: Duration = Duration::from_millis(400);
 /// The client that sees whether endpoints take commands.
 const ASKS: u32 = 3_000_000;
+/// The number of the first product that it has made; a nemesis chooses its own of all that there are.
+const FIRST_PRODUCT: u64 = 0x0a57_0000_0000_0000;
+/// The streams whose versions it looks at: those of the first so many events of each partition. Clients come back to the
+/// first products most.
+const FIRST_EVENTS: i64 = 3;
 
 /// Where each log partition ends: (service, partition) → next offset, epoch.
 type Heads = BTreeMap<(String, i32), (i64, i32)>;
@@ -24,6 +30,8 @@ type Heads = BTreeMap<(String, i32), (i64, i32)>;
 pub struct Watch {
     sources: Sources,
     sightings: Arc<Mutex<Vec<Sighting>>>,
+    /// Products that it has had made.
+    made: AtomicU64,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -32,7 +40,7 @@ impl Watch {
     pub fn start(sources: Sources, recorder: Recorder) -> Self {
         let sightings: Arc<Mutex<Vec<Sighting>>> = Arc::default();
         let task = tokio::spawn(look_on(sources.database.clone(), recorder, sightings.clone()));
-        Self { sources, sightings, task }
+        Self { sources, sightings, made: AtomicU64::new(FIRST_PRODUCT), task }
     }
 
     /// What was seen so far.
@@ -47,8 +55,8 @@ impl Watch {
     /// What has not caught up after `limit`.
     pub async fn caught_up(&self, http: &Http, limit: Duration) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let mut marks =
-            Marks { to_ask: self.sources.commands.iter().map(|at| (at, new_product(rand::random()))).collect(), ..Marks::default() };
+        let product = || new_product(self.made.fetch_add(1, Ordering::Relaxed));
+        let mut marks = Marks { to_ask: self.sources.commands.iter().map(|at| (at, product())).collect(), ..Marks::default() };
         loop {
             let Err(behind) = self.behind(http, &mut marks).await else { return Ok(()) };
             if begun.elapsed() > limit {
@@ -203,8 +211,22 @@ async fn look_on(database: String, recorder: Recorder, sightings: Arc<Mutex<Vec<
 
 async fn look(client: &Client) -> anyhow::Result<Vec<(String, i64)>> {
     let mut seen = Vec::new();
+    let mut partitions: BTreeMap<String, Vec<i32>> = BTreeMap::new();
     for ((service, partition), (next, _)) in heads(client).await? {
         seen.push((format!("log {service}/{partition}"), next));
+        partitions.entry(service).or_default().push(partition);
+    }
+    for (service, partitions) in partitions {
+        // Steps into indexes, however long the log and a stream are.
+        let sql = format!(
+            "SELECT DISTINCT hot.stream_id, newest.version FROM unnest($1::int[]) AS of (partition), \
+             LATERAL (SELECT e.stream_id FROM {service}.event e WHERE e.partition = of.partition AND e.\"offset\" < $2) hot, \
+             LATERAL (SELECT e.version FROM {service}.event e \
+             WHERE e.partition = of.partition AND e.stream_id = hot.stream_id ORDER BY e.version DESC LIMIT 1) newest"
+        );
+        for row in client.query(&sql, &[&partitions, &FIRST_EVENTS]).await? {
+            seen.push((format!("version {service} {}", row.get::<_, String>(0)), row.get(1)));
+        }
     }
     let sql = "SELECT projection, generation, service, partition, next_offset FROM read.checkpoint";
     for row in client.query(sql, &[]).await? {

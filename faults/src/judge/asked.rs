@@ -3,23 +3,25 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::case::{Case, Deed, Row, Written};
 use super::decode::{self, LedgerResult, Outcome, integer};
 use super::digest;
+use super::folded::Folded;
+use super::product::REVISED;
 use super::rules;
 use super::verdict::Findings;
 use crate::history::{Command, Told};
 
 /// Every rule of what was asked.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Findings) {
     for deed in &case.deeds {
         if let Some((row, result)) = case.result(deed.service, deed.id) {
             let digest_known = result_is_of_what_was_asked(deed, row, result, findings);
             if digest_known {
-                effects_are_what_was_asked(case, deed, row, result, findings);
+                effects_are_what_was_asked(case, folded, deed, row, result, findings);
             }
         }
     }
@@ -100,14 +102,21 @@ fn result_is_of_what_was_asked(deed: &Deed<'_>, row: &Row<'_>, result: &LedgerRe
 }
 
 /// `effect-not-asked`: one of the commands explains every event of the result.
-fn effects_are_what_was_asked(case: &Case<'_>, deed: &Deed<'_>, row: &Row<'_>, result: &LedgerResult, findings: &mut Findings) {
+fn effects_are_what_was_asked(
+    case: &Case<'_>,
+    folded: &Folded<'_>,
+    deed: &Deed<'_>,
+    row: &Row<'_>,
+    result: &LedgerResult,
+    findings: &mut Findings,
+) {
     let events: Vec<&Written<'_>> =
         result.events.iter().filter_map(|(_, offset)| case.event_at(deed.service, row.partition, *offset)).collect();
     let mut asked = candidates(deed).filter_map(read).peekable();
     if events.is_empty() || asked.peek().is_none() {
         return;
     }
-    let holds = asked.any(|asked| events.iter().all(|at| explains(&asked, at)));
+    let holds = asked.any(|asked| events.iter().all(|at| explains(folded, &asked, at)));
     findings.check(rules::EFFECT_NOT_ASKED, deed.moment(), holds, || {
         let events = events.iter().map(|at| at.line());
         let seen = deed.lines().into_iter().chain(std::iter::once(row.line())).chain(events).collect();
@@ -136,31 +145,36 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("SetReorderPoint", &["ReorderPointSet"]),
 ];
 
-/// Whether a command may lead to an event: its type, and every field that both have.
-fn explains(asked: &Read, at: &Written<'_>) -> bool {
+/// Whether a command may lead to an event: its type, every field that both have, and of a revision all that it changes.
+fn explains(folded: &Folded<'_>, asked: &Read, at: &Written<'_>) -> bool {
     if at.kind() == "ReorderPointCrossed" {
         return true;
     }
     let name = asked.name();
     let may = EFFECTS.iter().any(|(command, events)| *command == name && events.contains(&at.kind()));
     let (Some(asked), Some(written)) = (asked.json.as_object(), at.json.as_object()) else { return false };
-    may && written.iter().all(|(field, value)| {
-        match (name, field.as_str(), asked.get(field)) {
-            // A price is wrapped: the list price, and the sale beside it.
-            ("RepriceProduct", "price", Some(price)) => value.get("list") == Some(price) && value.get("sale") == asked.get("sale"),
-            // Only what changed is in the event.
-            ("ReviseProduct", "setAttributes", Some(all)) => {
-                value.as_object().is_some_and(|some| some.iter().all(|(k, v)| all.get(k) == Some(v)))
+    may && changes_are_all_there(folded, name, asked, at)
+        && written.iter().all(|(field, value)| {
+            match (name, field.as_str(), asked.get(field)) {
+                // A price is wrapped: the list price, and the sale beside it.
+                ("RepriceProduct", "price", Some(price)) => value.get("list") == Some(price) && value.get("sale") == asked.get("sale"),
+                // Held against the state before it.
+                ("ReviseProduct", field, _) if REVISED.contains(&field) => true,
+                // A reservation that is kept or given back names the process that had made it.
+                (_, "process", _) if at.kind() != "StockReserved" => true,
+                (_, _, Some(asked)) => asked == value,
+                (_, _, None) => true,
             }
-            ("ReviseProduct", "removedAttributes", Some(all)) => {
-                value.as_array().is_some_and(|some| some.iter().all(|k| all.as_array().is_some_and(|all| all.contains(k))))
-            }
-            // A reservation that is kept or given back names the process that had made it.
-            (_, "process", _) if at.kind() != "StockReserved" => true,
-            (_, _, Some(asked)) => asked == value,
-            (_, _, None) => true,
-        }
-    })
+        })
+}
+
+/// Whether the event of a revision says what is asked for and was not so before it: neither less nor more.
+fn changes_are_all_there(folded: &Folded<'_>, name: &str, asked: &Map<String, Value>, at: &Written<'_>) -> bool {
+    let story = at.event.stream_id.strip_prefix("product/").and_then(|sku| folded.products.get(sku));
+    let before = story.map(|story| &story.states[story.offsets.partition_point(|offset| *offset < at.event.offset)]);
+    let Some(before) = before.filter(|_| name == "ReviseProduct") else { return true };
+    let changes = before.changes(asked);
+    REVISED.iter().all(|field| at.json.get(field) == changes.get(*field))
 }
 
 /// `sum-of-effects`: all pieces that a stream has received, against those of the accepted commands.

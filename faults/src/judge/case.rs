@@ -129,7 +129,7 @@ impl<'a> Case<'a> {
     fn read_events(&mut self, service: &'a str, log: &'a Log, findings: &mut Findings) {
         for (&partition, event) in log.events.iter().flat_map(|(p, events)| events.iter().map(move |e| (p, e))) {
             let json = decode::json(&event.r#type, &event.payload);
-            let command = decode::command_of(&event.metadata);
+            let command = decode::metadata(&event.metadata).map(|metadata| metadata.command);
             let wrong = json.as_ref().err().or(command.as_ref().err()).cloned();
             findings.check(rules::UNREADABLE, event.recorded_at, wrong.is_none(), || {
                 let place = format!("{service}/{partition}:{}", event.offset);

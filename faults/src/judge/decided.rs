@@ -83,6 +83,10 @@ fn product_answer(product: &Product, asked: &Read, outcome: &Outcome, version: u
         (_, Outcome::Refused { code }) if code == "product-unknown" => Some(version == 0),
         ("CreateProduct", Outcome::Refused { code }) if code == "product-exists" => Some(version > 0),
         ("CreateProduct", Outcome::Accepted) => Some(false),
+        ("ReviseProduct", Outcome::Accepted) => {
+            let nothing = |changed: &Value| changed.as_object().is_some_and(Map::is_empty) || changed.as_array().is_some_and(Vec::is_empty);
+            Some(product.changes(asked.json.as_object()?).values().all(nothing))
+        }
         ("CategorizeProduct", Outcome::Accepted) => Some(product.page.get("category") == asked.json.get("category")),
         ("RepriceProduct", Outcome::Accepted) => {
             let mut price = Map::from_iter([("list".to_owned(), asked.json["price"].clone())]);

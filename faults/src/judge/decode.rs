@@ -118,11 +118,25 @@ fn kebab(name: &str) -> String {
     words
 }
 
-/// The command that an event's metadata names; none where it names none.
-pub(super) fn command_of(metadata: &[u8]) -> Result<Option<Uuid>, String> {
-    let message = decoded("daybook.v1.Metadata", metadata)?;
+/// What an event's metadata says of where it comes from; texts are empty where it says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Metadata {
+    /// None where it names none.
+    pub(super) command: Option<Uuid>,
+    pub(super) correlation: String,
+    pub(super) traceparent: String,
+}
+
+/// An event's metadata.
+pub(super) fn metadata(bytes: &[u8]) -> Result<Metadata, String> {
+    let message = decoded("daybook.v1.Metadata", bytes)?;
     let id = bytes_of(&message, "command_id");
-    if id.is_empty() { Ok(None) } else { Uuid::from_slice(&id).map(Some).map_err(|e| e.to_string()) }
+    let command = if id.is_empty() { None } else { Some(Uuid::from_slice(&id).map_err(|e| e.to_string())?) };
+    Ok(Metadata { command, correlation: text_of(&message, "correlation_id"), traceparent: text_of(&message, "traceparent") })
+}
+
+fn text_of(message: &DynamicMessage, field: &str) -> String {
+    message.get_field_by_name(field).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn bytes_of(message: &DynamicMessage, field: &str) -> Vec<u8> {
@@ -161,4 +175,9 @@ fn outcome(said: &Value) -> Option<Outcome> {
 /// A number, in either of the forms that the JSON mapping has for one.
 pub(super) fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+}
+
+/// Microseconds since 1970 of a time as RFC 3339 writes it.
+pub(super) fn micros(text: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_micros())
 }

@@ -1,8 +1,9 @@
-//! Kafka beside the log. Sources: the protocol's "Kafka is a pipe" (the relay), the contract's "Kafka".
+//! Kafka beside the log, and beside what was rejected. Sources: the protocol's "Kafka is a pipe" (the relay), the contract's "Kafka".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::case::Case;
+use super::decode;
 use super::log::page_numbered;
 use super::rules;
 use super::verdict::Findings;
@@ -10,6 +11,8 @@ use crate::evidence::{Event, Page, Published};
 
 /// One partition of a topic, and what the log has for it.
 struct Topic<'a> {
+    service: &'a str,
+    partition: i32,
     place: String,
     messages: &'a [Published],
     events: &'a [Event],
@@ -23,12 +26,14 @@ impl Topic<'_> {
     }
 }
 
-/// Every rule of `<service>.events`.
+/// Every rule of `<service>.events` and `<service>.messages.rejected`.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for (service, log) in &case.evidence.logs {
         for partition in 0..log.partitions {
             let messages = case.evidence.topics.get(service).and_then(|topic| topic.get(&partition));
             let topic = Topic {
+                service,
+                partition,
                 place: format!("{service}.events/{partition}"),
                 messages: messages.map(Vec::as_slice).unwrap_or_default(),
                 events: log.events.get(&partition).map(Vec::as_slice).unwrap_or_default(),
@@ -40,6 +45,22 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
                 message_is_its_event(&topic, message, findings);
             }
         }
+    }
+    rejections_are_told(case, findings);
+}
+
+/// `rejection-untold`: whose message was rejected finds it, or the word of it, in Kafka; more than once where it was tried again.
+fn rejections_are_told(case: &Case<'_>, findings: &mut Findings) {
+    let all = case.evidence.rejected.iter().flat_map(|(service, all)| all.iter().map(move |told| (service.as_str(), told)));
+    let told: HashSet<(&str, &str, &str)> = all.map(|(service, told)| (service, told.from.as_str(), told.reason.as_str())).collect();
+    for aside in case.evidence.aside.iter().filter(|aside| aside.kind == "rejected") {
+        let Some((partition, offset)) = aside.place else { continue };
+        let (service, from) = (aside.service.as_str(), format!("{}/{partition} message {offset}", aside.service));
+        findings.check(rules::REJECTION_UNTOLD, offset, told.contains(&(service, &from, &aside.reason)), || {
+            let of_it = told.iter().filter(|(there, place, _)| *there == service && *place == from);
+            let seen = std::iter::once(format!("{aside:?}")).chain(of_it.map(|(_, _, reason)| format!("stands there because: {reason}")));
+            (format!("{service}.messages.rejected lacks {from}, or its reason"), seen.collect())
+        });
     }
 }
 
@@ -81,9 +102,43 @@ fn message_is_its_event(topic: &Topic<'_>, message: &Published, findings: &mut F
         (format!("{}: offset {} is not the log's event", topic.place, message.offset), vec![format!("{message:?}"), format!("{event:?}")])
     });
     let page = page_numbered(topic.pages, event.page);
+    if let (Some(headers), Some(page)) = (&message.headers, page) {
+        headers_are_its_events(topic, message, headers, event, page, findings);
+    }
     let holds = page.is_some_and(|page| page.digest == message.page_digest && page.epoch == message.epoch);
     findings.check(rules::KAFKA_DIGEST, message.offset, holds, || {
         let what = format!("{}: offset {} was published with another page's digest or epoch", topic.place, message.offset);
         (what, vec![format!("{message:?}"), format!("{page:?}")])
+    });
+}
+
+/// `kafka-bytes`, its second half: what the contract promises in headers is what the event's row and its metadata say.
+fn headers_are_its_events(
+    topic: &Topic<'_>,
+    message: &Published,
+    headers: &BTreeMap<String, String>,
+    event: &Event,
+    page: &Page,
+    findings: &mut Findings,
+) {
+    // Metadata that can't be read is a finding of its own.
+    let Ok(metadata) = decode::metadata(&event.metadata) else { return };
+    let told = |name: &str| headers.get(name).map(String::as_str);
+    let id = format!("{}/{}:{}@{}", topic.service, topic.partition, event.offset, page.epoch);
+    let (source, time) = (format!("/daybook/{}", topic.service), told("ce_time").and_then(decode::micros));
+    let same = [
+        ("ce_id", told("ce_id") == Some(id.as_str())),
+        ("ce_source", told("ce_source") == Some(source.as_str())),
+        ("ce_time", time == Some(event.recorded_at)),
+        ("ce_specversion", told("ce_specversion") == Some("1.0")),
+        ("content-type", told("content-type") == Some("application/protobuf")),
+        ("daybook-command-id", told("daybook-command-id").map(|id| id.parse().ok()) == Some(metadata.command)),
+        ("daybook-correlation-id", told("daybook-correlation-id") == Some(metadata.correlation.as_str())),
+        ("traceparent", told("traceparent").unwrap_or_default() == metadata.traceparent),
+    ];
+    let wrong: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+    findings.check(rules::KAFKA_BYTES, message.offset, wrong.is_empty(), || {
+        let what = format!("{}: {} of offset {} are not the log's", topic.place, wrong.join(", "), message.offset);
+        (what, vec![format!("{headers:?}"), format!("{metadata:?}"), format!("{event:?}")])
     });
 }

@@ -37,7 +37,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     let folded = Folded::of(&case);
     decided::judge(&case, &folded, &mut findings);
     told::judge(&case, &mut findings);
-    asked::judge(&case, &mut findings);
+    asked::judge(&case, &folded, &mut findings);
     kafka::judge(&case, &mut findings);
     models::judge(&case, &folded, &mut findings);
     reads::judge(&case, &folded, &mut findings);

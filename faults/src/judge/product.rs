@@ -1,9 +1,15 @@
 //! A product as its page and its place in lists show it, folded from the log by the judge's own small model.
 //! Source: the comments of `proto/shop/catalog/v1/product.proto` and `proto/shop/read/v1`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::case::Written;
+use super::decode::micros;
+
+/// What a revision may change.
+pub(super) const REVISED: [&str; 5] = ["title", "description", "brand", "setAttributes", "removedAttributes"];
 
 /// What a product's stream folds to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,6 +68,24 @@ impl Product {
         for (name, value) in event["setAttributes"].as_object().into_iter().flatten() {
             attributes.insert(name.clone(), value.clone());
         }
+    }
+
+    /// What a revision that asks for this changes: the fields of the event that it leads to. Only what is another than before is
+    /// in it; a property that is also set does not go.
+    pub(super) fn changes(&self, asked: &Map<String, Value>) -> Map<String, Value> {
+        let mut event = Map::new();
+        for field in ["title", "description", "brand"] {
+            let new = asked.get(field).filter(|new| *new != self.get(field));
+            event.extend(new.map(|new| (field.to_owned(), new.clone())));
+        }
+        let none = Map::new();
+        let has = self.get("attributes").as_object().unwrap_or(&none);
+        let set = asked.get("setAttributes").and_then(Value::as_object).unwrap_or(&none);
+        let new: Map<String, Value> = set.iter().filter(|(name, value)| has.get(*name) != Some(*value)).map(owned).collect();
+        let gone = asked.get("removedAttributes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let gone: BTreeSet<&str> = gone.filter(|name| has.contains_key(*name) && !set.contains_key(*name)).collect();
+        event.extend([("setAttributes".to_owned(), Value::Object(new)), ("removedAttributes".to_owned(), json!(gone))]);
+        event
     }
 
     /// The main currency, that of the creation, stands by itself too.
@@ -133,7 +157,6 @@ impl Product {
     }
 }
 
-/// Microseconds since 1970 of a time in JSON.
-fn micros(text: &str) -> Option<i64> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_micros())
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
 }

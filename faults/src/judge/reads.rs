@@ -23,15 +23,21 @@ struct Read<'a> {
     status: u16,
     body: &'a Value,
     positions: Vec<Token>,
-    stale: bool,
+    /// The streams that it says are parked.
+    stale: &'a [String],
 }
 
 impl<'a> Read<'a> {
     fn of(entry: &'a Entry) -> Option<Self> {
-        let Asked::Read { model, key, tokens: asked, at } = &entry.asked else { return None };
+        let Asked::Read { model, key, tokens: asked, at, .. } = &entry.asked else { return None };
         let Told::Page { status, body, positions, stale } = &entry.told else { return None };
         let (tokens, positions) = (tokens(asked), tokens(positions));
-        Some(Self { entry, model, key, at, tokens, status: *status, body, positions, stale: *stale })
+        Some(Self { entry, model, key, at, tokens, status: *status, body, positions, stale })
+    }
+
+    /// Whether it says that what it shows of a stream, if anything, is older than the log. `*` stands for streams without names.
+    fn tells_old(&self, stream: &str) -> bool {
+        self.stale.iter().any(|name| name == stream || name == "*")
     }
 
     /// The elements of a repeated field.
@@ -68,10 +74,10 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
     }
 }
 
-/// `stale-for-nothing`: a part is marked as stale while its stream is parked, which where one build serves no stream ever is.
+/// `stale-for-nothing`: a stream is named while it is parked, which where one build serves none ever is.
 fn nothing_is_stale(case: &Case<'_>, read: &Read<'_>, findings: &mut Findings) {
-    findings.check(rules::STALE_FOR_NOTHING, moment(read.entry), case.evidence.two_builds || !read.stale, || {
-        (format!("{} {}: is marked as stale", read.model, read.key), vec![entry_line(read.entry)])
+    findings.check(rules::STALE_FOR_NOTHING, moment(read.entry), case.evidence.two_builds || read.stale.is_empty(), || {
+        (format!("{} {}: {:?} are marked as stale", read.model, read.key, read.stale), vec![entry_line(read.entry)])
     });
 }
 
@@ -220,14 +226,16 @@ impl<'c, 'a> Reader<'c, 'a> {
         let Some(newest) = states.last().copied() else { return };
         let at = moment(read.entry);
         let say = |what: String| move || (what, vec![entry_line(read.entry), story.line()]);
-        // A part whose stream is parked is older than the log, and says so.
-        let wanted = if read.stale { 0 } else { story.covered(&read.tokens) };
-        if !read.tokens.is_empty() {
+        // What is shown of a stream that is parked is older than the log, and the page says so.
+        let (wanted, reached) = match read.tells_old(story.stream) {
+            true => (0, 0),
+            false => (story.covered(&read.tokens), story.covered(&read.positions)),
+        };
+        if wanted > 0 {
             let what = format!("{}: shows at most version {newest}, its tokens cover {wanted}", story.stream);
             self.findings.check(rules::STALE_READ, at, newest >= wanted, say(what));
         }
-        let reached = if read.stale { 0 } else { story.covered(&read.positions) };
-        if !read.positions.is_empty() && newest >= wanted {
+        if reached > 0 && newest >= wanted {
             let what = format!("{}: shows at most version {newest}, its positions cover {reached}", story.stream);
             self.findings.check(rules::BEHIND_POSITION, at, newest >= reached, say(what));
         }

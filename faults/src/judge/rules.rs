@@ -85,8 +85,9 @@ rules! {
     KAFKA_MISSING: "I5" Kafka "kafka-missing", "Every event of the log stands in Kafka.";
     KAFKA_AHEAD: "I5" Kafka "kafka-ahead", "Kafka has no event that the log does not have.";
     KAFKA_ORDER: "I5" Kafka "kafka-order", "First occurrences stand in Kafka in the log's order.";
-    KAFKA_BYTES: "I5" Kafka "kafka-bytes", "A message has its event's key, version, type and payload, in repeats too.";
+    KAFKA_BYTES: "I5" Kafka "kafka-bytes", "A message has its event's key, version, type, payload and headers, in repeats too.";
     KAFKA_DIGEST: "I5" Kafka "kafka-digest", "A message has its event's page's digest and epoch, in repeats too.";
+    REJECTION_UNTOLD: "I1" Kafka "rejection-untold", "What was rejected stands in `<service>.messages.rejected`, with the reason and where it had come from.";
     PART_MISSING: "I4" Parts "part-missing", "What a fold of the log shows is a part of the live read model.";
     PART_UNEXPECTED: "I4" Parts "part-unexpected", "The live read model has no part that a fold of the log does not show.";
     PART_DIFFERS: "I4" Parts "part-differs", "A part of the live read model says what a fold of the log says.";
@@ -94,7 +95,7 @@ rules! {
     SERVED_DIFFERS: "I4" Served "served-differs", "What is served at the end is what a fold of the log shows.";
     PROCESSES_DISAGREE: "I4" Served "processes-disagree", "At the end all processes serve the same.";
     STALE_READ: "I4" Served "stale-read", "A page that was asked for with tokens shows all that they cover.";
-    STALE_FOR_NOTHING: "I4" Served "stale-for-nothing", "No page is marked as stale where every build knows every event.";
+    STALE_FOR_NOTHING: "I4" Served "stale-for-nothing", "No stream is said to be stale, or not to be shown, where every build knows every event.";
     BEHIND_POSITION: "I4" Served "behind-position", "A page shows all that its Consistency-Position covers.";
     TOKEN_NOT_COVERED: "I4" Served "token-not-covered", "The positions of a page are at or past the tokens it was asked for with, and name all that it rests on.";
     OLDER_AFTER_NEWER: "I4" Served "older-after-newer", "One process never shows an older page of a key after a newer one.";

@@ -10,6 +10,8 @@ use crate::history::{Asked, Command, Entry, Told, Via};
 
 /// The kind of what an older build parks.
 const NEWER_BUILD: &str = "newer-build";
+/// Read models that are there under every key.
+const LISTS: [&str; 2] = ["category-listings", "products"];
 
 /// Every rule of answers.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
@@ -30,12 +32,14 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// `unexpected-answer`: such as a 500, a command that is shed without `Retry-After`, a 202 that does not say where its result will be.
+/// `unexpected-answer`: such as a 500, a command that is shed without `Retry-After`, a 202 that does not say where its result will be,
+/// a list or a search that is not there: it may be empty.
 fn answers_are_known(entry: &Entry, findings: &mut Findings) {
     let known = match (&entry.asked, &entry.told) {
         (_, Told::Unexpected { .. }) => false,
         (Asked::Command(_), Told::Shed { retry_after, .. }) => *retry_after,
         (Asked::Command(Command { via: Via::Http(_), .. }), Told::Accepted { location }) => location.is_some(),
+        (Asked::Read { model, .. }, Told::Page { status, .. }) if LISTS.contains(&model.as_str()) => *status == 200,
         _ => true,
     };
     findings.check(rules::UNEXPECTED_ANSWER, moment(entry), known, || {

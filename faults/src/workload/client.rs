@@ -96,9 +96,19 @@ impl Http {
 
     /// Reads a page of a read model.
     pub async fn read(&self, by: u32, at: &Place, model: &str, key: &str, tokens: &[String]) -> Told {
-        let asked = Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: tokens.to_vec(), at: at.name.clone() };
+        self.asked(by, at, (model, key), "", tokens).await
+    }
+
+    /// Searches products, by a query string.
+    pub async fn search(&self, by: u32, at: &Place, query: &str, tokens: &[String]) -> Told {
+        self.asked(by, at, ("products", "search"), query, tokens).await
+    }
+
+    async fn asked(&self, by: u32, at: &Place, (model, key): (&str, &str), query: &str, tokens: &[String]) -> Told {
+        let (at_name, query_text) = (at.name.clone(), query.to_owned());
+        let asked = Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: tokens.to_vec(), at: at_name, query: query_text };
         let open = self.recorder.ask(by, asked);
-        let told = self.page(at, model, key, "", tokens).await;
+        let told = self.page(at, model, key, query, tokens).await;
         self.recorder.told(open, told.clone());
         told
     }
@@ -130,6 +140,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+/// What a header names, all its values together; one that can't be read may name anything.
+fn named(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let values = headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or("*").split(','));
+    values.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 async fn result(response: Response) -> Told {
@@ -182,7 +198,8 @@ async fn page(response: Response) -> Told {
             let positions = positions.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
             // A problem is no page.
             let body = if number == 200 { serde_json::from_str(&text).unwrap_or(Value::Null) } else { Value::Null };
-            Told::Page { status: number, body, positions, stale: headers.contains_key("Daybook-Stale") }
+            let stale = ["Daybook-Stale", "Daybook-Unshown"].into_iter().flat_map(|name| named(&headers, name)).collect();
+            Told::Page { status: number, body, positions, stale }
         }
         429 | 503 => Told::NotServed { why: text },
         _ => Told::Unexpected { status: number, body: text },

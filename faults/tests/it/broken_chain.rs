@@ -72,7 +72,7 @@ fn changed_metadata() {
 
 #[test]
 fn a_changed_time() {
-    caught("I3", "event-outside-page", &["event-digest", "part-differs", "served-differs", "mixed-page"], |e| {
+    caught("I3", "event-outside-page", &["event-digest", "kafka-bytes", "part-differs", "served-differs", "mixed-page"], |e| {
         event(e, A1, 2).recorded_at += 1;
     });
 }

@@ -1,5 +1,8 @@
 //! Kafka that is not the log, numbers that went back, work that did not go on.
 
+use daybook_faults::judge::judge;
+
+use crate::good::good;
 use crate::support::{caught, messages};
 
 const W1: &str = "stock/A-1@w-1";
@@ -48,6 +51,58 @@ fn a_repeat_in_kafka_with_another_digest() {
         let mut again = messages(e, W1)[1].clone();
         again.page_digest[0] ^= 1;
         messages(e, W1).insert(2, again);
+    });
+}
+
+#[test]
+fn headers_in_kafka_that_are_not_the_events() {
+    let wrong = [
+        ("ce_id", "inventory/0:1@2"),
+        ("ce_source", "/daybook/catalog"),
+        ("ce_time", "2023-11-14T22:13:20.000001Z"),
+        ("ce_specversion", "0.3"),
+        ("content-type", "application/json"),
+        ("daybook-command-id", "7d1f7a3e-3a3f-4d0c-9a55-0d7c5b1d3a01"),
+        ("daybook-correlation-id", "c-of-another"),
+        ("traceparent", ""),
+    ];
+    for (name, value) in wrong {
+        caught("I5", "kafka-bytes", &[], |e| {
+            let headers = messages(e, W1)[1].headers.as_mut().expect("headers");
+            *headers.get_mut(name).expect("it is there") = value.to_owned();
+        });
+        caught("I5", "kafka-bytes", &[], |e| drop(messages(e, W1)[1].headers.as_mut().expect("headers").remove(name)));
+    }
+}
+
+/// What the broken headers above must not be confused with.
+#[test]
+fn a_time_in_another_form_and_a_run_without_headers() {
+    let mut evidence = good();
+    let headers = messages(&mut evidence, W1)[1].headers.as_mut().expect("headers");
+    let time = headers.get_mut("ce_time").expect("a time");
+    *time = time.replace('Z', "+00:00");
+    messages(&mut evidence, W1)[2].headers = None;
+    let verdict = judge(&evidence);
+    assert!(verdict.holds(), "{verdict}");
+}
+
+#[test]
+fn a_rejected_message_whose_sender_is_not_told() {
+    caught("I1", "rejection-untold", &[], |e| e.rejected.clear());
+    caught("I1", "rejection-untold", &[], |e| e.rejected.get_mut("inventory").expect("told")[0].reason.push('?'));
+    caught("I1", "rejection-untold", &[], |e| e.rejected.get_mut("inventory").expect("told")[0].from.push('0'));
+    caught("I1", "rejection-untold", &[], |e| {
+        let told = e.rejected.remove("inventory").expect("told");
+        e.rejected.insert("catalog".into(), told);
+    });
+}
+
+#[test]
+fn a_stream_that_went_back() {
+    caught("I8", "went-back", &[], |e| {
+        let last = e.sightings.iter_mut().rfind(|s| s.what.starts_with("version")).expect("seen");
+        last.value = 2;
     });
 }
 

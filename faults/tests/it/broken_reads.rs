@@ -1,5 +1,6 @@
 //! Read models that are not what the log folds to, and reads that show what they must not.
 
+use daybook_faults::evidence::Evidence;
 use daybook_faults::history::{Asked, Told};
 use daybook_faults::judge::judge;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ fn a_product_that_is_not_there_yet_under_a_token() {
     caught("I4", "stale-read", &["older-after-newer"], |e| {
         let mut at = e.history.iter_mut().filter(|entry| matches!(&entry.asked, Asked::Read { key, .. } if key == "A-1"));
         let entry = at.nth(3).expect("it was read");
-        entry.told = Told::Page { status: 404, body: Value::Null, positions: Vec::new(), stale: false };
+        entry.told = Told::Page { status: 404, body: Value::Null, positions: Vec::new(), stale: Vec::new() };
     });
 }
 
@@ -180,20 +181,84 @@ fn processes_that_list_in_another_order() {
     });
 }
 
-/// What the broken reads above must not be confused with.
-#[test]
-fn a_page_that_says_it_is_stale_may_be_older_than_its_token() {
-    let mut evidence = good();
+/// The fourth page of A-1 lacks what was received of w-2, and every answer names these streams; two builds serve.
+fn without_w2(evidence: &mut Evidence, named: &[&str]) {
     evidence.two_builds = true;
-    let older = page_of_a1(&evidence, 2, &[LINES[0], LINES[2]]);
-    *read(&mut evidence, PAGES, "A-1", 3).1 = older;
+    let older = page_of_a1(evidence, 2, &[LINES[0], LINES[2]]);
+    *read(evidence, PAGES, "A-1", 3).1 = older;
     for entry in &mut evidence.history {
         if let Told::Page { stale, .. } = &mut entry.told {
-            *stale = true;
+            *stale = named.iter().map(|name| (*name).to_owned()).collect();
         }
+    }
+}
+
+/// What the broken reads above must not be confused with.
+#[test]
+fn a_stream_that_is_said_to_be_parked_may_be_older_than_a_token() {
+    for named in [["stock/A-1@w-2"].as_slice(), &["stock/A-9@w-9", "stock/A-1@w-2"], &["stock/A-9@w-9", "*"]] {
+        let mut evidence = good();
+        without_w2(&mut evidence, named);
+        let verdict = judge(&evidence);
+        assert!(verdict.holds(), "{verdict}");
+    }
+}
+
+#[test]
+fn a_stale_read_beside_a_stream_that_is_said_to_be_parked() {
+    caught("I4", "stale-read", &[], |e| without_w2(e, &["product/A-1", "stock/A-1@w-1"]));
+}
+
+#[test]
+fn a_page_behind_its_position_beside_a_stream_that_is_said_to_be_parked() {
+    caught("I4", "behind-position", &[], |e| {
+        without_w2(e, &["stock/A-1@w-1"]);
+        read(e, PAGES, "A-1", 3).0.clear();
+    });
+}
+
+/// A rule that looked at nothing says so.
+#[test]
+fn a_token_that_covers_nothing_of_a_page_is_not_looked_at() {
+    let mut evidence = good();
+    for entry in &mut evidence.history {
+        let (Asked::Read { tokens, .. }, Told::Page { positions, .. }) = (&mut entry.asked, &mut entry.told) else { continue };
+        *tokens = vec!["catalog/0:-1@1".to_owned()];
+        *positions = [0, 1].iter().flat_map(|n| ["catalog", "inventory"].map(|service| format!("{service}/{n}:-1@1"))).collect();
     }
     let verdict = judge(&evidence);
     assert!(verdict.holds(), "{verdict}");
+    assert_eq!(verdict.vacuous(), ["stale-read", "behind-position"], "{verdict}");
+}
+
+#[test]
+fn a_history_that_only_says_whether_anything_was_stale_can_be_read() {
+    let read = |stale: &str| {
+        let told = format!(r#"{{"kind":"page","status":404,"body":null,"positions":[]{stale}}}"#);
+        match serde_json::from_str(&told).expect("a page") {
+            Told::Page { stale, .. } => stale,
+            told => panic!("{told:?}"),
+        }
+    };
+    assert_eq!(read(r#","stale":true"#), ["*"]);
+    assert_eq!(read(r#","stale":["product/A-1"]"#), ["product/A-1"]);
+    assert_eq!(read(r#","stale":false"#), Vec::<String>::new());
+    assert_eq!(read(""), Vec::<String>::new());
+}
+
+#[test]
+fn a_search_whose_position_is_before_its_token() {
+    caught("I4", "token-not-covered", &[], |e| read(e, "products", "search", 0).2[1] = "inventory/0:5@1".into());
+}
+
+#[test]
+fn a_list_that_lacks_what_was_just_changed() {
+    // Its item is as it was before the price was lowered; the list's own position says so.
+    caught("I4", "stale-read", &["token-not-covered"], |e| {
+        let (_, body, positions) = read(e, "category-listings", "Home", 0);
+        body["items"][0]["price"]["minorUnits"] = json!("1999");
+        positions[0] = "catalog/1:0@1".into();
+    });
 }
 
 #[test]
@@ -216,7 +281,7 @@ fn a_page_that_is_marked_as_stale_where_one_build_serves() {
             Told::Page { stale, .. } => Some(stale),
             _ => None,
         });
-        *read.expect("it was read") = true;
+        read.expect("it was read").push("product/A-1".into());
     });
 }
 

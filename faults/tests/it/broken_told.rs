@@ -5,7 +5,7 @@ use daybook_faults::history::{Asked, Command, Told};
 use daybook_faults::judge::digest;
 use daybook_proto::v1::CommandResult;
 use prost::Message as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{answers, caught, events, messages, pages, row, rows};
 use crate::world::{encode, publish, reforge};
@@ -14,6 +14,7 @@ const W1: &str = "stock/A-1@w-1";
 const W2: &str = "stock/A-1@w-2";
 const W3: &str = "stock/A-1@w-3";
 const A1: &str = "product/A-1";
+const A4: &str = "product/A-4";
 
 #[test]
 fn an_acknowledged_command_that_the_log_lost() {
@@ -123,7 +124,7 @@ fn an_accepted_command_without_a_result() {
 
 #[test]
 fn a_message_that_was_set_aside_without_a_reason() {
-    caught("I1", "accepted-without-result", &[], |e| e.aside[0].reason.clear());
+    caught("I1", "accepted-without-result", &["rejection-untold"], |e| e.aside[0].reason.clear());
 }
 
 #[test]
@@ -185,6 +186,40 @@ fn fewer_pieces_than_were_received() {
     });
 }
 
+/// Says of what A-4's revision changed; the fold, and what is shown, say otherwise.
+fn revised(change: impl FnOnce(&mut Value)) -> impl FnOnce(&mut Evidence) {
+    move |e| {
+        let mut event = json!({ "sku": "A-4", "description": "To sit on.", "setAttributes": { "legs": "4" } });
+        change(&mut event);
+        crate::support::event(e, A4, 2).payload = encode("shop.catalog.v1.ProductRevised", &event);
+        reforge(e);
+        publish(e);
+    }
+}
+
+#[test]
+fn a_revision_that_lacks_what_was_asked_for() {
+    let also = ["part-differs", "served-differs"];
+    caught("I2", "effect-not-asked", &also, revised(|event| drop(event.as_object_mut().expect("fields").remove("setAttributes"))));
+    let also = ["effect-not-asked", "part-differs", "served-differs"];
+    // What came later had been nothing only because of this one.
+    caught("I2", "unfounded-answer", &also, revised(|event| drop(event.as_object_mut().expect("fields").remove("description"))));
+}
+
+#[test]
+fn a_revision_that_says_more_than_was_asked_for_or_changed() {
+    caught("I2", "effect-not-asked", &["part-differs", "served-differs"], revised(|event| event["brand"] = json!("Dux")));
+    caught("I2", "effect-not-asked", &[], revised(|event| event["title"] = json!("Chair")));
+    caught("I2", "effect-not-asked", &[], revised(|event| event["setAttributes"]["colour"] = json!("red")));
+}
+
+#[test]
+fn a_revision_that_is_said_to_have_been_done_already() {
+    caught("I2", "unfounded-answer", &[], |e| {
+        asked_otherwise(e, A4, "revise-again", "shop.catalog.v1.ReviseProduct", |command| command.body["brand"] = json!("Dux"));
+    });
+}
+
 #[test]
 fn pieces_that_were_received_twice_by_one_command() {
     let also = ["part-differs", "served-differs"];
@@ -222,6 +257,15 @@ fn a_shed_command_that_is_not_told_when_to_come_again() {
     caught("I1", "unexpected-answer", &[], |e| {
         let Told::Shed { retry_after, .. } = &mut answers(e, W3, "shed")[0].told else { panic!("shed") };
         *retry_after = false;
+    });
+}
+
+#[test]
+fn a_search_that_is_not_there() {
+    caught("I1", "unexpected-answer", &[], |e| {
+        let is_it = |asked: &Asked| matches!(asked, Asked::Read { model, .. } if model == "products");
+        let entry = e.history.iter_mut().find(|entry| is_it(&entry.asked)).expect("it was searched");
+        entry.told = Told::Page { status: 404, body: Value::Null, positions: Vec::new(), stale: Vec::new() };
     });
 }
 
@@ -316,7 +360,7 @@ fn a_good_command_that_was_set_aside() {
     let aside = |e: &mut Evidence, kind: &str, open| {
         let id = digest::command_id("inventory", "anonymous", W2, "raw").to_string();
         let (service, kind, reason) = ("inventory".into(), kind.into(), "it can't be read".into());
-        e.aside.push(Aside { service, command_id: Some(id), kind, reason, open });
+        e.aside.push(Aside { service, command_id: Some(id), kind, reason, open, place: None });
     };
     caught("I1", "set-aside", &[], |e| aside(e, "rejected", false));
     // What an older build leaves to a newer one is taken up.

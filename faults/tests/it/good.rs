@@ -6,7 +6,7 @@ use daybook_faults::judge::judge;
 use daybook_faults::judge::rules::ALL;
 use serde_json::{Value, json};
 
-use crate::world::{BEGAN, End, World, command, encode, publish, reforge};
+use crate::world::{BEGAN, End, World, command, encode, publish, reforge, tell_rejected};
 
 /// The good run.
 pub(crate) fn good() -> Evidence {
@@ -14,10 +14,12 @@ pub(crate) fn good() -> Evidence {
     products(&mut w);
     stock(&mut w);
     unanswered(&mut w);
+    revisions(&mut w);
     last_reads(&mut w);
     let mut evidence = w.evidence;
     reforge(&mut evidence);
     publish(&mut evidence);
+    tell_rejected(&mut evidence);
     read_models(&mut evidence);
     course(&mut evidence);
     evidence
@@ -156,6 +158,16 @@ fn stock(w: &mut World) {
     w.note(Asked::Command(reserve), told);
 }
 
+/// A revision of which a part was so before, and one that changes nothing.
+fn revisions(w: &mut World) {
+    let body = json!({ "sku": "A-4", "title": "Chair", "description": "To sit on.", "setAttributes": { "colour": "red", "legs": "4" },
+                       "removedAttributes": ["arms"] });
+    let event = json!({ "sku": "A-4", "description": "To sit on.", "setAttributes": { "legs": "4" } });
+    note_done(w, &command("revise-product", "product/A-4", "revise", body), vec![("ProductRevised", event)]);
+    let body = json!({ "sku": "A-4", "description": "To sit on." });
+    note_done(w, &command("revise-product", "product/A-4", "revise-again", body), Vec::new());
+}
+
 /// Commands that were shed, invalid, set aside, or whose answer was lost.
 fn unanswered(w: &mut World) {
     let body = json!({ "sku": "A-1", "warehouse": "w-3", "quantity": 4 });
@@ -172,7 +184,7 @@ fn unanswered(w: &mut World) {
     w.note(Asked::Command(poison.clone()), Told::Accepted { location: None });
     let id = daybook_faults::judge::digest::command_id("inventory", "anonymous", w3, "poison");
     let (service, kind, reason) = ("inventory".into(), "rejected".into(), "no valid protobuf".into());
-    w.evidence.aside.push(Aside { service, command_id: Some(id.to_string()), kind, reason, open: false });
+    w.evidence.aside.push(Aside { service, command_id: Some(id.to_string()), kind, reason, open: false, place: Some((1, 7)) });
 }
 
 /// What stock A-1 has in the end.
@@ -190,13 +202,16 @@ fn last_reads(w: &mut World) {
     w.read("p-1", ("product-pages", "A-1"), &[], &page, &positions);
     w.read("p-1", ("category-listings", "Home"), &["catalog/1:2@1"], &home(), &["catalog/1:2@1"]);
     w.read("p-1", ("stock-levels", "A-9@w-1"), &[], &Value::Null, &[]);
+    w.read("p-2", ("products", "search"), &positions, &json!({ "items": [], "total": 0 }), &positions);
 }
 
 /// Parts and served pages, as they are when all has caught up.
 fn read_models(evidence: &mut Evidence) {
     let mut pages = vec![("A-1", page_of_a1(evidence, 2, &LINES))];
     pages.push(("A-2", page_of(evidence, product("A-2", "Lampshade", "Home"), 1, 1999, &[])));
-    pages.push(("A-4", page_of(evidence, product("A-4", "Chair", "Garden"), 1, 1999, &[])));
+    let mut chair = product("A-4", "Chair", "Garden");
+    (chair["description"], chair["attributes"]["legs"]) = (json!("To sit on."), json!("4"));
+    pages.push(("A-4", page_of(evidence, chair, 2, 1999, &[])));
     let mut part = |model: &str, key: &str, part: &str, kind: &str, json: &Value| {
         let bytes = encode(&format!("shop.read.v1.{kind}"), json);
         let parts = evidence.parts.entry(model.to_owned()).or_default();
@@ -245,6 +260,7 @@ fn read_models(evidence: &mut Evidence) {
 fn course(evidence: &mut Evidence) {
     for (at, value) in [(1, 0), (2, 3), (3, 3), (4, 7)] {
         evidence.sightings.push(Sighting { what: "log inventory/0".into(), at, value });
+        evidence.sightings.push(Sighting { what: "version inventory stock/A-1@w-1".into(), at, value });
         evidence.sightings.push(Sighting { what: "checkpoint product-pages 1 inventory/0".into(), at, value: value - 1 });
     }
     let (first_acknowledged, caught_up) = (Some(900_000), Some(2_000_000));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daybook_faults::evidence::{Event, Evidence, Ledger, Log, Page, Published};
+use daybook_faults::evidence::{Event, Evidence, Ledger, Log, Page, Published, Rejected};
 use daybook_faults::history::{Asked, Command, Entry, Told, Via};
 use daybook_faults::judge::digest;
 use daybook_proto::v1::command_result::Outcome;
@@ -16,6 +16,9 @@ use uuid::Uuid;
 pub(crate) const PARTITIONS: i32 = 2;
 /// When the run began, in microseconds since 1970.
 pub(crate) const BEGAN: i64 = 1_700_000_000_000_000;
+
+/// W3C trace context of every command.
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// How the test decides a command: its events, by the types' short names, or a refusal's code and the numbers with it.
 pub(crate) enum End {
@@ -89,7 +92,9 @@ impl World {
                 "one page, one partition"
             );
             let id = digest::command_id(&service, "anonymous", &command.stream, &command.key);
-            let metadata = Metadata { command_id: id.as_bytes().to_vec(), actor: "tester".into(), ..Metadata::default() }.encode_to_vec();
+            let (command_id, correlation_id, traceparent) = (id.as_bytes().to_vec(), format!("c-{}", command.key), TRACE.to_owned());
+            let metadata = Metadata { command_id, correlation_id, traceparent, actor: "tester".into(), ..Metadata::default() };
+            let metadata = metadata.encode_to_vec();
             let (written, outcome, problem) = match end {
                 End::Done(written) => (written, Outcome::Accepted(Accepted {}), None),
                 End::Refused(code, members, written) => {
@@ -149,8 +154,9 @@ impl World {
     pub(crate) fn read(&mut self, at: &str, (model, key): (&str, &str), tokens: &[&str], body: &Value, positions: &[&str]) {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
         let status = if body.is_null() { 404 } else { 200 };
-        let told = Told::Page { status, body: body.clone(), positions: texts(positions), stale: false };
-        self.note(Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: texts(tokens), at: at.to_owned() }, told);
+        let told = Told::Page { status, body: body.clone(), positions: texts(positions), stale: Vec::new() };
+        let (model, key, at, query) = (model.to_owned(), key.to_owned(), at.to_owned(), String::new());
+        self.note(Asked::Read { model, key, tokens: texts(tokens), at, query }, told);
     }
 }
 
@@ -197,9 +203,37 @@ pub(crate) fn publish(evidence: &mut Evidence) {
                 let page = log.pages[partition].iter().find(|p| p.page == e.page).expect("it is of a page");
                 let (key, epoch, offset, version) = (e.stream_id.clone(), page.epoch, e.offset, e.version);
                 let (r#type, page_digest, value) = (e.r#type.clone(), page.digest.clone(), e.payload.clone());
-                Published { key, epoch, offset, version, r#type, page_digest, value }
+                let headers = Some(headers(&format!("{service}/{partition}:{offset}@{epoch}"), service, e));
+                Published { key, epoch, offset, version, r#type, page_digest, value, headers }
             };
             topic.insert(*partition, events.iter().map(message).collect());
         }
+    }
+}
+
+/// What else an event carries in Kafka.
+fn headers(id: &str, service: &str, event: &Event) -> BTreeMap<String, String> {
+    let metadata = Metadata::decode(event.metadata.as_slice()).expect("metadata");
+    let time = chrono::DateTime::from_timestamp_micros(event.recorded_at).expect("a time");
+    let command = Uuid::from_slice(&metadata.command_id).expect("a UUID");
+    let all = [
+        ("ce_id", id.to_owned()),
+        ("ce_source", format!("/daybook/{service}")),
+        ("ce_time", time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
+        ("ce_specversion", "1.0".to_owned()),
+        ("content-type", "application/protobuf".to_owned()),
+        ("daybook-command-id", command.to_string()),
+        ("daybook-correlation-id", metadata.correlation_id),
+        ("traceparent", metadata.traceparent),
+    ];
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Tells the senders of messages that were rejected.
+pub(crate) fn tell_rejected(evidence: &mut Evidence) {
+    for aside in evidence.aside.iter().filter(|aside| aside.kind == "rejected") {
+        let (partition, offset) = aside.place.expect("it stood somewhere");
+        let from = format!("{}/{partition} message {offset}", aside.service);
+        evidence.rejected.entry(aside.service.clone()).or_default().push(Rejected { from, reason: aside.reason.clone() });
     }
 }
