@@ -150,11 +150,12 @@ load_clone() {
 # Starts a Daybook with every role in a run's folder, on the services that the environment names, and returns once it listens.
 # Its ports are in `port` and `queries_port` then.
 # shellcheck disable=SC2034 # used by who calls this
-start_daybook() { # folder, binary, options for `daybook up`
+launch_daybook() { # folder, binary, options for `daybook up`
   local dir=$1 binary=$2 running
   shift 2
   (cd "$dir" && "$binary" migrate --partitions 4) </dev/null >"$dir/migrate.log" 2>&1 || { cat "$dir/migrate.log" >&2; die "migrating failed"; }
-  port=$(free_port) && queries_port=$(free_port) || die "no free port"
+  port=$(free_port) || die "no free port"
+  queries_port=$(free_port) || die "no free port"
   say "$port" >"$dir/port"
   running="up --commands-listen 127.0.0.1:$port"
   launch "$dir" "$dir/daybook.pid" "$dir/daybook.log" "$binary" up --commands-listen "127.0.0.1:$port" \
