@@ -30,10 +30,10 @@ const AT_LAST: Duration = Duration::from_secs(120);
 const ALONE: Duration = Duration::from_secs(12);
 /// The most that strike at once.
 const COMPANY: usize = 3;
-/// A run that is as long tells what grows; a crowd of the fourth part of that.
+/// A run that is as long tells what grows.
 const TELLING: Duration = Duration::from_secs(20 * 60);
-/// How many times shorter a crowd may be.
-const TELLING_TIMES: u32 = 4;
+/// A crowd breaks nothing, so that a shorter one tells as much.
+const TELLING_CROWD: Duration = Duration::from_secs(5 * 60);
 /// A process that has lived so long tells by itself what grows.
 const LONG_LIFE: Duration = Duration::from_secs(8 * 60);
 /// How often processes are measured.
@@ -224,9 +224,8 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     }
     let verdict = tokio::task::spawn_blocking(move || judge(&evidence)).await?;
     let mut wrong = run.wrong;
-    // A crowd breaks nothing, so that a shorter time tells as much.
-    let weighed = if matches!(ordeal, Ordeal::Crowd) { settings.length * TELLING_TIMES } else { settings.length };
-    wrong.extend(samples.finish(&settings.folder, weighed)?);
+    let telling = if matches!(ordeal, Ordeal::Crowd) { TELLING_CROWD } else { TELLING };
+    wrong.extend(samples.finish(&settings.folder, settings.length >= telling)?);
     Ok(Outcome { lines: run.lines, verdict, asked, unexpected: Vec::new(), wrong })
 }
 
@@ -382,12 +381,12 @@ impl Samples {
         Self { kept, task }
     }
 
-    /// Writes the chart, and says what grew in a run that was long enough to tell.
-    fn finish(self, folder: &Path, length: Duration) -> anyhow::Result<Vec<String>> {
+    /// Writes the chart, and says what grew, where the run was long enough to tell it.
+    fn finish(self, folder: &Path, tells: bool) -> anyhow::Result<Vec<String>> {
         self.task.abort();
         let samples = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         chart::write(folder, &samples).context("the chart can't be written")?;
-        if length < TELLING {
+        if !tells {
             return Ok(Vec::new());
         }
         let small = [("memory MiB", 64.0), ("file descriptors", 32.0), ("threads", 16.0), ("connections to Postgres", 8.0)];

@@ -107,17 +107,9 @@ impl Rolled {
 fn writers(cluster: &Cluster, new: &Path) -> anyhow::Result<BTreeMap<String, Build>> {
     let mut writers = BTreeMap::new();
     for member in cluster.handlers() {
-        let file = cluster.plan().log(&member.name);
-        let text = std::fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
-        let lives = cluster.lives(&member.name)?;
-        for (n, life) in lives.iter().enumerate() {
+        for (life, names) in cluster.writers(&member.name)? {
             let build = if life.binary == new { Build::New } else { Build::Old };
-            let (from, to) =
-                (usize::try_from(life.log_from)?, lives.get(n + 1).map_or(Ok(text.len()), |next| usize::try_from(next.log_from))?);
-            for said in text.get(from..to).unwrap_or_default().split("writer=").skip(1) {
-                let name: String = said.chars().filter(|c| *c != '"').take(36).collect();
-                writers.insert(name, build);
-            }
+            writers.extend(names.into_iter().map(|name| (name, build)));
         }
     }
     Ok(writers)

@@ -1,6 +1,6 @@
 //! The processes of the roles, and what can be done to one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ const RESTART: Duration = Duration::from_millis(300);
 const RESTART_AT_MOST: Duration = Duration::from_secs(2);
 /// How long a process may take to end and to be ready again as another build.
 const REPLACED: Duration = Duration::from_secs(60);
+/// A writer's name is a UUID.
+const WRITER: usize = 36;
 /// A process that lived so long is not one that ends as soon as it is started.
 const STABLE: Duration = Duration::from_secs(2);
 
@@ -82,6 +84,8 @@ impl Member {
 #[derive(Debug, Default)]
 pub(super) struct Members {
     all: BTreeMap<String, Process>,
+    /// Of those that were removed: what they have written is still there.
+    gone: BTreeMap<String, Vec<Life>>,
     /// Numbers and ports are used once.
     last: BTreeMap<Role, u32>,
     ports: Vec<u16>,
@@ -219,6 +223,7 @@ impl Members {
     pub(super) fn remove(&mut self, name: &str) {
         if let Some(mut process) = self.all.remove(name) {
             end(&mut process);
+            self.gone.insert(process.name, process.lives);
         }
     }
 
@@ -340,12 +345,29 @@ impl Cluster {
         self.of_role(Role::QueryApi)
     }
 
-    /// The builds that have run under this name, in order.
+    /// The builds that have run under this name, in order; also of a member that was removed.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When there was none of this name.
     pub fn lives(&self, name: &str) -> anyhow::Result<Vec<Life>> {
-        self.with(name, |process| process.lives.clone())
+        let members = self.shared.members();
+        let lives = members.all.get(name).map(|process| &process.lives).or_else(|| members.gone.get(name));
+        lives.cloned().with_context(|| format!("there was no member {name}"))
+    }
+
+    /// As [`lives`](Self::lives), each with the names under which its lanes write, as they said when they took partitions over.
+    ///
+    /// # Errors
+    /// When there was none of this name, or its log can't be read.
+    pub fn writers(&self, name: &str) -> anyhow::Result<Vec<(Life, BTreeSet<String>)>> {
+        let (lives, file) = (self.lives(name)?, self.plan().log(name));
+        let log = std::fs::read(&file).with_context(|| format!("{} can't be read", file.display()))?;
+        let ends: Vec<u64> = lives.iter().skip(1).map(|life| life.log_from).chain([log.len() as u64]).collect();
+        let of = |(life, end): (Life, u64)| {
+            let said = log.get(usize::try_from(life.log_from)?..usize::try_from(end)?).unwrap_or_default();
+            Ok((life, writers(&String::from_utf8_lossy(said)).collect()))
+        };
+        lives.into_iter().zip(ends).map(of).collect()
     }
 
     /// # Errors
@@ -428,5 +450,22 @@ impl Cluster {
     fn with<T>(&self, name: &str, act: impl FnOnce(&mut Process) -> T) -> anyhow::Result<T> {
         let mut members = self.shared.members();
         members.all.get_mut(name).map(act).with_context(|| format!("there is no member {name}"))
+    }
+}
+
+fn writers(said: &str) -> impl Iterator<Item = String> {
+    let takeovers = said.lines().filter(|line| line.contains("took the partition over"));
+    takeovers.filter_map(|line| line.split_once("writer=\"")?.1.get(..WRITER).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_says_under_which_name_it_writes() {
+        let said = "2026-11-26T02:38:10.992035Z  INFO daybook_command_handlers::lane: took the partition over partition=catalog/1 \
+                    page=2105 writer=\"ad98a2df-e36f-4f80-b3e1-a429d720d210\" after_ms=23\nsomething else writer=\"x\"\n";
+        assert_eq!(writers(said).collect::<Vec<_>>(), ["ad98a2df-e36f-4f80-b3e1-a429d720d210"]);
     }
 }

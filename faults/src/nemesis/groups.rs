@@ -68,7 +68,8 @@ async fn two(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let without: BTreeSet<u32> = marks.left()?.into_iter().map(|mark| mark.pid).collect();
     let mut writers = BTreeMap::new();
     for member in &members {
-        writers.extend(lanes::writers(cluster, member, 0)?.into_iter().map(|writer| (writer, member.as_str())));
+        let all = cluster.writers(member)?.into_iter().flat_map(|(_, writers)| writers);
+        writers.extend(all.map(|writer| (writer, member.as_str())));
     }
     let taken_back = taken_back(&lanes::pages_behind(cluster, &before).await?, &writers);
     let note = format!("{} processes did without the lock; partitions were taken back {taken_back} times", without.len());

@@ -1,6 +1,6 @@
-//! Who wrote which page, by the log itself and by what processes of command handlers say when they take a partition over.
+//! Who wrote which page, by the log itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,6 @@ const SERVICES: [&str; 2] = ["catalog", "inventory"];
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// A writer's name is a UUID.
-const NAME: usize = 36;
 
 /// A log partition: service and number.
 pub(super) type Partition = (String, i32);
@@ -92,33 +90,5 @@ async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(mut ask: impl FnMut
             return answer;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// The names under which a member's processes have taken partitions over, as they said from this byte of its log on.
-///
-/// # Errors
-/// When its log can't be read.
-pub(super) fn writers(cluster: &Cluster, member: &str, from: u64) -> anyhow::Result<BTreeSet<String>> {
-    let file = cluster.plan().log(member);
-    let log = std::fs::read(&file).with_context(|| format!("{} can't be read", file.display()))?;
-    let said = String::from_utf8_lossy(log.get(usize::try_from(from)?..).unwrap_or_default()).into_owned();
-    Ok(names(&said).collect())
-}
-
-fn names(said: &str) -> impl Iterator<Item = String> {
-    let takeovers = said.lines().filter(|line| line.contains("took the partition over"));
-    takeovers.filter_map(|line| line.split_once("writer=\"")?.1.get(..NAME).map(str::to_owned))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lane_says_under_which_name_it_writes() {
-        let said = "2026-11-26T02:38:10.992035Z  INFO daybook_command_handlers::lane: took the partition over partition=catalog/1 \
-                    page=2105 writer=\"ad98a2df-e36f-4f80-b3e1-a429d720d210\" after_ms=23\nsomething else writer=\"x\"\n";
-        assert_eq!(names(said).collect::<Vec<_>>(), ["ad98a2df-e36f-4f80-b3e1-a429d720d210"]);
     }
 }

@@ -60,8 +60,7 @@ async fn zombie(mut field: Field<'_>) -> anyhow::Result<Struck> {
         };
         let (mine, back) = {
             let _heal = Heal(|| drop(cluster.resume(&victim.name)));
-            let life = cluster.lives(&victim.name)?.last().map_or(0, |life| life.log_from);
-            let mine = lanes::writers(cluster, &victim.name, life)?;
+            let mine = cluster.writers(&victim.name)?.pop().map(|(_, writers)| writers).unwrap_or_default();
             field.hold_asking(&mut struck.asked, time).await;
             (mine, Utc::now())
         };
