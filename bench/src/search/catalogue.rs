@@ -62,6 +62,9 @@ pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Resu
         price: create.price.clone(),
         attributes: create.attributes.clone(),
         draft: false,
+        gtins: create.gtins.clone(),
+        manufacturer_number: create.manufacturer_number.clone(),
+        language: create.language.clone(),
     });
     let stream = StreamId::new(ProductEvent::AGGREGATE, &create.sku);
     let fold = model.fold(ProductEvent::SERVICE, ProductEvent::AGGREGATE).context("products read products")?;
