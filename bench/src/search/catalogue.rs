@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use daybook_kernel::{EventAt, Instant, ReadModel, StreamId, Version};
 use daybook_proto::MessageSet as _;
-use daybook_query_api::SearchReader;
+use daybook_search::SearchReader;
 use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
 
 /// `daybook load catalogue`'s own way from a row to a command.
