@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use daybook_kernel::{EventAt, Instant, ReadModel, StreamId, Version};
 use daybook_proto::MessageSet as _;
-use daybook_query_api::SearchReader;
+use daybook_search::SearchReader;
 use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
 
 /// `daybook load catalogue`'s own way from a row to a command.
@@ -62,6 +62,9 @@ pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Resu
         price: create.price.clone(),
         attributes: create.attributes.clone(),
         draft: false,
+        gtins: create.gtins.clone(),
+        manufacturer_number: create.manufacturer_number.clone(),
+        language: create.language.clone(),
     });
     let stream = StreamId::new(ProductEvent::AGGREGATE, &create.sku);
     let fold = model.fold(ProductEvent::SERVICE, ProductEvent::AGGREGATE).context("products read products")?;
