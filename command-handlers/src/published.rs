@@ -190,15 +190,27 @@ mod tests {
         /// Publishes so many events from an offset on, as a relay does.
         async fn publish(&self, from: i64, count: i64) {
             let events = self.partition.read_events(from, count).await.expect("readable");
-            let record = |e: &daybook_log::StoredEvent| Record {
+            let place = |e: &daybook_log::StoredEvent| {
+                Headers::new().with(h::OFFSET, e.offset.to_string()).with(h::PAGE_DIGEST, hex::encode(&e.page_digest))
+            };
+            self.produce(events.iter().map(place)).await;
+        }
+
+        async fn produce(&self, headers: impl Iterator<Item = Headers>) {
+            let record = |headers| Record {
                 topic: self.topic(),
                 partition: 0,
                 key: Bytes::from_static(b"product/A-1"),
-                headers: Headers::new().with(h::OFFSET, e.offset.to_string()).with(h::PAGE_DIGEST, hex::encode(&e.page_digest)),
+                headers,
                 value: Some(Bytes::new()),
             };
             let producer = Producer::new(&self.bus, ProducerOptions::default()).expect("it starts");
-            producer.send(events.iter().map(record).collect()).await.expect("delivered");
+            producer.send(headers.map(record).collect()).await.expect("delivered");
+        }
+
+        async fn first_unpublished(&self) -> Result<i64, HandlerError> {
+            let inspector = Inspector::new(&self.bus).expect("Kafka answers");
+            first_unpublished(&inspector, &self.topic(), &self.partition).await
         }
 
         /// What `writer` knows to be there: all below `next`, an offset of Kafka's.
@@ -209,6 +221,31 @@ mod tests {
 
         async fn holds(&self) -> (i64, i64) {
             Inspector::new(&self.bus).expect("Kafka answers").watermarks(&self.topic(), 0).await.expect("it is there")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_topic_whose_end_is_not_of_the_page_that_the_log_has_there_is_ahead_of_it() {
+        let f = Fixture::new().await;
+        assert_eq!(f.first_unpublished().await.expect("empty"), 0);
+        f.publish(0, 2).await;
+        assert_eq!(f.first_unpublished().await.expect("the same"), 2);
+        let other = |offset: i64| Headers::new().with(h::OFFSET, offset.to_string()).with(h::PAGE_DIGEST, "00".repeat(32));
+        let no_digest = Headers::new().with(h::OFFSET, "1");
+        let page = f.partition.read_events(0, 1).await.expect("readable").remove(0).page_digest;
+        let no_offset = Headers::new().with(h::PAGE_DIGEST, hex::encode(&page));
+        let cases = [
+            (other(1), 1, "another page's digest"),
+            (no_digest, 1, "another page's digest"),
+            (other(3), 3, "ends before"),
+            (no_offset, -1, "none"),
+        ];
+        for (headers, place, says) in cases {
+            f.produce(std::iter::once(headers)).await;
+            match f.first_unpublished().await {
+                Err(HandlerError::AheadOfLog { offset, why, .. }) => assert!(offset == place && why.contains(says), "{offset}: {why}"),
+                other => panic!("{says}: {other:?}"),
+            }
         }
     }
 

@@ -4,8 +4,18 @@
 
 mod world;
 
-use proptest::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use bytes::Bytes;
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use crate::entry::Part;
+use crate::flight::{Landing, Snapshot};
+use crate::memory::Need;
+use crate::store::Store;
 use world::{Place, VIEWS, World, at};
 
 #[derive(Clone, Debug)]
@@ -134,4 +144,70 @@ proptest! {
         }
         world.settle()?;
     }
+}
+
+/// What a load's query answers where source 0 has come to `next`: of its first part, or of none.
+fn snapshot(next: i64, part: Option<&'static [u8]>) -> Snapshot {
+    let part = part.map(|bytes| Arc::new(Part { id: "p0".into(), bytes: Bytes::from_static(bytes), source: 0, stale: None }));
+    Snapshot { parts: part.into_iter().collect(), stamps: vec![at(next), at(0)], unshown: Vec::new() }
+}
+
+#[test]
+fn a_reader_beside_a_push_is_told_no_position_that_its_entry_does_not_cover() {
+    let mut world = World::new(false);
+    for _ in 0..30_000 {
+        world.commit(0, &[((0, 0), true)], true);
+    }
+    world.depart(0);
+    let batches = std::mem::take(&mut world.queue[0]);
+    world.memory.apply(&batches[0]);
+    let (memory, view) = (&world.memory, world.views[0].clone());
+    assert!(matches!(memory.land(&view, snapshot(1, Some(b"1"))), Landing::Landed(_)));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut looks = 0_u64;
+            while !done.load(Ordering::SeqCst) {
+                let Some(seen) = memory.hit(&view.id, &[]) else { continue };
+                // Each batch writes its own number, which is where it ends.
+                let shown = std::str::from_utf8(&seen.entry.part("p0").expect("it is never gone").bytes).expect("text");
+                let shown: i64 = shown.parse().expect("a number");
+                assert!(shown >= seen.positions[0].next(), "shows {shown}, says {}", seen.positions[0].next());
+                looks += 1;
+            }
+            looks
+        });
+        for batch in &batches[1..] {
+            memory.apply(batch);
+        }
+        done.store(true, Ordering::SeqCst);
+        assert!(reader.join().expect("no torn look") > 100);
+    });
+}
+
+#[tokio::test]
+async fn a_reader_with_a_newer_token_that_joins_a_load_is_not_shown_what_that_has_read() {
+    let World { memory, views, .. } = World::new(false);
+    let (memory, view) = (Arc::new(memory), views[0].clone());
+    let (_, sender) = memory.depart(&view);
+    let sender = sender.expect("nobody reads it yet");
+    let others = sender.receiver_count();
+    // Its query is answered as of 0. Then something is committed, and a look at the database tells it to who waits.
+    memory.look(Instant::now(), &[at(1), at(0)], Duration::from_secs(60));
+    let joined = tokio::spawn({
+        let (memory, view) = (memory.clone(), view.clone());
+        async move {
+            // A database that is not there: what is read again fails.
+            let store = Store::new("postgres://u:p@127.0.0.1:1/x", 1).expect("a url");
+            let needs = [Need { source: 0, position: at(1) }];
+            memory.load(&store, &view, &needs, Instant::now() + Duration::from_secs(5)).await.map(|seen| seen.positions)
+        }
+    });
+    while sender.receiver_count() == others {
+        tokio::task::yield_now().await;
+    }
+    let Landing::Landed(landed) = memory.land(&view, snapshot(0, None)) else { panic!("it lands") };
+    sender.send_replace(Some(Ok(landed)));
+    let seen = joined.await.expect("it ends");
+    assert!(seen.is_err(), "it must be read again: {seen:?}");
 }

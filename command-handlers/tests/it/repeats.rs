@@ -1,8 +1,11 @@
 //! A command takes effect once, however often and wherever it is sent.
 
+use daybook_bus::Inspector;
+use daybook_command_handlers::HandlerConfig;
+use daybook_testkit::eventually;
 use serde_json::json;
 
-use crate::support::{Answer, Install, key, price, product};
+use crate::support::{Answer, Install, key, partition_of, price, product, shop};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_gets_the_original_result_and_says_so() {
@@ -76,8 +79,8 @@ static STOCK: std::sync::LazyLock<serde_json::Value> =
 async fn a_repeat_that_memory_has_forgotten_is_found_in_the_ledger() {
     let install = Install::new().await;
     // Nothing is remembered: the second time shows as a conflict on the insert, or is looked up.
-    let config = daybook_command_handlers::HandlerConfig { recent_results: 1, streams_in_memory: 1, ..Default::default() };
-    let p = install.process_of(crate::support::shop(), config, &["catalog", "inventory"]).await;
+    let config = HandlerConfig { recent_results: 1, streams_in_memory: 1, ..Default::default() };
+    let p = install.process_of(shop(), config, &["catalog", "inventory"]).await;
     let keys: Vec<String> = (0..40).map(|_| key()).collect();
     let stock = |i: usize| json!({ "sku": format!("A-{}", i % 4), "warehouse": "w-1", "quantity": 1 });
     for round in 0..3 {
@@ -96,32 +99,75 @@ async fn a_repeat_that_memory_has_forgotten_is_found_in_the_ledger() {
     p.stop().await;
 }
 
+/// Counts the rows that are put into one partition's ledger, also where what put them there is undone: a sequence never is.
+async fn count_tries(install: &Install, partition: i32) {
+    let sql = format!(
+        "CREATE SEQUENCE public.tries;
+         CREATE FUNCTION public.tried() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+             $$ BEGIN PERFORM nextval('public.tries'); RETURN NEW; END $$;
+         CREATE TRIGGER tried BEFORE INSERT ON inventory.command_{partition} FOR EACH ROW EXECUTE FUNCTION public.tried()"
+    );
+    install.database.owner().await.batch_execute(&sql).await.expect("the owner may");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conflict_on_the_insert_undoes_the_page_and_decides_it_again_without_the_repeat() {
     let install = Install::new().await;
-    let p = install.process().await;
-    let k = key();
-    install.post(&p, "inventory/receive-stock", &k, &STOCK).await.expect(200);
-    // Over a thousand new commands: ids are not looked up any more; then memory of results is pushed out by more.
-    let config = daybook_command_handlers::HandlerConfig { recent_results: 2, ..Default::default() };
-    p.stop().await;
-    let p = install.process_of(crate::support::shop(), config, &["inventory"]).await;
-    for chunk in 0..6 {
-        let all = (0..200).map(|i| {
-            let body = json!({ "sku": "A-1", "warehouse": "w-1", "quantity": 1 });
-            let (install, p) = (&install, &p);
-            async move { (i, install.post(p, "inventory/receive-stock", &format!("new-{chunk}-{i}"), &body).await.expect(200)) }
-        });
-        futures_util::future::join_all(all).await;
-    }
+    let config = HandlerConfig { recent_results: 2, ..Default::default() };
+    let p = install.process_of(shop(), config, &["inventory"]).await;
+    let (at, topic) = (partition_of("stock/A-1@w-1"), install.bus.messages("inventory"));
+    let send = async |key: &str| install.post(&p, "inventory/receive-stock", key, &STOCK).await.expect(200);
+    let original_key = key();
+    let original = send(&original_key).await;
+    count_tries(&install, at).await;
+    let inspector = Inspector::new(&install.bus).expect("Kafka answers");
+    let tries = "SELECT last_value - (SELECT count(*) FROM inventory.command) FROM public.tries";
     let writers = "SELECT count(DISTINCT writer) FROM inventory.page";
-    let before = install.count(writers).await;
-    let new = key();
-    let (repeat, fresh) =
-        tokio::join!(install.post(&p, "inventory/receive-stock", &k, &STOCK), install.post(&p, "inventory/receive-stock", &new, &STOCK));
-    assert_eq!(repeat.expect(200).header("idempotent-replayed"), Some("true"));
-    fresh.expect(200);
-    assert_eq!(install.count("SELECT count(*) FROM inventory.event").await, 1 + 1200 + 1);
-    assert_eq!(install.count(writers).await, before, "decided again by the same lane, without taking the partition over");
+    let (mut done, mut one_page) = (1, false);
+    // Once, if the three that are meant for one page come to be in one.
+    for _ in 0..10 {
+        // Over a thousand new commands: ids are not looked up any more, and the original result is pushed out of memory.
+        for _ in 0..6 {
+            futures_util::future::join_all((0..200).map(|_| async { send(&key()).await })).await;
+        }
+        done += 1_200;
+        let before = (install.count(tries).await, install.count(writers).await);
+        // While the lane waits with a page, three more arrive, the repeat in the middle.
+        let holder = install.database.owner().await;
+        holder.batch_execute(&format!("BEGIN; LOCK TABLE inventory.page_{at} IN SHARE MODE")).await.expect("the owner may");
+        let keys = [key(), key(), original_key.clone(), key()];
+        let mut sent = Vec::new();
+        for key in &keys {
+            let (_, end) = inspector.watermarks(&topic, at).await.expect("Kafka answers");
+            let mut answer = Box::pin(send(key));
+            let arrived = eventually("it to be on Kafka", || async {
+                let (_, now) = inspector.watermarks(&topic, at).await.expect("Kafka answers");
+                (now > end).then_some(())
+            });
+            // None is answered before the lane may write.
+            match futures_util::future::select(&mut answer, Box::pin(arrived)).await {
+                futures_util::future::Either::Left((answer, _)) => panic!("{answer:?}"),
+                futures_util::future::Either::Right(_) => sent.push(answer),
+            }
+        }
+        holder.batch_execute("ROLLBACK").await.expect("it was held");
+        let answers = futures_util::future::join_all(sent).await;
+        let [_, first, repeat, second] = answers.as_slice() else { panic!("four were sent") };
+        done += 3;
+        assert_eq!((&repeat.body, repeat.header("idempotent-replayed")), (&original.body, Some("true")));
+        let versions = [first, second].map(|answer| answer.body["version"].as_u64().expect("a number"));
+        assert_eq!(versions, [done - 1, done], "on a state without what was undone");
+        assert_eq!(install.count("SELECT count(*) FROM inventory.event").await.cast_unsigned(), done);
+        let pages = format!("SELECT count(DISTINCT page) FROM inventory.event_{at} WHERE version >= {}", done - 1);
+        let after = (install.count(tries).await, install.count(writers).await);
+        assert_eq!(after.1, before.1, "decided again by the same lane, without taking the partition over");
+        one_page = install.count(&pages).await == 1;
+        if one_page {
+            assert!(after.0 > before.0, "nothing was tried in vain: it was no conflict");
+            break;
+        }
+    }
+    assert!(one_page, "never did what was sent together come to stand in one page");
     p.stop().await;
+    crate::invariants::hold(&install).await;
 }

@@ -116,6 +116,16 @@ impl Install {
         all
     }
 
+    /// As after a restore of an older backup: of a partition of catalog's log, the page of the event at `offset` is gone, and so is
+    /// all behind it.
+    pub(crate) async fn restore_to_before(&self, partition: i32, offset: i64) {
+        let page = format!("page >= (SELECT page FROM catalog.event_{partition} WHERE \"offset\" = {offset})");
+        let tables = ["command", "request", "page"].map(|table| format!("DELETE FROM catalog.{table}_{partition} WHERE {page};"));
+        let events = format!("DELETE FROM catalog.event_{partition} WHERE \"offset\" >= {offset};");
+        let sql = format!("SET session_replication_role = replica; {} {events}", tables.concat());
+        self.database.owner().await.batch_execute(&sql).await.expect("the owner may, with the triggers off");
+    }
+
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.database.owner().await.query_one(sql, &[]).await.expect("readable").get(0)
     }

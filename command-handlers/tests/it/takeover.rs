@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use daybook_log::{Log, Role, Writer, WriterSessions};
 use daybook_proto::v1::Replies;
+use daybook_testkit::{eventually, recreate_topic};
 use prost::Message as _;
 use serde_json::json;
 
@@ -117,6 +118,27 @@ async fn a_lane_that_begins_again_answers_nothing_twice() {
         }
     }
     assert_eq!(told.into_values().collect::<Vec<_>>(), [1; 9], "what was done before is not answered again");
+    p.stop().await;
+    invariants::hold(&install).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_restored_log_does_not_have_is_decided_again_although_its_offset_was_committed() {
+    let (install, p) = Install::started().await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    let repriced = key();
+    let first = install.post(&p, "catalog/reprice-product", &repriced, &price("A-1", 7)).await.expect(200);
+    invariants::published(&install).await;
+    p.stop().await;
+    let at = partition_of("product/A-1");
+    install.restore_to_before(at, 1).await;
+    // What was published of the lost page is gone too: the partition starts, where the log's last page has come to.
+    recreate_topic(&install.bus, &install.bus.events("catalog"), 3).await;
+    let p = install.process().await;
+    let count = format!("SELECT count(*) FROM catalog.event_{at}");
+    eventually("the command to be decided again", || async { (install.count(&count).await == 2).then_some(()) }).await;
+    let again = install.post(&p, "catalog/reprice-product", &repriced, &price("A-1", 7)).await.expect(200);
+    assert_eq!((again.body, again.headers.get("idempotent-replayed").is_some()), (first.body, true));
     p.stop().await;
     invariants::hold(&install).await;
 }

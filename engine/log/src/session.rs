@@ -123,3 +123,19 @@ impl WriterSessions {
         Ok(session)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_has_an_ended_ones_process_id_is_left_alone() {
+        let database = daybook_testkit::TestDatabase::migrated(&["ledger"], 1).await;
+        let session = Session::writer(&database.url, "a writer").await.expect("it connects");
+        let (pid, start) = session.backend();
+        terminate(&database.url, (pid, start - chrono::Duration::microseconds(1))).await.expect("it answers");
+        session.client().simple_query("SELECT 1").await.expect("another one was meant");
+        assert!(terminate(&database.url, (pid, start)).await.expect("it answers"));
+        assert!(session.client().simple_query("SELECT 1").await.is_err(), "this one was meant");
+    }
+}

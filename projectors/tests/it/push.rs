@@ -304,3 +304,28 @@ async fn each_stream_that_ever_had_a_part_under_a_key_is_noted() {
     let row = |key: &str, sku: &str| (key.to_owned(), "catalog".to_owned(), format!("product/{sku}"));
     assert_eq!(rows, [row("books", "A-2"), row("games", "A-1"), row("toys", "A-1"), row("toys", "A-2")]);
 }
+
+#[tokio::test]
+async fn a_removal_by_the_first_event_behind_the_last_acknowledgement_is_kept_until_it_is_pushed() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut pod = Pod::new(&shop, &model).await;
+    let mut before = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    shop.append([created("A-1", "one", "toys"), created("A-2", "two", "toys")]).await;
+    before.catch_up().await.expect("it folds");
+    acknowledged(&shop, &model, &mut before).await;
+    pod.follow(&shop).await;
+    drop(before);
+    let mut dying = shop.projector(&model, "catalog", 0).await;
+    // The second batch clears away what needs no second telling.
+    for fact in [retired("A-1"), retitled("A-2", "2")] {
+        shop.append([fact]).await;
+        dying.catch_up().await.expect("it folds");
+    }
+    assert_eq!(shop.removed(&model).await, 1);
+    let mut after = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    acknowledged(&shop, &model, &mut after).await;
+    pod.follow(&shop).await;
+    assert_eq!((pod.gaps, &pod.parts), (0, &shop.parts(&model).await));
+    assert_eq!(shop.removed(&model).await, 0);
+}

@@ -1,5 +1,7 @@
 //! What is served under a key.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use prost::Message as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -210,4 +212,16 @@ async fn stored_bytes_that_are_no_message_are_a_fault_of_ours() {
     // They are what is stored.
     let response = api.get("/v1/product-pages/A-1").header("accept", PROTOBUF).send().await.expect("it answers");
     assert_eq!(response.bytes().await.expect("a body"), vec![0xff; 3]);
+}
+
+#[tokio::test]
+async fn an_etag_is_the_hash_of_the_bytes_that_are_served_in_either_form() {
+    let api = Api::new().await;
+    api.put_page("A-1").await;
+    for (accept, letter) in [("application/json", 'j'), (PROTOBUF, 'p')] {
+        let response = api.get("/v1/product-pages/A-1").header("accept", accept).send().await.expect("it answers");
+        let etag = header(&response, "etag").to_owned();
+        let hash = daybook_kernel::digest::sha256(&response.bytes().await.expect("a body"));
+        assert_eq!(etag, format!("\"{letter}{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..18])));
+    }
 }

@@ -1,7 +1,9 @@
 //! `verify` against Postgres.
 
 use daybook_kernel::digest;
+use daybook_proto::v1::CommandResult;
 use daybook_replay::{VerifyOptions, verify};
+use prost::Message as _;
 
 use crate::support::{Fixture, assert_found, digest_of, hex, receive};
 
@@ -274,4 +276,19 @@ async fn what_is_not_there_is_wrong_usage() {
         let error = verify(&f.database.databases(), None, &f.registry, &options, &mut |_| {}).await.expect_err("not there");
         assert!(error.is_usage(), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_result_with_another_commands_digest_is_named_although_its_page_was_made_to_agree() {
+    let f = Fixture::new().await;
+    let (page, events, mut ledger) = f.page(7).await;
+    let mut result = CommandResult::decode(ledger[0].result.as_slice()).expect("a result");
+    // As long as a digest is.
+    result.command_digest = vec![0; 32];
+    ledger[0].result = result.encode_to_vec();
+    let (result, forged) = (hex(&ledger[0].result), hex(&digest_of(&page, &events, &ledger)));
+    let change = format!(
+        r"UPDATE command SET result = '\x{result}' WHERE page = 7 AND ordinal = 0; UPDATE page SET digest = '\x{forged}' WHERE page = 7"
+    );
+    assert_found(&f.found_after(&change).await, "inventory/0 page 7", "command digest in the result");
 }
