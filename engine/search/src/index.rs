@@ -2,7 +2,7 @@
 //! that changes gets a new one, and the old one is dead until [`compacted`](SearchIndex::compacted). So postings are
 //! always in order, and reading needs no merging.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::columns::{Bits, Columns, NO_DOCUMENT, Names};
 use super::scoring::Tuning;
@@ -32,6 +32,10 @@ pub struct SearchItem {
     pub currency: String,
     /// Microseconds since 1970.
     pub created: i64,
+    /// What it is told from all others by, beside its key.
+    pub identifiers: Vec<String>,
+    /// Properties that are filtered by, by name.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// Postings of one term: documents in order, and how often it stands in each field of them.
@@ -193,8 +197,7 @@ impl SearchIndex {
         for (sum, length) in self.lengths.iter_mut().zip(columns.lengths[document as usize]) {
             *sum -= u64::from(length);
         }
-        columns.brands.take(columns.brand[document as usize]);
-        columns.categories.take(columns.category[document as usize]);
+        columns.bury(document);
         for &term in columns.terms(document) {
             self.postings[term as usize].live -= 1;
         }

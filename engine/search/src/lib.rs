@@ -9,6 +9,7 @@ mod analysis;
 mod columns;
 mod compare;
 mod facets;
+mod identifiers;
 mod index;
 mod plan;
 mod run;
@@ -18,11 +19,12 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod values;
 mod vocabulary;
 
 pub use analysis::Analysis;
 pub use compare::{Compared, Parts};
-pub use facets::{FacetValue, Facets, FacetsAsked, Filter, PriceRange};
+pub use facets::{FacetLevel, FacetValue, Facets, FacetsAsked, Filter, PriceRange};
 pub use index::{SearchIndex, SearchItem};
 pub use plan::Plan;
 pub use run::{Cursor, SearchAnswer, SearchHit, SearchRequest, SearchSort};

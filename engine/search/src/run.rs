@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::analysis::fold;
 use super::columns::NO_DOCUMENT;
-use super::facets::{Facets, FacetsAsked, Filter};
+use super::facets::{Currency, Facets, FacetsAsked, Filter};
 use super::index::SearchIndex;
 use super::plan::Plan;
 use super::scoring::Match;
@@ -12,12 +12,13 @@ use super::scoring::Match;
 /// The order of what is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SearchSort {
-    /// What is in stock first, then the best answer.
+    /// One whose identifier was typed first; what has all words before what has some; then what is in stock; then the best
+    /// answer.
     #[default]
     Relevance,
-    /// The cheapest first.
+    /// The cheapest first; what has a price in another currency than the filter's behind.
     PriceAscending,
-    /// The dearest first.
+    /// The dearest first; what has a price in another currency than the filter's behind.
     PriceDescending,
     /// What was created last first.
     Newest,
@@ -105,18 +106,50 @@ impl SearchIndex {
             None => (self.plan(&request.text), None),
         };
         let first = cursor.is_none();
-        let (plan, matches) = self.found(plan, first);
+        let (plan, mut matches) = self.found(plan, first);
+        let identified = if plan.everything { Vec::new() } else { self.identified(&request.text) };
+        self.join(&mut matches, &identified);
         let mut counting = self.counting(request, price_edges);
         let mut best = Best { index: self, sort: request.sort, limit: request.limit + 1, all: Vec::new(), last: None, cursor };
         let mut total = 0;
         for m in &matches {
             if counting.take(m.document) {
                 total += 1;
-                best.push(self.ranked(m, request.sort));
+                best.push(self.ranked(m, request.sort, self.worth_of(m, &plan, &identified), counting.currency));
             }
         }
         let (hits, next) = best.page(request.limit);
-        SearchAnswer { hits, total, facets: counting.done(), corrected: plan.corrected.clone(), next, plan }
+        SearchAnswer { hits, total, facets: counting.done(&request.facets), corrected: plan.corrected.clone(), next, plan }
+    }
+
+    /// Live documents that a text may be an identifier of, in order, and whether it is one in full.
+    pub(crate) fn identified(&self, text: &str) -> Vec<(u32, bool)> {
+        let mut found = self.columns.identifiers.find(text);
+        found.retain(|(document, _)| self.live.get(*document));
+        found
+    }
+
+    /// Adds documents that are found by an identifier alone.
+    fn join(&self, matches: &mut Vec<Match>, identified: &[(u32, bool)]) {
+        let known = matches.len();
+        for (document, _) in identified {
+            if matches[..known].binary_search_by_key(document, |m| m.document).is_err() {
+                matches.push(Match { document: *document, score: 0.0, groups: 0, covered: 0.0 });
+            }
+        }
+    }
+
+    /// What an answer is worth, the least first: an identifier in full, all words, a part of an identifier, some words. It depends
+    /// on the document and the plan alone, as pages need.
+    fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u8 {
+        let whole = identified.binary_search_by_key(&m.document, |i| i.0).ok().map(|at| identified[at].1);
+        let all = usize::from(m.groups) == plan.groups.len() && m.groups > 0 && plan.corrected.is_none();
+        match (whole, all) {
+            (Some(true), _) => 0,
+            (_, true) => 1,
+            (Some(false), false) => 2,
+            (None, false) => 3,
+        }
     }
 
     /// What a plan finds, scored; on the first page the plan is completed.
@@ -151,17 +184,21 @@ impl SearchIndex {
         1
     }
 
-    fn ranked(&self, m: &Match, sort: SearchSort) -> Ranked {
+    fn ranked(&self, m: &Match, sort: SearchSort, worth: u8, currency: Currency) -> Ranked {
         let document = m.document as usize;
         // Signed numbers in the order of unsigned ones.
         let ordered = |n: i64| u128::from(n.cast_unsigned() ^ 1 << 63);
         // What is equal otherwise is in the order of keys, of which most comparisons need only the beginning.
         let then = |first: u128| first << 64 | u128::from(self.columns.key_begins[document]);
+        // Prices are not negative, so a bit is left for those of other currencies, which stand behind.
+        let priced = |n: i64| if self.is_of(m.document, currency) { u128::from(n.max(0).cast_unsigned()) } else { 1 << 63 };
         let rank = match sort {
             // Scores are not negative: their bits are in their order.
-            SearchSort::Relevance => then(u128::from(!self.in_stock.get(m.document)) << 32 | u128::from(!m.score.to_bits())),
-            SearchSort::PriceAscending => then(ordered(self.columns.price[document])),
-            SearchSort::PriceDescending => then(ordered(!self.columns.price[document])),
+            SearchSort::Relevance => {
+                then(u128::from(worth) << 33 | u128::from(!self.in_stock.get(m.document)) << 32 | u128::from(!m.score.to_bits()))
+            }
+            SearchSort::PriceAscending => then(priced(self.columns.price[document])),
+            SearchSort::PriceDescending => then(priced(i64::MAX - self.columns.price[document].max(0))),
             SearchSort::Newest => then(ordered(!self.columns.created[document])),
             SearchSort::Title => self.columns.title_begins[document],
         };
@@ -173,8 +210,8 @@ impl SearchIndex {
         SearchHit {
             key: self.keys.name(columns.key[at]).to_owned(),
             title: columns.title(document).to_owned(),
-            brand: columns.brands.names.name(columns.brand[at]).to_owned(),
-            category: columns.categories.names.name(columns.category[at]).to_owned(),
+            brand: columns.brands.name(columns.brand[at]).to_owned(),
+            category: columns.categories.name(columns.category[at]).to_owned(),
             price: columns.price[at],
             currency: columns.currencies.name(columns.currency[at]).to_owned(),
             in_stock: self.in_stock.get(document),

@@ -1,5 +1,5 @@
 use super::super::run::Cursor;
-use super::super::{FacetValue, FacetsAsked, Filter, PriceRange, SearchSort, Suggestion};
+use super::super::{FacetLevel, FacetValue, FacetsAsked, Filter, PriceRange, SearchSort, Suggestion};
 use super::*;
 
 fn shop() -> SearchIndex {
@@ -87,14 +87,15 @@ fn stock_that_comes_before_its_product_is_not_lost() {
 #[test]
 fn facets_are_counted_under_the_other_filters() {
     let shop = shop();
-    let facets = FacetsAsked { brand: true, category: true, price: true };
+    let facets = FacetsAsked { brand: true, category: true, price: true, ..FacetsAsked::default() };
     let filter = Filter { brands: vec!["Cherry".into()], categories: vec!["Input".into()], ..Filter::default() };
     let answer = shop.search(&SearchRequest { facets, filter, ..request("") }, &[1_000, 3_000]);
     assert_eq!(answer.total, 2);
     let value = |value: &str, count| FacetValue { value: value.to_owned(), count };
     assert_eq!(answer.facets.brand, Some(vec![value("Cherry", 2), value("Logi", 2)]), "brands of the category, whatever the brand");
     let categories = answer.facets.category.expect("asked for");
-    assert_eq!(categories, [value("Input > Accessories", 1), value("Input > Mice", 1)], "of the brand");
+    let level = |path: &[&str], count| FacetLevel { path: path.iter().map(|p| (*p).to_owned()).collect(), count };
+    assert_eq!(categories, [level(&["Input"], 2), level(&["Input", "Accessories"], 1), level(&["Input", "Mice"], 1)], "of the brand");
     let ranges = [PriceRange { from: 0, to: Some(1_000), count: 1 }, PriceRange { from: 1_000, to: Some(3_000), count: 1 }];
     assert_eq!(answer.facets.price.expect("asked for"), ranges);
 }
