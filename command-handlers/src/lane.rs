@@ -19,12 +19,11 @@ use crate::intake::{Arrival, Intake};
 use crate::memory::{Held, Memory};
 use crate::published::{Published, first_unpublished};
 use crate::relay::Relay;
+use crate::standing::{Board, Standing};
 use crate::{HandlerConfig, HandlerError, replies};
 
 /// After a conflict and at the start, ids are looked up first, until so many in a row were new.
 const LOOK_UP_FIRST: usize = 1_000;
-/// The retention of `<service>.messages` is 14 days: at half of it somebody must know.
-const ALARMING_LAG: Duration = Duration::from_secs(7 * 86_400);
 
 /// What all lanes of a service in one process share.
 pub(crate) struct LaneParts {
@@ -33,10 +32,12 @@ pub(crate) struct LaneParts {
     pub(crate) sessions: Arc<WriterSessions>,
     pub(crate) producer: Arc<SharedProducer>,
     pub(crate) inspector: Inspector,
+    pub(crate) messages_topic: Arc<str>,
     pub(crate) events_topic: Arc<str>,
     pub(crate) rejected_topic: Arc<str>,
     pub(crate) replies_topic: Arc<str>,
     pub(crate) clock: Clock,
+    pub(crate) board: Board,
 }
 
 /// Where the context's time comes from.
@@ -62,6 +63,7 @@ pub(crate) struct Lane {
 pub(crate) struct Tenure<'a> {
     pub(crate) lane: &'a mut Lane,
     pub(crate) left: &'a mut Left,
+    standing: &'a Standing,
     writer: Writer,
     relay: Relay,
     head: PageHead,
@@ -77,12 +79,14 @@ impl Lane {
     /// Works until the partition is revoked. Errors of the infrastructure are waited out here: the lane takes the
     /// partition over again, from where the log stands.
     pub(crate) async fn run(mut self, left: &mut Left) {
-        let name = self.partition.name();
+        let (name, parts) = (self.partition.name(), self.parts.clone());
+        let next = self.inbox.committed.unwrap_or_default();
+        let standing = parts.board.look_after(&parts.service, self.partition.number(), &parts.messages_topic, &parts.inspector, next);
         let mut pause = Duration::from_millis(100);
         while !self.inbox.is_ended() {
             let begun = std::time::Instant::now();
             // A panic anywhere on the way is a bug; it costs the partition a moment, never the rest of the process's life.
-            let ended = AssertUnwindSafe(self.tenure(left)).catch_unwind().await;
+            let ended = AssertUnwindSafe(self.tenure(left, &standing)).catch_unwind().await;
             let ended = ended.unwrap_or_else(|panic| {
                 // Nobody knows how far it got with it.
                 left.memory.forget_all();
@@ -98,6 +102,7 @@ impl Lane {
                 Err(error) => {
                     metrics::counter!("daybook_lane_restarts_total", "service" => self.parts.service.to_string()).increment(1);
                     tracing::warn!(partition = %name, %error, "the lane begins again from the log");
+                    standing.trouble(Some(error.to_string()));
                 }
             }
             if begun.elapsed() > Duration::from_secs(10) {
@@ -108,7 +113,7 @@ impl Lane {
         }
     }
 
-    async fn tenure(&mut self, left: &mut Left) -> Result<(), HandlerError> {
+    async fn tenure(&mut self, left: &mut Left, standing: &Standing) -> Result<(), HandlerError> {
         let parts = self.parts.clone();
         let begun = std::time::Instant::now();
         let cursor = first_unpublished(&parts.inspector, &parts.events_topic, &self.partition).await?;
@@ -138,8 +143,18 @@ impl Lane {
             None => StartAt::Earliest,
             Some(next) => StartAt::Offset(next.min(head.message_offset + 1)),
         };
-        let mut tenure =
-            Tenure { lane: self, left, writer, relay, head, look_up_first: LOOK_UP_FIRST, limit: Page::MAX_COMMANDS, unwritable: None };
+        standing.done(if let StartAt::Offset(next) = start { next } else { 0 });
+        let mut tenure = Tenure {
+            lane: self,
+            left,
+            standing,
+            writer,
+            relay,
+            head,
+            look_up_first: LOOK_UP_FIRST,
+            limit: Page::MAX_COMMANDS,
+            unwritable: None,
+        };
         let served = tenure.serve(start).await;
         // Whoever takes over need not wait for the courtesy lock.
         tenure.writer.release().await;
@@ -155,6 +170,7 @@ impl Tenure<'_> {
     async fn serve(&mut self, start: StartAt) -> Result<(), HandlerError> {
         self.take_up_parked().await?;
         self.lane.inbox.start(start).await?;
+        self.standing.trouble(None);
         loop {
             let Some(messages) = self.lane.inbox.recv(Page::MAX_COMMANDS, Page::MAX_BYTES).await else { return Ok(()) };
             self.handle(messages).await?;
@@ -164,7 +180,7 @@ impl Tenure<'_> {
     /// One batch of messages: afterwards each has its result in the log, or is rejected or parked for good.
     async fn handle(&mut self, messages: Vec<Message>) -> Result<(), HandlerError> {
         let Some(last) = messages.last().map(|m| m.offset) else { return Ok(()) };
-        self.measure_lag(messages[0].timestamp_ms);
+        self.standing.lags(messages[0].timestamp_ms, (self.lane.parts.clock)());
         let mut arrivals = Vec::with_capacity(messages.len());
         let mut answers = Vec::new();
         for message in messages {
@@ -179,17 +195,8 @@ impl Tenure<'_> {
         self.lane.inbox.store(last + 1);
         // Not the highest that there was: a topic that was wiped begins again.
         self.lane.done = Some(last + 1);
+        self.standing.done(last + 1);
         Ok(())
-    }
-
-    /// How old the message is that the lane is at.
-    fn measure_lag(&self, timestamp_ms: Option<i64>) {
-        let Some(lag) = timestamp_ms.and_then(|at| lag(at, (self.lane.parts.clock)())) else { return };
-        metrics::gauge!("daybook_lane_lag_seconds", "service" => self.service().to_owned(), "partition" => self.lane.partition.number().to_string())
-            .set(lag.as_secs_f64());
-        if lag > ALARMING_LAG {
-            tracing::error!(partition = %self.lane.partition.name(), lag_days = lag.as_secs() / 86_400, "the lane lags half of the messages' retention: they will be lost in as long again");
-        }
     }
 
     pub(crate) async fn pages(&mut self, arrivals: &[Arrival]) -> Result<(), HandlerError> {
@@ -409,23 +416,4 @@ fn fold(arrival: &Arrival, loaded: LoadedStream) -> Result<Held, String> {
         version = at.cast_unsigned();
     }
     Ok(Held { state, version })
-}
-
-/// The age of a message, by Kafka's clock and ours; none when it is from the future.
-fn lag(timestamp_ms: i64, now: Instant) -> Option<Duration> {
-    u64::try_from(now.micros() / 1_000 - timestamp_ms).ok().map(Duration::from_millis)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lane_that_lags_half_of_the_retention_is_alarming() {
-        let now = Instant::from_micros(1_800_000_000_000_000);
-        let days_ago = |days: i64| now.micros() / 1_000 - days * 86_400_000;
-        assert!(lag(days_ago(8), now).expect("past") > ALARMING_LAG);
-        assert!(lag(days_ago(6), now).expect("past") < ALARMING_LAG);
-        assert_eq!(lag(days_ago(-1), now), None);
-    }
 }

@@ -19,6 +19,7 @@ mod relay;
 mod replies;
 mod service;
 mod setup;
+mod standing;
 
 pub use config::HandlerConfig;
 pub use envelope::{Addressed, Envelope};

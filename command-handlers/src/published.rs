@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use daybook_bus::headers as h;
-use daybook_bus::{Inspector, Message, delete_before};
+use daybook_bus::{Inspector, Message, Written, delete_before};
 use daybook_log::PartitionLog;
 
 use crate::HandlerError;
@@ -12,8 +12,10 @@ use crate::HandlerError;
 /// Where `<service>.events` stands, compared with the log.
 ///
 /// # Errors
-/// [`HandlerError::AheadOfLog`] when the topic holds what the log does not: the partition must not start.
+/// [`HandlerError::AheadOfLog`] when the topic holds what the log does not: the partition must not start. Nor may it while a
+/// client's transaction hides what the topic holds ([`Undecided`](daybook_bus::BusError::Undecided)).
 pub(crate) async fn first_unpublished(inspector: &Inspector, topic: &str, partition: &PartitionLog) -> Result<i64, HandlerError> {
+    inspector.decided(topic, partition.number()).await?;
     let Some(tail) = inspector.last_message(topic, partition.number()).await? else {
         // An empty topic is filled again from the log's beginning.
         return Ok(0);
@@ -105,25 +107,26 @@ impl Published {
     /// When Kafka or Postgres does not answer; [`HandlerError::AheadOfLog`].
     pub(crate) async fn look(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
-        let (low, high) = self.inspector.watermarks(&self.topic, number).await?;
-        if (self.next, self.low) == (Some(high), low) {
+        // Not what can be read: what was acknowledged behind a client's open transaction is there.
+        let Written { first: low, end } = self.inspector.written(&self.topic, number).await?;
+        if (self.next, self.low) == (Some(end), low) {
             return Ok(None);
         }
-        let lost = self.next.is_some_and(|next| high < next);
+        let lost = self.next.is_some_and(|next| end < next);
         if lost {
-            tracing::warn!(partition = %self.partition.name(), next = self.next, high, "Kafka has lost what it had acknowledged");
+            tracing::warn!(partition = %self.partition.name(), next = self.next, end, "Kafka has lost what it had acknowledged");
         }
         // The topic is kept for ever: nobody but us takes its beginning away.
         let first = self.inspector.first_message(&self.topic, number).await?;
         let from = match first.as_ref().map(log_offset) {
-            // Whatever it held is published again.
-            None => Some(0),
+            // Whatever it held is published again. Where something may be hidden, nobody knows yet that it holds nothing.
+            None => self.inspector.decided(&self.topic, number).await.map(|_| Some(0))?,
             // What was published since it was made again did not begin at the log's beginning.
             Some(Some(1..)) => return self.refill().await,
             Some(_) if lost => Some(first_unpublished(&self.inspector, &self.topic, &self.partition).await?),
             Some(_) => None,
         };
-        (self.next, self.low) = (Some(high), low);
+        (self.next, self.low) = (Some(end), low);
         Ok(from)
     }
 
@@ -133,24 +136,26 @@ impl Published {
     /// the topic was made again and filled between the two, its new beginning goes; the successor [sees](Self::look) that.
     async fn refill(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
-        let (_, high) = self.inspector.watermarks(&self.topic, number).await?;
+        let end = self.inspector.written(&self.topic, number).await?.end;
         if self.partition.last_page().await?.writer != self.writer {
             return Err(HandlerError::NotTheWriter(self.partition.name()));
         }
-        tracing::warn!(partition = %self.partition.name(), up_to = high, "the topic has lost what it held: it is filled again from the log");
+        tracing::warn!(partition = %self.partition.name(), up_to = end, "the topic has lost what it held: it is filled again from the log");
         metrics::counter!("daybook_relay_refills_total", "service" => self.partition.service().to_string()).increment(1);
-        delete_before(self.inspector.config(), &self.topic, number, high).await?;
-        (self.next, self.low) = (Some(high), high);
+        delete_before(self.inspector.config(), &self.topic, number, end).await?;
+        (self.next, self.low) = (Some(end), end);
         Ok(Some(0))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
-    use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record};
+    use daybook_bus::{BusConfig, BusError, Headers, Producer, ProducerOptions, Record};
     use daybook_log::{Log, NewEvent, Outcome, Page, Role, Writer, WriterSessions};
-    use daybook_testkit::{TestDatabase, bus};
+    use daybook_testkit::{TestDatabase, TransactionalClient, bus};
 
     use super::*;
     use crate::ensure_topics;
@@ -220,7 +225,9 @@ mod tests {
         }
 
         async fn holds(&self) -> (i64, i64) {
-            Inspector::new(&self.bus).expect("Kafka answers").watermarks(&self.topic(), 0).await.expect("it is there")
+            let Written { first, end } =
+                Inspector::new(&self.bus).expect("Kafka answers").written(&self.topic(), 0).await.expect("it is there");
+            (first, end)
         }
     }
 
@@ -304,6 +311,48 @@ mod tests {
         f.publish(0, 3).await;
         assert_eq!(published.acknowledged(&[3, 4, 5]).await.expect("it answers"), None);
         assert_eq!(published.look().await.expect("it answers"), None, "once, and not again");
+    }
+
+    /// One that should not write there, and does: what was published behind its transaction can't be read, and is there.
+    #[tokio::test]
+    async fn what_a_transaction_hides_is_neither_lost_nor_published_again_nor_taken_for_the_tail() {
+        let f = Fixture::new().await;
+        f.publish(0, 2).await;
+        let client = TransactionalClient::new(&f.bus, "stranger", Duration::from_secs(600)).await;
+        let foreign = || Record { topic: f.topic(), partition: 0, key: Bytes::new(), headers: Headers::new(), value: None };
+        client.begin();
+        client.send(foreign()).await;
+        f.publish(2, 1).await;
+        let mut published = f.published(&f.writer, Some(4));
+        assert_eq!((published.look().await.expect("it answers"), published.next), (None, Some(4)), "the fourth was acknowledged");
+        let undecided = first_unpublished(&published.inspector, &f.topic(), &f.partition).await.expect_err("nobody knows what it holds");
+        assert!(matches!(undecided, HandlerError::Bus(BusError::Undecided { offset: 2, .. })), "{undecided}");
+        client.abort().await;
+        assert_eq!(first_unpublished(&published.inspector, &f.topic(), &f.partition).await.expect("all is decided"), 3);
+    }
+
+    #[tokio::test]
+    async fn a_topic_whose_beginning_is_hidden_is_not_taken_for_an_empty_one_and_is_emptied_to_its_true_end() {
+        let f = Fixture::new().await;
+        let client = TransactionalClient::new(&f.bus, "stranger", Duration::from_secs(600)).await;
+        let foreign = || Record { topic: f.topic(), partition: 0, key: Bytes::new(), headers: Headers::new(), value: None };
+        client.begin();
+        client.send(foreign()).await;
+        f.publish(0, 1).await;
+        let mut published = f.published(&f.writer, None);
+        let undecided = published.look().await.expect_err("nobody knows what it holds");
+        assert!(matches!(undecided, HandlerError::Bus(BusError::Undecided { offset: 0, .. })), "{undecided}");
+        client.abort().await;
+        assert_eq!((published.look().await.expect("it answers"), published.next), (None, Some(3)));
+        // Its beginning goes, and another transaction hides the end.
+        f.publish(1, 1).await;
+        delete_before(&f.bus, &f.topic(), 0, 3).await.expect("it deletes");
+        client.begin();
+        client.send(foreign()).await;
+        f.publish(2, 1).await;
+        assert_eq!(published.look().await.expect("it answers"), Some(0));
+        assert_eq!(f.holds().await, (6, 6), "what the transaction hid went too: its order was not the log's");
+        client.abort().await;
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::endpoint::{Endpoint, openapi};
 use crate::intake::Intake;
 use crate::lane::{Clock, Lane, LaneParts, Left};
 use crate::memory::Memory;
+use crate::standing::Board;
 use crate::{HandlerConfig, HandlerError, check_topics};
 
 /// What command handlers are made of.
@@ -71,6 +72,7 @@ impl CommandHandlers {
         let inspector = Inspector::new(&parts.bus)?;
         let sessions = Arc::new(WriterSessions::new(parts.config.writer_connections));
 
+        let board = Board::default();
         let mut tasks = JoinSet::new();
         let mut groups = Vec::new();
         for log in logs.iter().filter(|l| parts.services.iter().any(|s| **s == **l.service())) {
@@ -80,10 +82,12 @@ impl CommandHandlers {
                 sessions: sessions.clone(),
                 producer: producer.clone(),
                 inspector: inspector.clone(),
+                messages_topic: parts.bus.messages(&service).into(),
                 events_topic: parts.bus.events(&service).into(),
                 rejected_topic: parts.bus.rejected(&service).into(),
                 replies_topic: parts.bus.replies().into(),
                 clock: Arc::new(Writer::now) as Clock,
+                board: board.clone(),
                 service: service.clone(),
             };
             let group = ServiceGroup {
@@ -98,7 +102,7 @@ impl CommandHandlers {
             tasks.spawn(group.stay(parts.bus.clone(), shutdown.clone()));
         }
         let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, shutdown.clone()).await?;
-        let ready = readiness(groups, logs, endpoint.clone());
+        let ready = readiness(groups, logs, endpoint.clone(), board);
         let operations = Operations::new(ready, parts.metrics.clone(), openapi::document(&registry));
         let router = daybook_http::operations(operations, endpoint.routes());
         let listening: Listening =
@@ -119,14 +123,15 @@ impl CommandHandlers {
     }
 }
 
-/// `/readyz`: every group joined, Postgres and Kafka within reach.
+/// `/readyz`: every group joined, Postgres and Kafka within reach; a partition that waits is named, and drains nobody.
 fn readiness(
     groups: Vec<(String, Arc<AtomicBool>)>,
     logs: Vec<Log>,
     endpoint: Endpoint,
+    board: Board,
 ) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync + 'static {
     move || {
-        let (groups, logs, endpoint) = (groups.clone(), logs.clone(), endpoint.clone());
+        let (groups, logs, endpoint, board) = (groups.clone(), logs.clone(), endpoint.clone(), board.clone());
         Box::pin(async move {
             let mut readiness = Readiness::default();
             for (service, joined) in &groups {
@@ -134,7 +139,8 @@ fn readiness(
                 readiness = readiness.check(format!("lanes of {service}"), problem);
             }
             readiness = readiness.check("postgres", reaches(&logs).await);
-            readiness.check("kafka", endpoint.kafka_problem())
+            readiness = readiness.check("kafka", endpoint.kafka_problem());
+            board.waiting().into_iter().fold(readiness, |readiness, (partition, why)| readiness.waits(partition, why))
         })
     }
 }

@@ -130,6 +130,8 @@ pub enum Told {
         /// `Retry-After` stood there.
         retry_after: bool,
     },
+    /// Its client aborted the transaction of Kafka in which it was written: it is nobody's to see.
+    Aborted,
     /// 400, 404, 410, 413, 415 or 422: it was not taken, for what the body says.
     Invalid {
         /// The status.

@@ -145,9 +145,9 @@ async fn attempt(shared: &Shared, log: &Log, inbox: &mut Inbox, course: &mut Cou
     }
 }
 
-/// Begins to follow Kafka at its present end, once the log has been read up to there. False: Kafka did not answer.
+/// Begins to follow Kafka at its present stable end, once the log has been read up to there. False: Kafka did not answer.
 async fn follow_from_here(shared: &Shared, inbox: &Inbox, projector: &mut Projector) -> Result<bool, ProjectorError> {
-    let look = shared.common.inspector.watermarks(&inbox.topic, inbox.partition);
+    let look = shared.common.inspector.readable(&inbox.topic, inbox.partition);
     tokio::pin!(look);
     let end = loop {
         tokio::select! {
@@ -157,10 +157,11 @@ async fn follow_from_here(shared: &Shared, inbox: &Inbox, projector: &mut Projec
         }
     };
     let started = match end {
-        // What was published before this end was in the log before: nothing falls between the two.
-        Ok((_, end)) => {
+        // What was published before this end was in the log before: nothing falls between the two. What a transaction holds back
+        // comes again, and is dropped.
+        Ok(readable) => {
             projector.catch_up().await?;
-            inbox.start(StartAt::Offset(end)).await
+            inbox.start(StartAt::Offset(readable.stable_end.offset())).await
         }
         Err(error) => Err(error),
     };

@@ -110,7 +110,8 @@ impl Pods {
     /// The keys that processes have said to be hot; at most so many of each read model. Clears away what is too old.
     async fn learn(&self) -> Result<Hottest, BusError> {
         let mut reader = PartitionReader::open(&self.bus, &self.bus.query_pods(), 0, StartAt::Earliest).await?;
-        let end = reader.high_watermark().await?;
+        // Hints: what is held back is not learnt, and costs a load.
+        let end = reader.stable_end().await?;
         let mut newest: HashMap<Bytes, (i64, QueryPod)> = HashMap::new();
         while let Some(messages) = reader.recv_before(end, 1_024, 4 << 20).await {
             for message in messages {

@@ -2,6 +2,7 @@
 //! `scripts/test` starts Postgres and Kafka and names them in `DAYBOOK_TEST_DATABASE_URL` and `DAYBOOK_TEST_KAFKA`.
 
 pub mod fuzz;
+mod transactions;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceS
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use uuid::Uuid;
+
+pub use transactions::TransactionalClient;
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by ./scripts/test, which starts Postgres and Kafka"))

@@ -67,8 +67,8 @@ async fn look_up(endpoint: &Endpoint, handle: &Handle, route: &Route) -> Result<
     if committed?.is_some_and(|next| next > handle.message_offset) {
         return gone("the lane has passed this command and there is no result: repeat it with the same key");
     }
-    let (_, end) = inner.inspector.watermarks(&route.topic, handle.partition).await?;
-    if handle.message_offset >= end {
+    // All that Kafka has taken: what a client's open transaction holds back is there, though nobody can read it yet.
+    if !inner.inspector.written(&route.topic, handle.partition).await?.contains(handle.message_offset) {
         return gone("Kafka has lost the message before it was decided: repeat the command with the same key");
     }
     Ok(None)

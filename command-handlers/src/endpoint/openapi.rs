@@ -133,7 +133,7 @@ fn operations() -> Map<String, Value> {
     let checks = json!({
         "type": "object",
         "required": ["status", "checks"],
-        "properties": { "status": { "enum": ["ready", "not ready"] }, "checks": { "type": "object", "additionalProperties": { "type": "string" } } },
+        "properties": { "status": { "enum": ["ready", "degraded", "not ready"] }, "checks": { "type": "object", "additionalProperties": { "type": "string" } } },
     });
     let alive = json!({ "type": "object", "required": ["status"], "properties": { "status": { "const": "alive" } } });
     let mut paths = Map::new();
@@ -145,8 +145,9 @@ fn operations() -> Map<String, Value> {
         "/readyz".to_owned(),
         get(
             "readyz",
-            "Whether lanes have joined their groups, and Postgres and Kafka are within reach.",
-            json!({ "200": body("Ready.", "application/json", checks.clone()), "503": body("Not ready; the checks say why.", "application/json", checks) }),
+            "Whether lanes have joined their groups, and Postgres and Kafka are within reach. `degraded`: ready, and a partition of a service \
+             waits; the check of its name says why.",
+            json!({ "200": body("Ready, or degraded.", "application/json", checks.clone()), "503": body("Not ready; the checks say why.", "application/json", checks) }),
         ),
     );
     let text = json!({ "type": "string" });

@@ -10,3 +10,4 @@ mod relay;
 mod repeats;
 mod support;
 mod takeover;
+mod transactions;

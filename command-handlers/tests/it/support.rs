@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, Headers, Inspector, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
+use daybook_bus::{BusConfig, Headers, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_http::shutdown;
 use daybook_kernel::{Registry, StreamId};
@@ -104,14 +104,14 @@ impl Install {
 
     /// Everything that stands on a topic's partition now.
     pub(crate) async fn topic(&self, topic: &str, partition: i32) -> Vec<Message> {
-        let inspector = Inspector::new(&self.bus).expect("Kafka answers");
         // One that was made a moment ago may not be known everywhere yet.
-        let (low, high) =
-            daybook_testkit::eventually("the topic to be there", || async { inspector.watermarks(topic, partition).await.ok() }).await;
-        let mut reader = PartitionReader::open(&self.bus, topic, partition, StartAt::Earliest).await.expect("the topic is there");
-        let mut all = Vec::new();
-        while all.last().is_none_or(|m: &Message| m.offset + 1 < high) && low < high {
-            all.extend(reader.recv(1000, 1 << 20).await.expect("the reader lives"));
+        let mut reader = eventually("the topic to be there", || async {
+            PartitionReader::open(&self.bus, topic, partition, StartAt::Earliest).await.ok()
+        })
+        .await;
+        let (mut all, end) = (Vec::new(), reader.stable_end().await.expect("Kafka answers"));
+        while let Some(messages) = reader.recv_before(end, 1000, 1 << 20).await {
+            all.extend(messages);
         }
         all
     }

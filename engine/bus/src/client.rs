@@ -37,6 +37,8 @@ pub(crate) fn consumer_config(config: &BusConfig, group: &str, invariants: &[(&s
         ("auto.offset.reset", "earliest"),
         ("enable.auto.offset.store", "false"),
         ("allow.auto.create.topics", "false"),
+        // What was aborted is nobody's to see. It is librdkafka's default, and no property may change it.
+        ("isolation.level", "read_committed"),
     ];
     all.extend_from_slice(invariants);
     config.client(CONSUMER, &all)

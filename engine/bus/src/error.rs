@@ -71,6 +71,19 @@ pub enum BusError {
         /// The partition.
         partition: i32,
     },
+    /// A client's transaction is open, so nobody knows yet what the partition holds from there on: ask again once it is decided.
+    #[error(
+        "a Kafka client's transaction is open on {topic}/{partition}, and holds back all from offset {offset} on, until that client \
+         commits or aborts it, or Kafka does for it (transaction.timeout.ms); `kafka-transactions find-hanging` names it"
+    )]
+    Undecided {
+        /// The full name, prefix included.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Where reading ends for now.
+        offset: i64,
+    },
     /// A client read nothing although there was something to read, and was given up: open another.
     #[error("a reader of {topic}/{partition} stood still at offset {offset}, although there was more to read")]
     StoodStill {
@@ -92,7 +105,7 @@ pub enum BusError {
 impl BusError {
     /// Whether trying again, unchanged, can succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::StoodStill { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Undecided { .. } | Self::StoodStill { .. })
     }
 
     pub(crate) fn configuration(purpose: impl Into<String>, error: KafkaError) -> Self {

@@ -1,4 +1,4 @@
-//! Look-ups: where a topic begins and ends, its last message, what a group has committed.
+//! Look-ups: a topic's last message, what a group has committed. Where a partition ends stands in `ends.rs`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,16 +15,21 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::message::Message;
 use crate::pump::own;
-use crate::watch::Place;
 
 /// How long a look-up may take, all its requests together.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long it may take where somebody else waits behind it.
-const BRIEFLY: Duration = Duration::from_secs(3);
+pub(crate) const BRIEFLY: Duration = Duration::from_secs(3);
 
 /// How often a question that waits for its turn looks whether it has come.
 const TURN: Duration = Duration::from_millis(1);
+
+/// Reading single messages: the fetch of the question before must not hold up this one.
+const SINGLE: [(&str, &str); 2] = [("enable.partition.eof", "true"), ("fetch.wait.max.ms", "5")];
+
+/// Reading, and ends, without regard to transactions.
+const WRITTEN: (&str, &str) = ("isolation.level", "read_uncommitted");
 
 /// All that are in use: those of one configuration share their clients.
 static IN_USE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
@@ -33,32 +38,36 @@ static IN_USE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
 /// is a request or two to the brokers, in a blocking task, and gives up after 10 s.
 #[derive(Clone)]
 pub struct Inspector {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     config: BusConfig,
     clients: Mutex<HashMap<Purpose, Client>>,
     /// Single messages are read for one question at a time.
     tail: Mutex<()>,
 }
 
-type Client = Arc<BaseConsumer<Quiet>>;
+pub(crate) type Client = Arc<BaseConsumer<Quiet>>;
 
 /// What a client is for. None ever joins a group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Purpose {
-    /// Watermarks and metadata.
-    Lookup,
+pub(crate) enum Purpose {
+    /// What was written, and metadata. Of transactions it knows nothing.
+    Written,
+    /// What can be read.
+    Readable,
     /// Single messages.
-    Tail,
+    Single,
+    /// Single messages that were written, and can't be read yet: only where one stands is told of them, and how old it is.
+    SingleWritten,
     /// A group's committed offsets: librdkafka asks for them only under the group's own name.
     Group(String),
 }
 
 /// Which message of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Which {
+pub(crate) enum Which {
     First,
     Last,
 }
@@ -75,7 +84,7 @@ impl Inspector {
             return Ok(Self { inner });
         }
         let inner = Arc::new(Inner { config: config.clone(), clients: Mutex::default(), tail: Mutex::default() });
-        inner.client(&Purpose::Lookup)?;
+        inner.client(&Purpose::Written)?;
         in_use.push(Arc::downgrade(&inner));
         Ok(Self { inner })
     }
@@ -85,21 +94,16 @@ impl Inspector {
         &self.inner.config
     }
 
-    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Inner) -> Result<T, BusError> + Send + 'static) -> Result<T, BusError> {
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Inner) -> Result<T, BusError> + Send + 'static,
+    ) -> Result<T, BusError> {
         let inner = Arc::clone(&self.inner);
         blocking(move || question(&inner)).await
     }
 
-    /// The offsets of the first message and of the one to come next.
-    ///
-    /// # Errors
-    /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
-    pub async fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), BusError> {
-        let topic = topic.to_owned();
-        self.ask(move |inner| inner.watermarks(&topic, partition, Instant::now() + PATIENCE)).await
-    }
-
-    /// The partition's last message; none when it is empty. Offsets without a message are stepped over.
+    /// The last message that can be read; none when there is none. Offsets without a message are stepped over, and so is what a
+    /// transaction holds back.
     ///
     /// # Errors
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
@@ -107,14 +111,14 @@ impl Inspector {
         let topic: Arc<str> = Arc::from(topic);
         self.ask(move |inner| {
             let deadline = Instant::now() + PATIENCE;
-            let (low, high) = inner.watermarks(&topic, partition, deadline)?;
+            let offsets = inner.readable(&topic, partition, deadline)?.offsets();
             let _alone = inner.alone(deadline)?;
-            inner.with(&Purpose::Tail, |client| inner.last_message(client, &topic, partition, low..high, deadline))
+            inner.with(&Purpose::Single, |client| inner.last_message(client, &topic, partition, offsets, deadline))
         })
         .await
     }
 
-    /// The partition's first message; none when it is empty.
+    /// The first message that can be read; none when there is none.
     ///
     /// # Errors
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
@@ -122,26 +126,11 @@ impl Inspector {
         let topic: Arc<str> = Arc::from(topic);
         self.ask(move |inner| {
             let deadline = Instant::now() + PATIENCE;
-            let (low, high) = inner.watermarks(&topic, partition, deadline)?;
+            let offsets = inner.readable(&topic, partition, deadline)?.offsets();
             let _alone = inner.alone(deadline)?;
-            inner.with(&Purpose::Tail, |client| inner.one_between(client, &topic, partition, Which::First, low..high, deadline))
+            inner.with(&Purpose::Single, |client| inner.one_between(client, &topic, partition, Which::First, offsets, deadline))
         })
         .await
-    }
-
-    /// Whether there is a message to read for one who stands there. Blocks, for 3 s at the most.
-    pub(crate) fn holds_at(&self, place: &Place) -> Result<bool, BusError> {
-        let (inner, topic, partition) = (&self.inner, &place.topic, place.partition);
-        let deadline = Instant::now() + BRIEFLY;
-        let (low, high) = inner.watermarks(topic, partition, deadline)?;
-        // Whoever stands outside is moved to the beginning.
-        let from = if (low..=high).contains(&place.next) { place.next } else { low };
-        if from == high {
-            return Ok(false);
-        }
-        let _alone = inner.alone(deadline)?;
-        let found = inner.with(&Purpose::Tail, |client| inner.one_between(client, topic, partition, Which::First, from..high, deadline))?;
-        Ok(found.is_some())
     }
 
     /// Whether brokers answer. Blocks, for 3 s at the most.
@@ -150,7 +139,7 @@ impl Inspector {
         let asked = |client: &Client| {
             client.fetch_metadata(None, BRIEFLY).map_err(|error| inner.unreachable("ask whether brokers answer".to_owned(), error))
         };
-        inner.with(&Purpose::Lookup, asked).is_ok()
+        inner.with(&Purpose::Written, asked).is_ok()
     }
 
     /// What `group` (its full name) has committed: the next offset to read. Does not join the group.
@@ -168,7 +157,7 @@ impl Inspector {
     /// [`BusError::Unreachable`].
     pub async fn partitions(&self, topic: &str) -> Result<Option<i32>, BusError> {
         let topic = topic.to_owned();
-        self.ask(move |inner| inner.with(&Purpose::Lookup, |client| partitions(client, &inner.config, &topic))).await
+        self.ask(move |inner| inner.with(&Purpose::Written, |client| partitions(client, &inner.config, &topic))).await
     }
 
     /// How many brokers the cluster has.
@@ -177,7 +166,7 @@ impl Inspector {
     /// [`BusError::Unreachable`].
     pub async fn brokers(&self) -> Result<usize, BusError> {
         self.ask(|inner| {
-            inner.with(&Purpose::Lookup, |client| {
+            inner.with(&Purpose::Written, |client| {
                 let metadata = client.fetch_metadata(None, PATIENCE);
                 let metadata = metadata.map_err(|error| inner.unreachable("list the brokers".to_owned(), error))?;
                 Ok(metadata.brokers().len())
@@ -199,9 +188,10 @@ impl Inner {
             return Ok(Arc::clone(known));
         }
         let client = match purpose {
-            Purpose::Lookup => lone_consumer(&self.config, "inspector", &[])?,
-            // The fetch of the question before must not hold up this one.
-            Purpose::Tail => lone_consumer(&self.config, "tail", &[("enable.partition.eof", "true"), ("fetch.wait.max.ms", "5")])?,
+            Purpose::Written => lone_consumer(&self.config, "inspector", &[WRITTEN])?,
+            Purpose::Readable => lone_consumer(&self.config, "inspector", &[])?,
+            Purpose::Single => lone_consumer(&self.config, "tail", &SINGLE)?,
+            Purpose::SingleWritten => lone_consumer(&self.config, "tail", &[SINGLE[0], SINGLE[1], WRITTEN])?,
             Purpose::Group(group) => consumer_config(&self.config, group, &[("enable.auto.commit", "false")])
                 .create_with_context(Quiet)
                 .map_err(|error| BusError::configuration(format!("look-ups of group {group}"), error))?,
@@ -214,7 +204,7 @@ impl Inner {
     /// Asks a client. One that had no answer is given up: clients were seen never to answer again after their broker had
     /// been paused, to go on saying that a topic is not there which is, and never to read again from a topic that was deleted and
     /// made anew. The next question has another.
-    fn with<T>(&self, purpose: &Purpose, question: impl FnOnce(&Client) -> Result<T, BusError>) -> Result<T, BusError> {
+    pub(crate) fn with<T>(&self, purpose: &Purpose, question: impl FnOnce(&Client) -> Result<T, BusError>) -> Result<T, BusError> {
         let client = self.client(purpose)?;
         drain(&client);
         let answer = question(&client);
@@ -231,7 +221,7 @@ impl Inner {
     }
 
     /// The turn of one question that reads single messages.
-    fn alone(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, BusError> {
+    pub(crate) fn alone(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>, BusError> {
         loop {
             match self.tail.try_lock() {
                 Ok(turn) => return Ok(turn),
@@ -244,9 +234,10 @@ impl Inner {
         }
     }
 
-    fn watermarks(&self, topic: &str, partition: i32, deadline: Instant) -> Result<(i64, i64), BusError> {
+    /// The first offset, and the end as a client of this purpose sees it.
+    pub(crate) fn watermarks(&self, purpose: &Purpose, topic: &str, partition: i32, deadline: Instant) -> Result<(i64, i64), BusError> {
         let patience = deadline.saturating_duration_since(Instant::now());
-        self.with(&Purpose::Lookup, |client| watermarks(client, &self.config, topic, partition, patience))
+        self.with(purpose, |client| watermarks(client, &self.config, topic, partition, patience))
     }
 
     fn committed(&self, client: &Client, topic: &str, partition: i32) -> Result<Option<i64>, BusError> {
@@ -264,7 +255,7 @@ impl Inner {
         })
     }
 
-    /// The last message before the end of `offsets`, which are all that there are.
+    /// The last message before the end of `offsets`, which are all that can be read.
     fn last_message(
         &self,
         client: &Client,
@@ -287,7 +278,7 @@ impl Inner {
     }
 
     /// The first or the last message among these offsets.
-    fn one_between(
+    pub(crate) fn one_between(
         &self,
         client: &Client,
         topic: &Arc<str>,
@@ -340,7 +331,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The offsets of the first message and of the one to come next. Blocks, for `patience` at the most.
+/// The first offset, and the end as this client sees it: a `read_committed` one sees the last stable offset, which is not the offset
+/// that the next message will get while a client's transaction is open. Blocks, for `patience` at the most.
 pub(crate) fn watermarks(
     consumer: &Arc<BaseConsumer<Quiet>>,
     config: &BusConfig,
@@ -377,11 +369,11 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_had_no_answer_is_given_up_and_the_next_question_has_another() {
         let inspector = Inspector::new(&BusConfig::new("127.0.0.1:1")).expect("it starts");
-        let asked = inspector.inner.client(&Purpose::Lookup).expect("it is there");
-        inspector.watermarks("nobody", 0).await.expect_err("nobody answers there");
-        let next = inspector.inner.client(&Purpose::Lookup).expect("another");
+        let asked = inspector.inner.client(&Purpose::Written).expect("it is there");
+        inspector.written("nobody", 0).await.expect_err("nobody answers there");
+        let next = inspector.inner.client(&Purpose::Written).expect("another");
         assert!(!Arc::ptr_eq(&asked, &next));
-        assert!(Arc::ptr_eq(&next, &inspector.inner.client(&Purpose::Lookup).expect("the same")));
+        assert!(Arc::ptr_eq(&next, &inspector.inner.client(&Purpose::Written).expect("the same")));
     }
 
     #[test]

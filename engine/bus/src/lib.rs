@@ -14,10 +14,12 @@
 //! | read one partition alone | [`PartitionReader`] |
 //! | read whole topics as they grow | [`Tail`] |
 //! | look something up | [`Inspector`] |
+//! | know where a partition ends | [`Inspector::written`], [`Inspector::readable`], [`Inspector::decided`] |
 
 mod buffer;
 mod client;
 mod config;
+mod ends;
 mod error;
 mod group;
 pub mod headers;
@@ -32,6 +34,7 @@ mod topics;
 mod watch;
 
 pub use config::BusConfig;
+pub use ends::{Readable, StableEnd, Unread, Written};
 pub use error::{BusError, DeliveryError};
 pub use group::{GroupConsumer, GroupHandler, GroupOptions, Inbox, StartAt};
 pub use headers::{HeaderError, Headers};

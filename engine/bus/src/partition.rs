@@ -12,6 +12,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::Offset;
 
 use crate::buffer::{Buffer, Limits, State, Taken};
+use crate::ends::StableEnd;
 use crate::error::BusError;
 use crate::message::Message;
 use crate::pump::Pump;
@@ -26,7 +27,7 @@ pub(crate) trait Flow: Send + Sync {
     fn resume(&self, topic: &str, partition: i32) -> KafkaResult<()>;
     fn seek(&self, topic: &str, partition: i32, offset: i64) -> KafkaResult<()>;
     fn store(&self, topic: &str, partition: i32, next_offset: i64) -> KafkaResult<()>;
-    fn end_offset(&self, topic: &str, partition: i32) -> KafkaResult<i64>;
+    fn stable_end(&self, topic: &str, partition: i32) -> KafkaResult<StableEnd>;
 }
 
 fn one(topic: &str, partition: i32) -> TopicPartitionList {
@@ -57,9 +58,10 @@ impl<C: ConsumerContext> Flow for BaseConsumer<C> {
         self.store_offsets(&list)
     }
 
-    fn end_offset(&self, topic: &str, partition: i32) -> KafkaResult<i64> {
-        let (_, high) = self.fetch_watermarks(topic, partition, START_TIMEOUT)?;
-        Ok(high)
+    fn stable_end(&self, topic: &str, partition: i32) -> KafkaResult<StableEnd> {
+        // Every consumer is `read_committed`, so this is the last stable offset.
+        let (_, stable) = self.fetch_watermarks(topic, partition, START_TIMEOUT)?;
+        Ok(StableEnd::new(stable))
     }
 }
 
@@ -211,11 +213,11 @@ impl Partition {
         BusError::unreachable(&self.pump.brokers, action, error)
     }
 
-    /// Asks the broker where the partition ends. Blocks.
-    pub(crate) fn end_offset(&self) -> Result<i64, BusError> {
+    /// Asks the broker where reading ends for now. Blocks.
+    pub(crate) fn stable_end(&self) -> Result<StableEnd, BusError> {
         // The look-up is no matter of this assignment, and takes a round trip: not under the lock.
         let flow = self.attached(&self.buffer.lock())?;
-        flow.end_offset(&self.topic, self.partition).map_err(|error| self.cannot("find the end of", error))
+        flow.stable_end(&self.topic, self.partition).map_err(|error| self.cannot("find the end of", error))
     }
 
     /// Notes what to commit.
@@ -255,6 +257,43 @@ impl Partition {
             && let Err(error) = flow.pause(&self.topic, self.partition)
         {
             tracing::warn!(topic = %self.topic, partition = self.partition, %error, "could not pause a partition");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    use super::*;
+    use crate::client::{Quiet, lone_consumer};
+    use crate::config::BusConfig;
+
+    /// librdkafka drops a resume of what is not paused yet without a word, and the partition would stay paused for ever.
+    #[test]
+    fn a_pause_has_taken_effect_when_it_returns_so_that_no_resume_is_dropped() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 1, 1).expect("a topic");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let consumer: BaseConsumer<Quiet> = lone_consumer(&bus, "test", &[]).expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset("pipe", 0, Offset::Offset(0)).expect("an offset");
+        consumer.assign(&list).expect("assigned");
+        let producer: BaseProducer = bus.client(&[], &[]).create().expect("a producer");
+        for round in 0..200 {
+            Flow::pause(&consumer, "pipe", 0).expect("pauses");
+            Flow::resume(&consumer, "pipe", 0).expect("resumes");
+            if round % 20 != 0 {
+                continue;
+            }
+            producer.send(BaseRecord::<(), str>::to("pipe").partition(0).payload("x")).map_err(|(error, _)| error).expect("sent");
+            producer.flush(Duration::from_secs(30)).expect("delivered");
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while !matches!(consumer.poll(Duration::from_millis(50)), Some(Ok(_))) {
+                assert!(Instant::now() < deadline, "it stands still after {round} rounds");
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::buffer::{Idle, Limits, Taken};
 use crate::client::{Quiet, blocking, elsewhere, lone_consumer};
 use crate::config::BusConfig;
+use crate::ends::StableEnd;
 use crate::error::BusError;
 use crate::group::StartAt;
 use crate::inspector::{PATIENCE, watermarks};
@@ -70,13 +71,14 @@ impl PartitionReader {
 
     fn open_now(config: &BusConfig, topic: Arc<str>, partition: i32, at: StartAt, options: &ReaderOptions) -> Result<Self, BusError> {
         let consumer = Arc::new(lone_consumer(config, "reader", &[("enable.partition.eof", "true")])?);
-        let (low, high) = watermarks(&consumer, config, &topic, partition, PATIENCE)?;
+        let (first, stable_end) = watermarks(&consumer, config, &topic, partition, PATIENCE)?;
         // Always a plain offset: a logical one would be looked up later, and the end be another by then.
         let position = match at {
-            StartAt::Committed | StartAt::Earliest => low,
-            StartAt::End => high,
-            StartAt::Offset(offset) if (low..=high).contains(&offset) => offset,
-            StartAt::Offset(_) => low,
+            StartAt::Committed | StartAt::Earliest => first,
+            StartAt::End => stable_end,
+            StartAt::Offset(offset) if (first..=stable_end).contains(&offset) => offset,
+            // Out of range, or held back: reading again is always right.
+            StartAt::Offset(_) => first,
         };
         let failed = |error: KafkaError| BusError::unreachable(&config.brokers, format!("read {topic}/{partition}"), error);
         let mut list = TopicPartitionList::with_capacity(1);
@@ -115,9 +117,10 @@ impl PartitionReader {
         }
     }
 
-    /// As [`recv`](Self::recv), but only messages before offset `end` (a high watermark): none when they have all been
-    /// read, also where the last offsets before `end` hold no message (known after 5 s at the log's end).
-    pub async fn recv_before(&mut self, end: i64, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
+    /// As [`recv`](Self::recv), but only messages before `end`: none when they have all been read, also where the last offsets
+    /// before `end` hold no message (known after 5 s at the log's end).
+    pub async fn recv_before(&mut self, end: StableEnd, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
+        let end = end.offset();
         while self.position < end {
             match self.held.take(max_messages, max_bytes, end) {
                 Taken::Messages(messages) => return Some(self.advance(messages)),
@@ -148,13 +151,14 @@ impl PartitionReader {
         self.position
     }
 
-    /// Asks the broker for the partition's end: the offset that the next message will get.
+    /// Asks the broker where reading ends for now. Messages behind it may have been acknowledged: whoever concludes something from
+    /// what is not there asks [`Inspector::decided`](crate::Inspector::decided).
     ///
     /// # Errors
     /// [`BusError::Unreachable`].
-    pub async fn high_watermark(&self) -> Result<i64, BusError> {
+    pub async fn stable_end(&self) -> Result<StableEnd, BusError> {
         let held = Arc::clone(&self.held);
-        blocking(move || held.end_offset()).await
+        blocking(move || held.stable_end()).await
     }
 }
 

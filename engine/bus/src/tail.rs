@@ -28,8 +28,8 @@ const BURST: usize = 256;
 /// How often it is asked whether a lost connection stands again, and how long an answer may take.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// Reads all partitions of several topics from their ends: whatever is produced after [`open`](Self::open) has returned.
-/// Messages of one partition come in order. Dropping it is quick.
+/// Reads all partitions of several topics from their stable ends: whatever is produced after [`open`](Self::open) has returned, and
+/// what a transaction held back then. Messages of one partition come in order. Dropping it is quick.
 ///
 /// It ends, and says so, when it could not promise that any more: a topic is gone, or the client has failed. What Kafka
 /// itself has lost (a topic that was made anew, offsets that were deleted) is read again from the earliest message.
@@ -66,9 +66,9 @@ impl Tail {
             let count = partitions(&consumer, config, topic)?.ok_or_else(|| BusError::MissingTopic { topic: topic.clone() })?;
             for partition in 0..count {
                 // Always a plain offset: a logical one would be looked up later, and the end be another by then.
-                let (_, high) = watermarks(&consumer, config, topic, partition, PATIENCE)?;
-                list.add_partition_offset(topic, partition, Offset::Offset(high)).map_err(failed)?;
-                places.push(Place { topic: Arc::from(topic.as_str()), partition, next: high });
+                let (_, stable_end) = watermarks(&consumer, config, topic, partition, PATIENCE)?;
+                list.add_partition_offset(topic, partition, Offset::Offset(stable_end)).map_err(failed)?;
+                places.push(Place { topic: Arc::from(topic.as_str()), partition, next: stable_end });
             }
         }
         consumer.assign(&list).map_err(failed)?;

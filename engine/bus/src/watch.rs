@@ -6,12 +6,16 @@
 //! somebody else look, now and then, whether there is anything to read where it stands. And a member of a group was seen never to
 //! find its coordinator again after the broker had been paused: who waits for partitions for long, while others have answers, is
 //! made anew as well.
+//!
+//! One who waits behind a client's open transaction stands still as well, and rightly: another would wait there too. That is told.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::BusConfig;
+use crate::ends::Unread;
 use crate::error::BusError;
 use crate::inspector::Inspector;
 
@@ -57,10 +61,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(config: &BusConfig) -> Result<Self, BusError> {
-        let inspector = Inspector::new(config)?;
-        // Who can't be asked is asked another time.
+        let (inspector, told) = (Inspector::new(config)?, Told::default());
         let look = move |place: Option<&Place>| match place {
-            Some(place) => inspector.holds_at(place).unwrap_or(false),
+            Some(place) => told.may_read(place, inspector.unread_at(place)),
             None => inspector.is_answered(),
         };
         Ok(Self::looking(Arc::new(look), Instant::now()))
@@ -155,6 +158,33 @@ impl Watch {
     }
 }
 
+/// What was said of partitions that wait behind an open transaction: each transaction is told once.
+#[derive(Default)]
+struct Told(Mutex<HashMap<(Arc<str>, i32), i64>>);
+
+impl Told {
+    /// Whether what is unread can be read; what is held back is told of.
+    fn may_read(&self, place: &Place, unread: Result<Option<Unread>, BusError>) -> bool {
+        match unread {
+            Ok(Some(unread)) if unread.held_back => {
+                if self.is_news(place, unread.offset) {
+                    let (topic, partition, offset) = (&place.topic, place.partition, unread.offset);
+                    tracing::warn!(%topic, partition, offset, "a consumer waits: a Kafka client's transaction is open there, and holds back all that came after it");
+                }
+                false
+            }
+            Ok(unread) => unread.is_some(),
+            // Who can't be asked is asked another time.
+            Err(_) => false,
+        }
+    }
+
+    fn is_news(&self, place: &Place, offset: i64) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert((Arc::clone(&place.topic), place.partition), offset) != Some(offset)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
@@ -188,6 +218,17 @@ mod tests {
         let (found, after) = laps(60, |_| true, |_| vec![place(0, 7)]).expect("it is found");
         assert_eq!(found, place(0, 7));
         assert!((20..30).contains(&after.as_secs()), "{after:?}");
+    }
+
+    #[test]
+    fn who_waits_behind_an_open_transaction_is_left_alone_and_each_transaction_is_told_once() {
+        let told = Told::default();
+        let unread = |offset, held_back| Ok(Some(Unread { offset, timestamp_ms: None, held_back }));
+        assert!(told.may_read(&place(0, 7), unread(7, false)), "that can be read");
+        assert!(!told.may_read(&place(0, 7), unread(9, true)) && !told.is_news(&place(0, 7), 9), "it was told");
+        assert!(told.is_news(&place(1, 7), 9) && told.is_news(&place(0, 12), 12), "another partition, another transaction");
+        assert!(!told.may_read(&place(0, 7), Ok(None)));
+        assert!(!told.may_read(&place(0, 7), Err(BusError::Thread("nobody answers".to_owned()))));
     }
 
     #[test]

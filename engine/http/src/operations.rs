@@ -17,6 +17,8 @@ use crate::Problem;
 pub struct Readiness {
     /// (what, why it is not so; none: it is so)
     pub checks: Vec<(String, Option<String>)>,
+    /// (a part of the work, why it waits): no reason to send clients elsewhere, for they would wait there too.
+    pub degraded: Vec<(String, String)>,
 }
 
 impl Readiness {
@@ -24,6 +26,21 @@ impl Readiness {
     pub fn check(mut self, what: impl Into<String>, problem: Option<String>) -> Self {
         self.checks.push((what.into(), problem));
         self
+    }
+
+    /// Adds a part of the work that waits, and why; the rest goes on.
+    pub fn waits(mut self, part: impl Into<String>, why: String) -> Self {
+        self.degraded.push((part.into(), why));
+        self
+    }
+
+    /// In a word: `ready`, `degraded` (ready, but for a part that waits), or `not ready`.
+    fn status(&self) -> &'static str {
+        match (self.is_ready(), self.degraded.is_empty()) {
+            (false, _) => "not ready",
+            (true, false) => "degraded",
+            (true, true) => "ready",
+        }
     }
 
     /// Whether every check holds.
@@ -70,8 +87,30 @@ pub fn operations(o: Operations, routes: Router) -> Router {
 
 async fn readyz(ready: Ask) -> Response {
     let readiness = ready().await;
-    let checks: serde_json::Map<String, Value> =
-        readiness.checks.iter().map(|(what, problem)| (what.clone(), problem.as_deref().map_or(json!("ok"), |p| json!(p)))).collect();
-    let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(json!({ "status": if readiness.is_ready() { "ready" } else { "not ready" }, "checks": checks }))).into_response()
+    let (status, word) = (if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, readiness.status());
+    let checks = readiness.checks.into_iter().map(|(what, problem)| (what, problem.unwrap_or_else(|| "ok".to_owned())));
+    let checks: serde_json::Map<String, Value> = checks.chain(readiness.degraded).map(|(what, said)| (what, json!(said))).collect();
+    (status, axum::Json(json!({ "status": word, "checks": checks }))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_waits_is_named_and_does_not_take_the_process_out_of_service() {
+        let asked = |readiness: Readiness| async move {
+            let response = readyz(Arc::new(move || Box::pin(std::future::ready(readiness.clone())))).await;
+            let status = response.status();
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+            (status, serde_json::from_slice::<Value>(&body).expect("JSON"))
+        };
+        let good = Readiness::default().check("kafka", None);
+        assert_eq!(asked(good.clone()).await, (StatusCode::OK, json!({ "status": "ready", "checks": { "kafka": "ok" } })));
+        let degraded = good.waits("catalog/3", "waits for a client".to_owned());
+        let body = json!({ "status": "degraded", "checks": { "kafka": "ok", "catalog/3": "waits for a client" } });
+        assert_eq!(asked(degraded.clone()).await, (StatusCode::OK, body));
+        let (status, body) = asked(degraded.check("postgres", Some("is away".to_owned()))).await;
+        assert_eq!((status, &body["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("not ready")), "a check that fails counts more");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -13,23 +14,65 @@ use crate::evidence::{HEADERS, Published, Rejected};
 /// How long Kafka may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn consumer(kafka: &str, group: &str) -> anyhow::Result<BaseConsumer> {
-    Ok(ClientConfig::new()
+fn config(kafka: &str, group: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", kafka)
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
-        .set("enable.partition.eof", "false")
-        .create()?)
+        .set("enable.partition.eof", "false");
+    config
 }
 
-/// First and next offset of each partition of a topic.
+fn consumer(kafka: &str, group: &str) -> anyhow::Result<BaseConsumer> {
+    Ok(config(kafka, group).create()?)
+}
+
+/// First and next offset of each partition of a topic, whether what stands there can be read yet or not.
 ///
 /// # Errors
 /// When Kafka does not answer.
 pub fn ends(kafka: &str, topic: &str, partitions: i32) -> anyhow::Result<Vec<(i64, i64)>> {
-    let consumer = consumer(kafka, "daybook-faults")?;
+    let consumer: BaseConsumer = config(kafka, "daybook-faults").set("isolation.level", "read_uncommitted").create()?;
     (0..partitions).map(|p| Ok(consumer.fetch_watermarks(topic, p, PATIENCE)?)).collect()
+}
+
+/// How many partitions of a topic hold back what was written to them: a client's transaction is open.
+///
+/// # Errors
+/// When Kafka does not answer.
+pub fn held_back(kafka: &str, topic: &str, partitions: i32) -> anyhow::Result<u64> {
+    let written = ends(kafka, topic, partitions)?;
+    let consumer = consumer(kafka, "daybook-faults")?;
+    let mut held_back = 0;
+    for (partition, (_, end)) in (0..).zip(written) {
+        let (_, readable) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+        held_back += u64::from(readable < end);
+    }
+    Ok(held_back)
+}
+
+/// Whether there is a message to read in a partition between these offsets: they may all be those of transactions' markers, and of
+/// aborted messages.
+///
+/// # Errors
+/// When Kafka does not answer.
+pub fn any_message(kafka: &str, topic: &str, partition: i32, offsets: std::ops::Range<i64>) -> anyhow::Result<bool> {
+    let consumer: BaseConsumer = config(kafka, "daybook-faults").set("enable.partition.eof", "true").create()?;
+    let mut from = TopicPartitionList::new();
+    from.add_partition_offset(topic, partition, Offset::Offset(offsets.start))?;
+    consumer.assign(&from)?;
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => return Ok(offsets.contains(&message.offset())),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
+            Some(Err(error)) => return Err(error.into()),
+            None => {}
+        }
+    }
+    bail!("{topic}/{partition} can't be read")
 }
 
 /// Where a group goes on reading, by partition; none where it has committed nothing.

@@ -5,7 +5,7 @@ mod log;
 mod read;
 mod watch;
 
-pub use kafka::{committed, ends};
+pub use kafka::{any_message, committed, ends, held_back};
 pub use watch::Watch;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use tokio_postgres::Client;
 
-use super::{Sources, committed, connect, ends};
+use super::{Sources, any_message, committed, connect, ends};
 use crate::evidence::Sighting;
 use crate::history::{Command, Recorder, Told};
 use crate::workload::{Http, Place, new_product};
@@ -89,10 +89,15 @@ impl Watch {
         for (service, ends) in marks.messages.iter().flatten() {
             let (kafka, group, topic) = (kafka.clone(), format!("{service}.lanes"), format!("{service}.messages"));
             let count = i32::try_from(ends.len())?;
-            let at = tokio::task::spawn_blocking(move || committed(&kafka, &group, &topic, count)).await??;
-            for (partition, (at, end)) in at.iter().zip(ends).enumerate() {
-                ensure!(*end == 0 || at.is_some_and(|at| at >= *end), "{service}.messages/{partition}: lanes are at {at:?} of {end}");
-            }
+            let ends = ends.clone();
+            tokio::task::spawn_blocking(move || {
+                for (partition, (at, end)) in (0..).zip(committed(&kafka, &group, &topic, count)?.into_iter().zip(ends)) {
+                    let behind = at.is_none_or(|at| at < end) && any_message(&kafka, &topic, partition, at.unwrap_or(0)..end)?;
+                    ensure!(!behind, "{topic}/{partition}: lanes are at {at:?} of {end}");
+                }
+                anyhow::Ok(())
+            })
+            .await??;
         }
         if marks.heads.is_none() {
             marks.heads = Some(heads(&client).await?);

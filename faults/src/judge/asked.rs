@@ -43,7 +43,7 @@ fn rows_were_asked(case: &Case<'_>, findings: &mut Findings) {
 
 /// The commands that may have led to the result: those that were answered 422 or found invalid may not.
 fn candidates<'a>(deed: &Deed<'a>) -> impl Iterator<Item = &'a Command> {
-    let taken = deed.entries.iter().filter(|(entry, _)| !matches!(entry.told, Told::Invalid { .. } | Told::Shed { .. }));
+    let taken = deed.entries.iter().filter(|(entry, _)| !matches!(entry.told, Told::Invalid { .. } | Told::Shed { .. } | Told::Aborted));
     taken.map(|(_, command)| *command)
 }
 

@@ -75,7 +75,7 @@ rules! {
     SET_ASIDE: "I1" Told "set-aside", "No command that can be read is set aside, but for a newer build, which takes it up in the end.";
     HANDLE_FORGOTTEN: "I1" Told "handle-forgotten", "A handle that a 202 gave is known to every process, until its result is told.";
     NOBODY_ASKED: "I2" Told "nobody-asked", "Every result in the ledger is of a command that somebody asked.";
-    SHED_TOOK_EFFECT: "I2" Told "shed-took-effect", "A command that was only ever shed or found invalid has no result.";
+    SHED_TOOK_EFFECT: "I2" Told "shed-took-effect", "A command that was only ever shed, found invalid or aborted has no result.";
     CALLED_INVALID: "I1" Told "called-invalid", "What is called invalid is: it can't be read (400), or another one has its key (422).";
     ANSWERS_DIFFER: "I2" Told "answers-differ", "All answers to one command are the same, on every endpoint and by its handle.";
     TOLD_OTHERWISE: "I1" Told "told-otherwise", "What was told of a command is what its ledger row says.";

@@ -156,9 +156,9 @@ fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
     });
 }
 
-/// `shed-took-effect`: 429 and 503 without `unknown` have begun nothing, and what is invalid is not taken.
+/// `shed-took-effect`: 429 and 503 without `unknown` have begun nothing, what is invalid is not taken, and what was aborted is not seen.
 fn shed_is_nothing(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
-    let begun_nothing = |told: &Told| matches!(told, Told::Shed { .. } | Told::Invalid { .. });
+    let begun_nothing = |told: &Told| matches!(told, Told::Shed { .. } | Told::Invalid { .. } | Told::Aborted);
     if !deed.entries.iter().all(|(entry, _)| begun_nothing(&entry.told)) {
         return;
     }

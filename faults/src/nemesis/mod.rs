@@ -17,6 +17,7 @@ mod postgres_log;
 mod provoke;
 mod repeats;
 mod services;
+mod transactions;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -95,6 +96,7 @@ pub fn all() -> Vec<Box<dyn Nemesis>> {
         clock::all(),
         poison::all(),
         repeats::all(),
+        transactions::all(),
     ];
     lists.into_iter().flatten().map(|fault| Box::new(fault) as Box<dyn Nemesis>).collect()
 }

@@ -7,11 +7,14 @@ use rand::RngExt as _;
 use tokio::task::JoinSet;
 
 use super::Field;
-use crate::history::Command;
-use crate::workload::new_product;
+use crate::history::{Command, Told, Via};
+use crate::workload::{Place, new_product};
 
 /// Each provocation is a client of its own: it asks one thing, and no more.
 static CLIENT: AtomicU32 = AtomicU32::new(2_000_000);
+
+/// How often a handle is asked at most.
+const HANDLE_ASKED: usize = 40;
 
 pub(super) fn client() -> u32 {
     CLIENT.fetch_add(1, Relaxed)
@@ -40,6 +43,24 @@ impl Field<'_> {
             let (http, command, by) = (self.http.clone(), self.new_product(), client());
             asked.0.spawn(async move {
                 http.command(by, &member.place(), &command).await;
+            });
+        }
+    }
+
+    /// The same; of what is accepted every endpoint is asked for the result, again and again, until there is one.
+    pub(super) fn ask_for_products_by_handle(&mut self, asked: &mut Asked) {
+        let places: Vec<Place> = self.cluster.handlers().into_iter().map(|member| member.place()).collect();
+        for at in places.clone() {
+            let (http, command, by, places) = (self.http.clone(), self.new_product(), client(), places.clone());
+            asked.0.spawn(async move {
+                let Told::Accepted { location: Some(location) } = http.command(by, &at, &command).await else { return };
+                let command = Command { via: Via::Kafka, ..command };
+                for at in places.iter().cycle().take(HANDLE_ASKED) {
+                    if matches!(http.handle(by, at, &command, &location).await, Told::Done { .. } | Told::Refused { .. }) {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
             });
         }
     }

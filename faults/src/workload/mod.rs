@@ -5,6 +5,7 @@ mod client;
 mod raw;
 mod reader;
 mod shop;
+mod transaction;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ pub use client::{Http, Place};
 pub use raw::RawClient;
 use shop::Shop;
 pub(crate) use shop::new_product;
+pub use transaction::Transaction;
 
 use crate::history::{Asked, Entry, Recorder};
 

@@ -49,21 +49,26 @@ impl RawClient {
     }
 
     async fn send(&self, command: &Command) -> anyhow::Result<()> {
-        let message = message_of(command)?;
-        let value = DynamicMessage::deserialize(message.clone(), &command.body)?.encode_to_vec();
-        let if_match = command.if_match.map(|version| version.to_string());
-        let headers = OwnedHeaders::new()
-            .insert(Header { key: "ce_type", value: Some(message.full_name()) })
-            .insert(Header { key: "ce_id", value: Some(&command.key) });
-        let headers = match &if_match {
-            Some(version) => headers.insert(Header { key: "daybook-if-match", value: Some(version) }),
-            None => headers,
-        };
-        let topic = format!("{}.messages", command.service);
-        let record = FutureRecord::to(&topic).key(&command.stream).payload(&value).headers(headers);
-        self.producer.send(record, Duration::from_secs(8)).await.map_err(|(error, _)| error)?;
-        Ok(())
+        produce(&self.producer, command).await.map(drop)
     }
+}
+
+/// Sends a command's message as it has to be; the partition and the offset that it came to.
+pub(super) async fn produce(producer: &FutureProducer, command: &Command) -> anyhow::Result<(i32, i64)> {
+    let message = message_of(command)?;
+    let value = DynamicMessage::deserialize(message.clone(), &command.body)?.encode_to_vec();
+    let if_match = command.if_match.map(|version| version.to_string());
+    let headers = OwnedHeaders::new()
+        .insert(Header { key: "ce_type", value: Some(message.full_name()) })
+        .insert(Header { key: "ce_id", value: Some(&command.key) });
+    let headers = match &if_match {
+        Some(version) => headers.insert(Header { key: "daybook-if-match", value: Some(version) }),
+        None => headers,
+    };
+    let topic = format!("{}.messages", command.service);
+    let record = FutureRecord::to(&topic).key(&command.stream).payload(&value).headers(headers);
+    let delivery = producer.send(record, Duration::from_secs(8)).await.map_err(|(error, _)| error)?;
+    Ok((delivery.partition, delivery.offset))
 }
 
 /// `create-product` of catalog is `shop.catalog.v1.CreateProduct`.

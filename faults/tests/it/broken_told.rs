@@ -145,6 +145,15 @@ fn a_shed_command_that_took_effect() {
 }
 
 #[test]
+fn an_aborted_command_that_took_effect() {
+    caught("I2", "shed-took-effect", &["sum-of-effects"], |e| {
+        for entry in answers(e, W3, "receive") {
+            entry.told = Told::Aborted;
+        }
+    });
+}
+
+#[test]
 fn an_invalid_command_that_took_effect() {
     caught("I2", "shed-took-effect", &["called-invalid", "sum-of-effects"], |e| {
         answers(e, W2, "raw")[0].told = Told::Invalid { status: 400, body: json!({}) };

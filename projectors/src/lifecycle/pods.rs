@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use daybook_bus::{BusConfig, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
+use daybook_bus::{BusConfig, Headers, Inspector, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_proto::Named as _;
 use daybook_proto::v1::{GenerationSwitched, QueryPod};
 use prost::Message as _;
@@ -23,6 +23,7 @@ const AT_ONCE: (usize, usize) = (1_024, 4 << 20);
 /// Follows `query.pods`.
 pub struct PodsView {
     reader: PartitionReader,
+    inspector: Inspector,
     pods: BTreeMap<String, QueryPod>,
 }
 
@@ -33,16 +34,16 @@ impl PodsView {
     /// When Kafka does not answer, or the topic is missing.
     pub async fn open(bus: &BusConfig) -> Result<Self, LifecycleError> {
         let reader = PartitionReader::open(bus, &bus.query_pods(), 0, StartAt::Earliest).await?;
-        Ok(Self { reader, pods: BTreeMap::new() })
+        Ok(Self { reader, inspector: Inspector::new(bus)?, pods: BTreeMap::new() })
     }
 
     /// Reads what there is. Answers with the pods that are alive, and the generation of `model` that each answers from; 0: it
     /// does not say.
     ///
     /// # Errors
-    /// When Kafka does not answer.
+    /// When Kafka does not answer, or a client's transaction hides what pods have said: one that is not heard would be taken for gone.
     pub async fn alive(&mut self, model: &str) -> Result<BTreeMap<String, i32>, LifecycleError> {
-        let end = self.reader.high_watermark().await?;
+        let end = self.inspector.decided(&self.reader.topic, self.reader.partition).await?.stable_end;
         while let Some(messages) = self.reader.recv_before(end, AT_ONCE.0, AT_ONCE.1).await {
             for message in messages {
                 let id = String::from_utf8_lossy(message.key.as_deref().unwrap_or_default()).into_owned();

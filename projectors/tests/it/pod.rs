@@ -56,7 +56,7 @@ impl Pod {
     pub(crate) async fn hear(&mut self) -> Vec<Said> {
         let mut all = Vec::new();
         for reader in &mut self.readers {
-            let end = reader.high_watermark().await.expect("Kafka answers");
+            let end = reader.stable_end().await.expect("Kafka answers");
             while let Some(messages) = reader.recv_before(end, 1_000, 1 << 20).await {
                 all.extend(messages.iter().map(said));
             }

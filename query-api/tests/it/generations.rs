@@ -17,7 +17,7 @@ const URL: &str = "/v1/product-pages/A-1";
 /// What stands on `query.pods` now, by key; none: a tombstone.
 async fn pods(bus: &BusConfig) -> HashMap<String, Option<QueryPod>> {
     let mut reader = PartitionReader::open(bus, &bus.query_pods(), 0, StartAt::Earliest).await.expect("it is there");
-    let end = reader.high_watermark().await.expect("Kafka answers");
+    let end = reader.stable_end().await.expect("Kafka answers");
     let mut all = HashMap::new();
     while let Some(messages) = reader.recv_before(end, 1_000, usize::MAX).await {
         for message in messages {

@@ -1,12 +1,13 @@
 //! `verify --kafka`: the topic against the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use daybook_bus::headers as h;
 use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics};
 use daybook_log::StoredEvent;
-use daybook_testkit::bus;
+use daybook_testkit::{TransactionalClient, bus};
 
 use crate::support::{Fixture, assert_found, hex, receive};
 
@@ -152,6 +153,25 @@ async fn a_commit_that_is_published_during_the_audit_is_no_finding() {
         producer.send(vec![late]).await.expect("delivered");
     };
     let (report, ()) = tokio::join!(f.verify_with(Some(bus)), sending);
+    assert!(report.findings.is_empty(), "{report}");
+}
+
+/// One that should not write there, and does.
+#[tokio::test]
+async fn what_a_client_s_open_transaction_hides_is_not_called_missing() {
+    let (f, bus) = published(|_, records| drop(records.split_off(4))).await;
+    let client = TransactionalClient::new(&bus, "stranger", Duration::from_secs(600)).await;
+    client.begin();
+    let events = f.partition.read_events(4, 100).await.expect("readable");
+    client.send(Record { headers: Headers::new(), ..record(&bus, &events[0]) }).await;
+    let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
+    producer.send(events.iter().map(|e| record(&bus, e)).collect()).await.expect("delivered");
+    let options = daybook_replay::VerifyOptions { service: Some("inventory".into()), partition: None, kafka: true };
+    let undecided = daybook_replay::verify(&f.database.databases(), Some(bus.clone()), &f.registry, &options, &mut |_| {}).await;
+    let error = undecided.expect_err("nobody knows what the topic holds");
+    assert!(!error.is_usage() && error.to_string().contains("transaction is open"), "{error}");
+    client.abort().await;
+    let report = f.verify_with(Some(bus)).await;
     assert!(report.findings.is_empty(), "{report}");
 }
 

@@ -7,6 +7,7 @@ use daybook_projectors::lifecycle::{GenerationState, describe, known_generations
 use daybook_projectors::rebuild::Tail;
 use daybook_proto::v1::{GenerationSwitched, QueryPod};
 use daybook_replay::{Outcome, Promoted, ReplayError, Then, promote};
+use daybook_testkit::TransactionalClient;
 use prost::Message as _;
 
 use crate::shop::{Shop, by_category, by_category_broken, by_category_with_marks, created, quick, retitled};
@@ -56,7 +57,8 @@ async fn a_generation_is_promoted_the_one_before_is_kept_and_is_the_way_back() {
 
     // Each switch was announced.
     let mut topic = PartitionReader::open(&shop.bus, &shop.bus.read(model.name), 0, StartAt::Earliest).await.expect("it is there");
-    let said = topic.recv_before(2, 10, 1 << 20).await.expect("two were sent");
+    let end = topic.stable_end().await.expect("Kafka answers");
+    let said = topic.recv_before(end, 10, 1 << 20).await.expect("two were sent");
     let switched: Vec<_> = said
         .iter()
         .map(|m| {
@@ -166,6 +168,25 @@ async fn every_pod_that_is_alive_has_to_say_that_it_moved() {
     assert_eq!((reports[0].state, reports[1].state, reports[1].this_builds), (GenerationState::Retired, GenerationState::Live, true));
     // Its number is not given again.
     assert_eq!(shop.rebuild(&model, Then::Drop).await.generation, 3);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_not_heard_behind_a_client_s_open_transaction_is_not_taken_for_gone() {
+    let model = by_category();
+    let shop = Shop::new(1, &model).await;
+    shop.rebuild(&model, Then::Keep).await;
+    try_promote(&shop, &model, None).await.expect("it is this build's");
+    let client = TransactionalClient::new(&shop.bus, "stranger", std::time::Duration::from_secs(600)).await;
+    client.begin();
+    let topic = shop.bus.query_pods().into();
+    client.send(Record { topic, partition: 0, key: "?".into(), headers: Headers::new(), value: None }).await;
+    pod(&shop, "stays", 1).await;
+    let (databases, bus) = (shop.database.databases(), &shop.bus);
+    let undecided = retire(&databases, bus, &model, 1).await.expect_err("nobody knows who serves it");
+    assert!(!undecided.is_refusal() && undecided.to_string().contains("transaction is open"), "{undecided}");
+    client.abort().await;
+    let refused = retire(&databases, bus, &model, 1).await.expect_err("it is served");
+    assert!(refused.is_refusal() && refused.to_string().contains("stays"), "{refused}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub enum StartAt {
     Offset(i64),
     /// The earliest message there is.
     Earliest,
-    /// Behind the last message there is now.
+    /// Behind the last message that can be read now: whatever can be read later is read.
     End,
 }
 
@@ -50,7 +50,7 @@ impl Inbox {
                 StartAt::Committed => None,
                 StartAt::Offset(offset) => Some(offset.max(0)),
                 StartAt::Earliest => Some(0),
-                StartAt::End => Some(held.end_offset()?),
+                StartAt::End => Some(held.stable_end()?.offset()),
             };
             held.start(offset)
         })

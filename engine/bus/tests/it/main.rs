@@ -9,3 +9,4 @@ mod reader;
 mod support;
 mod tail;
 mod topics;
+mod transactions;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daybook_bus::{
-    BusConfig, Compression, Headers, Inspector, PartitionReader, Producer, ProducerOptions, Record, SharedProducer, StartAt, headers,
+    BusConfig, Compression, Headers, Inspector, PartitionReader, Producer, ProducerOptions, Record, SharedProducer, StartAt, Written,
+    headers,
 };
 
 use crate::support::{bus, produce, producer, record, topic, until, within};
@@ -91,8 +92,8 @@ async fn a_full_queue_fails_the_batch_where_it_was_full() {
     let error = within("delivery", producer.send(records)).await.expect_err("too many");
     assert!(error.queue_full, "{error}");
     assert_eq!((error.index_first_failed, error.acknowledged), (10, 10));
-    let high = Inspector::new(&bus).expect("inspector").watermarks(&topic, 0).await.expect("answers");
-    assert_eq!(high, (0, 10));
+    let written = Inspector::new(&bus).expect("inspector").written(&topic, 0).await.expect("answers");
+    assert_eq!(written, Written { first: 0, end: 10 });
 }
 
 #[tokio::test(flavor = "multi_thread")]

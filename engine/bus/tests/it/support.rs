@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daybook_bus::{
-    BusConfig, GroupConsumer, GroupHandler, GroupOptions, Headers, Inbox, Message, Producer, ProducerOptions, Record, TopicSpec,
+    BusConfig, GroupConsumer, GroupHandler, GroupOptions, Headers, Inbox, Inspector, Message, Producer, ProducerOptions, Record, TopicSpec,
     ensure_topics,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -58,6 +58,14 @@ pub(crate) fn record(topic: &Arc<str>, partition: i32, value: impl Into<Bytes>) 
 pub(crate) async fn produce(producer: &Producer, topic: &Arc<str>, partition: i32, values: impl Iterator<Item = u32>) {
     let records = values.map(|value| record(topic, partition, value.to_string())).collect();
     within("produce", producer.send(records)).await.expect("delivered");
+}
+
+/// Where partition 0 begins, where reading it ends for now, and where it ends.
+pub(crate) async fn ends(inspector: &Inspector, topic: &str) -> (i64, i64, i64) {
+    let written = within("written", inspector.written(topic, 0)).await.expect("answers");
+    let readable = within("readable", inspector.readable(topic, 0)).await.expect("answers");
+    assert_eq!(written.first, readable.first);
+    (written.first, readable.stable_end.offset(), written.end)
 }
 
 pub(crate) fn number(message: &Message) -> u32 {
