@@ -138,10 +138,10 @@ async fn a_conflict_on_the_insert_undoes_the_page_and_decides_it_again_without_t
         let keys = [key(), key(), original_key.clone(), key()];
         let mut sent = Vec::new();
         for key in &keys {
-            let (_, end) = inspector.watermarks(&topic, at).await.expect("Kafka answers");
+            let end = inspector.written(&topic, at).await.expect("Kafka answers").end;
             let mut answer = Box::pin(send(key));
             let arrived = eventually("it to be on Kafka", || async {
-                let (_, now) = inspector.watermarks(&topic, at).await.expect("Kafka answers");
+                let now = inspector.written(&topic, at).await.expect("Kafka answers").end;
                 (now > end).then_some(())
             });
             // None is answered before the lane may write.
