@@ -19,6 +19,7 @@ pub(crate) fn products() -> SearchSchema {
         attributes: "attributes".to_owned(),
         price: "price.minor_units".to_owned(),
         currency: "price.currency".to_owned(),
+        language: None,
         created: "created_at".to_owned(),
         quantity: "stock.available".to_owned(),
         price_edges: PRICE_EDGES.to_vec(),

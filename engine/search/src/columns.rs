@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::analysis::fold;
+use super::fold::fold;
 use super::index::{FIELDS, SearchItem};
 
 /// Stands for no document.
@@ -124,11 +124,13 @@ pub(crate) struct Columns {
     pub(crate) price: Vec<i64>,
     pub(crate) currency: Vec<u32>,
     pub(crate) created: Vec<i64>,
+    pub(crate) language: Vec<u32>,
     /// The first bytes of the folded title: what most comparisons of titles are decided by.
     pub(crate) title_begins: Vec<u128>,
     pub(crate) lengths: Vec<[u8; FIELDS]>,
     pub(crate) brands: Tally,
     pub(crate) categories: Tally,
+    pub(crate) languages: Tally,
     pub(crate) currencies: Names,
     titles: Vec<Box<str>>,
     /// Every term once.
@@ -157,6 +159,8 @@ impl Columns {
         let currency = self.currencies.id(&item.currency);
         self.currency.push(currency);
         self.created.push(item.created);
+        let language = self.languages.add(&item.language);
+        self.language.push(language);
         self.title_begins.push(begin(&fold(&item.title)));
         self.lengths.push(lengths);
         self.titles.push(item.title.as_str().into());
@@ -189,10 +193,12 @@ impl Columns {
             price: some(&self.price, of),
             currency: some(&self.currency, of),
             created: some(&self.created, of),
+            language: some(&self.language, of),
             title_begins: some(&self.title_begins, of),
             lengths: some(&self.lengths, of),
             brands: self.brands.clone(),
             categories: self.categories.clone(),
+            languages: self.languages.clone(),
             currencies: self.currencies.clone(),
             titles: some(&self.titles, of),
             terms,
@@ -209,7 +215,7 @@ impl Columns {
         for column in [&mut self.price, &mut self.created] {
             column.shrink_to_fit();
         }
-        for column in [&mut self.key, &mut self.brand, &mut self.category, &mut self.currency] {
+        for column in [&mut self.key, &mut self.brand, &mut self.category, &mut self.currency, &mut self.language] {
             column.shrink_to_fit();
         }
     }

@@ -9,15 +9,20 @@ mod analysis;
 mod columns;
 mod compare;
 mod facets;
+mod fold;
 mod index;
+mod language;
+mod markup;
 mod plan;
 mod run;
 mod schema;
 mod scoring;
+mod segment;
 mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod units;
 mod vocabulary;
 
 pub use analysis::Analysis;

@@ -4,6 +4,7 @@ mod comparing;
 mod costs;
 mod finding;
 mod fuzz;
+mod judged;
 mod laws;
 mod reading;
 
@@ -50,6 +51,7 @@ fn schema() -> SearchSchema {
         attributes: "attributes".into(),
         price: "price.minor_units".into(),
         currency: "price.currency".into(),
+        language: None,
         created: "created_at".into(),
         quantity: "stock.available".into(),
         price_edges: vec![1_000],
