@@ -1,8 +1,8 @@
 //! What stands on a thing to tell it from all others: its key and further identifiers, found as people type them. Letters and digits
 //! count, their case and what separates them do not; a part is found that begins where the identifier or a block of it does.
 
-use super::analysis::fold;
 use super::columns::Bits;
+use super::fold::fold;
 
 /// Ends an identifier in the text of all.
 const END: u8 = 0;
