@@ -73,7 +73,7 @@ impl SearchIndex {
         let others = brands.map(|(name, count)| Suggestion::Brand { name, count }).collect::<Vec<_>>();
         let others = others.into_iter().chain(categories.map(|(name, count)| Suggestion::Category { name, count }));
         let request = SearchRequest { text: best.unwrap_or_else(|| text.to_owned()), limit: MOST_PRODUCTS, ..SearchRequest::default() };
-        // What is typed as an identifier stands first where it is one in full, and before other products where it is a part of one.
+        // What is typed as an identifier stands first where it is one in full; what it may be a part of is among the products.
         let identified = self.identified(text);
         let whole: Vec<&str> = identified.iter().filter(|i| i.1).map(|i| self.keys.name(columns.key[i.0 as usize])).collect();
         let request = if identified.is_empty() { request } else { SearchRequest { text: text.to_owned(), ..request } };
