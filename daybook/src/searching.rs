@@ -23,6 +23,7 @@ pub(crate) fn products() -> SearchSchema {
         attributes: "attributes".to_owned(),
         price: "price.minor_units".to_owned(),
         currency: "price.currency".to_owned(),
+        language: Some("language".to_owned()),
         created: "created_at".to_owned(),
         quantity: "stock.available".to_owned(),
         identifiers: ["gtins", "manufacturer_number"].map(str::to_owned).to_vec(),

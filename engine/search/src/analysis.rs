@@ -1,63 +1,51 @@
 //! Texts as terms: what is indexed, and what is looked for, go through the same.
 
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
+use super::fold::{bare, is_picture, is_unspaced, is_word, spelled_out, written};
+use super::language::Language;
+use super::segment::segments;
+use super::units::{NEVER_APART, is_number, number, unit};
 
-/// Units that belong to the number before them, as they are written and as they are indexed.
-const UNITS: &[(&str, &str)] = &[
-    ("\"", "in"),
-    ("inch", "in"),
-    ("inches", "in"),
-    ("in", "in"),
-    ("cm", "cm"),
-    ("mm", "mm"),
-    ("m", "m"),
-    ("ft", "ft"),
-    ("gb", "gb"),
-    ("tb", "tb"),
-    ("mb", "mb"),
-    ("kb", "kb"),
-    ("hz", "hz"),
-    ("mhz", "mhz"),
-    ("ghz", "ghz"),
-    ("w", "w"),
-    ("kw", "kw"),
-    ("watt", "w"),
-    ("watts", "w"),
-    ("v", "v"),
-    ("ah", "ah"),
-    ("mah", "mah"),
-    ("kg", "kg"),
-    ("g", "g"),
-    ("l", "l"),
-    ("ml", "ml"),
-    ("mp", "mp"),
-    ("dpi", "dpi"),
-    ("rpm", "rpm"),
-];
-/// A unit that stands apart from its number must be none of these: they are words, too.
-const NEVER_APART: &[&str] = &["in", "m", "g", "l", "v", "w"];
 /// Compounds of more letters are no names of anything.
 const LONGEST_COMPOUND: usize = 24;
 /// Longer terms are cut: nobody types them.
 const LONGEST_TERM: usize = 48;
 
+/// What a term is to its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One of its words.
+    Word,
+    /// The word before, or several before, written otherwise (`tn-2110`: `tn2110`): takes no place of its own.
+    Spelling,
+    /// The bare number of one with a unit: takes no place of its own.
+    Part,
+}
+
 /// One term of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    /// Lower case, without accents, in the singular.
+    /// The word's stem, without accents.
     pub(crate) term: String,
     /// As it was written, in lower case.
     pub(crate) surface: String,
-    /// Put together from others of the text (`tn-2110`: `tn2110`), or the bare number of one with a unit: it takes no
-    /// place of its own.
-    pub(crate) extra: bool,
+    pub(crate) kind: Kind,
+}
+
+impl Token {
+    fn same(term: String, kind: Kind) -> Self {
+        Self { surface: term.clone(), term, kind }
+    }
+
+    /// Whether it stands in the text as such.
+    pub(crate) fn is_word(&self) -> bool {
+        self.kind == Kind::Word
+    }
 }
 
 /// What the analysis does, each step to be left out for measuring what it adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Analysis {
-    /// Plurals are singulars.
+    /// Words are their stems.
     pub stemming: bool,
     /// Numbers are one term with their unit; compounds are indexed whole, too.
     pub compounds: bool,
@@ -70,14 +58,14 @@ impl Default for Analysis {
 }
 
 impl Analysis {
-    /// The terms of a text, in order.
-    pub(crate) fn tokens(self, text: &str) -> Vec<Token> {
-        let folded = fold(text);
+    /// The terms of a text in a language, in order.
+    pub(crate) fn tokens(self, text: &str, language: Language) -> Vec<Token> {
+        let text = written(text);
         let mut out = Vec::new();
-        let mut chunks = folded.split_whitespace().peekable();
+        let mut chunks = text.split_whitespace().peekable();
         while let Some(chunk) = chunks.next() {
-            let next = chunks.peek().copied().map(|c| c.trim_matches(|c: char| !c.is_alphanumeric() && c != '"'));
-            if self.chunk(chunk, next, &mut out) {
+            let next = chunks.peek().copied().map(|c| c.trim_matches(|c: char| !is_word(c) && c != '"'));
+            if self.chunk(chunk, next, language, &mut out) {
                 chunks.next();
             }
         }
@@ -85,25 +73,27 @@ impl Analysis {
     }
 
     /// What stands between two blanks; says whether it took the unit behind the blank with it.
-    fn chunk(self, chunk: &str, next: Option<&str>, out: &mut Vec<Token>) -> bool {
+    fn chunk(self, chunk: &str, next: Option<&str>, language: Language, out: &mut Vec<Token>) -> bool {
         let mut rest = chunk;
-        let (mut parts, mut compound) = (0, String::new());
+        let mut compound = Compound::default();
         let mut took_next = false;
-        let close = |parts: &mut i32, compound: &mut String, out: &mut Vec<Token>| {
-            if self.compounds && (2..=4).contains(parts) && compound.len() <= LONGEST_COMPOUND {
-                out.push(Token { term: compound.clone(), surface: compound.clone(), extra: true });
-            }
-            (*parts, _) = (0, compound.clear());
-        };
-        while let Some(begin) = rest.find(char::is_alphanumeric) {
-            let between = &rest[..begin];
-            if parts > 0 && !matches!(between, "-" | "." | "_") {
-                close(&mut parts, &mut compound, out);
+        while let Some(begin) = rest.find(is_word) {
+            if compound.parts > 0 && !matches!(&rest[..begin], "-" | "." | "_") {
+                self.close(&mut compound, out);
             }
             rest = &rest[begin..];
             let length = word(rest);
             let atom = &rest[..length];
             rest = &rest[length..];
+            if atom.chars().next().and_then(is_unspaced) == Some(true) {
+                self.close(&mut compound, out);
+                out.extend(segments(atom).map(|word| Token {
+                    term: self.term(word, language),
+                    surface: word.to_owned(),
+                    kind: Kind::Word,
+                }));
+                continue;
+            }
             let number = number(atom);
             if self.compounds && number.len() < atom.len() + usize::from(atom.contains(',')) && !number.is_empty() || is_number(atom) {
                 let plain = number.replace(',', "");
@@ -114,91 +104,107 @@ impl Analysis {
                 let behind = rest.strip_prefix('-').map(|r| &r[..word(r)]).filter(|n| attached.is_empty() && !NEVER_APART.contains(n));
                 if let Some(unit) = behind.filter(|_| self.compounds).and_then(unit) {
                     rest = &rest[1 + behind.map_or(0, str::len)..];
-                    out.push(Token { term: format!("{plain}{unit}"), surface: format!("{plain}{unit}"), extra: false });
-                    out.push(Token { term: plain.clone(), surface: plain.clone(), extra: true });
-                    (parts, compound) = (parts + 1, compound + &plain + unit);
+                    compound.measure(&plain, unit, out);
                     continue;
                 }
                 if let Some(unit) = self.compounds.then(|| unit(attached).or_else(|| apart.and_then(unit))).flatten() {
                     took_next = attached.is_empty();
-                    out.push(Token { term: format!("{plain}{unit}"), surface: format!("{plain}{unit}"), extra: false });
-                    out.push(Token { term: plain.clone(), surface: plain.clone(), extra: true });
-                    (parts, compound) = (parts + 1, compound + &plain + unit);
+                    compound.measure(&plain, unit, out);
                     continue;
                 }
                 if attached.is_empty() {
-                    (parts, compound) = (parts + 1, compound + &plain);
-                    out.push(Token { term: plain.clone(), surface: plain, extra: false });
+                    compound.add(&plain);
+                    out.push(Token::same(plain, Kind::Word));
                     continue;
                 }
             }
-            (parts, compound) = (parts + 1, compound + atom);
-            out.push(Token { term: self.term(atom), surface: atom.to_owned(), extra: false });
+            compound.add(&bare(atom));
+            self.word(atom, language, out);
         }
-        close(&mut parts, &mut compound, out);
+        self.close(&mut compound, out);
         took_next
     }
 
-    fn term(self, word: &str) -> String {
+    /// A word, and how it may be typed without its accents.
+    fn word(self, word: &str, language: Language, out: &mut Vec<Token>) {
+        let term = self.term(word, language);
+        let at = out.len();
+        out.push(Token { term, surface: word.to_owned(), kind: Kind::Word });
+        if word.is_ascii() {
+            return;
+        }
+        for other in [Some(bare(word).into_owned()), spelled_out(word)].into_iter().flatten() {
+            let other = self.term(&other, language);
+            if out[at..].iter().all(|t| t.term != other) {
+                out.push(Token::same(other, Kind::Spelling));
+            }
+        }
+    }
+
+    fn close(self, compound: &mut Compound, out: &mut Vec<Token>) {
+        if self.compounds && (2..=4).contains(&compound.parts) && compound.text.len() <= LONGEST_COMPOUND {
+            out.push(Token::same(compound.text.clone(), Kind::Spelling));
+        }
+        *compound = Compound::default();
+    }
+
+    /// What a [written](written) word is indexed as.
+    pub(crate) fn term(self, word: &str, language: Language) -> String {
         let cut = word.char_indices().nth(LONGEST_TERM).map_or(word.len(), |(at, _)| at);
-        if self.stemming { singular(&word[..cut]) } else { word[..cut].to_owned() }
+        let word = &word[..cut];
+        if self.stemming && word.chars().all(|c| c.is_alphabetic() || !c.is_ascii()) {
+            bare(&language.stem(word)).into_owned()
+        } else {
+            bare(word).into_owned()
+        }
     }
 }
 
-/// Lower case, without accents and compatibility forms.
-pub(crate) fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
-    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).map(|c| if "”“″„".contains(c) { '"' } else { c }).collect()
+/// What stands together without a blank.
+#[derive(Default)]
+struct Compound {
+    parts: usize,
+    text: String,
 }
 
-/// How long the word at the beginning is: letters and digits, and the point or comma within a number.
+impl Compound {
+    fn add(&mut self, part: &str) {
+        self.parts += 1;
+        self.text.push_str(part);
+    }
+
+    fn measure(&mut self, number: &str, unit: &str, out: &mut Vec<Token>) {
+        let measure = format!("{number}{unit}");
+        self.add(&measure);
+        out.push(Token::same(measure, Kind::Word));
+        out.push(Token::same(number.to_owned(), Kind::Part));
+    }
+}
+
+/// How long the word at the beginning is: letters with their marks and digits, and the point or comma within a number. A
+/// picture is a word, and what is written without blanks is none together with what is not.
 fn word(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut numeric = true;
+    let mut unspaced = None;
     for (at, c) in text.char_indices() {
         let inside = numeric && matches!(c, '.' | ',') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
         // A comma within a number separates thousands: three digits follow, and no more.
         let thousands = c != ',' || bytes[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count() == 3;
-        if !(c.is_alphanumeric() || inside && thousands) {
+        if !(is_word(c) || inside && thousands) {
             return at;
+        }
+        if !c.is_ascii() && is_picture(c) {
+            return if at == 0 { c.len_utf8() } else { at };
+        }
+        match (unspaced, is_unspaced(c)) {
+            (Some(before), Some(now)) if before != now => return at,
+            (None, now) => unspaced = now,
+            _ => {}
         }
         numeric &= c.is_ascii_digit() || inside;
     }
     text.len()
-}
-
-/// The number that a word begins with.
-fn number(word: &str) -> &str {
-    let end = word.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(word.len());
-    &word[..end]
-}
-
-fn is_number(word: &str) -> bool {
-    !word.is_empty() && number(word).len() == word.len()
-}
-
-fn unit(text: &str) -> Option<&'static str> {
-    UNITS.iter().find(|(written, _)| *written == text).map(|(_, unit)| *unit)
-}
-
-/// An English plural's singular, of words of letters only (Harman's S-stemmer, and -es behind hissing sounds).
-fn singular(word: &str) -> String {
-    if word.len() < 4 || !word.bytes().all(|b| b.is_ascii_lowercase()) {
-        return word.to_owned();
-    }
-    let without = |n: usize| word[..word.len() - n].to_owned();
-    let ends = |all: &[&str]| all.iter().any(|e| word.ends_with(e));
-    if ends(&["ies"]) && word.len() > 4 && !ends(&["eies", "aies"]) {
-        without(3) + "y"
-    } else if ends(&["ches", "shes", "xes", "sses", "zzes"]) {
-        without(2)
-    } else if ends(&["s"]) && !ends(&["us", "ss", "is"]) {
-        without(1)
-    } else {
-        word.to_owned()
-    }
 }
 
 #[cfg(test)]
@@ -206,18 +212,26 @@ mod tests {
     use super::*;
 
     fn terms(text: &str) -> Vec<String> {
-        Analysis::default().tokens(text).into_iter().map(|t| t.term).collect()
+        in_language(text, "")
+    }
+
+    fn in_language(text: &str, language: &str) -> Vec<String> {
+        Analysis::default().tokens(text, Language::of(language)).into_iter().map(|t| t.term).collect()
     }
 
     #[test]
     fn words_are_lower_case_without_accents_in_the_singular() {
-        assert_eq!(terms("Écouteurs, BATTERIES Watches boxes mice"), ["ecouteur", "battery", "watch", "box", "mice"]);
-        assert_eq!(terms("bus glass chassis gas"), ["bus", "glass", "chassis", "gas"]);
+        for [one, many] in [["Battery", "BATTERIES"], ["watch", "Watches"], ["box", "boxes"], ["Lamp", "lamps"], ["glass", "glasses"]] {
+            assert_eq!(terms(one), terms(many));
+        }
+        assert_eq!(terms("Café"), ["cafe"]);
+        assert_eq!(terms("bus glass"), ["bus", "glass"]);
     }
 
     #[test]
     fn a_number_is_one_term_with_its_unit_however_it_is_written() {
-        for text in ["13.3\"", "13.3”", "13.3 inch", "13.3in", "13.3-inch", "(13.3\")"] {
+        for text in ["13.3\"", "13.3”", "13.3″", "13.3 inch", "13.3in", "13.3-inch", "13.3‑inch", "(13.3\")", "１３.３ ｉｎｃｈ"]
+        {
             assert_eq!(terms(text), ["13.3in", "13.3"], "{text}");
         }
         assert_eq!(terms("2 GB"), ["2gb", "2"]);
@@ -226,21 +240,70 @@ mod tests {
         assert_eq!(terms("6 in 1"), ["6", "in", "1"]);
         assert_eq!(terms("6-in-1"), ["6", "in", "1", "6in1"]);
         assert_eq!(terms("16:9, 3.5"), ["16", "9", "3.5"]);
+        assert_eq!(terms("5㎏"), terms("5 kg"));
     }
 
     #[test]
     fn a_compound_is_found_whole_and_in_parts() {
         assert_eq!(terms("TN-2110"), ["tn", "2110", "tn2110"]);
+        assert_eq!(terms("TN–2110"), terms("TN−2110"));
         assert_eq!(terms("USB-C"), ["usb", "c", "usbc"]);
         assert_eq!(terms("Laptop/Desktop"), ["laptop", "desktop"]);
         assert_eq!(terms("StarTech.com"), ["startech", "com", "startechcom"]);
     }
 
     #[test]
+    fn marks_and_what_is_invisible_are_no_letters() {
+        assert_eq!(terms("Brand™ Mark® Name©"), terms("brand mark name"));
+        assert_eq!(terms("Core™2"), terms("core 2"));
+        assert_eq!(terms("key\u{ad}board head\u{200b}set"), terms("keyboard headset"));
+    }
+
+    #[test]
+    fn a_word_is_found_however_its_letters_are_typed() {
+        let spellings = terms("Übergröße");
+        for typed in ["ubergrosse", "übergrösse", "UEBERGROESSE", "übergröße"] {
+            assert!(terms(typed).iter().any(|t| spellings.contains(t)), "{typed}: {spellings:?}");
+        }
+        let spellings = terms("Smørbrød");
+        for typed in ["smorbrod", "smoerbroed"] {
+            assert!(terms(typed).iter().any(|t| spellings.contains(t)), "{typed}: {spellings:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_blanks_is_words() {
+        assert_eq!(terms("无线蓝牙耳机"), ["无线", "蓝牙", "耳机"]);
+        assert_eq!(terms("USB充电2个"), ["usb", "充电", "2", "个"]);
+        assert!(terms("กระเป๋าสะพายข้าง").len() > 1);
+        assert!(terms("ワイヤレスイヤホンのケース").len() > 1);
+        assert_eq!(terms("हिन्दी किताबें").len(), 2, "signs and virama are in the word");
+    }
+
+    #[test]
+    fn a_picture_is_a_word() {
+        assert_eq!(terms("Party 🎉🎈 box"), ["parti", "🎉", "🎈", "box"]);
+        assert!(terms("%%% — … °").is_empty());
+    }
+
+    #[test]
     fn nothing_that_is_typed_does_harm() {
-        for text in
-            ["", "   ", "\u{0}\u{7}", "'; DROP TABLE--", "%%%", "🎧", "a\u{301}\u{301}\u{301}", "-.-.-", "1.2.3.4", "\"\"", ",5", "5,"]
-        {
+        for text in [
+            "",
+            "   ",
+            "\u{0}\u{7}",
+            "'; DROP TABLE--",
+            "%%%",
+            "🎧",
+            "a\u{301}\u{301}\u{301}",
+            "-.-.-",
+            "1.2.3.4",
+            "\"\"",
+            ",5",
+            "5,",
+            "\u{301}",
+            "ー",
+        ] {
             let _ = terms(text);
         }
         assert!(terms(&"x".repeat(10_000))[0].len() <= LONGEST_TERM);

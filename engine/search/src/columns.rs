@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::analysis::fold;
+use super::fold::fold;
 use super::identifiers::Identifiers;
 use super::index::{FIELDS, SearchItem};
 use super::values::{NONE, Values};
@@ -149,6 +149,7 @@ pub(crate) struct Columns {
     pub(crate) price: Vec<i64>,
     pub(crate) currency: Vec<u32>,
     pub(crate) created: Vec<i64>,
+    pub(crate) language: Vec<u32>,
     /// The first bytes of the folded title: what most comparisons of titles are decided by.
     pub(crate) title_begins: Vec<u128>,
     pub(crate) lengths: Vec<[u8; FIELDS]>,
@@ -157,6 +158,7 @@ pub(crate) struct Columns {
     /// By property that is filtered by.
     pub(crate) properties: BTreeMap<Box<str>, Sparse>,
     pub(crate) identifiers: Identifiers,
+    pub(crate) languages: Tally,
     pub(crate) currencies: Names,
     titles: Vec<Box<str>>,
     /// Every term once.
@@ -173,12 +175,14 @@ impl Default for Columns {
             price: Vec::new(),
             currency: Vec::new(),
             created: Vec::new(),
+            language: Vec::new(),
             title_begins: Vec::new(),
             lengths: Vec::new(),
             brands: Values::default(),
             categories: Values::tree(),
             properties: BTreeMap::new(),
             identifiers: Identifiers::default(),
+            languages: Tally::default(),
             currencies: Names::default(),
             titles: Vec::new(),
             terms: Lists::default(),
@@ -208,6 +212,8 @@ impl Columns {
         let currency = self.currencies.id(&item.currency);
         self.currency.push(currency);
         self.created.push(item.created);
+        let language = self.languages.add(&item.language);
+        self.language.push(language);
         self.title_begins.push(begin(&fold(&item.title)));
         self.lengths.push(lengths);
         self.titles.push(item.title.as_str().into());
@@ -225,6 +231,7 @@ impl Columns {
         let at = document as usize;
         self.brands.take(self.brand[at]);
         self.categories.take(self.category[at]);
+        self.languages.take(self.language[at]);
         for property in self.properties.values_mut() {
             if let Some(written) = property.get(document) {
                 property.values.take(written);
@@ -257,12 +264,14 @@ impl Columns {
             price: some(&self.price, of),
             currency: some(&self.currency, of),
             created: some(&self.created, of),
+            language: some(&self.language, of),
             title_begins: some(&self.title_begins, of),
             lengths: some(&self.lengths, of),
             brands: self.brands.clone(),
             categories: self.categories.clone(),
             properties: self.properties.iter().map(|(name, property)| (name.clone(), property.kept(of))).collect(),
             identifiers: self.identifiers.kept(of),
+            languages: self.languages.clone(),
             currencies: self.currencies.clone(),
             titles: some(&self.titles, of),
             terms,
@@ -281,7 +290,7 @@ impl Columns {
         for column in [&mut self.price, &mut self.created] {
             column.shrink_to_fit();
         }
-        for column in [&mut self.key, &mut self.brand, &mut self.category, &mut self.currency] {
+        for column in [&mut self.key, &mut self.brand, &mut self.category, &mut self.currency, &mut self.language] {
             column.shrink_to_fit();
         }
     }

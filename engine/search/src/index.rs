@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::columns::{Bits, Columns, NO_DOCUMENT, Names};
+use super::language::Language;
+use super::markup::plain;
 use super::scoring::Tuning;
 use super::vocabulary::Vocabulary;
 
@@ -36,6 +38,8 @@ pub struct SearchItem {
     pub identifiers: Vec<String>,
     /// Properties that are filtered by, by name.
     pub properties: BTreeMap<String, String>,
+    /// The language of its texts, as BCP 47 names it; empty when nobody says.
+    pub language: String,
 }
 
 /// Postings of one term: documents in order, and how often it stands in each field of them.
@@ -207,15 +211,16 @@ impl SearchIndex {
         let mut counts: HashMap<u32, [u16; FIELDS]> = HashMap::new();
         let mut lengths = [0_u8; FIELDS];
         let texts = [&item.title, &item.brand, &item.category, &item.description, &item.attributes];
+        let language = Language::of(&item.language);
         for (field, text) in texts.into_iter().enumerate() {
-            for token in self.tuning.analysis.tokens(text) {
+            for token in self.tuning.analysis.tokens(&plain(text), language) {
                 let term = self.vocabulary.id(&token);
                 if self.postings.len() <= term as usize {
                     self.postings.push(Postings::default());
                 }
                 let count = &mut counts.entry(term).or_default()[field];
                 *count = count.saturating_add(1);
-                if !token.extra {
+                if token.is_word() {
                     lengths[field] = lengths[field].saturating_add(1);
                 }
             }

@@ -9,16 +9,21 @@ mod analysis;
 mod columns;
 mod compare;
 mod facets;
+mod fold;
 mod identifiers;
 mod index;
+mod language;
+mod markup;
 mod plan;
 mod run;
 mod schema;
 mod scoring;
+mod segment;
 mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod units;
 mod values;
 mod vocabulary;
 

@@ -1,13 +1,22 @@
 //! What a query looks for, worked out once: which terms stand for its words, and how much each counts. All that scoring
 //! takes from the corpus is in the plan, so a plan that travels in a page token scores every later page as the first.
 
-use super::analysis::Token;
+use super::analysis::{Kind, Token};
+use super::fold::{bare, is_unspaced};
 use super::index::{FIELDS, SearchIndex};
+use super::language::Language;
+use super::vocabulary::Near;
 
 /// More words of a query are passed over.
 const MOST_WORDS: usize = 12;
 /// More terms for one word are passed over.
 const MOST_ALTERNATIVES: usize = 6;
+/// Longer words that are looked at for one that is a part of them.
+const MOST_HOLDING: usize = 4;
+/// What a longer word counts of the one that is a part of it.
+const HELD: f32 = 0.7;
+/// Languages that a query's words are looked for in.
+const MOST_LANGUAGES: usize = 16;
 /// Words that say nothing, unless there are no others.
 const EMPTY_WORDS: &[&str] = &["a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"];
 
@@ -37,43 +46,61 @@ pub struct Plan {
     pub(crate) averages: [f32; FIELDS],
     /// What the query was taken for, where that is not what was typed.
     pub(crate) corrected: Option<String>,
-    /// The query has no words: everything is shown.
+    /// Nothing was asked for: everything is shown.
     pub(crate) everything: bool,
+    /// How many words the query has, with those that say nothing.
+    pub(crate) length: u8,
+    /// The best score of the first page: what the worth of every answer is measured by.
+    pub(crate) best: f32,
+}
+
+/// A word of a query, and what else it is indexed as.
+struct Word {
+    token: Token,
+    /// As it is typed without accents.
+    plain: String,
+    /// Its terms in the languages that the index holds, each once.
+    terms: Vec<String>,
+    /// Other spellings, and compounds; numbers without their unit count half.
+    others: Vec<(String, f32)>,
 }
 
 impl SearchIndex {
     /// The plan of a query, but for `need`.
     pub(crate) fn plan(&self, text: &str) -> Plan {
-        let tokens: Vec<Token> = self.tuning.analysis.tokens(text);
-        let said = |t: &&Token| !EMPTY_WORDS.contains(&t.term.as_str());
+        let languages = self.languages();
+        let tokens = self.tuning.analysis.tokens(text, languages[0]);
+        let said = |t: &&Token| !EMPTY_WORDS.contains(&t.surface.as_str());
         let empty = !tokens.iter().any(|t| said(&t));
-        let mut words: Vec<(Token, Vec<String>)> = Vec::new();
+        let mut words: Vec<Word> = Vec::new();
+        let mut length = 0_usize;
         for token in tokens {
+            length += usize::from(token.is_word());
             match words.last_mut() {
-                // The bare number of one with a unit, or a compound of the words before.
-                Some((_, others)) if token.extra => others.push(token.term),
-                _ if empty || said(&&token) => words.push((token, Vec::new())),
+                Some(word) if !token.is_word() => {
+                    let part = if token.kind == Kind::Part { 0.5 } else { 1.0 };
+                    word.others.push((token.term, part));
+                }
+                _ if empty || said(&&token) => words.push(self.word(token, &languages)),
                 _ => {}
             }
         }
-        let words: Vec<(Token, Vec<String>)> =
-            words.into_iter().flat_map(|(word, others)| self.split(word, others)).take(MOST_WORDS).collect();
+        let words: Vec<Word> = words.into_iter().flat_map(|word| self.split(word, &languages)).take(MOST_WORDS).collect();
         let n = self.count.max(1) as f32;
-        let mut plan = Plan { everything: words.is_empty(), averages: self.lengths.map(|l| l as f32 / n), need: 1, ..Plan::default() };
+        let mut plan = Plan {
+            everything: text.chars().all(char::is_whitespace),
+            length: u8::try_from(length).unwrap_or(u8::MAX),
+            averages: self.lengths.map(|l| l as f32 / n),
+            need: 1,
+            ..Plan::default()
+        };
         let mut corrected = false;
         let mut taken_for: Vec<String> = Vec::new();
-        for (at, (word, others)) in words.iter().enumerate() {
-            let mut alternatives: Vec<Alternative> = Vec::new();
-            if self.documents_with(&word.term) > 0 {
-                alternatives.push(Alternative { term: word.term.clone(), weight: self.rarity(&word.term) });
-            }
-            for other in others.iter().filter(|o| self.documents_with(o) > 0) {
-                let part = if other.len() < word.term.len() { 0.5 } else { 1.0 };
-                alternatives.push(Alternative { term: other.clone(), weight: part * self.rarity(other) });
-            }
+        for (at, word) in words.iter().enumerate() {
+            let mut alternatives = self.alternatives(word, &languages);
             if self.tuning.compounds {
-                let before = at.checked_sub(1).map(|b| format!("{}{}", words[b].0.surface, word.term));
-                let after = words.get(at + 1).map(|(next, _)| format!("{}{}", word.surface, next.term));
+                let before = at.checked_sub(1).map(|b| format!("{}{}", words[b].plain, word.token.term));
+                let after = words.get(at + 1).map(|next| format!("{}{}", word.plain, next.token.term));
                 for compound in [before, after].into_iter().flatten().filter(|c| self.documents_with(c) > 0) {
                     if alternatives.iter().all(|a| a.term != compound) {
                         // The rarer spelling must not win by being rare.
@@ -82,9 +109,9 @@ impl SearchIndex {
                     }
                 }
             }
-            let mut shown = word.surface.clone();
+            let mut shown = word.token.surface.clone();
             if alternatives.is_empty() && self.tuning.typos {
-                alternatives = self.corrections(&word.term);
+                alternatives = self.corrections(&word.plain);
                 if let Some(first) = alternatives.first() {
                     corrected = true;
                     shown = self.vocabulary.surface(&first.term).to_owned();
@@ -100,23 +127,89 @@ impl SearchIndex {
         plan
     }
 
+    /// The languages of what is in the index, the commonest first: a query says none, so its words are looked for in each.
+    fn languages(&self) -> Vec<Language> {
+        let languages = &self.columns.languages;
+        let mut all: Vec<(u32, &str)> = languages.names.iter().map(|(id, tag)| (languages.live[id as usize], tag)).collect();
+        all.retain(|(live, _)| *live > 0);
+        all.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        let mut distinct = Vec::new();
+        for language in all.into_iter().map(|(_, tag)| Language::of(tag)) {
+            if !distinct.contains(&language) {
+                distinct.push(language);
+            }
+        }
+        if distinct.is_empty() {
+            distinct.push(Language::default());
+        }
+        distinct.truncate(MOST_LANGUAGES);
+        distinct
+    }
+
+    fn word(&self, token: Token, languages: &[Language]) -> Word {
+        let mut terms = vec![token.term.clone()];
+        for language in languages.iter().skip(1) {
+            let term = self.tuning.analysis.term(&token.surface, *language);
+            if !terms.contains(&term) {
+                terms.push(term);
+            }
+        }
+        Word { plain: bare(&token.surface).into_owned(), token, terms, others: Vec::new() }
+    }
+
+    /// The terms that stand for a word. Its stems in several languages are one word: each counts what all of them together do,
+    /// or one would win by being rare in its language.
+    fn alternatives(&self, word: &Word, languages: &[Language]) -> Vec<Alternative> {
+        let together: u32 = word.terms.iter().map(|t| self.documents_with(t)).sum();
+        let weight = self.rarity_of(together.min(self.count));
+        let mut alternatives: Vec<Alternative> =
+            word.terms.iter().filter(|t| self.documents_with(t) > 0).map(|term| Alternative { term: term.clone(), weight }).collect();
+        for (other, part) in word.others.iter().filter(|(o, _)| self.documents_with(o) > 0) {
+            if alternatives.iter().all(|a| a.term != *other) {
+                alternatives.push(Alternative { term: other.clone(), weight: part * self.rarity(other) });
+            }
+        }
+        if alternatives.is_empty() || is_compounding(word, languages) {
+            self.holding(word, &mut alternatives);
+        }
+        alternatives
+    }
+
+    /// Longer words that the word is a part of: they count less than itself, and less than it would by its own rarity.
+    fn holding(&self, word: &Word, alternatives: &mut Vec<Alternative>) {
+        let live = |term: u32| self.postings[term as usize].live;
+        let mut terms: Vec<u32> = word.terms.iter().chain([&word.plain]).flat_map(|part| self.vocabulary.holding(part)).collect();
+        terms.retain(|t| live(*t) > 0 && alternatives.iter().all(|a| a.term != self.vocabulary.name(*t)));
+        terms.sort_by(|a, b| live(*b).cmp(&live(*a)).then_with(|| self.vocabulary.name(*a).cmp(self.vocabulary.name(*b))));
+        terms.dedup();
+        terms.truncate(MOST_HOLDING);
+        let together: u32 = terms.iter().map(|t| live(*t)).sum();
+        let most = alternatives.first().map_or(f32::MAX, |a| a.weight);
+        let weight = HELD * self.rarity_of(together.min(self.count)).min(most);
+        alternatives.extend(terms.into_iter().map(|t| Alternative { term: self.vocabulary.name(t).to_owned(), weight }));
+    }
+
     /// A word that nobody knows may be two that somebody knows.
-    fn split(&self, word: Token, others: Vec<String>) -> Vec<(Token, Vec<String>)> {
-        if !self.tuning.compounds || self.documents_with(&word.term) > 0 || others.iter().any(|o| self.documents_with(o) > 0) {
-            return vec![(word, others)];
+    fn split(&self, word: Word, languages: &[Language]) -> Vec<Word> {
+        if !self.tuning.compounds || !self.alternatives(&word, languages).is_empty() {
+            return vec![word];
         }
         let analysis = self.tuning.analysis;
-        let cuts = word.surface.char_indices().map(|(at, _)| at).filter(|at| *at >= 2 && at + 2 <= word.surface.len());
+        let surface = &word.plain;
+        let letters = surface.chars().count();
+        let cuts = surface.char_indices().enumerate().filter(|(n, _)| *n >= 2 && n + 2 <= letters).map(|(_, (at, _))| at);
         let halves = cuts.filter_map(|at| {
-            let (left, right) = word.surface.split_at(at);
-            let halves: Vec<Token> = [left, right].iter().flat_map(|h| analysis.tokens(h)).filter(|t| !t.extra).collect();
-            let common = halves.iter().map(|t| self.documents_with(&t.term)).min().unwrap_or(0);
+            let (left, right) = surface.split_at(at);
+            let halves: Vec<Token> = [left, right].iter().flat_map(|h| analysis.tokens(h, languages[0])).filter(Token::is_word).collect();
+            let halves: Vec<Word> = halves.into_iter().map(|t| self.word(t, languages)).collect();
+            let known = |w: &Word| w.terms.iter().map(|t| self.documents_with(t)).max().unwrap_or(0);
+            let common = halves.iter().map(known).min().unwrap_or(0);
             (halves.len() == 2 && common > 0).then_some((common, halves))
         });
         match halves.max_by_key(|(common, _)| *common) {
             // A slip is likelier than a missing blank.
-            Some((_, halves)) if self.corrections(&word.term).is_empty() => halves.into_iter().map(|t| (t, Vec::new())).collect(),
-            _ => vec![(word, others)],
+            Some((_, halves)) if self.corrections(&word.plain).is_empty() => halves,
+            _ => vec![word],
         }
     }
 
@@ -125,7 +218,7 @@ impl SearchIndex {
         let mut near = self.vocabulary.near(word);
         near.retain(|n| self.postings[n.term as usize].live > 0);
         let live = |term: u32| self.postings[term as usize].live;
-        let first = |term: u32| self.vocabulary.name(term).as_bytes().first() != word.as_bytes().first();
+        let first = |term: u32| self.vocabulary.name(term).chars().next() != word.chars().next();
         near.sort_by(|a, b| {
             (a.distance, first(a.term))
                 .cmp(&(b.distance, first(b.term)))
@@ -150,7 +243,19 @@ impl SearchIndex {
 
     /// What a term counts: much when few documents have it.
     fn rarity(&self, term: &str) -> f32 {
-        let (all, with) = (self.count as f32, self.documents_with(term) as f32);
+        self.rarity_of(self.documents_with(term))
+    }
+
+    fn rarity_of(&self, documents: u32) -> f32 {
+        let (all, with) = (self.count as f32, documents as f32);
         (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+    }
+}
+
+/// Whether a word is looked for within longer ones although it is known itself: where compounds are written as one word.
+fn is_compounding(word: &Word, languages: &[Language]) -> bool {
+    match word.plain.chars().next().and_then(is_unspaced) {
+        Some(true) => true,
+        _ => languages.iter().any(|l| l.compounds()),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::analysis::fold;
 use super::columns::NO_DOCUMENT;
 use super::facets::{Currency, Facets, FacetsAsked, Filter};
+use super::fold::fold;
 use super::index::SearchIndex;
 use super::plan::Plan;
 use super::scoring::Match;

@@ -42,6 +42,8 @@ pub struct SearchSchema {
     pub price: String,
     /// Text: the currency.
     pub currency: String,
+    /// Text: the language of its texts, as BCP 47 names it. None: no product says.
+    pub language: Option<String>,
     /// A `google.protobuf.Timestamp`: when it was created.
     pub created: String,
     /// In a stock's part, an integer: how many can be promised.
@@ -81,6 +83,7 @@ pub struct SearchReader {
     attributes: Path,
     price: Path,
     currency: Path,
+    language: Option<Path>,
     created: Path,
     quantity: Path,
     identifiers: Vec<Path>,
@@ -105,6 +108,7 @@ impl SearchReader {
             attributes: resolve(message, &schema.attributes, |_, map| map)?,
             price: whole(&schema.price)?,
             currency: text(&schema.currency)?,
+            language: schema.language.as_deref().map(text).transpose()?,
             created: whole(&format!("{}.seconds", schema.created))?,
             quantity: whole(&schema.quantity)?,
             identifiers: schema.identifiers.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
@@ -164,11 +168,12 @@ impl SearchReader {
                     }
                     property(bytes, &mut item.attributes);
                 }
+                Wire::Bytes(bytes) if Some(path) == self.language.as_ref() => item.language = text(bytes),
                 Wire::Number(n) if *path == self.price => item.price = n.cast_signed(),
                 Wire::Number(n) if *path == self.created => item.created = n.cast_signed().saturating_mul(1_000_000),
                 // Only what leads somewhere is gone into: a text could be mistaken for a message.
                 Wire::Bytes(_) => {
-                    let within = [&self.price, &self.currency, &self.created].into_iter().chain(&self.identifiers);
+                    let within = [&self.price, &self.currency, &self.created].into_iter().chain(&self.language).chain(&self.identifiers);
                     return within.into_iter().any(|to| to.len() > path.len() && to.starts_with(path));
                 }
                 Wire::Number(_) => {}

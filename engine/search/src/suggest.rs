@@ -2,10 +2,11 @@
 
 use daybook_proto::levels;
 
-use super::analysis::fold;
 use super::columns::Bits;
+use super::fold::{bare, fold, is_word, written};
 use super::index::SearchIndex;
 use super::run::{SearchHit, SearchRequest};
+use super::segment::last;
 use super::values::Values;
 
 /// Words that are looked at for one beginning.
@@ -53,10 +54,12 @@ impl SearchIndex {
     /// Suggestions for a text that may end within a word: queries first, the most frequent before the others, then brands
     /// and categories, then products.
     pub fn suggest(&self, text: &str, limit: usize) -> Vec<Suggestion> {
-        let folded = fold(text);
+        let folded = written(text);
         let typed = folded.trim_start();
-        let at = typed.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |at| at + typed[at..].chars().next().map_or(1, char::len_utf8));
+        let at = typed.rfind(|c: char| !is_word(c)).map_or(0, |at| at + typed[at..].chars().next().map_or(1, char::len_utf8));
+        let at = at + last(&typed[at..]);
         let (before, begun) = typed.split_at(at);
+        let begun = &*bare(begun);
         let before = before.trim();
         if before.is_empty() && begun.is_empty() {
             return Vec::new();
@@ -65,12 +68,12 @@ impl SearchIndex {
         let best = completions.first().map(|(text, _)| text.clone());
         let mut all: Vec<Suggestion> = completions.into_iter().map(|(text, count)| Suggestion::Words { text, count }).collect();
         let columns = &self.columns;
-        let brands = named(&columns.brands, typed.trim_end());
-        let categories = named(&columns.categories, typed.trim_end());
+        let name = bare(typed.trim_end());
+        let (brands, categories) = (named(&columns.brands, &name), named(&columns.categories, &name));
         let others = brands.map(|(name, count)| Suggestion::Brand { name, count }).collect::<Vec<_>>();
         let others = others.into_iter().chain(categories.map(|(name, count)| Suggestion::Category { name, count }));
         let request = SearchRequest { text: best.unwrap_or_else(|| text.to_owned()), limit: MOST_PRODUCTS, ..SearchRequest::default() };
-        // What is typed as an identifier stands first where it is one in full, and before other products where it is a part of one.
+        // What is typed as an identifier stands first where it is one in full; what it may be a part of is among the products.
         let identified = self.identified(text);
         let whole: Vec<&str> = identified.iter().filter(|i| i.1).map(|i| self.keys.name(columns.key[i.0 as usize])).collect();
         let request = if identified.is_empty() { request } else { SearchRequest { text: text.to_owned(), ..request } };
@@ -155,8 +158,8 @@ impl Base {
 fn named(values: &Values, text: &str) -> impl Iterator<Item = (String, u32)> {
     let mut found: Vec<(String, u32)> = Vec::new();
     for value in (0..values.len() as u32).filter(|value| values.live(*value) > 0) {
-        let folded = values.folded(value);
-        let begins = folded.match_indices(text).any(|(at, _)| !folded[..at].ends_with(char::is_alphanumeric));
+        let folded = bare(values.folded(value));
+        let begins = folded.match_indices(text).any(|(at, _)| !folded[..at].ends_with(is_word));
         if !text.is_empty() && begins {
             found.push((values.path(value).join(levels::SEPARATOR), values.live(value)));
         }

@@ -27,7 +27,8 @@ pub fn write(secret: &Secret, model: &str, request: &SearchRequest, plan: &Plan,
     out.0.extend_from_slice(&cursor.rank.to_be_bytes());
     out.text(&cursor.title);
     out.text(&cursor.key);
-    out.0.extend([u8::from(plan.everything), plan.need]);
+    out.0.extend([u8::from(plan.everything), plan.need, plan.length]);
+    out.float(plan.best);
     plan.averages.iter().for_each(|a| out.float(*a));
     out.length(plan.groups.len());
     for group in &plan.groups {
@@ -55,12 +56,13 @@ pub fn read(secret: &Secret, model: &str, request: &SearchRequest, token: &str) 
     let mut from = Reader(bytes);
     let rank = u128::from_be_bytes(from.take()?);
     let cursor = Cursor { rank, title: from.text()?, key: from.text()? };
-    let [everything, need] = from.take()?;
+    let [everything, need, length] = from.take()?;
+    let best = from.float()?;
     let mut averages = [0.0; FIELDS];
     for average in &mut averages {
         *average = from.float()?;
     }
-    let mut plan = Plan { everything: everything == 1, need, averages, ..Plan::default() };
+    let mut plan = Plan { everything: everything == 1, need, length, best, averages, ..Plan::default() };
     for _ in 0..from.length()? {
         let mut group = Group { weight: from.float()?, alternatives: Vec::new() };
         for _ in 0..from.length()? {
@@ -160,6 +162,8 @@ mod tests {
             averages: [1.5; FIELDS],
             corrected: Some("lamp".into()),
             everything: false,
+            length: 2,
+            best: 1.5,
         };
         let cursor = Cursor { rank: 7, title: "ä".into(), key: "A-1".into() };
         let token = write(&secret, "products", &request, &plan, &cursor);

@@ -1,16 +1,22 @@
 //! The terms of an index: by name, by beginning, and by likeness.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use icu_properties::props::Script;
+
 use super::analysis::Token;
 use super::columns::Names;
+use super::fold::{bare, is_mark, is_unspaced, script};
 
 /// Words that are shorter have too many neighbours to be anybody's misspelling.
 const SHORTEST_CORRECTED: usize = 4;
 /// From so many letters on, two slips are one word still.
 const TWO_SLIPS: usize = 7;
+
+/// Longer words are nobody's.
+const LONGEST_WORD: u8 = 40;
 
 /// A term that is like another.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,15 +26,23 @@ pub(crate) struct Near {
     pub(crate) distance: usize,
 }
 
+/// A word as it is typed: without accents.
+#[derive(Clone, Debug)]
+struct Form {
+    text: Arc<str>,
+    term: u32,
+    shape: Shape,
+}
+
 /// All terms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vocabulary {
     names: Names,
-    /// Words of letters only, as they are written and as they are indexed, in order.
-    words: BTreeMap<Arc<str>, u32>,
-    /// By term, for words: which letters occur, a bit each, and how many there are; 0 for what is no word.
-    shapes: Vec<(u32, u8)>,
-    /// How words were written, and how often.
+    /// Words of letters only, each form once, in the order in which they came.
+    forms: Vec<Form>,
+    /// The same, in the order of their letters.
+    words: BTreeSet<(Arc<str>, u32)>,
+    /// By term: how it was written, and how often.
     surfaces: HashMap<u32, BTreeMap<Box<str>, u32>>,
 }
 
@@ -36,22 +50,23 @@ impl Vocabulary {
     /// A term's number; new ones get the next.
     pub(crate) fn id(&mut self, token: &Token) -> u32 {
         let id = self.names.id(&token.term);
-        if self.shapes.len() <= id as usize {
-            self.shapes.push((0, 0));
+        if !token.is_word() {
+            return id;
         }
-        // Also later: what was first seen as a compound may be a word elsewhere.
-        if !token.extra && self.shapes[id as usize].1 == 0 {
-            let shape = shape(&token.term);
-            if shape.1 > 0 {
-                self.words.insert(token.term.as_str().into(), id);
-                self.shapes[id as usize] = shape;
+        let surfaces = self.surfaces.entry(id).or_default();
+        match surfaces.get_mut(token.surface.as_str()) {
+            Some(count) => *count += 1,
+            None => {
+                let text: Arc<str> = (&*bare(&token.surface)).into();
+                if let Some(shape) = Shape::of(&text) {
+                    surfaces.insert(token.surface.as_str().into(), 1);
+                    if self.words.insert((text.clone(), id)) {
+                        self.forms.push(Form { text, term: id, shape });
+                    }
+                } else if surfaces.is_empty() {
+                    self.surfaces.remove(&id);
+                }
             }
-        }
-        if !token.extra && self.shapes[id as usize].1 > 0 {
-            if !self.words.contains_key(token.surface.as_str()) {
-                self.words.insert(token.surface.as_str().into(), id);
-            }
-            *self.surfaces.entry(id).or_default().entry(token.surface.as_str().into()).or_default() += 1;
         }
         id
     }
@@ -75,7 +90,7 @@ impl Vocabulary {
     /// Words that begin so, in order.
     pub(crate) fn beginning<'a>(&'a self, with: &'a str) -> impl Iterator<Item = (&'a str, u32)> {
         self.words
-            .range::<str, _>((Bound::Included(with), Bound::Unbounded))
+            .range((Bound::Included((Arc::from(with), 0)), Bound::Unbounded))
             .take_while(move |(word, _)| word.starts_with(with))
             .map(|(word, id)| (&**word, *id))
     }
@@ -84,11 +99,14 @@ impl Vocabulary {
     /// second.
     pub(crate) fn beginning_like(&self, begun: &str) -> impl Iterator<Item = u32> {
         let firsts: Vec<&str> = begun.char_indices().take(2).map(|(at, c)| &begun[at..at + c.len_utf8()]).collect();
-        let length = begun.len();
+        let length = begun.chars().count();
         firsts.into_iter().flat_map(move |first| {
-            let words = self.words.range::<str, _>((Bound::Included(first), Bound::Unbounded));
+            let words = self.words.range((Bound::Included((Arc::from(first), 0)), Bound::Unbounded));
             words.take_while(move |(word, _)| word.starts_with(first)).filter_map(move |(word, id)| {
-                let near = |n: usize| word.get(..n).is_some_and(|beginning| strsim::osa_distance(begun, beginning) <= 1);
+                let near = |n: usize| {
+                    let end = word.char_indices().map(|(at, _)| at).chain([word.len()]).nth(n);
+                    end.is_some_and(|end| strsim::osa_distance(begun, &word[..end]) <= 1)
+                };
                 (near(length) || near(length - 1) || near(length + 1)).then_some(*id)
             })
         })
@@ -99,36 +117,80 @@ impl Vocabulary {
         let name = self.name(term);
         let usual = self.surface(name);
         let surfaces = self.surfaces.get(&term).into_iter().flatten().map(|(surface, _)| &**surface);
-        [usual, name].into_iter().chain(surfaces).find(|s| s.starts_with(begun)).unwrap_or(usual)
+        [usual, name].into_iter().chain(surfaces).find(|s| bare(s).starts_with(begun)).unwrap_or(usual)
     }
 
-    /// Words that are some slips away from this one, which is none of them: a letter too many, one too few, another one,
-    /// or two exchanged. Words of 4 letters may have one slip, those of 7 two.
+    /// Terms of words that are some slips away from this one, which is none of them: a letter too many, one too few, another
+    /// one, or two exchanged. Words of 4 letters may have one slip, those of 7 two.
     pub(crate) fn near(&self, word: &str) -> Vec<Near> {
-        let (letters, length) = shape(word);
-        if usize::from(length) < SHORTEST_CORRECTED {
-            return Vec::new();
-        }
-        let most = if usize::from(length) >= TWO_SLIPS { 2 } else { 1 };
-        let mut near = Vec::new();
-        for (id, (other, other_length)) in (0..).zip(&self.shapes) {
+        let Some(shape) = Shape::of(word).filter(|s| usize::from(s.length) >= SHORTEST_CORRECTED) else { return Vec::new() };
+        let most = if usize::from(shape.length) >= TWO_SLIPS { 2 } else { 1 };
+        let mut near: Vec<Near> = Vec::new();
+        for form in &self.forms {
             // A slip changes at most two letters' bits and one of the length: nearly all words end here.
-            if *other_length == 0 || (letters ^ other).count_ones() > 2 * most as u32 || length.abs_diff(*other_length) > most as u8 {
+            let other = form.shape;
+            if (shape.letters ^ other.letters).count_ones() > 2 * most as u32 || shape.length.abs_diff(other.length) > most as u8 {
                 continue;
             }
-            let distance = strsim::osa_distance(word, self.name(id));
+            let distance = strsim::osa_distance(word, &form.text);
             if (1..=most).contains(&distance) {
-                near.push(Near { term: id, distance });
+                near.push(Near { term: form.term, distance });
             }
         }
+        near.sort_by_key(|n| (n.term, n.distance));
+        near.dedup_by_key(|n| n.term);
         near
+    }
+
+    /// Terms of longer words that this one is a part of: their beginning or their end; where words are written without blanks,
+    /// any part. A part is no shorter than what says something: two letters there, three where vowels are not written, else
+    /// four.
+    pub(crate) fn holding(&self, part: &str) -> Vec<u32> {
+        let first = part.chars().next();
+        let unspaced = first.and_then(is_unspaced) == Some(true);
+        let least = match script(part) {
+            _ if unspaced => 2,
+            Script::Hebrew | Script::Arabic => 3,
+            _ => 4,
+        };
+        let Some(shape) = Shape::of(part).filter(|s| s.length >= least) else { return Vec::new() };
+        let holds = |text: &str| {
+            // A mark belongs to its letter: what it follows is not the part.
+            let whole = |at: usize| !text[at..].starts_with(is_mark);
+            let begins = text.starts_with(part) && whole(part.len());
+            begins || text.ends_with(part) || unspaced && text.match_indices(part).any(|(at, _)| whole(at + part.len()))
+        };
+        let longer = |other: Shape| shape.letters & !other.letters == 0 && other.length > shape.length;
+        let mut terms: Vec<u32> = self.forms.iter().filter(|f| longer(f.shape) && holds(&f.text)).map(|f| f.term).collect();
+        terms.sort_unstable();
+        terms.dedup();
+        terms
     }
 }
 
-/// Of a word of ASCII letters; 0 of anything else.
-fn shape(word: &str) -> (u32, u8) {
-    if word.len() > 40 || word.len() < 2 || !word.bytes().all(|b| b.is_ascii_lowercase()) {
-        return (0, 0);
+/// What a word of letters is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Shape {
+    /// A bit a letter. Those beyond a to z share bits: a slip still changes at most two.
+    letters: u32,
+    /// In characters.
+    length: u8,
+}
+
+impl Shape {
+    /// None: it is no word of letters, or too long for one.
+    fn of(word: &str) -> Option<Self> {
+        let bit = |c: char| match c {
+            'a'..='z' => c as u32 - 'a' as u32,
+            _ => c as u32 % 32,
+        };
+        let mut shape = Self { letters: 0, length: 0 };
+        for c in word.chars() {
+            if !(c.is_alphabetic() || is_mark(c)) || shape.length == LONGEST_WORD {
+                return None;
+            }
+            shape = Self { letters: shape.letters | 1 << bit(c), length: shape.length + 1 };
+        }
+        (shape.length >= 2).then_some(shape)
     }
-    (word.bytes().fold(0, |bits, b| bits | 1 << (b - b'a')), word.len() as u8)
 }

@@ -6,6 +6,7 @@ mod filters;
 mod finding;
 mod fuzz;
 mod identifying;
+mod judged;
 mod laws;
 mod reading;
 
@@ -52,6 +53,7 @@ fn schema() -> SearchSchema {
         attributes: "attributes".into(),
         price: "price.minor_units".into(),
         currency: "price.currency".into(),
+        language: None,
         created: "created_at".into(),
         quantity: "stock.available".into(),
         identifiers: vec!["gtins".into(), "manufacturer_number".into()],

@@ -26,6 +26,7 @@ pub(in super::super) fn schema() -> SearchSchema {
         attributes: "attributes".into(),
         price: "price.minor_units".into(),
         currency: "price.currency".into(),
+        language: None,
         created: "created_at".into(),
         quantity: "stock.available".into(),
         identifiers: vec!["gtins".into(), "manufacturer_number".into()],
