@@ -1,10 +1,13 @@
 //! `Checked` for every message: what its field rules say, and whether it holds enum values that this build
 //! does not know. Generated instead of walked by reflection, because the lane runs it for every command.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+
+use crate::{json, texts};
 
 /// The rules of one field, read from its option.
 #[derive(Default)]
@@ -14,11 +17,18 @@ pub(crate) struct Rules {
     min_length: u32,
     max_length: u32,
     pattern: String,
-    min: Option<i64>,
-    max: Option<i64>,
+    pub(crate) min: Option<i64>,
+    pub(crate) max: Option<i64>,
     max_items: u32,
     one_of: Vec<String>,
+    /// The Rust expression of the canonical form of a text, or of a map's values; none: as it was sent.
+    pub(crate) form: Option<&'static str>,
+    /// The same for a map's keys.
+    pub(crate) keys: Option<&'static str>,
 }
+
+/// The name form's expression.
+const NAME: &str = "RT::TextForm::Name";
 
 /// An option by its full name, when it is set.
 pub(crate) fn option(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
@@ -43,6 +53,11 @@ impl Rules {
             Some(Value::List(l)) => l.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
             _ => Vec::new(),
         };
+        let form = |n: &str| match m.get_field_by_name(n).and_then(|v| v.as_enum_number()) {
+            Some(1) => Some("RT::TextForm::Trimmed"),
+            Some(2) => Some(NAME),
+            _ => None,
+        };
         Self {
             required: flag("required"),
             id: flag("id"),
@@ -53,6 +68,8 @@ impl Rules {
             max: bound("max"),
             max_items: number("max_items"),
             one_of,
+            form: form("form"),
+            keys: form("keys"),
         }
     }
 
@@ -67,13 +84,19 @@ impl Rules {
             )
         };
         format!(
-            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?} }}",
-            self.required, self.id, self.min_length, self.max_length, self.one_of
+            "RT::TextRules {{ required: {}, id: {}, name: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?} }}",
+            self.required,
+            self.id,
+            self.form == Some(NAME),
+            self.min_length,
+            self.max_length,
+            self.one_of
         )
     }
 }
 
-pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<String> {
+/// `held`: full names of the messages that commands hold, for which reading JSON and tidying are generated too.
+pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor], held: &BTreeSet<String>) -> Result<String> {
     let mut out = String::new();
     for message in messages {
         if message.child_messages().any(|m| !m.is_map_entry()) {
@@ -85,12 +108,17 @@ pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<
             field_code(&field, &mut checks, &mut enums)?;
         }
         let name = message.name();
+        let (tidy, read) = if held.contains(message.full_name()) {
+            (texts::generate(message), json::generate(message)?)
+        } else {
+            (String::new(), String::new())
+        };
         let body = format!(
-            "impl RT::Checked for {name} {{\n\
+            "impl RT::Checked for {name} {{\n{tidy}\
              fn check(&self, path: &RT::Path<'_>, out: &mut Vec<RT::Violation>) {{ let _ = (path, &out); {checks} }}\n\
              fn has_unknown_enum(&self) -> bool {{ {enums} }}\n}}\n\
              impl RT::Named for {name} {{ const TYPE: &'static str = {:?}; const SHAPE: &'static RT::Shape = {}; \
-             fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}\n",
+             fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}\n{read}",
             message.full_name(),
             shape(message, &mut Vec::new())
         );
@@ -191,8 +219,9 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
         }
         Kind::Enum(e) => {
             let known = format!("{}::try_from(v).is_ok()", e.name());
+            let values = json::enum_values(&e);
             let source = if optional { format!("if let Some(v) = self.{rust}") } else { format!("let v = self.{rust};") };
-            let _ = write!(checks, "{source} {{ RT::check_enum(v, {known}, {}, {at}, out); }}", rules.required);
+            let _ = write!(checks, "{source} {{ RT::check_enum(v, {values}, {}, {at}, out); }}", rules.required);
             let _ = if optional {
                 write!(enums, "|| self.{rust}.is_some_and(|v| {}::try_from(v).is_err())", e.name())
             } else {
@@ -221,11 +250,11 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
 }
 
 /// Well-known types have no rules of ours.
-fn ours(message: &MessageDescriptor) -> bool {
+pub(crate) fn ours(message: &MessageDescriptor) -> bool {
     !message.package_name().starts_with("google.")
 }
 
 /// The Rust name of a field: ours are snake_case already, save for keywords.
-fn rust_name(name: &str) -> String {
+pub(crate) fn rust_name(name: &str) -> String {
     if matches!(name, "type" | "match" | "ref" | "move" | "self" | "use" | "where") { format!("r#{name}") } else { name.to_owned() }
 }
