@@ -10,6 +10,8 @@ use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;
 
+use crate::key::idempotency_key;
+
 /// The caller of whoever has not been authenticated.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 /// What the MAC of the engine's own messages is for.
@@ -29,7 +31,7 @@ pub struct ReplyTo {
 pub struct Envelope {
     /// The request as it came; its `command` is the value's bytes.
     pub request: Request,
-    /// The idempotency key.
+    /// The idempotency key; of an engine message as its header has it, for its id is signed.
     pub key: String,
     /// Of an authentic engine message: its command id.
     pub command_id: Option<Uuid>,
@@ -125,7 +127,7 @@ impl Envelope {
         if r#type.len() > 255 || r#type.chars().any(char::is_control) {
             return Err("the header ce_type must be the command's full protobuf name: at most 255 printable characters".to_owned());
         }
-        let key = text(h::CE_ID)?;
+        let written = text(h::CE_ID)?;
         let mut request = Request {
             r#type,
             command: value.to_vec(),
@@ -139,9 +141,7 @@ impl Envelope {
             traceparent: text(h::TRACEPARENT)?,
         };
         let Some(mac) = headers.get(h::MAC) else {
-            if !(1..=255).contains(&key.chars().count()) || key.chars().any(char::is_control) {
-                return Err("the header ce_id must be the idempotency key: 1 to 255 printable characters".to_owned());
-            }
+            let key = idempotency_key(&written).map_err(|why| format!("the header ce_id, which is the idempotency key, {why}"))?;
             limits(&request)?;
             return Ok(Self { request, key, command_id: None, reply_to: None });
         };
@@ -158,7 +158,7 @@ impl Envelope {
         let partition = headers.get_parsed(h::REPLY_TO).ok().flatten();
         let request_id = headers.get_parsed(h::REQUEST_ID).ok().flatten();
         let reply_to = partition.zip(request_id).map(|(partition, request_id)| ReplyTo { partition, request_id });
-        Ok(Self { request, key, command_id: Some(command_id), reply_to })
+        Ok(Self { request, key: written, command_id: Some(command_id), reply_to })
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod fuzz;
 mod handle;
 mod intake;
+mod key;
 mod lane;
 mod memory;
 mod parked;

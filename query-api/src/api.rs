@@ -240,6 +240,8 @@ impl QueryApi {
         };
         let pages = Router::new()
             .route("/v1/{read_model}/{key}", get(page::get))
+            // Of every key, also of one that is called as a route below its read model is.
+            .route("/v1/{read_model}/{key}/page", get(page::get))
             .route("/v1/{read_model}/{key}/events", get(events::get))
             .with_state(self.serving.clone());
         let pages = self.search.iter().fold(pages, |all, search| all.merge(search::routes(search.clone())));

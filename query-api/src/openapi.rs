@@ -128,7 +128,11 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
                 "503": problem("The read model has not got to the token in time; `positions` says where it stands. Or the database does not answer."),
             },
         });
+        let mut unhidden = get.clone();
+        unhidden["operationId"] = json!(format!("{name}-page"));
+        unhidden["description"] = json!("The same, under a path that no other route hides, whatever the key is called.");
         paths.insert(format!("/v1/{name}/{{key}}"), json!({ "get": get }));
+        paths.insert(format!("/v1/{name}/{{key}}/page"), json!({ "get": unhidden }));
         if served.items.is_none() {
             paths.insert(format!("/v1/{name}/{{key}}/events"), json!({ "get": events(name) }));
         }

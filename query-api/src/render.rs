@@ -1,28 +1,14 @@
 //! Stored bytes as JSON.
 
-use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
-use serde_json::Value;
+pub(crate) use daybook_proto::bytes_as_json as value;
+use prost_reflect::MessageDescriptor;
 
-/// By the protobuf JSON mapping, default values written out. The same bytes give the same text, on every pod: maps have no
-/// order in a decoded message, so members are sorted.
+/// By the protobuf JSON mapping, default values written out.
 ///
 /// # Errors
 /// When the bytes are no such message.
 pub(crate) fn json(message: &MessageDescriptor, bytes: &[u8]) -> Result<Vec<u8>, String> {
     serde_json::to_vec(&value(message, bytes)?).map_err(|e| e.to_string())
-}
-
-/// As [`json`], to be put into something larger.
-///
-/// # Errors
-/// When the bytes are no such message.
-pub(crate) fn value(message: &MessageDescriptor, bytes: &[u8]) -> Result<Value, String> {
-    let decoded = DynamicMessage::decode(message.clone(), bytes).map_err(|e| e.to_string())?;
-    let options = SerializeOptions::new().skip_default_fields(false);
-    let mut value = decoded.serialize_with_options(serde_json::value::Serializer, &options).map_err(|e| e.to_string())?;
-    // Without effect where serde_json keeps its objects sorted; a feature of it, set anywhere in the build, changes that.
-    value.sort_all_objects();
-    Ok(value)
 }
 
 #[cfg(test)]

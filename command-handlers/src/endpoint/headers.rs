@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, header};
 use daybook_http::Problem;
 
-use crate::HandlerConfig;
+use crate::{HandlerConfig, key};
 
 /// Most digits of a version that `If-Match` may name: more than any stream will ever have.
 pub(crate) const MAX_DIGITS: usize = 18;
@@ -37,8 +37,10 @@ pub(crate) fn text(headers: &HeaderMap, name: &str, max: usize) -> Result<Option
 }
 
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
-    text(headers, "Idempotency-Key", 255)?
-        .ok_or_else(|| Problem::invalid("Idempotency-Key", "is required: 1 to 255 printable characters that nobody can guess, such as a new UUID, the same for every repeat of this command"))
+    const NAME: &str = "Idempotency-Key";
+    // In quotes and with escapes a key is longer than itself.
+    let written = text(headers, NAME, 1_000)?.ok_or_else(|| Problem::invalid(NAME, "is required: 1 to 255 printable characters that nobody can guess, such as a new UUID, the same for every repeat of this command"))?;
+    key::idempotency_key(&written).map_err(|why| Problem::invalid(NAME, why))
 }
 
 /// `If-Match: "7"`: at most 18 digits, written as `ETag` writes them. An empty one is no condition that holds always: who

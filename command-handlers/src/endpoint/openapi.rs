@@ -9,8 +9,8 @@ use super::headers::MAX_DIGITS;
 
 /// Texts of headers as any client can send them; the endpoint takes UTF-8 too.
 const PRINTABLE: &str = "^[ -~]*$";
-/// Blanks around a key are not part of it.
-const KEY: &str = "^[!-~]([ -~]*[!-~])?$";
+/// Blanks around a key, and one pair of double quotes, are not part of it.
+const KEY: &str = r#"^([!#-~]([ -~]*[!#-~])?|"([ !#-\[\]-~]|\\["\\])+")$"#;
 const TOKEN: &str = r"^[a-z_-]{1,63}/[0-9]+:(-1|[0-9]+)@[1-9][0-9]*$";
 
 /// The document.
@@ -43,7 +43,8 @@ pub(crate) fn document(registry: &Registry) -> Value {
             "title": "Daybook command endpoint",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Commands in, results out. A result is kept for ever: the same Idempotency-Key gives the original one again. \
-                JSON is protobuf's mapping; field names may also be sent as the .proto files spell them.",
+                JSON is protobuf's mapping; field names may also be sent as the .proto files spell them. Names and other words of people are \
+                one however they are composed (Unicode's NFC) and whatever blanks stand around them.",
         },
         "servers": [{ "url": "/" }],
         "tags": registry.services().iter().map(|s| json!({ "name": s })).chain([json!({ "name": "operations" })]).collect::<Vec<_>>(),
@@ -165,7 +166,8 @@ fn parameters() -> Value {
     let text = |max: u32| json!({ "type": "string", "pattern": PRINTABLE, "maxLength": max });
     json!({
         "IdempotencyKey": header("Idempotency-Key", true,
-            "Names this attempt: the same for every repeat of it, and nobody else can guess it. A new UUID is good. Scoped to one caller and one stream.",
+            "Names this attempt: the same for every repeat of it, and nobody else can guess it. A new UUID is good. Scoped to one caller and one stream. \
+             Double quotes around it are no part of it.",
             json!({ "type": "string", "pattern": KEY, "minLength": 1, "maxLength": 255 })),
         "IfMatch": header("If-Match", false, "The version that the stream must be at, as ETag gave it: `\"7\"`.",
             json!({ "type": "string", "pattern": format!("^\"(0|[1-9][0-9]{{0,{}}})\"$", MAX_DIGITS - 1), "minLength": 3, "maxLength": MAX_DIGITS + 2 })),

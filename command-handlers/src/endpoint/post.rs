@@ -200,7 +200,6 @@ fn read(endpoint: &Endpoint, type_name: &'static str, form: BodyForm, body: &[u8
         .map_err(|fault| {
             let errors = match fault {
                 CommandFault::Unreadable(e) => json!([{ "field": "", "message": e.to_string() }]),
-                CommandFault::Json(e) => json!([{ "field": e.field, "message": e.message }]),
                 CommandFault::Invalid(violations) => {
                     violations.into_iter().map(|v| json!({ "field": v.field, "message": v.message })).collect()
                 }

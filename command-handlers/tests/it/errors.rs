@@ -33,6 +33,30 @@ async fn what_is_wrong_is_named() {
     currency["price"]["currency"] = json!("XXX");
     assert_eq!(field(&send("catalog/reprice-product", json(currency), k()).await.expect(400)), "price.currency");
     send("catalog/reprice-product", json(price("A-1", 0)), k()).await.expect(409);
+    for (path, body, at, part) in [
+        ("inventory/receive-stock", r#"{"sku":"A-1","warehouse":"w","quantity":-2}"#, "quantity", "1 to 1000000000, is -2"),
+        ("inventory/receive-stock", r#"{"sku":"A-1","warehouse":"w","quantity":4294967296}"#, "quantity", "is 4294967296"),
+        ("inventory/receive-stock", r#"{"sku":"..","warehouse":"w","quantity":1}"#, "sku", "dots only"),
+        ("inventory/receive-stock", r#"{"sku":"A-1","warehouse":".","quantity":1}"#, "warehouse", "dots only"),
+        (
+            "catalog/create-product",
+            r#"{"sku":"A-1","title":"\u200b\u00a0","price":{"currency":"EUR","minorUnits":1}}"#,
+            "title",
+            "is required",
+        ),
+        ("catalog/categorize-product", r#"{"sku":"A-1","category":".."}"#, "category", "dots only"),
+        ("catalog/revise-product", r#"{"sku":"A-1","setAttributes":{"a":"1","a":"2"}}"#, "setAttributes[\"a\"]", "given twice"),
+        ("catalog/reprice-product", r#"{"sku":"A-1","sale":{"endsAt":"2026-11-29T24:00:00Z"}}"#, "sale.endsAt", "of the day after"),
+        ("catalog/reprice-product", r#"{"sku":"A-1","price":{"minorUnits":"#, "price", "ends too early"),
+    ] {
+        let a = send(path, body.as_bytes().to_vec(), k()).await.expect(400);
+        assert_eq!(field(&a), at, "{body}");
+        assert!(a.body["errors"][0]["message"].as_str().is_some_and(|m| m.contains(part)), "{a:?}");
+    }
+    // All that is wrong is told at once.
+    let a = send("catalog/reprice-product", br#"{"sku":7,"price":{"minorUnits":"x","unit":1},"sale":[]}"#.to_vec(), k()).await.expect(400);
+    let fields: Vec<_> = a.body["errors"].as_array().into_iter().flatten().filter_map(|e| e["field"].as_str()).collect();
+    assert_eq!(fields, ["sku", "price.minorUnits", "price.unit", "sale"]);
     send("catalog/create-product", b"{".to_vec(), k()).await.expect(400);
     send("catalog/create-product", vec![0xff, 0xfe], k()).await.expect(400);
 

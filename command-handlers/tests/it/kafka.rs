@@ -32,6 +32,57 @@ async fn a_client_on_kafka_and_one_on_http_share_a_key() {
     let answer = install.post(&p, "catalog/create-product", &k, &product("A-1")).await.expect(200);
     assert_eq!(answer.header("idempotent-replayed"), Some("true"));
     assert_eq!(install.count("SELECT count(*) FROM catalog.event").await, 1);
+    // In quotes, with blanks around it, on either way in: it is the same key, and another one where the quotes hold a blank.
+    let quoted = |k: &str| format!("\"{k}\"");
+    for (on_kafka, over_http, same) in [
+        (format!(" {k}\t"), quoted(&k), true),
+        (quoted("a-\\\"1\\\" "), "a-\"1\" b".to_owned(), false),
+        (quoted("b \\\"1\\\" c"), "b \"1\" c".to_owned(), true),
+        (format!("  {}  ", quoted("ключ-2")), "ключ-2".to_owned(), true),
+        (quoted(" d"), "d".to_owned(), false),
+        ("E".to_owned(), quoted("e"), false),
+        ("%66".to_owned(), "f".to_owned(), false),
+    ] {
+        let sku = format!("A-{}", key());
+        let stream = format!("product/{sku}");
+        install.produce("catalog", partition_of(&stream), &stream, message_headers(CREATE, &on_kafka), Some(create(&sku))).await;
+        let answer = install.post(&p, "catalog/create-product", &over_http, &product(&sku)).await.expect(if same { 200 } else { 409 });
+        assert_eq!(answer.header("idempotent-replayed").is_some(), same, "{on_kafka:?} and {over_http:?}");
+    }
+    p.stop().await;
+}
+
+/// Names that differ in blanks and in how they are composed are one, so the two messages are one command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_one_name_on_kafka_and_over_http_in_json_and_in_protobuf() {
+    let (install, p) = Install::started().await;
+    let k = key();
+    let mut spaced = CreateProduct::decode(create("A-1").as_slice()).expect("encoded");
+    spaced.brand = "\u{a0}Lux\u{200b} ".into();
+    spaced.title = " Lampe\u{301}\n".into();
+    spaced.attributes = [(" colour ".to_owned(), "red\t".to_owned())].into();
+    let sent = spaced.encode_to_vec();
+    install.produce("catalog", partition_of("product/A-1"), "product/A-1", message_headers(CREATE, &k), Some(sent.clone())).await;
+    let mut body = product("A-1");
+    (body["title"], body["brand"], body["attributes"]) = ("Lamp\u{e9}".into(), "Lux".into(), serde_json::json!({ "colour": "red" }));
+    let answer = install.post(&p, "catalog/create-product", &k, &body).await.expect(200);
+    assert_eq!(answer.header("idempotent-replayed"), Some("true"), "what Kafka brought had the same names");
+    let binary = install
+        .client
+        .post(format!("{}/v1/catalog/create-product", p.url))
+        .header("Idempotency-Key", &k)
+        .header("Content-Type", "application/x-protobuf")
+        .body(sent);
+    let again = crate::support::Answer::of(binary.send().await.expect("answers")).await.expect(200);
+    assert_eq!(again.body, answer.body);
+    let at = partition_of("product/A-1");
+    let message = eventually("the event", || async { install.topic(&install.bus.events("catalog"), at).await.into_iter().next() }).await;
+    let event = shop_proto::catalog::v1::ProductCreated::decode(message.value.as_deref().expect("a value")).expect("protobuf");
+    assert_eq!((event.title.as_str(), event.brand.as_str(), event.attributes["colour"].as_str()), ("Lamp\u{e9}", "Lux", "red"));
+    // Two names that are one: nobody knows which was meant, so nothing is done.
+    body["attributes"] = serde_json::json!({ "colour": "red", "colour\u{a0}": "blue" });
+    let refused = install.post(&p, "catalog/create-product", &key(), &body).await.expect(400);
+    assert_eq!(refused.body["errors"][0]["field"], "attributes[\"colour\"]");
     p.stop().await;
 }
 

@@ -84,8 +84,12 @@ impl Install {
     }
 
     pub(crate) async fn post(&self, process: &Process, path: &str, key: &str, body: &Value) -> Answer {
-        let request =
-            self.client.post(format!("{}/v1/{path}", process.url)).header("Idempotency-Key", key).header("Prefer", "wait=25").json(body);
+        let request = self
+            .client
+            .post(format!("{}/v1/{path}", process.url))
+            .header("Idempotency-Key", key.as_bytes())
+            .header("Prefer", "wait=25")
+            .json(body);
         Answer::of(request.send().await.expect("the process answers")).await
     }
 

@@ -25,12 +25,12 @@ impl Decider for Product {
     type State = ProductState;
     type Refusal = ProductRefusal;
 
-    fn decide(state: &ProductState, command: &ProductCommand, _: &Context) -> Decision<Self> {
+    fn decide(state: &ProductState, command: &ProductCommand, context: &Context) -> Decision<Self> {
         use ProductCommand as C;
         match command {
             C::CreateProduct(c) => create(state, c),
             C::ReviseProduct(c) => changeable(state, &c.sku, || revise(state, c)),
-            C::RepriceProduct(c) => changeable(state, &c.sku, || reprice(state, c)),
+            C::RepriceProduct(c) => changeable(state, &c.sku, || reprice(state, c, context.now())),
             C::CategorizeProduct(c) => changeable(state, &c.sku, || categorize(state, c)),
             C::AttachMedia(c) => changeable(state, &c.sku, || attach(state, c)),
             C::DetachMedia(c) => changeable(state, &c.sku, || detach(state, c)),
@@ -209,7 +209,7 @@ fn over_limit(attributes: &BTreeMap<String, String>) -> Option<AttributesOverLim
     })
 }
 
-fn reprice(state: &ProductState, c: &RepriceProduct) -> Decision<Product> {
+fn reprice(state: &ProductState, c: &RepriceProduct, now: Instant) -> Decision<Product> {
     let list = c.price.clone().unwrap_or_default();
     if let Some(sale) = &c.sale {
         if sale.minor_units >= list.minor_units {
@@ -219,6 +219,12 @@ fn reprice(state: &ProductState, c: &RepriceProduct) -> Decision<Product> {
             && Instant::from_proto(starts_at) >= Instant::from_proto(ends_at)
         {
             return Decision::refuse(SalePeriodEmpty { starts_at: Some(*starts_at), ends_at: Some(*ends_at) });
+        }
+        // The end is exclusive. Also where the very same price stands already: asked for now, it would lower nothing.
+        if let Some(ends_at) = &sale.ends_at
+            && Instant::from_proto(ends_at) <= now
+        {
+            return Decision::refuse(SalePeriodOver { ends_at: Some(*ends_at), now: Some(now.to_proto()) });
         }
     }
     let price = Price { list: Some(list.clone()), sale: c.sale };
@@ -492,6 +498,39 @@ mod spec {
         given::<Product>([created()])
             .when(reprice(money("EUR", 1999), Some(Sale { minor_units: 1, starts_at: now, ends_at: now })))
             .then_refused(SalePeriodEmpty { starts_at: now, ends_at: now });
+    }
+
+    #[test]
+    fn a_price_whose_period_is_over_is_refused_and_one_to_come_is_not() {
+        let at = |seconds: i64| Some(Instant::from_micros(SPEC_TIME.micros() + seconds * 1_000_000).to_proto());
+        let on_sale = |from: Option<i64>, to: Option<i64>| Sale { minor_units: 1, starts_at: from.and_then(at), ends_at: to.and_then(at) };
+        // Over: long ago, with and without a beginning, and at this very moment, for the end is exclusive.
+        for (from, to) in [(None, -86_400), (Some(-86_400), -1), (None, 0), (Some(-1), 0)] {
+            given::<Product>([created()])
+                .when(reprice(money("EUR", 1999), Some(on_sale(from, Some(to)))))
+                .then_refused(SalePeriodOver { ends_at: at(to), now: at(0) });
+        }
+        // The very same price, which stood when its period ran.
+        let ran = || repriced(money("EUR", 1999), Some(on_sale(Some(-9), Some(-3))));
+        given::<Product>([created(), ran()])
+            .when(reprice(money("EUR", 1999), Some(on_sale(Some(-9), Some(-3)))))
+            .then_refused(SalePeriodOver { ends_at: at(-3), now: at(0) });
+        // Running, to come, and without an end.
+        for (from, to) in
+            [(None, Some(1)), (Some(-1), Some(1)), (Some(86_400), Some(86_401)), (Some(-86_400), None), (Some(1), None), (None, None)]
+        {
+            let sale = || Some(on_sale(from, to));
+            given::<Product>([created()]).when(reprice(money("EUR", 1999), sale())).then([repriced(money("EUR", 1999), sale())]);
+        }
+        // A period that is empty is said to be that, whenever it was; and a price that is no lower is said to be that first.
+        given::<Product>([created()])
+            .when(reprice(money("EUR", 1999), Some(on_sale(Some(-3), Some(-9)))))
+            .then_refused(SalePeriodEmpty { starts_at: at(-3), ends_at: at(-9) });
+        given::<Product>([created()]).when(reprice(money("JPY", 1), Some(on_sale(None, Some(-9))))).then_refused(SaleNotBelowPrice {
+            currency: "JPY".into(),
+            price: 1,
+            sale: 1,
+        });
     }
 
     #[test]

@@ -14,7 +14,14 @@ const MAX_KEY: u32 = 128;
 
 /// No text may hold U+0000: Postgres could not keep it.
 const NO_NUL: &str = r"^[^\u0000]*$";
-const ID: &str = "^[A-Za-z0-9._-]{1,128}$";
+/// Not of dots only; the lengths stand beside it.
+const ID: &str = r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$";
+/// A name that is not of dots only.
+const NAME: &str = r"^(?!\.+$)";
+/// One character that is seen: as `daybook_proto::shows_something` has it, whose exceptions stand in the look ahead.
+const SEEN: &str = r"(?![\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0])[\p{L}\p{N}\p{P}\p{S}]";
+/// A moment as the generated code reads it: RFC 3339 has lower-case letters and leap seconds besides.
+const MOMENT: &str = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
 
 /// Which way a message goes: a reader takes more forms than a writer makes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,10 +109,11 @@ impl Schemas {
                 schema["minProperties"] = json!(u32::from(rules.required));
                 schema["maxProperties"] = json!(most);
                 if matches!(value.kind(), Kind::String | Kind::Message(_)) {
-                    schema["propertyNames"] = json!({ "minLength": 1, "maxLength": MAX_KEY, "pattern": NO_NUL });
+                    schema["propertyNames"] =
+                        json!({ "minLength": 1, "maxLength": MAX_KEY, "pattern": NO_NUL, "allOf": [{ "pattern": SEEN }] });
                 }
             }
-            return schema;
+            return self.or_null(schema, rules.demands(field));
         }
         if field.is_list() {
             let mut schema = json!({ "type": "array", "items": self.single(&field.kind(), rules) });
@@ -113,16 +121,15 @@ impl Schemas {
                 schema["minItems"] = json!(u32::from(rules.required));
                 schema["maxItems"] = json!(most);
             }
-            return schema;
+            return self.or_null(schema, rules.demands(field));
         }
         let schema = self.single(&field.kind(), rules);
-        // Where a field can be told apart from its absence, `null` means absent.
-        let demanded = rules.demands(field);
-        if self.way == Way::In && field.supports_presence() && !demanded {
-            json!({ "anyOf": [schema, { "type": "null" }] })
-        } else {
-            schema
-        }
+        self.or_null(schema, rules.demands(field))
+    }
+
+    /// `null` is the same as not to name the field.
+    fn or_null(&self, schema: Value, demanded: bool) -> Value {
+        if self.way == Way::In && !demanded { json!({ "anyOf": [schema, { "type": "null" }] }) } else { schema }
     }
 
     fn single(&mut self, kind: &Kind, rules: &Rules) -> Value {
@@ -143,6 +150,7 @@ impl Schemas {
             Kind::Uint64 | Kind::Fixed64 => self.integer((0, u64::MAX.into()), "uint64"),
             Kind::Enum(e) => self.enumeration(e, rules),
             Kind::Message(m) => match m.full_name() {
+                "google.protobuf.Timestamp" if self.way == Way::In => json!({ "type": "string", "format": "date-time", "pattern": MOMENT }),
                 "google.protobuf.Timestamp" => json!({ "type": "string", "format": "date-time" }),
                 "google.protobuf.Duration" => json!({ "type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$" }),
                 name if name.starts_with("google.") => json!({}),
@@ -151,7 +159,7 @@ impl Schemas {
         }
     }
 
-    /// A reader takes a number or its text; a writer makes texts of 64-bit numbers, which many readers could not hold.
+    /// A reader takes a number or its text (which may have a fraction of zeros and an exponent; no schema says that of a range); a writer makes texts of 64-bit numbers, which many readers could not hold.
     fn integer(&self, (min, max): (i128, i128), format: &str) -> Value {
         let wide = format.ends_with("64");
         if self.way == Way::Out {
@@ -181,15 +189,15 @@ fn comment(file: &FileDescriptor, path: &[i32]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(" "))
 }
 
-/// The regular expression of every text that `parse` reads as a whole number from `min` to `max`.
+/// The regular expression of every text of digits that is a whole number from `min` to `max` as JSON writes one: without a plus,
+/// without leading zeros.
 pub fn decimals(min: i128, max: i128) -> String {
     let mut ways = Vec::new();
     if max >= 0 {
-        ways.push(format!(r"\+?0*({})", digits(min.max(0).unsigned_abs(), max.unsigned_abs())));
+        ways.push(digits(min.max(0).unsigned_abs(), max.unsigned_abs()));
     }
     if min < 0 {
-        // Zero may be written with a minus, as a signed number only.
-        ways.push(format!("-0*({})", digits(max.min(0).unsigned_abs(), min.unsigned_abs())));
+        ways.push(format!("-({})", digits(max.min(0).unsigned_abs(), min.unsigned_abs())));
     }
     ways.join("|")
 }
@@ -323,10 +331,20 @@ impl Rules {
         let least = self.min_length.max(1);
         let most = if self.max_length == 0 { DEFAULT_MAX_LENGTH } else { self.max_length };
         let mut schema = json!({ "type": "string", "minLength": u32::from(self.required) * least, "maxLength": most, "pattern": NO_NUL });
-        let pattern = if self.form == TextForm::Unspecified { self.pattern.as_str() } else { self.form.pattern() };
+        let pattern = if self.form.pattern().is_empty() { self.pattern.as_str() } else { self.form.pattern() };
+        let mut all = Vec::new();
         if !pattern.is_empty() {
             let empty = if self.required { "" } else { "^$|" };
-            schema["allOf"] = json!([{ "pattern": format!("{empty}^(?:{pattern})$") }]);
+            all.push(json!({ "pattern": format!("{empty}^(?:{pattern})$") }));
+        }
+        if self.required {
+            all.push(json!({ "pattern": SEEN }));
+        }
+        if self.form.stands_in_urls() {
+            all.push(json!({ "pattern": NAME }));
+        }
+        if !all.is_empty() {
+            schema["allOf"] = all.into();
         }
         if !self.required && least > 1 {
             schema["anyOf"] = json!([{ "maxLength": 0 }, { "minLength": least }]);
@@ -350,11 +368,9 @@ mod tests {
         for (min, max) in [(0, 0), (1, 9), (0, 255), (7, 1_000), (10, 99), (23, 4_567), (-5, 120), (-130, -7), (-1_000, 0), (99, 101)] {
             let pattern = daybook_proto::compile_pattern(&decimals(min, max));
             for n in -1_200_i128..6_000 {
-                for text in [n.to_string(), format!("{}00{}", if n < 0 { "-" } else { "+" }, n.abs())] {
-                    assert_eq!(pattern.is_match(&text), (min..=max).contains(&n), "{text} for {min} to {max}");
-                }
+                assert_eq!(pattern.is_match(&n.to_string()), (min..=max).contains(&n), "{n} for {min} to {max}");
             }
-            for no_number in ["", "+", "-", "1 ", "1.0", "a"] {
+            for no_number in ["", "+", "-", "1 ", "1.0", "a", "+1", "01", "-01", "00"] {
                 assert!(!pattern.is_match(no_number), "{no_number:?}");
             }
         }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
-use daybook_proto::{CommandSet as _, JsonError, JsonValue, MessageSet, Named, RefusalSet as _, SetError, Violation, decode_strict};
+use daybook_proto::{CommandSet as _, JsonValue, MessageSet, Named, RefusalSet as _, SetError, Violation, decode_strict};
 use prost::Message as _;
 
 use crate::decider::Decider;
@@ -17,7 +17,7 @@ pub struct AnyState(Box<dyn Any + Send + Sync>);
 pub struct Command {
     /// Full protobuf name.
     pub type_name: &'static str,
-    /// The canonical encoding: the same whichever form the client sent.
+    /// The canonical encoding: the same whichever form the client sent, JSON or protobuf, and however it composed and spaced names.
     pub bytes: Vec<u8>,
     /// The stream that it is addressed to, derived from its fields.
     pub stream: StreamId,
@@ -29,9 +29,7 @@ pub struct Command {
 pub enum CommandFault {
     /// They are no such message, or hold a field that this build does not know.
     Unreadable(SetError),
-    /// The JSON is no such message.
-    Json(JsonError),
-    /// It breaks its field rules.
+    /// The JSON is no such message, or it breaks its field rules.
     Invalid(Vec<Violation>),
 }
 
@@ -39,7 +37,6 @@ impl std::fmt::Display for CommandFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreadable(e) => e.fmt(f),
-            Self::Json(e) => write!(f, "{} {}", e.field, e.message),
             Self::Invalid(v) => {
                 let all: Vec<String> = v.iter().map(|v| format!("{} {}", v.field, v.message)).collect();
                 f.write_str(&all.join("; "))
@@ -152,8 +149,10 @@ impl<D: Decider> Face<D> {
         state.0.downcast_ref().expect("a state is read only by the aggregate that made it")
     }
 
-    fn checked(command: D::Command) -> Result<Command, CommandFault> {
-        let violations = command.violations();
+    /// The one place where a command gets its canonical form, whichever way it came in.
+    fn checked(mut command: D::Command) -> Result<Command, CommandFault> {
+        let mut violations = command.tidy();
+        violations.extend(command.violations());
         if !violations.is_empty() {
             return Err(CommandFault::Invalid(violations));
         }
@@ -222,7 +221,7 @@ impl<D: Decider> Aggregate for Face<D> {
 
     fn read_json(&self, type_name: &str, json: &[u8]) -> Result<Command, CommandFault> {
         use daybook_proto::CommandSet;
-        Self::checked(<D::Command as CommandSet>::from_json(type_name, json).map_err(CommandFault::Json)?)
+        Self::checked(<D::Command as CommandSet>::from_json(type_name, json).map_err(CommandFault::Invalid)?)
     }
 
     fn evolve(&self, state: &mut AnyState, type_name: &str, payload: &[u8]) -> Result<(), SetError> {

@@ -45,8 +45,9 @@ impl<D: Decider> Given<D> {
     #[track_caller]
     pub fn when(self, command: impl Into<D::Command>) -> When<D> {
         use daybook_proto::CommandSet as _;
-        let command = command.into();
-        let violations = command.violations();
+        let mut command = command.into();
+        let mut violations = command.tidy();
+        violations.extend(command.violations());
         assert!(violations.is_empty(), "the command breaks its field rules: {violations:?}");
         let state = fold::<D>(&self.history);
         let context = Context::new(self.now, Uuid::from_u128(1)).with_request("anonymous", "spec", "");

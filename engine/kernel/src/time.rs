@@ -25,15 +25,15 @@ impl Instant {
     }
 
     /// For a message's field.
-    pub fn to_proto(self) -> pbjson_types::Timestamp {
-        pbjson_types::Timestamp {
+    pub fn to_proto(self) -> prost_types::Timestamp {
+        prost_types::Timestamp {
             seconds: self.0.div_euclid(1_000_000),
             nanos: i32::try_from(self.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default(),
         }
     }
 
     /// From a message's field; what is finer than a microsecond is cut off.
-    pub fn from_proto(t: &pbjson_types::Timestamp) -> Self {
+    pub fn from_proto(t: &prost_types::Timestamp) -> Self {
         Self(t.seconds.saturating_mul(1_000_000).saturating_add(i64::from(t.nanos) / 1_000))
     }
 }

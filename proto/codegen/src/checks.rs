@@ -1,10 +1,13 @@
 //! `Checked` for every message: what its field rules say, and whether it holds enum values that this build
 //! does not know. Generated instead of walked by reflection, because the lane runs it for every command.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+
+use crate::{json, texts};
 
 /// The rules of one field, read from its option.
 #[derive(Default)]
@@ -14,12 +17,14 @@ pub(crate) struct Rules {
     min_length: u32,
     max_length: u32,
     pattern: String,
-    min: Option<i64>,
-    max: Option<i64>,
+    pub(crate) min: Option<i64>,
+    pub(crate) max: Option<i64>,
     max_items: u32,
     one_of: Vec<String>,
-    /// As Rust has it.
-    form: String,
+    /// The Rust expression of the form of a text, or of a map's values; none: as it was sent.
+    pub(crate) form: Option<String>,
+    /// The same for a map's keys.
+    pub(crate) keys: Option<String>,
 }
 
 /// An option by its full name, when it is set.
@@ -55,7 +60,8 @@ impl Rules {
             max: bound("max"),
             max_items: number("max_items"),
             one_of,
-            form: form(&m),
+            form: form(&m, "form"),
+            keys: form(&m, "keys"),
         }
     }
 
@@ -70,26 +76,29 @@ impl Rules {
             )
         };
         format!(
-            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?}, form: RT::v1::TextForm::{} }}",
+            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?}, form: {} }}",
             self.required,
             self.id,
             self.min_length,
             self.max_length,
             self.one_of,
-            if self.form.is_empty() { "Unspecified" } else { &self.form }
+            self.form.as_deref().unwrap_or("RT::TextForm::AsSent")
         )
     }
 }
 
-/// The name of a text's form, as Rust has it: `TEXT_FORM_GTIN` is `Gtin`. Empty where there is none.
-fn form(rules: &DynamicMessage) -> String {
-    let Some(field) = rules.descriptor().get_field_by_name("form") else { return String::new() };
-    let (Value::EnumNumber(number), Kind::Enum(all)) = (rules.get_field(&field).into_owned(), field.kind()) else { return String::new() };
-    let name = all.get_value(number).map(|v| v.name().trim_start_matches("TEXT_FORM_").to_lowercase()).unwrap_or_default();
-    name[..name.len().min(1)].to_uppercase() + name.get(1..).unwrap_or_default()
+/// A form as Rust has it: `TEXT_FORM_AS_SENT` is `TextForm::AsSent`. None where a rule has none.
+fn form(rules: &DynamicMessage, rule: &str) -> Option<String> {
+    let field = rules.descriptor().get_field_by_name(rule)?;
+    let (Value::EnumNumber(number @ 1..), Kind::Enum(all)) = (rules.get_field(&field).into_owned(), field.kind()) else { return None };
+    let value = all.get_value(number)?;
+    let words = value.name().trim_start_matches("TEXT_FORM_").split('_');
+    let name: String = words.map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect();
+    Some(format!("RT::TextForm::{name}"))
 }
 
-pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<String> {
+/// `held`: full names of the messages that commands hold, for which reading JSON and tidying are generated too.
+pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor], held: &BTreeSet<String>) -> Result<String> {
     let mut out = String::new();
     for message in messages {
         if message.child_messages().any(|m| !m.is_map_entry()) {
@@ -101,12 +110,17 @@ pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<
             field_code(&field, &mut checks, &mut enums)?;
         }
         let name = message.name();
+        let (tidy, read) = if held.contains(message.full_name()) {
+            (texts::generate(message), json::generate(message)?)
+        } else {
+            (String::new(), String::new())
+        };
         let body = format!(
-            "impl RT::Checked for {name} {{\n\
+            "impl RT::Checked for {name} {{\n{tidy}\
              fn check(&self, path: &RT::Path<'_>, out: &mut Vec<RT::Violation>) {{ let _ = (path, &out); {checks} }}\n\
              fn has_unknown_enum(&self) -> bool {{ {enums} }}\n}}\n\
              impl RT::Named for {name} {{ const TYPE: &'static str = {:?}; const SHAPE: &'static RT::Shape = {}; \
-             fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}\n",
+             fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}\n{read}",
             message.full_name(),
             shape(message, &mut Vec::new())
         );
@@ -207,8 +221,9 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
         }
         Kind::Enum(e) => {
             let known = format!("{}::try_from(v).is_ok()", e.name());
+            let values = json::enum_values(&e);
             let source = if optional { format!("if let Some(v) = self.{rust}") } else { format!("let v = self.{rust};") };
-            let _ = write!(checks, "{source} {{ RT::check_enum(v, {known}, {}, {at}, out); }}", rules.required);
+            let _ = write!(checks, "{source} {{ RT::check_enum(v, {values}, {}, {at}, out); }}", rules.required);
             let _ = if optional {
                 write!(enums, "|| self.{rust}.is_some_and(|v| {}::try_from(v).is_err())", e.name())
             } else {
@@ -237,11 +252,11 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
 }
 
 /// Well-known types have no rules of ours.
-fn ours(message: &MessageDescriptor) -> bool {
+pub(crate) fn ours(message: &MessageDescriptor) -> bool {
     !message.package_name().starts_with("google.")
 }
 
 /// The Rust name of a field: ours are snake_case already, save for keywords.
-fn rust_name(name: &str) -> String {
+pub(crate) fn rust_name(name: &str) -> String {
     if matches!(name, "type" | "match" | "ref" | "move" | "self" | "use" | "where") { format!("r#{name}") } else { name.to_owned() }
 }

@@ -1,15 +1,16 @@
-//! Generates Rust from `.proto` files, without protoc: the messages (prost), their JSON (pbjson), and what
-//! Daybook's options say of them — message sets, stream ids, checks. One call in a `build.rs`.
+//! Generates Rust from `.proto` files, without protoc: the messages (prost), and what Daybook's options say of
+//! them: message sets, stream ids, checks, the reading of commands in JSON. One call in a `build.rs`.
 
 mod checks;
+mod json;
 mod sets;
+mod texts;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use prost::Message as _;
 use prost_reflect::DescriptorPool;
 
 /// What a `build.rs` wants compiled.
@@ -61,23 +62,19 @@ impl Build {
         let packages: BTreeSet<String> = ours.iter().map(|f| f.package_name().to_owned()).collect();
 
         let mut prost = prost_build::Config::new();
-        prost.btree_map(["."]).compile_well_known_types().extern_path(".google.protobuf", "::pbjson_types");
-        let mut json = pbjson_build::Builder::new();
-        // Zeros are written: `available: 0` is what a refusal has to say. What is absent stays absent.
-        json.emit_fields();
+        prost.btree_map(["."]).compile_well_known_types().extern_path(".google.protobuf", "::prost_types");
         if self.runtime != "crate" {
             prost.extern_path(".daybook.v1", "::daybook_proto::v1");
-            json.extern_path(".daybook.v1", "::daybook_proto::v1");
         }
         // Imports too: prost looks their messages up, and writes nothing for those with an extern path.
-        prost.skip_protoc_run().out_dir(&out).compile_fds(set.clone())?;
-        let prefixes: Vec<String> = packages.iter().map(|p| format!(".{p}")).collect();
-        json.btree_map(["."]).register_descriptors(&set.encode_to_vec())?.out_dir(&out).build(&prefixes)?;
+        prost.skip_protoc_run().out_dir(&out).compile_fds(set)?;
 
+        let all: Vec<_> = ours.iter().flat_map(|f| f.messages()).collect();
+        let held = json::held_by_commands(&all)?;
         let mut index = String::new();
         for package in &packages {
             let messages: Vec<_> = ours.iter().filter(|f| f.package_name() == package).flat_map(|f| f.messages()).collect();
-            let mut code = checks::generate(&self.runtime, &messages)?;
+            let mut code = checks::generate(&self.runtime, &messages, &held)?;
             code += &sets::generate(&self.runtime, &messages)?;
             std::fs::write(out.join(format!("{package}.daybook.rs")), code)?;
             index += &module(package);
@@ -108,7 +105,7 @@ fn merge(lines: &str) -> String {
                 "/// Generated from package `{path}`.\n#[allow(missing_docs, unreachable_pub, clippy::all)]\npub mod {name} {{"
             );
             if below.iter().any(|l| l.len() == depth + 1) {
-                for suffix in ["rs", "serde.rs", "daybook.rs"] {
+                for suffix in ["rs", "daybook.rs"] {
                     let _ = writeln!(out, "include!(concat!(env!(\"OUT_DIR\"), \"/{path}.{suffix}\"));");
                 }
             }

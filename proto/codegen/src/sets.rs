@@ -104,8 +104,9 @@ fn set(out: &mut String, aggregate: &str, kind: Kind, members: &[Member]) -> Res
             let _ = writeln!(
                 out,
                 "impl RT::CommandSet for {name} {{\n\
-                 fn from_json(type_name: &str, json: &[u8]) -> Result<Self, RT::JsonError> {{ match type_name {{ {} _ => Err(RT::JsonError::unknown_type(type_name)) }} }}\n\
+                 fn from_json(type_name: &str, json: &[u8]) -> Result<Self, Vec<RT::Violation>> {{ match type_name {{ {} _ => Err(RT::unknown_type(type_name)) }} }}\n\
                  fn key(&self) -> String {{ match self {{ {keys} }} }}\n\
+                 fn tidy(&mut self) -> Vec<RT::Violation> {{ let mut out = Vec::new(); match self {{ {} }} out }}\n\
                  fn violations(&self) -> Vec<RT::Violation> {{ let mut out = Vec::new(); match self {{ {} }} out }}\n}}",
                 each(&|m| format!(
                     "{:?} => RT::from_json::<{}>(json).map(Self::{}),",
@@ -113,6 +114,7 @@ fn set(out: &mut String, aggregate: &str, kind: Kind, members: &[Member]) -> Res
                     m.message.name(),
                     m.message.name()
                 )),
+                each(&|m| format!("Self::{}(m) => RT::Checked::tidy(m, &RT::Path::Root, &mut out),", m.message.name())),
                 each(&|m| format!("Self::{}(m) => RT::Checked::check(m, &RT::Path::Root, &mut out),", m.message.name())),
             );
         }

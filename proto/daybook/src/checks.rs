@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::json::one_of;
+use crate::text::shows_something;
 use crate::v1::TextForm;
 
 /// A rule that a field breaks.
@@ -71,9 +73,9 @@ pub fn compile_pattern(pattern: &str) -> regex_lite::Regex {
 
 /// The rules of a text.
 pub struct TextRules {
-    /// Must not be empty.
+    /// Must show something.
     pub required: bool,
-    /// 1 to 128 bytes of `[A-Za-z0-9._-]`.
+    /// 1 to 128 bytes of `[A-Za-z0-9._-]`, not of dots only.
     pub id: bool,
     /// In characters.
     pub min_length: u32,
@@ -98,7 +100,8 @@ const MAX_KEY: usize = 128;
 /// needs no list of them.
 const MAX_TOLD: usize = 100;
 
-fn add(path: &Path<'_>, message: String, out: &mut Vec<Violation>) {
+/// One more violation, where there are not too many yet.
+pub(crate) fn add(path: &Path<'_>, message: String, out: &mut Vec<Violation>) {
     if out.len() < MAX_TOLD {
         out.push(Violation { field: path.to_string(), message });
     }
@@ -109,12 +112,21 @@ pub fn missing(path: &Path<'_>, out: &mut Vec<Violation>) {
     add(path, "is required".to_owned(), out);
 }
 
+const DOTS: &str = "must not be made of dots only: in a URL they are directions, and nothing by that name could be reached";
+const UNSEEN: &str = "must show something: it has only blanks, and characters that nobody sees";
+
+fn is_of_dots(text: &str) -> bool {
+    text.bytes().all(|b| b == b'.')
+}
+
 /// A text against its rules.
 pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<Violation>) {
     if rules.id {
         let fits = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         if !fits {
             add(path, "must be 1 to 128 characters of A-Z a-z 0-9 . _ -".to_owned(), out);
+        } else if is_of_dots(text) {
+            add(path, DOTS.to_owned(), out);
         }
         return;
     }
@@ -126,6 +138,12 @@ pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<
     }
     if text.contains('\0') {
         return add(path, "must not hold the character U+0000".to_owned(), out);
+    }
+    if rules.required && !shows_something(text) {
+        return add(path, UNSEEN.to_owned(), out);
+    }
+    if rules.form.stands_in_urls() && is_of_dots(text) {
+        return add(path, DOTS.to_owned(), out);
     }
     let max = if rules.max_length == 0 { DEFAULT_MAX_LENGTH } else { rules.max_length as usize };
     // Bytes bound characters from above: the common case is decided without counting.
@@ -163,10 +181,10 @@ pub fn check_number(value: i64, min: Option<i64>, max: Option<i64>, path: &Path<
     }
 }
 
-/// An enum: known, and named when it is required.
-pub fn check_enum(value: i32, known: bool, required: bool, path: &Path<'_>, out: &mut Vec<Violation>) {
-    if !known {
-        add(path, format!("{value} is no value of this enum"), out);
+/// An enum: one of its values, and named when it is required.
+pub fn check_enum(value: i32, values: &[(&str, i32)], required: bool, path: &Path<'_>, out: &mut Vec<Violation>) {
+    if !values.iter().any(|(_, known)| *known == value) {
+        add(path, format!("must be {}, is {value}", one_of(values)), out);
     } else if required && value == 0 {
         missing(path, out);
     }
@@ -184,8 +202,8 @@ pub fn check_items(count: usize, required: bool, max: u32, path: &Path<'_>, out:
 
 /// A map's key.
 pub fn check_key(key: &str, path: &Path<'_>, out: &mut Vec<Violation>) {
-    if key.is_empty() || key.contains('\0') || key.chars().count() > MAX_KEY {
-        add(path, format!("keys must be 1 to {MAX_KEY} characters, without U+0000"), out);
+    if key.contains('\0') || key.chars().count() > MAX_KEY || !shows_something(key) {
+        add(path, format!("keys must be 1 to {MAX_KEY} characters, without U+0000, and show something"), out);
     }
 }
 
@@ -194,7 +212,7 @@ mod tests {
     use super::*;
 
     const FREE: TextRules =
-        TextRules { required: false, id: false, min_length: 0, max_length: 3, pattern: None, one_of: &[], form: TextForm::Unspecified };
+        TextRules { required: false, id: false, min_length: 0, max_length: 3, pattern: None, one_of: &[], form: TextForm::AsSent };
 
     fn said(text: &str, rules: &TextRules) -> Vec<String> {
         let mut out = Vec::new();
@@ -209,6 +227,39 @@ mod tests {
         for bad in ["", "a@b", "ä", "a b", &"x".repeat(129)] {
             assert_eq!(said(bad, &id).len(), 1, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_id_or_a_name_of_dots_only_is_refused_with_the_reason() {
+        let (id, name) = (TextRules { id: true, ..FREE }, TextRules { form: TextForm::Name, max_length: 9, ..FREE });
+        for dots in [".", "..", "...", "........"] {
+            assert!(said(dots, &id)[0].contains("dots only"), "{dots}");
+            assert!(said(dots, &name)[0].contains("dots only"), "{dots}");
+        }
+        for good in [".a", "..-", "a.", "1..2", "-", "_"] {
+            assert!(said(good, &id).is_empty() && said(good, &name).is_empty(), "{good}");
+        }
+        assert!(said("...", &TextRules { required: true, ..FREE }).is_empty(), "a text of people may be an ellipsis");
+    }
+
+    #[test]
+    fn a_required_text_that_shows_nothing_is_refused() {
+        let required = TextRules { required: true, max_length: 9, ..FREE };
+        for nothing in ["", " ", "\t\u{a0}", "\u{200b}\u{feff}", "\u{7}", "\u{202e}\u{ad}", "\u{e000}", "\u{378}", "\u{3164}", "\u{301}"] {
+            assert_eq!(said(nothing, &required).len(), 1, "{nothing:?}");
+            assert!(said(nothing, &TextRules { max_length: 9, ..FREE }).is_empty(), "{nothing:?}");
+        }
+        assert!(said("\u{200b}x", &required).is_empty());
+    }
+
+    #[test]
+    fn a_value_that_an_enum_has_not_is_told_with_those_that_it_has() {
+        let mut out = Vec::new();
+        check_enum(7, &[("NONE", 0), ("RED", 1)], true, &Path::Root.field("colour"), &mut out);
+        check_enum(0, &[("NONE", 0), ("RED", 1)], true, &Path::Root.field("colour"), &mut out);
+        check_enum(1, &[("NONE", 0), ("RED", 1)], true, &Path::Root.field("colour"), &mut out);
+        let told: Vec<_> = out.iter().map(|v| v.message.as_str()).collect();
+        assert_eq!(told, ["must be one of NONE, RED, is 7", "is required"]);
     }
 
     #[test]

@@ -1,14 +1,10 @@
-//! Decoding that loses nothing: bytes or JSON with a field that this build does not know are an error, never
-//! silently less than what was sent.
+//! Decoding that loses nothing: bytes with a field that this build does not know are an error, never silently less than
+//! what was sent.
 
 use prost::Message;
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
-use serde::de::DeserializeOwned;
 
-use crate::{Checked, Named};
-
-/// Longest field name, and longest message, of an error, in characters.
-const MAX_TOLD: usize = 500;
+use crate::Named;
 
 /// Why bytes are no member of a message set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,58 +72,6 @@ fn unknown_in(value: &Value) -> Option<String> {
     }
 }
 
-/// Why JSON is no such message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonError {
-    /// The field, as JSON names it; empty when the whole text is meant.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl JsonError {
-    /// The type is not a member of the set.
-    pub fn unknown_type(name: &str) -> Self {
-        Self { field: String::new(), message: format!("this build knows no type {name}") }
-    }
-}
-
-/// Decodes the protobuf JSON mapping.
-///
-/// # Errors
-/// What is wrong, and in which field; a field that does not exist is named.
-pub fn from_json<T: DeserializeOwned + Checked>(json: &[u8]) -> Result<T, JsonError> {
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
-        let path = e.path().to_string();
-        let message = e.into_inner().to_string();
-        // The path of an unknown field ends at the object that holds it; the message has its name.
-        let unknown = message.strip_prefix("unknown field `").and_then(|m| m.split('`').next()).map(str::to_owned);
-        let field = match (path.as_str(), unknown) {
-            (".", None) => String::new(),
-            (".", Some(name)) => name,
-            (_, Some(name)) if path.rsplit('.').next() != Some(name.as_str()) => format!("{path}.{name}"),
-            _ => path,
-        };
-        JsonError { field: shortened(field), message: shortened(message) }
-    })?;
-    reader.end().map_err(|e| JsonError { field: String::new(), message: format!("after the JSON object: {e}") })?;
-    Ok(value)
-}
-
-/// Readers name what they found, and that may be the whole text: its beginning says as much.
-fn shortened(text: String) -> String {
-    match text.char_indices().nth(MAX_TOLD) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-/// By the protobuf JSON mapping.
-pub fn json_of<T: serde::Serialize>(message: &T) -> serde_json::Value {
-    serde_json::to_value(message).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,13 +95,5 @@ mod tests {
     fn another_field_order_is_the_same_message() {
         let bytes = [0x10, 7, 0x0a, 1, b'e'];
         assert_eq!(decode_as::<EventRef>(&bytes).expect("valid"), EventRef { r#type: "e".into(), offset: 7 });
-    }
-
-    #[test]
-    fn json_with_an_unknown_field_names_it() {
-        let error = from_json::<EventRef>(br#"{"type":"e","ofset":"7"}"#).expect_err("unknown");
-        assert_eq!(error.field, "ofset");
-        assert!(from_json::<EventRef>(br#"{"type":"e"} x"#).is_err());
-        assert_eq!(from_json::<EventRef>(br#"{"type":7}"#).expect_err("a number").field, "type");
     }
 }

@@ -7,10 +7,15 @@ use crate::levels;
 use crate::v1::TextForm;
 
 impl TextForm {
+    /// Whether texts of the form are keys of read models: one of dots only would be a direction there.
+    pub fn stands_in_urls(self) -> bool {
+        matches!(self, Self::Name | Self::Levels)
+    }
+
     /// A regular expression that every text of the form matches as a whole, empty where any does. Of a GTIN's check digit it says nothing.
     pub fn pattern(self) -> &'static str {
         match self {
-            Self::Unspecified => "",
+            Self::AsSent | Self::Trimmed | Self::Name => "",
             // GS1 General Specifications, section 3.3.
             Self::Gtin => "[0-9]{8}|[0-9]{12,14}",
             // RFC 5646, without extensions and private use.
@@ -23,7 +28,7 @@ impl TextForm {
     pub fn fault(self, text: &str) -> Option<String> {
         static LANGUAGE: LazyLock<regex_lite::Regex> = LazyLock::new(|| compile_pattern(TextForm::Language.pattern()));
         match self {
-            Self::Unspecified => None,
+            Self::AsSent | Self::Trimmed | Self::Name => None,
             Self::Gtin => gtin(text),
             Self::Language if LANGUAGE.is_match(text) => None,
             Self::Language => Some("must be a language tag of BCP 47, for example de, pt-BR or zh-Hant-TW".to_owned()),

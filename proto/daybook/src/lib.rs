@@ -4,19 +4,24 @@
 mod checks;
 mod decode;
 mod form;
+mod json;
 pub mod levels;
 mod shape;
+mod text;
 
 use std::sync::LazyLock;
 
 pub use checks::{
     GetPattern, Path, Pattern, TextRules, Violation, check_enum, check_items, check_key, check_number, check_text, compile_pattern, missing,
 };
-pub use decode::{JsonError, SetError, decode_as, decode_strict, from_json, json_of};
+pub use decode::{SetError, decode_as, decode_strict};
+pub use json::{Json, ReadJson, bytes_as_json, from_json, json_of};
 pub use prost;
 pub use prost_reflect::DescriptorPool;
 pub use serde_json::Value as JsonValue;
 pub use shape::Shape;
+pub use text::{canonical, shows_something, tidy, tidy_keys};
+pub use v1::TextForm;
 
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/daybook_generated.rs"));
@@ -31,6 +36,11 @@ pub fn descriptors() -> &'static DescriptorPool {
     &POOL
 }
 
+/// The type is not a member of a set.
+pub fn unknown_type(name: &str) -> Vec<Violation> {
+    vec![Violation { field: String::new(), message: format!("this build knows no type {name}") }]
+}
+
 /// A message that knows its full protobuf name.
 pub trait Named {
     /// For example `shop.catalog.v1.CreateProduct`.
@@ -43,6 +53,11 @@ pub trait Named {
 
 /// What a message's field rules say of its content. Generated.
 pub trait Checked {
+    /// Gives texts their canonical form, as the field rules `form` and `keys` say. Adds a violation where two keys of a map are one
+    /// name.
+    fn tidy(&mut self, path: &Path<'_>, out: &mut Vec<Violation>) {
+        let _ = (path, out);
+    }
     /// Adds a violation for every rule that does not hold; `path` is where this message stands.
     fn check(&self, path: &Path<'_>, out: &mut Vec<Violation>);
     /// Whether it, or a message inside it, holds an enum value that this build has no name for.
@@ -75,14 +90,17 @@ pub trait MessageSet: Sized + Clone + std::fmt::Debug + PartialEq + Send + Sync 
 
 /// The commands of one aggregate.
 pub trait CommandSet: MessageSet {
-    /// Decodes the protobuf JSON mapping; a field that does not exist is an error that names it.
+    /// Reads the protobuf JSON mapping.
     ///
     /// # Errors
-    /// What is wrong, and in which field.
-    fn from_json(type_name: &str, json: &[u8]) -> Result<Self, JsonError>;
+    /// All that is wrong, each with its field; a field that does not exist is named.
+    fn from_json(type_name: &str, json: &[u8]) -> Result<Self, Vec<Violation>>;
     /// The second half of the stream id, from the command's own fields. Only meaningful without violations.
     fn key(&self) -> String;
-    /// Every field rule that does not hold; empty when the command is well-formed.
+    /// Gives the command its canonical form: what one client sends with a blank behind a name, and another without, is one
+    /// command. What stands in the way of that is told.
+    fn tidy(&mut self) -> Vec<Violation>;
+    /// Every field rule that does not hold; empty when the command, which is in its canonical form, is well-formed.
     fn violations(&self) -> Vec<Violation>;
 }
 

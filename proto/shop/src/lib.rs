@@ -23,9 +23,12 @@ pub fn descriptors() -> &'static DescriptorPool {
 }
 
 #[cfg(test)]
+mod json_mapping;
+
+#[cfg(test)]
 mod tests {
     use daybook_proto::CommandSet as _;
-    use pbjson_types::Timestamp;
+    use prost_types::Timestamp;
 
     use super::catalog::v1::{CreateProduct, ProductCommand, RepriceProduct, Sale};
     use super::common::v1::Money;
@@ -60,6 +63,64 @@ mod tests {
         };
         assert!(said(sale(0, 0)).is_empty());
         assert_eq!(said(sale(i64::MAX, -1)), ["sale.startsAt.seconds", "sale.startsAt.nanos"]);
+    }
+
+    #[test]
+    fn a_name_is_kept_as_it_is_spelled_whatever_blanks_stand_around_it_and_however_it_is_composed() {
+        let tidied = |brand: &str, title: &str, key: &str| {
+            let attributes = [(key.to_owned(), "\u{a0}rot ".to_owned())].into();
+            let mut command =
+                ProductCommand::from(CreateProduct { brand: brand.into(), title: title.into(), attributes, ..Default::default() });
+            assert_eq!(command.tidy(), []);
+            command
+        };
+        assert_eq!(tidied("Acme\u{a0} Co ", " Cafe\u{301}\n", "Farbe "), tidied("Acme Co", "Café", "Farbe"));
+        let mut twice = ProductCommand::from(CreateProduct {
+            attributes: [("Farbe".to_owned(), "rot".to_owned()), (" Farbe".to_owned(), "blau".to_owned())].into(),
+            ..Default::default()
+        });
+        assert_eq!(twice.tidy().into_iter().map(|v| v.field).collect::<Vec<_>>(), ["attributes[\"Farbe\"]"]);
+    }
+
+    /// By the rule, not by the field: every text of every command that is required, in every service.
+    #[test]
+    fn no_required_text_of_any_command_may_show_nothing() {
+        use daybook_proto::{JsonValue, MessageSet as _};
+
+        let mut checked = 0;
+        let mut check = |type_name: &str, read: &dyn Fn(&[u8]) -> Vec<String>| {
+            let message = descriptors().get_message_by_name(type_name).expect("it is described");
+            for field in message.fields().filter(|f| f.kind() == prost_reflect::Kind::String && !f.is_list() && !f.is_map()) {
+                let rules =
+                    field.options().get_extension(&descriptors().get_extension_by_name("daybook.v1.rules").expect("imported")).into_owned();
+                let flag = |name| rules.as_message().and_then(|m| m.get_field_by_name(name)?.as_bool()).unwrap_or_default();
+                if !flag("required") && !flag("id") {
+                    continue;
+                }
+                for nothing in ["", " \u{3000}", "\u{200b}", "\u{7}\u{9f}", "\u{202e}\u{ad}", "\u{e000}", "\u{378}", "\u{ffa0}"] {
+                    let body = JsonValue::Object([(field.json_name().to_owned(), nothing.into())].into_iter().collect()).to_string();
+                    assert!(read(body.as_bytes()).contains(&field.json_name().to_owned()), "{type_name} {} {nothing:?}", field.name());
+                }
+                checked += 1;
+            }
+        };
+        let told = |mut all: Vec<daybook_proto::Violation>, more: Vec<daybook_proto::Violation>| {
+            all.extend(more);
+            all.into_iter().map(|v| v.field).collect::<Vec<_>>()
+        };
+        for name in ProductCommand::TYPES {
+            check(name, &|body| {
+                let mut command = ProductCommand::from_json(name, body).expect("read");
+                told(command.tidy(), command.violations())
+            });
+        }
+        for name in super::inventory::v1::StockCommand::TYPES {
+            check(name, &|body| {
+                let mut command = super::inventory::v1::StockCommand::from_json(name, body).expect("read");
+                told(command.tidy(), command.violations())
+            });
+        }
+        assert!(checked > 25, "{checked}");
     }
 
     #[test]

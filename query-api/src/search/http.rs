@@ -35,7 +35,7 @@ pub(crate) struct Search {
     generations: Arc<Generations>,
 }
 
-/// What it has routes for, below its read model: no keys of that.
+/// What it has routes for, below its read model. A key of such a name has its page at `{key}/page`, as every key has.
 pub(crate) const ROUTES: [&str; 2] = ["search", "suggest"];
 
 /// The routes of a search.

@@ -225,3 +225,21 @@ async fn an_etag_is_the_hash_of_the_bytes_that_are_served_in_either_form() {
         assert_eq!(etag, format!("\"{letter}{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..18])));
     }
 }
+
+/// Of other read models than the one that is searched nothing is hidden.
+#[tokio::test]
+async fn a_page_is_found_whatever_its_key_is_called() {
+    let api = Api::new().await;
+    for sku in ["search", "suggest", "events", "page", "openapi.json", "commands"] {
+        let details = ProductPage { sku: sku.into(), title: "Cable".into(), ..Default::default() };
+        api.put(sku, "details", &details).await;
+        for path in [format!("/v1/product-pages/{sku}"), format!("/v1/product-pages/{sku}/page")] {
+            for _ in 0..2 {
+                let page: Value = api.get(&path).send().await.expect("it answers").json().await.expect("JSON");
+                assert_eq!(page["sku"], sku, "{path}");
+            }
+        }
+    }
+    let list: Value = api.get("/v1/category-listings/Home%2Fpage/page").send().await.expect("it answers").json().await.expect("JSON");
+    assert_eq!(list["items"], json!([]));
+}

@@ -154,3 +154,28 @@ async fn searches_are_conditional_and_consistent_as_pages_are() {
     assert_eq!(wrong["errors"][0]["field"], "sort");
     eventually("it is ready", || async { searched.api.readiness().await.is_ready().then_some(()) }).await;
 }
+
+/// What a read model has routes for is no reason to hide what is called so.
+#[tokio::test]
+async fn a_key_that_is_called_as_a_route_is_has_a_path_of_its_own() {
+    let searched = Searched::new().await;
+    let owner = searched.database.owner().await;
+    for sku in ["search", "suggest", "page", "events", "A-1"] {
+        put_product(&owner, sku, &format!("Lamp {sku}"), 500, 0).await;
+        for path in [format!("/{sku}/page"), format!("/%{:02x}{}/page", sku.as_bytes()[0], &sku[1..])] {
+            let page = searched.get(&path).await;
+            assert_eq!((&page["sku"], &page["title"]), (&json!(sku), &json!(format!("Lamp {sku}"))), "{path}");
+        }
+    }
+    for sku in ["page", "events", "A-1"] {
+        assert_eq!(searched.get(&format!("/{sku}")).await["sku"], sku);
+    }
+    assert!(searched.get("/search").await["items"].is_array());
+    assert!(searched.get("/suggest?q=la").await["suggestions"].is_array());
+    problem(searched.raw("/nothing/page").await, 404).await;
+    problem(searched.raw("/A-1/pages").await, 404).await;
+    // A live query of it has three segments too, and was never hidden.
+    let mut events = searched.raw("/search/events").await;
+    let first = events.chunk().await.expect("it is sent").expect("at once");
+    assert!(String::from_utf8_lossy(&first).contains("Lamp search"), "{first:?}");
+}

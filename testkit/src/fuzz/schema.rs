@@ -1,9 +1,16 @@
 //! Good input, made from what a schema says: as far as the documents of the engine say it, and no further.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, SecondsFormat};
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use serde_json::{Map, Value};
+
+/// Blanks without width.
+const BLANKS: [char; 3] = ['\u{200b}', '\u{2060}', '\u{feff}'];
+/// Letters that nobody sees.
+const FILLERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
 
 /// Values that a JSON Schema takes. `document` holds what it refers to.
 ///
@@ -52,7 +59,14 @@ fn object(document: &Value, schema: &Value) -> BoxedStrategy<Value> {
         let most = bound(schema, "maxProperties").unwrap_or(4).min(4);
         let name = text(&schema["propertyNames"]).prop_map(|n| decoded(&n));
         let entries = prop::collection::btree_map(name, valid(document, &schema["additionalProperties"]), 0..=most);
-        return entries.prop_map(|all| all.into_iter().collect::<Map<_, _>>().into()).boxed();
+        // Names that differ in blanks only are one name, and that is refused.
+        return entries
+            .prop_map(|all| {
+                let mut names = BTreeSet::new();
+                let bare = |name: &str| name.chars().filter(|c| !c.is_whitespace() && !BLANKS.contains(c)).collect::<String>();
+                all.into_iter().filter(|(name, _)| names.insert(bare(name))).collect::<Map<_, _>>().into()
+            })
+            .boxed();
     };
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let members: Vec<_> = properties
@@ -95,11 +109,13 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
         return "[0-9]{7}|[0-9]{11,13}".prop_map(|body| with_check_digit(&body).into()).boxed();
     }
     let (shortest, longest) = (least(schema, "minLength"), bound(schema, "maxLength").unwrap_or(200));
-    let pattern = schema["allOf"][0]["pattern"].as_str().or_else(|| schema["pattern"].as_str());
-    let made = match pattern.filter(|p| !p.contains("\\u0000")) {
+    let all: Vec<&str> = schema["allOf"].as_array().into_iter().flatten().chain([schema]).filter_map(|s| s["pattern"].as_str()).collect();
+    // No regular expression that texts can be made of looks ahead: those are known, and minded below.
+    let (seen, no_dots) = (all.iter().any(|p| p.contains("\\p{L}")), all.iter().any(|p| p.starts_with("^(?!\\.+$)")));
+    let made = match all.iter().find(|p| !p.contains("\\u0000") && !p.contains("(?!")) {
         Some(pattern) => {
             // Whole texts are made, so what anchors an expression goes without saying.
-            let (empty, rest) = pattern.strip_prefix("^$|").map_or((false, pattern), |rest| (true, rest));
+            let (empty, rest) = pattern.strip_prefix("^$|").map_or((false, *pattern), |rest| (true, rest));
             let inner = rest.trim_start_matches('^').trim_end_matches('$');
             let some = string_regex(inner).expect("a pattern that can be made").boxed();
             if empty { prop_oneof![1 => Just(String::new()), 3 => some].boxed() } else { some }
@@ -108,6 +124,11 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
             .prop_map(String::from_iter)
             .boxed(),
     };
+    let made = made.prop_map(move |text: String| {
+        let shows = text.chars().any(|c| c.is_alphanumeric() && !FILLERS.contains(&c));
+        let is_of_dots = !text.is_empty() && text.chars().all(|c| c == '.');
+        if seen && !shows || no_dots && is_of_dots { text + "a" } else { text }
+    });
     let no_zero = schema["pattern"].as_str().is_some_and(|p| p.contains("\\u0000"));
     let fits = move |text: &String| (shortest..=longest).contains(&text.chars().count()) && !(no_zero && text.contains('\0'));
     made.prop_filter("too short, too long, or with U+0000", fits).prop_map(Value::from).boxed()
