@@ -199,11 +199,42 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_out_of_an_ended_one() {
+    fn it_is_resumed_when_half_is_read_of_its_bytes_too() {
+        let buffer = Buffer::new(Limits { messages: 1_000, bytes: 100_000 });
+        let full: Vec<bool> =
+            [10, 10, 90_000, 10_000].into_iter().zip(0..).map(|(size, offset)| buffer.push(message(offset, size))).collect();
+        assert_eq!(full, [false, false, false, true]);
+        buffer.lock().paused = true;
+        let mut resumed = 0;
+        assert_eq!(offsets(buffer.take(2, usize::MAX, i64::MAX, || resumed += 1)), [0, 1]);
+        assert_eq!(resumed, 0, "nearly all of the bytes are there still");
+        assert_eq!(offsets(buffer.take(1, usize::MAX, i64::MAX, || resumed += 1)), [2]);
+        assert_eq!(resumed, 1);
+    }
+
+    #[test]
+    fn the_end_that_was_reached_is_none_any_more_when_a_message_has_come() {
         let buffer = Buffer::new(Limits { messages: 4, bytes: 1_000_000 });
+        buffer.lock().at_end = true;
+        assert!(matches!(buffer.take(9, 1_000, i64::MAX, || ()), Taken::Nothing(Idle::AtEnd)));
         buffer.push(message(0, 1));
+        assert_eq!(offsets(buffer.take(9, 1_000, i64::MAX, || ())), [0]);
+        assert!(matches!(buffer.take(9, 1_000, i64::MAX, || ()), Taken::Nothing(Idle::Empty)), "there may be more behind it");
+        buffer.lock().at_end = true;
+        buffer.lock().clear();
+        assert!(matches!(buffer.take(9, 1_000, i64::MAX, || ()), Taken::Nothing(Idle::Empty)), "nobody knows where it is now");
+    }
+
+    #[test]
+    fn nothing_comes_out_of_an_ended_one_and_nothing_gets_in() {
+        let buffer = Buffer::new(Limits { messages: 1, bytes: 1_000_000 });
+        buffer.push(message(0, 1));
+        buffer.lock().clear();
         buffer.lock().ended = true;
+        assert!(!buffer.push(message(1, 1)), "asked to pause what has ended");
         assert!(matches!(buffer.take(1, 1, i64::MAX, || ()), Taken::Ended));
+        let state = buffer.lock();
+        assert_eq!((state.messages.len(), state.bytes), (0, 0), "nobody reads it");
     }
 
     #[test]

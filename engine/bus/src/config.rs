@@ -100,3 +100,19 @@ impl BusConfig {
         config
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_override_tuning_and_never_what_correctness_rests_on() {
+        let mut bus = BusConfig::new("here:1");
+        for (key, value) in [("linger.ms", "7"), ("acks", "0"), ("bootstrap.servers", "elsewhere:1"), ("security.protocol", "ssl")] {
+            bus.properties.insert(key.to_owned(), value.to_owned());
+        }
+        let config = bus.client(&[("linger.ms", "0"), ("batch.size", "1")], &[("acks", "all")]);
+        let set = ["linger.ms", "batch.size", "acks", "bootstrap.servers", "security.protocol"].map(|key| config.get(key));
+        assert_eq!(set, [Some("7"), Some("1"), Some("all"), Some("here:1"), Some("ssl")]);
+    }
+}

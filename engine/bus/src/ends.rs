@@ -164,3 +164,16 @@ impl Inner {
         Ok(held_back.map(|message| Unread::of(&message, true)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_deleted_and_what_is_yet_to_come_is_not_there() {
+        let written = Written { first: 3, end: 5 };
+        let there: Vec<i64> = (0..9).filter(|offset| written.contains(*offset)).collect();
+        assert_eq!(there, [3, 4]);
+        assert!(!Written { first: 4, end: 4 }.contains(4), "an empty one holds nothing");
+    }
+}

@@ -364,6 +364,9 @@ pub(crate) fn partitions(consumer: &BaseConsumer<Quiet>, config: &BusConfig, top
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
     use super::*;
 
     #[tokio::test]
@@ -374,6 +377,36 @@ mod tests {
         let next = inspector.inner.client(&Purpose::Written).expect("another");
         assert!(!Arc::ptr_eq(&asked, &next));
         assert!(Arc::ptr_eq(&next, &inspector.inner.client(&Purpose::Written).expect("the same")));
+    }
+
+    #[tokio::test]
+    async fn a_client_for_single_messages_reads_nothing_between_two_questions() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 1, 1).expect("a topic");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let producer: BaseProducer = bus.client(&[], &[]).create().expect("a producer");
+        producer.send(BaseRecord::<(), str>::to("pipe").partition(0).payload("x")).map_err(|(error, _)| error).expect("sent");
+        producer.flush(PATIENCE).expect("delivered");
+        let inspector = Inspector::new(&bus).expect("it starts");
+        assert!(inspector.last_message("pipe", 0).await.expect("answers").is_some());
+        let client = inspector.inner.client(&Purpose::Single).expect("it is there");
+        assert_eq!(client.assignment().expect("it answers").count(), 0);
+    }
+
+    #[test]
+    fn who_fails_late_does_not_give_up_the_client_that_has_come_instead() {
+        let inspector = Inspector::new(&BusConfig::new("127.0.0.1:3")).expect("it starts");
+        let inner = &inspector.inner;
+        let no_answer = || BusError::Thread("no answer".to_owned());
+        let mut instead = None;
+        let late: Result<(), BusError> = inner.with(&Purpose::Written, |_| {
+            // Another one that asked the same client had no answer, and whoever came next has another client.
+            inner.with(&Purpose::Written, |_| Err::<(), _>(no_answer())).expect_err("no answer");
+            instead = Some(inner.client(&Purpose::Written)?);
+            Err(no_answer())
+        });
+        late.expect_err("no answer");
+        assert!(instead.is_some_and(|instead| Arc::ptr_eq(&instead, &inner.client(&Purpose::Written).expect("it is there"))));
     }
 
     #[test]

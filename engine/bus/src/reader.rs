@@ -66,10 +66,17 @@ impl PartitionReader {
     pub async fn open_with(config: &BusConfig, topic: &str, partition: i32, at: StartAt, options: ReaderOptions) -> Result<Self, BusError> {
         let config = config.clone();
         let topic: Arc<str> = Arc::from(topic);
-        blocking(move || Self::open_now(&config, topic, partition, at, &options)).await
+        blocking(move || Self::open_now(&config, topic, partition, at, &options, Watch::new(&config)?)).await
     }
 
-    fn open_now(config: &BusConfig, topic: Arc<str>, partition: i32, at: StartAt, options: &ReaderOptions) -> Result<Self, BusError> {
+    fn open_now(
+        config: &BusConfig,
+        topic: Arc<str>,
+        partition: i32,
+        at: StartAt,
+        options: &ReaderOptions,
+        watch: Watch,
+    ) -> Result<Self, BusError> {
         let consumer = Arc::new(lone_consumer(config, "reader", &[("enable.partition.eof", "true")])?);
         let (first, stable_end) = watermarks(&consumer, config, &topic, partition, PATIENCE)?;
         // Always a plain offset: a logical one would be looked up later, and the end be another by then.
@@ -91,7 +98,6 @@ impl PartitionReader {
         let mut state = held.buffer.lock();
         (state.started, state.next) = (true, position);
         drop(state);
-        let watch = Watch::new(config)?;
         consumer.assign(&list).map_err(failed)?;
         let (polled, sorted) = (Arc::clone(&consumer), Only(Arc::clone(&held)));
         std::thread::Builder::new()
@@ -207,5 +213,62 @@ impl Directory for Only {
             }
             _ => ControlFlow::Continue(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reader_that_stands_still_before_messages_ends_and_one_that_has_read_them_goes_on() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 1, 1).expect("a topic");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let producer: BaseProducer = bus.client(&[], &[]).create().expect("a producer");
+        let send = || {
+            producer.send(BaseRecord::<(), str>::to("pipe").partition(0).payload("x")).map_err(|(error, _)| error).expect("sent");
+            producer.flush(Duration::from_secs(30)).expect("delivered");
+        };
+        send();
+        let open =
+            |watch| PartitionReader::open_now(&bus, "pipe".into(), 0, StartAt::End, &ReaderOptions::default(), watch).expect("opens");
+        let looks = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&looks);
+        let found = move |found| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            found
+        };
+        let mut reader = open(Watch::hasty(&bus, found).expect("a watch"));
+        for round in 1..=3 {
+            // Somebody looks where it stands now, and again, with a grace in between.
+            let until = looks.load(Ordering::SeqCst) + 3;
+            while looks.load(Ordering::SeqCst) < until {
+                assert!(!reader.held.buffer.lock().ended, "round {round}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            send();
+            assert_eq!(reader.recv(10, usize::MAX).await.map(|some| some.len()), Some(1));
+        }
+        // The end was reached, and a message came since: that it was reached says nothing.
+        while !reader.held.buffer.lock().at_end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        send();
+        let end = reader.stable_end().await.expect("answers");
+        assert_eq!(reader.recv_before(end, 10, usize::MAX).await.map(|some| some.len()), Some(1));
+        let held = Arc::clone(&reader.held);
+        drop(reader);
+        while !held.buffer.lock().ended {
+            // Its thread ends when it has seen that.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut reader = open(Watch::hasty(&bus, |_| true).expect("a watch"));
+        assert_eq!(reader.recv(10, usize::MAX).await, None, "it stands still");
     }
 }

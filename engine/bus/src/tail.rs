@@ -16,7 +16,6 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::inspector::{PATIENCE, partitions, watermarks};
 use crate::message::Message;
-use crate::partition::settle;
 use crate::pump::{Pump, ends_well, own};
 use crate::reader::ReaderOptions;
 use crate::watch::{Place, Watch};
@@ -55,10 +54,10 @@ impl Tail {
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`], [`BusError::Configuration`], [`BusError::Thread`].
     pub async fn open(config: &BusConfig, topics: &[String], options: ReaderOptions) -> Result<Self, BusError> {
         let (config, topics) = (config.clone(), topics.to_vec());
-        blocking(move || Self::open_now(&config, &topics, &options)).await
+        blocking(move || Self::open_now(&config, &topics, &options, Watch::new(&config)?)).await
     }
 
-    fn open_now(config: &BusConfig, topics: &[String], options: &ReaderOptions) -> Result<Self, BusError> {
+    fn open_now(config: &BusConfig, topics: &[String], options: &ReaderOptions, watch: Watch) -> Result<Self, BusError> {
         let consumer = Arc::new(lone_consumer(config, "tail", &[])?);
         let failed = |error: KafkaError| BusError::unreachable(&config.brokers, "read topics from their ends", error);
         let (mut list, mut places) = (TopicPartitionList::new(), Vec::new());
@@ -81,7 +80,6 @@ impl Tail {
         });
         let (connection, connected) = watch::channel(true);
         let thread = Thread { consumer: consumer.clone(), held: held.clone(), connection, places };
-        let watch = Watch::new(config)?;
         let spawned = std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || thread.run(watch));
         spawned.map_err(|error| BusError::Thread(error.to_string()))?;
         Ok(Self { held, connected, consumer })
@@ -197,8 +195,7 @@ impl Thread {
                 burst = 0;
                 self.held.buffer.wake();
             }
-            let flowing = || if self.held.buffer.lock().paused { Vec::new() } else { self.places.clone() };
-            if let Some(place) = watch.stands_still(Instant::now(), flowing) {
+            if let Some(place) = watch.stands_still(Instant::now(), || self.flowing()) {
                 metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
                 return Some(BusError::StoodStill { topic: place.topic.to_string(), partition: place.partition, offset: place.next });
             }
@@ -214,16 +211,18 @@ impl Thread {
         None
     }
 
+    /// Where it stands, if messages are wanted: one that is full stands still on purpose.
+    fn flowing(&self) -> Vec<Place> {
+        if self.held.buffer.lock().paused { Vec::new() } else { self.places.clone() }
+    }
+
     fn failed(&self, error: KafkaError) -> BusError {
         BusError::unreachable(&self.held.pump.brokers, "read topics as they grow", error)
     }
 
     /// The buffer is full. Only this thread pauses, for librdkafka goes on behind the last message that it took.
     fn pause(&self) {
-        let paused: KafkaResult<()> = self.consumer.assignment().and_then(|all| {
-            self.consumer.pause(&all)?;
-            settle(&self.consumer)
-        });
+        let paused: KafkaResult<()> = self.consumer.assignment().and_then(|all| self.consumer.pause(&all));
         if let Err(error) = paused {
             tracing::warn!(%error, "could not pause a tail that is full");
             return;
@@ -239,5 +238,94 @@ impl Thread {
         drop(state);
         // It is full, so there is something to read.
         self.held.buffer.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    use super::*;
+    use crate::headers::Headers;
+
+    #[test]
+    fn a_tail_that_is_full_is_paused_and_not_watched_and_one_that_was_read_empty_meanwhile_goes_on() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 1, 1).expect("a topic");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let limits = Limits { messages: 2, bytes: 1_000_000 };
+        let (pump, paused) = (Pump::new("nowhere"), metrics::gauge!("daybook_kafka_paused_tails"));
+        let held = Arc::new(Held { buffer: Buffer::new(limits), pump, ended: Mutex::default(), paused });
+        let places = vec![Place { topic: "pipe".into(), partition: 0, next: 0 }];
+        let consumer = Arc::new(lone_consumer(&bus, "test", &[]).expect("a consumer"));
+        let thread = Thread { consumer, held: Arc::clone(&held), connection: watch::channel(true).0, places: places.clone() };
+        let message = |offset| Message {
+            topic: "pipe".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: None,
+            value: Some(Bytes::from_static(b"x")),
+            headers: Headers::new(),
+        };
+        assert_eq!(thread.flowing(), places);
+        assert!(!held.buffer.push(message(0)) && held.buffer.push(message(1)));
+        thread.pause();
+        assert!(held.buffer.lock().paused);
+        assert_eq!(thread.flowing(), []);
+        let mut resumed = 0;
+        held.buffer.take(9, usize::MAX, i64::MAX, || resumed += 1);
+        assert_eq!((resumed, thread.flowing()), (1, places));
+        // It was full, and is read before the thread has got to it.
+        thread.pause();
+        assert!(!held.buffer.lock().paused, "nobody would resume it");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_tail_that_stands_still_before_messages_ends_and_one_that_has_read_them_goes_on() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 2, 1).expect("a topic");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let producer: BaseProducer = bus.client(&[], &[]).create().expect("a producer");
+        let open = |watch| Tail::open_now(&bus, &["pipe".to_owned()], &ReaderOptions::default(), watch).expect("opens");
+        let looks = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&looks);
+        let found = move |found| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            found
+        };
+        let mut tail = open(Watch::hasty(&bus, found).expect("a watch"));
+        for round in 1..=3 {
+            for partition in 0..2 {
+                producer
+                    .send(BaseRecord::<(), str>::to("pipe").partition(partition).payload("x"))
+                    .map_err(|(error, _)| error)
+                    .expect("sent");
+            }
+            producer.flush(Duration::from_secs(30)).expect("delivered");
+            let mut left = 2;
+            while left > 0 {
+                left -= tail.recv(10).await.expect("it goes on").len();
+            }
+            // Somebody looks into both where it stands now, and again.
+            let until = looks.load(Ordering::SeqCst) + 4;
+            while looks.load(Ordering::SeqCst) < until {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(tail.held.ended.lock().expect("not poisoned").as_ref().map(ToString::to_string), None, "round {round}");
+        }
+        let held = Arc::clone(&tail.held);
+        drop(tail);
+        while !held.buffer.lock().ended {
+            // Its thread ends when it has seen that.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut tail = open(Watch::hasty(&bus, |_| true).expect("a watch"));
+        let ended = tail.recv(10).await.expect_err("it stands still");
+        assert!(matches!(ended, BusError::StoodStill { offset: 3, .. }), "{ended}");
     }
 }

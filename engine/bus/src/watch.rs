@@ -25,10 +25,20 @@ const EVERY: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(3);
 /// How long is waited for the one who looks, each time.
 const ANSWER: Duration = Duration::from_millis(200);
+/// The three together; a test has another.
+const PACE: Pace = Pace { every: EVERY, grace: GRACE, answer: ANSWER };
 /// How long a member of a group may wait for its partitions before somebody asks whether brokers answer others.
 const ABSENT: Duration = Duration::from_secs(25);
 /// How many partitions are looked into at once: all in turn.
 const AT_ONCE: usize = 16;
+
+/// How often is looked, and how patiently.
+#[derive(Clone, Copy)]
+struct Pace {
+    every: Duration,
+    grace: Duration,
+    answer: Duration,
+}
 
 /// Where a consumer stands in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +55,7 @@ type Look = Arc<dyn Fn(Option<&Place>) -> bool + Send + Sync>;
 /// A consumer's watch, on its thread.
 pub(crate) struct Watch {
     look: Look,
+    pace: Pace,
     due: Instant,
     /// Where it stood when it was looked last.
     before: Vec<Place>,
@@ -69,8 +80,17 @@ impl Watch {
         Ok(Self::looking(Arc::new(look), Instant::now()))
     }
 
+    /// One that looks ten times a second. `finds` hears what the look found, and may say otherwise.
+    #[cfg(test)]
+    pub(crate) fn hasty(config: &BusConfig, finds: impl Fn(bool) -> bool + Send + Sync + 'static) -> Result<Self, BusError> {
+        let Self { look, .. } = Self::new(config)?;
+        let look = move |place: Option<&Place>| finds(look(place));
+        let pace = Pace { every: Duration::from_millis(100), grace: Duration::from_secs(1), answer: Duration::from_millis(10) };
+        Ok(Self { pace, due: Instant::now(), ..Self::looking(Arc::new(look), Instant::now()) })
+    }
+
     fn looking(look: Look, now: Instant) -> Self {
-        Self { look, due: now + EVERY, before: Vec::new(), turn: 0, asked: None, suspect: None, absent: None, reached: None }
+        Self { look, pace: PACE, due: now + EVERY, before: Vec::new(), turn: 0, asked: None, suspect: None, absent: None, reached: None }
     }
 
     /// A place where the consumer stands still although there is something to read: it should be made anew. Called at every lap of
@@ -86,21 +106,21 @@ impl Watch {
         }
         match self.asked.as_ref().map(Receiver::try_recv) {
             Some(Ok(place)) => {
-                (self.suspect, self.asked, self.due) = (Some(place), None, now + GRACE);
+                (self.suspect, self.asked, self.due) = (Some(place), None, now + self.pace.grace);
                 return None;
             }
             Some(Err(TryRecvError::Empty)) => {
-                self.due = now + ANSWER;
+                self.due = now + self.pace.answer;
                 return None;
             }
             // Nothing was found.
             Some(Err(TryRecvError::Disconnected)) => {
-                (self.asked, self.due) = (None, now + EVERY);
+                (self.asked, self.due) = (None, now + self.pace.every);
                 return None;
             }
             None => {}
         }
-        self.due = now + EVERY;
+        self.due = now + self.pace.every;
         let places = flowing();
         let unmoved: Vec<Place> = places.iter().filter(|place| self.before.contains(place)).cloned().collect();
         self.before = places;
@@ -110,7 +130,7 @@ impl Watch {
             self.look_into(unmoved.iter().cycle().skip(start).take(AT_ONCE.min(unmoved.len())).cloned().collect());
         }
         if self.asked.is_some() {
-            self.due = now + ANSWER;
+            self.due = now + self.pace.answer;
         }
         None
     }
@@ -238,6 +258,13 @@ mod tests {
         assert_eq!(laps(300, move |_| counted.fetch_add(1, Ordering::SeqCst) < 0, |_| vec![place(0, 7)]), None);
         let looks = looks.load(Ordering::SeqCst);
         assert!((10..30).contains(&looks), "{looks} in five minutes");
+    }
+
+    #[test]
+    fn who_reads_a_second_after_it_was_found_to_stand_still_is_left_alone() {
+        // It was found after twenty seconds.
+        let at = |passed: Duration| vec![place(0, if passed < Duration::from_millis(21_500) { 7 } else { 8 })];
+        assert_eq!(laps(60, |place| place.next == 7, at), None);
     }
 
     #[test]

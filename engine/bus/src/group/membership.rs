@@ -17,7 +17,7 @@ use super::GroupHandler;
 use super::inbox::Inbox;
 use crate::buffer::Limits;
 use crate::client;
-use crate::partition::{Flow, Partition, settle};
+use crate::partition::{Flow, Partition};
 use crate::pump::{Directory, Pump, ends_well};
 use crate::watch::Place;
 
@@ -140,8 +140,7 @@ impl Membership {
         consumer.assign(list)?;
         // After the assignment, for librdkafka knows nothing of the partitions before; still before the next poll, so no
         // message gets out.
-        Consumer::pause(consumer, list)?;
-        settle(consumer)
+        Consumer::pause(consumer, list)
     }
 
     /// The group's committed offsets, in order. Patient: without them everything would be read from the earliest on.
@@ -162,8 +161,16 @@ impl Membership {
         vec![None; names.len()]
     }
 
+    /// Has a partition, without any consumer's having been asked.
+    #[cfg(test)]
+    pub(super) fn hold(&self, topic: &str, partition: i32) -> Inbox {
+        let flow: Weak<dyn Flow> = Weak::<BaseConsumer<Self>>::new();
+        let held = Arc::new(Partition::new(topic.into(), partition, 0, self.limits, Arc::clone(&self.pump), flow));
+        self.partitions().push(Arc::clone(&held));
+        Inbox::new(held, None)
+    }
+
     fn revoke(&self, consumer: &BaseConsumer<Self>) {
-        self.joined.store(false, Ordering::SeqCst);
         let lost = consumer.assignment_lost();
         self.end(lost);
         // The answer to the coordinator comes last: only now may somebody else have them. Commits what is stored.
@@ -293,7 +300,11 @@ impl ConsumerContext for Membership {
 mod tests {
     use std::sync::mpsc::{Sender, channel};
 
+    use rdkafka::mocking::MockCluster;
+
     use super::*;
+    use crate::client::consumer_config;
+    use crate::config::BusConfig;
 
     struct Hears(Sender<(String, bool)>);
 
@@ -316,5 +327,96 @@ mod tests {
         assert!(heard.try_recv().is_err());
         membership.attend(|| panic!("a bug in the loop"));
         assert_eq!(heard.try_recv(), Ok(("the consumer's thread panicked".to_owned(), true)));
+    }
+
+    /// Tells whether it is given something.
+    struct Takes(Sender<usize>);
+
+    impl GroupHandler for Takes {
+        fn assigned(&mut self, partitions: Vec<Inbox>) {
+            let _ = self.0.send(partitions.len());
+        }
+
+        fn revoked(&mut self, _: &[(Arc<str>, i32)]) {}
+    }
+
+    #[test]
+    fn who_leaves_takes_nothing_any_more() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 1, 1).expect("a topic");
+        let config = consumer_config(&BusConfig::new(cluster.bootstrap_servers()), "members", &[]);
+        let (sender, taken) = channel();
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Takes(sender)));
+        let consumer: BaseConsumer<Membership> = config.create_with_context(membership).expect("a consumer");
+        let mut given = TopicPartitionList::new();
+        given.add_partition("pipe", 0);
+        let membership = Arc::clone(consumer.context());
+        let assign = |given: &mut TopicPartitionList| {
+            membership.rebalance(&consumer, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, given);
+        };
+        assign(&mut given);
+        assert_eq!(taken.try_recv(), Ok(1));
+        membership.end(false);
+        membership.pump.stop();
+        assign(&mut given);
+        assert!(taken.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_fatal_error_ends_the_loop_and_another_does_not() {
+        let (sender, heard) = channel();
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Hears(sender)));
+        let passing = KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown);
+        assert!(Directory::error(&membership, passing).is_continue() && heard.try_recv().is_err());
+        let fatal = KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId);
+        assert!(Directory::error(&membership, fatal).is_break() && heard.try_recv().is_ok_and(|(_, fatal)| fatal));
+    }
+
+    /// Tells whether its partition had ended, and whether it could still store, when it was revoked.
+    struct Looks(Arc<Partition>, Sender<(bool, bool)>);
+
+    impl GroupHandler for Looks {
+        fn assigned(&mut self, _: Vec<Inbox>) {}
+
+        fn revoked(&mut self, _: &[(Arc<str>, i32)]) {
+            let state = self.0.buffer.lock();
+            let _ = self.1.send((state.ended, !state.detached));
+        }
+    }
+
+    #[test]
+    fn what_is_revoked_has_ended_when_the_handler_is_told_and_reaches_librdkafka_no_more_afterwards() {
+        let (limits, pump) = (Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"));
+        let flow: Weak<dyn Flow> = Weak::<BaseConsumer<Membership>>::new();
+        let partition = Arc::new(Partition::new("pipe".into(), 0, 0, limits, Arc::clone(&pump), flow));
+        let (sender, seen) = channel();
+        let membership = Membership::new("members", limits, pump, Box::new(Looks(Arc::clone(&partition), sender)));
+        membership.partitions().push(Arc::clone(&partition));
+        membership.end(false);
+        assert_eq!(seen.try_recv(), Ok((true, true)));
+        assert!(partition.buffer.lock().detached, "a late store would reach the next assignment of the same partition");
+        assert!(!membership.has_partitions());
+    }
+
+    #[test]
+    fn an_error_is_told_once_in_a_while_and_a_fatal_one_always() {
+        let (sender, heard) = channel();
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Hears(sender)));
+        for (message, fatal) in [("one", false), ("one", false), ("two", false), ("two", true), ("two", true)] {
+            membership.report(message, fatal);
+        }
+        let told: Vec<(String, bool)> = heard.try_iter().collect();
+        assert_eq!(told, [("one", false), ("two", false), ("two", true), ("two", true)].map(|(m, fatal)| (m.to_owned(), fatal)));
+    }
+
+    #[test]
+    fn who_has_not_been_told_what_it_gets_waits_and_who_was_given_nothing_does_not() {
+        let (sender, _heard) = channel();
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Hears(sender)));
+        assert!(membership.waits());
+        membership.joined.store(true, Ordering::SeqCst);
+        assert!(!membership.waits());
+        membership.end(false);
+        assert!(membership.waits());
     }
 }

@@ -95,6 +95,17 @@ impl GroupConsumer {
         options: GroupOptions,
         handler: impl GroupHandler,
     ) -> Result<Self, BusError> {
+        Self::join_watched(config, group, topics, options, handler, Watch::new(config)?)
+    }
+
+    fn join_watched(
+        config: &BusConfig,
+        group: &str,
+        topics: Vec<String>,
+        options: GroupOptions,
+        handler: impl GroupHandler,
+        watch: Watch,
+    ) -> Result<Self, BusError> {
         let purpose = || format!("group {group}");
         let pump = Pump::new(&config.brokers);
         let limits = Limits { messages: options.max_messages_per_partition.max(1), bytes: options.max_bytes_per_partition.max(1) };
@@ -102,7 +113,6 @@ impl GroupConsumer {
         let consumer: BaseConsumer<Membership> = client_config(config, group, &options)
             .create_with_context(membership)
             .map_err(|error| BusError::configuration(purpose(), error))?;
-        let watch = Watch::new(config)?;
         let consumer = Arc::new(consumer);
         let membership = Arc::clone(consumer.context());
         membership.connect(&consumer);
@@ -181,4 +191,80 @@ fn client_config(config: &BusConfig, group: &str, options: &GroupOptions) -> rdk
             ("max.poll.interval.ms", "300000"),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    /// Starts what it is given, and passes on what is fatal.
+    struct Starts(Sender<String>, tokio::runtime::Handle);
+
+    impl GroupHandler for Starts {
+        fn assigned(&mut self, partitions: Vec<Inbox>) {
+            for mut inbox in partitions {
+                self.1.spawn(async move {
+                    inbox.start(StartAt::Committed).await.expect("starts");
+                    while inbox.recv(10, usize::MAX).await.is_some() {}
+                });
+            }
+        }
+
+        fn revoked(&mut self, _: &[(Arc<str>, i32)]) {}
+
+        fn error(&mut self, message: &str, fatal: bool) {
+            if fatal {
+                let _ = self.0.send(message.to_owned());
+            }
+        }
+    }
+
+    /// Says what it lost.
+    struct Loses(Sender<usize>);
+
+    impl GroupHandler for Loses {
+        fn assigned(&mut self, _: Vec<Inbox>) {}
+
+        fn revoked(&mut self, _: &[(Arc<str>, i32)]) {}
+
+        fn lost(&mut self, partitions: &[(Arc<str>, i32)]) {
+            let _ = self.0.send(partitions.len());
+        }
+    }
+
+    /// As where no broker answers any more.
+    #[test]
+    fn what_nobody_takes_back_in_time_is_lost_all_the_same() {
+        let (config, (told, lost)) = (BusConfig::new("127.0.0.1:1"), channel());
+        let limits = Limits { messages: 1, bytes: 1 };
+        let membership = Membership::new("members", limits, Pump::new(&config.brokers), Box::new(Loses(told)));
+        let consumer: BaseConsumer<Membership> =
+            client_config(&config, "members", &GroupOptions::default()).create_with_context(membership).expect("a consumer");
+        let membership = Arc::clone(consumer.context());
+        let inbox = membership.hold("pipe", 0);
+        leave(&consumer, &membership);
+        assert_eq!((lost.try_recv(), inbox.is_ended()), (Ok(1), true));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_member_that_stands_still_before_messages_is_told_so_for_good() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 1, 1).expect("a topic");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let (told, fatal) = channel();
+        let (topics, handler) = (vec!["pipe".to_owned()], Starts(told, tokio::runtime::Handle::current()));
+        let watch = Watch::hasty(&bus, |_| true).expect("a watch");
+        let member = GroupConsumer::join_watched(&bus, "members", topics, GroupOptions::default(), handler, watch).expect("joins");
+        let heard = tokio::task::spawn_blocking(move || fatal.recv_timeout(Duration::from_secs(60))).await.expect("no panic");
+        assert!(heard.is_ok_and(|said| said.starts_with("stood still at offset 0 of pipe/0")));
+        while member.is_joined() {
+            // Its thread has said why, and is about to leave.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        member.shutdown().await;
+    }
 }

@@ -166,6 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn what_one_failure_says_of_the_client_is_not_forgotten_for_another() {
+        let (batch, mut answer) = Batch::new(3);
+        for _ in 0..3 {
+            batch.begin();
+        }
+        batch.settle();
+        for (index, full, fatal) in [(2, false, true), (1, true, false), (0, false, false)] {
+            batch.failed(index, index.to_string(), full, fatal);
+            batch.settle();
+        }
+        let error = answer.try_recv().unwrap().unwrap_err();
+        assert_eq!((error.message.as_str(), error.queue_full, error.fatal), ("0", true, true));
+    }
+
+    #[test]
     fn an_empty_batch_is_answered_at_once() {
         let (batch, mut answer) = Batch::new(0);
         batch.settle();

@@ -299,3 +299,41 @@ impl ProducerContext for Reports {
         ticket.batch.settle();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_are_up_as_the_last_news_of_them_says() {
+        let reports = Reports {
+            up: AtomicBool::new(true),
+            spent: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            failures: metrics::counter!("daybook_kafka_delivery_failures_total"),
+        };
+        let up = || reports.up.load(Ordering::Relaxed);
+        reports.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "one of them");
+        assert!(up());
+        reports.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "all of them");
+        assert!(!up());
+        reports.stats_raw(br#"{"brokers":{"1":{"state":"INIT"},"2":{"state":"UP"}}}"#);
+        assert!(up(), "one is enough");
+        reports.stats_raw(br#"{"brokers":{"1":{"state":"INIT"},"2":{"state":"DOWN"}}}"#);
+        assert!(!up());
+    }
+
+    #[test]
+    fn a_producer_is_spent_by_what_is_fatal_and_by_a_message_that_grew_too_old() {
+        for (code, spends) in [
+            (RDKafkaErrorCode::Fatal, true),
+            (RDKafkaErrorCode::MessageTimedOut, true),
+            (RDKafkaErrorCode::QueueFull, false),
+            (RDKafkaErrorCode::MessageSizeTooLarge, false),
+        ] {
+            let producer = Producer::new(&BusConfig::new("127.0.0.1:1"), ProducerOptions::default()).expect("it starts");
+            producer.client.producer.client().context().look_at(Some(code));
+            assert_eq!(producer.is_spent(), spends, "{code:?}");
+        }
+    }
+}

@@ -58,3 +58,30 @@ impl SharedProducer {
         current.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::Headers;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_under_way_arrives_though_its_client_is_replaced_and_it_is_replaced_once() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("pipe", 1, 1).expect("a topic");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let shared = SharedProducer::new(&bus, ProducerOptions::default()).expect("a producer");
+        cluster.broker_down(1).expect("down");
+        let (key, value) = (Bytes::from_static(b"key"), Some(Bytes::from_static(b"x")));
+        let delivery = shared.send(vec![Record { topic: "pipe".into(), partition: 0, key, headers: Headers::new(), value }]);
+        let first = shared.get();
+        // Two that found it of no more use at the same time.
+        let (second, third) = (shared.replace(&first), shared.replace(&first));
+        assert!(!Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&second, &third) && Arc::ptr_eq(&third, &shared.get()));
+        drop(first);
+        cluster.broker_up(1).expect("up");
+        assert_eq!(delivery.await, Ok(vec![0]));
+    }
+}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{
-    BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, PartitionReader, Producer, ProducerOptions, SharedProducer, StartAt,
-    headers,
+    BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, PartitionReader, Producer, ProducerOptions, SharedProducer,
+    StartAt, headers,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -151,6 +151,15 @@ async fn committed_offsets_that_cannot_be_read_at_once_are_waited_for() {
     inbox.start(StartAt::Committed).await.expect("starts");
     assert_eq!(receive_numbers(&mut inbox, 4).await, [6, 7, 8, 9]);
     member.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committed_offset_that_cannot_be_read_is_an_error_and_not_none() {
+    let (cluster, bus, topic) = mocked(1);
+    cluster.request_errors(RDKafkaApiKey::OffsetFetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 3]);
+    let inspector = Inspector::new(&bus).expect("inspector");
+    let refused = within("committed", inspector.committed("members", &topic, 0)).await;
+    assert!(refused.is_err(), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,6 +132,9 @@ async fn an_inbox_started_again_delivers_from_there_and_nothing_of_before() {
         let offsets: Vec<i64> = first.iter().map(|message| message.offset).collect();
         assert_eq!(offsets, (from..from + 10).collect::<Vec<i64>>());
     }
+    // Where it was assigned, again.
+    inbox.start(StartAt::Committed).await.expect("starts");
+    assert_eq!(receive_numbers(&mut inbox, 3).await, [0, 1, 2]);
     inbox.start(StartAt::End).await.expect("starts");
     produce(&producer, &topic, 0, 5_000..5_001).await;
     assert_eq!(receive_numbers(&mut inbox, 1).await, [5_000]);
@@ -167,6 +170,28 @@ async fn a_full_partition_is_paused_and_nothing_is_dropped() {
         }
     }
     assert_eq!(all, (0..30_000).collect::<Vec<u32>>());
+    member.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_for_two_topics_gets_the_messages_of_each_apart() {
+    let bus = bus();
+    let topics = [topic(&bus, "one", 1).await, topic(&bus, "two", 1).await];
+    let producer = producer(&bus);
+    for n in 0..50 {
+        for (topic, from) in topics.iter().zip([0, 1_000]) {
+            produce(&producer, topic, 0, from + n..from + n + 1).await;
+        }
+    }
+    let mut member = Member::join_topics(&bus, &topics, GroupOptions::default());
+    let mut inboxes = member.assigned().await;
+    inboxes.sort_by_key(|inbox| inbox.topic.clone());
+    for inbox in &inboxes {
+        inbox.start(StartAt::Committed).await.expect("starts");
+    }
+    for (inbox, from) in inboxes.iter_mut().zip([0, 1_000]) {
+        assert_eq!(receive_numbers(inbox, 50).await, (from..from + 50).collect::<Vec<u32>>());
+    }
     member.leave().await;
 }
 

@@ -47,6 +47,20 @@ async fn two_members_share_partitions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_dropped_leaves_so_that_others_go_on() {
+    let bus = bus();
+    let topic = topic(&bus, "pipe", 1).await;
+    let mut first = Member::join(&bus, &topic);
+    let inbox = first.inbox().await;
+    inbox.store(3);
+    drop(first.consumer);
+    until("its inbox has ended", || async { inbox.is_ended() }).await;
+    let mut second = Member::join(&bus, &topic);
+    assert_eq!(second.inbox().await.committed, Some(3));
+    second.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rebalance_ends_the_inbox_before_the_other_gets_it() {
     let bus = bus();
     let topic = topic(&bus, "pipe", 1).await;

@@ -54,6 +54,7 @@ async fn an_offset_out_of_range_is_the_earliest() {
     produce(&producer(&bus), &topic, 0, 0..5).await;
     for at in [StartAt::Offset(500), StartAt::Earliest, StartAt::Committed] {
         let mut reader = PartitionReader::open(&bus, &topic, 0, at).await.expect("opens");
+        assert_eq!(reader.position(), 0);
         assert_eq!(read(&mut reader, 5).await, [0, 1, 2, 3, 4]);
     }
 }

@@ -126,9 +126,13 @@ impl Member {
     }
 
     pub(crate) fn join_with(bus: &BusConfig, topic: &Arc<str>, options: GroupOptions) -> Self {
+        Self::join_topics(bus, std::slice::from_ref(topic), options)
+    }
+
+    pub(crate) fn join_topics(bus: &BusConfig, topics: &[Arc<str>], options: GroupOptions) -> Self {
         let options = GroupOptions { commit_interval: Duration::from_millis(50), ..options };
         let (sender, told) = unbounded_channel();
-        let topics = vec![topic.to_string()];
+        let topics = topics.iter().map(ToString::to_string).collect();
         let consumer = GroupConsumer::join(bus, &bus.group("members"), topics, options, Teller(sender));
         Self { consumer: consumer.expect("joins"), told }
     }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use daybook_bus::{BusError, ReaderOptions, Tail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 
 use crate::support::{bus, number, produce, producer, topic, until, within};
 
@@ -60,6 +63,19 @@ async fn a_missing_topic_cannot_be_followed() {
     let bus = bus();
     let opened = within("open", Tail::open(&bus, &[bus.read("none")], ReaderOptions::default())).await;
     assert!(matches!(opened, Err(BusError::MissingTopic { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_whose_topic_is_gone_ends_and_says_so() {
+    let bus = bus();
+    let topics = [topic(&bus, "one", 1).await, topic(&bus, "two", 1).await].map(|topic| topic.to_string());
+    let mut tail = Tail::open(&bus, &topics, ReaderOptions::default()).await.expect("opens");
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &bus.brokers).create().expect("a client");
+    for deleted in admin.delete_topics(&[&topics[0]], &AdminOptions::new()).await.expect("Kafka answers") {
+        deleted.expect("it was there");
+    }
+    let ended = within("the end", tail.recv(10)).await.expect_err("it can't promise anything any more");
+    assert!(ended.is_transient(), "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

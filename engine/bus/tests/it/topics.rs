@@ -1,6 +1,10 @@
 //! Creating and checking topics.
 
-use daybook_bus::{BusError, Ensured, Inspector, TopicSpec, check_topics, ensure_topics};
+use std::time::Duration;
+
+use daybook_bus::{BusError, Ensured, Inspector, PartitionReader, StartAt, TopicSpec, check_topics, delete_before, ensure_topics};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::support::{bus, within};
 
@@ -70,4 +74,43 @@ async fn an_unreachable_cluster_is_an_error_that_names_it() {
     assert!(error.is_transient());
     let text = error.to_string();
     assert!(text.contains("127.0.0.1:1") && text.contains("DAYBOOK_KAFKA"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_make_the_same_topics_at_once_both_are_served_or_the_one_who_wanted_others_is_refused() {
+    let bus = bus();
+    let specs = |service: &str, partitions| -> Vec<TopicSpec> {
+        (0..4).map(|n| TopicSpec::events(&bus, &format!("{service}-{n}"), partitions)).collect()
+    };
+    let (same, others) = (specs("same", 2), specs("other", 3));
+    let (one, two) = within("both", async { tokio::join!(ensure_topics(&bus, &same), ensure_topics(&bus, &same)) }).await;
+    assert!(one.is_ok() && two.is_ok(), "{one:?}, {two:?}");
+    let fewer = specs("other", 2);
+    let (one, two) = within("both", async { tokio::join!(ensure_topics(&bus, &fewer), ensure_topics(&bus, &others)) }).await;
+    // Each topic is made by one of them; who finds one that the other made is refused.
+    let refused = [one.err(), two.err()].into_iter().flatten().collect::<Vec<_>>();
+    assert!(!refused.is_empty() && refused.iter().all(|e| matches!(e, BusError::PartitionCount { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_as_old_as_the_broker_says_whatever_its_client_claims() {
+    let bus = bus();
+    let spec = TopicSpec::messages(&bus, "catalog", 1);
+    ensure_topics(&bus, std::slice::from_ref(&spec)).await.expect("made");
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &bus.brokers).create().expect("a producer");
+    let long_ago = BaseRecord::<(), str>::to(&spec.name).partition(0).payload("x").timestamp(1_000);
+    producer.send(long_ago).map_err(|(error, _)| error).expect("sent");
+    tokio::task::spawn_blocking(move || producer.flush(Duration::from_secs(30))).await.expect("no panic").expect("delivered");
+    let mut reader = PartitionReader::open(&bus, &spec.name, 0, StartAt::Earliest).await.expect("opens");
+    let came = within("recv", reader.recv(1, usize::MAX)).await.expect("open");
+    assert!(came[0].timestamp_ms.is_some_and(|at| at > 1_600_000_000_000), "{came:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_brokers_refuse_is_told() {
+    let bus = bus();
+    let spec = TopicSpec::events(&bus, "catalog", 1);
+    ensure_topics(&bus, std::slice::from_ref(&spec)).await.expect("made");
+    let refused = within("delete", delete_before(&bus, &spec.name, 0, 99)).await.expect_err("there is no such offset");
+    assert!(matches!(refused, BusError::Refused { .. }), "{refused}");
 }

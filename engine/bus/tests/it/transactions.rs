@@ -130,6 +130,27 @@ async fn aborted_messages_stay_unseen_whatever_the_properties_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_end_behind_aborted_messages_is_reached_without_waiting_for_any() {
+    let bus = bus();
+    let topic = topic(&bus, "pipe", 1).await;
+    produce(&producer(&bus), &topic, 0, 0..5).await;
+    let client = opened(&bus, &topic, "shop").await;
+    client.abort().await;
+    let mut reader = PartitionReader::open(&bus, &topic, 0, StartAt::Earliest).await.expect("opens");
+    let end = reader.stable_end().await.expect("answers");
+    assert_eq!(end.offset(), 7);
+    // What comes later stands in the buffer: there is none between the fifth and the end.
+    produce(&producer(&bus), &topic, 0, 5..8).await;
+    let mut all = Vec::new();
+    while let Some(some) = within("recv", reader.recv_before(end, 10, usize::MAX)).await {
+        all.extend(some.iter().map(number));
+    }
+    assert_eq!(all, [0, 1, 2, 3, 4]);
+    let rest = within("recv", reader.recv(10, usize::MAX)).await.expect("open");
+    assert_eq!(number(&rest[0]), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_begins_at_the_end_misses_nothing_that_a_transaction_held_back() {
     let bus = bus();
     let topic = topic(&bus, "pipe", 1).await;
