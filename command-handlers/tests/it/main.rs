@@ -8,5 +8,6 @@ mod kafka;
 mod parking;
 mod relay;
 mod repeats;
+mod rules;
 mod support;
 mod takeover;
