@@ -81,8 +81,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     let mut body = vec![0; usize::try_from(u64::from_le_bytes(length))?];
     std::io::stdin().read_exact(&mut body)?;
     let (headers, body) = headers_and_body(&body);
-    let listening = daybook_http::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    println!("{}", listening.address());
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    println!("{}", listener.local_addr()?);
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
@@ -93,7 +93,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         async move { (headers, body) }
     };
     let router = Router::new().route("/v1/{service}/{command}", post(answer).merge(get(page)));
-    let (_never, shutdown) = daybook_http::shutdown();
-    listening.serve(router, shutdown).await;
-    Ok(())
+    // axum's own server: nothing of ours is in it.
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
+    Ok(axum::serve(listener, router).await?)
 }

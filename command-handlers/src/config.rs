@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use daybook_http::Cors;
+
 /// Settings of the command handlers.
 #[derive(Clone, Debug)]
 pub struct HandlerConfig {
@@ -24,6 +26,8 @@ pub struct HandlerConfig {
     pub snapshot_every: u64,
     /// How long a command may wait for company on its way to Kafka when many are under way; none waits when few are.
     pub linger: Duration,
+    /// Origins whose web pages may send commands from a browser; none by default.
+    pub cors: Option<Cors>,
 }
 
 impl Default for HandlerConfig {
@@ -38,6 +42,7 @@ impl Default for HandlerConfig {
             recent_results: 50_000,
             snapshot_every: 500,
             linger: Duration::from_millis(2),
+            cors: None,
         }
     }
 }

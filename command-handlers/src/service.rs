@@ -108,7 +108,7 @@ impl CommandHandlers {
         let listening: Listening =
             bind(parts.listen).await.map_err(|e| HandlerError::Configuration(format!("can't listen on {}: {e}", parts.listen)))?;
         let address = listening.address();
-        tasks.spawn(listening.serve(router, shutdown));
+        tasks.spawn(listening.with_cors(parts.config.cors.clone()).serve(router, shutdown));
         Ok(Self { address, tasks })
     }
 

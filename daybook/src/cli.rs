@@ -109,6 +109,14 @@ pub(crate) struct Querying {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Browsers {
+    /// Origins whose web pages may use this from a browser (CORS, without credentials): https://shop.example,…, or * for all;
+    /// none when it is not given.
+    #[arg(long, env = "DAYBOOK_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGIN,…")]
+    pub(crate) cors_origins: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Up {
     /// Where the command endpoint listens; port 0: any.
     #[arg(long, env = "DAYBOOK_COMMANDS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
@@ -120,6 +128,8 @@ pub(crate) struct Up {
     pub(crate) handling: Handling,
     #[command(flatten)]
     pub(crate) querying: Querying,
+    #[command(flatten)]
+    pub(crate) browsers: Browsers,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +139,8 @@ pub(crate) struct CommandHandlers {
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
+    #[command(flatten)]
+    pub(crate) browsers: Browsers,
 }
 
 #[derive(Debug, Args)]
@@ -148,6 +160,8 @@ pub(crate) struct QueryApi {
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
     pub(crate) querying: Querying,
+    #[command(flatten)]
+    pub(crate) browsers: Browsers,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
-use daybook_http::{Operations, Shutdown, bind, operations, shutdown};
+use daybook_http::{Cors, Operations, Shutdown, bind, operations, shutdown};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions, Role};
 use daybook_projectors::models::read_models;
@@ -14,7 +14,7 @@ use daybook_projectors::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_search::SearchSchema;
 
-use crate::cli::{self, Handling, Querying};
+use crate::cli::{self, Browsers, Handling, Querying};
 use crate::past::past;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, searching, telemetry};
@@ -53,9 +53,14 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
     Ok(Verdict::Good)
 }
 
+/// The origins whose web pages may use a surface.
+fn cors(browsers: &Browsers) -> anyhow::Result<Option<Cors>> {
+    Cors::of(browsers.cors_origins.iter().map(String::as_str)).map_err(|why| usage(format!("--cors-origins: {why}")))
+}
+
 async fn start_handlers(
     settings: &Settings,
-    handling: &Handling,
+    (handling, cors): (&Handling, Option<Cors>),
     listen: SocketAddr,
     metrics: Metrics,
     stop: Shutdown,
@@ -66,7 +71,7 @@ async fn start_handlers(
     if let Some(unknown) = services.iter().find(|s| !all.contains(s)) {
         return Err(usage(format!("--services: this build has no service {unknown:?}; it has {}", all.join(", "))));
     }
-    let mut config = HandlerConfig::default();
+    let mut config = HandlerConfig { cors, ..HandlerConfig::default() };
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
     }
@@ -114,7 +119,7 @@ fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
 
 async fn start_queries(
     settings: &Settings,
-    querying: &Querying,
+    (querying, cors): (&Querying, Option<Cors>),
     listen: SocketAddr,
     metrics: Metrics,
     stop: Shutdown,
@@ -126,6 +131,7 @@ async fn start_queries(
     let config = QueryConfig {
         metrics,
         past,
+        cors,
         search: Some(searched(querying)?),
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
@@ -142,9 +148,10 @@ async fn start_projectors(settings: &Settings, models: Vec<ReadModel>, stop: Shu
 pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Verdict> {
     let metrics = telemetry::metrics()?;
     let stop = on_signal()?;
+    let cors = cors(&args.browsers)?;
     let projectors = start_projectors(settings, read_models(), stop.clone()).await?;
-    let queries = start_queries(settings, &args.querying, args.queries_listen, metrics.clone(), stop.clone()).await?;
-    let handlers = start_handlers(settings, &args.handling, args.commands_listen, metrics, stop.clone()).await?;
+    let queries = start_queries(settings, (&args.querying, cors.clone()), args.queries_listen, metrics.clone(), stop.clone()).await?;
+    let handlers = start_handlers(settings, (&args.handling, cors), args.commands_listen, metrics, stop.clone()).await?;
     stop.requested().await;
     tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
     Ok(Verdict::Good)
@@ -153,7 +160,7 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
 /// Endpoint, lanes and relay.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
     let stop = on_signal()?;
-    start_handlers(settings, &args.handling, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    start_handlers(settings, (&args.handling, cors(&args.browsers)?), args.listen, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 
@@ -185,7 +192,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
 /// The query API.
 pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
     let stop = on_signal()?;
-    start_queries(settings, &args.querying, args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    start_queries(settings, (&args.querying, cors(&args.browsers)?), args.listen, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 

@@ -239,10 +239,10 @@ impl QueryApi {
             async move { api.readiness().await }
         };
         let pages = Router::new()
-            .route("/v1/{read_model}/{key}", get(page::get))
+            .route("/v1/{read_model}/{key}", get(page::get).fallback(page::other_method))
             // Of every key, also of one that is called as a route below its read model is.
-            .route("/v1/{read_model}/{key}/page", get(page::get))
-            .route("/v1/{read_model}/{key}/events", get(events::get))
+            .route("/v1/{read_model}/{key}/page", get(page::get).fallback(page::other_method))
+            .route("/v1/{read_model}/{key}/events", get(events::get).fallback(page::other_method))
             .with_state(self.serving.clone());
         let pages = self.search.iter().fold(pages, |all, search| all.merge(search::routes(search.clone())));
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
@@ -280,9 +280,10 @@ impl QueryApi {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn start(config: QueryConfig, listening: Listening, shutdown: Shutdown) -> Result<Self, QueryError> {
+        let cors = config.cors.clone();
         let api = Self::open(config).await?;
         let (finished, done) = watch::channel(false);
-        let serving = listening.serve_behind(api.front(), api.router(), shutdown.clone());
+        let serving = listening.with_cors(cors).serve_behind(api.front(), api.router(), shutdown.clone());
         let live = api.serving.clone();
         tokio::spawn(async move {
             shutdown.requested().await;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use daybook_http::Problem;
+use daybook_http::{Client, Problem};
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -24,6 +25,8 @@ use crate::subscriptions::Subscription;
 
 /// How long one who follows a key rests when that can't be read.
 const REST: Duration = Duration::from_secs(1);
+/// How often something is written to a client that sends nothing more.
+const PROBE: Duration = Duration::from_secs(1);
 /// How many of those who follow keys read the database at once: queries come first.
 const READING: usize = 2;
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
@@ -54,16 +57,24 @@ pub(crate) async fn get(State(serving): State<Arc<Serving>>, request: Request) -
     page::handle(&serving, &request.into_parts().0, true).await
 }
 
-/// Begins a live query; its first state covers the tokens, and the last event that the client says it has got.
-pub(crate) async fn answer(serving: &Arc<Serving>, served: &Served, key: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+/// That a read model can be followed.
+///
+/// # Errors
+/// 404: a list can't.
+pub(crate) fn is_followed(served: &Served) -> Result<(), Problem> {
     if served.items.is_some() {
         return Err(Problem::new(axum::http::StatusCode::NOT_FOUND, "a list can't be followed: read its pages"));
     }
+    Ok(())
+}
+
+/// Begins a live query; its first state covers the tokens, and the last event that the client says it has got.
+pub(crate) async fn answer(serving: &Arc<Serving>, served: &Served, key: &str, request: &Parts) -> Result<Response, Problem> {
     let full = || Problem::unavailable("there is no place for another live query: ask again, or another process", 5);
     let place = serving.events.places.clone().try_acquire_owned().map_err(|_| full())?;
     // Before the first look: what changes after it wakes us.
     let subscription = served.told.subscriptions.begin(key);
-    let (memory, seen) = page::see(serving, served, key, headers).await?;
+    let (memory, seen) = page::see(serving, served, key, &request.headers).await?;
     let mut following = Following {
         serving: serving.clone(),
         model: memory.model.clone(),
@@ -71,6 +82,8 @@ pub(crate) async fn answer(serving: &Arc<Serving>, served: &Served, key: &str, h
         subscription,
         closing: serving.events.closing.subscribe(),
         sent: None,
+        client: request.extensions.get::<Client>().cloned(),
+        heartbeat: serving.events.heartbeat,
         _place: place,
     };
     let first = following.event(served, &memory, &seen)?;
@@ -89,6 +102,14 @@ pub(crate) async fn answer(serving: &Arc<Serving>, served: &Served, key: &str, h
     Ok((headers, Body::from_stream(rest)).into_response())
 }
 
+/// Returns once a client has shut its sending side.
+async fn shut(client: Option<&Client>) {
+    match client {
+        Some(client) => client.shut().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// One live query.
 struct Following {
     serving: Arc<Serving>,
@@ -98,6 +119,9 @@ struct Following {
     closing: watch::Receiver<bool>,
     /// The tag of the state that was sent last; of none when there was nothing under the key.
     sent: Option<Option<HeaderValue>>,
+    /// None: where it ends, its connection says so.
+    client: Option<Client>,
+    heartbeat: Duration,
     _place: OwnedSemaphorePermit,
 }
 
@@ -105,9 +129,15 @@ impl Following {
     /// The next event that is worth sending; none when the process stops.
     async fn next(&mut self) -> Option<Bytes> {
         let serving = self.serving.clone();
-        let beat = tokio::time::Instant::now() + serving.events.heartbeat;
+        let mut beat = tokio::time::Instant::now() + self.heartbeat;
         loop {
             tokio::select! {
+                () = shut(self.client.as_ref()) => {
+                    // It may listen all the same. What is written to one that is gone breaks the connection, soon after.
+                    self.client = None;
+                    self.heartbeat = self.heartbeat.min(PROBE);
+                    beat = tokio::time::Instant::now();
+                }
                 () = self.subscription.changed() => {}
                 _ = self.closing.wait_for(|closing| *closing) => return None,
                 () = tokio::time::sleep_until(beat) => return Some(HEARTBEAT),

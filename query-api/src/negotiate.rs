@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use daybook_http::{Choice, Offer, Problem};
 
 /// A form in which a read model is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,92 +23,103 @@ impl Form {
     }
 }
 
-/// The form where nearly everybody's headers ask for it, and nobody needs to take anything apart. None: [`form`] says it.
-pub(crate) fn plain_form(headers: &HeaderMap) -> Option<Form> {
-    let mut all = headers.get_all(header::ACCEPT).iter();
-    match (all.next().map(HeaderValue::as_bytes), all.next()) {
-        (None | Some(b"*/*" | b"application/json"), None) => Some(Form::Json),
-        (Some(b"application/x-protobuf"), None) => Some(Form::Protobuf),
-        _ => None,
+/// What a page can be had as. Nobody is sent events who likes JSON as much.
+pub(crate) const PAGE: [Offer; 3] = [FORMS[0], FORMS[1], Offer::by_name(EVENT_STREAM)];
+/// What a list, or anything of the past, can be had as.
+pub(crate) const FORMS: [Offer; 2] = [Offer::new("application/json"), Offer::new("application/x-protobuf")];
+/// What a search is answered as.
+pub(crate) const SEARCHED: [Offer; 1] = [FORMS[0]];
+/// What a live query is answered as.
+pub(crate) const EVENTS: [Offer; 1] = [Offer::new(EVENT_STREAM)];
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// What a client is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A page.
+    Form(Form),
+    /// A live query.
+    Events,
+}
+
+impl Wanted {
+    /// By the place among the offers of a [`PAGE`].
+    fn at(place: usize) -> Self {
+        match place {
+            0 => Self::Form(Form::Json),
+            1 => Self::Form(Form::Protobuf),
+            _ => Self::Events,
+        }
     }
 }
 
-/// The form that `Accept` likes best (RFC 9110, 12.5.1); JSON when it likes both as much, or says nothing. None: neither.
-pub(crate) fn form(headers: &HeaderMap) -> Option<Form> {
-    if let Some(form) = plain_form(headers) {
-        return Some(form);
-    }
-    let values: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
-    if values.iter().all(|v| v.trim().is_empty()) {
-        return Some(Form::Json);
-    }
-    let quality = |form: Form| {
-        let ranges = values.iter().flat_map(|v| v.split(',')).filter_map(|range| weigh(range, form));
-        // The most specific range that fits decides, wherever it stands.
-        ranges.max_by_key(|(specific, _)| *specific).map_or(0, |(_, quality)| quality)
-    };
-    let (json, protobuf) = (quality(Form::Json), quality(Form::Protobuf));
-    match (json, protobuf) {
-        (0, 0) => None,
-        _ if protobuf > json => Some(Form::Protobuf),
-        _ => Some(Form::Json),
+/// The form of a page that is wanted; none where it is events, or nothing that there is.
+pub(crate) fn form_of_page(headers: &HeaderMap) -> Option<Form> {
+    match Choice::of(headers, &PAGE) {
+        Choice::Offer(place) => match Wanted::at(place) {
+            Wanted::Form(form) => Some(form),
+            Wanted::Events => None,
+        },
+        Choice::None | Choice::Unreadable => None,
     }
 }
 
-/// Whether `Accept` names the stream of events.
-pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
-    let named = |value: &HeaderValue| value.as_bytes().windows(17).any(|w| w.eq_ignore_ascii_case(b"text/event-stream"));
-    headers.get_all(header::ACCEPT).iter().any(named)
+/// What `Accept` likes best of a [`PAGE`], or of [`FORMS`].
+///
+/// # Errors
+/// 406, or 400 where it can't be read.
+pub(crate) fn wanted(headers: &HeaderMap, offers: &[Offer]) -> Result<Wanted, Problem> {
+    Choice::of(headers, offers).offer(offers).map(Wanted::at)
 }
 
-/// How specific a media range is, and its quality in thousandths, when it fits a form.
-fn weigh(range: &str, form: Form) -> Option<(u8, u16)> {
-    let mut parts = range.split(';').map(str::trim);
-    let media = parts.next()?.to_ascii_lowercase();
-    let specific = match media.as_str() {
-        "*/*" => 0,
-        "application/*" => 1,
-        other if other == form.media_type() => 2,
-        _ => return None,
-    };
-    let quality = parts
-        .find_map(|p| p.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q")))
-        .map_or(Some(1_000), |(_, q)| thousandths(q.trim()));
-    quality.map(|q| (specific, q))
+/// Whether `Accept` takes the one form that there is.
+///
+/// # Errors
+/// 406, or 400 where it can't be read.
+pub(crate) fn takes(headers: &HeaderMap, offer: &[Offer; 1]) -> Result<(), Problem> {
+    Choice::of(headers, offer).offer(offer).map(|_| ())
 }
 
-/// `0.5` as 500; none when it is no quality.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
-    match whole {
-        "0" => Some(fraction),
-        "1" if fraction == 0 => Some(1_000),
-        _ => None,
-    }
+/// The tags of a list, and whether each is weak. They may hold commas: they are told apart by their quotes.
+fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (bool, &str)> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| {
+        let mut rest = value;
+        std::iter::from_fn(move || {
+            let open = rest.find('"')?;
+            let close = open + 2 + rest[open + 1..].find('"')?;
+            let (weak, tag) = (rest[..open].ends_with("W/"), &rest[open..close]);
+            rest = &rest[close..];
+            Some((weak, tag))
+        })
+    })
+}
+
+fn is_any(headers: &HeaderMap, name: HeaderName) -> bool {
+    headers.get_all(name).iter().any(|value| value.as_bytes().trim_ascii() == b"*")
 }
 
 /// Whether `If-None-Match` names this tag, or any. Weak and strong tags match alike: that is what it compares by.
 pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok()).any(|value| {
-        let mut rest = value.trim();
-        if rest == "*" {
-            return true;
-        }
-        // Tags may hold commas: they are told apart by their quotes.
-        while let Some(open) = rest.find('"') {
-            let Some(length) = rest[open + 1..].find('"') else { return false };
-            let close = open + 1 + length;
-            if &rest[open..=close] == etag {
-                return true;
-            }
-            rest = &rest[close + 1..];
-        }
-        false
-    })
+    is_any(headers, header::IF_NONE_MATCH) || tags(headers, header::IF_NONE_MATCH).any(|(_, tag)| tag == etag)
+}
+
+/// That `If-Match`, where it stands, names this tag, or any: it compares strongly, so weak tags match nothing.
+///
+/// # Errors
+/// 412, or 400 where no tag can be read.
+pub(crate) fn condition(headers: &HeaderMap, etag: &str) -> Result<(), Problem> {
+    if !headers.contains_key(header::IF_MATCH) || is_any(headers, header::IF_MATCH) {
+        return Ok(());
+    }
+    let mut all = tags(headers, header::IF_MATCH).peekable();
+    if all.peek().is_none() {
+        return Err(Problem::invalid("If-Match", "must be ETags in quotes, as answers gave them, or *"));
+    }
+    if all.any(|(weak, tag)| !weak && tag == etag) {
+        return Ok(());
+    }
+    let problem = Problem::new(StatusCode::PRECONDITION_FAILED, format!("If-Match names another state: this one is {etag}"));
+    Err(HeaderValue::from_str(etag).map_or(problem.clone(), |etag| problem.header(header::ETAG, etag)))
 }
 
 /// `Prefer: wait=N`, in seconds; what is not understood is passed over (RFC 7240).
@@ -132,31 +144,35 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_one_that_accept_likes_best() {
-        use Form::{Json, Protobuf};
+    fn nobody_is_sent_events_who_likes_a_page_as_much() {
+        let wanted = |accept: &str| wanted(&with("accept", &[accept]), &PAGE);
         for (accept, expected) in [
-            ("", Some(Json)),
-            ("*/*", Some(Json)),
-            ("application/*", Some(Json)),
-            ("application/json", Some(Json)),
-            ("application/x-protobuf", Some(Protobuf)),
-            ("Application/X-Protobuf; q=0.5", Some(Protobuf)),
-            ("application/json;q=0.4, application/x-protobuf;q=0.5", Some(Protobuf)),
-            ("application/x-protobuf, */*;q=0.1", Some(Protobuf)),
-            ("application/x-protobuf, */*", Some(Json)),
-            ("application/json;q=0, */*", Some(Protobuf)),
-            ("*/*;q=0.2, application/json;q=0.1", Some(Protobuf)),
-            ("text/html, application/xhtml+xml, */*;q=0.8", Some(Json)),
-            ("text/html", None),
-            ("*/*;q=0", None),
-            ("application/json;q=0, application/x-protobuf;q=0.000", None),
-            ("application/json;q=7", None),
-            ("application/json; charset=utf-8; q=1.000", Some(Json)),
+            ("*/*", Wanted::Form(Form::Json)),
+            ("application/x-protobuf", Wanted::Form(Form::Protobuf)),
+            ("text/event-stream", Wanted::Events),
+            ("text/event-stream;q=0.2, application/json", Wanted::Form(Form::Json)),
+            ("text/event-stream, application/x-protobuf;q=0.5", Wanted::Events),
         ] {
-            assert_eq!(form(&with("accept", &[accept])), expected, "{accept:?}");
+            assert_eq!(wanted(accept).expect(accept), expected, "{accept}");
         }
-        assert_eq!(form(&HeaderMap::new()), Some(Json));
-        assert_eq!(form(&with("accept", &["text/html", "application/x-protobuf"])), Some(Protobuf));
+        assert_eq!(wanted("text/event-stream;q=0").map_err(|p| p.status()), Err(StatusCode::NOT_ACCEPTABLE));
+        assert_eq!(wanted("text/event-stream;q=2").map_err(|p| p.status()), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(form_of_page(&with("accept", &["text/event-stream"])), None);
+        assert_eq!(form_of_page(&with("accept", &["application/json, text/plain, */*"])), Some(Form::Json));
+    }
+
+    #[test]
+    fn a_condition_holds_for_a_strong_tag_of_the_list_and_for_any() {
+        let holds = |values: &[&str]| condition(&with("if-match", values), "\"a,b\"").map_err(|p| p.status());
+        for yes in [&["\"a,b\""][..], &["*"], &[" * "], &["\"x\", \"a,b\""], &["\"x\"", "\"a,b\""], &["W/\"a,b\", \"a,b\""], &[]] {
+            assert_eq!(holds(yes), Ok(()), "{yes:?}");
+        }
+        for no in ["\"x\"", "W/\"a,b\"", "\"a\", \"b\""] {
+            assert_eq!(holds(&[no]), Err(StatusCode::PRECONDITION_FAILED), "{no}");
+        }
+        for bad in ["", "a,b", "\"a"] {
+            assert_eq!(holds(&[bad]), Err(StatusCode::BAD_REQUEST), "{bad:?}");
+        }
     }
 
     #[test]

@@ -65,7 +65,9 @@ fn events(name: &str) -> Value {
                 "description": "`state` events whose data is the page as JSON, and `gone` where there is nothing under the key; the id is the Consistency-Position.",
                 "content": { "text/event-stream": { "schema": { "type": "string" } } },
             },
-            "400": problem("The key or a token can't be read, or names a partition that does not exist."),
+            "400": problem("The key, a parameter, Accept or a token can't be read, or names a partition that does not exist."),
+            "406": problem("Accept does not take text/event-stream."),
+            "409": problem("The token is of another epoch of its log."),
             "503": problem("There is no place for another live query, the token was not reached in time, or the database does not answer."),
         },
     })
@@ -91,7 +93,8 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
                 "As a command's result gave it; several are separated by commas. The answer is made from a state that has got there.",
             ),
             parameter("Prefer", "How many seconds to wait for the token, 0 to 30; 2 without it.", "wait=5"),
-            parameter("If-None-Match", "An ETag that the client holds.", "\"jNq6Xk0V7\""),
+            parameter("If-None-Match", "An ETag that the client holds; several are separated by commas.", "\"jNq6Xk0V7\""),
+            parameter("If-Match", "ETags, one of which must be that of the answer; weak ones match none.", "\"jNq6Xk0V7\""),
         ];
         if served.items.is_some() {
             let size = json!({ "type": "integer", "minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE });
@@ -120,10 +123,11 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
                     },
                 },
                 "304": { "description": "The client holds it already.", "headers": headers },
-                "400": problem("The key, a parameter or a token can't be read, or names a partition that does not exist."),
+                "400": problem("The key, a parameter, Accept, If-Match or a token can't be read, a parameter is not known, or there is no such partition."),
                 "404": absent,
-                "406": problem("Accept takes neither form."),
+                "406": problem("Accept takes none of the forms."),
                 "409": problem("The token is of another epoch of its log."),
+                "412": problem("If-Match names none that is the ETag of the answer."),
                 "414": { "description": "The URL is longer than 65,534 bytes." },
                 "503": problem("The read model has not got to the token in time; `positions` says where it stands. Or the database does not answer."),
             },
@@ -158,7 +162,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
     );
     json!({
         "openapi": "3.1.0",
-        "info": { "title": "Daybook query API", "version": env!("CARGO_PKG_VERSION"), "description": "Read models, as JSON or as the stored protobuf." },
+        "info": { "title": "Daybook query API", "version": env!("CARGO_PKG_VERSION"), "description": "Read models, as JSON or as the stored protobuf: by Accept, JSON where it likes both as much. Every path answers HEAD as GET, and OPTIONS with Allow. Web pages of other origins may ask where --cors-origins names them." },
         "paths": paths,
         "components": { "schemas": schemas },
     })

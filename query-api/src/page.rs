@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -20,7 +21,7 @@ use crate::entry::Shown;
 use crate::entry::etag;
 use crate::flight::LoadError;
 use crate::memory::{Memory, Need, Seen};
-use crate::negotiate::{self, Form};
+use crate::negotiate::{self, Form, Wanted};
 use crate::unshown::UNSHOWN;
 use crate::view::View;
 use crate::{events, list, past, search};
@@ -43,6 +44,19 @@ pub(crate) async fn get(State(serving): State<Arc<Serving>>, request: Request) -
     handle(&serving, &request.into_parts().0, false).await
 }
 
+/// The handler of other methods.
+pub(crate) async fn other_method(State(serving): State<Arc<Serving>>, path: Result<RawPathParams, RawPathParamsRejection>) -> Problem {
+    let Ok(path) = path else { return unreadable_path() };
+    let name = path.iter().next().map(|(_, name)| name).unwrap_or_default();
+    match serving.model(name) {
+        Some(_) => {
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "a read model is read by GET: see /openapi.json");
+            problem.header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
+        }
+        None => serving.no_such_model(name),
+    }
+}
+
 /// Answers a request whose path begins with `/v1/{read-model}/{key}`.
 pub(crate) async fn handle(serving: &Arc<Serving>, request: &Parts, events: bool) -> Response {
     let begun = std::time::Instant::now();
@@ -63,9 +77,9 @@ pub(crate) async fn handle(serving: &Arc<Serving>, request: &Parts, events: bool
 }
 
 /// Answers a request for a key that is in memory, where it asks for nothing else. None: that takes more, [`get`] does it.
-pub(crate) fn at_once(serving: &Serving, request: &Request) -> Option<Response> {
-    let (uri, headers) = (request.uri(), request.headers());
-    if request.method() != Method::GET || uri.query().is_some() || consistency::is_wanted(headers) {
+pub(crate) fn at_once(serving: &Serving, request: &Parts) -> Option<Response> {
+    let (uri, headers) = (&request.uri, &request.headers);
+    if request.method != Method::GET || uri.query().is_some() || consistency::is_wanted(headers) {
         return None;
     }
     let (name, key) = uri.path().strip_prefix("/v1/")?.split_once('/')?;
@@ -76,7 +90,7 @@ pub(crate) fn at_once(serving: &Serving, request: &Request) -> Option<Response> 
     let begun = std::time::Instant::now();
     let served = serving.model(name).filter(|served| served.items.is_none())?;
     let key = self::key(key).ok()?;
-    let form = negotiate::plain_form(headers)?;
+    let form = negotiate::form_of_page(headers)?;
     let memory = serving.generations.answering(name)?;
     let seen = memory.hit(&key, &[])?;
     let response = show(served, &memory, &key, &seen, form, headers).ok()?;
@@ -86,11 +100,15 @@ pub(crate) fn at_once(serving: &Serving, request: &Request) -> Option<Response> 
     Some(response)
 }
 
+fn unreadable_path() -> Problem {
+    Problem::invalid("path", "must be percent-encoded UTF-8")
+}
+
 /// A segment of the path.
 fn decode(segment: &str) -> Result<Cow<'_, str>, Problem> {
     if segment.contains('%') {
         let decoded = percent_decode_str(segment).decode_utf8();
-        decoded.map_err(|_| Problem::invalid("path", "must be percent-encoded UTF-8"))
+        decoded.map_err(|_| unreadable_path())
     } else {
         Ok(Cow::Borrowed(segment))
     }
@@ -109,21 +127,24 @@ pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
 
 async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request: &Parts, events: bool) -> Result<Response, Problem> {
     let (key, headers, query) = (key(segment)?, &request.headers, request.uri.query());
-    if events || negotiate::wants_events(headers) {
+    if events {
+        events::is_followed(served)?;
+        negotiate::takes(headers, &negotiate::EVENTS)?;
+        daybook_http::parameters(query, [])?;
         // Boxed, like all that few requests need: the rest stays small.
-        return Box::pin(events::answer(serving, served, &key, headers)).await;
+        return Box::pin(events::answer(serving, served, &key, request)).await;
     }
-    let form = negotiate::form(headers).ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "read models are served as application/json and application/x-protobuf: Accept takes neither",
-        )
-    })?;
-    if let Some(at) = past::asked(query) {
-        return Box::pin(past::answer(serving, served, &key, (&at, query), headers, form)).await;
+    let asked = list::Asked::of(served, query)?;
+    let offers: &[_] = if served.items.is_some() || asked.at.is_some() { &negotiate::FORMS } else { &negotiate::PAGE };
+    let form = match negotiate::wanted(headers, offers)? {
+        Wanted::Form(form) => form,
+        Wanted::Events => return Box::pin(events::answer(serving, served, &key, request)).await,
+    };
+    if let Some(at) = &asked.at {
+        return Box::pin(past::answer(serving, served, &key, (at, &asked), headers, form)).await;
     }
     match &served.items {
-        Some(items) => Box::pin(list::answer(serving, served, items, &key, query, headers, form)).await,
+        Some(items) => Box::pin(list::answer(serving, served, items, &key, &asked, headers, form)).await,
         None => {
             let (memory, seen) = see(serving, served, &key, headers).await?;
             show(served, &memory, &key, &seen, form, headers)
@@ -215,6 +236,9 @@ pub(crate) fn made(
     told: impl IntoIterator<Item = (HeaderName, Option<HeaderValue>)>,
 ) -> Response {
     let etag = etag(form, &body);
+    if let Err(problem) = negotiate::condition(headers, &etag) {
+        return problem.into_response();
+    }
     let mut response = if negotiate::is_known(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -229,6 +253,11 @@ pub(crate) fn made(
 
 /// An answer of what is held, in a form that was made of it; 304 where the client holds it already.
 pub(crate) fn held(headers: &HeaderMap, form: Form, shown: &Shown) -> Response {
+    if headers.contains_key(header::IF_MATCH)
+        && let Err(problem) = negotiate::condition(headers, shown.etag.to_str().unwrap_or_default())
+    {
+        return problem.into_response();
+    }
     let known = headers.contains_key(header::IF_NONE_MATCH) && shown.etag.to_str().is_ok_and(|etag| negotiate::is_known(headers, etag));
     let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(shown.body.clone())) };
     if known {

@@ -66,12 +66,6 @@ impl Reader {
     }
 }
 
-/// The value of `at` in a query string, where it has one.
-pub(crate) fn asked(query: Option<&str>) -> Option<String> {
-    let query = query.filter(|q| q.contains("at="))?;
-    form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "at").map(|(_, value)| value.into_owned())
-}
-
 pub(crate) fn moment(text: &str) -> Result<Moment, Problem> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(Moment::Time(time.to_utc().into()));
@@ -85,7 +79,7 @@ pub(crate) async fn answer(
     serving: &Serving,
     served: &Served,
     key: &str,
-    (at, query): (&str, Option<&str>),
+    (at, asked): (&str, &list::Asked<'_>),
     headers: &HeaderMap,
     form: Form,
 ) -> Result<Response, Problem> {
@@ -108,7 +102,7 @@ pub(crate) async fn answer(
         None => was.ok_or_else(nothing)?,
     };
     let (body, next) = match (&served.items, form) {
-        (Some(items), _) => list::past(serving, served, items, (key, at), query, bytes.into(), form)?,
+        (Some(items), _) => list::past(serving, served, items, (key, at), asked, bytes.into(), form)?,
         (None, Form::Protobuf) => (bytes, None),
         (None, Form::Json) => (render::json(&served.message, &bytes).map_err(|why| list::unreadable(&model.name, key, &why))?, None),
     };
@@ -128,8 +122,5 @@ mod tests {
         for bad in ["", "yesterday", "2026-11-21", "catalog/1:7"] {
             assert!(moment(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(asked(Some("page_size=2&at=2026-11-21T08%3A00%3A00Z")).as_deref(), Some("2026-11-21T08:00:00Z"));
-        assert_eq!(asked(Some("format=x")), None);
-        assert_eq!(asked(None), None);
     }
 }

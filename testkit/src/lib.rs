@@ -2,6 +2,7 @@
 //! `scripts/test` starts Postgres and Kafka and names them in `DAYBOOK_TEST_DATABASE_URL` and `DAYBOOK_TEST_KAFKA`.
 
 pub mod fuzz;
+pub mod http;
 mod transactions;
 
 use std::future::Future;

@@ -1,7 +1,7 @@
 //! `GET /v1/commands/{handle}`: what became of a command, from any process, out of the ledger.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_http::Problem;
@@ -15,8 +15,15 @@ use super::{Endpoint, Route, render};
 use crate::{HandlerError, handle};
 
 /// The handler of the route.
-pub(super) async fn get_deferred(State(endpoint): State<Endpoint>, path: Result<Path<String>, PathRejection>) -> Response {
+pub(super) async fn get_deferred(
+    State(endpoint): State<Endpoint>,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let Ok(Path(text)) = path else { return unreadable_path().into_response() };
+    if let Err(problem) = daybook_http::parameters(query.as_deref(), []) {
+        return problem.into_response();
+    }
     let inner = &endpoint.0;
     let read = handle::read(&text, &inner.secret).ok().and_then(|h| inner.services.get(&h.service).map(|route| (h, route)));
     let Some((handle, route)) = read else {

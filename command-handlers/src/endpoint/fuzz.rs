@@ -100,7 +100,8 @@ proptest! {
         let config = HandlerConfig::default();
         prop_assert!(headers::prefer(&with("prefer", prefer), &config).wait <= config.max_wait);
         if let Err(problem) = headers::body_form(&with("content-type", form)) {
-            prop_assert_eq!(problem.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            // 400: it stands twice.
+            prop_assert!([StatusCode::UNSUPPORTED_MEDIA_TYPE, StatusCode::BAD_REQUEST].contains(&problem.status()));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
-use daybook_http::Problem;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use daybook_http::{Problem, content_type};
 
 use crate::{HandlerConfig, key};
 
@@ -75,14 +75,38 @@ pub(crate) fn prefer(headers: &HeaderMap, config: &HandlerConfig) -> Prefer {
 }
 
 pub(crate) fn body_form(headers: &HeaderMap) -> Result<BodyForm, Problem> {
-    let name = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    match name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "application/json" => Ok(BodyForm::Json),
-        "application/x-protobuf" | "application/protobuf" => Ok(BodyForm::Protobuf),
-        _ => Err(Problem::new(
-            axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Content-Type must be application/json or application/x-protobuf",
-        )),
+    match content_type(headers, &["application/json", "application/x-protobuf", "application/protobuf"])? {
+        0 => Ok(BodyForm::Json),
+        _ => Ok(BodyForm::Protobuf),
+    }
+}
+
+/// What a client may wish of other requests, and would wait for in vain here: to pass over one of these would do another
+/// thing than was asked for. `Range`, `If-Range` and `If-Modified-Since` are not among them: RFC 9110 defines them for GET
+/// alone, and has them passed over elsewhere.
+///
+/// # Errors
+/// 400 that names the header, or 417.
+pub(crate) fn no_other_wishes(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = [
+        (
+            header::IF_NONE_MATCH,
+            "If-None-Match",
+            "a command has no condition of this kind: If-Match names the version that the stream must be at",
+        ),
+        (header::IF_UNMODIFIED_SINCE, "If-Unmodified-Since", "a stream has versions, and no time to compare: If-Match names one"),
+        (header::CONTENT_RANGE, "Content-Range", "a command comes as a whole"),
+    ];
+    for (header, name, why) in refused {
+        if headers.contains_key(header) {
+            return Err(Problem::invalid(name, why));
+        }
+    }
+    let met = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(header::EXPECT).iter().all(met) {
+        Ok(())
+    } else {
+        Err(Problem::new(StatusCode::EXPECTATION_FAILED, "Expect: 100-continue is all that can be met"))
     }
 }
 
@@ -112,6 +136,18 @@ mod tests {
         for bad in ["7", "\"\"", "*", "", " ", "\"+7\"", "\"07\"", "\"1000000000000000000\"", "\"1\", \"2\"", "W/\"1\""] {
             assert!(if_match(&with("if-match", bad)).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_would_change_a_commands_meaning_is_refused_by_its_name_and_the_rest_passed_over() {
+        for bad in ["if-none-match", "if-unmodified-since", "content-range"] {
+            assert_eq!(no_other_wishes(&with(bad, "*")).map_err(|p| p.status()), Err(StatusCode::BAD_REQUEST), "{bad}");
+        }
+        assert_eq!(no_other_wishes(&with("expect", "miracles")).map_err(|p| p.status()), Err(StatusCode::EXPECTATION_FAILED));
+        for good in ["range", "if-range", "if-modified-since", "accept", "consistency-token"] {
+            assert!(no_other_wishes(&with(good, "x")).is_ok(), "{good}");
+        }
+        assert!(no_other_wishes(&with("expect", "100-Continue")).is_ok());
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Endpoint {
     pub(crate) fn routes(&self) -> Router {
         Router::new()
             .route("/v1/commands/{handle}", get(deferred::get_deferred))
-            .route("/v1/{service}/{command}", post(post::post_command))
+            .route("/v1/{service}/{command}", post(post::post_command).fallback(post::other_method))
             .with_state(self.clone())
     }
 

@@ -44,7 +44,9 @@ pub(crate) fn document(registry: &Registry) -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Commands in, results out. A result is kept for ever: the same Idempotency-Key gives the original one again. \
                 JSON is protobuf's mapping; field names may also be sent as the .proto files spell them. Names and other words of people are \
-                one however they are composed (Unicode's NFC) and whatever blanks stand around them.",
+                one however they are composed (Unicode's NFC) and whatever blanks stand around them. Every path answers OPTIONS with Allow, \
+                and HEAD where it answers GET. Answers have one form each: Accept is passed over. Web pages of other origins may send \
+                commands where --cors-origins names them.",
         },
         "servers": [{ "url": "/" }],
         "tags": registry.services().iter().map(|s| json!({ "name": s })).chain([json!({ "name": "operations" })]).collect::<Vec<_>>(),
@@ -88,6 +90,7 @@ fn command(service: &str, name: &str, body: Value, refused: &str) -> Value {
         ("408", "TooSlow"),
         ("413", "TooLarge"),
         ("415", "UnsupportedMediaType"),
+        ("417", "NotExpected"),
         ("422", "KeyReused"),
         ("429", "TooMany"),
         ("500", "Parked"),
@@ -101,7 +104,7 @@ fn command(service: &str, name: &str, body: Value, refused: &str) -> Value {
         "parameters": parameters.map(|p| json!({ "$ref": format!("#/components/parameters/{p}") })),
         "requestBody": {
             "required": true,
-            "description": "At most 512 KiB, within 10 s.",
+            "description": "At most 512 KiB, unpacked too, within 10 s. Content-Encoding may be gzip, deflate or zstd.",
             "content": {
                 "application/json": { "schema": body },
                 "application/x-protobuf": { "schema": { "contentMediaType": "application/x-protobuf" } },
@@ -113,6 +116,7 @@ fn command(service: &str, name: &str, body: Value, refused: &str) -> Value {
 
 fn deferred<'a>(refusals: impl Iterator<Item = &'a String>) -> Value {
     let mut responses = results(json!({ "anyOf": refusals.map(|r| schema(r)).collect::<Vec<_>>() }));
+    responses.insert("400".to_owned(), response("Invalid"));
     responses.insert("404".to_owned(), response("NotFound"));
     responses.insert("410".to_owned(), response("Gone"));
     json!({
@@ -213,15 +217,24 @@ fn responses() -> Value {
             "headers": { "Location": header("Location"), "Retry-After": header("RetryAfter") },
             "content": { "application/json": { "schema": schema("Accepted") } },
         },
-        "Invalid": problem("The request is unreadable or breaks its rules; `errors` names the fields.", schema("Invalid"), none()),
+        "Invalid": problem("The request is unreadable, breaks its rules, or has a parameter or a condition that is not known here; `errors` names them.", schema("Invalid"), none()),
         "NotFound": problem("No such service, command or handle; `near` has the nearest names.", schema("Problem"), none()),
-        "MethodNotAllowed": problem("The path does not take this method.", schema("Problem"), none()),
+        "MethodNotAllowed": problem("The path does not take this method.", schema("Problem"),
+            json!({ "Allow": { "description": "The methods that it takes.", "schema": { "type": "string" } } })),
         "PreconditionFailed": problem("The stream is not at the version that If-Match names. A result: kept, and given again under the same key.",
             schema("PreconditionFailed"), result_headers()),
         "Gone": problem("There is no result and will be none by itself: rejected, parked or lost. The title says what to do.", schema("Problem"), none()),
         "TooSlow": problem("The body did not come within 10 s. Nothing was done: repeat with the same key.", schema("Problem"), none()),
-        "TooLarge": problem("The body is larger than 512 KiB.", schema("Problem"), none()),
-        "UnsupportedMediaType": problem("Content-Type is neither application/json nor application/x-protobuf.", schema("Problem"), none()),
+        "TooLarge": problem("The body is larger than 512 KiB, as it came or unpacked.", schema("Problem"), none()),
+        "UnsupportedMediaType": problem(
+            "Content-Type is neither application/json nor application/x-protobuf, or not in UTF-8; or Content-Encoding is not taken.",
+            schema("Problem"),
+            json!({
+                "Accept": { "description": "The media types that are taken, where that was the reason.", "schema": { "type": "string" } },
+                "Accept-Encoding": { "description": "The codings that are taken, where that was the reason.", "schema": { "type": "string" } },
+            }),
+        ),
+        "NotExpected": problem("Expect wants something else than 100-continue.", schema("Problem"), none()),
         "KeyReused": problem("The Idempotency-Key stands for another command, body or If-Match.", schema("KeyReused"), none()),
         "TooMany": problem("Too many commands are under way. Nothing was done: repeat with the same key.", schema("Problem"), retry()),
         "Parked": problem("The command could not be handled and was parked for an operator. Repeating it is safe.", schema("Problem"), none()),
@@ -349,7 +362,7 @@ mod tests {
                 let statuses: Vec<&str> = operation["responses"].as_object().expect("there").keys().map(String::as_str).collect();
                 assert_eq!(
                     statuses,
-                    ["200", "202", "400", "404", "405", "408", "409", "412", "413", "415", "422", "429", "500", "503"],
+                    ["200", "202", "400", "404", "405", "408", "409", "412", "413", "415", "417", "422", "429", "500", "503"],
                     "{name}"
                 );
                 assert_eq!(operation["parameters"].as_array().map(Vec::len), Some(7));

@@ -6,16 +6,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use daybook_http::Problem;
+use daybook_http::{Coding, Packed, Problem};
 use daybook_kernel::{Command, CommandFault};
 use daybook_proto::v1::{Handle, Request as CommandRequest};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::admission::Admission;
-use super::headers::{BodyForm, body_form, idempotency_key, if_match, prefer, text};
+use super::headers::{BodyForm, body_form, idempotency_key, if_match, no_other_wishes, prefer, text};
 use super::{Endpoint, Route, render};
 use crate::envelope::{ANONYMOUS, Addressed};
 use crate::handle;
@@ -25,6 +26,8 @@ use crate::intake::MAX_COMMAND;
 const MAX_DRAINED: usize = 16 << 20;
 /// How long a body may take to come: meanwhile its command keeps others from being taken.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How long nothing may come of a body that is read only to be dropped.
+const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 /// The handler of the route.
 pub(super) async fn post_command(
@@ -36,9 +39,16 @@ pub(super) async fn post_command(
     let Ok(Path((service, command))) = path else { return unreadable_path().into_response() };
     let begun = std::time::Instant::now();
     let known = endpoint.0.registry.command_type(&service, &command).is_some();
-    let response = match answer(&endpoint, address, &service, &command, request).await {
+    let (head, body) = request.into_parts();
+    let mut body = Some(body);
+    let response = match answer(&endpoint, address, &service, &command, &head, &mut body).await {
         Ok(response) => response,
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            if let Some(unread) = body.filter(|_| is_read_to_its_end(&head, &problem)) {
+                drain(unread).await;
+            }
+            problem.into_response()
+        }
     };
     // Only names that exist become labels: a made-up path must not grow the metrics.
     let label = if known { command } else { "unknown".to_owned() };
@@ -47,19 +57,50 @@ pub(super) async fn post_command(
     response
 }
 
-async fn answer(endpoint: &Endpoint, address: SocketAddr, service: &str, command: &str, request: Request) -> Result<Response, Problem> {
+/// A client that still sends its body would not see why it is refused. Not where it waits for leave to send it, and not
+/// where there is too much to do.
+fn is_read_to_its_end(head: &Parts, problem: &Problem) -> bool {
+    problem.status().is_client_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS && !head.headers.contains_key(header::EXPECT)
+}
+
+/// The handler of other methods.
+pub(super) async fn other_method(
+    State(endpoint): State<Endpoint>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path((service, command)) = path.map_err(|_| unreadable_path())?;
+    route(&endpoint, &service, &command)?;
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "a command is sent by POST: see /openapi.json");
+    Err(problem.header(header::ALLOW, HeaderValue::from_static("POST")))
+}
+
+async fn answer(
+    endpoint: &Endpoint,
+    address: SocketAddr,
+    service: &str,
+    command: &str,
+    head: &Parts,
+    body: &mut Option<Body>,
+) -> Result<Response, Problem> {
     let (route, type_name) = route(endpoint, service, command)?;
-    let headers = request.headers().clone();
-    let form = body_form(&headers)?;
-    let key = idempotency_key(&headers)?;
-    let prefer = prefer(&headers, &endpoint.0.config);
-    let if_match = if_match(&headers)?;
+    let headers = &head.headers;
+    daybook_http::parameters(head.uri.query(), [])?;
+    no_other_wishes(headers)?;
+    let form = body_form(headers)?;
+    let coding = Coding::of(headers)?;
+    let key = idempotency_key(headers)?;
+    let prefer = prefer(headers, &endpoint.0.config);
+    let if_match = if_match(headers)?;
     let mut admission = Admission::of(endpoint)?;
-    let body = body(request.into_body()).await?;
+    let body = self::body(body.take().unwrap_or_default()).await?;
     admission.begins();
+    let body = match coding {
+        Some(coding) => unpacked(coding, body).await?,
+        None => body,
+    };
     let command = read(endpoint, type_name, form, &body)?;
     let stream = command.stream.clone();
-    let mut addressed = Addressed::new(service, stream, &key, request_of(&headers, command, if_match, address)?);
+    let mut addressed = Addressed::new(service, stream, &key, request_of(headers, command, if_match, address)?);
 
     let mut slot = endpoint.0.waiting.slot(addressed.command_id);
     addressed.reply_to = Some(slot.reply_to);
@@ -150,6 +191,19 @@ fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     ranked.into_iter().take(5).map(|(_, n)| n).collect()
 }
 
+/// Reads what comes of a body and drops it, as long as it comes.
+async fn drain(body: Body) {
+    let mut chunks = body.into_data_stream();
+    let mut length = 0;
+    let until = tokio::time::Instant::now() + BODY_WITHIN;
+    while length <= MAX_DRAINED {
+        match tokio::time::timeout_at(until.min(tokio::time::Instant::now() + DRAIN_IDLE), chunks.next()).await {
+            Ok(Some(Ok(chunk))) => length += chunk.len(),
+            _ => break,
+        }
+    }
+}
+
 /// The whole body, at most 512 KiB and within 10 s. Of a larger one up to 16 MiB is read and dropped.
 async fn body(body: Body) -> Result<Vec<u8>, Problem> {
     let mut chunks = body.into_data_stream();
@@ -174,12 +228,27 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
             break;
         }
     }
-    if length > MAX_COMMAND {
-        return Err(
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body must be at most {MAX_COMMAND} bytes")).with("limit", MAX_COMMAND)
-        );
+    if length > MAX_COMMAND { Err(too_large("the body must be")) } else { Ok(bytes) }
+}
+
+fn too_large(what: &str) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} at most {MAX_COMMAND} bytes")).with("limit", MAX_COMMAND)
+}
+
+/// What came packed, as it was before. The work is bounded by what a body may be, and done beside those who serve.
+async fn unpacked(coding: Coding, packed: Vec<u8>) -> Result<Vec<u8>, Problem> {
+    let work = tokio::task::spawn_blocking(move || coding.unpack(&packed, MAX_COMMAND));
+    match work.await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(Packed::TooLarge)) => Err(too_large("the body, unpacked, must be")),
+        Ok(Err(Packed::Damaged(why))) => {
+            Err(Problem::invalid("Content-Encoding", format!("names {}, and the body is none: {why}", coding.name())))
+        }
+        Err(error) => {
+            tracing::error!(%error, "unpacking a body ended without a result");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be unpacked; the operator has been told"))
+        }
     }
-    Ok(bytes)
 }
 
 fn too_slow() -> Problem {
@@ -191,6 +260,10 @@ fn too_slow() -> Problem {
 }
 
 fn read(endpoint: &Endpoint, type_name: &'static str, form: BodyForm, body: &[u8]) -> Result<Command, Problem> {
+    // No fields at all are a message of protobuf, and none of JSON.
+    if form == BodyForm::Json && body.is_empty() {
+        return Err(Problem::invalid("", "the body is missing: send the command as a JSON object"));
+    }
     let aggregate = endpoint.0.registry.of_command(type_name).expect("the registry named the type");
     let command = match form {
         BodyForm::Json => aggregate.read_json(type_name, body),

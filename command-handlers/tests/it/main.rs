@@ -8,6 +8,7 @@ mod kafka;
 mod parking;
 mod relay;
 mod repeats;
+mod rules;
 mod support;
 mod takeover;
 mod transactions;

@@ -1,13 +1,24 @@
-//! What both HTTP surfaces share: problems, health, metrics, serving, JSON Schemas.
+//! What both HTTP surfaces share: problems, negotiation, bodies, health, metrics, serving, JSON Schemas.
 
+mod accept;
+mod content;
+mod cors;
+mod field;
 mod front;
 mod operations;
 mod problem;
+mod query;
 mod schema;
 mod serve;
+mod wire;
 
+pub use accept::{Choice, Offer};
+pub use content::{Coding, Packed, content_type};
+pub use cors::Cors;
 pub use front::Front;
 pub use operations::{Operations, Readiness, operations};
 pub use problem::Problem;
+pub use query::parameters;
 pub use schema::{Schemas, decimals};
 pub use serve::{Listening, Shutdown, bind, shutdown};
+pub use wire::Client;

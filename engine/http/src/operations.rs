@@ -81,7 +81,7 @@ pub fn operations(o: Operations, routes: Router) -> Router {
         .route("/openapi.json", get(move || async move { axum::Json((*openapi).clone()) }))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path: see /openapi.json") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method: see /openapi.json")
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method: Allow names those that it takes")
         })
 }
 

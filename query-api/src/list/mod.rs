@@ -10,6 +10,7 @@ mod items;
 mod page;
 mod token;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -38,6 +39,28 @@ pub(crate) const MAX_SIZE: usize = 100;
 /// The token of the next page, for those who take protobuf; in JSON it is `nextPageToken`.
 pub(crate) const NEXT: HeaderName = HeaderName::from_static("next-page-token");
 
+/// What a query string asks of a read model.
+pub(crate) struct Asked<'a> {
+    /// As it was then.
+    pub(crate) at: Option<Cow<'a, str>>,
+    page_size: Option<Cow<'a, str>>,
+    page_token: Option<Cow<'a, str>>,
+}
+
+impl<'a> Asked<'a> {
+    /// # Errors
+    /// 400 that names a parameter that is unknown: of a page, those of a list are.
+    pub(crate) fn of(served: &Served, query: Option<&'a str>) -> Result<Self, Problem> {
+        if served.items.is_some() {
+            let [at, page_size, page_token] = daybook_http::parameters(query, ["at", "page_size", "page_token"])?;
+            Ok(Self { at, page_size, page_token })
+        } else {
+            let [at] = daybook_http::parameters(query, ["at"])?;
+            Ok(Self { at, page_size: None, page_token: None })
+        }
+    }
+}
+
 /// Which page a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
@@ -46,22 +69,16 @@ struct Wanted {
     after: Option<String>,
 }
 
-/// Reads the query string. Parameters of other names are passed over.
-fn wanted(serving: &Serving, model: &str, key: &str, query: Option<&str>) -> Result<Wanted, Problem> {
+fn wanted(serving: &Serving, model: &str, key: &str, asked: &Asked<'_>) -> Result<Wanted, Problem> {
     let mut wanted = Wanted { size: DEFAULT_SIZE, after: None };
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        match &*name {
-            "page_size" => {
-                let size = value.parse().ok().filter(|n| (1..=MAX_SIZE).contains(n));
-                wanted.size = size.ok_or_else(|| Problem::invalid("page_size", format!("must be a number from 1 to {MAX_SIZE}")))?;
-            }
-            "page_token" if !value.is_empty() => {
-                let after = token::read(&serving.secret, model, key, &value);
-                let refused = || Problem::invalid("page_token", "is none that a page of this list gave: begin without one");
-                wanted.after = Some(after.ok_or_else(refused)?);
-            }
-            _ => {}
-        }
+    if let Some(value) = &asked.page_size {
+        let size = value.parse().ok().filter(|n| (1..=MAX_SIZE).contains(n));
+        wanted.size = size.ok_or_else(|| Problem::invalid("page_size", format!("must be a number from 1 to {MAX_SIZE}")))?;
+    }
+    if let Some(value) = asked.page_token.as_ref().filter(|value| !value.is_empty()) {
+        let after = token::read(&serving.secret, model, key, value);
+        let refused = || Problem::invalid("page_token", "is none that a page of this list gave: begin without one");
+        wanted.after = Some(after.ok_or_else(refused)?);
     }
     Ok(wanted)
 }
@@ -72,12 +89,12 @@ pub(crate) async fn answer(
     served: &Served,
     items: &Items,
     key: &str,
-    query: Option<&str>,
+    asked: &Asked<'_>,
     headers: &HeaderMap,
     form: Form,
 ) -> Result<Response, Problem> {
     let model = &served.model;
-    let Wanted { size, after } = wanted(serving, &model.name, key, query)?;
+    let Wanted { size, after } = wanted(serving, &model.name, key, asked)?;
     let view = Arc::new(View::page(key, after.as_deref(), size));
     // One wait for both.
     let deadline = consistency::is_wanted(headers).then(|| crate::page::deadline(serving, headers));
@@ -171,13 +188,13 @@ pub(crate) fn past(
     served: &Served,
     items: &Items,
     (key, at): (&str, &str),
-    query: Option<&str>,
+    asked: &Asked<'_>,
     bytes: Bytes,
     form: Form,
 ) -> Result<(Vec<u8>, Option<String>), Problem> {
     let model = &served.model.name;
     let place = format!("{key}\0{at}");
-    let wanted = wanted(serving, model, &place, query)?;
+    let wanted = wanted(serving, model, &place, asked)?;
     let unreadable = |error: String| unreadable(model, key, &error);
     let all = items.split(bytes).map_err(unreadable)?;
     let from = wanted.after.and_then(|n| n.parse::<usize>().ok()).unwrap_or_default().min(all.len());

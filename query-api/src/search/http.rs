@@ -86,7 +86,7 @@ impl Search {
     }
 
     async fn find(self: &Arc<Self>, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
-        accepts_json(headers)?;
+        negotiate::takes(headers, &negotiate::SEARCHED)?;
         let (request, page_token) = params::search(query, self.fresh.schema())?;
         let from = match page_token {
             None => None,
@@ -105,7 +105,7 @@ impl Search {
     }
 
     async fn suggest(self: &Arc<Self>, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
-        accepts_json(headers)?;
+        negotiate::takes(headers, &negotiate::SEARCHED)?;
         let (text, limit) = params::suggest(query)?;
         let search = self.clone();
         self.answer(headers, move |index| {
@@ -200,12 +200,5 @@ impl Search {
                 product
             }
         }
-    }
-}
-
-fn accepts_json(headers: &HeaderMap) -> Result<(), Problem> {
-    match negotiate::form(headers) {
-        Some(Form::Json) => Ok(()),
-        _ => Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "searches are answered as application/json: Accept does not take it")),
     }
 }

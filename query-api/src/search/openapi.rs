@@ -135,6 +135,7 @@ fn responses(schema: &Value) -> Value {
         "400": problem("A parameter or a token can't be read; the field is named."),
         "406": problem("Accept does not take JSON."),
         "409": problem("The token is of another epoch of its log."),
+        "412": problem("If-Match names none that is the ETag of the answer."),
         "414": { "description": "The URL is longer than 65,534 bytes." },
         "503": problem("The index has not got to the token in time, or is being read."),
     })

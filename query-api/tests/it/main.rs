@@ -8,6 +8,7 @@ mod lists_held;
 mod operations;
 mod pages;
 mod push;
+mod rules;
 mod search;
 mod search_filters;
 mod search_reading;

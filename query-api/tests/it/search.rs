@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::support::{header, problem};
 
-fn schema() -> SearchSchema {
+pub(crate) fn schema() -> SearchSchema {
     SearchSchema {
         model: "products".into(),
         key: "sku".into(),
