@@ -99,6 +99,13 @@ pub(crate) struct Querying {
     /// Answer queries with ?at=TIME or ?at=TOKEN from the log: read models as they were. Each folds streams again.
     #[arg(long, env = "DAYBOOK_AS_OF")]
     pub(crate) as_of: bool,
+    /// The shop's currency (ISO 4217): of price ranges, price facets and price orders of searches that name none. EUR when it is not given.
+    #[arg(long, env = "DAYBOOK_CURRENCY", value_name = "EUR")]
+    pub(crate) currency: Option<String>,
+    /// Attributes that searches may filter by and count (attributes.colour=red); colour, size and material when it is not given. Each
+    /// takes four bytes a product.
+    #[arg(long, env = "DAYBOOK_SEARCH_FILTERS", value_delimiter = ',', value_name = "A,B")]
+    pub(crate) search_filters: Option<Vec<String>>,
 }
 
 #[derive(Debug, Args)]

@@ -12,11 +12,15 @@ use daybook_log::{Log, MigrateOptions, Role};
 use daybook_projectors::models::read_models;
 use daybook_projectors::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
+use daybook_search::SearchSchema;
 
 use crate::cli::{self, Handling, Querying};
 use crate::past::past;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, searching, telemetry};
+
+/// The longest name of an attribute, in characters: as the field rules of maps have it.
+const LONGEST_ATTRIBUTE: usize = 128;
 
 type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -86,6 +90,28 @@ async fn start_handlers(
     Ok(handlers)
 }
 
+/// How products are searched, as the settings have it.
+fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
+    let mut schema = searching::products();
+    if let Some(currency) = &querying.currency {
+        schema.default_currency.clone_from(currency);
+    }
+    if (schema.decimals)(&schema.default_currency).is_none() {
+        return Err(usage(format!("--currency: {:?} is no currency of ISO 4217 in capitals, such as EUR", schema.default_currency)));
+    }
+    if let Some(filters) = &querying.search_filters {
+        schema.filters = filters.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+        if let Some(long) = schema.filters.iter().find(|name| name.chars().count() > LONGEST_ATTRIBUTE) {
+            return Err(usage(format!(
+                "--search-filters: no attribute has so long a name (more than {LONGEST_ATTRIBUTE} characters): {long:?}"
+            )));
+        }
+        schema.filters.sort_unstable();
+        schema.filters.dedup();
+    }
+    Ok(schema)
+}
+
 async fn start_queries(
     settings: &Settings,
     querying: &Querying,
@@ -100,7 +126,7 @@ async fn start_queries(
     let config = QueryConfig {
         metrics,
         past,
-        search: Some(searching::products()),
+        search: Some(searched(querying)?),
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;

@@ -2,7 +2,11 @@
 
 use daybook_search::SearchSchema;
 
-/// Where the ranges of the price facet begin, in the smallest unit of the currency.
+/// The currency of searches that name none, where `--currency` says no other.
+const CURRENCY: &str = "EUR";
+/// Attributes that are filters, where `--search-filters` says no others.
+const FILTERS: [&str; 3] = ["colour", "size", "material"];
+/// Where the ranges of the price facet begin, in hundredths of a currency: 10.00 euro, 1,000 yen, 10.000 dinar.
 const PRICE_EDGES: &[i64] = &[1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000];
 
 /// Of the read model `products` (`proto/shop/read/v1/product_search.proto`).
@@ -19,9 +23,13 @@ pub(crate) fn products() -> SearchSchema {
         attributes: "attributes".to_owned(),
         price: "price.minor_units".to_owned(),
         currency: "price.currency".to_owned(),
-        language: None,
+        language: Some("language".to_owned()),
         created: "created_at".to_owned(),
         quantity: "stock.available".to_owned(),
+        identifiers: ["gtins", "manufacturer_number"].map(str::to_owned).to_vec(),
+        filters: FILTERS.map(str::to_owned).to_vec(),
         price_edges: PRICE_EDGES.to_vec(),
+        decimals: shop_proto::currency::decimals,
+        default_currency: CURRENCY.to_owned(),
     }
 }

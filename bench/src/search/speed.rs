@@ -9,7 +9,7 @@ use daybook_search::{FacetsAsked, Filter, SearchIndex, SearchRequest, SearchSort
 const LENGTH: Duration = Duration::from_secs(2);
 /// Where the ranges of prices begin.
 const EDGES: &[i64] = &[1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000];
-const FACETS: FacetsAsked = FacetsAsked { brand: true, category: true, price: true };
+const FACETS: FacetsAsked = FacetsAsked { brand: true, category: true, price: true, properties: Vec::new() };
 
 /// A kind of question.
 enum Shape {

@@ -1,10 +1,12 @@
 //! What is known of a document without its terms, a column a property.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::fold::fold;
+use super::identifiers::Identifiers;
 use super::index::{FIELDS, SearchItem};
+use super::values::{NONE, Values};
 
 /// Stands for no document.
 pub(crate) const NO_DOCUMENT: u32 = u32::MAX;
@@ -33,10 +35,6 @@ impl Names {
 
     pub(crate) fn name(&self, id: u32) -> &str {
         &self.names[id as usize]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &str)> {
@@ -79,7 +77,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, name: &str) -> u32 {
+    pub(crate) fn add(&mut self, name: &str) -> u32 {
         let id = self.names.id(name);
         if self.live.len() <= id as usize {
             self.live.push(0);
@@ -113,8 +111,35 @@ impl Lists {
     }
 }
 
-/// The columns.
+/// A column of values that not every document has.
 #[derive(Clone, Debug, Default)]
+pub(crate) struct Sparse {
+    pub(crate) values: Values,
+    /// Ends with the last document that has one.
+    pub(crate) column: Vec<u32>,
+}
+
+impl Sparse {
+    /// What a document wrote.
+    pub(crate) fn get(&self, document: u32) -> Option<u32> {
+        self.column.get(document as usize).copied().filter(|written| *written != NONE)
+    }
+
+    fn kept(&self, of: &Bits) -> Self {
+        let mut column: Vec<u32> = of.iter().map(|document| self.get(document).unwrap_or(NONE)).collect();
+        column.truncate(column.iter().rposition(|written| *written != NONE).map_or(0, |last| last + 1));
+        Self { values: self.values.clone(), column }
+    }
+
+    fn set(&mut self, document: u32, written: &str) {
+        let written = self.values.add(written);
+        self.column.resize(document as usize, NONE);
+        self.column.push(written);
+    }
+}
+
+/// The columns.
+#[derive(Clone, Debug)]
 pub(crate) struct Columns {
     pub(crate) key: Vec<u32>,
     /// The first bytes of the key: what most comparisons of keys are decided by.
@@ -128,13 +153,41 @@ pub(crate) struct Columns {
     /// The first bytes of the folded title: what most comparisons of titles are decided by.
     pub(crate) title_begins: Vec<u128>,
     pub(crate) lengths: Vec<[u8; FIELDS]>,
-    pub(crate) brands: Tally,
-    pub(crate) categories: Tally,
+    pub(crate) brands: Values,
+    pub(crate) categories: Values,
+    /// By property that is filtered by.
+    pub(crate) properties: BTreeMap<Box<str>, Sparse>,
     pub(crate) languages: Tally,
+    pub(crate) identifiers: Identifiers,
     pub(crate) currencies: Names,
     titles: Vec<Box<str>>,
     /// Every term once.
     terms: Lists,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self {
+            key: Vec::new(),
+            key_begins: Vec::new(),
+            brand: Vec::new(),
+            category: Vec::new(),
+            price: Vec::new(),
+            currency: Vec::new(),
+            created: Vec::new(),
+            language: Vec::new(),
+            title_begins: Vec::new(),
+            lengths: Vec::new(),
+            brands: Values::default(),
+            categories: Values::tree(),
+            properties: BTreeMap::new(),
+            languages: Tally::default(),
+            identifiers: Identifiers::default(),
+            currencies: Names::default(),
+            titles: Vec::new(),
+            terms: Lists::default(),
+        }
+    }
 }
 
 impl Columns {
@@ -165,7 +218,25 @@ impl Columns {
         self.lengths.push(lengths);
         self.titles.push(item.title.as_str().into());
         self.terms.push(terms);
-        self.key.len() as u32 - 1
+        self.identifiers.push(std::iter::once(name).chain(item.identifiers.iter().map(String::as_str)));
+        let document = self.key.len() as u32 - 1;
+        for (property, value) in &item.properties {
+            self.properties.entry(property.as_str().into()).or_default().set(document, value);
+        }
+        document
+    }
+
+    /// A document is dead: its values have one less.
+    pub(crate) fn bury(&mut self, document: u32) {
+        let at = document as usize;
+        self.brands.take(self.brand[at]);
+        self.categories.take(self.category[at]);
+        self.languages.take(self.language[at]);
+        for property in self.properties.values_mut() {
+            if let Some(written) = property.get(document) {
+                property.values.take(written);
+            }
+        }
     }
 
     pub(crate) fn title(&self, document: u32) -> &str {
@@ -199,6 +270,8 @@ impl Columns {
             brands: self.brands.clone(),
             categories: self.categories.clone(),
             languages: self.languages.clone(),
+            properties: self.properties.iter().map(|(name, property)| (name.clone(), property.kept(of))).collect(),
+            identifiers: self.identifiers.kept(of),
             currencies: self.currencies.clone(),
             titles: some(&self.titles, of),
             terms,
@@ -209,6 +282,8 @@ impl Columns {
         self.terms.all.shrink_to_fit();
         self.terms.ends.shrink_to_fit();
         self.titles.shrink_to_fit();
+        self.identifiers.shrink();
+        self.properties.values_mut().for_each(|property| property.column.shrink_to_fit());
         self.lengths.shrink_to_fit();
         self.key_begins.shrink_to_fit();
         self.title_begins.shrink_to_fit();

@@ -1,20 +1,27 @@
-//! What must hold of what is found, and how many of what is found are of each brand, category and price.
+//! What must hold of what is found, and how many of what is found are of each brand, category, property and price.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::SearchIndex;
 use super::run::SearchRequest;
+use super::values::{NONE, Values};
 
 /// Longest list of one facet's values; those that are asked for are told beyond it.
 const MOST_VALUES: usize = 100;
-/// Between a category and what it is part of: `Home/Lamps`, `Home > Lamps`.
-const WITHIN: [char; 2] = ['/', '>'];
 
-/// What must hold of a product. Of several brands or categories one.
+/// What must hold of a product. Of several brands, categories or values of one property, one. Names are compared without regard
+/// to case, blanks and normal form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Exactly as products name them.
+    /// As products name them.
     pub brands: Vec<String>,
-    /// Exactly as products name them, or one that holds them: `Printing` holds `Printing > Toner`.
+    /// As products name them, or one that holds them: `Printing` holds `Printing > Toner`.
     pub categories: Vec<String>,
+    /// Values of properties, by the property's name.
+    pub properties: BTreeMap<String, Vec<String>>,
+    /// The currency of prices: what has another lies in no range of prices, and stands behind when sorted by price. None: the
+    /// prices of all currencies are compared as numbers.
+    pub currency: Option<String>,
     /// The least price, inclusive.
     pub price_min: Option<i64>,
     /// The highest price, inclusive.
@@ -24,7 +31,7 @@ pub struct Filter {
 }
 
 /// Which facets are counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FacetsAsked {
     /// By brand.
     pub brand: bool,
@@ -32,14 +39,25 @@ pub struct FacetsAsked {
     pub category: bool,
     /// By price.
     pub price: bool,
+    /// By these properties.
+    pub properties: Vec<String>,
 }
 
 /// A value of a facet, and how many have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetValue {
-    /// As products name it.
+    /// As most products write it.
     pub value: String,
     /// Of what is found, under all filters but this facet's own.
+    pub count: u32,
+}
+
+/// A value of a facet with levels, and how many are of it or of one within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FacetLevel {
+    /// From the outermost level to its own, each as most products write it.
+    pub path: Vec<String>,
+    /// Of what is found, under all filters but this facet's own: each product once.
     pub count: u32,
 }
 
@@ -59,94 +77,189 @@ pub struct PriceRange {
 pub struct Facets {
     /// By brand.
     pub brand: Option<Vec<FacetValue>>,
-    /// By category.
-    pub category: Option<Vec<FacetValue>>,
+    /// By category: a tree, each value behind the one that it is within, and before all others that are within that.
+    pub category: Option<Vec<FacetLevel>>,
+    /// By property.
+    pub properties: BTreeMap<String, Vec<FacetValue>>,
     /// By price, the lowest range first.
     pub price: Option<Vec<PriceRange>>,
 }
+
+/// What a column is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of<'a> {
+    Brand,
+    Category,
+    Property(&'a str),
+}
+
+/// One column's filter, and its counts.
+struct Dimension<'a> {
+    of: Of<'a>,
+    values: &'a Values,
+    /// What each document wrote; shorter than there are documents where the last have nothing.
+    column: &'a [u32],
+    /// What was asked for.
+    asked: Vec<u32>,
+    /// By what is written: whether the filter lets it through. None: there is no filter.
+    through: Option<Vec<bool>>,
+    /// By what is written. None: nobody asked.
+    counts: Option<Vec<u32>>,
+}
+
+impl<'a> Dimension<'a> {
+    /// None: it is neither filtered by nor counted.
+    fn new(of: Of<'a>, (values, column): (&'a Values, &'a [u32]), wanted: &[String], counted: bool) -> Option<Self> {
+        let asked: Vec<u32> = wanted.iter().filter_map(|name| values.find(name)).collect();
+        let fits = |written: u32| values.of(written).any(|value| asked.contains(&value));
+        let through = (!wanted.is_empty()).then(|| (0..values.written() as u32).map(fits).collect());
+        let counts = counted.then(|| vec![0; values.written()]);
+        (counted || !wanted.is_empty()).then_some(Self { of, values, column, asked, through, counts })
+    }
+
+    fn written(&self, document: u32) -> Option<usize> {
+        self.column.get(document as usize).filter(|written| **written != NONE).map(|written| *written as usize)
+    }
+
+    fn lets_through(&self, document: u32) -> bool {
+        self.through.as_ref().is_none_or(|through| self.written(document).is_some_and(|written| through[written]))
+    }
+
+    fn count(&mut self, document: u32) {
+        let written = self.written(document);
+        if let (Some(counts), Some(written)) = (&mut self.counts, written) {
+            counts[written] += 1;
+        }
+    }
+
+    /// Values that something has, with how many, those with most first; what stands within one behind it.
+    fn counted(&self) -> Vec<(u32, u32)> {
+        let mut by_value = vec![0_u32; self.values.len()];
+        for (written, count) in (0..).zip(self.counts.iter().flatten()).filter(|(_, count)| **count > 0) {
+            self.values.of(written).for_each(|value| by_value[value as usize] += count);
+        }
+        let mut counted: Vec<(u32, u32)> = (0..).zip(by_value).filter(|(_, count)| *count > 0).collect();
+        // A value's folded text is the beginning of those within it, which are no more: it stands before them.
+        counted.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| self.values.folded(a.0).cmp(self.values.folded(b.0))));
+        let mut asked: Vec<u32> = self.asked.iter().flat_map(|value| self.values.with_those_above(*value)).collect();
+        asked.sort_unstable();
+        let mut place = 0;
+        counted.retain(|(value, _)| {
+            place += 1;
+            place <= MOST_VALUES || asked.binary_search(value).is_ok()
+        });
+        counted
+    }
+
+    fn values(&self) -> Option<Vec<FacetValue>> {
+        self.counts.as_ref()?;
+        let shown = |value: u32| self.values.path(value).concat();
+        Some(self.counted().into_iter().map(|(value, count)| FacetValue { value: shown(value), count }).collect())
+    }
+
+    fn tree(&self) -> Option<Vec<FacetLevel>> {
+        self.counts.as_ref()?;
+        let counted = self.counted();
+        // In the order of a tree: by the places, among all, of a value and of those that it is within.
+        let places: BTreeMap<u32, usize> = counted.iter().map(|(value, _)| *value).zip(0..).collect();
+        let mut ordered: Vec<(Vec<usize>, u32, u32)> = Vec::new();
+        for (value, count) in counted {
+            let way = self.values.with_those_above(value).into_iter().rev().map(|above| places[&above]).collect();
+            ordered.push((way, value, count));
+        }
+        ordered.sort_unstable();
+        let path = |value: u32| self.values.path(value).into_iter().map(str::to_owned).collect();
+        Some(ordered.into_iter().map(|(_, value, count)| FacetLevel { path: path(value), count }).collect())
+    }
+}
+
+/// The currency whose prices count: by its number, where a product has it. None: all do.
+pub(super) type Currency = Option<Option<u32>>;
 
 /// A filter at work on one index, and its counts.
 pub(super) struct Counting<'a> {
     index: &'a SearchIndex,
     filter: &'a Filter,
-    asked: FacetsAsked,
-    /// By number: whether the filter lets it through. Empty: it lets all through.
-    brands: Vec<bool>,
-    categories: Vec<bool>,
+    dimensions: Vec<Dimension<'a>>,
+    /// A property that no product has is asked for.
+    nothing: bool,
+    pub(super) currency: Currency,
     edges: Vec<i64>,
-    by_brand: Vec<u32>,
-    by_category: Vec<u32>,
-    by_price: Vec<u32>,
+    by_price: Option<Vec<u32>>,
 }
 
 impl SearchIndex {
+    /// Makes ready to filter and count.
     pub(super) fn counting<'a>(&'a self, request: &'a SearchRequest, price_edges: &[i64]) -> Counting<'a> {
-        let (filter, asked) = (&request.filter, request.facets);
-        let (brands, categories) = (&self.columns.brands.names, &self.columns.categories.names);
-        let through = |any: &[String], all: &super::columns::Names, is: &dyn Fn(&str, &str) -> bool| -> Vec<bool> {
-            if any.is_empty() { Vec::new() } else { all.iter().map(|(_, name)| any.iter().any(|a| is(name, a))).collect() }
-        };
+        let (filter, facets, columns) = (&request.filter, &request.facets, &self.columns);
+        let brand = Dimension::new(Of::Brand, (&columns.brands, &columns.brand), &filter.brands, facets.brand);
+        let category = Dimension::new(Of::Category, (&columns.categories, &columns.category), &filter.categories, facets.category);
+        let named: BTreeSet<&str> = filter.properties.keys().chain(&facets.properties).map(String::as_str).collect();
+        let properties = named.into_iter().filter_map(|name| {
+            let property = columns.properties.get(name)?;
+            let wanted = filter.properties.get(name).map(Vec::as_slice).unwrap_or_default();
+            let counted = facets.properties.iter().any(|asked| asked == name);
+            Dimension::new(Of::Property(name), (&property.values, &property.column), wanted, counted)
+        });
         Counting {
             index: self,
             filter,
-            asked,
-            brands: through(&filter.brands, brands, &|name, asked| name == asked),
-            categories: through(&filter.categories, categories, &is_of),
+            dimensions: brand.into_iter().chain(category).chain(properties).collect(),
+            nothing: filter.properties.iter().any(|(name, wanted)| !wanted.is_empty() && !columns.properties.contains_key(name.as_str())),
+            currency: filter.currency.as_ref().map(|currency| columns.currencies.find(currency)),
             edges: price_edges.to_vec(),
-            by_brand: vec![0; if asked.brand { brands.len() } else { 0 }],
-            by_category: vec![0; if asked.category { categories.len() } else { 0 }],
-            by_price: vec![0; if asked.price { price_edges.len() + 1 } else { 0 }],
+            by_price: facets.price.then(|| vec![0; price_edges.len() + 1]),
         }
     }
-}
 
-fn is_of(name: &str, category: &str) -> bool {
-    name.strip_prefix(category).is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with(WITHIN))
+    /// Whether a document's price is of a currency.
+    pub(super) fn is_of(&self, document: u32, currency: Currency) -> bool {
+        currency.is_none_or(|wanted| wanted == Some(self.columns.currency[document as usize]))
+    }
 }
 
 impl Counting<'_> {
     /// Counts a document for every facet whose other filters let it through; whether all of them do.
     pub(super) fn take(&mut self, document: u32) -> bool {
-        let (columns, filter, at) = (&self.index.columns, self.filter, document as usize);
-        if filter.in_stock.is_some_and(|wanted| wanted != self.index.in_stock.get(document)) {
+        let (filter, price) = (self.filter, self.index.columns.price[document as usize]);
+        if self.nothing || filter.in_stock.is_some_and(|wanted| wanted != self.index.in_stock.get(document)) {
             return false;
         }
-        let (brand, category, price) = (columns.brand[at] as usize, columns.category[at] as usize, columns.price[at]);
-        let of_brand = self.brands.is_empty() || self.brands[brand];
-        let of_category = self.categories.is_empty() || self.categories[category];
-        let of_price = filter.price_min.is_none_or(|min| price >= min) && filter.price_max.is_none_or(|max| price <= max);
-        if self.asked.brand && of_category && of_price {
-            self.by_brand[brand] += 1;
+        let priced = self.index.is_of(document, self.currency);
+        let ranged = filter.price_min.is_some() || filter.price_max.is_some();
+        let within = filter.price_min.is_none_or(|min| price >= min) && filter.price_max.is_none_or(|max| price <= max);
+        let by_price = ranged && !(priced && within);
+        // What one filter alone refuses counts for that filter's facet: under the others it is found.
+        let (mut refused, mut by) = (usize::from(by_price), None);
+        for (at, dimension) in self.dimensions.iter().enumerate() {
+            if !dimension.lets_through(document) {
+                (refused, by) = (refused + 1, Some(at));
+            }
         }
-        if self.asked.category && of_brand && of_price {
-            self.by_category[category] += 1;
+        match (refused, by) {
+            (0, _) => self.dimensions.iter_mut().for_each(|dimension| dimension.count(document)),
+            (1, Some(at)) => self.dimensions[at].count(document),
+            _ => {}
         }
-        if self.asked.price && of_brand && of_category {
-            self.by_price[self.edges.partition_point(|edge| *edge <= price)] += 1;
+        if let Some(counts) = self.by_price.as_mut().filter(|_| priced && refused == usize::from(by_price)) {
+            counts[self.edges.partition_point(|edge| *edge <= price)] += 1;
         }
-        of_brand && of_category && of_price
+        refused == 0
     }
 
-    pub(super) fn done(self) -> Facets {
-        let columns = &self.index.columns;
+    pub(super) fn done(self, asked: &FacetsAsked) -> Facets {
+        let of = |of: Of<'_>| self.dimensions.iter().find(|dimension| dimension.of == of);
         Facets {
-            brand: self.asked.brand.then(|| values(&columns.brands.names, &self.by_brand, &self.filter.brands)),
-            category: self.asked.category.then(|| values(&columns.categories.names, &self.by_category, &self.filter.categories)),
-            price: self.asked.price.then(|| ranges(&self.edges, &self.by_price)),
+            brand: of(Of::Brand).and_then(Dimension::values),
+            category: of(Of::Category).and_then(Dimension::tree),
+            properties: asked
+                .properties
+                .iter()
+                .map(|name| (name.clone(), of(Of::Property(name)).and_then(Dimension::values).unwrap_or_default()))
+                .collect(),
+            price: self.by_price.as_ref().map(|counts| ranges(&self.edges, counts)),
         }
     }
-}
-
-fn values(names: &super::columns::Names, counts: &[u32], asked: &[String]) -> Vec<FacetValue> {
-    let counted = names.iter().zip(counts).filter(|((_, name), count)| **count > 0 && !name.is_empty());
-    let mut values: Vec<FacetValue> = counted.map(|((_, name), count)| FacetValue { value: name.to_owned(), count: *count }).collect();
-    values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-    let mut place = 0;
-    values.retain(|v| {
-        place += 1;
-        place <= MOST_VALUES || asked.contains(&v.value)
-    });
-    values
 }
 
 fn ranges(edges: &[i64], counts: &[u32]) -> Vec<PriceRange> {

@@ -2,8 +2,9 @@
 //! that changes gets a new one, and the old one is dead until [`compacted`](SearchIndex::compacted). So postings are
 //! always in order, and reading needs no merging.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::analysis::Token;
 use super::columns::{Bits, Columns, NO_DOCUMENT, Names};
 use super::language::Language;
 use super::markup::plain;
@@ -36,6 +37,10 @@ pub struct SearchItem {
     pub created: i64,
     /// The language of its texts, as BCP 47 names it; empty when nobody says.
     pub language: String,
+    /// What it is told from all others by, beside its key.
+    pub identifiers: Vec<String>,
+    /// Properties that are filtered by, by name.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// Postings of one term: documents in order, and how often it stands in each field of them.
@@ -197,9 +202,7 @@ impl SearchIndex {
         for (sum, length) in self.lengths.iter_mut().zip(columns.lengths[document as usize]) {
             *sum -= u64::from(length);
         }
-        columns.brands.take(columns.brand[document as usize]);
-        columns.categories.take(columns.category[document as usize]);
-        columns.languages.take(columns.language[document as usize]);
+        columns.bury(document);
         for &term in columns.terms(document) {
             self.postings[term as usize].live -= 1;
         }
@@ -211,7 +214,13 @@ impl SearchIndex {
         let texts = [&item.title, &item.brand, &item.category, &item.description, &item.attributes];
         let language = Language::of(&item.language);
         for (field, text) in texts.into_iter().enumerate() {
-            for token in self.tuning.analysis.tokens(&plain(text), language) {
+            let mut tokens = self.tuning.analysis.tokens(&plain(text), language);
+            if field == 0 {
+                // A title is found by the very form of a word before others of the same stem.
+                let forms: Vec<Token> = tokens.iter().filter_map(Token::form).collect();
+                tokens.extend(forms);
+            }
+            for token in tokens {
                 let term = self.vocabulary.id(&token);
                 if self.postings.len() <= term as usize {
                     self.postings.push(Postings::default());

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::columns::NO_DOCUMENT;
-use super::facets::{Facets, FacetsAsked, Filter};
+use super::facets::{Currency, Facets, FacetsAsked, Filter};
 use super::fold::fold;
 use super::index::SearchIndex;
 use super::plan::Plan;
@@ -12,12 +12,12 @@ use super::scoring::Match;
 /// The order of what is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SearchSort {
-    /// What is in stock first, then the best answer.
+    /// The best answer first; of those that are worth the same, what is in stock.
     #[default]
     Relevance,
-    /// The cheapest first.
+    /// The cheapest first; what has a price in another currency than the filter's behind.
     PriceAscending,
-    /// The dearest first.
+    /// The dearest first; what has a price in another currency than the filter's behind.
     PriceDescending,
     /// What was created last first.
     Newest,
@@ -105,24 +105,64 @@ impl SearchIndex {
             None => (self.plan(&request.text), None),
         };
         let first = cursor.is_none();
-        let (plan, matches) = self.found(plan, first);
+        let (plan, mut matches) = self.found(plan, first);
+        let identified = if plan.everything { Vec::new() } else { self.identified(&request.text) };
+        self.join(&mut matches, &identified);
         let mut counting = self.counting(request, price_edges);
         let mut best = Best { index: self, sort: request.sort, limit: request.limit + 1, all: Vec::new(), last: None, cursor };
         let mut total = 0;
         for m in &matches {
             if counting.take(m.document) {
                 total += 1;
-                best.push(self.ranked(m, request.sort));
+                best.push(self.ranked(m, request.sort, self.worth_of(m, &plan, &identified), counting.currency));
             }
         }
         let (hits, next) = best.page(request.limit);
-        SearchAnswer { hits, total, facets: counting.done(), corrected: plan.corrected.clone(), next, plan }
+        SearchAnswer { hits, total, facets: counting.done(&request.facets), corrected: plan.corrected.clone(), next, plan }
+    }
+
+    /// Live documents that a text may be an identifier of, in order, and whether it is one in full.
+    pub(crate) fn identified(&self, text: &str) -> Vec<(u32, bool)> {
+        let mut found = self.columns.identifiers.find(text);
+        found.retain(|(document, _)| self.live.get(*document));
+        found
+    }
+
+    /// Adds documents that are found by an identifier alone.
+    fn join(&self, matches: &mut Vec<Match>, identified: &[(u32, bool)]) {
+        let known = matches.len();
+        for (document, _) in identified {
+            if matches[..known].binary_search_by_key(document, |m| m.document).is_err() {
+                matches.push(Match { document: *document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
+            }
+        }
+    }
+
+    /// What an answer is worth, the least first: an identifier in full, a title that is the query, all words, a part of an identifier, all
+    /// words after a correction, some words; and within each by its score, in steps of about a third. Stock decides between what is worth the same. It depends on the
+    /// document and the plan alone, as pages need.
+    fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u8 {
+        let whole = identified.binary_search_by_key(&m.document, |i| i.0).ok().map(|at| identified[at].1);
+        let all = usize::from(m.groups) == plan.groups.len() && m.groups > 0;
+        let as_typed = plan.corrected.is_none();
+        let title = self.columns.lengths[m.document as usize][0];
+        let class = match (whole, all) {
+            (Some(true), _) => 0,
+            (_, true) if as_typed && m.titles == m.groups && title == plan.length => 1,
+            (_, true) if as_typed => 2,
+            (Some(false), _) => 3,
+            (None, true) => 4,
+            (None, false) => 5,
+        };
+        // The bits of scores are their logarithms, nearly: a step is half of a doubling.
+        let step = plan.best.to_bits().saturating_sub(m.score.to_bits()) >> 22;
+        class << 5 | step.min(31) as u8
     }
 
     /// What a plan finds, scored; on the first page the plan is completed.
     fn found(&self, mut plan: Plan, first: bool) -> (Plan, Vec<Match>) {
         if plan.everything {
-            let all = self.live.iter().map(|document| Match { document, score: 0.0, groups: 0, covered: 0.0 });
+            let all = self.live.iter().map(|document| Match { document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
             let all = all.collect();
             return (plan, all);
         }
@@ -132,6 +172,9 @@ impl SearchIndex {
         }
         matches.retain(|m| m.groups >= plan.need);
         self.finish(&plan, &mut matches);
+        if first {
+            plan.best = matches.iter().map(|m| m.score).fold(0.0, f32::max);
+        }
         (plan, matches)
     }
 
@@ -151,17 +194,21 @@ impl SearchIndex {
         1
     }
 
-    fn ranked(&self, m: &Match, sort: SearchSort) -> Ranked {
+    fn ranked(&self, m: &Match, sort: SearchSort, worth: u8, currency: Currency) -> Ranked {
         let document = m.document as usize;
         // Signed numbers in the order of unsigned ones.
         let ordered = |n: i64| u128::from(n.cast_unsigned() ^ 1 << 63);
         // What is equal otherwise is in the order of keys, of which most comparisons need only the beginning.
         let then = |first: u128| first << 64 | u128::from(self.columns.key_begins[document]);
+        // Prices are not negative, so a bit is left for those of other currencies, which stand behind.
+        let priced = |n: i64| if self.is_of(m.document, currency) { u128::from(n.max(0).cast_unsigned()) } else { 1 << 63 };
         let rank = match sort {
             // Scores are not negative: their bits are in their order.
-            SearchSort::Relevance => then(u128::from(!self.in_stock.get(m.document)) << 32 | u128::from(!m.score.to_bits())),
-            SearchSort::PriceAscending => then(ordered(self.columns.price[document])),
-            SearchSort::PriceDescending => then(ordered(!self.columns.price[document])),
+            SearchSort::Relevance => {
+                then(u128::from(worth) << 33 | u128::from(!self.in_stock.get(m.document)) << 32 | u128::from(!m.score.to_bits()))
+            }
+            SearchSort::PriceAscending => then(priced(self.columns.price[document])),
+            SearchSort::PriceDescending => then(priced(i64::MAX - self.columns.price[document].max(0))),
             SearchSort::Newest => then(ordered(!self.columns.created[document])),
             SearchSort::Title => self.columns.title_begins[document],
         };
@@ -173,8 +220,8 @@ impl SearchIndex {
         SearchHit {
             key: self.keys.name(columns.key[at]).to_owned(),
             title: columns.title(document).to_owned(),
-            brand: columns.brands.names.name(columns.brand[at]).to_owned(),
-            category: columns.categories.names.name(columns.category[at]).to_owned(),
+            brand: columns.brands.name(columns.brand[at]).to_owned(),
+            category: columns.categories.name(columns.category[at]).to_owned(),
             price: columns.price[at],
             currency: columns.currencies.name(columns.currency[at]).to_owned(),
             in_stock: self.in_stock.get(document),

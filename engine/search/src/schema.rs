@@ -5,6 +5,7 @@ use prost_reflect::prost::encoding::{WireType, decode_key, decode_varint};
 use prost_reflect::{Kind, MessageDescriptor};
 
 use super::index::{SearchIndex, SearchItem};
+use super::properties::words;
 
 /// A schema and its message do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +49,25 @@ pub struct SearchSchema {
     pub created: String,
     /// In a stock's part, an integer: how many can be promised.
     pub quantity: String,
-    /// Where the ranges of the price facet begin, in the smallest unit of the currency, ascending; the first begins at 0.
+    /// Texts, single or repeated: what a product is told from all others by, beside its key.
+    pub identifiers: Vec<String>,
+    /// Names of properties that can be filtered by and counted.
+    pub filters: Vec<String>,
+    /// Where the ranges of the price facet begin, in hundredths of a currency, ascending; the first begins at 0. In a currency of
+    /// more decimals they are so many times as high; one without decimals has a smaller unit, in which they are taken as they are.
     pub price_edges: Vec<i64>,
+    /// How many decimals a currency has. None: there is no such currency.
+    pub decimals: fn(&str) -> Option<u32>,
+    /// The currency of searches that name none.
+    pub default_currency: String,
+}
+
+impl SearchSchema {
+    /// Where the ranges of a currency's price facet begin, in its smallest unit.
+    pub fn edges(&self, currency: &str) -> Vec<i64> {
+        let more = (self.decimals)(currency).unwrap_or(2).saturating_sub(2);
+        self.price_edges.iter().map(|edge| edge.saturating_mul(10_i64.saturating_pow(more))).collect()
+    }
 }
 
 /// Numbers of fields, from the message inwards.
@@ -69,6 +87,7 @@ pub struct SearchReader {
     language: Option<Path>,
     created: Path,
     quantity: Path,
+    identifiers: Vec<Path>,
 }
 
 impl SearchReader {
@@ -93,6 +112,7 @@ impl SearchReader {
             language: schema.language.as_deref().map(text).transpose()?,
             created: whole(&format!("{}.seconds", schema.created))?,
             quantity: whole(&schema.quantity)?,
+            identifiers: schema.identifiers.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
             schema,
         })
     }
@@ -131,7 +151,7 @@ impl SearchReader {
     }
 
     fn item(&self, bytes: &[u8]) -> SearchItem {
-        let mut item = SearchItem::default();
+        let (mut item, mut properties) = (SearchItem::default(), Vec::new());
         read(bytes, &mut Vec::new(), &mut |path, value| {
             match value {
                 Wire::Bytes(bytes) if *path == self.title => item.title = text(bytes),
@@ -140,18 +160,26 @@ impl SearchReader {
                 Wire::Bytes(bytes) if *path == self.description => item.description = text(bytes),
                 Wire::Bytes(bytes) if *path == self.currency => item.currency = text(bytes),
                 Wire::Bytes(bytes) if Some(path) == self.language.as_ref() => item.language = text(bytes),
-                Wire::Bytes(bytes) if *path == self.attributes => property(bytes, &mut item.attributes),
+                Wire::Bytes(bytes) if self.identifiers.contains(path) => item.identifiers.push(text(bytes)),
+                Wire::Bytes(bytes) if *path == self.attributes => {
+                    let (name, value) = entry(bytes);
+                    if self.schema.filters.contains(&name) && !value.trim().is_empty() {
+                        item.properties.insert(name.clone(), value.clone());
+                    }
+                    properties.push((name, value));
+                }
                 Wire::Number(n) if *path == self.price => item.price = n.cast_signed(),
                 Wire::Number(n) if *path == self.created => item.created = n.cast_signed().saturating_mul(1_000_000),
                 // Only what leads somewhere is gone into: a text could be mistaken for a message.
                 Wire::Bytes(_) => {
-                    let within = [&self.price, &self.currency, &self.created].into_iter().chain(&self.language);
+                    let within = [&self.price, &self.currency, &self.created].into_iter().chain(&self.language).chain(&self.identifiers);
                     return within.into_iter().any(|to| to.len() > path.len() && to.starts_with(path));
                 }
                 Wire::Number(_) => {}
             }
             false
         });
+        item.attributes = words(&properties);
         item
     }
 
@@ -210,11 +238,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// One property as text: what it says, or its name, when it says that it has it. What it has not, and how much of
-/// something it has, nobody looks for by the word.
-fn property(entry: &[u8], to: &mut String) {
+/// Name and value of an entry of a map.
+fn entry(bytes: &[u8]) -> (String, String) {
     let (mut name, mut value) = (String::new(), String::new());
-    read(entry, &mut Vec::new(), &mut |path, wire| {
+    read(bytes, &mut Vec::new(), &mut |path, wire| {
         match (path.as_slice(), wire) {
             ([1], Wire::Bytes(bytes)) => name = text(bytes),
             ([2], Wire::Bytes(bytes)) => value = text(bytes),
@@ -222,14 +249,7 @@ fn property(entry: &[u8], to: &mut String) {
         }
         false
     });
-    let says = match value.as_str() {
-        "false" => return,
-        "true" => name.replace('_', " "),
-        number if number.len() < 8 && number.parse::<f64>().is_ok() => return,
-        _ => value,
-    };
-    to.push_str(&says);
-    to.push('\n');
+    (name, value)
 }
 
 /// The numbers of a path of names.

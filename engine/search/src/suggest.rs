@@ -1,10 +1,13 @@
 //! What somebody who is still typing may mean.
 
+use daybook_proto::levels;
+
 use super::columns::Bits;
-use super::fold::{bare, fold, is_word, written};
+use super::fold::{bare, is_word, written};
 use super::index::SearchIndex;
 use super::run::{SearchHit, SearchRequest};
 use super::segment::last;
+use super::values::Values;
 
 /// Words that are looked at for one beginning.
 const LOOKED_AT: usize = 5_000;
@@ -36,9 +39,9 @@ pub enum Suggestion {
         /// Products.
         count: u32,
     },
-    /// Everything of a category.
+    /// Everything of a category and of those within it.
     Category {
-        /// As products name it.
+        /// As most products name it.
         name: String,
         /// Products.
         count: u32,
@@ -70,13 +73,19 @@ impl SearchIndex {
         let others = brands.map(|(name, count)| Suggestion::Brand { name, count }).collect::<Vec<_>>();
         let others = others.into_iter().chain(categories.map(|(name, count)| Suggestion::Category { name, count }));
         let request = SearchRequest { text: best.unwrap_or_else(|| text.to_owned()), limit: MOST_PRODUCTS, ..SearchRequest::default() };
-        let products = self.search(&request, &[]).hits.into_iter().map(Suggestion::Product);
-        let others: Vec<Suggestion> = others.chain(products).collect();
+        // What is typed as an identifier stands first where it is one in full, and before other products where it is a part of one.
+        let identified = self.identified(text);
+        let whole: Vec<&str> = identified.iter().filter(|i| i.1).map(|i| self.keys.name(columns.key[i.0 as usize])).collect();
+        let request = if identified.is_empty() { request } else { SearchRequest { text: text.to_owned(), ..request } };
+        let hits = self.search(&request, &[]).hits;
+        let (exact, products): (Vec<SearchHit>, Vec<SearchHit>) = hits.into_iter().partition(|hit| whole.contains(&hit.key.as_str()));
+        let others: Vec<Suggestion> = others.chain(products.into_iter().map(Suggestion::Product)).collect();
+        let limit = limit - exact.len().min(limit);
         // Of a short list, half is for what is no query.
         all.truncate(limit - others.len().min(limit / 2));
         all.extend(others);
         all.truncate(limit);
-        all
+        exact.into_iter().map(Suggestion::Product).chain(all).collect()
     }
 
     /// Queries that the text may become, with how many products have all their words.
@@ -146,13 +155,13 @@ impl Base {
 }
 
 /// Names in which a word begins as the text does, those with most documents first.
-fn named(tally: &super::columns::Tally, text: &str) -> impl Iterator<Item = (String, u32)> {
+fn named(values: &Values, text: &str) -> impl Iterator<Item = (String, u32)> {
     let mut found: Vec<(String, u32)> = Vec::new();
-    for ((_, name), live) in tally.names.iter().zip(&tally.live) {
-        let folded = fold(name);
+    for value in (0..values.len() as u32).filter(|value| values.live(*value) > 0) {
+        let folded = values.folded(value);
         let begins = folded.match_indices(text).any(|(at, _)| !folded[..at].ends_with(is_word));
-        if *live > 0 && !text.is_empty() && begins {
-            found.push((name.to_owned(), *live));
+        if !text.is_empty() && begins {
+            found.push((values.path(value).join(levels::SEPARATOR), values.live(value)));
         }
     }
     found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

@@ -121,6 +121,36 @@ mod tests {
     use super::super::facets::Filter;
     use super::*;
 
+    /// Filters that differ from none in one field each.
+    fn one_of_each() -> Vec<Filter> {
+        let none = Filter::default;
+        // Without the rest: a field that is new has to stand here, and below.
+        let Filter { brands: _, categories: _, properties: _, currency: _, price_min: _, price_max: _, in_stock: _ } = none();
+        let red = |name: &str, value: &str| [(name.to_owned(), vec![value.to_owned()])].into();
+        vec![
+            Filter { brands: vec!["Lux".into()], ..none() },
+            Filter { categories: vec!["Home".into()], ..none() },
+            Filter { properties: red("colour", "red"), ..none() },
+            Filter { currency: Some("JPY".into()), ..none() },
+            Filter { price_min: Some(1), ..none() },
+            Filter { price_max: Some(1), ..none() },
+            Filter { in_stock: Some(true), ..none() },
+        ]
+    }
+
+    #[test]
+    fn a_token_of_one_filter_is_of_no_other() {
+        let secret = Secret::new([1; 32]);
+        let cursor = Cursor { rank: 7, title: String::new(), key: "A-1".into() };
+        let requests: Vec<SearchRequest> =
+            one_of_each().into_iter().map(|filter| SearchRequest { filter, ..SearchRequest::default() }).collect();
+        for (n, request) in requests.iter().enumerate() {
+            let token = write(&secret, "products", request, &Plan::default(), &cursor);
+            let taken: Vec<usize> = (0..requests.len()).filter(|m| read(&secret, "products", &requests[*m], &token).is_some()).collect();
+            assert_eq!(taken, [n], "{:?}", request.filter);
+        }
+    }
+
     #[test]
     fn a_token_is_of_one_query_and_one_install_and_brings_its_plan_back() {
         let secret = Secret::new([1; 32]);
@@ -144,9 +174,12 @@ mod tests {
         let others = [
             SearchRequest { text: "lamps".into(), ..request.clone() },
             SearchRequest { sort: super::super::SearchSort::Newest, ..request.clone() },
-            SearchRequest { filter: Filter { price_min: Some(1), ..Filter::default() }, ..request.clone() },
         ];
         assert!(others.iter().all(|other| read(&secret, "products", other, &token).is_none()));
+        for filter in one_of_each() {
+            let other = SearchRequest { filter, ..request.clone() };
+            assert!(read(&secret, "products", &other, &token).is_none(), "{:?}", other.filter);
+        }
         assert!(read(&secret, "orders", &request, &token).is_none());
         assert!(read(&Secret::new([2; 32]), "products", &request, &token).is_none());
         let mut changed = token.clone();

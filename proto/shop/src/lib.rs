@@ -3,6 +3,8 @@
 
 use std::sync::LazyLock;
 
+pub mod currency;
+
 use daybook_proto::DescriptorPool;
 
 mod generated {

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use daybook_http::Problem;
 use daybook_kernel::Secret;
-use daybook_search::{FacetValue, PriceRange, SearchAnswer, SearchHit, SearchIndex, Suggestion, token};
+use daybook_proto::levels;
+use daybook_search::{FacetLevel, FacetValue, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchRequest, Suggestion, token};
 use serde_json::{Map, Value, json};
 use tokio::task::AbortHandle;
 
@@ -86,18 +87,19 @@ impl Search {
 
     async fn find(self: &Arc<Self>, query: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
         accepts_json(headers)?;
-        let (request, page_token) = params::search(query)?;
+        let (request, page_token) = params::search(query, self.fresh.schema())?;
         let from = match page_token {
             None => None,
             Some(text) => Some(token::read(&self.secret, &self.model.name, &request, &text).ok_or_else(|| {
-                Problem::invalid("page_token", "must be the nextPageToken of a search with the same q, filters and sort")
+                Problem::invalid("page_token", "must be the nextPageToken of a search with the same q, filters, currency and sort")
             })?),
         };
         let search = self.clone();
         self.answer(headers, move |index| {
-            let answer = index.page(&request, &search.fresh.reader.schema().price_edges, from);
+            let edges = search.fresh.schema().edges(request.filter.currency.as_deref().unwrap_or_default());
+            let answer = index.page(&request, &edges, from);
             let next = answer.next.as_ref().map(|c| token::write(&search.secret, &search.model.name, &request, &answer.plan, c));
-            search.rendered(&answer, next)
+            search.rendered(&answer, &request, next)
         })
         .await
     }
@@ -138,10 +140,11 @@ impl Search {
         Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens())), (UNSHOWN, unshown)]))
     }
 
-    fn rendered(&self, answer: &SearchAnswer, next: Option<String>) -> Value {
+    fn rendered(&self, answer: &SearchAnswer, request: &SearchRequest, next: Option<String>) -> Value {
         let mut body = json!({
             "items": answer.hits.iter().map(|hit| self.item(hit)).collect::<Vec<_>>(),
             "total": answer.total,
+            "currency": request.filter.currency,
         });
         let mut facets = Map::new();
         let values = |values: &[FacetValue]| values.iter().map(|v| json!({ "value": v.value, "count": v.count })).collect::<Value>();
@@ -149,7 +152,11 @@ impl Search {
             facets.insert("brand".to_owned(), values(brands));
         }
         if let Some(categories) = &answer.facets.category {
-            facets.insert("category".to_owned(), values(categories));
+            let level = |at: &FacetLevel| json!({ "value": at.path.join(levels::SEPARATOR), "path": at.path, "level": at.path.len(), "count": at.count });
+            facets.insert("category".to_owned(), categories.iter().map(level).collect());
+        }
+        for (name, counted) in &answer.facets.properties {
+            facets.insert(params::of_property(self.fresh.schema(), name), values(counted));
         }
         if let Some(ranges) = &answer.facets.price {
             let range = |r: &PriceRange| match r.to {

@@ -9,5 +9,6 @@ mod operations;
 mod pages;
 mod push;
 mod search;
+mod search_filters;
 mod search_reading;
 mod support;

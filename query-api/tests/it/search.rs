@@ -29,7 +29,11 @@ fn schema() -> SearchSchema {
         language: None,
         created: "created_at".into(),
         quantity: "stock.available".into(),
+        identifiers: vec!["gtins".into(), "manufacturer_number".into()],
+        filters: vec!["colour".into(), "shoe size".into()],
         price_edges: vec![1_000],
+        decimals: shop_proto::currency::decimals,
+        default_currency: "EUR".into(),
     }
 }
 
@@ -44,15 +48,21 @@ pub(crate) struct Searched {
 impl Searched {
     /// Five lamps, of which the cheapest is not in stock.
     pub(crate) async fn new() -> Self {
+        let lamps: Vec<_> =
+            (0..5_i64).map(|n| (product(&format!("L-{n}"), &format!("Lamp {n}"), 500 + n * 200), u32::from(n > 0))).collect();
+        Self::of(&lamps).await
+    }
+
+    /// Products, each with how many there are of it.
+    pub(crate) async fn of(products: &[(SearchedProduct, u32)]) -> Self {
         let database = TestDatabase::migrated(&["catalog", "inventory"], 4).await;
         let models: Vec<_> = read_models().into_iter().filter(|m| m.name == "products").collect();
         let bus = daybook_testkit::bus();
         prepare(&database.databases(), &bus, &models).await.expect("the logs are there");
         let owner = database.owner().await;
-        for n in 0..5_i64 {
-            let sku = format!("L-{n}");
-            put_product(&owner, &sku, &format!("Lamp {n}"), 500 + n * 200, 0).await;
-            put_stock(&owner, &sku, u32::from(n > 0), 0).await;
+        for (product, available) in products {
+            put(&owner, (&product.sku, "product", "catalog"), product, 0).await;
+            put_stock(&owner, &product.sku, *available, 0).await;
         }
         let (stop, shutdown) = daybook_http::shutdown();
         let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
@@ -65,7 +75,7 @@ impl Searched {
         searched
     }
 
-    async fn raw(&self, path: &str) -> reqwest::Response {
+    pub(crate) async fn raw(&self, path: &str) -> reqwest::Response {
         self.client.get(format!("{}{path}", self.address)).send().await.expect("an answer")
     }
 
@@ -76,11 +86,15 @@ impl Searched {
     }
 }
 
+/// A product of one brand, priced in euro cents.
+pub(crate) fn product(sku: &str, title: &str, price: i64) -> SearchedProduct {
+    let price = Some(Money { currency: "EUR".into(), minor_units: price });
+    SearchedProduct { sku: sku.into(), title: title.into(), brand: "Lux".into(), price, ..Default::default() }
+}
+
 /// A product's part, as it is after the event at this offset.
 pub(crate) async fn put_product(owner: &tokio_postgres::Client, sku: &str, title: &str, price: i64, offset: i64) {
-    let price = Some(Money { currency: "EUR".into(), minor_units: price });
-    let product = SearchedProduct { sku: sku.into(), title: title.into(), brand: "Lux".into(), price, ..Default::default() };
-    put(owner, (sku, "product", "catalog"), &product, offset).await;
+    put(owner, (sku, "product", "catalog"), &product(sku, title, price), offset).await;
 }
 
 /// How many there are in the one warehouse.

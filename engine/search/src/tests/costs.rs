@@ -26,9 +26,9 @@ fn visited<T>(work: impl FnOnce() -> T) -> (usize, T) {
 fn a_search_visits_the_documents_of_its_words_once_each_and_no_others() {
     let shop = shop();
     for (text, documents) in [("smartwatch", 3), ("red", 100), ("smartwatch red", 103), ("red lamp", 1_100), ("smartwtach", 3), ("", 0)] {
-        let facets = FacetsAsked { brand: true, category: true, price: true };
+        let facets = FacetsAsked { brand: true, category: true, price: true, ..FacetsAsked::default() };
         for sort in [SearchSort::Relevance, SearchSort::PriceAscending, SearchSort::Title] {
-            let ask = SearchRequest { facets, sort, ..request(text) };
+            let ask = SearchRequest { facets: facets.clone(), sort, ..request(text) };
             let (first, answer) = visited(|| shop.search(&ask, &[500]));
             assert_eq!(first, documents, "{text}, {sort:?}");
             if let Some(next) = answer.next {

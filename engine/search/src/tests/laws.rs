@@ -2,12 +2,15 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{FacetsAsked, Filter, SearchSort};
+use super::super::{FacetLevel, FacetValue, FacetsAsked, Filter, SearchSort};
 use super::*;
 
 const WORDS: &[&str] = &["lamp", "red", "usb-c", "hub", "2 GB", "mouse", "pads", "batteries", "black"];
-const BRANDS: &[&str] = &["Lux", "HP", "", "Varta"];
-const CATEGORIES: &[&str] = &["Home", "Home > Lamps", "Input", "Homes"];
+const BRANDS: &[&str] = &["Lux", "LUX", "HP", "", "Varta"];
+const CATEGORIES: &[&str] = &["Home", "Home > Lamps", "home>LAMPS > Desk", "Input", "Homes", "A/B"];
+const COLOURS: &[&str] = &["", "red", "Red", "dark\u{a0}blue", "Dark Blue"];
+const NUMBERS: &[&str] = &["AB-12", "ab12", "4006381333931", "AB-1299", "X.12"];
+const CURRENCIES: &[&str] = &["EUR", "JPY"];
 const EDGES: &[i64] = &[10, 50];
 
 #[derive(Clone, Debug)]
@@ -22,8 +25,18 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn an_item() -> impl Strategy<Value = SearchItem> {
-    (text(), prop::sample::select(BRANDS), prop::sample::select(CATEGORIES), text(), 0..100_i64, 0..9_i64).prop_map(
-        |(title, brand, category, description, price, created)| SearchItem { description, created, ..item(&title, brand, category, price) },
+    let texts = (text(), prop::sample::select(BRANDS), prop::sample::select(CATEGORIES), text());
+    let others =
+        (prop::collection::vec(prop::sample::select(NUMBERS), 0..3), prop::sample::select(COLOURS), prop::sample::select(CURRENCIES));
+    (texts, others, 0..100_i64, 0..9_i64).prop_map(
+        |((title, brand, category, description), (numbers, colour, currency), price, created)| SearchItem {
+            description,
+            created,
+            currency: currency.to_owned(),
+            identifiers: numbers.into_iter().map(str::to_owned).collect(),
+            properties: Some(("colour".to_owned(), colour.to_owned())).filter(|_| !colour.is_empty()).into_iter().collect(),
+            ..item(&title, brand, category, price)
+        },
     )
 }
 
@@ -40,15 +53,25 @@ fn a_request() -> impl Strategy<Value = SearchRequest> {
         prop::collection::vec(prop::sample::select(of), 0..3).prop_map(|v| v.into_iter().map(str::to_owned).collect::<Vec<_>>())
     };
     let sorts = [SearchSort::Relevance, SearchSort::PriceAscending, SearchSort::PriceDescending, SearchSort::Newest, SearchSort::Title];
-    let filter =
-        (some(BRANDS), some(CATEGORIES), prop::option::of(0..60_i64), prop::option::of(40..100_i64), prop::option::of(any::<bool>()))
-            .prop_map(|(brands, categories, price_min, price_max, in_stock)| Filter { brands, categories, price_min, price_max, in_stock });
-    (text(), filter, prop::sample::select(sorts.to_vec()), 1..6_usize).prop_map(|(text, filter, sort, limit)| SearchRequest {
+    let prices = (prop::option::of(prop::sample::select(CURRENCIES)), prop::option::of(0..60_i64), prop::option::of(40..100_i64));
+    let filter = (some(BRANDS), some(CATEGORIES), some(COLOURS), prices, prop::option::of(any::<bool>())).prop_map(
+        |(brands, categories, colours, (currency, price_min, price_max), in_stock)| Filter {
+            brands,
+            categories,
+            properties: Some(("colour".to_owned(), colours)).filter(|(_, all)| !all.is_empty()).into_iter().collect(),
+            currency: currency.map(str::to_owned),
+            price_min,
+            price_max,
+            in_stock,
+        },
+    );
+    let text = prop_oneof![3 => text(), 1 => prop::sample::select(NUMBERS).prop_map(str::to_owned), 1 => Just("ab-1".to_owned()), 1 => Just("k7".to_owned())];
+    (text, filter, prop::sample::select(sorts.to_vec()), 1..6_usize).prop_map(|(text, filter, sort, limit)| SearchRequest {
         text,
         filter,
         sort,
         limit,
-        facets: FacetsAsked { brand: true, category: true, price: true },
+        facets: FacetsAsked { brand: true, category: true, price: true, properties: vec!["colour".to_owned(), "size".to_owned()] },
     })
 }
 
@@ -130,14 +153,25 @@ proptest! {
         let facets = index.search(&request, EDGES).facets;
         let total = |filter| index.search(&SearchRequest { filter, ..request.clone() }, EDGES).total;
         for brand in BRANDS.iter().filter(|b| !b.is_empty()) {
-            let counted = facets.brand.iter().flatten().find(|v| v.value == *brand).map_or(0, |v| v.count as usize);
+            let counted = facets.brand.iter().flatten().find(|v| v.value.eq_ignore_ascii_case(brand)).map_or(0, |v| v.count as usize);
             prop_assert_eq!(counted, total(Filter { brands: vec![(*brand).to_owned()], ..request.filter.clone() }), "{}", brand);
         }
         for category in CATEGORIES {
-            // Counted exactly, filtered with what is within it.
-            let within = facets.category.iter().flatten().filter(|v| v.value == *category || v.value.starts_with(&format!("{category} > ")));
-            let counted: usize = within.map(|v| v.count as usize).sum();
+            let same = |at: &&FacetLevel| at.path.join(" > ").eq_ignore_ascii_case(&daybook_proto::levels::normal(category));
+            let counted = facets.category.iter().flatten().find(same).map_or(0, |v| v.count as usize);
             prop_assert_eq!(counted, total(Filter { categories: vec![(*category).to_owned()], ..request.filter.clone() }), "{}", category);
+        }
+        for colour in COLOURS.iter().filter(|c| !c.is_empty()) {
+            let same = |v: &&FacetValue| v.value.replace('\u{a0}', " ").eq_ignore_ascii_case(&colour.replace('\u{a0}', " "));
+            let counted = facets.properties["colour"].iter().find(same).map_or(0, |v| v.count as usize);
+            let properties = [("colour".to_owned(), vec![(*colour).to_owned()])].into();
+            prop_assert_eq!(counted, total(Filter { properties, ..request.filter.clone() }), "{}", colour);
+        }
+        prop_assert!(facets.properties["size"].is_empty());
+        // A tree: behind each level stands what is within it, and nothing else before the next that is not.
+        let tree: Vec<&Vec<String>> = facets.category.iter().flatten().map(|at| &at.path).collect();
+        for (n, path) in tree.iter().enumerate().filter(|(_, path)| path.len() > 1) {
+            prop_assert!(n > 0 && tree[n - 1].starts_with(&path[..path.len() - 1]), "{:?}", tree);
         }
         for (from, to) in [(0, Some(10)), (10, Some(50)), (50, None)] {
             let counted = facets.price.iter().flatten().find(|r| (r.from, r.to) == (from, to)).map_or(0, |r| r.count as usize);

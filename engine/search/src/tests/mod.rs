@@ -2,8 +2,10 @@
 
 mod comparing;
 mod costs;
+mod filters;
 mod finding;
 mod fuzz;
+mod identifying;
 mod judged;
 mod laws;
 mod reading;
@@ -54,7 +56,11 @@ fn schema() -> SearchSchema {
         language: None,
         created: "created_at".into(),
         quantity: "stock.available".into(),
+        identifiers: vec!["gtins".into(), "manufacturer_number".into()],
+        filters: vec!["colour".into(), "shoe size".into()],
         price_edges: vec![1_000],
+        decimals: shop_proto::currency::decimals,
+        default_currency: "EUR".into(),
     }
 }
 

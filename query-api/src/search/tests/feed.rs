@@ -13,7 +13,7 @@ use super::super::waiting::Next;
 use crate::follow::{Change, Content, Follower as _, Source};
 use crate::position::Position;
 
-fn schema() -> SearchSchema {
+pub(in super::super) fn schema() -> SearchSchema {
     SearchSchema {
         model: "products".into(),
         key: "sku".into(),
@@ -29,7 +29,11 @@ fn schema() -> SearchSchema {
         language: None,
         created: "created_at".into(),
         quantity: "stock.available".into(),
+        identifiers: vec!["gtins".into(), "manufacturer_number".into()],
+        filters: vec!["colour".into(), "shoe size".into()],
         price_edges: vec![1_000],
+        decimals: shop_proto::currency::decimals,
+        default_currency: "EUR".into(),
     }
 }
 

@@ -5,11 +5,13 @@ use daybook_testkit::fuzz::damaged_text;
 use proptest::prelude::*;
 
 use super::super::params;
+use super::schema;
 
 fn a_query() -> impl Strategy<Value = String> {
     let good = prop::sample::select(vec![
         "q=usb%20hub&brand=HP&price_min=1&price_max=500&in_stock=true&sort=price_asc&facets=brand,price&page_size=5",
         "q=2%C2%BD%22%20lamps&category=Home%20%3E%20Lamps&sort=newest&page_token=x",
+        "q=CJ-10%2082185&currency=JPY&attributes.colour=red&attributes.shoe+size=42&facets=attributes.colour,category",
         "q=1,000.5+GB&limit=3",
     ]);
     let good = good.prop_map(str::to_owned);
@@ -25,7 +27,7 @@ proptest! {
         for (key, title) in [("k1", "USB hub 2 GB"), ("k2", text.as_str())] {
             index.put(key, &SearchItem { title: title.to_owned(), ..SearchItem::default() }, 0);
         }
-        let searches = [params::search(Some(&query)), params::search(Some(&format!("q={}", form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>())))];
+        let searches = [params::search(Some(&query), &schema()), params::search(Some(&format!("q={}", form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>())), &schema())];
         for search in searches {
             match search {
                 Ok((request, _)) => {

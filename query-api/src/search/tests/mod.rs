@@ -2,3 +2,5 @@
 
 mod feed;
 mod fuzz;
+
+pub(super) use feed::schema;
