@@ -10,6 +10,8 @@ const END: u8 = 0;
 const SHORTEST_PART: usize = 3;
 /// Blocks of an identifier that parts are found from.
 const MOST_BLOCKS: usize = 8;
+/// A part that begins in more places is no number that anybody looks for: then only what is typed in full counts.
+const MOST_PLACES: usize = 65_536;
 /// So many places that were added last are looked through one after the other, or a fraction of all where that is more.
 const RECENT: usize = 4_096;
 const OF_ALL: usize = 256;
@@ -83,10 +85,15 @@ impl Identifiers {
         let mut found: Vec<(u32, bool)> = Vec::new();
         for form in &typed.forms {
             let sought = form.as_bytes();
-            for place in self.beginning(sought) {
-                let (begin, end) = (place as usize, place as usize + sought.len());
-                let whole = (begin == 0 || self.text[begin - 1] == END) && self.text[end] == END;
-                if whole || typed.part && form.chars().count() >= SHORTEST_PART {
+            let behind = |place: u32| &self.text[place as usize..];
+            let (sorted, recent) = (self.beginning(sought), self.recent.iter().filter(|place| behind(**place).starts_with(sought)));
+            let part = typed.part && form.chars().count() >= SHORTEST_PART && sorted.len() <= MOST_PLACES;
+            // What ends here stands first.
+            let ends = |place: u32| self.text[place as usize + sought.len()] == END;
+            let sorted = sorted.iter().take_while(|place| part || ends(**place));
+            for place in sorted.chain(recent).copied() {
+                let whole = (place == 0 || self.text[place as usize - 1] == END) && ends(place);
+                if whole || part {
                     found.push((self.document(place), whole));
                 }
             }
@@ -97,11 +104,11 @@ impl Identifiers {
         found
     }
 
-    fn beginning<'a>(&'a self, with: &'a [u8]) -> impl Iterator<Item = u32> {
+    /// The places, among those in order, where a text begins.
+    fn beginning(&self, with: &[u8]) -> &[u32] {
         let behind = |place: u32| &self.text[place as usize..];
-        let first = self.sorted.partition_point(|place| behind(*place) < with);
-        let sorted = self.sorted[first..].iter().take_while(move |place| behind(**place).starts_with(with));
-        sorted.chain(self.recent.iter().filter(move |place| behind(**place).starts_with(with))).copied()
+        let from = &self.sorted[self.sorted.partition_point(|place| behind(*place) < with)..];
+        &from[..from.partition_point(|place| behind(*place).starts_with(with))]
     }
 
     fn document(&self, place: u32) -> u32 {

@@ -73,7 +73,7 @@ impl SearchIndex {
         let others = brands.map(|(name, count)| Suggestion::Brand { name, count }).collect::<Vec<_>>();
         let others = others.into_iter().chain(categories.map(|(name, count)| Suggestion::Category { name, count }));
         let request = SearchRequest { text: best.unwrap_or_else(|| text.to_owned()), limit: MOST_PRODUCTS, ..SearchRequest::default() };
-        // What is typed as an identifier stands first where it is one in full, and before other products where it is a part of one.
+        // What is typed as an identifier stands first where it is one in full; what it may be a part of is among the products.
         let identified = self.identified(text);
         let whole: Vec<&str> = identified.iter().filter(|i| i.1).map(|i| self.keys.name(columns.key[i.0 as usize])).collect();
         let request = if identified.is_empty() { request } else { SearchRequest { text: text.to_owned(), ..request } };
@@ -158,7 +158,7 @@ impl Base {
 fn named(values: &Values, text: &str) -> impl Iterator<Item = (String, u32)> {
     let mut found: Vec<(String, u32)> = Vec::new();
     for value in (0..values.len() as u32).filter(|value| values.live(*value) > 0) {
-        let folded = values.folded(value);
+        let folded = bare(values.folded(value));
         let begins = folded.match_indices(text).any(|(at, _)| !folded[..at].ends_with(is_word));
         if !text.is_empty() && begins {
             found.push((values.path(value).join(levels::SEPARATOR), values.live(value)));

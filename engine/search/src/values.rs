@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use daybook_proto::levels;
 
 use super::columns::Tally;
-use super::fold::fold;
+use super::fold::written;
 
 /// Stands for no value.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -171,7 +171,7 @@ fn push_folded(to: &mut String, part: &str) {
     if !to.is_empty() {
         to.push_str(levels::SEPARATOR);
     }
-    for (n, word) in fold(part).split_whitespace().enumerate() {
+    for (n, word) in written(part).split_whitespace().enumerate() {
         if n > 0 {
             to.push(' ');
         }

@@ -80,7 +80,8 @@ async fn declared_attributes_are_filters_and_facets_and_others_are_refused_by_na
     assert_eq!(sorted(&shop, "attributes.colour=red&attributes.colour=blue&attributes.shoe+size=42").await, ["S-1", "S-3"]);
     let answer = shop.get("/search?facets=attributes.colour,attributes.shoe+size&attributes.colour=red&attributes.shoe+size=42").await;
     assert_eq!(answer["total"], 1);
-    let colours = json!([{ "value": "blue", "count": 1 }, { "value": "red", "count": 1 }]);
+    // Of the two ways to write it, both once, the first in the order of bytes.
+    let colours = json!([{ "value": "blue", "count": 1 }, { "value": "Red", "count": 1 }]);
     assert_eq!(answer["facets"]["attributes.colour"], colours, "of size 42, whatever the colour");
     assert_eq!(answer["facets"]["attributes.shoe size"], json!([{ "value": "42", "count": 1 }, { "value": "43", "count": 1 }]));
     for (query, field) in
