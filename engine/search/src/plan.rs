@@ -15,7 +15,7 @@ const MOST_HOLDING: usize = 4;
 /// What a longer word counts of the one that is a part of it.
 const HELD: f32 = 0.7;
 /// What the very form of a word counts of its stem.
-const SAME_FORM: f32 = 1.1;
+const SAME_FORM: f32 = 1.2;
 /// Languages that a query's words are looked for in.
 const MOST_LANGUAGES: usize = 16;
 /// Words that say nothing, unless there are no others.

@@ -46,7 +46,7 @@ fn parts(name: &str) -> impl Iterator<Item = &str> {
 /// How many words all names of a product begin with: where its columns come from, not what they are.
 fn shared(all: &[(String, String)]) -> usize {
     let Some((first, _)) = all.first().filter(|_| all.len() >= FEWEST_NAMES) else { return 0 };
-    parts(first).enumerate().take_while(|(n, part)| all.iter().all(|(name, _)| parts(name).nth(*n) == Some(part))).count()
+    parts(first).enumerate().take_while(|(n, part)| all.iter().all(|(name, _)| parts(name).nth(*n) == Some(*part))).count()
 }
 
 /// A name's own words. Single letters tell of which type a column is.

@@ -139,7 +139,7 @@ fn slips_are_corrected_and_words_completed_in_every_script() {
         ("מחברת שורות", "מחברט", "מחב"),
         ("Blåbærsyltetøy", "blobærsyltetøy", "blåb"),
         ("Žárovka kulatá", "žarofka", "žár"),
-        ("Kåldolmer økologisk", "økologist", "øko"),
+        ("Kåldolmer økologisk", "økolagisk", "øko"),
     ] {
         let shop = index(&[("it", item(title, "A", "B", 1)), ("other", item("Something else", "A", "B", 1))]);
         let answer = shop.search(&request(slip), &[]);
