@@ -112,7 +112,10 @@ fn of_many_categories_those_with_most_are_told_and_those_that_are_asked_for() {
     };
     let attic = |tree: &[FacetLevel]| tree.iter().filter(|at| at.path[0] == "Attic").map(|at| at.path.join("/")).collect::<Vec<_>>();
     assert_eq!((tree(&[]).len(), attic(&tree(&[]))), (100, vec![]), "those with two products each come first");
-    assert_eq!((tree(&["attic > shelf"]).len(), attic(&tree(&["attic > shelf"]))), (102, vec!["Attic".to_owned(), "Attic/Shelf".to_owned()]));
+    assert_eq!(
+        (tree(&["attic > shelf"]).len(), attic(&tree(&["attic > shelf"]))),
+        (102, vec!["Attic".to_owned(), "Attic/Shelf".to_owned()])
+    );
 }
 
 #[test]
