@@ -28,9 +28,9 @@ pub(crate) struct Search {
     /// A catalogue, as `daybook load catalogue` reads it.
     #[arg(long, value_name = "FILE", default_value = "../shared/data/icecat/products.jsonl.gz")]
     catalogue: PathBuf,
-    /// Judged queries: `query,docid,rating`, ratings 0 to 3.
-    #[arg(long, value_name = "FILE", default_value = "../shared/data/icecat/judgments_dev.csv")]
-    judgments: PathBuf,
+    /// Judged queries: `query,docid,rating`, ratings 0 to 3; each file is a set of its own.
+    #[arg(long, value_name = "FILE", default_values = ["../shared/data/icecat/judgments_dev.csv", "bench/judged/electronics.csv"])]
+    judgments: Vec<PathBuf>,
     /// Also measure a catalogue of so many products, made from the real one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     products: usize,
@@ -82,8 +82,8 @@ pub(crate) fn products(options: &Products) -> anyhow::Result<()> {
 
 /// Builds, judges, measures; prints.
 pub(crate) fn search(options: &Search) -> anyhow::Result<()> {
-    if !options.catalogue.exists() || !options.judgments.exists() {
-        println!("{} or {} is not there: nothing judged, nothing measured", options.catalogue.display(), options.judgments.display());
+    if let Some(missing) = [&options.catalogue].into_iter().chain(&options.judgments).find(|file| !file.exists()) {
+        println!("{} is not there: nothing judged, nothing measured", missing.display());
         return Ok(());
     }
     println!("{}\n", crate::cpu::machine_description());
@@ -91,7 +91,13 @@ pub(crate) fn search(options: &Search) -> anyhow::Result<()> {
     let rows = catalogue::rows(&options.catalogue)?;
     let model = catalogue::model()?;
     let real = rows.iter().map(|row| catalogue::product(&model, row)).collect::<anyhow::Result<Vec<_>>>()?;
-    judge(options, &reader, &real)?;
+    let columns = catalogue::as_they_stand(&options.catalogue)?;
+    let columns = columns.iter().map(|row| catalogue::product(&model, row)).collect::<anyhow::Result<Vec<_>>>()?;
+    for judgments in &options.judgments {
+        println!("\n{}", judgments.display());
+        judge(options, &Judgments::read(judgments)?, &reader, &real, &columns)?;
+    }
+    drop(columns);
     if options.no_speed {
         return Ok(());
     }
@@ -103,11 +109,11 @@ pub(crate) fn search(options: &Search) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn judge(options: &Search, reader: &SearchReader, products: &[Product]) -> anyhow::Result<()> {
-    let judgments = Judgments::read(&options.judgments)?;
+fn judge(options: &Search, judgments: &Judgments, reader: &SearchReader, products: &[Product], columns: &[Product]) -> anyhow::Result<()> {
     let index = build(reader, products, &Tuning::default());
     let found = judgments.judge(&index);
     println!("{} products: {found}", index.len());
+    println!("the same, columns as they stand: {}", judgments.judge(&build(reader, columns, &Tuning::default())));
     if options.each {
         for q in &found.queries {
             println!("  {:.3} {} ({} found{})", q.ndcg, q.text, q.total, if q.held_out { ", held out" } else { "" });

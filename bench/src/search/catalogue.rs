@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use daybook_kernel::{EventAt, Instant, ReadModel, StreamId, Version};
 use daybook_proto::MessageSet as _;
 use daybook_search::SearchReader;
+use serde_json::{Map, Value};
 use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
 
 /// `daybook load catalogue`'s own way from a row to a command.
@@ -35,6 +36,26 @@ pub(crate) struct Product {
 
 /// All rows of a file, as commands.
 pub(crate) fn rows(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
+    read(path, create)
+}
+
+/// All rows of a file as a merchant may post them: every column of a property under the column's own name, with what it says
+/// (`Y`, `N`, `17.0`), and no category.
+pub(crate) fn as_they_stand(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
+    read(path, |line| {
+        let row: Map<String, Value> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+        let properties = row.iter().filter(|(name, value)| name.starts_with("attr_") && !value.is_null());
+        let said = |value: &Value| match value {
+            Value::Bool(has) => (if *has { "Y" } else { "N" }).to_owned(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let attributes = properties.map(|(name, value)| (name.clone(), said(value))).collect();
+        Ok(CreateProduct { category: String::new(), attributes, ..create(line)? })
+    })
+}
+
+fn read(path: &Path, create: impl Fn(&[u8]) -> Result<CreateProduct, String>) -> anyhow::Result<Vec<CreateProduct>> {
     let file = std::fs::File::open(path).with_context(|| format!("{} can't be opened", path.display()))?;
     let reader: Box<dyn Read> =
         if path.extension().is_some_and(|e| e == "gz") { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };

@@ -43,7 +43,7 @@ struct Newer;
 
 #[derive(Clone, Debug, PartialEq)]
 enum NewerEvent {
-    Old(ProductEvent),
+    Old(Box<ProductEvent>),
     Teleported,
 }
 
@@ -69,7 +69,11 @@ impl MessageSet for NewerEvent {
     }
 
     fn decode(type_name: &str, bytes: &[u8]) -> Result<Self, SetError> {
-        if type_name == TELEPORTED { Ok(Self::Teleported) } else { ProductEvent::decode(type_name, bytes).map(Self::Old) }
+        if type_name == TELEPORTED {
+            Ok(Self::Teleported)
+        } else {
+            ProductEvent::decode(type_name, bytes).map(|event| Self::Old(Box::new(event)))
+        }
     }
 
     fn has_unknown_enum(&self) -> bool {
@@ -91,7 +95,7 @@ impl Decider for Newer {
 
     fn decide(state: &ProductState, command: &ProductCommand, context: &Context) -> Decision<Self> {
         let Decision { events, refusal } = Product::decide(state, command, context);
-        Decision { events: events.into_iter().map(NewerEvent::Old).collect(), refusal }
+        Decision { events: events.into_iter().map(|event| NewerEvent::Old(Box::new(event))).collect(), refusal }
     }
 
     fn evolve(state: &mut ProductState, event: &NewerEvent) {

@@ -36,10 +36,22 @@ impl Token {
         Self { surface: term.clone(), term, kind }
     }
 
+    /// The term of the very form in which the word stands there. A word of ASCII that is its own stem has none: most are, and each
+    /// would take ten bytes.
+    pub(crate) fn form(&self) -> Option<Self> {
+        let form = bare(&self.surface);
+        (self.is_word() && (form != self.term || !form.is_ascii())).then(|| Self::same(form_of(&form), Kind::Spelling))
+    }
+
     /// Whether it stands in the text as such.
     pub(crate) fn is_word(&self) -> bool {
         self.kind == Kind::Word
     }
+}
+
+/// The term of a word's very form: no word can be it.
+pub(crate) fn form_of(word: &str) -> String {
+    format!("={word}")
 }
 
 /// What the analysis does, each step to be left out for measuring what it adds.
@@ -174,6 +186,8 @@ impl Compound {
     }
 
     fn measure(&mut self, number: &str, unit: &str, out: &mut Vec<Token>) {
+        // A measure is the same however many zeros it is written with.
+        let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
         let measure = format!("{number}{unit}");
         self.add(&measure);
         out.push(Token::same(measure, Kind::Word));
@@ -241,6 +255,8 @@ mod tests {
         assert_eq!(terms("6-in-1"), ["6", "in", "1", "6in1"]);
         assert_eq!(terms("16:9, 3.5"), ["16", "9", "3.5"]);
         assert_eq!(terms("5㎏"), terms("5 kg"));
+        assert_eq!(terms("17.0 inch"), ["17in", "17"]);
+        assert_eq!(terms("USB 3.0"), ["usb", "3.0"]);
     }
 
     #[test]

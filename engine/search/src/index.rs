@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::analysis::Token;
 use super::columns::{Bits, Columns, NO_DOCUMENT, Names};
 use super::language::Language;
 use super::markup::plain;
@@ -34,12 +35,12 @@ pub struct SearchItem {
     pub currency: String,
     /// Microseconds since 1970.
     pub created: i64,
+    /// The language of its texts, as BCP 47 names it; empty when nobody says.
+    pub language: String,
     /// What it is told from all others by, beside its key.
     pub identifiers: Vec<String>,
     /// Properties that are filtered by, by name.
     pub properties: BTreeMap<String, String>,
-    /// The language of its texts, as BCP 47 names it; empty when nobody says.
-    pub language: String,
 }
 
 /// Postings of one term: documents in order, and how often it stands in each field of them.
@@ -213,7 +214,13 @@ impl SearchIndex {
         let texts = [&item.title, &item.brand, &item.category, &item.description, &item.attributes];
         let language = Language::of(&item.language);
         for (field, text) in texts.into_iter().enumerate() {
-            for token in self.tuning.analysis.tokens(&plain(text), language) {
+            let mut tokens = self.tuning.analysis.tokens(&plain(text), language);
+            if field == 0 {
+                // A title is found by the very form of a word before others of the same stem.
+                let forms: Vec<Token> = tokens.iter().filter_map(Token::form).collect();
+                tokens.extend(forms);
+            }
+            for token in tokens {
                 let term = self.vocabulary.id(&token);
                 if self.postings.len() <= term as usize {
                     self.postings.push(Postings::default());

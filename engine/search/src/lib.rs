@@ -15,6 +15,7 @@ mod index;
 mod language;
 mod markup;
 mod plan;
+mod properties;
 mod run;
 mod schema;
 mod scoring;

@@ -1,11 +1,10 @@
 //! What a query looks for, worked out once: which terms stand for its words, and how much each counts. All that scoring
 //! takes from the corpus is in the plan, so a plan that travels in a page token scores every later page as the first.
 
-use super::analysis::{Kind, Token};
+use super::analysis::{Kind, Token, form_of};
 use super::fold::{bare, is_unspaced};
 use super::index::{FIELDS, SearchIndex};
 use super::language::Language;
-use super::vocabulary::Near;
 
 /// More words of a query are passed over.
 const MOST_WORDS: usize = 12;
@@ -15,6 +14,8 @@ const MOST_ALTERNATIVES: usize = 6;
 const MOST_HOLDING: usize = 4;
 /// What a longer word counts of the one that is a part of it.
 const HELD: f32 = 0.7;
+/// What the very form of a word counts of its stem.
+const SAME_FORM: f32 = 1.2;
 /// Languages that a query's words are looked for in.
 const MOST_LANGUAGES: usize = 16;
 /// Words that say nothing, unless there are no others.
@@ -164,6 +165,10 @@ impl SearchIndex {
         let weight = self.rarity_of(together.min(self.count));
         let mut alternatives: Vec<Alternative> =
             word.terms.iter().filter(|t| self.documents_with(t) > 0).map(|term| Alternative { term: term.clone(), weight }).collect();
+        let form = form_of(&word.plain);
+        if self.documents_with(&form) > 0 {
+            alternatives.push(Alternative { term: form, weight: weight * SAME_FORM });
+        }
         for (other, part) in word.others.iter().filter(|(o, _)| self.documents_with(o) > 0) {
             if alternatives.iter().all(|a| a.term != *other) {
                 alternatives.push(Alternative { term: other.clone(), weight: part * self.rarity(other) });

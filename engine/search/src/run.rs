@@ -12,8 +12,7 @@ use super::scoring::Match;
 /// The order of what is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SearchSort {
-    /// One whose identifier was typed first; what has all words before what has some; then what is in stock; then the best
-    /// answer.
+    /// The best answer first; of those that are worth the same, what is in stock.
     #[default]
     Relevance,
     /// The cheapest first; what has a price in another currency than the filter's behind.
@@ -134,28 +133,36 @@ impl SearchIndex {
         let known = matches.len();
         for (document, _) in identified {
             if matches[..known].binary_search_by_key(document, |m| m.document).is_err() {
-                matches.push(Match { document: *document, score: 0.0, groups: 0, covered: 0.0 });
+                matches.push(Match { document: *document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
             }
         }
     }
 
-    /// What an answer is worth, the least first: an identifier in full, all words, a part of an identifier, some words. It depends
-    /// on the document and the plan alone, as pages need.
+    /// What an answer is worth, the least first: an identifier in full, a title that is the query, all words, a part of an identifier, all
+    /// words after a correction, some words; and within each by its score, in steps of about a third. Stock decides between what is worth the same. It depends on the
+    /// document and the plan alone, as pages need.
     fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u8 {
         let whole = identified.binary_search_by_key(&m.document, |i| i.0).ok().map(|at| identified[at].1);
-        let all = usize::from(m.groups) == plan.groups.len() && m.groups > 0 && plan.corrected.is_none();
-        match (whole, all) {
+        let all = usize::from(m.groups) == plan.groups.len() && m.groups > 0;
+        let as_typed = plan.corrected.is_none();
+        let title = self.columns.lengths[m.document as usize][0];
+        let class = match (whole, all) {
             (Some(true), _) => 0,
-            (_, true) => 1,
-            (Some(false), false) => 2,
-            (None, false) => 3,
-        }
+            (_, true) if as_typed && m.titles == m.groups && title == plan.length => 1,
+            (_, true) if as_typed => 2,
+            (Some(false), _) => 3,
+            (None, true) => 4,
+            (None, false) => 5,
+        };
+        // The bits of scores are their logarithms, nearly: a step is half of a doubling.
+        let step = plan.best.to_bits().saturating_sub(m.score.to_bits()) >> 22;
+        class << 5 | step.min(31) as u8
     }
 
     /// What a plan finds, scored; on the first page the plan is completed.
     fn found(&self, mut plan: Plan, first: bool) -> (Plan, Vec<Match>) {
         if plan.everything {
-            let all = self.live.iter().map(|document| Match { document, score: 0.0, groups: 0, covered: 0.0 });
+            let all = self.live.iter().map(|document| Match { document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
             let all = all.collect();
             return (plan, all);
         }
@@ -165,6 +172,9 @@ impl SearchIndex {
         }
         matches.retain(|m| m.groups >= plan.need);
         self.finish(&plan, &mut matches);
+        if first {
+            plan.best = matches.iter().map(|m| m.score).fold(0.0, f32::max);
+        }
         (plan, matches)
     }
 

@@ -5,6 +5,7 @@ use prost_reflect::prost::encoding::{WireType, decode_key, decode_varint};
 use prost_reflect::{Kind, MessageDescriptor};
 
 use super::index::{SearchIndex, SearchItem};
+use super::properties::words;
 
 /// A schema and its message do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -150,7 +151,7 @@ impl SearchReader {
     }
 
     fn item(&self, bytes: &[u8]) -> SearchItem {
-        let mut item = SearchItem::default();
+        let (mut item, mut properties) = (SearchItem::default(), Vec::new());
         read(bytes, &mut Vec::new(), &mut |path, value| {
             match value {
                 Wire::Bytes(bytes) if *path == self.title => item.title = text(bytes),
@@ -158,17 +159,15 @@ impl SearchReader {
                 Wire::Bytes(bytes) if *path == self.category => item.category = text(bytes),
                 Wire::Bytes(bytes) if *path == self.description => item.description = text(bytes),
                 Wire::Bytes(bytes) if *path == self.currency => item.currency = text(bytes),
+                Wire::Bytes(bytes) if Some(path) == self.language.as_ref() => item.language = text(bytes),
                 Wire::Bytes(bytes) if self.identifiers.contains(path) => item.identifiers.push(text(bytes)),
                 Wire::Bytes(bytes) if *path == self.attributes => {
-                    if !self.schema.filters.is_empty() {
-                        let (name, value) = entry(bytes);
-                        if self.schema.filters.contains(&name) && !value.trim().is_empty() {
-                            item.properties.insert(name, value);
-                        }
+                    let (name, value) = entry(bytes);
+                    if self.schema.filters.contains(&name) && !value.trim().is_empty() {
+                        item.properties.insert(name.clone(), value.clone());
                     }
-                    property(bytes, &mut item.attributes);
+                    properties.push((name, value));
                 }
-                Wire::Bytes(bytes) if Some(path) == self.language.as_ref() => item.language = text(bytes),
                 Wire::Number(n) if *path == self.price => item.price = n.cast_signed(),
                 Wire::Number(n) if *path == self.created => item.created = n.cast_signed().saturating_mul(1_000_000),
                 // Only what leads somewhere is gone into: a text could be mistaken for a message.
@@ -180,6 +179,7 @@ impl SearchReader {
             }
             false
         });
+        item.attributes = words(&properties);
         item
     }
 
@@ -250,20 +250,6 @@ fn entry(bytes: &[u8]) -> (String, String) {
         false
     });
     (name, value)
-}
-
-/// One property as text: what it says, or its name, when it says that it has it. What it has not, and how much of
-/// something it has, nobody looks for by the word.
-fn property(entry: &[u8], to: &mut String) {
-    let (name, value) = self::entry(entry);
-    let says = match value.as_str() {
-        "false" => return,
-        "true" => name.replace('_', " "),
-        number if number.len() < 8 && number.parse::<f64>().is_ok() => return,
-        _ => value,
-    };
-    to.push_str(&says);
-    to.push('\n');
 }
 
 /// The numbers of a path of names.

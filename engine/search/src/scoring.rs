@@ -54,8 +54,32 @@ pub(crate) struct Match {
     pub(crate) score: f32,
     /// How many of the query's groups it has.
     pub(crate) groups: u8,
+    /// How many of them stand in its title.
+    pub(crate) titles: u8,
     /// The sum of those groups' weights.
     pub(crate) covered: f32,
+}
+
+/// A document that has a term. One number, for millions of these go by: the score, negative where the term is not in the
+/// title.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Scored {
+    document: u32,
+    signed: f32,
+}
+
+impl Scored {
+    fn new(document: u32, score: f32, in_title: bool) -> Self {
+        Self { document, signed: if in_title { score } else { -score } }
+    }
+
+    fn in_title(self) -> bool {
+        self.signed.is_sign_positive()
+    }
+
+    fn alone(self, weight: f32) -> Match {
+        Match { document: self.document, score: self.signed.abs(), groups: 1, titles: u8::from(self.in_title()), covered: weight }
+    }
 }
 
 impl SearchIndex {
@@ -75,7 +99,7 @@ impl SearchIndex {
         for group in &plan.groups {
             let list = self.group(group, &worth);
             all = if all.is_empty() {
-                list.into_iter().map(|(document, score)| Match { document, score, groups: 1, covered: group.weight }).collect()
+                list.into_iter().map(|scored| scored.alone(group.weight)).collect()
             } else {
                 joined(&all, &list, group.weight)
             };
@@ -84,8 +108,8 @@ impl SearchIndex {
     }
 
     /// The documents of a group in order, each with what its best alternative scores.
-    fn group(&self, group: &Group, worth: &[[f32; 256]]) -> Vec<(u32, f32)> {
-        let mut best: Vec<(u32, f32)> = Vec::new();
+    fn group(&self, group: &Group, worth: &[[f32; 256]]) -> Vec<Scored> {
+        let mut best: Vec<Scored> = Vec::new();
         for alternative in &group.alternatives {
             let Some(term) = self.vocabulary.find(&alternative.term) else { continue };
             let list = self.term(term, alternative.weight, worth);
@@ -94,7 +118,7 @@ impl SearchIndex {
         best
     }
 
-    fn term(&self, term: u32, weight: f32, worth: &[[f32; 256]]) -> Vec<(u32, f32)> {
+    fn term(&self, term: u32, weight: f32, worth: &[[f32; 256]]) -> Vec<Scored> {
         let postings = &self.postings[term as usize];
         #[cfg(test)]
         VISITED.set(VISITED.get() + postings.documents.len());
@@ -104,14 +128,15 @@ impl SearchIndex {
                 continue;
             }
             let lengths = &self.columns.lengths[document as usize];
+            let counts = unpacked(counts);
             let mut sum = 0.0;
-            for (field, count) in unpacked(counts).into_iter().enumerate() {
+            for (field, count) in counts.into_iter().enumerate() {
                 if count > 0 {
                     sum += f32::from(count) * worth[field][usize::from(lengths[field])];
                 }
             }
             if sum > 0.0 {
-                list.push((document, weight * sum / (self.tuning.saturation + sum)));
+                list.push(Scored::new(document, weight * sum / (self.tuning.saturation + sum), counts[0] > 0));
             }
         }
         list
@@ -129,15 +154,16 @@ impl SearchIndex {
 }
 
 /// Both lists in order; of a document in both, the better score.
-fn better(a: &[(u32, f32)], b: &[(u32, f32)]) -> Vec<(u32, f32)> {
+fn better(a: &[Scored], b: &[Scored]) -> Vec<Scored> {
     let mut out = Vec::with_capacity(a.len() + b.len());
     let (mut i, mut j) = (0, 0);
     while i < a.len() && j < b.len() {
-        match a[i].0.cmp(&b[j].0) {
+        match a[i].document.cmp(&b[j].document) {
             std::cmp::Ordering::Less => (out.push(a[i]), i += 1).1,
             std::cmp::Ordering::Greater => (out.push(b[j]), j += 1).1,
             std::cmp::Ordering::Equal => {
-                out.push((a[i].0, a[i].1.max(b[j].1)));
+                let (a, b) = (a[i], b[j]);
+                out.push(Scored::new(a.document, a.signed.abs().max(b.signed.abs()), a.in_title() || b.in_title()));
                 (i, j) = (i + 1, j + 1);
             }
         }
@@ -148,22 +174,27 @@ fn better(a: &[(u32, f32)], b: &[(u32, f32)]) -> Vec<(u32, f32)> {
 }
 
 /// The matches so far, and those of one more group.
-fn joined(all: &[Match], list: &[(u32, f32)], weight: f32) -> Vec<Match> {
+fn joined(all: &[Match], list: &[Scored], weight: f32) -> Vec<Match> {
     let mut out = Vec::with_capacity(all.len() + list.len());
     let (mut i, mut j) = (0, 0);
-    let alone = |(document, score): (u32, f32)| Match { document, score, groups: 1, covered: weight };
     while i < all.len() && j < list.len() {
-        match all[i].document.cmp(&list[j].0) {
+        match all[i].document.cmp(&list[j].document) {
             std::cmp::Ordering::Less => (out.push(all[i]), i += 1).1,
-            std::cmp::Ordering::Greater => (out.push(alone(list[j])), j += 1).1,
+            std::cmp::Ordering::Greater => (out.push(list[j].alone(weight)), j += 1).1,
             std::cmp::Ordering::Equal => {
-                let m = all[i];
-                out.push(Match { score: m.score + list[j].1, groups: m.groups + 1, covered: m.covered + weight, ..m });
+                let (m, more) = (all[i], list[j].alone(weight));
+                out.push(Match {
+                    document: m.document,
+                    score: m.score + more.score,
+                    groups: m.groups + 1,
+                    titles: m.titles + more.titles,
+                    covered: m.covered + weight,
+                });
                 (i, j) = (i + 1, j + 1);
             }
         }
     }
     out.extend_from_slice(&all[i..]);
-    out.extend(list[j..].iter().copied().map(alone));
+    out.extend(list[j..].iter().map(|scored| scored.alone(weight)));
     out
 }

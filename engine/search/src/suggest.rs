@@ -3,7 +3,7 @@
 use daybook_proto::levels;
 
 use super::columns::Bits;
-use super::fold::{bare, fold, is_word, written};
+use super::fold::{bare, is_word, written};
 use super::index::SearchIndex;
 use super::run::{SearchHit, SearchRequest};
 use super::segment::last;

@@ -9,7 +9,7 @@ use crate::common::v1::Money;
 pub fn decimals(currency: &str) -> Option<u32> {
     let mut violations = Vec::new();
     Money { currency: currency.to_owned(), minor_units: 0 }.check(&Path::Root, &mut violations);
-    violations.is_empty().then(|| match currency {
+    violations.is_empty().then_some(match currency {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND" | "VUV" | "XAF" | "XOF"
         | "XPF" => 0,
         "XAG" | "XAU" | "XBA" | "XBB" | "XBC" | "XBD" | "XDR" | "XPD" | "XPT" | "XSU" | "XUA" => 0,

@@ -102,14 +102,20 @@ fn categories_are_a_tree_in_which_a_product_counts_once_on_each_level() {
 /// However many there are, what is asked for is told, with all that it is within.
 #[test]
 fn of_many_categories_those_with_most_are_told_and_those_that_are_asked_for() {
-    let items: Vec<(String, SearchItem)> =
-        (0..300).map(|n| (format!("k{n}"), item("Thing", "Lux", &format!("Room {} > Shelf {n}", n / 10), 1))).collect();
+    let of = |n: usize| if n == 0 { "Attic > Shelf".to_owned() } else { format!("Room {}", n / 2) };
+    let items: Vec<(String, SearchItem)> = (0..301).map(|n| (format!("k{n}"), item("Thing", "Lux", &of(n), 1))).collect();
     let shop = index(&items.iter().map(|(key, item)| (key.as_str(), item.clone())).collect::<Vec<_>>());
-    let filter = Filter { categories: vec!["room 29 > shelf 299".into()], ..Filter::default() };
-    let facets = FacetsAsked { category: true, ..FacetsAsked::default() };
-    let tree = shop.search(&SearchRequest { filter, facets, ..request("") }, &[]).facets.category.expect("asked for");
-    assert_eq!(tree.len(), 101);
-    assert!(tree.iter().any(|at| at.path == ["Room 29", "Shelf 299"]) && tree.iter().any(|at| at.path == ["Room 29"]));
+    let tree = |categories: &[&str]| {
+        let filter = Filter { categories: categories.iter().map(|c| (*c).to_owned()).collect(), ..Filter::default() };
+        let facets = FacetsAsked { category: true, ..FacetsAsked::default() };
+        shop.search(&SearchRequest { filter, facets, ..request("") }, &[]).facets.category.expect("asked for")
+    };
+    let attic = |tree: &[FacetLevel]| tree.iter().filter(|at| at.path[0] == "Attic").map(|at| at.path.join("/")).collect::<Vec<_>>();
+    assert_eq!((tree(&[]).len(), attic(&tree(&[]))), (100, vec![]), "those with two products each come first");
+    assert_eq!(
+        (tree(&["attic > shelf"]).len(), attic(&tree(&["attic > shelf"]))),
+        (102, vec!["Attic".to_owned(), "Attic/Shelf".to_owned()])
+    );
 }
 
 #[test]

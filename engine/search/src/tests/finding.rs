@@ -75,6 +75,96 @@ fn what_is_in_stock_stands_first_and_stock_is_counted_over_all_places() {
     assert_eq!(found(&shop, &only).len(), before.len() - 1);
 }
 
+/// Each of these is worth less than the one before, whatever is in stock.
+#[test]
+fn stock_decides_only_between_answers_of_the_same_worth() {
+    let described =
+        SearchItem { description: "A desk lamp, and a desk, and some lamp of brass".into(), ..item("Brass thing", "A", "B", 1) };
+    let mut shop = index(&[
+        ("all words, in the description", described),
+        ("some words, in stock", item("Desk organiser", "A", "B", 1)),
+        ("some words too, in stock", item("Lamp oil", "A", "B", 1)),
+        ("the title", item("Brass desk lamp", "A", "B", 1)),
+        ("all words", item("Folding brass lamp for a desk", "A", "B", 1)),
+        ("all words, in stock", item("Folding brass lamp for a desk", "A", "B", 1)),
+    ]);
+    for out in ["the title", "all words, in the description", "all words"] {
+        shop.stock(out, "w-1", Some(0), 1);
+    }
+    let keys = found(&shop, &request("brass desk lamp"));
+    assert_eq!(keys[..4], ["the title", "all words, in stock", "all words", "all words, in the description"]);
+    assert_eq!(keys.len(), 6, "{keys:?}");
+}
+
+#[test]
+fn where_words_are_asked_for_that_no_product_has_nothing_is_found() {
+    let mut shop = shop();
+    for text in ["%%%", "🎧", "…", "\u{200b}", "qqqqqqqq", "—", "®"] {
+        let answer = shop.search(&request(text), &[]);
+        assert_eq!((answer.hits.len(), answer.total), (0, 0), "{text:?}");
+    }
+    for text in ["", "  ", "\u{a0}\t"] {
+        assert_eq!(shop.search(&request(text), &[]).total, shop.len(), "{text:?}");
+    }
+    shop.put("ear-1", &item("Ear cups 🎧", "Logi", "Audio", 1), 0);
+    assert_eq!(found(&shop, &request("🎧")), ["ear-1"]);
+    assert_eq!(found(&shop, &request("%%% toner"))[0], "ton-1");
+}
+
+#[test]
+fn a_title_is_found_by_the_very_form_of_a_word_first() {
+    let shop = index(&[("a lamp", item("Running lamp", "A", "B", 1)), ("lamps", item("Running lamps", "A", "B", 1))]);
+    assert_eq!(found(&shop, &request("lamps")), ["lamps", "a lamp"]);
+    let shop = index(&[("a fan", item("छोटा पंखा", "A", "B", 1)), ("a feather", item("छोटा पंख", "A", "B", 1))]);
+    assert_eq!(found(&shop, &request("पंख"))[0], "a feather");
+    assert_eq!(found(&shop, &request("पंखा"))[0], "a fan");
+}
+
+#[test]
+fn a_word_that_is_part_of_a_longer_one_is_found_where_it_is_known_by_nobody() {
+    let shop = shop();
+    assert_eq!(found(&shop, &request("watch")), ["wat-1"]);
+    let mut shop = index(&[("sofa", item("Sofabezug grau", "A", "B", 1)), ("bed", item("Bezug blau", "A", "B", 1))]);
+    assert_eq!(found(&shop, &request("bezug")), ["bed"], "no language that writes compounds as one word");
+    let german = SearchItem { language: "de".into(), ..item("Sofabezug grau", "A", "B", 1) };
+    shop.put("sofa", &german, 1);
+    assert_eq!(found(&shop, &request("bezug")), ["bed", "sofa"]);
+}
+
+#[test]
+fn slips_are_corrected_and_words_completed_in_every_script() {
+    for (title, slip, begun) in [
+        ("Самовар медный", "самавар", "само"),
+        ("Βραστήρας νερού", "βραστιρας", "βραστ"),
+        ("מחברת שורות", "מחברט", "מחב"),
+        ("Blåbærsyltetøy", "blobærsyltetøy", "blåb"),
+        ("Žárovka kulatá", "žarofka", "žár"),
+        ("Kåldolmer økologisk", "økolagisk", "øko"),
+    ] {
+        let shop = index(&[("it", item(title, "A", "B", 1)), ("other", item("Something else", "A", "B", 1))]);
+        let answer = shop.search(&request(slip), &[]);
+        assert_eq!(answer.hits.first().map(|h| h.key.as_str()), Some("it"), "{slip}");
+        assert!(answer.corrected.is_some(), "{slip}");
+        assert!(!words(&shop, begun).is_empty(), "{begun}");
+    }
+}
+
+#[test]
+fn markup_is_not_searched_and_what_is_shown_keeps_it() {
+    let marked = SearchItem {
+        description: "<strong class=\"wide\">Oak</strong>&nbsp;board<br>sanded".into(),
+        ..item("Table <i>top</i>", "A", "B", 1)
+    };
+    let shop = index(&[("it", marked)]);
+    for text in ["strong", "wide", "nbsp", "br", "class", "i"] {
+        assert!(found(&shop, &request(text)).is_empty(), "{text}");
+    }
+    for text in ["oak", "board", "sanded", "table top"] {
+        assert_eq!(found(&shop, &request(text)), ["it"], "{text}");
+    }
+    assert_eq!(shop.get("it").expect("it is there").title, "Table <i>top</i>");
+}
+
 #[test]
 fn stock_that_comes_before_its_product_is_not_lost() {
     let mut shop = index(&[]);

@@ -15,7 +15,7 @@ const EDGES: &[i64] = &[10, 50];
 
 #[derive(Clone, Debug)]
 enum Change {
-    Put(usize, SearchItem),
+    Put(usize, Box<SearchItem>),
     Remove(usize),
     Stock(usize, usize, Option<u32>),
 }
@@ -42,7 +42,7 @@ fn an_item() -> impl Strategy<Value = SearchItem> {
 
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        4 => (0..12_usize, an_item()).prop_map(|(key, item)| Change::Put(key, item)),
+        4 => (0..12_usize, an_item()).prop_map(|(key, item)| Change::Put(key, Box::new(item))),
         1 => (0..12_usize).prop_map(Change::Remove),
         3 => (0..12_usize, 0..3_usize, prop::option::of(0..3_u32)).prop_map(|(key, place, n)| Change::Stock(key, place, n)),
     ]
@@ -85,7 +85,7 @@ fn changed(changes: &[Change]) -> (SearchIndex, BTreeMap<usize, SearchItem>, Sto
         match change {
             Change::Put(key, item) => {
                 index.put(&format!("k{key}"), item, offset);
-                items.insert(*key, item.clone());
+                items.insert(*key, (**item).clone());
             }
             Change::Remove(key) => {
                 index.remove(&format!("k{key}"), offset);
