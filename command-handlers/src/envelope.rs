@@ -244,4 +244,52 @@ mod tests {
         assert!(Envelope::read(&without(&message, &[h::CE_ID]), &secret).expect_err("no key").contains("ce_id"));
         assert!(Envelope::read(&Message { value: None, ..message }, &secret).expect_err("no value").contains("value"));
     }
+
+    /// A message with one of its headers changed.
+    fn with(message: &Message, name: &'static str, value: &str) -> Message {
+        let mut changed = without(message, &[name]);
+        changed.headers.push(name, value.to_owned());
+        changed
+    }
+
+    #[test]
+    fn a_mac_covers_all_that_a_message_says_of_its_command() {
+        let secret = Secret::new([1; 32]);
+        let message = sent(&secret);
+        let other_id = Uuid::from_u128(7).to_string();
+        let changes = [
+            (h::COMMAND_ID, other_id.as_str()),
+            (h::CALLER, "eve"),
+            (h::ACTOR, "eve"),
+            (h::REASON, "why not"),
+            (h::SOURCE_ADDRESS, "10.0.0.2"),
+            (h::IF_MATCH, "4"),
+            (h::CE_TYPE, "t.Undo"),
+            (h::CORRELATION_ID, "another"),
+            (h::CAUSATION, "another"),
+            (h::TRACEPARENT, "another"),
+        ];
+        for (name, value) in changes {
+            let error = Envelope::read(&with(&message, name, value), &secret).expect_err(name);
+            assert!(error.contains("daybook-mac"), "{name}: {error}");
+        }
+        let others = [Message { value: Some(Bytes::from_static(&[2])), ..message.clone() }, Message { key: None, ..message }];
+        assert!(others.iter().all(|other| Envelope::read(other, &secret).is_err()));
+    }
+
+    #[test]
+    fn a_clients_headers_have_the_endpoints_limits() {
+        let secret = Secret::new([1; 32]);
+        let message = without(&sent(&secret), &[h::MAC]);
+        let reads = |name, value: &str| Envelope::read(&with(&message, name, value), &secret);
+        for (name, longest) in [(h::CE_ID, 255), (h::ACTOR, 255), (h::REASON, 1_000), (h::CORRELATION_ID, 255), (h::TRACEPARENT, 255)] {
+            assert!(reads(name, &"ü".repeat(longest)).is_ok(), "{name}");
+            assert!(reads(name, &"ü".repeat(longest + 1)).expect_err(name).contains(name));
+            assert!(reads(name, "a\0b").expect_err(name).contains(name));
+        }
+        assert!(reads(h::CE_TYPE, &"t".repeat(255)).is_ok());
+        for bad in [&"t".repeat(256), "t.\nDo"] {
+            assert!(reads(h::CE_TYPE, bad).expect_err("no name").contains("ce_type"));
+        }
+    }
 }

@@ -131,3 +131,105 @@ impl Intake {
         Arrival { message_offset, command_id, stream: command.stream.clone(), aggregate, command, request, digest, reply_to, parked_id }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_bus::headers as h;
+    use daybook_bus::{Headers, Record};
+    use shop_proto::inventory::v1::ReceiveStock;
+
+    use super::*;
+    use crate::Addressed;
+
+    const RECEIVE: &str = "shop.inventory.v1.ReceiveStock";
+    const STREAM: &str = "stock/A-1@w-1";
+    const PARTITIONS: u32 = 16;
+
+    fn intake(partition: i32) -> Intake {
+        let registry = Arc::new(Registry::new(shop_domain::aggregates()).expect("sound"));
+        Intake { service: "inventory".into(), partition, partitions: PARTITIONS, registry, secret: Secret::new([1; 32]) }
+    }
+
+    fn home() -> i32 {
+        StreamId::parse(STREAM).expect("a stream id").partition(PARTITIONS)
+    }
+
+    fn received() -> Vec<u8> {
+        ReceiveStock { sku: "A-1".into(), warehouse: "w-1".into(), quantity: 5, ..Default::default() }.encode_to_vec()
+    }
+
+    /// As a client of Kafka sends it.
+    fn message(type_name: &str, key: &str, value: Vec<u8>) -> Message {
+        let headers = Headers::new().with(h::CE_TYPE, type_name.to_owned()).with(h::CE_ID, "k");
+        Message {
+            topic: "t".into(),
+            partition: home(),
+            offset: 9,
+            timestamp_ms: None,
+            key: Some(key.to_owned().into()),
+            value: Some(value.into()),
+            headers,
+        }
+    }
+
+    /// As an endpoint sends it.
+    fn signed(type_name: &str) -> Message {
+        let request = Request { r#type: type_name.to_owned(), command: received(), caller: "bob".into(), ..Default::default() };
+        let addressed = Addressed::new("inventory", StreamId::parse(STREAM).expect("a stream id"), "k", request);
+        let Record { topic, partition, key, headers, value } = addressed.record("t".into(), PARTITIONS, &Secret::new([1; 32]));
+        Message { topic, partition, offset: 9, timestamp_ms: None, key: Some(key), value, headers }
+    }
+
+    #[track_caller]
+    fn rejected(intake: &Intake, message: Message, says: &str) {
+        match intake.read(message) {
+            Err(misfit) if matches!(misfit.kind, MisfitKind::Rejected(_)) => assert!(misfit.reason.contains(says), "{}", misfit.reason),
+            Err(misfit) => panic!("it waits for a newer build: {}", misfit.reason),
+            Ok(_) => panic!("it is taken"),
+        }
+    }
+
+    #[test]
+    fn a_command_is_taken_in_its_canonical_form_under_its_own_id() {
+        let Ok(arrival) = intake(home()).read(message(RECEIVE, STREAM, received())) else { panic!("it is in order") };
+        assert_eq!((arrival.message_offset, arrival.stream.as_str(), &arrival.request.command), (Some(9), STREAM, &received()));
+        assert_eq!(arrival.command_id, ids::command_id("inventory", "anonymous", STREAM, "k"));
+        // The same fields in another order are the same command.
+        let other_order = [
+            ReceiveStock { quantity: 5, ..Default::default() }.encode_to_vec(),
+            ReceiveStock { sku: "A-1".into(), warehouse: "w-1".into(), ..Default::default() }.encode_to_vec(),
+        ]
+        .concat();
+        let Ok(same) = intake(home()).read(message(RECEIVE, STREAM, other_order)) else { panic!("it is in order") };
+        assert_eq!((&same.request.command, same.digest), (&arrival.request.command, arrival.digest));
+        // What it is expected of is part of it.
+        let mut expecting = message(RECEIVE, STREAM, received());
+        expecting.headers.push(h::IF_MATCH, "3");
+        let Ok(expecting) = intake(home()).read(expecting) else { panic!("it is in order") };
+        assert_ne!(expecting.digest, arrival.digest);
+    }
+
+    #[test]
+    fn what_does_not_belong_here_is_rejected() {
+        let here = intake(home());
+        rejected(&here, message(RECEIVE, "stock/A-2@w-1", received()), "key");
+        for elsewhere in [home() - 1, home() + 1] {
+            rejected(&intake(elsewhere), message(RECEIVE, STREAM, received()), "belongs in partition");
+        }
+        let create = shop_proto::catalog::v1::CreateProduct { sku: "A-1".into(), title: "A lamp".into(), ..Default::default() };
+        rejected(&here, message("shop.catalog.v1.CreateProduct", "product/A-1", create.encode_to_vec()), "inventory has no command");
+        rejected(&here, message(RECEIVE, STREAM, vec![0; MAX_COMMAND + 1]), "larger");
+    }
+
+    #[test]
+    fn what_no_build_of_ours_has_sent_does_not_wait_for_a_newer_one() {
+        let here = intake(home());
+        rejected(&here, message("shop.inventory.v1.TeleportStock", STREAM, received()), "no command");
+        let unknown_field = [received(), vec![0xf8, 0x3f, 1]].concat();
+        rejected(&here, message(RECEIVE, STREAM, unknown_field), "knows no field");
+        match here.read(signed("shop.inventory.v1.TeleportStock")) {
+            Err(misfit) => assert!(matches!(misfit.kind, MisfitKind::NewerBuild { .. }), "{}", misfit.reason),
+            Ok(_) => panic!("nobody knows it"),
+        }
+    }
+}

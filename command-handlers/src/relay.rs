@@ -187,3 +187,42 @@ impl Publisher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_kernel::Instant;
+    use daybook_log::{NewEvent, PageHead};
+
+    use super::*;
+
+    #[test]
+    fn no_more_pages_are_kept_than_a_relay_may_lag_in_memory() {
+        let (head, receiver) = watch::channel(0);
+        let relay = Relay { recent: Arc::default(), head };
+        let at = Instant::from_micros(1);
+        let mut after = PageHead {
+            page: 0,
+            epoch: 1,
+            first_offset: 0,
+            count: 0,
+            message_offset: -1,
+            writer: "w".into(),
+            previous: vec![],
+            digest: vec![0; 32],
+            recorded_at: at,
+        };
+        for version in 1..=100 {
+            let event = NewEvent { stream_id: "a/1".into(), version, type_name: "t".into(), payload: vec![], metadata: vec![] };
+            let page = Page::following(&after, 0, "w", at, -1, vec![event], vec![]);
+            after = page.head().clone();
+            relay.committed(Arc::new(page));
+            // One without events is nothing to publish.
+            let refusals = Page::following(&after, 0, "w", at, -1, vec![], vec![]);
+            after = refusals.head().clone();
+            relay.committed(Arc::new(refusals));
+        }
+        let recent = relay.recent.lock().expect("no panic");
+        assert_eq!((recent.len(), recent.back().expect("the newest").head().first_offset), (RECENT_PAGES, 99));
+        assert_eq!(*receiver.borrow(), 100);
+    }
+}

@@ -257,3 +257,6 @@ pub(crate) fn difference(
         changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None });
     }
 }
+
+#[cfg(test)]
+mod tests;

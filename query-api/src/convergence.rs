@@ -2,6 +2,7 @@
 //! than what was shown before, or than what it says of itself; and once all is pushed, what is held is what is stored. Of
 //! whole keys, of pages of lists, and of parts of several keys.
 
+mod rules;
 mod world;
 
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use crate::entry::Part;
-use crate::flight::{Landing, Snapshot};
-use crate::memory::Need;
+use crate::flight::{Landing, LoadError, Snapshot};
+use crate::memory::{Memory, Need, Seen};
 use crate::store::Store;
 use world::{Place, VIEWS, World, at};
 
@@ -185,29 +186,40 @@ fn a_reader_beside_a_push_is_told_no_position_that_its_entry_does_not_cover() {
     });
 }
 
-#[tokio::test]
-async fn a_reader_with_a_newer_token_that_joins_a_load_is_not_shown_what_that_has_read() {
+/// What comes of joining a load of the first view that has read the state of 0, where the memory comes to be `otherwise` meanwhile.
+/// The database is not there: what must be read again fails.
+async fn joined(needs: Vec<Need>, otherwise: impl FnOnce(&Memory)) -> Result<Seen, LoadError> {
     let World { memory, views, .. } = World::new(false);
     let (memory, view) = (Arc::new(memory), views[0].clone());
     let (_, sender) = memory.depart(&view);
     let sender = sender.expect("nobody reads it yet");
     let others = sender.receiver_count();
-    // Its query is answered as of 0. Then something is committed, and a look at the database tells it to who waits.
-    memory.look(Instant::now(), &[at(1), at(0)], Duration::from_secs(60));
     let joined = tokio::spawn({
         let (memory, view) = (memory.clone(), view.clone());
         async move {
-            // A database that is not there: what is read again fails.
             let store = Store::new("postgres://u:p@127.0.0.1:1/x", 1).expect("a url");
-            let needs = [Need { source: 0, position: at(1) }];
-            memory.load(&store, &view, &needs, Instant::now() + Duration::from_secs(5)).await.map(|seen| seen.positions)
+            memory.load(&store, &view, &needs, Instant::now() + Duration::from_secs(5)).await
         }
     });
     while sender.receiver_count() == others {
         tokio::task::yield_now().await;
     }
     let Landing::Landed(landed) = memory.land(&view, snapshot(0, None)) else { panic!("it lands") };
+    otherwise(&memory);
     sender.send_replace(Some(Ok(landed)));
-    let seen = joined.await.expect("it ends");
-    assert!(seen.is_err(), "it must be read again: {seen:?}");
+    joined.await.expect("it ends")
+}
+
+#[tokio::test]
+async fn a_reader_with_a_newer_token_that_joins_a_load_is_not_shown_what_that_has_read() {
+    let need = |next| vec![Need { source: 0, position: at(next) }];
+    assert!(joined(need(0), |_| {}).await.is_ok(), "it covers that");
+    let error = joined(need(1), |_| {}).await.err().expect("it must be read again");
+    assert!(matches!(error, LoadError::Unreachable | LoadError::Slow), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_was_read_of_a_generation_that_is_retired_is_not_shown() {
+    let retired = joined(Vec::new(), |memory| memory.retired.store(true, Ordering::SeqCst)).await;
+    assert_eq!(retired.err(), Some(LoadError::Retired));
 }

@@ -321,6 +321,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pushed_of_one_source_leaves_what_was_read_of_another_as_far_as_it_was() {
+        let ahead = vec![(0, Position::new(1, 10)), (1, Position::new(1, 5))];
+        let entry = Entry::new(1, vec![part("a", b"1", 0), part("B", b"2", 1)], ahead);
+        assert_eq!(entry.merged(), "21", "in byte order");
+        let after = changed(&entry, &now("a", Some(part("a", b"3", 0)), 0, 11));
+        assert_eq!((after.ahead(0), after.ahead(1)), (Position::UNKNOWN, Position::new(1, 5)));
+    }
+
+    #[test]
+    fn positions_are_written_anew_when_they_are_others() {
+        let entry = Entry::new(1, Vec::new(), Vec::new());
+        let told = |next: i64| {
+            let text = HeaderValue::try_from(next.to_string()).ok();
+            entry.told(&[Position::new(1, next)], || text).expect("it is written")
+        };
+        assert_eq!([told(1), told(1), told(2), told(1)], ["1", "1", "2", "1"]);
+    }
+
+    #[test]
     fn the_root_is_found_by_its_prefix() {
         let entry = Entry::new(1, vec![part("details", b"", 0), part("stock/a", b"", 1)], Vec::new());
         assert!(entry.has("details") && entry.has("stock/") && entry.has("det"));

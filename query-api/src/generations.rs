@@ -62,6 +62,13 @@ pub(crate) fn stamps(memory: &Memory, checkpoints: &Checkpoints) -> Option<Vec<P
     same.then(|| checkpoints.iter().map(|folded| folded.at).collect())
 }
 
+/// Whether a generation that stands at `stamps` has come to all that was shown of the one before: in the database, and in memory, where
+/// it would answer from there.
+pub(crate) fn is_as_far(next: &Memory, stamps: &[Position], shown: &[Position]) -> bool {
+    let mut each = shown.iter().zip(stamps).zip(&next.sources);
+    each.all(|((shown, stamp), source)| stamp >= shown && (!next.is_trusted() || source.reached() >= *shown))
+}
+
 impl Generations {
     pub(crate) fn new(told: BTreeMap<String, Arc<Told>>, cache: Cache, store: Store, warm_up: Duration) -> Self {
         Self {
@@ -164,7 +171,7 @@ impl Generations {
         lock(&self.followed).retain(|m| !Arc::ptr_eq(m, memory));
     }
 
-    fn answer(&self, old: Option<&Arc<Memory>>, next: &Arc<Memory>) {
+    pub(crate) fn answer(&self, old: Option<&Arc<Memory>>, next: &Arc<Memory>) {
         if let Some(old) = old {
             old.followed.store(false, Ordering::SeqCst);
         }
@@ -216,11 +223,7 @@ impl Generations {
                 shown[usize::from(place)] = (*at).max(source.known());
             }
         }
-        let there = shown
-            .iter()
-            .zip(&stamps)
-            .zip(&next.sources)
-            .all(|((shown, stamp), source)| stamp >= shown && (!next.is_trusted() || source.reached() >= *shown));
+        let there = is_as_far(next, &stamps, &shown);
         if there {
             next.shown_elsewhere(&shown);
             self.answer(Some(old), next);

@@ -255,8 +255,9 @@ impl Memory {
         if let Some(streams) = &batch.unshown {
             self.unshown.learn(batch.source, to, streams.clone());
         }
-        // A log that begins another epoch may have been cut: what was folded from it is not a state of it.
-        if !batch.complete || from > reached || batch.epoch != reached.epoch() {
+        // Also one of another epoch, which lies beyond all of the one before: a log that begins one may have been cut, and what was
+        // folded from it is not a state of it.
+        if !batch.complete || from > reached {
             self.miss(&mut core, &[(batch.source, to)]);
             drop(core);
             self.told.subscriptions.wake_all();

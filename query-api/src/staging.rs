@@ -122,6 +122,8 @@ mod tests {
         assert!(second.complete && keys(&second) == ["x", "y"]);
         let first = staging.marker(marker(1, 3));
         assert!(!first.complete && keys(&first) == ["a", "b"]);
+        staging.change(change(4, "z"));
+        assert!(!staging.marker(marker(4, 0)).complete, "more than it counts");
         assert!(staging.marker(marker(3, 0)).complete, "nothing changed");
         assert!(!staging.marker(marker(1, 2)).complete, "it was closed before");
         assert!(staging.0.is_empty());

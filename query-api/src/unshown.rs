@@ -130,6 +130,10 @@ mod tests {
         unshown.learn(0, at(1), Streams { named: many.clone(), more: false });
         let said = unshown.header().expect("there are some");
         assert_eq!(said.to_str().expect("text"), format!("{}, *", many[..NAMED].join(", ")));
+        unshown.learn(0, at(1), many[..NAMED].to_vec().into());
+        assert_eq!(unshown.header().expect("there are some").to_str().expect("text"), many[..NAMED].join(", "), "those are all");
+        unshown.learn(0, at(1), many.clone().into());
+        assert_eq!(unshown.header().expect("there are some").to_str().expect("text"), format!("{}, *", many[..NAMED].join(", ")));
         unshown.learn(0, at(2), streams(&["a/1"], true));
         assert_eq!(unshown.header().expect("there are some"), "a/1, *");
     }

@@ -272,6 +272,8 @@ mod tests {
         assert!(!all.is_at_odds(&entry(&["a", "c", "d", "e"]), &page, &entry(&["c", "d"])), "it has what is before and behind");
         assert!(all.is_at_odds(&entry(&["a", "d", "e"]), &page, &entry(&["c", "d"])));
         assert!(page.is_at_odds(&entry(&["c", "d"]), &all, &entry(&["a", "c", "cc", "d"])));
+        let stale = Arc::new(Part { stale: Some("a/1".into()), ..Part::clone(&part("c")) });
+        assert!(all.is_at_odds(&Entry::new(1, vec![stale], Vec::new()), &page, &entry(&["c"])), "one says that it is old");
         let some = View::beginning(["k", "l"].map(str::to_owned).into(), "c");
         assert!(!some.is_at_odds(&entry(&["k\0c", "l\0c"]), &all, &entry(&["a", "c"])));
         assert!(some.is_at_odds(&entry(&["l\0c"]), &all, &entry(&["c"])));

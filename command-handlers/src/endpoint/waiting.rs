@@ -137,3 +137,25 @@ pub(super) fn deliver(bytes: &[u8], slots: &mut HashMap<u64, (Uuid, oneshot::Sen
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_taken_by_who_waits_for_its_command_and_a_number_alone_is_no_proof() {
+        let id = Uuid::from_u128(1);
+        let (sender, mut receiver) = oneshot::channel();
+        let mut slots = HashMap::from([(7, (id, sender))]);
+        let reply = |request_id, command: Uuid| {
+            let reply = Reply { request_id, command_id: command.as_bytes().to_vec(), ..Default::default() };
+            Replies { replies: vec![reply] }.encode_to_vec()
+        };
+        deliver(&reply(7, Uuid::from_u128(2)), &mut slots);
+        deliver(&reply(8, id), &mut slots);
+        assert!(receiver.try_recv().is_err());
+        deliver(&reply(7, id), &mut slots);
+        assert_eq!(receiver.try_recv().expect("it is there").request_id, 7);
+        assert!(slots.is_empty());
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daybook_bus::{GroupConsumer, GroupHandler, GroupOptions, Inbox};
+use daybook_bus::{GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector};
 use daybook_testkit::eventually;
 
 use crate::support::{Answer, Install, Process, key, partition_of, product};
@@ -114,5 +114,60 @@ async fn a_handle_of_a_message_that_was_passed_without_a_result_is_410() {
     let answer = settled(&install, &endpoint, &location).await.expect(410);
     assert!(answer.body["title"].as_str().is_some_and(|t| t.starts_with("the lane has passed this command")), "{answer:?}");
     lanes.shutdown().await;
+    endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_whose_message_is_the_next_one_says_202_and_what_is_decided_during_the_look_is_not_lost() {
+    let (install, p) = Install::started().await;
+    let (at, inspector) = (partition_of("product/A-1"), Inspector::new(&install.bus).expect("Kafka answers"));
+    let (group, topic) = (install.bus.group("catalog.lanes"), install.bus.messages("catalog"));
+    let committed = async || inspector.committed(&group, &topic, at).await.expect("Kafka answers");
+    let owner = async || install.database.owner().await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    eventually("its offset to be committed", || async { (committed().await == Some(1)).then_some(()) }).await;
+    // The lane can't write, so that the next message stays the next one.
+    let writing = owner().await;
+    writing.batch_execute(&format!("BEGIN; LOCK TABLE catalog.page_{at} IN SHARE MODE")).await.expect("the owner may");
+    let accepted = post_async(&install, &p, &key(), "A-1").await.expect(202);
+    let location = accepted.header("location").expect("a handle").to_owned();
+    get(&install, &p, &location).await.expect(202);
+    // A look that has found nothing in the ledger is held up, and meanwhile the command is decided, and its offset committed.
+    let looking = owner().await;
+    looking.batch_execute("BEGIN; LOCK TABLE catalog.parked IN ACCESS EXCLUSIVE MODE").await.expect("the owner may");
+    let look = async {
+        let answer = get(&install, &p, &location).await;
+        assert_eq!(answer.status, 202, "it was not there yet, and it is not lost: {answer:?}");
+    };
+    let meanwhile = async {
+        let watching = owner().await;
+        eventually("the look to be held up", || async {
+            let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'catalog.parked'::regclass";
+            (watching.query_one(waits, &[]).await.expect("readable").get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
+        writing.batch_execute("ROLLBACK").await.expect("it was held");
+        eventually("its offset to be committed", || async { (committed().await == Some(2)).then_some(()) }).await;
+        looking.batch_execute("ROLLBACK").await.expect("it was held");
+    };
+    tokio::join!(look, meanwhile);
+    get(&install, &p, &location).await.expect(409);
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_of_a_message_that_a_topic_made_again_does_not_have_is_410_also_where_the_next_one_would_get_its_offset() {
+    let install = Install::new().await;
+    let endpoint = install.process_of(crate::support::shop(), Default::default(), &[]).await;
+    let accepted = post_async(&install, &endpoint, &key(), "A-1").await.expect(202);
+    let location = accepted.header("location").expect("a handle").to_owned();
+    get(&install, &endpoint, &location).await.expect(202);
+    daybook_testkit::recreate_topic(&install.bus, &install.bus.messages("catalog"), 3).await;
+    let gone = eventually("the endpoint to see the topic that was made again", || async {
+        let answer = get(&install, &endpoint, &location).await;
+        (answer.status == 410).then_some(answer)
+    })
+    .await;
+    assert!(gone.body["title"].as_str().is_some_and(|t| t.contains("repeat the command with the same key")), "{gone:?}");
     endpoint.stop().await;
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use daybook_log::{Log, Role, Writer, WriterSessions};
+use daybook_log::{Log, NewEvent, Outcome, Page, Role, Writer, WriterSessions};
 use daybook_proto::v1::Replies;
 use daybook_testkit::{eventually, recreate_topic};
 use prost::Message as _;
 use serde_json::json;
+use shop_proto::catalog::v1::{Price, ProductRepriced};
+use shop_proto::common::v1::Money;
 
 use crate::invariants;
 use crate::support::{Install, key, partition_of, price, product};
@@ -139,6 +141,39 @@ async fn what_a_restored_log_does_not_have_is_decided_again_although_its_offset_
     eventually("the command to be decided again", || async { (install.count(&count).await == 2).then_some(()) }).await;
     let again = install.post(&p, "catalog/reprice-product", &repriced, &price("A-1", 7)).await.expect(200);
     assert_eq!((again.body, again.headers.get("idempotent-replayed").is_some()), (first.body, true));
+    p.stop().await;
+    invariants::hold(&install).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_lane_held_before_another_writer_wrote_is_forgotten() {
+    let (install, p) = Install::started().await;
+    let at = partition_of("product/A-1");
+    let other = (1..100).map(|i| format!("B-{i}")).find(|sku| partition_of(&format!("product/{sku}")) == at).expect("there is one");
+    for sku in ["A-1", &other] {
+        install.post(&p, "catalog/create-product", &key(), &product(sku)).await.expect(200);
+    }
+    let log = Log::open(&install.databases(), "catalog", Role::Writer, 2).await.expect("there");
+    let usurper = Writer::new(log.partition(at).expect("there"), &WriterSessions::new(1)).await.expect("connects");
+    let head = usurper.open(Writer::now()).await.expect("takes over").head;
+    let list = Money { currency: "EUR".into(), minor_units: 77 };
+    let repriced = ProductRepriced { sku: "A-1".into(), price: Some(Price { list: Some(list), sale: None }) };
+    let event = NewEvent {
+        stream_id: "product/A-1".into(),
+        version: 2,
+        type_name: "shop.catalog.v1.ProductRepriced".into(),
+        payload: repriced.encode_to_vec(),
+        metadata: vec![],
+    };
+    let page = Page::following(&head, at, usurper.name(), Writer::now(), head.message_offset, vec![event], vec![]);
+    assert_eq!(usurper.append(&page).await, Outcome::Appended);
+    usurper.release().await;
+    // By a command to another stream it is told that it is the old one, and takes over again; then it decides on what stands.
+    install.post(&p, "catalog/reprice-product", &key(), &price(&other, 5)).await.expect(200);
+    let known = install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 77)).await.expect(200);
+    assert_eq!((known.body["version"].as_u64(), known.body["events"].as_array().map(Vec::len)), (Some(2), Some(0)), "{known:?}");
+    let next = install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 78)).await.expect(200);
+    assert_eq!(next.body["version"], 3);
     p.stop().await;
     invariants::hold(&install).await;
 }

@@ -94,6 +94,8 @@ mod tests {
         for bad in ["", "product", "product/", "/A", "a/b/c", "product/ä", "product/a b"] {
             assert!(StreamId::parse(bad).is_err(), "{bad}");
         }
+        let of = |length: usize| StreamId::parse(&format!("a/{}", "b".repeat(length - 2)));
+        assert!(of(400).is_ok() && of(401).is_err());
     }
 
     #[test]

@@ -175,3 +175,112 @@ fn send(producer: &Producer, mut records: Vec<Record>) -> Delivery {
     daybook_failpoint::reach("push.between");
     producer.send(vec![marker])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use daybook_bus::{TopicSpec, ensure_topics};
+    use daybook_testkit::{bus, eventually};
+
+    use super::*;
+
+    async fn pusher(change: impl FnOnce(&mut PushLimits)) -> Pusher {
+        let (bus, mut limits) = (bus(), PushLimits::default());
+        change(&mut limits);
+        ensure_topics(&bus, &[TopicSpec::read(&bus, "m", 1)]).await.expect("Kafka answers");
+        let push = Push::new(&bus).expect("it starts");
+        let at = Source { topic: push.topic("m"), generation: 1, service: "s".into(), partition: 0 };
+        Pusher::new(push, limits, "m", at)
+    }
+
+    /// One part of so many bytes, and its marker.
+    fn push(pusher: &mut Pusher, from: i64, to: i64, bytes: usize, pays: bool) {
+        let part =
+            Shown { key: "k".into(), part: "p".into(), stream: "a/1".into(), offset: from, bytes: Some(vec![0; bytes]), stale: false };
+        pusher.push(Span { from, to, epoch: 1 }, vec![part], UnshownStreams::default(), pays);
+    }
+
+    async fn settled(pusher: &mut Pusher) {
+        let pusher = Mutex::new(pusher);
+        eventually("Kafka to answer", || async { pusher.lock().expect("no panic").is_idle().then_some(()) }).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_holds_the_acknowledgement_back_until_what_pays_it_is_acknowledged() {
+        let mut pusher = pusher(|_| {}).await;
+        // There may be changes between the two that lie in no span.
+        pusher.reset(5, 9);
+        assert_eq!((pusher.acknowledged(), pusher.hides_a_loss()), (5, true));
+        push(&mut pusher, 5, 9, 1, true);
+        assert!(!pusher.hides_a_loss(), "it is underway");
+        settled(&mut pusher).await;
+        assert_eq!((pusher.acknowledged(), pusher.hides_a_loss()), (9, false));
+
+        pusher.reset(9, 9);
+        assert_eq!((pusher.acknowledged(), pusher.hides_a_loss()), (9, false));
+        pusher.owe(8);
+        pusher.owe(10);
+        assert_eq!(pusher.acknowledged(), 8, "what is owed further back is owed still");
+        push(&mut pusher, 9, 12, 1, false);
+        settled(&mut pusher).await;
+        assert_eq!((pusher.acknowledged(), pusher.hides_a_loss()), (8, true), "that did not hold it");
+        push(&mut pusher, 12, 12, 1, true);
+        push(&mut pusher, 12, 12, 1, true);
+        settled(&mut pusher).await;
+        assert_eq!(pusher.acknowledged(), 12);
+    }
+
+    #[tokio::test]
+    async fn once_something_is_lost_nothing_is_sent_or_counts_before_the_rest_has_settled() {
+        for one in [|limits: &mut PushLimits| limits.batches = 1, |limits: &mut PushLimits| limits.bytes = 1_000] {
+            let mut pusher = pusher(one).await;
+            // Unless Kafka is quicker than the next line.
+            for _ in 0..100 {
+                pusher.reset(0, 0);
+                push(&mut pusher, 0, 1, 900, false);
+                push(&mut pusher, 1, 2, 900, false);
+                if pusher.broken {
+                    break;
+                }
+                settled(&mut pusher).await;
+            }
+            assert!(pusher.broken, "the second is one too many");
+            assert_eq!(pusher.underway.len(), 1);
+            push(&mut pusher, 2, 3, 1, false);
+            assert_eq!(pusher.underway.len(), 1, "nothing is sent behind what was lost");
+            settled(&mut pusher).await;
+            assert_eq!(pusher.acknowledged(), 0, "a gap follows: what is pushed again begins at the first");
+            push(&mut pusher, 0, 3, 1, false);
+            settled(&mut pusher).await;
+            assert_eq!(pusher.acknowledged(), 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_underway_when_it_began_anew_says_nothing_of_what_comes() {
+        let mut pusher = pusher(|_| {}).await;
+        for _ in 0..100 {
+            pusher.reset(0, 0);
+            push(&mut pusher, 0, 7, 1, false);
+            pusher.reset(3, 3);
+            if pusher.broken {
+                break;
+            }
+            assert_eq!(pusher.acknowledged(), 3);
+        }
+        assert!(pusher.broken, "it was underway");
+        settled(&mut pusher).await;
+        assert_eq!(pusher.acknowledged(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_larger_than_what_may_be_underway_is_sent_alone() {
+        let mut pusher = pusher(|limits| limits.bytes = 10).await;
+        pusher.reset(0, 0);
+        push(&mut pusher, 0, 1, 1_000, false);
+        assert_eq!(pusher.underway.len(), 1);
+        settled(&mut pusher).await;
+        assert_eq!(pusher.acknowledged(), 1);
+    }
+}

@@ -91,3 +91,37 @@ impl ReadStore {
         Ok(moved == 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_testkit::{TestDatabase, bus};
+
+    use super::*;
+    use crate::models::read_models;
+    use crate::prepare::prepare;
+
+    /// Between the look at what is asked and the write, another build may have parked the stream at another event.
+    #[tokio::test]
+    async fn the_event_that_an_operator_meant_is_skipped_and_no_other() {
+        let database = TestDatabase::migrated(&["catalog", "inventory"], 1).await;
+        let model = read_models().into_iter().find(|m| m.name == "stock-levels").expect("the shop has levels");
+        prepare(&database.databases(), &bus(), std::slice::from_ref(&model)).await.expect("the logs are there");
+        let store = ReadStore::new(&database.databases(), 1).expect("a url");
+        let generation = store.live(&model).await.expect("prepared");
+        let owner = database.owner().await;
+        let parked = "INSERT INTO read.parked (projection, generation, service, partition, stream_id, \"offset\", reason)
+            VALUES ('stock-levels', 1, 'inventory', 0, 'stock/A@w', 5, 'why'), ('stock-levels', 1, 'inventory', 0, 'stock/B@w', 4, 'why')";
+        owner.batch_execute(parked).await.expect("the owner may");
+        let at = Place { projection: model.name, generation: &generation, service: "inventory", partition: 0 };
+        for (meant, skipped) in [(4, 0_i64), (5, 1)] {
+            let what = Waiting { stream: "stock/A@w".to_owned(), offset: meant, asked: Some(Ask::Skip) };
+            let retried = Retried { skipped: Some(meant), stopped: Some((5, "again".to_owned())), ..Retried::default() };
+            assert!(store.write_retried(&at, 0, &what, &retried).await.expect("it answers"));
+            let count = "SELECT count(*) FROM read.skipped WHERE stream_id = 'stock/A@w' AND \"offset\" = 5";
+            assert_eq!(owner.query_one(count, &[]).await.expect("readable").get::<_, i64>(0), skipped, "{meant}");
+        }
+        let all = "SELECT (SELECT count(*) FROM read.skipped), (SELECT count(*) FROM read.parked)";
+        let row = owner.query_one(all, &[]).await.expect("readable");
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 2));
+    }
+}

@@ -329,3 +329,31 @@ async fn a_removal_by_the_first_event_behind_the_last_acknowledgement_is_kept_un
     assert_eq!((pod.gaps, &pod.parts), (0, &shop.parts(&model).await));
     assert_eq!(shop.removed(&model).await, 0);
 }
+
+#[tokio::test]
+async fn an_acknowledgement_clears_away_what_was_removed_before_it_and_nothing_of_other_places() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    shop.append([created("A-1", "one", "toys"), created("A-2", "two", "toys")]).await;
+    projector.catch_up().await.expect("it folds");
+    acknowledged(&shop, &model, &mut projector).await;
+    drop(projector);
+    // As it stands where the next batch removes something and is not acknowledged, and the acknowledgement of this one was not noted;
+    // and removals of other places.
+    let removals = "UPDATE read.checkpoint SET pushed = 0 WHERE service = 'catalog';
+        INSERT INTO read.removed (projection, generation, service, partition, \"offset\", key, part, stream_id)
+        SELECT 'by-category', generation, service, partition, \"offset\", 'games', 'A-9', 'product/A-9'
+        FROM (VALUES (1, 'catalog', 0, 1), (1, 'catalog', 0, 2), (1, 'catalog', 1, 1), (1, 'inventory', 0, 1), (2, 'catalog', 0, 1))
+            AS r (generation, service, partition, \"offset\")";
+    shop.database.owner().await.batch_execute(removals).await.expect("the owner may");
+    let mut after = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    acknowledged(&shop, &model, &mut after).await;
+    assert_eq!(shop.removed(&model).await, 4, "the one before it was told");
+    // So does a batch.
+    shop.append([created("A-3", "three", "toys")]).await;
+    after.catch_up().await.expect("it folds");
+    assert_eq!(shop.removed(&model).await, 4);
+    acknowledged(&shop, &model, &mut after).await;
+    assert_eq!(shop.removed(&model).await, 3, "the rest is of other places");
+}

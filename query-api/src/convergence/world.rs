@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::cache::Cache;
 use crate::entry::{Entry, Part};
 use crate::flight::{Landing, Snapshot};
-use crate::follow::{Change, Content};
+use crate::follow::{Change, Content, Follower};
 use crate::hot::Hot;
 use crate::memory::{Batch, Memory, Told};
 use crate::meters::Meters;
@@ -82,10 +82,7 @@ pub(super) fn at(next: i64) -> Position {
 
 impl World {
     pub(super) fn new(lagging: bool) -> Self {
-        let told = Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
-        let live = Live::new(1, "m_1");
-        let places = [("s".to_owned(), 0), ("s".to_owned(), 1)];
-        let memory = Memory::new("m", Arc::new(live), &places, Cache::new(1 << 20), 0, Arc::new(told));
+        let memory = Self::unsynced(Vec::new());
         memory.sync(&[at(0), at(0)]);
         Self {
             memory,
@@ -103,6 +100,13 @@ impl World {
             newest: BTreeMap::new(),
             lagging,
         }
+    }
+
+    /// Of two sources, and not yet compared with any database.
+    pub(super) fn unsynced(followers: Vec<Arc<dyn Follower>>) -> Memory {
+        let told = Told { followers, subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
+        let places = [("s".to_owned(), 0), ("s".to_owned(), 1)];
+        Memory::new("m", Arc::new(Live::new(1, "m_1")), &places, Cache::new(1 << 20), 0, Arc::new(told))
     }
 
     fn now(&self) -> &State {

@@ -1,6 +1,6 @@
 //! `diff`: what it finds, and what it does not find.
 
-use daybook_projectors::lifecycle::known_generations;
+use daybook_projectors::lifecycle::{known_generations, meet};
 use daybook_replay::{DiffOptions, DifferenceKind, RebuildRequest, Then, diff};
 use serde_json::json;
 
@@ -138,4 +138,19 @@ async fn while_both_move_nothing_is_reported_that_is_not_so() {
     }
     let _ = stop.send(true);
     projecting.await.expect("foldable");
+}
+
+#[tokio::test]
+async fn a_generation_that_is_held_stands_still_until_what_holds_it_has_ended() {
+    let model = by_category();
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    shop.project(&model).await;
+    let mut tail = shop.live(&model).await;
+    let moves = "SET lock_timeout = '200ms'; UPDATE read.checkpoint SET next_offset = next_offset WHERE projection = 'by-category'";
+    let moved = async || shop.database.owner().await.batch_execute(moves).await;
+    let during = meet(&shop.database.databases(), &model, 1, &mut tail, async || moved().await).await.expect("it answers");
+    let refused = during.expect("they stand at the same place").expect_err("nobody moves it");
+    assert_eq!(refused.code().map(|code| code.code()), Some("55P03"), "{refused}");
+    moved().await.expect("now it may move");
 }

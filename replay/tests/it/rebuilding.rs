@@ -271,3 +271,27 @@ async fn a_rate_holds_the_reading_back() {
     let report = shop.rebuild_with(&model, &RebuildRequest { options, ..Default::default() }).await.expect("nothing is in the way");
     assert!(begun.elapsed() >= Duration::from_millis(report.filled.events.cast_unsigned() * 1_000 / 400), "no sooner than that");
 }
+
+#[tokio::test]
+async fn a_generation_that_was_dropped_while_it_was_built_is_not_made_ready_and_no_other_is_touched() {
+    let model = by_category();
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    shop.project(&model).await;
+    let owner = shop.database.owner().await;
+    owner.batch_execute("UPDATE read.checkpoint SET pushed = 0").await.expect("the owner may");
+    let pushed = async |generation: i32| -> i64 {
+        let sql = "SELECT pushed FROM read.checkpoint WHERE projection = 'by-category' AND generation = $1";
+        owner.query_one(sql, &[&generation]).await.expect("readable").get(0)
+    };
+    let databases = shop.database.databases();
+    let building = Building::begin(&databases, &model, 1).await.expect("nobody else builds");
+    assert_eq!(building.finish().await.expect("it is there"), 2);
+    assert_eq!(pushed(1).await, 0, "what the live one owes it still owes");
+
+    let dropped = Building::begin(&databases, &model, 1).await.expect("nobody else builds");
+    owner.batch_execute("UPDATE read.generation SET state = 'retired' WHERE generation = 3").await.expect("the owner may");
+    let refused = dropped.finish().await.expect_err("there is nothing to finish");
+    assert!(refused.to_string().contains("was dropped"), "{refused}");
+    assert_eq!(shop.generations(&model).await.pop().expect("three"), (3, "retired".to_owned()));
+}

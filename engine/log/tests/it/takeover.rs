@@ -133,3 +133,15 @@ async fn a_session_that_holds_the_place_of_a_lost_page_is_ended_and_no_other() {
     until_closed(&writer).await;
     bystander.simple_query("SELECT 1").await.expect("another session was left alone");
 }
+
+#[tokio::test]
+async fn a_lost_page_in_whose_place_another_of_the_same_writer_stands_was_not_committed() {
+    let f = Fixture::new().await;
+    let writer = f.writer().await;
+    let before = f.partition.last_page().await.expect("page 0");
+    writer.open(NOW).await.expect("nobody else writes");
+    // As if its first page had been sent in the opening page's place.
+    let lost = page(&before, &writer, vec![event("a/1", 1)], vec![row("a/1", 1)]);
+    let settled = writer.settle(&lost, &before, NOW).await.expect("Postgres answers");
+    assert!(matches!(settled, Settled::Superseded), "{settled:?}");
+}
