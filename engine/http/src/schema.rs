@@ -129,7 +129,19 @@ impl Schemas {
 
     /// `null` is the same as not to name the field.
     fn or_null(&self, schema: Value, demanded: bool) -> Value {
-        if self.way == Way::In && !demanded { json!({ "anyOf": [schema, { "type": "null" }] }) } else { schema }
+        if self.way == Way::Out || demanded {
+            return schema;
+        }
+        let null = json!({ "type": "null" });
+        match schema {
+            Value::Object(mut ways) if ways.len() == 1 && ways.contains_key("anyOf") => {
+                if let Some(all) = ways["anyOf"].as_array_mut() {
+                    all.push(null);
+                }
+                Value::Object(ways)
+            }
+            schema => json!({ "anyOf": [schema, null] }),
+        }
     }
 
     fn single(&mut self, kind: &Kind, rules: &Rules) -> Value {

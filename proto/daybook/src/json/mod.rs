@@ -172,7 +172,7 @@ fn object<'de, T: ReadJson, R: Read<'de>>(
     let taken = reader.deserialize_map(Members(|name: Cow<'de, str>, value: Option<&'de str>| {
         let Some(member) = T::member(&name) else {
             let known = T::MEMBERS.join(", ");
-            let name = shortened(&name, MAX_SHOWN);
+            let name = if name.is_empty() { Cow::Borrowed("\"\"") } else { shortened(&name, MAX_SHOWN) };
             return add(&path.field(&name), format!("is no field of {}, which has {known}", T::NAME), out);
         };
         let path = path.field(T::MEMBERS[member]);
