@@ -231,10 +231,10 @@ fn story(stream: u64, version: u64) -> (usize, NewEvent) {
                 title: format!("A lamp that gives light, number {stream}"),
                 description: "It stands on the floor, and is switched on and off by foot. The bulb is not part of it.".to_owned(),
                 brand: "Lux".to_owned(),
-                category: "Home/Lamps".to_owned(),
+                category: "Home > Lamps".to_owned(),
                 price: money(1_999),
                 attributes: [("colour", "red"), ("size", "M"), ("material", "steel")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-                draft: false,
+                ..ProductCreated::default()
             }
             .into(),
             v if v % 2 == 0 => {

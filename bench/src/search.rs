@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
-use daybook_query_api::{SearchIndex, SearchReader, Tuning};
+use daybook_search::{SearchIndex, SearchReader, Tuning};
 
 pub(crate) use catalogue::Product;
 use judged::Judgments;

@@ -9,6 +9,8 @@ pub struct Product {
     pub create: CreateProduct,
     /// Texts that were cut to the length that the shop takes.
     pub shortened: u64,
+    /// Numbers that are no GTINs, and were left out as the mapping says.
+    pub bad_gtins: u64,
     /// What the row says of the product. What it does not say stays as it is when the product is there already.
     pub said: Said,
 }
@@ -20,5 +22,8 @@ pub struct Said {
     pub description: bool,
     pub brand: bool,
     pub category: bool,
+    pub gtins: bool,
+    pub manufacturer_number: bool,
+    pub language: bool,
     pub attributes: bool,
 }

@@ -1,6 +1,6 @@
 //! How the shop's products are searched: what the fields of the read model `products` mean to the query API.
 
-use daybook_query_api::SearchSchema;
+use daybook_search::SearchSchema;
 
 /// Where the ranges of the price facet begin, in the smallest unit of the currency.
 const PRICE_EDGES: &[i64] = &[1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000];

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use daybook_bus::BusConfig;
 use daybook_kernel::{ReadModel, Secret};
+use daybook_search::SearchSchema;
 use prost_reflect::DescriptorPool;
 
 use crate::past::Past;
-use crate::search::SearchSchema;
 
 /// One read model, as far as serving it needs to know.
 #[derive(Clone, Debug)]

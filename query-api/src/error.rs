@@ -6,6 +6,9 @@ pub enum QueryError {
     /// Configuration that can't be right.
     #[error("{0}")]
     Configuration(String),
+    /// What is searched is not what its schema says.
+    #[error(transparent)]
+    Schema(#[from] daybook_search::SchemaError),
     /// A read model's message is not among the descriptors.
     #[error("read model {model} is made of {message}, which this build does not describe")]
     UnknownMessage {

@@ -48,7 +48,3 @@ pub use api::QueryApi;
 pub use config::{Fill, QueryConfig, QueryModel};
 pub use error::QueryError;
 pub use past::{Moment, Past, PastError, Was};
-pub use search::{
-    Analysis, FacetValue, Facets, FacetsAsked, Filter, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchItem, SearchReader,
-    SearchRequest, SearchSchema, SearchSort, Suggestion, Tuning,
-};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use daybook_kernel::{EventAt, Instant, ReadModel, StreamId, Version};
 use daybook_proto::MessageSet as _;
-use daybook_query_api::SearchReader;
+use daybook_search::SearchReader;
 use shop_catalogue::{Catalogue, Entry, Mapping, What};
 use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
 
@@ -58,6 +58,9 @@ pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Resu
         price: create.price.clone(),
         attributes: create.attributes.clone(),
         draft: false,
+        gtins: create.gtins.clone(),
+        manufacturer_number: create.manufacturer_number.clone(),
+        language: create.language.clone(),
     });
     let stream = StreamId::new(ProductEvent::AGGREGATE, &create.sku);
     let fold = model.fold(ProductEvent::SERVICE, ProductEvent::AGGREGATE).context("products read products")?;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context as _;
-use daybook_query_api::{Analysis, SearchIndex, SearchRequest, Tuning};
+use daybook_search::{Analysis, SearchIndex, SearchRequest, Tuning};
 
 /// Ranks that count.
 const DEPTH: usize = 10;

@@ -66,7 +66,7 @@ impl<'a> Maker<'a> {
                 .take(ATTRIBUTES)
                 .map(|(n, v)| (n.clone(), v.clone()))
                 .collect(),
-            draft: false,
+            ..CreateProduct::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use daybook_query_api::{FacetsAsked, Filter, SearchIndex, SearchRequest, SearchSort};
+use daybook_search::{FacetsAsked, Filter, SearchIndex, SearchRequest, SearchSort};
 
 /// How long each shape is measured.
 const LENGTH: Duration = Duration::from_secs(2);

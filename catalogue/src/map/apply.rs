@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use daybook_proto::CommandSet as _;
+use daybook_proto::v1::TextForm;
 use shop_proto::catalog::v1::{CreateProduct, ProductCommand};
 use shop_proto::common::v1::Money;
 
@@ -40,7 +41,15 @@ impl Mapping {
         let title = text("title", &self.title, &mut faults);
         let description = text("description", &self.description, &mut faults).unwrap_or_default();
         let brand = text("brand", &self.brand, &mut faults).unwrap_or_default();
+        let manufacturer_number = text("manufacturerNumber", &self.manufacturer_number, &mut faults).unwrap_or_default();
+        let language = text("language", &self.language, &mut faults).unwrap_or_default();
         let draft = text("draft", &self.draft, &mut faults);
+        let mut gtins = self.gtins.value(row).map(|(_, value)| numbers(value)).unwrap_or_default();
+        let found = gtins.len();
+        if self.leave_out_bad_gtins {
+            gtins.retain(|gtin| TextForm::Gtin.fault(gtin).is_none());
+        }
+        let bad_gtins = (found - gtins.len()) as u64;
         let category = self
             .categories
             .of(|column| row.get(column).and_then(|v| self.style().text(v).ok()?).map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()));
@@ -71,6 +80,9 @@ impl Mapping {
             category: cut.to(CATEGORY, category.unwrap_or_default()),
             price,
             attributes,
+            gtins,
+            manufacturer_number,
+            language,
             draft,
         };
         if faults.is_empty() {
@@ -82,10 +94,13 @@ impl Mapping {
         let said = Said {
             description: self.description.is_said(row),
             brand: self.brand.is_said(row),
+            gtins: self.gtins.is_said(row),
+            manufacturer_number: self.manufacturer_number.is_said(row),
+            language: self.language.is_said(row),
             category: category_said && !create.category.is_empty(),
             attributes: self.attributes.as_ref().is_some_and(|a| a.are_said(row)),
         };
-        What::Product(Box::new(Product { create, shortened: cut.count, said }))
+        What::Product(Box::new(Product { create, shortened: cut.count, bad_gtins, said }))
     }
 
     fn style(&self) -> Style<'_> {
@@ -112,6 +127,20 @@ fn missing(field: &str, source: &Source) -> String {
     match source.columns() {
         [column] if column == field => format!("{field} is missing"),
         columns => format!("{field} is missing (column {})", columns.join(" or ")),
+    }
+}
+
+/// Several numbers: a list of them, or a text that holds them with blanks, commas, semicolons or bars between.
+fn numbers(value: &Value) -> Vec<String> {
+    let between = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|');
+    match value {
+        Value::Text(text) => text.split(between).filter(|n| !n.is_empty()).map(str::to_owned).collect(),
+        Value::Number(lexeme) => vec![plain(lexeme)],
+        Value::List(items) => items.iter().flat_map(numbers).collect(),
+        // What is no number is told as one that is no GTIN.
+        Value::Bool(is) => vec![is.to_string()],
+        Value::Object => vec!["an object".to_owned()],
+        Value::Null => Vec::new(),
     }
 }
 

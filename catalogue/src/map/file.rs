@@ -36,6 +36,10 @@ pub(super) struct ProductFile {
     pub(super) title: Source,
     pub(super) description: Source,
     pub(super) brand: Source,
+    pub(super) gtins: Source,
+    pub(super) leave_out_bad_gtins: bool,
+    pub(super) manufacturer_number: Source,
+    pub(super) language: Source,
     pub(super) draft: Source,
 }
 

@@ -39,6 +39,11 @@ pub struct Mapping {
     title: Source,
     description: Source,
     brand: Source,
+    gtins: Source,
+    /// Numbers that are no GTINs are left out and counted; else their row is bad.
+    leave_out_bad_gtins: bool,
+    manufacturer_number: Source,
+    language: Source,
     draft: Source,
     price: Price,
     categories: Categories,
@@ -163,6 +168,10 @@ impl Mapping {
             title: product.title,
             description: product.description,
             brand: product.brand,
+            gtins: product.gtins,
+            leave_out_bad_gtins: product.leave_out_bad_gtins,
+            manufacturer_number: product.manufacturer_number,
+            language: product.language,
             draft: product.draft,
             price: Price { amount: price.column, places, mark, currency: price.currency },
             categories,
@@ -190,9 +199,10 @@ impl Mapping {
 
     /// All columns that are named, each with the others that would do.
     pub(crate) fn named(&self) -> Vec<&[String]> {
-        let fields = [&self.sku, &self.title, &self.description, &self.brand, &self.draft, &self.price.amount, &self.price.currency];
+        let texts = [&self.sku, &self.title, &self.description, &self.brand, &self.manufacturer_number, &self.language, &self.draft];
+        let fields = texts.into_iter().chain([&self.gtins, &self.price.amount, &self.price.currency]);
         let attributes = self.attributes.iter().flat_map(|a| a.columns.iter().map(|(_, source)| source));
-        let mut named: Vec<&[String]> = fields.into_iter().chain(attributes).map(Source::columns).filter(|c| !c.is_empty()).collect();
+        let mut named: Vec<&[String]> = fields.chain(attributes).map(Source::columns).filter(|c| !c.is_empty()).collect();
         named.extend(self.categories.columns().map(std::slice::from_ref));
         named.extend(self.skip.iter().map(|s| std::slice::from_ref(&s.column)));
         named

@@ -8,6 +8,9 @@ sku = "id"
 title = ["title", "name"]
 description = "text"
 brand = { constant = "Acme" }
+gtins = "ean"
+manufacturer_number = "mpn"
+language = "lang"
 [price]
 column = "price"
 unit = "decimal"
@@ -73,12 +76,13 @@ fn bad(map: &str, json: &str) -> String {
 fn columns_become_fields_as_the_mapping_says() {
     let json = r#"{"id":9007199254740993,"name":"006R","title":" Xerox 006R ","text":"Toner","price":"49,95","currency":"USD",
         "date":"2009-12-10T00:00:00Z","t_type":"Original","n_weight":6.0,"t_weight":"light","t_duplex":false,"t_empty":"","t_null":null,
-        "t_list":["a",1.50,null],"kind":"Toner cartridges"}"#;
+        "t_list":["a",1.50,null],"kind":"Toner cartridges","ean":["4006381333931",96385074,null],"mpn":"006R-90321","lang":"de"}"#;
     let p = product(MAP, json);
     let c = &p.create;
     assert_eq!((c.sku.as_str(), c.title.as_str(), c.brand.as_str()), ("9007199254740993", "Xerox 006R", "Acme"));
     assert_eq!((c.description.as_str(), c.category.as_str()), ("Toner", "Printing > Toner"));
     assert_eq!(c.price, Some(Money { currency: "USD".into(), minor_units: 4_995 }));
+    assert_eq!((c.gtins.join(" "), c.manufacturer_number.as_str(), c.language.as_str()), ("4006381333931 96385074".into(), "006R-90321", "de"));
     let expected = [
         ("duplex", "N"),
         ("list", "a, 1.50"),
@@ -89,13 +93,14 @@ fn columns_become_fields_as_the_mapping_says() {
         ("weight", "light"),
     ];
     assert_eq!(c.attributes, BTreeMap::from(expected.map(|(n, v)| (n.to_owned(), v.to_owned()))));
-    assert_eq!(p.said, Said { description: true, brand: true, category: true, attributes: true });
+    let all = Said { description: true, brand: true, category: true, gtins: true, manufacturer_number: true, language: true, attributes: true };
+    assert_eq!(p.said, all);
 }
 
 #[test]
 fn what_a_row_does_not_have_is_not_said() {
     let p = product(MAP, r#"{"id":"A","title":"t","price":"1"}"#);
-    assert_eq!(p.said, Said { description: false, brand: true, category: true, attributes: false });
+    assert_eq!(p.said, Said { brand: true, category: true, ..Said::default() });
     let none =
         "[product]\nsku = \"id\"\ntitle = \"title\"\n[price]\ncolumn = \"price\"\nunit = \"minor\"\ncurrency = { constant = \"JPY\" }";
     let p = product(none, r#"{"id":"A","title":"t","price":1980}"#);
@@ -134,6 +139,8 @@ fn everything_that_is_wrong_with_a_row_is_said_with_its_sku() {
         (r#"{"id":"1","title":"t","price":"-1"}"#, &["price.minorUnits must be at least 0"]),
         (r#"{"id":"1","title":"t","price":[1]}"#, &["price must be a number, \"price\" is none"]),
         (r#"{"id":"1","title":"t","price":"1","currency":"EURO"}"#, &["price.currency"]),
+        (r#"{"id":"1","title":"t","price":"1","ean":"4006381333931;4006381333932"}"#, &["gtins[1] must be a GTIN that ends with"]),
+        (r#"{"id":"1","title":"t","price":"1","lang":"german"}"#, &["language must be a language tag"]),
         (r#"{"id":"a b","title":"t","price":"1"}"#, &["sku must be"]),
         (r#"{"id":"1","title":"t\u0000","price":"1"}"#, &["U+0000"]),
         (r#"{"id":"1","title":"t","price":"1","text":[{}]}"#, &["description: \"text\" holds an object"]),
@@ -158,6 +165,13 @@ fn a_text_that_is_too_long_is_cut_and_counted() {
 }
 
 #[test]
+fn numbers_that_are_no_gtins_are_left_out_and_counted_where_the_mapping_says_so() {
+    let map = MAP.replace("gtins = \"ean\"", "gtins = \"ean\"\nleave_out_bad_gtins = true");
+    let p = product(&map, r#"{"id":"1","title":"t","price":"1","ean":["4006381333931","4006381333932",7,true]}"#);
+    assert_eq!((p.create.gtins, p.bad_gtins), (vec!["4006381333931".to_owned()], 3));
+}
+
+#[test]
 fn a_mapping_that_can_not_be_meant_is_refused_with_line_or_key() {
     let with = |from: &str, to: &str| {
         assert!(MAP.contains(from), "{from}");
@@ -170,7 +184,7 @@ fn a_mapping_that_can_not_be_meant_is_refused_with_line_or_key() {
         ("sku = \"id\"", "sku = \"\"", &["line 5", "not empty"]),
         ("{ constant = \"Acme\" }", "{ konstant = \"Acme\" }", &["line 8", "unknown field `konstant`"]),
         ("{ constant = \"Acme\" }", "{ constant = \"Acme\", column = \"b\" }", &["line 8", "either column or constant"]),
-        ("unit = \"decimal\"", "unit = \"cents\"", &["line 11", "unknown variant `cents`", "`minor`"]),
+        ("unit = \"decimal\"", "unit = \"cents\"", &["line 14", "unknown variant `cents`", "`minor`"]),
         ("unit = \"decimal\"", "unit = \"minor\"", &["price.places", "goes with unit"]),
         ("places = 2", "", &["price.places is missing", "KWD 3"]),
         ("places = 2", "places = 9", &["price.places must be 0 to 6"]),

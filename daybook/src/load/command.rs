@@ -93,7 +93,7 @@ mod tests {
     fn product(minor_units: i64) -> Product {
         let price = Some(Money { currency: "EUR".into(), minor_units });
         let create = CreateProduct { sku: "392".into(), title: "Toner".into(), price, ..Default::default() };
-        Product { create, shortened: 0, said: Default::default() }
+        Product { create, shortened: 0, bad_gtins: 0, said: Default::default() }
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl Flow {
                         }
                     }
                     self.report.shortened += row.product.shortened;
+                    self.report.bad_gtins += row.product.bad_gtins;
                     self.done(row.line, Some(sku), row.later, &came);
                 }
             }

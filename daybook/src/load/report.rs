@@ -114,6 +114,8 @@ pub(crate) struct LoadReport {
     pub(crate) first_bad: Vec<RowNote>,
     /// Texts that were cut to the length that the shop takes.
     pub(crate) shortened: u64,
+    /// Numbers that are no GTINs, and were left out as the mapping says.
+    pub(crate) bad_gtins: u64,
     /// Columns that mean nothing to the mapping, with the number of rows that have them.
     pub(crate) unknown_columns: BTreeMap<String, u64>,
     /// Columns that the mapping names and that no row has.
@@ -290,6 +292,9 @@ impl fmt::Display for LoadReport {
         }
         if self.shortened > 0 {
             writeln!(f, "{} texts were cut to the length that the shop takes", self.shortened)?;
+        }
+        if self.bad_gtins > 0 {
+            writeln!(f, "{} numbers are no GTINs and were left out, as the mapping says", self.bad_gtins)?;
         }
         if !self.unknown_columns.is_empty() {
             let each: Vec<String> = self.unknown_columns.iter().take(TOLD).map(|(name, rows)| format!("{name} ({rows} rows)")).collect();

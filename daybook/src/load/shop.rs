@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use daybook_proto::levels;
 use prost::Message as _;
 use reqwest::{Client, StatusCode};
 use shop_catalogue::Product;
@@ -76,8 +77,14 @@ pub(super) fn differences(page: &ProductPage, product: &Product) -> Vec<ProductC
         title: differs(true, &page.title, &wanted.title),
         description: differs(said.description, &page.description, &wanted.description),
         brand: differs(said.brand, &page.brand, &wanted.brand),
+        manufacturer_number: differs(said.manufacturer_number, &page.manufacturer_number, &wanted.manufacturer_number),
+        language: differs(said.language, &page.language, &wanted.language),
         ..Default::default()
     };
+    if said.gtins {
+        revise.gtins = without(&wanted.gtins, &page.gtins);
+        revise.removed_gtins = without(&page.gtins, &wanted.gtins);
+    }
     if said.attributes {
         let of = |name: &str| page.attributes.iter().find(|(has, _)| same(has, name)).map(|(_, value)| value);
         let is_new = |(name, value): &(&String, &String)| of(name).is_none_or(|has| !same(has, value));
@@ -96,7 +103,7 @@ pub(super) fn differences(page: &ProductPage, product: &Product) -> Vec<ProductC
             commands.push(RepriceProduct { sku: wanted.sku.clone(), price: Some(price.clone()), sale }.into());
         }
     }
-    if said.category && !same(&page.category, &wanted.category) {
+    if said.category && !same(&levels::normal(&page.category), &levels::normal(&wanted.category)) {
         commands.push(CategorizeProduct { sku: wanted.sku.clone(), category: wanted.category.clone() }.into());
     }
     commands
@@ -105,6 +112,12 @@ pub(super) fn differences(page: &ProductPage, product: &Product) -> Vec<ProductC
 fn is_over(sale: &Sale) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs().cast_signed());
     sale.ends_at.as_ref().is_some_and(|end| end.seconds <= now)
+}
+
+/// Numbers that are in one list alone; zeros before one make no other number of it.
+fn without(some: &[String], others: &[String]) -> Vec<String> {
+    let plain = |gtin: &String| gtin.trim_start_matches('0').to_owned();
+    some.iter().filter(|gtin| !others.iter().any(|other| plain(other) == plain(gtin))).cloned().collect()
 }
 
 /// Whether two texts are the same to the shop, which may keep another form of one: composed, and with single blanks.
@@ -127,7 +140,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: Said = Said { description: true, brand: true, category: true, attributes: true };
+    const ALL: Said =
+        Said { description: true, brand: true, category: true, gtins: true, manufacturer_number: true, language: true, attributes: true };
 
     fn money(minor_units: i64) -> Option<Money> {
         Some(Money { currency: "EUR".into(), minor_units })
@@ -140,6 +154,9 @@ mod tests {
             description: "d".into(),
             brand: "Lux".into(),
             category: "Home > Lamps".into(),
+            gtins: vec!["4006381333931".into()],
+            manufacturer_number: "LX-1".into(),
+            language: "de".into(),
             prices: BTreeMap::from([(
                 "EUR".into(),
                 Price { list: money(100), sale: Some(Sale { minor_units: 80, ..Default::default() }) },
@@ -155,12 +172,15 @@ mod tests {
             title: "Cafe\u{301}\u{a0}lamp".into(),
             description: "d".into(),
             brand: "Lux ".into(),
-            category: "Home > Lamps".into(),
+            category: "Home>Lamps".into(),
+            gtins: vec!["04006381333931".into()],
+            manufacturer_number: "LX-1".into(),
+            language: "de".into(),
             price: money(100),
             attributes: BTreeMap::from([("colour".into(), "red".into()), ("old".into(), "x".into())]),
             draft: false,
         };
-        Product { create, shortened: 0, said }
+        Product { create, shortened: 0, bad_gtins: 0, said }
     }
 
     #[test]
@@ -173,6 +193,8 @@ mod tests {
         let mut product = row(ALL);
         product.create.title = "Another lamp".into();
         product.create.description = String::new();
+        product.create.gtins = vec!["96385074".into()];
+        product.create.language = String::new();
         product.create.price = money(90);
         product.create.category = "Home > Lights".into();
         product.create.attributes = BTreeMap::from([("colour".into(), "blue".into()), ("new".into(), "y".into())]);
@@ -181,6 +203,9 @@ mod tests {
             sku: sku(),
             title: Some("Another lamp".into()),
             description: Some(String::new()),
+            language: Some(String::new()),
+            gtins: vec!["96385074".into()],
+            removed_gtins: vec!["4006381333931".into()],
             set_attributes: BTreeMap::from([("colour".into(), "blue".into()), ("new".into(), "y".into())]),
             removed_attributes: vec!["old".into()],
             ..Default::default()

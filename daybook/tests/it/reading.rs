@@ -11,7 +11,7 @@ use crate::support::{Install, Process};
 
 /// A published product with stock; the tokens of both results.
 async fn put(install: &Install, up: &Process, sku: &str, title: &str) -> String {
-    let product = json!({ "sku": sku, "title": title, "category": "Home/Lamps", "price": { "currency": "EUR", "minorUnits": 100 } });
+    let product = json!({ "sku": sku, "title": title, "category": "Home > Lamps", "price": { "currency": "EUR", "minorUnits": 100 } });
     let (status, created) = install.post(&up.commands, "catalog/create-product", sku, &product).await.expect("answers");
     assert_eq!(status, 200, "{created}");
     let stock = json!({ "sku": sku, "warehouse": "w-1", "quantity": 5 });

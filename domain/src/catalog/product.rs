@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use daybook_kernel::{Context, Decider, Decision, Instant};
+use daybook_proto::levels;
 use shop_proto::catalog::v1::*;
 
 /// A product of the catalogue. Stream `product/{sku}`.
@@ -13,6 +14,8 @@ const MAX_ATTRIBUTES: usize = 300;
 /// How many bytes their names and values may have together: so that a product that is revised again and again stays
 /// what fits into a page, a push and a cache.
 const MAX_ATTRIBUTE_BYTES: usize = 256 * 1024;
+/// How many GTINs a product may have: each package of it has one, and some are sold in a hundred.
+const MAX_GTINS: usize = 200;
 /// How many media a product may have.
 const MAX_MEDIA: usize = 50;
 
@@ -46,16 +49,27 @@ impl Decider for Product {
                 state.brand.clone_from(&e.brand);
                 state.category.clone_from(&e.category);
                 state.attributes.clone_from(&e.attributes);
+                state.gtins.clone_from(&e.gtins);
+                state.manufacturer_number.clone_from(&e.manufacturer_number);
+                state.language.clone_from(&e.language);
                 set_price(state, &Price { list: e.price.clone(), sale: None });
             }
             E::ProductRevised(e) => {
-                for (field, new) in [(&mut state.title, &e.title), (&mut state.description, &e.description), (&mut state.brand, &e.brand)] {
+                for (field, new) in [
+                    (&mut state.title, &e.title),
+                    (&mut state.description, &e.description),
+                    (&mut state.brand, &e.brand),
+                    (&mut state.manufacturer_number, &e.manufacturer_number),
+                    (&mut state.language, &e.language),
+                ] {
                     if let Some(new) = new {
                         field.clone_from(new);
                     }
                 }
                 state.attributes.retain(|name, _| !e.removed_attributes.contains(name));
                 state.attributes.extend(e.set_attributes.clone());
+                state.gtins.retain(|gtin| !e.removed_gtins.contains(gtin));
+                state.gtins.extend(e.gtins.clone());
             }
             E::ProductRepriced(e) => {
                 if let Some(price) = &e.price {
@@ -104,15 +118,24 @@ fn create(state: &ProductState, c: &CreateProduct) -> Decision<Product> {
     if let Some(refusal) = over_limit(&c.attributes) {
         return Decision::refuse(refusal);
     }
+    let mut gtins: Vec<String> = Vec::new();
+    for gtin in &c.gtins {
+        if gtins.iter().all(|known| !same_number(known, gtin)) {
+            gtins.push(gtin.clone());
+        }
+    }
     Decision::event(ProductCreated {
         sku: c.sku.clone(),
         title: c.title.clone(),
         description: c.description.clone(),
         brand: c.brand.clone(),
-        category: c.category.clone(),
+        category: levels::normal(&c.category),
         price: c.price.clone(),
         attributes: c.attributes.clone(),
         draft: c.draft,
+        gtins,
+        manufacturer_number: c.manufacturer_number.clone(),
+        language: c.language.clone(),
     })
 }
 
@@ -128,6 +151,14 @@ fn revise(state: &ProductState, c: &ReviseProduct) -> Decision<Product> {
         .collect();
     removed_attributes.sort_unstable();
     removed_attributes.dedup();
+    let mut gtins: Vec<String> = Vec::new();
+    for gtin in &c.gtins {
+        if state.gtins.iter().chain(&gtins).all(|known| !same_number(known, gtin)) {
+            gtins.push(gtin.clone());
+        }
+    }
+    let named = |gtin: &&String, all: &[String]| all.iter().any(|other| same_number(gtin, other));
+    let removed_gtins = state.gtins.iter().filter(|gtin| named(gtin, &c.removed_gtins) && !named(gtin, &c.gtins)).cloned().collect();
     let event = ProductRevised {
         sku: c.sku.clone(),
         title: changed(&c.title, &state.title),
@@ -135,6 +166,10 @@ fn revise(state: &ProductState, c: &ReviseProduct) -> Decision<Product> {
         brand: changed(&c.brand, &state.brand),
         set_attributes,
         removed_attributes,
+        gtins,
+        removed_gtins,
+        manufacturer_number: changed(&c.manufacturer_number, &state.manufacturer_number),
+        language: changed(&c.language, &state.language),
     };
     if event == (ProductRevised { sku: c.sku.clone(), ..ProductRevised::default() }) {
         return Decision::nothing();
@@ -142,10 +177,22 @@ fn revise(state: &ProductState, c: &ReviseProduct) -> Decision<Product> {
     let mut after = state.clone();
     let event = ProductEvent::from(event);
     Product::evolve(&mut after, &event);
-    match over_limit(&after.attributes) {
-        Some(refusal) => Decision::refuse(refusal),
-        None => Decision::event(event),
+    if let Some(refusal) = over_limit(&after.attributes) {
+        return Decision::refuse(refusal);
     }
+    if after.gtins.len() > MAX_GTINS {
+        return Decision::refuse(GtinsOverLimit { count: number(after.gtins.len()), limit: number(MAX_GTINS) });
+    }
+    Decision::event(event)
+}
+
+/// Whether two GTINs are one number: a shorter one is a longer one with zeros before it (GS1 General Specifications, 3.3.2).
+fn same_number(a: &str, b: &str) -> bool {
+    a.trim_start_matches('0') == b.trim_start_matches('0')
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn owned((name, value): (&String, &String)) -> (String, String) {
@@ -154,7 +201,6 @@ fn owned((name, value): (&String, &String)) -> (String, String) {
 
 fn over_limit(attributes: &BTreeMap<String, String>) -> Option<AttributesOverLimit> {
     let bytes: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     (attributes.len() > MAX_ATTRIBUTES || bytes > MAX_ATTRIBUTE_BYTES).then(|| AttributesOverLimit {
         count: number(attributes.len()),
         count_limit: number(MAX_ATTRIBUTES),
@@ -183,17 +229,18 @@ fn reprice(state: &ProductState, c: &RepriceProduct) -> Decision<Product> {
 }
 
 fn categorize(state: &ProductState, c: &CategorizeProduct) -> Decision<Product> {
-    if state.category == c.category {
+    let category = levels::normal(&c.category);
+    if state.category == category {
         return Decision::nothing();
     }
-    Decision::event(ProductCategorized { sku: c.sku.clone(), category: c.category.clone() })
+    Decision::event(ProductCategorized { sku: c.sku.clone(), category })
 }
 
 fn attach(state: &ProductState, c: &AttachMedia) -> Decision<Product> {
     let Some(media) = &c.media else { return Decision::nothing() };
     match state.media.iter().find(|m| m.url == media.url) {
         Some(known) if known == media => Decision::nothing(),
-        None if state.media.len() >= MAX_MEDIA => Decision::refuse(MediaOverLimit { limit: u32::try_from(MAX_MEDIA).unwrap_or(u32::MAX) }),
+        None if state.media.len() >= MAX_MEDIA => Decision::refuse(MediaOverLimit { limit: number(MAX_MEDIA) }),
         _ => Decision::event(MediaAttached { sku: c.sku.clone(), media: Some(media.clone()) }),
     }
 }
@@ -240,6 +287,8 @@ mod spec {
     use super::*;
 
     const SKU: &str = "A-1";
+    /// The GTIN of the product that most tests have.
+    const LAMP: &str = "4006381333931";
 
     fn sku() -> String {
         SKU.to_owned()
@@ -255,10 +304,13 @@ mod spec {
             title: "Lamp".into(),
             description: "Gives light.".into(),
             brand: "Lux".into(),
-            category: "Home/Lamps".into(),
+            category: "Home > Lamps".into(),
             price: Some(money("EUR", 1999)),
             attributes: [("colour".into(), "red".into())].into(),
             draft: false,
+            gtins: vec![LAMP.into()],
+            manufacturer_number: "LX-100/B".into(),
+            language: "en".into(),
         }
     }
 
@@ -273,6 +325,9 @@ mod spec {
             price: c.price,
             attributes: c.attributes,
             draft: c.draft,
+            gtins: c.gtins,
+            manufacturer_number: c.manufacturer_number,
+            language: c.language,
         }
         .into()
     }
@@ -442,7 +497,63 @@ mod spec {
     fn a_product_moves_to_another_category_once() {
         let categorized = ProductCategorized { sku: sku(), category: "Home".into() };
         given::<Product>([created()]).when(CategorizeProduct { sku: sku(), category: "Home".into() }).then([categorized.into()]);
-        given::<Product>([created()]).when(CategorizeProduct { sku: sku(), category: "Home/Lamps".into() }).then_nothing();
+        given::<Product>([created()]).when(CategorizeProduct { sku: sku(), category: "Home > Lamps".into() }).then_nothing();
+    }
+
+    #[test]
+    fn the_levels_of_a_category_are_written_in_one_way_and_a_slash_is_no_separator() {
+        let categorized = |category: &str| ProductEvent::from(ProductCategorized { sku: sku(), category: category.into() });
+        for written in ["Audio/Video > A/B testing", "Audio/Video>A/B testing", "  Audio/Video  >\u{a0}A/B testing "] {
+            let command = || CategorizeProduct { sku: sku(), category: written.into() };
+            given::<Product>([created()]).when(command()).then([categorized("Audio/Video > A/B testing")]);
+            given::<Product>([created(), categorized("Audio/Video > A/B testing")]).when(command()).then_nothing();
+        }
+        given_nothing::<Product>().when(CreateProduct { category: "Home>Lamps".into(), ..create() }).then([created()]);
+    }
+
+    #[test]
+    fn a_product_has_each_gtin_once_however_many_zeros_stand_before_it() {
+        let twice = vec![LAMP.into(), "036000291452".into(), format!("0{LAMP}"), "0036000291452".into()];
+        given_nothing::<Product>()
+            .when(CreateProduct { gtins: twice, ..create() })
+            .then_state(|s| assert_eq!(s.gtins, [LAMP, "036000291452"]));
+        given::<Product>([created()]).when(ReviseProduct { gtins: vec![format!("0{LAMP}")], ..revise() }).then_nothing();
+    }
+
+    #[test]
+    fn a_gtin_comes_and_goes_by_its_number_and_one_that_does_both_stays() {
+        let added = || ProductEvent::from(ProductRevised { sku: sku(), gtins: vec!["96385074".into()], ..Default::default() });
+        let removed = || ProductRevised { sku: sku(), removed_gtins: vec![LAMP.into()], ..Default::default() };
+        given::<Product>([created()]).when(ReviseProduct { gtins: vec!["96385074".into()], ..revise() }).then([added()]);
+        given::<Product>([created()]).when(ReviseProduct { removed_gtins: vec![format!("0{LAMP}")], ..revise() }).then([removed().into()]);
+        given::<Product>([created(), removed().into()]).when(ReviseProduct { removed_gtins: vec![LAMP.into()], ..revise() }).then_nothing();
+        let both = ReviseProduct { gtins: vec![LAMP.into(), "96385074".into()], removed_gtins: vec![LAMP.into()], ..revise() };
+        given::<Product>([created()]).when(both).then([added()]);
+        given::<Product>([created(), added()]).when(revise()).then_state(|s| assert_eq!(s.gtins, [LAMP, "96385074"]));
+    }
+
+    #[test]
+    fn a_product_has_only_so_many_gtins_over_all_revisions() {
+        let many: Vec<String> = (0..200).map(|n| format!("{:013}", 4_006_381_000_000_u64 + n)).collect();
+        given::<Product>([created()])
+            .when(ReviseProduct { gtins: many, ..revise() })
+            .then_refused(GtinsOverLimit { count: 201, limit: 200 });
+    }
+
+    #[test]
+    fn the_makers_number_and_the_language_are_revised_and_taken_away() {
+        let revised = ProductRevised {
+            sku: sku(),
+            manufacturer_number: Some("LX-100/C".into()),
+            language: Some(String::new()),
+            ..Default::default()
+        };
+        let command =
+            ReviseProduct { manufacturer_number: revised.manufacturer_number.clone(), language: revised.language.clone(), ..revise() };
+        given::<Product>([created()]).when(command.clone()).then([revised.clone().into()]);
+        given::<Product>([created(), revised.into()]).when(command).then_nothing();
+        let same = ReviseProduct { manufacturer_number: Some("LX-100/B".into()), language: Some("en".into()), ..revise() };
+        given::<Product>([created()]).when(same).then_nothing();
     }
 
     #[test]
@@ -496,11 +607,12 @@ mod spec {
     fn any_command() -> impl Strategy<Value = ProductCommand> {
         let word = || "[a-c]{0,2}";
         let attributes = || prop::collection::btree_map("[a-c]", word(), 0..3);
+        let gtins = || prop::collection::vec("0{0,1}[1-4]{7}", 0..3);
         let price = || ("EUR|USD", 0..3_i64).prop_map(|(c, n)| Some(money(&c, n)));
         prop_oneof![
             ("[a-c]{1,2}", word(), word(), price(), attributes(), any::<bool>()).prop_map(
                 |(title, description, category, price, attributes, draft)| {
-                    CreateProduct { sku: sku(), title, description, brand: String::new(), category, price, attributes, draft }.into()
+                    CreateProduct { sku: sku(), title, description, category, price, attributes, draft, ..Default::default() }.into()
                 }
             ),
             (prop::option::of("[a-c]{1,2}"), prop::option::of(word()), attributes(), prop::collection::vec("[a-c]", 0..3)).prop_map(
@@ -508,8 +620,13 @@ mod spec {
                     ReviseProduct { title, description, set_attributes, removed_attributes, ..revise() }.into()
                 }
             ),
+            (gtins(), gtins(), prop::option::of("[a-c]?"), prop::option::of("de|en|")).prop_map(
+                |(gtins, removed_gtins, manufacturer_number, language)| {
+                    ReviseProduct { gtins, removed_gtins, manufacturer_number, language, ..revise() }.into()
+                }
+            ),
             (price(), prop::option::of(0..3_i64)).prop_map(|(price, s)| RepriceProduct { sku: sku(), price, sale: s.map(sale) }.into()),
-            "[a-c]{1,2}".prop_map(|category| CategorizeProduct { sku: sku(), category }.into()),
+            "[a-c]( ?> ?[a-c])?".prop_map(|category| CategorizeProduct { sku: sku(), category }.into()),
             ("[a-c]", word()).prop_map(|(url, alt)| attach(&format!("https://{url}"), &alt).into()),
             "[a-c]".prop_map(|url| DetachMedia { sku: sku(), url: format!("https://{url}") }.into()),
             Just(PublishProduct { sku: sku() }.into()),

@@ -1,6 +1,7 @@
 //! JSON Schemas of protobuf messages, from their descriptors: the JSON mapping as the generated code reads and writes it,
 //! and the field rules as it checks them.
 
+use daybook_proto::v1::TextForm;
 use prost_reflect::{
     DynamicMessage, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value as Reflected,
 };
@@ -262,6 +263,7 @@ struct Rules {
     max: Option<i64>,
     max_items: u32,
     one_of: Vec<String>,
+    form: TextForm,
 }
 
 impl Rules {
@@ -285,6 +287,7 @@ impl Rules {
             max: bound("max"),
             max_items: number("max_items"),
             one_of: get("one_of").as_ref().and_then(texts).unwrap_or_default(),
+            form: form(rules),
         }
     }
 
@@ -296,7 +299,7 @@ impl Rules {
         match field.kind() {
             Kind::Message(_) => self.required,
             _ if field.supports_presence() => false,
-            Kind::String | Kind::Enum(_) => self.required || self.id,
+            Kind::String | Kind::Enum(_) => self.required || self.id || self.form == TextForm::Gtin,
             Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Sint32 | Kind::Sint64 => {
                 self.min.is_some_and(|min| min > 0) || self.max.is_some_and(|max| max < 0)
             }
@@ -309,6 +312,10 @@ impl Rules {
         if self.id {
             return json!({ "type": "string", "pattern": ID, "minLength": 1, "maxLength": 128 });
         }
+        if self.form == TextForm::Gtin {
+            // No regular expression of a reasonable length can say that the last digit is right.
+            return json!({ "type": "string", "format": "gtin", "pattern": format!("^({})$", TextForm::Gtin.pattern()) });
+        }
         let blank = (!self.required).then_some("");
         if !self.one_of.is_empty() {
             return json!({ "type": "string", "enum": blank.into_iter().chain(self.one_of.iter().map(String::as_str)).collect::<Vec<_>>() });
@@ -316,15 +323,22 @@ impl Rules {
         let least = self.min_length.max(1);
         let most = if self.max_length == 0 { DEFAULT_MAX_LENGTH } else { self.max_length };
         let mut schema = json!({ "type": "string", "minLength": u32::from(self.required) * least, "maxLength": most, "pattern": NO_NUL });
-        if !self.pattern.is_empty() {
+        let pattern = if self.form == TextForm::Unspecified { self.pattern.as_str() } else { self.form.pattern() };
+        if !pattern.is_empty() {
             let empty = if self.required { "" } else { "^$|" };
-            schema["allOf"] = json!([{ "pattern": format!("{empty}^(?:{})$", self.pattern) }]);
+            schema["allOf"] = json!([{ "pattern": format!("{empty}^(?:{pattern})$") }]);
         }
         if !self.required && least > 1 {
             schema["anyOf"] = json!([{ "maxLength": 0 }, { "minLength": least }]);
         }
         schema
     }
+}
+
+/// The form that a text must have.
+fn form(rules: &DynamicMessage) -> TextForm {
+    let number = rules.get_field_by_name("form").and_then(|v| v.as_enum_number()).unwrap_or_default();
+    TextForm::try_from(number).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use super::case::Written;
 use super::decode::micros;
 
 /// What a revision may change.
-pub(super) const REVISED: [&str; 5] = ["title", "description", "brand", "setAttributes", "removedAttributes"];
+pub(super) const REVISED: [&str; 9] =
+    ["title", "description", "brand", "manufacturerNumber", "language", "setAttributes", "removedAttributes", "gtins", "removedGtins"];
+/// Of those, the plain texts.
+const TEXTS: [&str; 5] = ["title", "description", "brand", "manufacturerNumber", "language"];
 
 /// What a product's stream folds to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +48,8 @@ impl Product {
     }
 
     fn create(&mut self, event: &Value) {
-        for field in ["sku", "title", "description", "brand", "category", "attributes", "price"] {
+        let texts = ["sku", "title", "description", "brand", "category", "manufacturerNumber", "language"];
+        for field in texts.into_iter().chain(["attributes", "price", "gtins"]) {
             self.set(field, &event[field]);
         }
         let price = &event["price"];
@@ -56,10 +60,14 @@ impl Product {
     }
 
     fn revise(&mut self, event: &Value) {
-        for field in ["title", "description", "brand"] {
+        for field in TEXTS {
             if let Some(new) = event.get(field) {
                 self.set(field, new);
             }
+        }
+        if let Some(Value::Array(gtins)) = self.page.get_mut("gtins") {
+            gtins.retain(|gtin| !texts(event.get("removedGtins")).contains(&gtin.as_str().unwrap_or_default()));
+            gtins.extend(texts(event.get("gtins")).into_iter().map(Value::from));
         }
         let Some(Value::Object(attributes)) = self.page.get_mut("attributes") else { return };
         for name in event["removedAttributes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -74,7 +82,7 @@ impl Product {
     /// in it; a property that is also set does not go.
     pub(super) fn changes(&self, asked: &Map<String, Value>) -> Map<String, Value> {
         let mut event = Map::new();
-        for field in ["title", "description", "brand"] {
+        for field in TEXTS {
             let new = asked.get(field).filter(|new| *new != self.get(field));
             event.extend(new.map(|new| (field.to_owned(), new.clone())));
         }
@@ -85,6 +93,15 @@ impl Product {
         let gone = asked.get("removedAttributes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let gone: BTreeSet<&str> = gone.filter(|name| has.contains_key(*name) && !set.contains_key(*name)).collect();
         event.extend([("setAttributes".to_owned(), Value::Object(new)), ("removedAttributes".to_owned(), json!(gone))]);
+        // Numbers are the same whatever zeros stand before them.
+        let number = |gtin: &str| gtin.trim_start_matches('0').to_owned();
+        let numbers = |gtins: &[&str]| gtins.iter().map(|gtin| number(gtin)).collect::<BTreeSet<_>>();
+        let (has, new, gone) = (texts(Some(self.get("gtins"))), texts(asked.get("gtins")), texts(asked.get("removedGtins")));
+        let mut known = numbers(&has);
+        let added: Vec<&str> = new.iter().copied().filter(|gtin| known.insert(number(gtin))).collect();
+        let (stay, go) = (numbers(&new), numbers(&gone));
+        let removed: Vec<&str> = has.into_iter().filter(|gtin| go.contains(&number(gtin)) && !stay.contains(&number(gtin))).collect();
+        event.extend([("gtins".to_owned(), json!(added)), ("removedGtins".to_owned(), json!(removed))]);
         event
     }
 
@@ -126,11 +143,9 @@ impl Product {
         if !self.shown || category.is_empty() {
             return Vec::new();
         }
-        let ends = category.match_indices(['/', '>']).map(|(at, _)| at).chain([category.len()]);
-        let mut names: Vec<&str> = ends.map(|end| category[..end].trim_end()).collect();
+        let ends = category.match_indices(" > ").map(|(at, _)| at).chain([category.len()]);
         // The longest key that can be asked for is 512 bytes.
-        names.retain(|name| !name.is_empty() && !name.ends_with(['/', '>']) && name.len() <= 512);
-        names
+        ends.map(|end| &category[..end]).filter(|name| name.len() <= 512).collect()
     }
 
     /// The address of its first picture; empty where it has none.
@@ -155,6 +170,11 @@ impl Product {
                 told => told == Some(value),
             })
     }
+}
+
+/// A list of texts; one that is not there is empty.
+fn texts(list: Option<&Value>) -> Vec<&str> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 fn owned((name, value): (&String, &Value)) -> (String, Value) {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::history::{Command, Via};
 
 const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
-const CATEGORIES: [&str; 4] = ["Lamps/Desk", "Lamps/Floor", "Chairs", "Tables/Small"];
+const CATEGORIES: [&str; 4] = ["Lamps > Desk", "Lamps > Floor", "Chairs", "Audio/Video"];
 /// Reservations that may be released or committed still.
 const REMEMBERED: usize = 256;
 /// Results that readers look for.
@@ -41,7 +41,7 @@ pub(crate) fn new_product(n: u64) -> Command {
     let sku = format!("n-{n:016x}");
     let body = json!({
         "sku": sku, "title": format!("Provoked {sku}"), "description": "Made by a nemesis", "brand": "Nemesis",
-        "category": "Lamps/Desk", "price": {"currency": "EUR", "minorUnits": n % 100_000 + 1},
+        "category": "Lamps > Desk", "price": {"currency": "EUR", "minorUnits": n % 100_000 + 1},
     });
     let (service, name) = ("catalog".to_owned(), "create-product".to_owned());
     Command { service, name, stream: format!("product/{sku}"), key: format!("k-{n:016x}"), body, if_match: None, via: Via::Kafka }

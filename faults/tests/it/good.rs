@@ -31,13 +31,13 @@ fn money(units: i64) -> Value {
 
 pub(crate) fn product(sku: &str, title: &str, category: &str) -> Value {
     json!({ "sku": sku, "title": title, "description": "Gives light.", "brand": "Lux", "category": category, "price": money(1999),
-            "attributes": { "colour": "red" } })
+            "attributes": { "colour": "red" }, "gtins": ["4006381333931"], "manufacturerNumber": "LX-1", "language": "en" })
 }
 
 /// The page of A-1 at a version.
 pub(crate) fn page_of_a1(evidence: &Evidence, version: usize, lines: &[(&str, i64, i64)]) -> Value {
     let price = if version < 2 { 1999 } else { 1500 };
-    page_of(evidence, product("A-1", "Lamp", "Home/Lamps"), version, price, lines)
+    page_of(evidence, product("A-1", "Lamp", "Home > Lamps"), version, price, lines)
 }
 
 /// A page, with the time of the product's event.
@@ -84,8 +84,8 @@ pub(crate) fn again(w: &mut World, command: &Command, told: &Told, endpoint: &st
 
 fn products(w: &mut World) {
     w.read("p-1", ("product-pages", "A-4"), &[], &Value::Null, &[]);
-    let create = command("create-product", "product/A-1", "create", product("A-1", "Lamp", "Home/Lamps"));
-    let told = w.done(&create, vec![("ProductCreated", product("A-1", "Lamp", "Home/Lamps"))]);
+    let create = command("create-product", "product/A-1", "create", product("A-1", "Lamp", "Home > Lamps"));
+    let told = w.done(&create, vec![("ProductCreated", product("A-1", "Lamp", "Home > Lamps"))]);
     w.note(Asked::Command(create.clone()), told.clone());
     again(w, &create, &told, "e-2");
     let page = page_of_a1(&w.evidence, 1, &[]);
@@ -191,7 +191,7 @@ fn unanswered(w: &mut World) {
 pub(crate) const LINES: [(&str, i64, i64); 3] = [("w-1", 3, 0), ("w-2", 3, 0), ("w-3", 4, 0)];
 
 fn home() -> Value {
-    let items = [item("A-1", "Lamp", "Home/Lamps", 1500, &LINES), item("A-2", "Lampshade", "Home", 1999, &[])];
+    let items = [item("A-1", "Lamp", "Home > Lamps", 1500, &LINES), item("A-2", "Lampshade", "Home", 1999, &[])];
     json!({ "items": items, "nextPageToken": "" })
 }
 
@@ -222,8 +222,8 @@ fn read_models(evidence: &mut Evidence) {
         details["stock"] = json!([]);
         part("product-pages", sku, "details", "ProductPage", &details);
     }
-    let lamp = item("A-1", "Lamp", "Home/Lamps", 1500, &[]);
-    for category in ["Home", "Home/Lamps"] {
+    let lamp = item("A-1", "Lamp", "Home > Lamps", 1500, &[]);
+    for category in ["Home", "Home > Lamps"] {
         part("category-listings", category, "lamp\tA-1", "CategoryListing", &json!({ "items": [lamp] }));
     }
     let (shade, chair) = (item("A-2", "Lampshade", "Home", 1999, &[]), item("A-4", "Chair", "Garden", 1999, &[]));
@@ -248,7 +248,7 @@ fn read_models(evidence: &mut Evidence) {
         serve("product-pages", "A-9", 404, &Value::Null);
         serve("category-listings", "Home", 200, &home());
         let found = |sku: &str, title: &str, category: &str, price: i64, in_stock: bool| json!({ "sku": sku, "title": title, "brand": "Lux", "category": category, "price": money(price), "inStock": in_stock });
-        let (lamp, shade) = (found("A-1", "Lamp", "Home/Lamps", 1500, true), found("A-2", "Lampshade", "Home", 1999, false));
+        let (lamp, shade) = (found("A-1", "Lamp", "Home > Lamps", 1500, true), found("A-2", "Lampshade", "Home", 1999, false));
         serve("products", "search", 200, &json!({ "items": [lamp, shade, found("A-4", "Chair", "Garden", 1999, false)] }));
         serve("category-listings", "Nowhere", 200, &json!({ "items": [], "nextPageToken": "" }));
         for (warehouse, on_hand, reserved) in LINES {

@@ -1,6 +1,7 @@
 //! `category-listings`: the products of a category and of those below it, by title. A list: one part a product and category.
 
 use daybook_kernel::{EventAt, Fill, Part, Projection, ReadModel, StreamId};
+use daybook_proto::levels;
 use shop_proto::catalog::v1::{MediaKind, Price, ProductEvent};
 use shop_proto::read::v1::{CategoryItem, CategoryItemView, CategoryListing};
 
@@ -25,6 +26,9 @@ impl Projection for Items {
     type View = CategoryItemView;
     type Model = CategoryListing;
 
+    /// 2: a slash separates no levels.
+    const FOLD_VERSION: u32 = 2;
+
     fn fold(view: &mut CategoryItemView, event: &ProductEvent, _: &EventAt<'_>) {
         use ProductEvent as E;
         let item = view.item.get_or_insert_default();
@@ -33,7 +37,7 @@ impl Projection for Items {
                 item.sku.clone_from(&e.sku);
                 item.title.clone_from(&e.title);
                 item.brand.clone_from(&e.brand);
-                item.category.clone_from(&e.category);
+                item.category = levels::normal(&e.category);
                 item.price.clone_from(&e.price);
                 view.shown = !e.draft;
             }
@@ -49,7 +53,7 @@ impl Projection for Items {
                     set_price(item, price);
                 }
             }
-            E::ProductCategorized(e) => item.category.clone_from(&e.category),
+            E::ProductCategorized(e) => item.category = levels::normal(&e.category),
             E::MediaAttached(e) => {
                 let Some(media) = &e.media else { return };
                 match view.media.iter_mut().find(|m| m.url == media.url) {
@@ -68,7 +72,7 @@ impl Projection for Items {
         let picture = view.media.iter().find(|m| m.kind() == MediaKind::Image);
         let item = CategoryItem { image: picture.map(|m| m.url.clone()).unwrap_or_default(), ..item.clone() };
         let part = format!("{}{SEPARATOR}{}", sort_key(&item.title), item.sku);
-        let categories = with_those_above(&item.category).filter(|key| key.len() <= LONGEST_KEY);
+        let categories = levels::with_those_above(&item.category).filter(|key| key.len() <= LONGEST_KEY);
         let message = CategoryListing { items: vec![item.clone()] };
         categories.map(|key| Part { key: key.to_owned(), part: part.clone(), message: message.clone() }).collect()
     }
@@ -81,12 +85,6 @@ fn set_price(item: &mut CategoryItem, price: &Price) {
         item.price.clone_from(&price.list);
         item.sale.clone_from(&price.sale);
     }
-}
-
-/// "Home", "Home/Lamps" of "Home/Lamps"; "Home", "Home > Lamps" of "Home > Lamps".
-fn with_those_above(category: &str) -> impl Iterator<Item = &str> {
-    let ends = category.match_indices(['/', '>']).map(|(at, _)| at).chain([category.len()]);
-    ends.map(|end| category[..end].trim_end()).filter(|name| !name.is_empty() && !name.ends_with(['/', '>']))
 }
 
 /// A title as it is sorted by: in lower case, one space between words, not too long.
@@ -133,8 +131,8 @@ mod spec {
     /// See `merging::samples`.
     pub(in super::super) fn samples() -> Vec<Sample> {
         vec![
-            Sample::of("A-1", [created("A-1", "Lamp", "Home/Lamps"), repriced("EUR", 1500, Some(999)), categorized("Home/Lights")]),
-            Sample::of("A-2", [created("A-2", "Lamp", "Home/Lamps"), attached("https://a/1.jpg", MediaKind::Image)]),
+            Sample::of("A-1", [created("A-1", "Lamp", "Home > Lamps"), repriced("EUR", 1500, Some(999)), categorized("Home > Lights")]),
+            Sample::of("A-2", [created("A-2", "Lamp", "Home>Lamps"), attached("https://a/1.jpg", MediaKind::Image)]),
             Sample::of("A-3", [created("A-3", "Chair", "Home")]),
         ]
     }
@@ -161,17 +159,25 @@ mod spec {
 
     #[test]
     fn a_product_is_listed_in_its_category_and_in_each_above_it() {
-        assert_eq!(keys(&[created("A-1", "Lamp", "Home/Lamps/Desk")]), ["Home", "Home/Lamps", "Home/Lamps/Desk"]);
+        assert_eq!(keys(&[created("A-1", "Lamp", "Home > Lamps > Desk")]), ["Home", "Home > Lamps", "Home > Lamps > Desk"]);
         assert_eq!(keys(&[created("A-1", "Lamp", "Home > Lamps")]), ["Home", "Home > Lamps"]);
         assert_eq!(keys(&[created("A-1", "Lamp", "Home")]), ["Home"]);
-        assert_eq!(keys(&[created("A-1", "Lamp", "Home"), categorized("Garden/Lights")]), ["Garden", "Garden/Lights"]);
+        assert_eq!(keys(&[created("A-1", "Lamp", "Home"), categorized("Garden > Lights")]), ["Garden", "Garden > Lights"]);
         assert_eq!(keys(&[created("A-1", "Lamp", "")]), Vec::<String>::new());
-        assert_eq!(keys(&[created("A-1", "Lamp", "/Home//Lamps/")]), ["/Home", "/Home//Lamps"]);
+    }
+
+    /// Blanks and empty levels are of logs that were written before commands were held to one form.
+    #[test]
+    fn levels_are_separated_by_one_mark_whatever_blanks_stand_around_it() {
+        assert_eq!(keys(&[created("A-1", "Lamp", "Audio/Video > A/B testing")]), ["Audio/Video", "Audio/Video > A/B testing"]);
+        assert_eq!(keys(&[created("A-1", "Lamp", "Home>Lamps")]), ["Home", "Home > Lamps"]);
+        assert_eq!(keys(&[created("A-1", "Lamp", " Home >\u{a0}> Lamps >")]), ["Home", "Home > Lamps"]);
+        assert_eq!(item(&[created("A-1", "Lamp", "Home>Lamps")]).category, "Home > Lamps");
     }
 
     #[test]
     fn a_category_that_nobody_could_ask_for_does_not_stop_the_product() {
-        let long = format!("Home/{}", "\u{1F4A1}".repeat(195));
+        let long = format!("Home > {}", "\u{1F4A1}".repeat(195));
         assert_eq!(keys(&[created("A-1", "Lamp", &long)]), ["Home"]);
     }
 

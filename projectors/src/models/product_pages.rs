@@ -2,6 +2,7 @@
 //! stock from each warehouse's.
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use daybook_proto::levels;
 use shop_proto::catalog::v1::{Price, ProductEvent};
 use shop_proto::inventory::v1::StockEvent;
 use shop_proto::read::v1::{ProductDetailsView, ProductPage, StockLine, StockLineView};
@@ -32,14 +33,23 @@ impl Projection for Details {
                 page.title.clone_from(&e.title);
                 page.description.clone_from(&e.description);
                 page.brand.clone_from(&e.brand);
-                page.category.clone_from(&e.category);
+                page.category = levels::normal(&e.category);
                 page.attributes.clone_from(&e.attributes);
+                page.gtins.clone_from(&e.gtins);
+                page.manufacturer_number.clone_from(&e.manufacturer_number);
+                page.language.clone_from(&e.language);
                 page.price.clone_from(&e.price);
                 set_price(page, &Price { list: e.price.clone(), sale: None });
                 view.shown = !e.draft;
             }
             E::ProductRevised(e) => {
-                for (field, new) in [(&mut page.title, &e.title), (&mut page.description, &e.description), (&mut page.brand, &e.brand)] {
+                for (field, new) in [
+                    (&mut page.title, &e.title),
+                    (&mut page.description, &e.description),
+                    (&mut page.brand, &e.brand),
+                    (&mut page.manufacturer_number, &e.manufacturer_number),
+                    (&mut page.language, &e.language),
+                ] {
                     if let Some(new) = new {
                         field.clone_from(new);
                     }
@@ -48,13 +58,15 @@ impl Projection for Details {
                     page.attributes.remove(name);
                 }
                 page.attributes.extend(e.set_attributes.clone());
+                page.gtins.retain(|gtin| !e.removed_gtins.contains(gtin));
+                page.gtins.extend(e.gtins.clone());
             }
             E::ProductRepriced(e) => {
                 if let Some(price) = &e.price {
                     set_price(page, price);
                 }
             }
-            E::ProductCategorized(e) => page.category.clone_from(&e.category),
+            E::ProductCategorized(e) => page.category = levels::normal(&e.category),
             E::MediaAttached(e) => {
                 let Some(media) = &e.media else { return };
                 match page.media.iter_mut().find(|m| m.url == media.url) {
@@ -185,10 +197,13 @@ mod spec {
             title: "Lamp".into(),
             description: "Gives light.".into(),
             brand: "Lux".into(),
-            category: "Home/Lamps".into(),
+            category: "Home > Lamps".into(),
             price: money("EUR", 1999),
             attributes: [("colour".into(), "red".into()), ("size".into(), "M".into())].into(),
             draft: false,
+            gtins: vec!["4006381333931".into()],
+            manufacturer_number: "LX-100/B".into(),
+            language: "en".into(),
         }
         .into()
     }
@@ -287,10 +302,14 @@ mod spec {
     #[test]
     fn a_page_shows_what_was_created() {
         let page = details(&[created()]).expect("published at once");
-        assert_eq!((page.title.as_str(), page.brand.as_str(), page.category.as_str()), ("Lamp", "Lux", "Home/Lamps"));
+        assert_eq!((page.title.as_str(), page.brand.as_str(), page.category.as_str()), ("Lamp", "Lux", "Home > Lamps"));
         assert_eq!((page.price, page.sale), (money("EUR", 1999), None));
         assert_eq!(page.prices, [("EUR".to_owned(), price("EUR", 1999, None))].into());
         assert_eq!(page.attributes["colour"], "red");
+        assert_eq!(
+            (page.gtins.as_slice(), page.manufacturer_number.as_str(), page.language.as_str()),
+            (["4006381333931".to_owned()].as_slice(), "LX-100/B", "en")
+        );
         assert_eq!((page.version, page.updated_at.map(|t| t.seconds)), (1, Some(1)));
     }
 
@@ -316,9 +335,16 @@ mod spec {
             brand: Some(String::new()),
             set_attributes: [("colour".into(), "blue".into())].into(),
             removed_attributes: vec!["size".into()],
+            gtins: vec!["96385074".into()],
+            removed_gtins: vec!["4006381333931".into()],
+            language: Some("de".into()),
             ..Default::default()
         };
         let page = details(&[created(), revised.into()]).expect("published");
+        assert_eq!(
+            (page.gtins.as_slice(), page.manufacturer_number.as_str(), page.language.as_str()),
+            (["96385074".to_owned()].as_slice(), "LX-100/B", "de")
+        );
         assert_eq!((page.title.as_str(), page.brand.as_str()), ("Lamp", ""));
         assert_eq!(page.attributes, [("colour".to_owned(), "blue".to_owned())].into());
     }

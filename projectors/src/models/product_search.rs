@@ -2,6 +2,7 @@
 //! joined by whoever searches.
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use daybook_proto::levels;
 use shop_proto::catalog::v1::ProductEvent;
 use shop_proto::inventory::v1::StockEvent;
 use shop_proto::read::v1::{SearchedProduct, SearchedProductView, SearchedStock, StockLineView};
@@ -32,21 +33,31 @@ impl Projection for Product {
                 product.title.clone_from(&e.title);
                 product.description.clone_from(&e.description);
                 product.brand.clone_from(&e.brand);
-                product.category.clone_from(&e.category);
+                product.category = levels::normal(&e.category);
                 product.attributes.clone_from(&e.attributes);
+                product.gtins.clone_from(&e.gtins);
+                product.manufacturer_number.clone_from(&e.manufacturer_number);
+                product.language.clone_from(&e.language);
                 product.price.clone_from(&e.price);
                 product.created_at = Some(at.recorded_at.to_proto());
                 view.shown = !e.draft;
             }
             E::ProductRevised(e) => {
-                let fields = [(&mut product.title, &e.title), (&mut product.description, &e.description), (&mut product.brand, &e.brand)];
-                for (field, new) in fields {
+                for (field, new) in [
+                    (&mut product.title, &e.title),
+                    (&mut product.description, &e.description),
+                    (&mut product.brand, &e.brand),
+                    (&mut product.manufacturer_number, &e.manufacturer_number),
+                    (&mut product.language, &e.language),
+                ] {
                     if let Some(new) = new {
                         field.clone_from(new);
                     }
                 }
                 product.attributes.retain(|name, _| !e.removed_attributes.contains(name));
                 product.attributes.extend(e.set_attributes.clone());
+                product.gtins.retain(|gtin| !e.removed_gtins.contains(gtin));
+                product.gtins.extend(e.gtins.clone());
             }
             E::ProductRepriced(e) => {
                 let list = e.price.as_ref().and_then(|p| p.list.as_ref());
@@ -57,7 +68,7 @@ impl Projection for Product {
                     price.clone_from(list);
                 }
             }
-            E::ProductCategorized(e) => product.category.clone_from(&e.category),
+            E::ProductCategorized(e) => product.category = levels::normal(&e.category),
             E::ProductPublished(_) => view.shown = true,
             E::ProductRetired(_) => view.shown = false,
             E::MediaAttached(_) | E::MediaDetached(_) => {}
@@ -121,6 +132,9 @@ mod tests {
             price: money("EUR", 2999),
             attributes: [("colour".to_owned(), "red".to_owned())].into(),
             draft,
+            gtins: vec!["4006381333931".into()],
+            manufacturer_number: "LX-100/B".into(),
+            language: "en".into(),
         }
         .into()
     }
@@ -168,12 +182,20 @@ mod tests {
             title: Some("Lamp II".into()),
             set_attributes: [("watt".to_owned(), "5".to_owned())].into(),
             removed_attributes: vec!["colour".to_owned()],
+            gtins: vec!["96385074".into()],
+            removed_gtins: vec!["4006381333931".into()],
+            manufacturer_number: Some("LX-200".into()),
+            language: Some(String::new()),
             ..Default::default()
         };
         let categorized = ProductCategorized { sku: "A-1".into(), category: "Home".into() };
         let found = product(&[created(false), revised.into(), categorized.into()]).expect("published");
         assert_eq!((found.title.as_str(), found.brand.as_str(), found.category.as_str()), ("Lamp II", "Lux", "Home"));
         assert_eq!(found.attributes, [("watt".to_owned(), "5".to_owned())].into());
+        assert_eq!(
+            (found.gtins.as_slice(), found.manufacturer_number.as_str(), found.language.as_str()),
+            (["96385074".to_owned()].as_slice(), "LX-200", "")
+        );
         assert_eq!(found.created_at.map(|t| t.seconds), Some(1), "a revision makes nothing newer");
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Rules {
     max: Option<i64>,
     max_items: u32,
     one_of: Vec<String>,
+    /// As Rust has it.
+    form: String,
 }
 
 /// An option by its full name, when it is set.
@@ -53,6 +55,7 @@ impl Rules {
             max: bound("max"),
             max_items: number("max_items"),
             one_of,
+            form: form(&m),
         }
     }
 
@@ -67,10 +70,23 @@ impl Rules {
             )
         };
         format!(
-            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?} }}",
-            self.required, self.id, self.min_length, self.max_length, self.one_of
+            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?}, form: RT::v1::TextForm::{} }}",
+            self.required,
+            self.id,
+            self.min_length,
+            self.max_length,
+            self.one_of,
+            if self.form.is_empty() { "Unspecified" } else { &self.form }
         )
     }
+}
+
+/// The name of a text's form, as Rust has it: `TEXT_FORM_GTIN` is `Gtin`. Empty where there is none.
+fn form(rules: &DynamicMessage) -> String {
+    let Some(field) = rules.descriptor().get_field_by_name("form") else { return String::new() };
+    let (Value::EnumNumber(number), Kind::Enum(all)) = (rules.get_field(&field).into_owned(), field.kind()) else { return String::new() };
+    let name = all.get_value(number).map(|v| v.name().trim_start_matches("TEXT_FORM_").to_lowercase()).unwrap_or_default();
+    name[..name.len().min(1)].to_uppercase() + name.get(1..).unwrap_or_default()
 }
 
 pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<String> {

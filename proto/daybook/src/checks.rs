@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::v1::TextForm;
+
 /// A rule that a field breaks.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
@@ -81,6 +83,8 @@ pub struct TextRules {
     pub pattern: Option<(&'static str, GetPattern)>,
     /// The only texts allowed; empty means any.
     pub one_of: &'static [&'static str],
+    /// The form that it must have.
+    pub form: TextForm,
 }
 
 /// Longest text of a field that states no limit of its own, in characters.
@@ -115,7 +119,7 @@ pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<
         return;
     }
     if text.is_empty() {
-        if rules.required {
+        if rules.required || rules.form == TextForm::Gtin {
             missing(path, out);
         }
         return;
@@ -138,6 +142,9 @@ pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<
         && !compiled().is_match(text)
     {
         return add(path, format!("must match {written}"), out);
+    }
+    if let Some(fault) = rules.form.fault(text) {
+        return add(path, fault, out);
     }
     if !rules.one_of.is_empty() && !rules.one_of.contains(&text) {
         let some = rules.one_of.iter().take(8).copied().collect::<Vec<_>>().join(", ");
@@ -186,7 +193,7 @@ pub fn check_key(key: &str, path: &Path<'_>, out: &mut Vec<Violation>) {
 mod tests {
     use super::*;
 
-    const FREE: TextRules = TextRules { required: false, id: false, min_length: 0, max_length: 3, pattern: None, one_of: &[] };
+    const FREE: TextRules = TextRules { required: false, id: false, min_length: 0, max_length: 3, pattern: None, one_of: &[], form: TextForm::Unspecified };
 
     fn said(text: &str, rules: &TextRules) -> Vec<String> {
         let mut out = Vec::new();

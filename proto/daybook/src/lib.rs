@@ -3,6 +3,8 @@
 
 mod checks;
 mod decode;
+mod form;
+pub mod levels;
 mod shape;
 
 use std::sync::LazyLock;

@@ -4,13 +4,11 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use daybook_search::{SearchIndex, SearchReader, SearchSchema, Tuning};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::index::SearchIndex;
 use super::positions::{Place, Positions};
-use super::schema::{SearchReader, SearchSchema};
-use super::scoring::Tuning;
 use super::waiting::{Batch, Next, Now, Waiting};
 use crate::follow::{Change, Follower, Source};
 use crate::position::Position;
@@ -47,7 +45,7 @@ impl Fresh {
 
     /// What of the read model is searched.
     pub(crate) fn schema(&self) -> &SearchSchema {
-        &self.reader.schema
+        self.reader.schema()
     }
 
     /// Where it stands, and how that changes.
@@ -62,7 +60,7 @@ impl Fresh {
             match self.read(&store).await {
                 Ok(()) => {}
                 Err(error) => {
-                    tracing::warn!(model = self.reader.schema.model, %error, "what is searched can't be read yet");
+                    tracing::warn!(model = self.reader.schema().model, %error, "what is searched can't be read yet");
                     tokio::time::sleep(AGAIN).await;
                     continue;
                 }
@@ -153,7 +151,7 @@ impl Fresh {
         });
         // Nothing is applied meanwhile: what is pushed waits.
         _ = compacting.await;
-        tracing::info!(model = self.reader.schema.model, seconds = begun.elapsed().as_secs_f64(), "the index was compacted");
+        tracing::info!(model = self.reader.schema().model, seconds = begun.elapsed().as_secs_f64(), "the index was compacted");
     }
 }
 

@@ -10,14 +10,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use daybook_http::Problem;
 use daybook_kernel::Secret;
+use daybook_search::{FacetValue, PriceRange, SearchAnswer, SearchHit, SearchIndex, Suggestion, token};
 use serde_json::{Map, Value, json};
 use tokio::task::AbortHandle;
 
 use super::feed::Fresh;
-use super::index::SearchIndex;
-use super::run::{SearchAnswer, SearchHit};
-use super::suggest::Suggestion;
-use super::{params, positions, token};
+use super::{params, positions};
 use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
 use crate::generations::Generations;
@@ -97,7 +95,7 @@ impl Search {
         };
         let search = self.clone();
         self.answer(headers, move |index| {
-            let answer = index.page(&request, &search.fresh.reader.schema.price_edges, from);
+            let answer = index.page(&request, &search.fresh.reader.schema().price_edges, from);
             let next = answer.next.as_ref().map(|c| token::write(&search.secret, &search.model.name, &request, &answer.plan, c));
             search.rendered(&answer, next)
         })
@@ -146,7 +144,7 @@ impl Search {
             "total": answer.total,
         });
         let mut facets = Map::new();
-        let values = |values: &[super::FacetValue]| values.iter().map(|v| json!({ "value": v.value, "count": v.count })).collect::<Value>();
+        let values = |values: &[FacetValue]| values.iter().map(|v| json!({ "value": v.value, "count": v.count })).collect::<Value>();
         if let Some(brands) = &answer.facets.brand {
             facets.insert("brand".to_owned(), values(brands));
         }
@@ -154,7 +152,7 @@ impl Search {
             facets.insert("category".to_owned(), values(categories));
         }
         if let Some(ranges) = &answer.facets.price {
-            let range = |r: &super::PriceRange| match r.to {
+            let range = |r: &PriceRange| match r.to {
                 Some(to) => json!({ "from": r.from.to_string(), "to": to.to_string(), "count": r.count }),
                 None => json!({ "from": r.from.to_string(), "count": r.count }),
             };
@@ -180,7 +178,7 @@ impl Search {
             "price": { "currency": hit.currency, "minorUnits": hit.price.to_string() },
             "inStock": hit.in_stock,
         });
-        item[&self.fresh.reader.schema.key] = hit.key.as_str().into();
+        item[&self.fresh.reader.schema().key] = hit.key.as_str().into();
         item
     }
 
@@ -191,7 +189,7 @@ impl Search {
             Suggestion::Category { name, count } => json!({ "kind": "category", "text": name, "count": count }),
             Suggestion::Product(hit) => {
                 let mut product = json!({ "kind": "item", "text": hit.title });
-                product[&self.fresh.reader.schema.key] = hit.key.as_str().into();
+                product[&self.fresh.reader.schema().key] = hit.key.as_str().into();
                 product
             }
         }

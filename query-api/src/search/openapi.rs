@@ -1,9 +1,9 @@
 //! What the OpenAPI document says of searching.
 
+use daybook_search::SearchSchema;
 use serde_json::{Value, json};
 
 use super::params::{LONGEST_NAME, LONGEST_PAGE, LONGEST_QUERY, MOST_SUGGESTIONS, MOST_VALUES, PAGE, SUGGESTIONS};
-use super::schema::SearchSchema;
 use crate::openapi::{consistency_token, query, unshown};
 
 /// Adds the paths of a search to a document.

@@ -1,9 +1,7 @@
 //! What a URL asks for.
 
 use daybook_http::Problem;
-
-use super::facets::{FacetsAsked, Filter};
-use super::run::{SearchRequest, SearchSort};
+use daybook_search::{FacetsAsked, Filter, SearchRequest, SearchSort};
 
 /// Longest query, in characters.
 pub(super) const LONGEST_QUERY: usize = 256;

@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
+use daybook_search::{Compared, Parts, SearchIndex, Tuning};
 use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 use tokio_postgres::{IsolationLevel, Row, Transaction};
 
-use super::compare::{Compared, Parts};
 use super::feed::{AT_ONCE, Fresh};
-use super::index::SearchIndex;
 use super::positions::{Place, Positions};
-use super::scoring::Tuning;
 use crate::store::Store;
 use crate::{QueryError, sql};
 
@@ -34,7 +32,7 @@ impl Fresh {
     /// When the database does not answer, holds no generation, or shows an older state than was read before.
     pub(super) async fn read(&self, store: &Store) -> Result<(), QueryError> {
         let begun = Instant::now();
-        let schema = &self.reader.schema;
+        let schema = self.reader.schema();
         let lost = self.waiting.losses();
         let mut client = store.connection().await?;
         let options = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);

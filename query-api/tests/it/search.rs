@@ -2,7 +2,8 @@
 
 use daybook_kernel::Secret;
 use daybook_projectors::{models::read_models, prepare};
-use daybook_query_api::{QueryApi, QueryConfig, QueryModel, SearchSchema};
+use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
+use daybook_search::SearchSchema;
 use daybook_testkit::{TestDatabase, eventually};
 use prost::Message as _;
 use serde_json::{Value, json};

@@ -158,7 +158,7 @@ impl SearchIndex {
     }
 
     /// The offset that a part rests on, when it is known. The place of the root is none.
-    pub(crate) fn offset(&self, key: &str, place: Option<&str>) -> Option<i64> {
+    pub fn offset(&self, key: &str, place: Option<&str>) -> Option<i64> {
         let key = self.keys.find(key)? as usize;
         match place {
             None => Some(self.roots[key]).filter(|o| *o >= 0),

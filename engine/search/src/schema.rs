@@ -5,7 +5,16 @@ use prost_reflect::prost::encoding::{WireType, decode_key, decode_varint};
 use prost_reflect::{Kind, MessageDescriptor};
 
 use super::index::{SearchIndex, SearchItem};
-use crate::QueryError;
+
+/// A schema and its message do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("searching: {message} has no field {path:?} of a fitting kind")]
+pub struct SchemaError {
+    /// The message.
+    pub message: String,
+    /// The path that the schema names.
+    pub path: String,
+}
 
 /// What a read model must be to be searched. Fields are named by their protobuf names, those of messages within
 /// separated by points: `price.minor_units`.
@@ -47,7 +56,7 @@ type Path = Vec<u32>;
 /// A schema, resolved against its message: reads parts.
 #[derive(Clone, Debug)]
 pub struct SearchReader {
-    pub(crate) schema: SearchSchema,
+    schema: SearchSchema,
     title: Path,
     brand: Path,
     category: Path,
@@ -64,7 +73,7 @@ impl SearchReader {
     ///
     /// # Errors
     /// When the message has no such field, or it is of another kind.
-    pub fn new(schema: SearchSchema, message: &MessageDescriptor) -> Result<Self, QueryError> {
+    pub fn new(schema: SearchSchema, message: &MessageDescriptor) -> Result<Self, SchemaError> {
         let text = |path: &str| resolve(message, path, |kind, map| *kind == Kind::String && !map);
         let whole = |path: &str| {
             let kinds = [Kind::Int32, Kind::Int64, Kind::Uint32, Kind::Uint64];
@@ -84,6 +93,11 @@ impl SearchReader {
         })
     }
 
+    /// What fields mean.
+    pub fn schema(&self) -> &SearchSchema {
+        &self.schema
+    }
+
     /// Puts a part into an index, or takes it out when there are no bytes. Parts that are neither the root nor a stock
     /// change nothing.
     pub fn apply(&self, index: &mut SearchIndex, key: &str, part: &str, bytes: Option<&[u8]>, offset: i64) {
@@ -98,7 +112,7 @@ impl SearchReader {
     }
 
     /// The place that a part's id names; the root has none.
-    pub(crate) fn place<'a>(&self, part: &'a str) -> Option<&'a str> {
+    pub fn place<'a>(&self, part: &'a str) -> Option<&'a str> {
         part.strip_prefix(&self.schema.stock)
     }
 
@@ -213,8 +227,8 @@ fn property(entry: &[u8], to: &mut String) {
 }
 
 /// The numbers of a path of names.
-fn resolve(message: &MessageDescriptor, path: &str, fits: impl Fn(&Kind, bool) -> bool) -> Result<Path, QueryError> {
-    let wrong = || QueryError::Configuration(format!("searching: {} has no field {path:?} of a fitting kind", message.full_name()));
+fn resolve(message: &MessageDescriptor, path: &str, fits: impl Fn(&Kind, bool) -> bool) -> Result<Path, SchemaError> {
+    let wrong = || SchemaError { message: message.full_name().to_owned(), path: path.to_owned() };
     let mut numbers = Vec::new();
     let mut within = Some(message.clone());
     let mut last = None;

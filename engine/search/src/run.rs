@@ -42,7 +42,7 @@ pub struct SearchRequest {
 
 /// Where the next page begins: behind this.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
+pub struct Cursor {
     pub(crate) rank: u128,
     /// Only where the order is that of titles.
     pub(crate) title: String,
@@ -79,8 +79,10 @@ pub struct SearchAnswer {
     pub facets: Facets,
     /// What the query was taken for, when that is not what was typed.
     pub corrected: Option<String>,
-    pub(crate) next: Option<Cursor>,
-    pub(crate) plan: Plan,
+    /// Where the next page begins; none: this is the last.
+    pub next: Option<Cursor>,
+    /// As the words were understood: goes into the token of the next page.
+    pub plan: Plan,
 }
 
 /// A document and its place in the order; smaller comes first.
@@ -97,7 +99,7 @@ impl SearchIndex {
     }
 
     /// Searches: from the beginning, or on from a cursor under the plan of the first page.
-    pub(crate) fn page(&self, request: &SearchRequest, price_edges: &[i64], from: Option<(Plan, Cursor)>) -> SearchAnswer {
+    pub fn page(&self, request: &SearchRequest, price_edges: &[i64], from: Option<(Plan, Cursor)>) -> SearchAnswer {
         let (plan, cursor) = match from {
             Some((plan, cursor)) => (plan, Some(cursor)),
             None => (self.plan(&request.text), None),

@@ -22,7 +22,7 @@ fn bound(model: &str, request: &SearchRequest) -> String {
 }
 
 /// The token of the page after a cursor.
-pub(super) fn write(secret: &Secret, model: &str, request: &SearchRequest, plan: &Plan, cursor: &Cursor) -> String {
+pub fn write(secret: &Secret, model: &str, request: &SearchRequest, plan: &Plan, cursor: &Cursor) -> String {
     let mut out = Writer(Vec::new());
     out.0.extend_from_slice(&cursor.rank.to_be_bytes());
     out.text(&cursor.title);
@@ -46,7 +46,7 @@ pub(super) fn write(secret: &Secret, model: &str, request: &SearchRequest, plan:
 }
 
 /// What a token says. None: not a token of this query.
-pub(super) fn read(secret: &Secret, model: &str, request: &SearchRequest, token: &str) -> Option<(Plan, Cursor)> {
+pub fn read(secret: &Secret, model: &str, request: &SearchRequest, token: &str) -> Option<(Plan, Cursor)> {
     let bytes = (token.len() <= MAX_LENGTH).then(|| URL_SAFE_NO_PAD.decode(token).ok()).flatten()?;
     let (bytes, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC)?)?;
     if !secret.verify(MAC_LABEL, &[bound(model, request).as_bytes(), bytes], mac) {

@@ -29,7 +29,7 @@ pub(crate) struct Group {
 
 /// A query, as it is looked for.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Plan {
+pub struct Plan {
     pub(crate) groups: Vec<Group>,
     /// How many of the groups a document must have.
     pub(crate) need: u8,

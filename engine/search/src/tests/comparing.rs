@@ -5,7 +5,6 @@ use prost::Message as _;
 use shop_proto::read::v1::{SearchedProduct, SearchedStock};
 
 use super::super::compare::{Compared, Parts};
-use super::feed::reader;
 use super::*;
 
 /// A read model's table: by key, its parts.

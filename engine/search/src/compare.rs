@@ -7,11 +7,11 @@ use super::index::SearchIndex;
 use super::schema::SearchReader;
 
 /// The parts of a key that was read again: each with its bytes and the offset that it rests on.
-pub(super) type Parts = BTreeMap<String, (Vec<u8>, i64)>;
+pub type Parts = BTreeMap<String, (Vec<u8>, i64)>;
 
 /// What was seen of the database so far. The index must not change before it is [done](Compared::done).
-#[derive(Default)]
-pub(super) struct Compared {
+#[derive(Debug, Default)]
+pub struct Compared {
     /// By key's number: how many of the parts that the index has are in the database as well.
     same: Vec<u32>,
     moved: Vec<String>,
@@ -19,7 +19,7 @@ pub(super) struct Compared {
 
 impl Compared {
     /// The database has this part.
-    pub(super) fn part(&mut self, reader: &SearchReader, index: &SearchIndex, key: &str, part: &str, offset: i64) {
+    pub fn part(&mut self, reader: &SearchReader, index: &SearchIndex, key: &str, part: &str, offset: i64) {
         if !reader.reads(part) {
             return;
         }
@@ -36,7 +36,7 @@ impl Compared {
     }
 
     /// The keys of which something is otherwise, or gone.
-    pub(super) fn done(mut self, index: &SearchIndex) -> Vec<String> {
+    pub fn done(mut self, index: &SearchIndex) -> Vec<String> {
         for (id, key) in index.keys.iter() {
             if self.same.get(id as usize).copied().unwrap_or(0) != index.parts_of(id) {
                 self.moved.push(key.to_owned());
@@ -64,16 +64,16 @@ impl SearchIndex {
     }
 
     /// A key has these parts and no others.
-    pub(super) fn settle(&mut self, reader: &SearchReader, key: &str, parts: &Parts) {
+    pub fn settle(&mut self, reader: &SearchReader, key: &str, parts: &Parts) {
         for (part, (bytes, offset)) in parts {
             if reader.reads(part) && self.offset_there(key, reader.place(part)) != Some(*offset) {
                 reader.apply(self, key, part, Some(bytes), *offset);
             }
         }
         let Some(id) = self.keys.find(key) else { return };
-        let root = !parts.contains_key(&reader.schema.root);
+        let root = !parts.contains_key(&reader.schema().root);
         let gone: Vec<String> = self.places_of(id).map(|p| reader.part_of(p)).filter(|part| !parts.contains_key(part)).collect();
-        for part in gone.iter().chain(root.then_some(&reader.schema.root)) {
+        for part in gone.iter().chain(root.then_some(&reader.schema().root)) {
             if let Some(offset) = self.offset_there(key, reader.place(part)) {
                 reader.apply(self, key, part, None, offset);
             }

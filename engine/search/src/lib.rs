@@ -1,0 +1,31 @@
+//! Searching: an index in memory of what a read model's parts hold, changed in place as they change.
+//!
+//! A request goes [`SearchIndex::page`] → `plan` (which terms stand for its words) → `run` (`scoring`, `facets`, the page);
+//! [`token`] takes the plan to the next page. `analysis` makes terms of texts; [`SearchReader`] reads parts by a
+//! [`SearchSchema`], which says what a read model's fields mean: nothing here knows a shop. [`Compared`] finds what has moved
+//! since. Pure and synchronous: serving, waiting and the database are the query API's.
+
+mod analysis;
+mod columns;
+mod compare;
+mod facets;
+mod index;
+mod plan;
+mod run;
+mod schema;
+mod scoring;
+mod suggest;
+#[cfg(test)]
+mod tests;
+pub mod token;
+mod vocabulary;
+
+pub use analysis::Analysis;
+pub use compare::{Compared, Parts};
+pub use facets::{FacetValue, Facets, FacetsAsked, Filter, PriceRange};
+pub use index::{SearchIndex, SearchItem};
+pub use plan::Plan;
+pub use run::{Cursor, SearchAnswer, SearchHit, SearchRequest, SearchSort};
+pub use schema::{SchemaError, SearchReader, SearchSchema};
+pub use scoring::Tuning;
+pub use suggest::Suggestion;
