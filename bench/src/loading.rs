@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
-use tokio::process::Command;
 
 use crate::commands::{Load, Poster, wait_for_read_models};
 use crate::report::{self, Entries, Entry, constant};
@@ -58,7 +57,8 @@ impl Places<'_> {
                 command.args([option, &value.to_string()]);
             }
         }
-        let output = command.args(more).stdin(Stdio::null()).stderr(Stdio::piped()).output().await;
+        command.args(more).stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.context("the load panicked")?;
         let output = output.with_context(|| format!("{} can't be run", what.binary.display()))?;
         match serde_json::from_slice(&output.stdout) {
             Ok(report) if output.status.success() => Ok(report),

@@ -82,7 +82,10 @@ fn columns_become_fields_as_the_mapping_says() {
     assert_eq!((c.sku.as_str(), c.title.as_str(), c.brand.as_str()), ("9007199254740993", "Xerox 006R", "Acme"));
     assert_eq!((c.description.as_str(), c.category.as_str()), ("Toner", "Printing > Toner"));
     assert_eq!(c.price, Some(Money { currency: "USD".into(), minor_units: 4_995 }));
-    assert_eq!((c.gtins.join(" "), c.manufacturer_number.as_str(), c.language.as_str()), ("4006381333931 96385074".into(), "006R-90321", "de"));
+    assert_eq!(
+        (c.gtins.join(" "), c.manufacturer_number.as_str(), c.language.as_str()),
+        ("4006381333931 96385074".into(), "006R-90321", "de")
+    );
     let expected = [
         ("duplex", "N"),
         ("list", "a, 1.50"),
@@ -93,7 +96,8 @@ fn columns_become_fields_as_the_mapping_says() {
         ("weight", "light"),
     ];
     assert_eq!(c.attributes, BTreeMap::from(expected.map(|(n, v)| (n.to_owned(), v.to_owned()))));
-    let all = Said { description: true, brand: true, category: true, gtins: true, manufacturer_number: true, language: true, attributes: true };
+    let all =
+        Said { description: true, brand: true, category: true, gtins: true, manufacturer_number: true, language: true, attributes: true };
     assert_eq!(p.said, all);
 }
 

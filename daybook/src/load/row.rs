@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use daybook_kernel::digest;
+use daybook_proto::MessageSet as _;
 use shop_catalogue::Product;
+use shop_proto::catalog::v1::ProductCommand;
 use shop_proto::read::v1::ProductPage;
 
 use super::command::Post;
@@ -26,7 +28,7 @@ pub(super) struct Way {
     /// Nothing is sent.
     pub(super) dry_run: bool,
     /// Of SKUs that were seen, by a digest: where the last result of theirs stands. What a later row of the same SKU is
-    /// compared with must be at least as new.
+    /// compared with must be at least as new. In a dry run: what the last row of theirs says, by a digest.
     pub(super) places: Mutex<HashMap<[u8; 16], Option<String>>>,
 }
 
@@ -63,10 +65,24 @@ impl Way {
         }
     }
 
+    /// What a row of a SKU that an earlier row has would come to: what the shop has by then is what that one says.
+    fn would_follow(&self, product: &Product) -> Option<RowOutcome> {
+        let says = hex::encode(digest::sha256(&ProductCommand::from(product.create.clone()).encode_to_vec()));
+        let before = self.places().insert(short(&product.create.sku), Some(says.clone())).flatten()?;
+        Some(match self.update {
+            false => RowOutcome::Exists,
+            true if before == says => RowOutcome::Unchanged,
+            true => RowOutcome::Updated,
+        })
+    }
+
     /// Does what there is to do.
     pub(super) async fn row(&self, product: &Product) -> Result<Came, Unavailable> {
         let sku = &product.create.sku;
         let mut commands = Vec::new();
+        if let Some(outcome) = self.dry_run.then(|| self.would_follow(product)).flatten() {
+            return Ok(Came { outcome, stock: None, commands });
+        }
         let (outcome, page) = match &self.shop {
             None => (self.create(product, &mut commands).await?.0, None),
             Some(shop) => self.compare(shop, product, &mut commands).await?,
@@ -106,7 +122,7 @@ impl Way {
         commands: &mut Vec<&'static str>,
     ) -> Result<(RowOutcome, Option<ProductPage>), Unavailable> {
         let sku = &product.create.sku;
-        let mut token = self.places().get(&short(sku)).cloned().flatten();
+        let mut token = if self.dry_run { None } else { self.places().get(&short(sku)).cloned().flatten() };
         let mut created = None;
         for _ in 0..TRIES {
             let Some(page) = shop.page(sku, token.as_deref()).await? else {

@@ -233,7 +233,11 @@ async fn rows_of_one_key_take_effect_in_the_files_order() {
     let prices: Vec<i64> = (0..59).map(|n| 100 + n % 7 / 2).chain([100]).collect();
     let rows: Vec<Value> = prices.iter().flat_map(|price| (0..5).map(|n| product(&format!("S-{n}"), *price))).collect();
     let file = Temporary::new("later.jsonl", lines(&rows));
+    let (_, told) = load(&install, &up, &file, &["--update", "--dry-run"]);
     let (code, report) = load(&install, &up, &file, &["--update", "--clients", "64"]);
+    for name in ["created", "updated", "unchanged", "laterRows"] {
+        assert_eq!(told[name], report[name], "{name}: {told}");
+    }
     assert_eq!((code, &report["rows"], &report["laterRows"], &report["created"]), (0, &json!(300), &json!(295), &json!(5)), "{report}");
     let changes = prices.windows(2).filter(|pair| pair[0] != pair[1]).count() * 5;
     assert_eq!(report["commands"], json!({ "create-product": 5, "reprice-product": changes }));

@@ -193,7 +193,8 @@ pub fn check_key(key: &str, path: &Path<'_>, out: &mut Vec<Violation>) {
 mod tests {
     use super::*;
 
-    const FREE: TextRules = TextRules { required: false, id: false, min_length: 0, max_length: 3, pattern: None, one_of: &[], form: TextForm::Unspecified };
+    const FREE: TextRules =
+        TextRules { required: false, id: false, min_length: 0, max_length: 3, pattern: None, one_of: &[], form: TextForm::Unspecified };
 
     fn said(text: &str, rules: &TextRules) -> Vec<String> {
         let mut out = Vec::new();
