@@ -7,6 +7,7 @@ mod commands;
 mod cpu;
 mod footprint;
 mod http;
+mod loading;
 mod pages;
 mod raw_http;
 mod raw_kafka;
@@ -143,7 +144,7 @@ enum Role {
     },
 }
 
-/// The measurements of the read side.
+/// The measurements of the read side, and of loading.
 #[derive(Clone, Debug, Subcommand)]
 enum Reading {
     /// Product pages from memory, against axum serving the same bytes.
@@ -163,6 +164,8 @@ enum Reading {
         #[arg(long, value_name = "N")]
         rate: Option<u64>,
     },
+    /// A catalogue file, against clients that post one command after the other.
+    Loading(loading::Loading),
     /// Subscribers of live queries, over real sockets.
     Sse {
         /// How many.
@@ -235,6 +238,7 @@ async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(E
         Reading::Pages => pages::run(&pages::Places { commands, queries, daybook_pid }, clients.into(), length).await,
         Reading::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
         Reading::Beside { ref binary, rate } => beside::run(commands, queries, binary, rate, length).await,
+        Reading::Loading(ref what) => loading::run(commands, queries, what, clients.into(), length).await,
         Reading::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
     }
 }

@@ -515,23 +515,21 @@ def render(products):
         variety = seen[title]
         if variety > 1:  # the data tells them apart by their number only: flavours, mostly
             title += f" (No. {variety})"
-        product = {
-            # A prefix of its own: the bare numbers meet those of other catalogues.
-            "id": f"CJ-{row['product_id']}",
-            "name": kind,
-            "title": title,
-            "short_description": f"{kind} by {brand}" + (f", {size}" if size else "") + f". From our {department} department.",
-            "supplier": brand,
-            "category": f"{department} > {kind}",
-            "price": price,
-            "attr_t_department": department,
-            "attr_t_product_type": kind,
-        }
+        attributes = {"name": kind, "department": department, "product_type": kind}
         if size:
-            product["attr_t_package_size"] = size
-        product["attr_n_manufacturer"] = float(row["manufacturer_id"])
-        product["attr_b_private_label"] = private
-        yield product
+            attributes["package_size"] = size
+        attributes["manufacturer"] = tidy(row["manufacturer_id"])
+        attributes["private_label"] = "true" if private else "false"
+        yield {
+            # A prefix of its own: the bare numbers meet those of other catalogues.
+            "sku": f"CJ-{row['product_id']}",
+            "title": title,
+            "description": f"{kind} by {brand}" + (f", {size}" if size else "") + f". From our {department} department.",
+            "brand": brand,
+            "category": f"{department} > {kind}",
+            "price": {"currency": "USD", "minorUnits": price},
+            "attributes": attributes,
+        }
 
 
 def main():

@@ -30,9 +30,10 @@ pub(crate) struct Global {
     /// Settings in TOML; ./daybook.toml when it is there.
     #[arg(long, global = true, env = "DAYBOOK_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// What to log: a level, or directives such as info,daybook_log=debug.
-    #[arg(long, global = true, env = "DAYBOOK_LOG", value_name = "FILTER", default_value = "info")]
-    pub(crate) log: String,
+    /// What to log, on standard error: a level, or directives such as info,daybook_log=debug. Else what RUST_LOG says, else
+    /// info for roles that serve and warn for tools.
+    #[arg(long, global = true, env = "DAYBOOK_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
     /// How to log.
     #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
@@ -68,6 +69,16 @@ pub(crate) enum Command {
     /// Messages and streams that could not be handled.
     #[command(subcommand)]
     Parked(Parked),
+}
+
+impl Command {
+    /// Whether it is a role that serves until it is stopped; the others are tools.
+    pub(crate) fn serves(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) => true,
+            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -289,7 +300,7 @@ pub(crate) struct AsOfPlace {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Load {
-    /// A catalogue of products, one JSON object a line (.jsonl or .jsonl.gz).
+    /// A catalogue of products: JSON (lines, an array, or objects one after the other) or CSV, packed by gzip or not.
     Catalogue(crate::load::CatalogueOptions),
 }
 

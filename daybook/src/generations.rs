@@ -15,10 +15,10 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::Verdict;
 use crate::cli::{AsOfPlace, Folding, Patience, Replay};
 use crate::settings::{Settings, usage};
 use crate::tools::told;
+use crate::{Verdict, out};
 
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// After an interrupt: sessions that were cut take a second to notice, and an index that is being built a little more.
@@ -64,7 +64,7 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             let models = projection.map_or_else(|| Ok(read_models()), |name| model(&name).map(|m| vec![m]))?;
             for model in models {
                 for generation in describe(&databases, &model).await.map_err(lifecycle)? {
-                    if json { println!("{}", serde_json::to_string(&generation)?) } else { println!("{generation}") }
+                    if json { out::line(serde_json::to_string(&generation)?) } else { out::line(generation) }
                 }
             }
             Ok(Verdict::Good)
@@ -74,9 +74,9 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             match retire(&databases, &settings.bus("replay")?, &model, generation).await {
                 Ok(()) => {
                     if json {
-                        println!("{}", json!({ "retired": generation }))
+                        out::line(json!({ "retired": generation }))
                     } else {
-                        println!("generation {generation} of {projection} is retired")
+                        out::line(format_args!("generation {generation} of {projection} is retired"))
                     }
                     Ok(Verdict::Good)
                 }
@@ -87,13 +87,13 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             let model = model(&projection)?;
             let Some(was) = as_of(&databases, &model, &key, &place(at)?).await.map_err(told)? else {
                 if json {
-                    println!("null")
+                    out::line("null")
                 } else {
-                    println!("{projection} had nothing under {key:?} at that time")
+                    out::line(format_args!("{projection} had nothing under {key:?} at that time"))
                 }
                 return Ok(Verdict::FoundSomething);
             };
-            println!("{:#}", was.json(&model, shop_proto::descriptors()).map_err(told)?);
+            out::line(format_args!("{:#}", was.json(&model, shop_proto::descriptors()).map_err(told)?));
             Ok(Verdict::Good)
         }
         Replay::Verify { .. } | Replay::Show { .. } => unreachable!("handled where logs are audited"),
@@ -119,15 +119,15 @@ fn refused(error: ReplayError) -> anyhow::Result<Verdict> {
     if !error.is_refusal() {
         return Err(told(error));
     }
-    eprintln!("daybook: {error}");
+    out::note(format_args!("daybook: {error}"));
     Ok(Verdict::FoundSomething)
 }
 
 fn say<T: Serialize + std::fmt::Display>(report: &T, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        out::line(serde_json::to_string_pretty(report)?);
     } else {
-        print!("{report}");
+        out::text(report);
     }
     Ok(())
 }
@@ -203,7 +203,7 @@ impl Shown {
                     drawn.set_position(read);
                     drawn.set_message(said);
                 } else {
-                    eprintln!("{said}");
+                    out::note(said);
                 }
             }
         });

@@ -1,8 +1,11 @@
 //! The one binary: every role of Daybook, and what an operator needs, as subcommands.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod generations;
 mod load;
+mod out;
 mod parked;
 mod past;
 mod roles;
@@ -34,7 +37,9 @@ pub(crate) enum Verdict {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::logs(&cli.global);
+    if let Err(error) = telemetry::logs(&cli.global, cli.command.serves()) {
+        return failed(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
@@ -47,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("daybook: {error:#}");
+    out::note(format_args!("daybook: {error:#}"));
     ExitCode::from(if error.is::<settings::UsageError>() || error.is::<load::UsageError>() { 2 } else { INFRASTRUCTURE })
 }
 

@@ -8,10 +8,10 @@ use daybook_projectors::{Ask, ParkedStream, ReadStore, Unparked};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::Verdict;
 use crate::cli::{Parked, ParkedName, Unpark};
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
+use crate::{Verdict, out};
 
 /// `daybook parked …`
 pub(crate) async fn parked(settings: &Settings, command: Parked, as_json: bool) -> anyhow::Result<Verdict> {
@@ -66,21 +66,21 @@ async fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Verdict> {
     for (partition, m) in &messages {
         if as_json {
             let line = json!({ "id": m.parked_id.to_string(), "partition": partition.name(), "stream": m.stream_id, "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string() });
-            println!("{line}");
+            out::line(line);
         } else {
-            println!("{}  {}  {}  {}  {}  {}", m.parked_id, m.parked_at, partition.name(), m.stream_id, m.kind, m.reason);
+            out::line(format_args!("{}  {}  {}  {}  {}  {}", m.parked_id, m.parked_at, partition.name(), m.stream_id, m.kind, m.reason));
         }
     }
     for s in &streams {
         if as_json {
-            println!("{}", stream_json(s));
+            out::line(stream_json(s));
         } else {
             let (generation, place) = (s.generation, s.place());
-            println!("{}  {}  {place}  generation {generation}  stream  {}", s.name(), s.since, s.reason);
+            out::line(format_args!("{}  {}  {place}  generation {generation}  stream  {}", s.name(), s.since, s.reason));
         }
     }
     if !as_json {
-        println!("{} messages and {} streams parked", messages.len(), streams.len());
+        out::line(format_args!("{} messages and {} streams parked", messages.len(), streams.len()));
     }
     Ok(Verdict::Good)
 }
@@ -101,7 +101,7 @@ async fn show_message(settings: &Settings, id: Uuid) -> anyhow::Result<Verdict> 
         "commandId": m.command_id.to_string(), "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string(),
         "type": request.r#type, "command": command, "caller": request.caller, "actor": request.actor,
     });
-    println!("{shown:#}");
+    out::line(format_args!("{shown:#}"));
     Ok(Verdict::Good)
 }
 
@@ -127,7 +127,7 @@ async fn show_stream(settings: &Settings, projection: &str, stream: &str, genera
         });
         let mut shown = stream_json(&s);
         shown["event"] = event.unwrap_or_default();
-        println!("{shown:#}");
+        out::line(format_args!("{shown:#}"));
     }
     Ok(Verdict::Good)
 }
@@ -147,9 +147,9 @@ async fn settle(settings: &Settings, unpark: &Unpark, ask: Ask, as_json: bool) -
                 }
             };
             if as_json {
-                println!("{}", json!({ "id": id.to_string(), "outcome": if ask == Ask::Retry { "sent" } else { "skipped" } }));
+                out::line(json!({ "id": id.to_string(), "outcome": if ask == Ask::Retry { "sent" } else { "skipped" } }));
             } else {
-                println!("{id} {said}");
+                out::line(format_args!("{id} {said}"));
             }
             Ok(Verdict::Good)
         }
@@ -157,7 +157,7 @@ async fn settle(settings: &Settings, unpark: &Unpark, ask: Ask, as_json: bool) -
             let store = read_store(settings)?;
             let streams = found(&store, &projection, &stream, unpark.what.generation).await?;
             if !as_json {
-                eprintln!("asked the projectors to {} {projection}/{stream}; waiting up to {} s", ask.as_str(), unpark.wait);
+                out::note(format_args!("asked the projectors to {} {projection}/{stream}; waiting up to {} s", ask.as_str(), unpark.wait));
             }
             let outcomes = store.unpark(&streams, ask, Duration::from_secs(unpark.wait)).await?;
             tell(&streams, &outcomes, unpark.wait, as_json)
@@ -176,13 +176,13 @@ fn tell(streams: &[ParkedStream], outcomes: &[Unparked], waited: u64, as_json: b
         if as_json {
             let mut line = now.map_or_else(|| stream_json(s), |now| stream_json(now));
             line["outcome"] = word.into();
-            println!("{line}");
+            out::line(line);
             continue;
         }
         match now {
-            _ if *outcome == Unparked::Healed => println!("{name} (generation {generation}) flows again"),
-            Some(now) => println!("{name} (generation {generation}) parked again at {}: {}", now.place(), now.reason),
-            None => println!("{name} (generation {generation}) is not done yet"),
+            _ if *outcome == Unparked::Healed => out::line(format_args!("{name} (generation {generation}) flows again")),
+            Some(now) => out::line(format_args!("{name} (generation {generation}) parked again at {}: {}", now.place(), now.reason)),
+            None => out::line(format_args!("{name} (generation {generation}) is not done yet")),
         }
     }
     if outcomes.contains(&Unparked::Unanswered) {

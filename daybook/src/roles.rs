@@ -17,7 +17,7 @@ use daybook_search::SearchSchema;
 use crate::cli::{self, Browsers, Handling, Querying};
 use crate::past::past;
 use crate::settings::{Settings, usage};
-use crate::{Verdict, searching, telemetry};
+use crate::{Verdict, out, searching, telemetry};
 
 /// The longest name of an attribute, in characters: as the field rules of maps have it.
 const LONGEST_ATTRIBUTE: usize = 128;
@@ -36,7 +36,7 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
     let migrated = daybook_log::migrate(&databases, &MigrateOptions { services, partitions: args.partitions }).await?;
     let mut logs = Vec::new();
     for (service, partitions, born) in migrated.logs {
-        println!("log of {service}: {partitions} partitions{}", if born { ", made now" } else { "" });
+        out::line(format_args!("log of {service}: {partitions} partitions{}", if born { ", made now" } else { "" }));
         logs.push(Log::open(&databases, &service, Role::Reader, 1).await?);
     }
     ensure_topics(&bus, &logs).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
                 "made by other folds than this build's: this build's projectors leave it alone until `daybook replay rebuild`"
             }
         };
-        println!("read model {} (generation {}): {found}", prepared.model, prepared.generation);
+        out::line(format_args!("read model {} (generation {}): {found}", prepared.model, prepared.generation));
     }
     Ok(Verdict::Good)
 }
@@ -91,7 +91,7 @@ async fn start_handlers(
         metrics,
     };
     let handlers = CommandHandlers::start(parts, stop).await?;
-    println!("commands on http://{}", handlers.address());
+    out::announce(format_args!("commands on http://{}", handlers.address()));
     Ok(handlers)
 }
 
@@ -136,7 +136,7 @@ async fn start_queries(
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
     let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
-    println!("queries on http://{}", listening.address());
+    out::announce(format_args!("queries on http://{}", listening.address()));
     Ok(QueryApi::start(config, listening, stop).await?)
 }
 
@@ -183,7 +183,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
     };
     let document = serde_json::json!({ "openapi": "3.1.0", "info": { "title": "Daybook projectors", "version": env!("CARGO_PKG_VERSION") }, "paths": {} });
     let listening = bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
-    println!("projectors on http://{}", listening.address());
+    out::announce(format_args!("projectors on http://{}", listening.address()));
     let serving = listening.serve(operations(Operations::new(ready, metrics, document), axum::Router::new()), stop);
     tokio::join!(serving, projectors.stopped());
     Ok(Verdict::Good)

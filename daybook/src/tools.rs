@@ -5,7 +5,7 @@ use daybook_replay::{Progress, ReplayError, ShowUntil, VerifyOptions, show, veri
 use crate::cli::{Load, Replay};
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
-use crate::{Verdict, generations, load as loading};
+use crate::{Verdict, generations, load as loading, out};
 
 /// `daybook load …`
 pub(crate) async fn load(command: Load, json: bool) -> anyhow::Result<Verdict> {
@@ -13,9 +13,9 @@ pub(crate) async fn load(command: Load, json: bool) -> anyhow::Result<Verdict> {
         Load::Catalogue(args) => {
             let report = loading::catalogue(args).await?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+                out::line(serde_json::to_string_pretty(&report)?);
             } else {
-                println!("{report}");
+                out::text(&report);
             }
             Ok(if report.is_good() { Verdict::Good } else { Verdict::FoundSomething })
         }
@@ -31,9 +31,9 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             let options = VerifyOptions { service, partition, kafka };
             let report = verify(&databases, bus, &registry, &options, &mut progress()).await.map_err(told)?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+                out::line(serde_json::to_string_pretty(&report)?);
             } else {
-                print!("{report}");
+                out::text(&report);
             }
             Ok(if report.is_sound() { Verdict::Good } else { Verdict::FoundSomething })
         }
@@ -41,9 +41,9 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             let until = at.map(|at| ShowUntil::Time(at.into())).or(version.map(ShowUntil::Version)).unwrap_or_default();
             let shown = show(&databases, &registry, &service, &stream, until).await.map_err(told)?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&shown)?);
+                out::line(serde_json::to_string_pretty(&shown)?);
             } else {
-                print!("{shown}");
+                out::text(shown);
             }
             Ok(Verdict::Good)
         }
@@ -63,7 +63,7 @@ fn progress() -> impl FnMut(Progress) + Send {
     move |p| {
         if shown && last.elapsed() > std::time::Duration::from_secs(1) {
             last = std::time::Instant::now();
-            eprintln!("{}/{} {:?}: {} of {}", p.service, p.partition, p.phase, p.done, p.of);
+            out::note(format_args!("{}/{} {:?}: {} of {}", p.service, p.partition, p.phase, p.done, p.of));
         }
     }
 }

@@ -1,28 +1,14 @@
 //! Catalogue files as parts of the read model that is searched.
 
-use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use daybook_kernel::{EventAt, Instant, ReadModel, StreamId, Version};
 use daybook_proto::MessageSet as _;
 use daybook_search::SearchReader;
-use serde_json::{Map, Value};
+use shop_catalogue::{Catalogue, Entry, Mapping, What};
 use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
-
-/// `daybook load catalogue`'s own way from a row to a command.
-#[allow(dead_code, unreachable_pub, reason = "a part of another binary")]
-#[path = "../../../daybook/src/load"]
-mod load {
-    mod category;
-    mod row;
-
-    pub(crate) fn create(line: &[u8]) -> Result<shop_proto::catalog::v1::CreateProduct, String> {
-        row::product(line, "EUR").map(|row| row.create)
-    }
-}
-
-pub(crate) use load::create;
 
 /// The daybook binary's own description of what is searched.
 #[path = "../../../daybook/src/searching.rs"]
@@ -34,37 +20,36 @@ pub(crate) struct Product {
     pub(crate) parts: Vec<(String, Vec<u8>)>,
 }
 
-/// All rows of a file, as commands.
-pub(crate) fn rows(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
-    read(path, create)
+/// What a catalogue is tried as when no mapping is given, after the shop's own form.
+const KNOWN: &str = "data/maps/icecat.toml";
+
+/// All rows of a file, as commands, by a mapping: `map`, or the shop's own form, or that of the real catalogue.
+///
+/// # Errors
+/// When the file can't be read, or one of its rows is no product.
+pub(crate) fn rows(path: &Path, map: Option<&Path>) -> anyhow::Result<Vec<CreateProduct>> {
+    let open = |mapping: Mapping| Catalogue::open(path, Arc::new(mapping), "EUR", Arc::default());
+    let opened = match map {
+        Some(map) => open(Mapping::read(map)?),
+        None => open(Mapping::own()?).or_else(|error| Mapping::read(Path::new(KNOWN)).map_or(Err(error), open)),
+    };
+    let (catalogue, _) = opened?;
+    let row = |entry: Entry| match entry.what {
+        What::Product(product) => Some(Ok(product.create)),
+        What::Skipped(_) => None,
+        What::Bad { reason, .. } => Some(Err(anyhow::anyhow!("{}, line {}: {reason}", path.display(), entry.line))),
+    };
+    catalogue.filter_map(row).collect()
 }
+
+/// The mapping of the same catalogue as a merchant may post it.
+const AS_IT_STANDS: &str = "data/maps/icecat-as-it-stands.toml";
 
 /// All rows of a file as a merchant may post them: every column of a property under the column's own name, with what it says
 /// (`Y`, `N`, `17.0`), and no category.
 pub(crate) fn as_they_stand(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
-    read(path, |line| {
-        let row: Map<String, Value> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-        let properties = row.iter().filter(|(name, value)| name.starts_with("attr_") && !value.is_null());
-        let said = |value: &Value| match value {
-            Value::Bool(has) => (if *has { "Y" } else { "N" }).to_owned(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let attributes = properties.map(|(name, value)| (name.clone(), said(value))).collect();
-        Ok(CreateProduct { category: String::new(), attributes, ..create(line)? })
-    })
-}
-
-fn read(path: &Path, create: impl Fn(&[u8]) -> Result<CreateProduct, String>) -> anyhow::Result<Vec<CreateProduct>> {
-    let file = std::fs::File::open(path).with_context(|| format!("{} can't be opened", path.display()))?;
-    let reader: Box<dyn Read> =
-        if path.extension().is_some_and(|e| e == "gz") { Box::new(flate2::read::MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let mut rows = Vec::new();
-    for (n, line) in BufReader::new(reader).split(b'\n').enumerate() {
-        let row = create(&line?).map_err(|e| anyhow::anyhow!("{}, line {}: {e}", path.display(), n + 1))?;
-        rows.push(row);
-    }
-    Ok(rows)
+    let rows = rows(path, Some(Path::new(AS_IT_STANDS)))?;
+    Ok(rows.into_iter().map(|row| CreateProduct { category: String::new(), ..row }).collect())
 }
 
 /// The read model that is searched.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Context as _;
-use shop_proto::catalog::v1::CreateProduct;
+use daybook_proto::MessageSet as _;
+use shop_proto::catalog::v1::{CreateProduct, ProductCommand};
 use shop_proto::common::v1::Money;
 
 /// Attributes that a made product gets at most.
@@ -73,15 +74,7 @@ impl<'a> Maker<'a> {
     pub(crate) fn write(&mut self, count: usize, to: &mut impl Write) -> anyhow::Result<()> {
         for _ in 0..count {
             let product = self.product();
-            let mut row = serde_json::json!({
-                "id": product.sku, "title": product.title, "short_description": product.description, "supplier": product.brand,
-                "category": product.category, "price": product.price.map_or(0, |p| p.minor_units),
-            });
-            for (name, value) in product.attributes {
-                row[format!("attr_t_{name}")] = value.into();
-            }
-            serde_json::to_writer(&mut *to, &row)?;
-            to.write_all(b"\n").context("a product can't be written")?;
+            writeln!(to, "{}", ProductCommand::from(product).to_json()).context("a product can't be written")?;
         }
         Ok(())
     }
@@ -127,8 +120,11 @@ mod tests {
         let rows = [row("Red lamp with a foot", "Lamps"), row("Mouse", "Mice")];
         let mut text = Vec::new();
         Maker::new(&rows, 7).expect("rows").write(5, &mut text).expect("written");
-        for line in text.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
-            super::super::catalogue::create(line).expect("a row");
-        }
+        let path = std::env::temp_dir().join(format!("daybook-bench-made-{}.jsonl", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        let read = super::super::catalogue::rows(&path, None).expect("a catalogue");
+        std::fs::remove_file(&path).expect("it is there");
+        let mut maker = Maker::new(&rows, 7).expect("rows");
+        assert_eq!(read, (0..5).map(|_| maker.product()).collect::<Vec<_>>());
     }
 }

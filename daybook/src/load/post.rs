@@ -3,17 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
-use super::row::Post;
+use super::command::Post;
 
 /// One request may take so long: the endpoint itself waits at most 30 s.
 const REQUEST: Duration = Duration::from_secs(40);
 /// Pauses between attempts grow from the first to the last of these.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The command endpoint.
 pub(super) struct Endpoint {
@@ -26,17 +26,28 @@ pub(super) struct Endpoint {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It was decided; `replayed`: before this load, and here is the original result.
-    Done { replayed: bool },
+    Done { replayed: bool, place: Place },
     /// Refused, by this code.
-    Refused(String),
+    Refused { code: String, place: Place },
+    /// The stream is not at the version that the command was for.
+    Elsewhere(Place),
     /// It is no valid command.
     Bad(String),
+}
+
+/// Where a result stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Of the stream, after it.
+    pub(super) version: u64,
+    /// A query that carries it is answered from a state that has got there.
+    pub(super) token: Option<String>,
 }
 
 /// The endpoint does not do its work: nothing that this row, or another, could change.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unavailable(String);
+pub(super) struct Unavailable(pub(super) String);
 
 /// What one answer means.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,47 +62,31 @@ enum Step {
 
 impl Endpoint {
     /// `patience`: how long one command may be without a result.
-    pub(super) fn new(url: &str, clients: usize, patience: Duration) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .timeout(REQUEST)
-            .connect_timeout(Duration::from_secs(5))
-            .pool_max_idle_per_host(clients)
-            .user_agent(concat!("daybook-load/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), patience })
-    }
-
-    /// Whether there is an endpoint at all: a wrong address should not cost the whole patience.
-    pub(super) async fn probe(&self) -> Result<(), Unavailable> {
-        let begun = Instant::now();
-        loop {
-            match self.client.get(format!("{}/healthz", self.url)).send().await {
-                Ok(_) => return Ok(()),
-                Err(error) if begun.elapsed() > Duration::from_secs(10).min(self.patience) => {
-                    return Err(Unavailable(format!("no command endpoint answers at {}: {}", self.url, reason(&error))));
-                }
-                Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
-            }
-        }
+    pub(super) fn new(client: Client, url: &str, patience: Duration) -> Self {
+        Self { client, url: url.trim_end_matches('/').to_owned(), patience }
     }
 
     /// Posts a command until it has its result.
     ///
     /// # Errors
     /// When it has none after the patience, or the endpoint is no command endpoint.
-    pub(super) async fn send(&self, post: &Post) -> Result<Outcome, Unavailable> {
+    pub(super) async fn send(&self, post: Post) -> Result<Outcome, Unavailable> {
+        let (path, key, version) = (post.path(), post.key.to_string(), post.if_match.map(|v| format!("\"{v}\"")));
+        let body = bytes::Bytes::from(post.body);
         let begun = Instant::now();
         let mut asked: Option<String> = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let request = match &asked {
                 Some(location) => self.client.get(format!("{}{location}", self.url)),
-                None => self
-                    .client
-                    .post(format!("{}{}", self.url, post.path))
-                    .header("Idempotency-Key", post.key.to_string())
-                    .header(CONTENT_TYPE, "application/json")
-                    .body(post.body.clone()),
+                None => {
+                    let request = self.client.post(format!("{}{path}", self.url)).header("Idempotency-Key", &key);
+                    let request = request.header(CONTENT_TYPE, "application/x-protobuf").header("Prefer", "wait=30").body(body.clone());
+                    match &version {
+                        Some(version) => request.header(IF_MATCH, version),
+                        None => request,
+                    }
+                }
             };
             let (step, retry_after) = match request.send().await {
                 Ok(response) => judge(response).await,
@@ -112,7 +107,7 @@ impl Endpoint {
             };
             let waited = pause.max(retry_after.unwrap_or_default());
             if begun.elapsed().saturating_add(waited) > self.patience {
-                return Err(Unavailable(format!("{}{} has no result after {} s ({last})", self.url, post.path, self.patience.as_secs())));
+                return Err(Unavailable(format!("{}{path} has no result after {} s ({last})", self.url, self.patience.as_secs())));
             }
             tokio::time::sleep(waited).await;
             pause = (pause * 2).min(LAST_PAUSE);
@@ -120,8 +115,34 @@ impl Endpoint {
     }
 }
 
+/// One client of HTTP for `clients` requests at once.
+///
+/// # Errors
+/// When none can be made.
+pub(super) fn client(clients: usize) -> Result<Client, reqwest::Error> {
+    let client = Client::builder().timeout(REQUEST).connect_timeout(Duration::from_secs(5)).pool_max_idle_per_host(clients);
+    client.tcp_nodelay(true).user_agent(concat!("daybook-load/", env!("CARGO_PKG_VERSION"))).build()
+}
+
+/// Whether anything serves at an address at all: a wrong one should not cost the whole patience.
+///
+/// # Errors
+/// When nothing does.
+pub(super) async fn probe(client: &Client, what: &str, url: &str, patience: Duration) -> Result<(), Unavailable> {
+    let (begun, url) = (Instant::now(), url.trim_end_matches('/'));
+    loop {
+        match client.get(format!("{url}/healthz")).send().await {
+            Ok(_) => return Ok(()),
+            Err(error) if begun.elapsed() > Duration::from_secs(10).min(patience) => {
+                return Err(Unavailable(format!("no {what} answers at {url}: {}", reason(&error))));
+            }
+            Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
+        }
+    }
+}
+
 /// A network error in its own words: the client's begin with the URL and end before the cause.
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -135,24 +156,27 @@ async fn judge(response: Response) -> (Step, Option<Duration>) {
     let retry_after = header(RETRY_AFTER.as_str()).and_then(|s| s.parse().ok()).map(Duration::from_secs);
     let location = header(LOCATION.as_str());
     let replayed = header("idempotent-replayed").as_deref() == Some("true");
+    let version = header(ETAG.as_str()).and_then(|tag| tag.trim_matches('"').parse().ok()).unwrap_or_default();
+    let place = Place { version, token: header("consistency-token") };
     // The body is read even when it is not needed: only then the connection is used again.
     let body = match response.bytes().await {
         Ok(body) => body,
         Err(error) => return (Step::Again(reason(&error)), retry_after),
     };
-    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-    (step(status, replayed, location, &problem), retry_after)
+    let problem: Value = if status == StatusCode::OK { Value::Null } else { serde_json::from_slice(&body).unwrap_or_default() };
+    (step(status, replayed, place, location, &problem), retry_after)
 }
 
-fn step(status: StatusCode, replayed: bool, location: Option<String>, problem: &Value) -> Step {
+fn step(status: StatusCode, replayed: bool, place: Place, location: Option<String>, problem: &Value) -> Step {
     let kind = problem["type"].as_str().unwrap_or_default();
     let said = || problem["title"].as_str().map_or_else(|| format!("status {status}"), str::to_owned);
     match status.as_u16() {
-        200 => Step::Over(Outcome::Done { replayed }),
+        200 => Step::Over(Outcome::Done { replayed, place }),
         202 => location.map_or_else(|| Step::Stop("the endpoint answered 202 without a Location".to_owned()), Step::Ask),
-        409 => Step::Over(Outcome::Refused(kind.rsplit(':').next().unwrap_or_default().to_owned())),
-        422 => Step::Over(Outcome::Refused("key-reused".to_owned())),
-        _ if kind.starts_with("urn:daybook:problem:parked") => Step::Over(Outcome::Refused("parked".to_owned())),
+        409 => Step::Over(Outcome::Refused { code: kind.rsplit(':').next().unwrap_or_default().to_owned(), place }),
+        412 => Step::Over(Outcome::Elsewhere(place)),
+        422 => Step::Over(Outcome::Refused { code: "key-reused".to_owned(), place }),
+        _ if kind.starts_with("urn:daybook:problem:parked") => Step::Over(Outcome::Refused { code: "parked".to_owned(), place }),
         400 | 413 => Step::Over(Outcome::Bad(faults(problem).unwrap_or_else(said))),
         410 => match problem["detail"].as_str() {
             Some(why) => Step::Over(Outcome::Bad(why.to_owned())),
@@ -178,20 +202,25 @@ mod tests {
     use super::*;
 
     fn at(status: u16, problem: Value) -> Step {
-        step(StatusCode::from_u16(status).expect("a status"), false, Some("/v1/commands/h".to_owned()), &problem)
+        step(StatusCode::from_u16(status).expect("a status"), false, Place::default(), Some("/v1/commands/h".to_owned()), &problem)
+    }
+
+    fn refused(code: &str) -> Step {
+        Step::Over(Outcome::Refused { code: code.to_owned(), place: Place::default() })
     }
 
     #[test]
     fn every_status_of_the_contract_means_one_thing() {
-        assert_eq!(at(200, json!({})), Step::Over(Outcome::Done { replayed: false }));
+        assert_eq!(at(200, json!({})), Step::Over(Outcome::Done { replayed: false, place: Place::default() }));
         assert_eq!(at(202, json!({})), Step::Ask("/v1/commands/h".into()));
-        assert_eq!(at(409, json!({ "type": "urn:daybook:refusal:product-exists" })), Step::Over(Outcome::Refused("product-exists".into())));
-        assert_eq!(at(422, json!({})), Step::Over(Outcome::Refused("key-reused".into())));
+        assert_eq!(at(409, json!({ "type": "urn:daybook:refusal:product-exists" })), refused("product-exists"));
+        assert_eq!(at(412, json!({})), Step::Over(Outcome::Elsewhere(Place::default())));
+        assert_eq!(at(422, json!({})), refused("key-reused"));
         let invalid = json!({ "errors": [{ "field": "sku", "message": "is required" }] });
         assert_eq!(at(400, invalid), Step::Over(Outcome::Bad("sku is required".into())));
         for parked in [500, 410] {
             let problem = json!({ "type": "urn:daybook:problem:parked:panic", "detail": "why" });
-            assert_eq!(at(parked, problem), Step::Over(Outcome::Refused("parked".into())));
+            assert_eq!(at(parked, problem), refused("parked"));
         }
         assert_eq!(at(410, json!({ "detail": "rejected" })), Step::Over(Outcome::Bad("rejected".into())));
         for again in [408, 410, 429, 500, 503] {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
+use crate::out;
+
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Counters that the reader and the clients raise.
@@ -50,7 +52,7 @@ impl Progress {
                     drawn.set_position(if limit.is_some() { rows } else { progress.bytes.load(Ordering::Relaxed) });
                     drawn.set_message(said);
                 } else {
-                    eprintln!("{said}, {:.0} s", begun.elapsed().as_secs_f64());
+                    out::note(format_args!("{said}, {:.0} s", begun.elapsed().as_secs_f64()));
                 }
                 // A rate of the last second or so: the bar is drawn more often than that.
                 if last.0.elapsed() >= Duration::from_secs(1) {

@@ -2,6 +2,8 @@
 
 mod failpoints;
 mod faults;
+mod loading;
+mod output;
 mod reading;
 mod support;
 mod tools;

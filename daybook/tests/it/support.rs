@@ -33,7 +33,14 @@ impl Install {
         install
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// As [`Install::command`], but logging as it does when nobody has said anything.
+    pub(crate) fn unasked(&self, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        command.env_remove("DAYBOOK_LOG").env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
         command.args(args).env("DAYBOOK_DATABASE_URL", &self.database.url).env("DAYBOOK_KAFKA", &self.bus.brokers);
         command.env("DAYBOOK_KAFKA_PREFIX", &self.bus.prefix).env("DAYBOOK_SESSION_TIMEOUT", "6");
@@ -142,7 +149,7 @@ impl Drop for Process {
 pub(crate) fn catalogue(rows: usize) -> std::path::PathBuf {
     let path = std::env::temp_dir().join(format!("daybook-catalogue-{}.jsonl", uuid::Uuid::new_v4()));
     let lines: String = (0..rows)
-        .map(|i| format!("{{\"id\": \"S-{i}\", \"name\": \"n{i}\", \"title\": \"Lamp number {i}\", \"supplier\": \"Lux\", \"price\": {}, \"category\": \"lamps\"}}\n", 100 + i))
+        .map(|i| format!("{{\"sku\": \"S-{i}\", \"title\": \"Lamp number {i}\", \"brand\": \"Lux\", \"price\": {{\"currency\": \"EUR\", \"minorUnits\": {}}}, \"category\": \"lamps\"}}\n", 100 + i))
         .collect();
     std::fs::write(&path, lines).expect("a file");
     path

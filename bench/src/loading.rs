@@ -1,0 +1,133 @@
+//! A catalogue file through `daybook load catalogue`, beside the rate of clients that each post one command after the other.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::Value;
+
+use crate::commands::{Load, Poster, wait_for_read_models};
+use crate::report::{self, Entries, Entry, constant};
+use crate::samples::{Measured, closed_loop};
+
+/// Streams that the clients post to, as in the whole way of a command.
+const STREAMS: u64 = 10_000;
+
+/// What is loaded.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Loading {
+    /// The binary that loads.
+    #[arg(long, value_name = "PATH", default_value = "daybook")]
+    binary: PathBuf,
+    /// The catalogue.
+    #[arg(long, value_name = "FILE", default_value = "../shared/data/icecat/products.jsonl.gz")]
+    catalogue: PathBuf,
+    /// Which column is which field; `own` for the shop's own form.
+    #[arg(long, value_name = "FILE", default_value = "data/maps/icecat.toml")]
+    map: PathBuf,
+    /// Only so many rows.
+    #[arg(long, value_name = "N")]
+    rows: Option<u64>,
+    /// Rows at once; as many as the loader takes by itself when it is not given.
+    #[arg(long, value_name = "N")]
+    at_once: Option<u16>,
+}
+
+struct Places<'a> {
+    commands: SocketAddr,
+    queries: SocketAddr,
+    what: &'a Loading,
+}
+
+impl Places<'_> {
+    /// The loader's own report.
+    async fn load(&self, more: &[&str]) -> anyhow::Result<Value> {
+        let what = self.what;
+        let mut command = Command::new(&what.binary);
+        command.args(["load", "catalogue"]).arg(&what.catalogue).arg("--json");
+        command.args(["--url", &format!("http://{}", self.commands), "--queries-url", &format!("http://{}", self.queries)]);
+        if what.map != Path::new("own") {
+            command.arg("--map").arg(&what.map);
+        }
+        for (option, value) in [("--limit", what.rows), ("--clients", what.at_once.map(u64::from))] {
+            if let Some(value) = value {
+                command.args([option, &value.to_string()]);
+            }
+        }
+        command.args(more).stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.context("the load panicked")?;
+        let output = output.with_context(|| format!("{} can't be run", what.binary.display()))?;
+        match serde_json::from_slice(&output.stdout) {
+            Ok(report) if output.status.success() => Ok(report),
+            _ => bail!(
+                "the load ended with {}: {}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr),
+                String::from_utf8_lossy(&output.stdout)
+            ),
+        }
+    }
+
+    async fn clients(&self, warm: Vec<Poster>, length: Duration) -> anyhow::Result<(Measured, Vec<Poster>)> {
+        let (measured, posters) = closed_loop(warm, length, 1.0).await?;
+        wait_for_read_models(self.queries, &posters).await?;
+        Ok((measured, posters))
+    }
+}
+
+/// Measures a load, the same again, and an update that has nothing to do, each against the clients before and after the load;
+/// prints, and returns what programs want.
+///
+/// # Errors
+/// When Daybook does not answer, or a load is not good.
+pub(crate) async fn run(
+    commands: SocketAddr,
+    queries: SocketAddr,
+    what: &Loading,
+    clients: usize,
+    length: Duration,
+) -> anyhow::Result<(Entries, u64)> {
+    if !what.catalogue.exists() {
+        println!("{} is not there: nothing measured", what.catalogue.display());
+        return Ok((Entries::new(), 0));
+    }
+    let places = Places { commands, queries, what };
+    let streams = Load::on(STREAMS);
+    while streams.posted() < STREAMS {
+        closed_loop(streams.clients(commands, 256), Duration::from_secs(1), 1.0).await?;
+    }
+    let (_, posters) = closed_loop(streams.clients(commands, clients), Duration::from_secs(1), 1.0).await?;
+    let (before, posters) = places.clients(posters, length).await?;
+    let loaded = places.load(&["--stock"]).await?;
+    let (after, _) = places.clients(posters, length).await?;
+    let again = places.load(&["--stock"]).await?;
+    let unchanged = places.load(&["--update"]).await?;
+    anyhow::ensure!(
+        unchanged["commands"].as_object().is_some_and(serde_json::Map::is_empty),
+        "an update of what is there sent: {unchanged}"
+    );
+
+    let rate = f64::midpoint(before.per_second.value, after.per_second.value);
+    println!("{:<40}{:>10}{:>18}{:>10}{:>10}  errors", "commands of clients", "/s", "", "p50 ms", "p99 ms");
+    println!("{:<40}{}", format!("{clients} clients, before"), report::line(&before));
+    println!("{:<40}{}", format!("{clients} clients, after"), report::line(&after));
+    println!("\n{:<40}{:>10}{:>10}{:>12}{:>12}{:>12}", "rows of the file", "rows", "rows/s", "÷ clients", "commands/s", "÷ clients");
+    let mut entries = Entries::new();
+    let rows = [
+        ("load", "a load, with stock", &loaded, 2.0),
+        ("load_again", "the same again: results repeated", &again, 2.0),
+        ("load_update", "an update that has nothing to do", &unchanged, 0.0),
+    ];
+    for (name, title, report, commands) in rows {
+        let (rows, rows_a_second) = (report["rows"].as_u64().unwrap_or_default(), report["rowsPerSecond"].as_f64().unwrap_or_default());
+        let sent = rows_a_second * commands;
+        println!("{title:<40}{rows:>10}{rows_a_second:>10.0}{:>12.2}{sent:>12.0}{:>12.2}", rows_a_second / rate, sent / rate);
+        entries.insert(format!("{name}_rows"), Entry::new(constant(rows_a_second), "rows/s", Some(rate)));
+        entries.insert(format!("{name}_commands"), Entry::new(constant(sent), "commands/s", Some(rate)));
+    }
+    entries.insert("load_clients".to_owned(), Entry::new(constant(rate), "commands/s", None));
+    Ok((entries, before.failed() + after.failed()))
+}

@@ -1,0 +1,29 @@
+//! A product as its row describes it.
+
+use shop_proto::catalog::v1::CreateProduct;
+
+/// A product as its row describes it: it keeps the rules of its fields.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// The command that makes it.
+    pub create: CreateProduct,
+    /// Texts that were cut to the length that the shop takes.
+    pub shortened: u64,
+    /// Numbers that are no GTINs, and were left out as the mapping says.
+    pub bad_gtins: u64,
+    /// What the row says of the product. What it does not say stays as it is when the product is there already.
+    pub said: Said,
+}
+
+/// Of these fields the row says something, be it that there is nothing. SKU, title and price are always said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, clippy::struct_excessive_bools, reason = "the fields of a product by their names")]
+pub struct Said {
+    pub description: bool,
+    pub brand: bool,
+    pub category: bool,
+    pub gtins: bool,
+    pub manufacturer_number: bool,
+    pub language: bool,
+    pub attributes: bool,
+}

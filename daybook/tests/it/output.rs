@@ -1,0 +1,108 @@
+//! What the tools write, and to whom.
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::support::{Install, catalogue};
+
+/// What a shell reports of a process that SIGPIPE has ended.
+const READER_IS_GONE: i32 = 141;
+
+/// Runs it with a standard output that nobody reads; what it says on standard error.
+fn unheard(mut command: Command) -> (Option<i32>, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_goes_away_ends_a_tool_quietly() {
+    let install = Install::new().await;
+    let up = install.up().await;
+    let body = json!({ "sku": "A-1", "title": "A lamp", "price": { "currency": "EUR", "minorUnits": 1 } });
+    install.post(&up.commands, "catalog/create-product", "k", &body).await.expect("answers");
+    let file = catalogue(3);
+    let path = file.display().to_string();
+    for args in [
+        &["replay", "generations"][..],
+        &["replay", "generations", "--json"],
+        &["replay", "show", "catalog", "product/A-1"],
+        &["replay", "verify"],
+        &["replay", "diff", "product-pages"],
+        &["parked", "list"],
+        &["migrate", "--partitions", "3"],
+        &["load", "catalogue", &path, "--url", &up.commands],
+    ] {
+        let (code, said) = unheard(install.unasked(args));
+        assert_eq!((code, said.as_str()), (Some(READER_IS_GONE), ""), "{args:?}");
+    }
+    assert_eq!(install.count("SELECT count(*) FROM catalog.event").await, 4, "what was loaded is loaded");
+    std::fs::remove_file(file).expect("it is there");
+}
+
+/// `head` ends after its lines; what it got are whole ones, and the tool beside it ends as others do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_lines_of_a_tool_are_whole() {
+    let install = Install::new().await;
+    let tool = install.unasked(&["replay", "generations"]);
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "set -o pipefail; \"$0\" replay generations | (read -r line; echo \"$line\"; exec <&-; sleep 1)"]);
+    shell.arg(tool.get_program()).envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.env_remove("DAYBOOK_LOG").output().expect("a shell runs");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let whole = install.run(&["replay", "generations"]);
+    let whole = String::from_utf8_lossy(&whole.stdout).into_owned();
+    assert_eq!(lines.lines().next(), whole.lines().next());
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_whose_standard_error_is_gone_does_its_work() {
+    let install = Install::new().await;
+    let up = install.up().await;
+    let file = catalogue(3);
+    let mut load = install.unasked(&["load", "catalogue", &file.display().to_string(), "--url", &up.commands, "--log", "debug"]);
+    let mut child = load.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    drop(child.stderr.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("3 created"));
+    std::fs::remove_file(file).expect("it is there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tools_say_what_they_are_asked_for_and_roles_what_they_do() {
+    let install = Install::new().await;
+    let handlers = install.handlers().await;
+    for n in 0..3 {
+        let body = json!({ "sku": "A-1", "warehouse": "w-1", "quantity": 4 });
+        install.post(&handlers.commands, "inventory/receive-stock", &n.to_string(), &body).await.expect("answers");
+    }
+    drop(handlers);
+    // Its row goes behind the others: a rebuild notes that, for those who want to know.
+    let moved = "SET session_replication_role = replica; UPDATE inventory.event SET payload = payload WHERE version = 1";
+    install.database.owner().await.batch_execute(moved).await.expect("the owner may");
+    let logged = |args: &[&str]| {
+        let output = install.unasked(args).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(logged(&["migrate", "--partitions", "3"]), "");
+    assert_eq!(logged(&["replay", "rebuild", "product-pages"]), "");
+    assert!(logged(&["replay", "rebuild", "product-pages", "--log", "info"]).contains("INFO"));
+    let by_rust_log = install.unasked(&["replay", "rebuild", "product-pages"]).env("RUST_LOG", "info").output().expect("it runs");
+    assert!(String::from_utf8_lossy(&by_rust_log.stderr).contains("INFO"));
+    let wrong = install.unasked(&["replay", "generations", "--log", "a=b=c"]).output().expect("it runs");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--log"), "{}", String::from_utf8_lossy(&wrong.stderr));
+
+    let mut role = install.unasked(&["projectors", "--listen", "127.0.0.1:0"]);
+    let mut role = role.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(role.stderr.take().expect("piped")));
+    let logs = lines.any(|line| line.is_ok_and(|line| line.contains("INFO")));
+    role.kill().expect("it runs");
+    role.wait().expect("it ends");
+    assert!(logs, "a role that serves logs what it does");
+}
