@@ -132,15 +132,15 @@ impl Schemas {
         if self.way == Way::Out || demanded {
             return schema;
         }
-        let null = json!({ "type": "null" });
+        let nothing = json!({ "type": "null" });
         match schema {
             Value::Object(mut ways) if ways.len() == 1 && ways.contains_key("anyOf") => {
                 if let Some(all) = ways["anyOf"].as_array_mut() {
-                    all.push(null);
+                    all.push(nothing);
                 }
                 Value::Object(ways)
             }
-            schema => json!({ "anyOf": [schema, null] }),
+            schema => json!({ "anyOf": [schema, nothing] }),
         }
     }
 

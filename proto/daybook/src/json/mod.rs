@@ -325,16 +325,15 @@ impl<'a> Json<'a> {
         read: impl Fn(Json<'_>, &Path<'_>, &mut Vec<Violation>) -> Option<T>,
     ) -> BTreeMap<String, T> {
         let mut all = BTreeMap::new();
-        let mut seen = std::collections::BTreeSet::new();
         let members = Members(|key: Cow<'_, str>, value: Option<&str>| {
             let Some(value) = value else { return };
-            let at = at.key(&key);
-            if !seen.insert(key.to_string()) {
-                return add(&at, "is given twice".to_owned(), out);
+            let key = key.into_owned();
+            if all.contains_key(&key) {
+                return add(&at.key(&key), "is given twice".to_owned(), out);
             }
-            if let Some(value) = read(Json(value), &at, out) {
-                all.insert(key.to_string(), value);
-            }
+            // One that can't be read is told, and so is not in doubt when it comes again.
+            let value = read(Json(value), &at.key(&key), out);
+            all.extend(value.map(|value| (key, value)));
         });
         if Deserializer::from_str(self.0).deserialize_map(members).is_err() {
             let what = if self.0.starts_with('{') { "an object whose names are whole characters" } else { "an object" };
