@@ -138,25 +138,25 @@ impl SearchIndex {
         }
     }
 
-    /// What an answer is worth, the least first: an identifier in full, a title that is the query, all words, a part of an identifier, all
-    /// words after a correction, some words; and within each by its score, in steps of about a third. Stock decides between what is worth the same. It depends on the
-    /// document and the plan alone, as pages need.
-    fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u8 {
+    /// What an answer is worth, the least first: an identifier in full, a title that is the query, and all others by their score, in
+    /// steps of about a third; within a step, all words before some of them. Where a part of an identifier may be meant, what has
+    /// all words stands before it, and what has some behind. Stock decides between what is worth the same. It depends on the document
+    /// and the plan alone, as pages need.
+    fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u16 {
         let whole = identified.binary_search_by_key(&m.document, |i| i.0).ok().map(|at| identified[at].1);
         let all = usize::from(m.groups) == plan.groups.len() && m.groups > 0;
-        let as_typed = plan.corrected.is_none();
+        let as_typed = all && plan.corrected.is_none();
         let title = self.columns.lengths[m.document as usize][0];
-        let class = match (whole, all) {
-            (Some(true), _) => 0,
-            (_, true) if as_typed && m.titles == m.groups && title == plan.length => 1,
-            (_, true) if as_typed => 2,
-            (Some(false), _) => 3,
-            (None, true) => 4,
-            (None, false) => 5,
+        let class = match whole {
+            Some(true) => 0,
+            _ if as_typed && m.titles == m.groups && title == plan.length => 1,
+            _ if as_typed || identified.is_empty() => 2,
+            Some(false) => 3,
+            None => 4,
         };
         // The bits of scores are their logarithms, nearly: a step is half of a doubling.
         let step = plan.best.to_bits().saturating_sub(m.score.to_bits()) >> 22;
-        class << 5 | step.min(31) as u8
+        class << 6 | (step.min(31) as u16) << 1 | u16::from(!all)
     }
 
     /// What a plan finds, scored; on the first page the plan is completed.
@@ -194,7 +194,7 @@ impl SearchIndex {
         1
     }
 
-    fn ranked(&self, m: &Match, sort: SearchSort, worth: u8, currency: Currency) -> Ranked {
+    fn ranked(&self, m: &Match, sort: SearchSort, worth: u16, currency: Currency) -> Ranked {
         let document = m.document as usize;
         // Signed numbers in the order of unsigned ones.
         let ordered = |n: i64| u128::from(n.cast_unsigned() ^ 1 << 63);
