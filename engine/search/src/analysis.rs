@@ -36,11 +36,11 @@ impl Token {
         Self { surface: term.clone(), term, kind }
     }
 
-    /// The term of the very form in which the word stands there. A word of ASCII that is its own stem has none: most are, and each
-    /// would take ten bytes.
+    /// The term of the very form in which the word stands there. A word of ASCII has none: English stems keep apart what is not the
+    /// same, and each would take ten bytes.
     pub(crate) fn form(&self) -> Option<Self> {
         let form = bare(&self.surface);
-        (self.is_word() && (form != self.term || !form.is_ascii())).then(|| Self::same(form_of(&form), Kind::Spelling))
+        (self.is_word() && !form.is_ascii()).then(|| Self::same(form_of(&form), Kind::Spelling))
     }
 
     /// Whether it stands in the text as such.

@@ -31,7 +31,7 @@ impl Default for Tuning {
         Self {
             analysis: Analysis::default(),
             weights: [3.0, 2.0, 2.0, 1.9, 0.5],
-            lengths: [0.5, 0.0, 0.0, 1.0, 0.75],
+            lengths: [0.5, 0.0, 0.0, 1.0, 1.0],
             saturation: 1.2,
             typos: true,
             compounds: true,

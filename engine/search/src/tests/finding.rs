@@ -113,8 +113,6 @@ fn where_words_are_asked_for_that_no_product_has_nothing_is_found() {
 
 #[test]
 fn a_title_is_found_by_the_very_form_of_a_word_first() {
-    let shop = index(&[("a lamp", item("Running lamp", "A", "B", 1)), ("lamps", item("Running lamps", "A", "B", 1))]);
-    assert_eq!(found(&shop, &request("lamps")), ["lamps", "a lamp"]);
     let shop = index(&[("a fan", item("छोटा पंखा", "A", "B", 1)), ("a feather", item("छोटा पंख", "A", "B", 1))]);
     assert_eq!(found(&shop, &request("पंख"))[0], "a feather");
     assert_eq!(found(&shop, &request("पंखा"))[0], "a fan");
