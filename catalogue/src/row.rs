@@ -42,7 +42,7 @@ impl Row {
     /// # Errors
     /// What is wrong with it and where.
     pub(crate) fn from_json(bytes: &[u8], first_line: u64) -> Result<Self, String> {
-        let text = utf8(bytes)?;
+        let text = utf8(bytes)?.trim_end();
         if let Some(what) = not_an_object(text) {
             return Err(format!("is no JSON object but {what}"));
         }
@@ -192,7 +192,7 @@ mod tests {
             ("[1]", "a list"),
             ("7", "a number"),
             ("hello", "something else"),
-            ("{\"id\":1", "ends in the middle"),
+            ("{\"id\":1\r\n", "ends in the middle: a bracket or a quotation mark is missing (column 7)"),
             ("{\"id\":1}}", "behind the object (column 9)"),
             ("{\"id\":}", "a value is missing"),
             ("{\"id\":NaN}", "a value is missing"),

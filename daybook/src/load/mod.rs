@@ -113,10 +113,14 @@ pub(crate) async fn catalogue(options: CatalogueOptions) -> anyhow::Result<LoadR
         update: options.update,
         dry_run: options.dry_run,
         places: Mutex::default(),
+        last: Mutex::default(),
     };
     let shown = progress.show(length, options.limit);
     let mut flow = Flow { way: Arc::new(way), clients, report, writing: Writing::new(writing), progress };
-    let ended = flow.run(catalogue, options.limit).await;
+    let mut ended = flow.run(catalogue, options.limit).await;
+    if ended.is_ok() {
+        ended = flow.way.shown().await.map_err(anyhow::Error::from);
+    }
     shown.finish();
     flow.report.seconds = begun.elapsed().as_secs_f64();
     flow.report.rows_per_second = flow.report.rows as f64 / flow.report.seconds.max(1e-6);

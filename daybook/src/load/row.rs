@@ -1,9 +1,9 @@
 //! One row of the file, from what it says to what it came to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use daybook_kernel::digest;
+use daybook_kernel::{ConsistencyToken, digest};
 use daybook_proto::MessageSet as _;
 use shop_catalogue::Product;
 use shop_proto::catalog::v1::ProductCommand;
@@ -30,6 +30,8 @@ pub(super) struct Way {
     /// Of SKUs that were seen, by a digest: where the last result of theirs stands. What a later row of the same SKU is
     /// compared with must be at least as new. In a dry run: what the last row of theirs says, by a digest.
     pub(super) places: Mutex<HashMap<[u8; 16], Option<String>>>,
+    /// The last result of an update in each partition of the log.
+    pub(super) last: Mutex<BTreeMap<(String, i32), ConsistencyToken>>,
 }
 
 /// What became of a row.
@@ -60,9 +62,30 @@ impl Way {
     }
 
     fn stands(&self, sku: &str, place: &Place) {
-        if let (true, Some(token)) = (self.update, &place.token) {
-            self.places().insert(short(sku), Some(token.clone()));
+        let (true, Some(token)) = (self.update, &place.token) else { return };
+        self.places().insert(short(sku), Some(token.clone()));
+        if let Ok(token) = token.parse::<ConsistencyToken>() {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = last.entry((token.service.clone(), token.partition)).or_insert_with(|| token.clone());
+            if at.offset < token.offset {
+                *at = token;
+            }
         }
+    }
+
+    /// Waits until the pages show what an update has done: the next update, of another file perhaps, compares with them.
+    ///
+    /// # Errors
+    /// When they don't in time.
+    pub(super) async fn shown(&self) -> Result<(), Unavailable> {
+        let Some(shop) = &self.shop else { return Ok(()) };
+        let last: Vec<String> = self.last.lock().unwrap_or_else(PoisonError::into_inner).values().map(ToString::to_string).collect();
+        // So many may stand in a request.
+        for tokens in last.chunks(64) {
+            // There is no such product, but that is known of a state that has got there.
+            shop.page("none", Some(&tokens.join(", "))).await?;
+        }
+        Ok(())
     }
 
     /// What a row of a SKU that an earlier row has would come to: what the shop has by then is what that one says.
