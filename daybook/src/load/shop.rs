@@ -164,7 +164,7 @@ mod tests {
     fn row(said: Said) -> Product {
         let create = CreateProduct {
             sku: "A".into(),
-            title: "Cafe\u{301}\u{a0}lamp".into(),
+            title: "Cafe\u{301} lamp\u{a0}".into(),
             description: "d".into(),
             brand: "Lux ".into(),
             category: "Home>Lamps".into(),
