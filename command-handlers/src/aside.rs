@@ -118,3 +118,30 @@ fn copy(message: Message, topic: Arc<str>, partition: i32, reason: &str, place: 
     record_headers.push(headers::REJECTED_FROM, place);
     Record { topic, partition, key, headers: record_headers, value }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copied(size: usize) -> Record {
+        let (key, value) = (Some(Bytes::from_static(b"k")), Some(Bytes::from(vec![0; size])));
+        let headers = Headers::new().with("h", "v");
+        let message = Message { topic: "t".into(), partition: 0, offset: 9, timestamp_ms: None, key, value, headers };
+        copy(message, "rejected".into(), 0, "why", "s/0 message 9".into())
+    }
+
+    #[test]
+    fn a_rejected_message_is_copied_as_it_came_unless_it_could_not_be_published_so() {
+        let small = copied(100);
+        assert_eq!((small.value.map(|v| v.len()), &small.key[..], small.headers.iter().count()), (Some(100), &b"k"[..], 3));
+        let large = copied(MAX_COPIED);
+        assert_eq!((large.value, &large.key[..], large.headers.iter().count()), (None, &b""[..], 2));
+    }
+
+    #[test]
+    fn a_reason_is_kept_as_far_as_it_can_be() {
+        assert_eq!(keepable("a\0b".to_owned()), "a\u{fffd}b");
+        assert_eq!(keepable("ü".repeat(MAX_REASON)).chars().count(), MAX_REASON);
+        assert_eq!(keepable("ü".repeat(MAX_REASON + 1)), format!("{}…", "ü".repeat(MAX_REASON)));
+    }
+}

@@ -155,7 +155,7 @@ mod tests {
     use bytes::Bytes;
     use daybook_bus::{BusConfig, BusError, Headers, Producer, ProducerOptions, Record};
     use daybook_log::{Log, NewEvent, Outcome, Page, Role, Writer, WriterSessions};
-    use daybook_testkit::{TestDatabase, TransactionalClient, bus};
+    use daybook_testkit::{TestDatabase, TransactionalClient, bus, eventually};
 
     use super::*;
     use crate::ensure_topics;
@@ -173,6 +173,9 @@ mod tests {
             let (database, bus) = (TestDatabase::migrated(&["catalog"], 1).await, bus());
             let log = Log::open(&database.databases(), "catalog", Role::Writer, 2).await.expect("migrated");
             ensure_topics(&bus, std::slice::from_ref(&log)).await.expect("Kafka answers");
+            // One that was made a moment ago may have no leader yet.
+            let (inspector, topic) = (Inspector::new(&bus).expect("Kafka answers"), bus.events("catalog"));
+            eventually("the topic to have a leader", || async { inspector.watermarks(&topic, 0).await.ok() }).await;
             let partition = log.partition(0).expect("there is one");
             let writer = Writer::new(partition.clone(), &WriterSessions::new(1)).await.expect("connects");
             let head = writer.open(Writer::now()).await.expect("nobody else writes").head;
@@ -311,6 +314,9 @@ mod tests {
         f.publish(0, 3).await;
         assert_eq!(published.acknowledged(&[3, 4, 5]).await.expect("it answers"), None);
         assert_eq!(published.look().await.expect("it answers"), None, "once, and not again");
+        assert!(!published.is_unknown());
+        assert_eq!(published.acknowledged(&[9]).await.expect("it answers"), None);
+        assert!(published.is_unknown(), "somebody else has published: it is due to look");
     }
 
     /// One that should not write there, and does: what was published behind its transaction can't be read, and is there.

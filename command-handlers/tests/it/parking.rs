@@ -1,8 +1,10 @@
 //! What can't be handled waits; the rest flows.
 
-use daybook_command_handlers::{HandlerConfig, ParkedMessages};
-use daybook_kernel::{Aggregate, Context, Decider, Decision, Registry};
+use daybook_bus::{Producer, ProducerOptions};
+use daybook_command_handlers::{Addressed, HandlerConfig, ParkedMessages};
+use daybook_kernel::{Aggregate, Context, Decider, Decision, Registry, StreamId};
 use daybook_log::{NewEvent, Outcome, Page, Writer, WriterSessions};
+use daybook_proto::v1::Request;
 use daybook_proto::{EventSet, JsonValue, MessageSet, SetError};
 use daybook_testkit::eventually;
 use prost::Message as _;
@@ -11,7 +13,7 @@ use shop_proto::catalog::v1::{ProductCommand, ProductEvent, ProductRefusal, Prod
 use shop_proto::inventory::v1::ReceiveStock;
 
 use crate::kafka::{CREATE, create};
-use crate::support::{Answer, Install, key, message_headers, partition_of, price, product, shop};
+use crate::support::{Answer, Install, PARTITIONS, Process, key, message_headers, partition_of, price, product, shop};
 
 /// A decider with a bug: it panics at one SKU.
 struct Fragile;
@@ -167,7 +169,10 @@ async fn what_postgres_refuses_is_found_among_many_and_parked_alone() {
     let id = |sku: &str| daybook_kernel::ids::command_id("catalog", "anonymous", &format!("product/{sku}"), sku);
     // Two that stand side by side.
     let refused: Vec<String> = skus().skip(17).take(2).map(|sku| format!("'{}'", id(&sku))).collect();
-    let check = format!("ALTER TABLE catalog.command_{at} ADD CHECK (command_id NOT IN ({}))", refused.join(", "));
+    let check = format!(
+        "ALTER TABLE catalog.command_{at} ADD CONSTRAINT command_{at}_command_id_check CHECK (command_id NOT IN ({}))",
+        refused.join(", ")
+    );
     install.database.owner().await.batch_execute(&check).await.expect("the owner may");
     for sku in skus().take(2).chain(skus()) {
         install.produce("catalog", at, &format!("product/{sku}"), message_headers(CREATE, &sku), Some(create(&sku))).await;
@@ -179,6 +184,14 @@ async fn what_postgres_refuses_is_found_among_many_and_parked_alone() {
     assert_eq!((install.count(&parked).await, install.count("SELECT count(*) FROM catalog.parked").await), (2, 2));
     let pages = install.count("SELECT count(*) FROM catalog.page WHERE count > 0").await;
     assert!(pages < 20, "{pages} pages: not one by one");
+    // What Postgres has learned to take is decided when it is sent again, by the same lane.
+    let mended = format!("ALTER TABLE catalog.command_{at} DROP CONSTRAINT command_{at}_command_id_check");
+    install.database.owner().await.batch_execute(&mended).await.expect("the owner may");
+    let messages = ParkedMessages::open(&install.databases(), install.bus.clone(), &["catalog"]).await.expect("it answers");
+    for (_, parked) in messages.list().await.expect("readable") {
+        messages.retry(parked.parked_id).await.expect("sent");
+    }
+    eventually("all to be decided", || async { (install.count("SELECT count(*) FROM catalog.command").await == 40).then_some(()) }).await;
     p.stop().await;
     crate::invariants::hold(&install).await;
 }
@@ -203,6 +216,7 @@ async fn messages_for_a_stream_of_a_newer_build_wait_for_it_and_are_taken_up_in_
     for (amount, k) in (1..).zip(&keys) {
         let answer = install.post(&p, "catalog/reprice-product", k, &price("A-1", amount)).await.expect(500);
         assert_eq!(answer.body["type"], "urn:daybook:problem:parked:newer-build");
+        assert!(answer.body["detail"].as_str().is_some_and(|d| d.contains("ProductTeleported")), "{answer:?}");
     }
     let other = (1..100).map(|i| format!("B-{i}")).find(|sku| partition_of(&format!("product/{sku}")) == at).expect("there is one");
     install.post(&p, "catalog/create-product", &key(), &product(&other)).await.expect(200);
@@ -290,5 +304,34 @@ async fn a_snapshot_is_of_the_version_that_it_names_also_where_its_page_goes_on_
     let reserve = serde_json::json!({ "sku": "A-1", "warehouse": "w-1", "quantity": 100, "orderId": "o-1" });
     let refused = install.post(&p, "inventory/reserve-stock", &key(), &reserve).await.expect(409);
     assert_eq!(refused.body["available"], 25);
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_only_a_newer_build_knows_waits_and_later_ones_of_its_stream_behind_it() {
+    let (install, p) = Install::started().await;
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    let secret = daybook_log::read_secret(&install.databases(), daybook_log::Role::Writer).await.expect("migrated");
+    let (stream, at) = (StreamId::new("product", "A-1"), partition_of("product/A-1"));
+    let (r#type, caller) = ("shop.catalog.v1.TeleportProduct".to_owned(), "anonymous".to_owned());
+    let request = Request { r#type, caller, command: vec![1], ..Default::default() };
+    let record = Addressed::new("catalog", stream, "k", request).record(install.bus.messages("catalog").into(), PARTITIONS, &secret);
+    let producer = Producer::new(&install.bus, ProducerOptions::default()).expect("Kafka answers");
+    producer.send(vec![record]).await.expect("delivered");
+    let waits = "SELECT count(*) FROM catalog.parked WHERE settled_at IS NULL AND kind = 'newer-build'";
+    eventually("it to wait", || async { (install.count(waits).await == 1).then_some(()) }).await;
+    let behind = async |p: &Process, amount: i64| {
+        let answer = install.post(p, "catalog/reprice-product", &key(), &price("A-1", amount)).await.expect(500);
+        assert_eq!(answer.body["type"], "urn:daybook:problem:parked:newer-build");
+    };
+    behind(&p, 2).await;
+    let other = (1..100).map(|i| format!("B-{i}")).find(|sku| partition_of(&format!("product/{sku}")) == at).expect("there is one");
+    install.post(&p, "catalog/create-product", &key(), &product(&other)).await.expect(200);
+    p.stop().await;
+    // Another process of this build takes up what waits, and gets no further.
+    let p = install.process().await;
+    behind(&p, 3).await;
+    assert_eq!(install.count(waits).await, 3);
+    assert_eq!(install.count("SELECT count(*) FROM catalog.command").await, 2);
     p.stop().await;
 }

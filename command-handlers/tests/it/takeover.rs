@@ -177,3 +177,37 @@ async fn what_a_lane_held_before_another_writer_wrote_is_forgotten() {
     p.stop().await;
     invariants::hold(&install).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_whose_answer_was_lost_and_in_whose_place_another_stands_is_told_to_nobody_and_decided_again() {
+    let (install, p) = Install::started().await;
+    let at = partition_of("product/A-1");
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    // Another writer's page, which is not committed yet: the lane's waits for it.
+    let other = install.database.owner().await;
+    let page = format!(
+        "BEGIN; INSERT INTO catalog.page_{at} (partition, page, epoch, first_offset, count, message_offset, writer, previous, digest, recorded_at)
+         SELECT partition, page + 1, epoch, first_offset + count, 0, message_offset, 'another', digest, '\\x01', recorded_at
+         FROM catalog.page_{at} ORDER BY page DESC LIMIT 1"
+    );
+    other.batch_execute(&page).await.expect("the owner may");
+    let (id, body) = (key(), price("A-1", 7));
+    let answer = install.post(&p, "catalog/reprice-product", &id, &body);
+    let loses = async {
+        let watching = install.database.owner().await;
+        let writers = "FROM pg_stat_activity WHERE application_name = 'daybook writer' AND datname = current_database()";
+        let waits = format!("SELECT count(*) {writers} AND wait_event_type = 'Lock'");
+        eventually("the lane's page to wait", || async {
+            (watching.query_one(&waits, &[]).await.expect("readable").get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
+        watching.query(&format!("SELECT pg_terminate_backend(pid, 5000) {writers}"), &[]).await.expect("the owner may");
+        other.batch_execute("COMMIT").await.expect("nobody else stands there");
+    };
+    let (answer, ()) = tokio::join!(answer, loses);
+    let answer = answer.expect(200);
+    assert_eq!((answer.body["version"].as_u64(), answer.header("idempotent-replayed")), (Some(2), None));
+    assert_eq!(install.count("SELECT count(*) FROM catalog.event").await, 2, "what is told stands");
+    p.stop().await;
+    invariants::hold(&install).await;
+}

@@ -233,13 +233,13 @@ mod tests {
 
     #[tokio::test]
     async fn once_something_is_lost_nothing_is_sent_or_counts_before_the_rest_has_settled() {
-        for one in [|limits: &mut PushLimits| limits.batches = 1, |limits: &mut PushLimits| limits.bytes = 1_000] {
+        for one in [|limits: &mut PushLimits| limits.batches = 1, |limits: &mut PushLimits| limits.bytes = 2_500] {
             let mut pusher = pusher(one).await;
             // Unless Kafka is quicker than the next line.
             for _ in 0..100 {
                 pusher.reset(0, 0);
-                push(&mut pusher, 0, 1, 900, false);
-                push(&mut pusher, 1, 2, 900, false);
+                push(&mut pusher, 0, 1, 1_500, false);
+                push(&mut pusher, 1, 2, 1_500, false);
                 if pusher.broken {
                     break;
                 }

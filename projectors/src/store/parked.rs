@@ -97,22 +97,51 @@ mod tests {
     use daybook_testkit::{TestDatabase, bus};
 
     use super::*;
+    use crate::Generation;
     use crate::models::read_models;
     use crate::prepare::prepare;
 
-    /// Between the look at what is asked and the write, another build may have parked the stream at another event.
-    #[tokio::test]
-    async fn the_event_that_an_operator_meant_is_skipped_and_no_other() {
+    /// A database with the levels of stock, its store, and their live generation.
+    async fn levels() -> (TestDatabase, ReadStore, Generation) {
         let database = TestDatabase::migrated(&["catalog", "inventory"], 1).await;
         let model = read_models().into_iter().find(|m| m.name == "stock-levels").expect("the shop has levels");
         prepare(&database.databases(), &bus(), std::slice::from_ref(&model)).await.expect("the logs are there");
         let store = ReadStore::new(&database.databases(), 1).expect("a url");
         let generation = store.live(&model).await.expect("prepared");
+        (database, store, generation)
+    }
+
+    fn place(generation: &Generation) -> Place<'_> {
+        Place { projection: "stock-levels", generation, service: "inventory", partition: 0 }
+    }
+
+    #[tokio::test]
+    async fn what_is_unparked_holds_the_acknowledgement_back_and_never_moves_it_on() {
+        let (database, store, generation) = levels().await;
+        let owner = database.owner().await;
+        let what = Waiting { stream: "stock/A@w".to_owned(), offset: 5, asked: None };
+        let noted = Retried { noted: vec![("A".to_owned(), "level".to_owned())], ..Retried::default() };
+        let nothing = Retried::default();
+        for (retried, pushed, held) in [(&noted, 9_i64, 8), (&noted, 3, 3), (&nothing, 9, 9), (&nothing, 3, 3)] {
+            owner.execute("UPDATE read.checkpoint SET next_offset = 9, pushed = $1", &[&pushed]).await.expect("the owner may");
+            assert!(store.write_retried(&place(&generation), 9, &what, retried).await.expect("it answers"));
+            assert_eq!(store.checkpoint(&place(&generation)).await.expect("it is there").pushed, held);
+        }
+        let at = "SELECT DISTINCT \"offset\" FROM read.removed";
+        assert_eq!(owner.query_one(at, &[]).await.expect("one").get::<_, i64>(0), 8, "noted at the last event");
+        assert!(!store.write_retried(&place(&generation), 8, &what, &noted).await.expect("it answers"), "the checkpoint stands elsewhere");
+    }
+
+    /// Between the look at what is asked and the write, another build may have parked the stream at another event.
+    #[tokio::test]
+    async fn the_event_that_an_operator_meant_is_skipped_and_no_other_and_a_stream_is_freed_in_its_generation() {
+        let (database, store, generation) = levels().await;
         let owner = database.owner().await;
         let parked = "INSERT INTO read.parked (projection, generation, service, partition, stream_id, \"offset\", reason)
-            VALUES ('stock-levels', 1, 'inventory', 0, 'stock/A@w', 5, 'why'), ('stock-levels', 1, 'inventory', 0, 'stock/B@w', 4, 'why')";
+            VALUES ('stock-levels', 1, 'inventory', 0, 'stock/A@w', 5, 'why'), ('stock-levels', 1, 'inventory', 0, 'stock/B@w', 4, 'why'),
+                ('stock-levels', 2, 'inventory', 0, 'stock/A@w', 5, 'why')";
         owner.batch_execute(parked).await.expect("the owner may");
-        let at = Place { projection: model.name, generation: &generation, service: "inventory", partition: 0 };
+        let at = place(&generation);
         for (meant, skipped) in [(4, 0_i64), (5, 1)] {
             let what = Waiting { stream: "stock/A@w".to_owned(), offset: meant, asked: Some(Ask::Skip) };
             let retried = Retried { skipped: Some(meant), stopped: Some((5, "again".to_owned())), ..Retried::default() };
@@ -122,6 +151,12 @@ mod tests {
         }
         let all = "SELECT (SELECT count(*) FROM read.skipped), (SELECT count(*) FROM read.parked)";
         let row = owner.query_one(all, &[]).await.expect("readable");
-        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 2));
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 3));
+        // Freed, it is free in this generation.
+        let what = Waiting { stream: "stock/A@w".to_owned(), offset: 5, asked: None };
+        assert!(store.write_retried(&at, 0, &what, &Retried::default()).await.expect("it answers"));
+        let left = "SELECT generation, stream_id FROM read.parked ORDER BY 1, 2";
+        let left: Vec<(i32, String)> = owner.query(left, &[]).await.expect("readable").iter().map(|r| (r.get(0), r.get(1))).collect();
+        assert_eq!(left, [(1, "stock/B@w".to_owned()), (2, "stock/A@w".to_owned())]);
     }
 }

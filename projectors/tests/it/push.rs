@@ -357,3 +357,27 @@ async fn an_acknowledgement_clears_away_what_was_removed_before_it_and_nothing_o
     acknowledged(&shop, &model, &mut after).await;
     assert_eq!(shop.removed(&model).await, 3, "the rest is of other places");
 }
+
+#[tokio::test]
+async fn a_projector_whose_checkpoint_another_has_moved_notes_no_acknowledgement_and_is_told() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut paused = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    paused.catch_up().await.expect("it folds");
+    let mut other = shop.projector(&model, "catalog", 0).await;
+    shop.append([retitled("A-1", "two")]).await;
+    other.catch_up().await.expect("it folds");
+    // As soon as Kafka has acknowledged what it pushed.
+    let mut patience = 3_000;
+    let error = loop {
+        match paused.tend().await {
+            Err(error) => break error,
+            Ok(()) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+        patience -= 1;
+        assert!(patience > 0, "it never hears that it is the old one");
+    };
+    assert!(matches!(error, ProjectorError::Superseded(_)), "{error}");
+    assert_eq!(shop.pushed(&model, "catalog", 0).await, 0);
+}

@@ -70,7 +70,9 @@ async fn a_result_is_found_by_stream_and_command_from_any_connection() {
     append(&writer, &mut head, vec![], vec![row("a/1", 1)]).await;
     let found = f.partition.read_result("a/1", Uuid::from_u128(1)).await.expect("readable");
     assert_eq!(found.expect("there").stream_id, "a/1");
-    assert_eq!(f.partition.read_result("a/2", Uuid::from_u128(1)).await.expect("readable"), None);
+    for (stream, command) in [("a/2", 1), ("a/1", 2)] {
+        assert_eq!(f.partition.read_result(stream, Uuid::from_u128(command)).await.expect("readable"), None);
+    }
 }
 
 #[tokio::test]
