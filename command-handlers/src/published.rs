@@ -175,7 +175,7 @@ mod tests {
             ensure_topics(&bus, std::slice::from_ref(&log)).await.expect("Kafka answers");
             // One that was made a moment ago may have no leader yet.
             let (inspector, topic) = (Inspector::new(&bus).expect("Kafka answers"), bus.events("catalog"));
-            eventually("the topic to have a leader", || async { inspector.watermarks(&topic, 0).await.ok() }).await;
+            eventually("the topic to have a leader", || async { inspector.written(&topic, 0).await.ok() }).await;
             let partition = log.partition(0).expect("there is one");
             let writer = Writer::new(partition.clone(), &WriterSessions::new(1)).await.expect("connects");
             let head = writer.open(Writer::now()).await.expect("nobody else writes").head;
