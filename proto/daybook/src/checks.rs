@@ -98,7 +98,7 @@ const MAX_KEY: usize = 128;
 
 /// The most violations that are told of one message: a command can break a rule in each of 100,000 places, and who sent it
 /// needs no list of them.
-const MAX_TOLD: usize = 100;
+pub(crate) const MAX_TOLD: usize = 100;
 
 /// One more violation, where there are not too many yet.
 pub(crate) fn add(path: &Path<'_>, message: String, out: &mut Vec<Violation>) {
@@ -148,12 +148,12 @@ pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<
     let max = if rules.max_length == 0 { DEFAULT_MAX_LENGTH } else { rules.max_length as usize };
     // Bytes bound characters from above: the common case is decided without counting.
     if text.len() > max {
-        let length = text.chars().count();
+        let length = rules.form.length(text);
         if length > max {
             return add(path, format!("must be at most {max} characters, is {length}"), out);
         }
     }
-    if rules.min_length > 1 && text.chars().count() < rules.min_length as usize {
+    if rules.min_length > 1 && rules.form.length(text) < rules.min_length as usize {
         return add(path, format!("must be at least {} characters", rules.min_length), out);
     }
     if let Some((written, compiled)) = rules.pattern

@@ -20,8 +20,18 @@ impl TextForm {
             Self::Gtin => "[0-9]{8}|[0-9]{12,14}",
             // RFC 5646, without extensions and private use.
             Self::Language => "[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*",
-            Self::Levels => r"\s*[^\s>][^>]*(>\s*[^\s>][^>]*)*",
+            // A level holds more than blanks, those without width included.
+            Self::Levels => {
+                "[\\s\u{200b}\u{2060}\u{feff}]*[^\\s\u{200b}\u{2060}\u{feff}>][^>]*(>[\\s\u{200b}\u{2060}\u{feff}]*[^\\s\u{200b}\u{2060}\u{feff}>][^>]*)*"
+            }
         }
+    }
+
+    /// How long a text of the form is, in characters. A separator of levels counts once, however many blanks stand around it: who writes
+    /// `Home>Lamps` has written no longer text than is kept.
+    pub fn length(self, text: &str) -> usize {
+        let blanks = if self == Self::Levels { (levels::SEPARATOR.len() - 1) * text.matches(levels::SEPARATOR).count() } else { 0 };
+        text.chars().count() - blanks
     }
 
     /// What keeps a text from having the form, and what would be right; nothing where it has it.
@@ -108,12 +118,18 @@ mod tests {
     }
 
     #[test]
+    fn a_separator_of_levels_counts_as_one_character() {
+        assert_eq!((TextForm::Levels.length("ä > b > c"), TextForm::Name.length("ä > b > c")), (5, 9));
+    }
+
+    #[test]
     fn what_has_a_form_matches_its_pattern() {
-        let some = ["", "de", "de_DE", "96385074", "9638507", ">", "a > b", "a >> b", " a", "a>", "4006381333931", "a/b"];
+        let some = ["", "de", "de_DE", "96385074", "9638507", ">", "a > b", "a >> b", " a", "a>", "4006381333931", "a/b", "a>\u{feff}", "\u{200b}>a", "a>\u{2060}b"];
         for form in [TextForm::Language, TextForm::Levels] {
             let pattern = compile_pattern(form.pattern());
             for text in some {
-                assert_eq!(form.fault(text).is_none(), pattern.is_match(text), "{form:?} {text:?}");
+                let canonical = crate::canonical(text, form);
+                assert_eq!(form.fault(&canonical).is_none(), pattern.is_match(text), "{form:?} {text:?}");
             }
         }
         assert!(

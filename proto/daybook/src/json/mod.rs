@@ -19,7 +19,7 @@ use serde_json::Deserializer;
 use serde_json::de::Read;
 use serde_json::value::RawValue;
 
-use crate::checks::add;
+use crate::checks::{MAX_TOLD, add};
 use crate::{JsonValue, Named, Path, Violation};
 
 /// The longest value, and the longest unknown name, that a fault tells, in characters.
@@ -64,6 +64,7 @@ pub fn from_json<T: ReadJson>(json: &[u8]) -> Result<T, Vec<Violation>> {
         Err((field, error)) => {
             let broken = Violation { field: field.unwrap_or_default(), message: broken(&error, json) };
             out.insert(0, broken);
+            out.truncate(MAX_TOLD);
             Err(out)
         }
     }
