@@ -124,7 +124,23 @@ mod tests {
 
     #[test]
     fn what_has_a_form_matches_its_pattern() {
-        let some = ["", "de", "de_DE", "96385074", "9638507", ">", "a > b", "a >> b", " a", "a>", "4006381333931", "a/b", "a>\u{feff}", "\u{200b}>a", "a>\u{2060}b"];
+        let some = [
+            "",
+            "de",
+            "de_DE",
+            "96385074",
+            "9638507",
+            ">",
+            "a > b",
+            "a >> b",
+            " a",
+            "a>",
+            "4006381333931",
+            "a/b",
+            "a>\u{feff}",
+            "\u{200b}>a",
+            "a>\u{2060}b",
+        ];
         for form in [TextForm::Language, TextForm::Levels] {
             let pattern = compile_pattern(form.pattern());
             for text in some {
