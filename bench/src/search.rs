@@ -28,9 +28,9 @@ pub(crate) struct Search {
     /// A catalogue, as `daybook load catalogue` reads it.
     #[arg(long, value_name = "FILE", default_value = "../shared/data/icecat/products.jsonl.gz")]
     catalogue: PathBuf,
-    /// Which column is which field; tried are the shop's own form and data/maps/icecat.toml when it is not given.
-    #[arg(long, value_name = "FILE")]
-    map: Option<PathBuf>,
+    /// Which column is which field; `own`: the shop's own form.
+    #[arg(long, value_name = "FILE", default_value = "data/maps/icecat.toml")]
+    map: PathBuf,
     /// Judged queries: `query,docid,rating`, ratings 0 to 3; each file is a set of its own.
     #[arg(long, value_name = "FILE", default_values = ["../shared/data/icecat/judgments_dev.csv", "bench/judged/electronics.csv"])]
     judgments: Vec<PathBuf>,
@@ -64,8 +64,8 @@ pub(crate) struct Products {
     #[arg(long, value_name = "FILE", default_value = "../shared/data/icecat/products.jsonl.gz")]
     catalogue: PathBuf,
     /// Which column is which field, as for `search`.
-    #[arg(long, value_name = "FILE")]
-    map: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", default_value = "data/maps/icecat.toml")]
+    map: PathBuf,
     /// How many.
     #[arg(long, value_name = "N")]
     count: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Products {
 
 /// Makes a catalogue.
 pub(crate) fn products(options: &Products) -> anyhow::Result<()> {
-    let rows = catalogue::rows(&options.catalogue, options.map.as_deref())?;
+    let rows = catalogue::rows(&options.catalogue, &options.map)?;
     let file = std::fs::File::create(&options.out).with_context(|| format!("{} can't be written", options.out.display()))?;
     let mut out = BufWriter::new(file);
     Maker::new(&rows, options.seed)?.write(options.count, &mut out)?;
@@ -94,7 +94,7 @@ pub(crate) fn search(options: &Search) -> anyhow::Result<()> {
     }
     println!("{}\n", crate::cpu::machine_description());
     let reader = catalogue::reader()?;
-    let rows = catalogue::rows(&options.catalogue, options.map.as_deref())?;
+    let rows = catalogue::rows(&options.catalogue, &options.map)?;
     let model = catalogue::model()?;
     let real = rows.iter().map(|row| catalogue::product(&model, row)).collect::<anyhow::Result<Vec<_>>>()?;
     let columns = catalogue::as_they_stand(&options.catalogue)?;

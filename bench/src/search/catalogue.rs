@@ -20,20 +20,16 @@ pub(crate) struct Product {
     pub(crate) parts: Vec<(String, Vec<u8>)>,
 }
 
-/// What a catalogue is tried as when no mapping is given, after the shop's own form.
-const KNOWN: &str = "data/maps/icecat.toml";
+/// Names the shop's own form in the place of a mapping.
+pub(crate) const OWN: &str = "own";
 
-/// All rows of a file, as commands, by a mapping: `map`, or the shop's own form, or that of the real catalogue.
+/// All rows of a file, as commands, by a mapping.
 ///
 /// # Errors
-/// When the file can't be read, or one of its rows is no product.
-pub(crate) fn rows(path: &Path, map: Option<&Path>) -> anyhow::Result<Vec<CreateProduct>> {
-    let open = |mapping: Mapping| Catalogue::open(path, Arc::new(mapping), "EUR", Arc::default());
-    let opened = match map {
-        Some(map) => open(Mapping::read(map)?),
-        None => open(Mapping::own()?).or_else(|error| Mapping::read(Path::new(KNOWN)).map_or(Err(error), open)),
-    };
-    let (catalogue, _) = opened?;
+/// When the file or the mapping can't be read, or a row is no product.
+pub(crate) fn rows(path: &Path, map: &Path) -> anyhow::Result<Vec<CreateProduct>> {
+    let mapping = if map == Path::new(OWN) { Mapping::own()? } else { Mapping::read(map)? };
+    let (catalogue, _) = Catalogue::open(path, Arc::new(mapping), "EUR", Arc::default())?;
     let row = |entry: Entry| match entry.what {
         What::Product(product) => Some(Ok(product.create)),
         What::Skipped(_) => None,
@@ -48,7 +44,7 @@ const AS_IT_STANDS: &str = "data/maps/icecat-as-it-stands.toml";
 /// All rows of a file as a merchant may post them: every column of a property under the column's own name, with what it says
 /// (`Y`, `N`, `17.0`), and no category.
 pub(crate) fn as_they_stand(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
-    let rows = rows(path, Some(Path::new(AS_IT_STANDS)))?;
+    let rows = rows(path, Path::new(AS_IT_STANDS))?;
     Ok(rows.into_iter().map(|row| CreateProduct { category: String::new(), ..row }).collect())
 }
 

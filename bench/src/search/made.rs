@@ -122,7 +122,7 @@ mod tests {
         Maker::new(&rows, 7).expect("rows").write(5, &mut text).expect("written");
         let path = std::env::temp_dir().join(format!("daybook-bench-made-{}.jsonl", std::process::id()));
         std::fs::write(&path, text).expect("a file");
-        let read = super::super::catalogue::rows(&path, None).expect("a catalogue");
+        let read = super::super::catalogue::rows(&path, std::path::Path::new(super::super::catalogue::OWN)).expect("a catalogue");
         std::fs::remove_file(&path).expect("it is there");
         let mut maker = Maker::new(&rows, 7).expect("rows");
         assert_eq!(read, (0..5).map(|_| maker.product()).collect::<Vec<_>>());

@@ -34,7 +34,7 @@ const PARTITIONS: &str = "4";
 /// When a service can't be reached, or an answer is not 200.
 pub(crate) async fn run(options: &Search, database_url: &str, brokers: &str) -> anyhow::Result<()> {
     println!("{}\n", crate::cpu::machine_description());
-    let rows = catalogue::rows(&options.catalogue, options.map.as_deref())?;
+    let rows = catalogue::rows(&options.catalogue, &options.map)?;
     let model = catalogue::model()?;
     let server = Server { binary: &options.binary, database_url, brokers };
     server.measure("the real catalogue", options, rows.iter().map(|row| catalogue::product(&model, row))).await?;
