@@ -62,7 +62,7 @@ pub(crate) fn plain(lexeme: &str) -> String {
 ///
 /// # Errors
 /// What is wrong with it, without its name.
-pub(crate) fn minor_units(text: &str, places: u8, mark: char) -> Result<i64, String> {
+pub(crate) fn minor_units(text: &str, places: u32, mark: char) -> Result<i64, String> {
     let shown = || text.chars().take(40).collect::<String>();
     let number = Decimal::parse(text, mark)
         .ok_or_else(|| format!("must be a number of digits with `{mark}` before the decimals and nothing else, is {:?}", shown()))?;

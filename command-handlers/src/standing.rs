@@ -106,6 +106,8 @@ impl Standing {
     /// All before `next` is done with.
     pub(crate) fn done(&self, next: i64) {
         self.next.store(next, Ordering::Relaxed);
+        // The message that comes next says how old it is; without one nothing waits.
+        self.lag.set(0.0);
     }
 
     /// Why the lane could not go on; none: it works.

@@ -6,7 +6,9 @@ use daybook_proto::CommandSet as _;
 use daybook_proto::v1::TextForm;
 use shop_proto::catalog::v1::{CreateProduct, ProductCommand};
 use shop_proto::common::v1::Money;
+use shop_proto::currency::decimals;
 
+use super::file::Unit;
 use super::source::{Source, is_empty};
 use super::{Attributes, Mapping, Prefix, Skip};
 use crate::catalogue::What;
@@ -117,9 +119,15 @@ impl Mapping {
             (None, Some(constant)) => constant.to_owned(),
             (None, None) => return Err(missing("price", &price.amount)),
         };
-        let minor_units = minor_units(&amount, price.places, price.mark).map_err(|what| format!("price {what}"))?;
         let named = texts(&price.currency, row, &self.style()).map_err(|what| format!("currency: {what}"))?;
-        Ok(Money { currency: named.unwrap_or_else(|| currency.to_owned()), minor_units })
+        let currency = named.unwrap_or_else(|| currency.to_owned());
+        // The rows of one file may have several currencies. What is none, the command's rules tell.
+        let places = match price.unit {
+            Unit::Minor => 0,
+            Unit::Decimal => decimals(&currency).unwrap_or_default(),
+        };
+        let minor_units = minor_units(&amount, places, price.mark).map_err(|what| format!("price {what}"))?;
+        Ok(Money { currency, minor_units })
     }
 }
 

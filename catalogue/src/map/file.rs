@@ -49,17 +49,17 @@ pub(super) struct PriceFile {
     #[serde(default)]
     pub(super) column: Source,
     pub(super) unit: Unit,
-    pub(super) places: Option<u8>,
     pub(super) decimal_mark: Option<String>,
     #[serde(default)]
     pub(super) currency: Source,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Unit {
     /// Whole numbers of the smallest unit: cents.
     Minor,
+    /// With the decimals that ISO 4217 gives the row's currency.
     Decimal,
 }
 

@@ -56,7 +56,7 @@ pub struct Mapping {
 #[derive(Clone, Debug)]
 struct Price {
     amount: Source,
-    places: u8,
+    unit: Unit,
     mark: char,
     currency: Source,
 }
@@ -124,15 +124,6 @@ impl Mapping {
             Some([byte]) if byte.is_ascii() && *byte != b'"' && *byte != b'\n' => Some(*byte),
             Some(_) => return Err(fault("file.delimiter", "must be one ASCII character, for example \";\" or \"\\t\"")),
         };
-        let places = match (price.unit, price.places) {
-            (Unit::Minor, None) => 0,
-            (Unit::Minor, Some(_)) => return Err(fault("price.places", "goes with unit = \"decimal\": the smallest unit has none")),
-            (Unit::Decimal, Some(places @ 0..=6)) => places,
-            (Unit::Decimal, Some(_)) => return Err(fault("price.places", "must be 0 to 6")),
-            (Unit::Decimal, None) => {
-                return Err(fault("price.places", "is missing: how many decimal places the currency has (EUR 2, JPY 0, KWD 3)"));
-            }
-        };
         let mark = match price.decimal_mark.as_deref() {
             None | Some(".") => '.',
             Some(",") => ',',
@@ -173,7 +164,7 @@ impl Mapping {
             manufacturer_number: product.manufacturer_number,
             language: product.language,
             draft: product.draft,
-            price: Price { amount: price.column, places, mark, currency: price.currency },
+            price: Price { amount: price.column, unit: price.unit, mark, currency: price.currency },
             categories,
             attributes,
             skip,

@@ -14,7 +14,6 @@ language = "lang"
 [price]
 column = "price"
 unit = "decimal"
-places = 2
 decimal_mark = ","
 currency = { column = "currency" }
 [attributes]
@@ -134,12 +133,21 @@ fn rows_are_skipped_by_a_value_or_by_none() {
 }
 
 #[test]
+fn an_amount_has_the_decimals_of_its_own_rows_currency() {
+    for (currency, price, minor_units) in [("EUR", "19,9", 1990), ("JPY", "1980", 1980), ("KWD", "0,01", 10), ("KWD", "12,345", 12_345)] {
+        let row = format!(r#"{{"id":"1","title":"t","price":"{price}","currency":"{currency}"}}"#);
+        assert_eq!(product(MAP, &row).create.price, Some(Money { currency: currency.into(), minor_units }), "{currency} {price}");
+    }
+}
+
+#[test]
 fn everything_that_is_wrong_with_a_row_is_said_with_its_sku() {
     for (json, said) in [
         (r#"{"title":"t","price":"1"}"#, &["sku is missing (column id)"][..]),
         (r#"{"id":"1","title":"t"}"#, &["price is missing"]),
         (r#"{"id":"1","title":"t","price":"1.5"}"#, &["price must be a number of digits with `,`"]),
         (r#"{"id":"1","title":"t","price":"1,505"}"#, &["price has more than 2 decimal places: 1,505"]),
+        (r#"{"id":"1","title":"t","price":"1,5","currency":"JPY"}"#, &["price must be a whole number"]),
         (r#"{"id":"1","title":"t","price":"-1"}"#, &["price.minorUnits must be at least 0"]),
         (r#"{"id":"1","title":"t","price":[1]}"#, &["price must be a number, \"price\" is none"]),
         (r#"{"id":"1","title":"t","price":"1","currency":"EURO"}"#, &["price.currency"]),
@@ -189,9 +197,7 @@ fn a_mapping_that_can_not_be_meant_is_refused_with_line_or_key() {
         ("{ constant = \"Acme\" }", "{ konstant = \"Acme\" }", &["line 8", "unknown field `konstant`"]),
         ("{ constant = \"Acme\" }", "{ constant = \"Acme\", column = \"b\" }", &["line 8", "either column or constant"]),
         ("unit = \"decimal\"", "unit = \"cents\"", &["line 14", "unknown variant `cents`", "`minor`"]),
-        ("unit = \"decimal\"", "unit = \"minor\"", &["price.places", "goes with unit"]),
-        ("places = 2", "", &["price.places is missing", "KWD 3"]),
-        ("places = 2", "places = 9", &["price.places must be 0 to 6"]),
+        ("unit = \"decimal\"", "unit = \"decimal\"\nplaces = 2", &["line 15", "unknown field `places`"]),
         ("decimal_mark = \",\"", "decimal_mark = \"'\"", &["price.decimal_mark"]),
         ("{ column = \"currency\" }", "{ constant = \"EURO\" }", &["price.currency"]),
         ("format = \"json\"", "delimiter = \"ab\"", &["file.delimiter must be one ASCII character"]),

@@ -25,22 +25,29 @@ pub(crate) enum BodyForm {
 
 /// A header's text, at most `max` characters, none of them a control character.
 pub(crate) fn text(headers: &HeaderMap, name: &str, max: usize) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    if headers.get_all(name).iter().count() > 1 {
-        return Err(Problem::invalid(name, "must be sent once"));
-    }
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Problem::invalid(name, "must be UTF-8"))?.trim();
+    let Some(text) = once(headers, name)? else { return Ok(None) };
     if text.chars().count() > max || text.chars().any(char::is_control) {
         return Err(Problem::invalid(name, format!("must be at most {max} printable characters")));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
+/// A header's text without the blanks around it; none where it was not sent.
+fn once<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    if headers.get_all(name).iter().count() > 1 {
+        return Err(Problem::invalid(name, "must be sent once"));
+    }
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Problem::invalid(name, "must be UTF-8"))?;
+    Ok(Some(text.trim()))
+}
+
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     const NAME: &str = "Idempotency-Key";
-    // In quotes and with escapes a key is longer than itself.
-    let written = text(headers, NAME, 1_000)?.ok_or_else(|| Problem::invalid(NAME, "is required: 1 to 255 printable characters that nobody can guess, such as a new UUID, the same for every repeat of this command"))?;
-    key::idempotency_key(&written).map_err(|why| Problem::invalid(NAME, why))
+    let required =
+        "is required: 1 to 255 printable characters that nobody can guess, such as a new UUID, the same for every repeat of this command";
+    let written = once(headers, NAME)?.filter(|written| !written.is_empty()).ok_or_else(|| Problem::invalid(NAME, required))?;
+    key::idempotency_key(written).map_err(|why| Problem::invalid(NAME, why))
 }
 
 /// `If-Match: "7"`: at most 18 digits, written as `ETag` writes them. An empty one is no condition that holds always: who

@@ -25,13 +25,17 @@ enum Forms {
 }
 
 /// The document's path, one that is asked, the same as another client may write it, and the forms.
-const ROUTES: [(&str, &str, &str, Forms); 13] = [
+const ROUTES: [(&str, &str, &str, Forms); 17] = [
     ("/v1/product-pages/{key}", "/v1/product-pages/A-1", "/v1/product-pages/%41-1", Forms::Page),
+    ("/v1/product-pages/{key}/page", "/v1/product-pages/A-1/page", "/v1/product-pages/%41-1/page", Forms::Page),
     ("/v1/product-pages/{key}/events", "/v1/product-pages/A-1/events", "/v1/product%2Dpages/A-1/events", Forms::Events),
     ("/v1/page-list/{key}", "/v1/page-list/A-1", "/v1/page-list/A%2d1", Forms::Page),
+    ("/v1/page-list/{key}/page", "/v1/page-list/A-1/page", "/v1/page-list/%41-1/page", Forms::Page),
     ("/v1/page-list/{key}/events", "/v1/page-list/A-1/events", "/v1/page-list/%41-1/events", Forms::Events),
     ("/v1/category-listings/{key}", "/v1/category-listings/Home", "/v1/category-listings/H%6Fme", Forms::List),
+    ("/v1/category-listings/{key}/page", "/v1/category-listings/Home/page", "/v1/category-listings/H%6Fme/page", Forms::List),
     ("/v1/products/{key}", "/v1/products/A-1", "/v1/products/%41-1", Forms::Page),
+    ("/v1/products/{key}/page", "/v1/products/A-1/page", "/v1/products/%41-1/page", Forms::Page),
     ("/v1/products/{key}/events", "/v1/products/A-1/events", "/v1/products/%41-1/events", Forms::Events),
     ("/v1/products/search", "/v1/products/search", "/v1/products/search?q=lamp", Forms::Search),
     ("/v1/products/suggest", "/v1/products/suggest", "/v1/products/suggest?q=la", Forms::Search),
