@@ -70,12 +70,16 @@ impl Catalogue {
     /// neither row nor mapping names one.
     ///
     /// # Errors
-    /// When it can't be read, is something that is not read, or has none of the columns that a product needs.
+    /// When it can't be read, is something that is not read, has no rows, or has none of the columns that a product needs.
     pub fn open(path: &Path, mapping: Arc<Mapping>, currency: &str, read: Arc<AtomicU64>) -> Result<(Self, u64), FileError> {
         let named = |what: String| FileError(format!("{}: {what}", path.display()));
         let (bytes, length) = bytes::open(path, read)?;
         let mut rows = Rows::new(bytes, mapping.format, mapping.delimiter).map_err(named)?;
         let first: VecDeque<_> = rows.by_ref().take(LOOKED_AT).collect();
+        if first.is_empty() {
+            // An export that broke looks so. Whoever means it has nothing to load.
+            return Err(named("has no rows: nothing is loaded".to_owned()));
+        }
         let catalogue = Self { rows, first, mapping, currency: currency.to_owned(), seen: HashMap::new() };
         catalogue.fits().map_err(named)?;
         Ok((catalogue, length))

@@ -299,7 +299,7 @@ async fn a_table_goes_in_by_its_mapping_and_a_dry_run_says_so_before() {
     let up = install.up().await;
     let map = Temporary::new(
         "map.toml",
-        "[product]\nsku = \"Artikel\"\ntitle = \"Name\"\n[price]\ncolumn = \"Preis\"\nunit = \"decimal\"\nplaces = 2\ndecimal_mark = \",\"\n\
+        "[product]\nsku = \"Artikel\"\ntitle = \"Name\"\n[price]\ncolumn = \"Preis\"\nunit = \"decimal\"\ndecimal_mark = \",\"\n\
          currency = { constant = \"CHF\" }\n[attributes]\ncolumns = { colour = \"Farbe\" }\n[[skip]]\ncolumn = \"Artikel\"\nequals = [\"POST\"]\n",
     );
     let text =
@@ -322,7 +322,9 @@ async fn a_table_goes_in_by_its_mapping_and_a_dry_run_says_so_before() {
 
     // Nothing is sent under a mapping that does not fit, and nothing under one that can't be read.
     let other = Temporary::new("other.csv", "sku,title\nA,x\n");
+    let heading = Temporary::new("heading.csv", "sku,title,price.minorUnits\n");
     for (args, said) in [
+        (["load", "catalogue", &heading.path(), "--url", &up.commands], "has no rows"),
         (["load", "catalogue", &other.path(), "--map", &map_path], "sku (column Artikel)"),
         (["load", "catalogue", &other.path(), "--map", "/no/such/map.toml"], "map.toml can't be read"),
         (["load", "catalogue", &other.path(), "--url", &up.commands], "price (column price.minorUnits or"),
