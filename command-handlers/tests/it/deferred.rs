@@ -7,7 +7,7 @@ use daybook_testkit::eventually;
 
 use crate::support::{Answer, Install, Process, key, partition_of, product};
 
-async fn post_async(install: &Install, p: &Process, key: &str, sku: &str) -> Answer {
+pub(crate) async fn post_async(install: &Install, p: &Process, key: &str, sku: &str) -> Answer {
     let request = install
         .client
         .post(format!("{}/v1/catalog/create-product", p.url))
@@ -17,11 +17,11 @@ async fn post_async(install: &Install, p: &Process, key: &str, sku: &str) -> Ans
     Answer::of(request.send().await.expect("answers")).await
 }
 
-async fn get(install: &Install, p: &Process, location: &str) -> Answer {
+pub(crate) async fn get(install: &Install, p: &Process, location: &str) -> Answer {
     Answer::of(install.client.get(format!("{}{location}", p.url)).send().await.expect("answers")).await
 }
 
-async fn settled(install: &Install, p: &Process, location: &str) -> Answer {
+pub(crate) async fn settled(install: &Install, p: &Process, location: &str) -> Answer {
     eventually("the command to be decided", || async {
         let answer = get(install, p, location).await;
         (answer.status != 202).then_some(answer)

@@ -6,8 +6,9 @@ use std::time::Duration;
 use daybook_bus::Record;
 use daybook_testkit::{TransactionalClient, eventually};
 
+use crate::deferred::{get, post_async, settled};
 use crate::kafka::{CREATE, create};
-use crate::support::{Answer, Install, Process, key, message_headers, partition_of, product};
+use crate::support::{Answer, Install, Process, key, message_headers, partition_of};
 
 /// Longer than any test takes: what is open stays open until it is decided.
 const LONG: Duration = Duration::from_secs(600);
@@ -31,27 +32,9 @@ fn neighbours(count: usize) -> Vec<String> {
 }
 
 /// Posts a command that nobody waits for; its handle's location.
-async fn post_async(install: &Install, p: &Process, sku: &str) -> String {
-    let request = install
-        .client
-        .post(format!("{}/v1/catalog/create-product", p.url))
-        .header("Idempotency-Key", key())
-        .header("Prefer", "respond-async")
-        .json(&product(sku));
-    let accepted = Answer::of(request.send().await.expect("answers")).await.expect(202);
+async fn deferred(install: &Install, p: &Process, sku: &str) -> String {
+    let accepted = post_async(install, p, &key(), sku).await.expect(202);
     accepted.header("location").expect("a handle").to_owned()
-}
-
-async fn get(install: &Install, p: &Process, location: &str) -> Answer {
-    Answer::of(install.client.get(format!("{}{location}", p.url)).send().await.expect("answers")).await
-}
-
-async fn settled(install: &Install, p: &Process, location: &str) -> Answer {
-    eventually("the command to be decided", || async {
-        let answer = get(install, p, location).await;
-        (answer.status != 202).then_some(answer)
-    })
-    .await
 }
 
 async fn created(install: &Install) -> i64 {
@@ -65,7 +48,7 @@ async fn a_command_behind_an_open_transaction_is_202_until_that_is_committed_and
     let client = TransactionalClient::new(&install.bus, "shop-import", LONG).await;
     client.begin();
     client.send(creates(&install, &skus[0])).await;
-    let location = post_async(&install, &p, &skus[1]).await;
+    let location = deferred(&install, &p, &skus[1]).await;
     for _ in 0..20 {
         get(&install, &p, &location).await.expect(202);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -84,7 +67,7 @@ async fn aborted_messages_take_no_effect_and_those_behind_them_do() {
     let client = TransactionalClient::new(&install.bus, "shop-import", LONG).await;
     client.begin();
     client.send(creates(&install, &skus[0])).await;
-    let location = post_async(&install, &p, &skus[1]).await;
+    let location = deferred(&install, &p, &skus[1]).await;
     client.abort().await;
     settled(&install, &p, &location).await.expect(200);
     assert_eq!(created(&install).await, 1, "ours alone");
@@ -93,7 +76,7 @@ async fn aborted_messages_take_no_effect_and_those_behind_them_do() {
     client.send(creates(&install, &skus[0])).await;
     client.abort().await;
     get(&install, &p, &location).await.expect(200);
-    let location = post_async(&install, &p, &skus[2]).await;
+    let location = deferred(&install, &p, &skus[2]).await;
     settled(&install, &p, &location).await.expect(200);
     assert_eq!(created(&install).await, 2);
     p.stop().await;
@@ -103,18 +86,18 @@ async fn aborted_messages_take_no_effect_and_those_behind_them_do() {
 async fn a_transaction_that_is_open_across_a_restart_and_a_takeover_loses_and_doubles_nothing() {
     let (install, first) = Install::started().await;
     let skus = neighbours(5);
-    let before = post_async(&install, &first, &skus[0]).await;
+    let before = deferred(&install, &first, &skus[0]).await;
     settled(&install, &first, &before).await.expect(200);
     let client = TransactionalClient::new(&install.bus, "shop-import", LONG).await;
     client.begin();
     client.send(creates(&install, &skus[1])).await;
-    let mut behind = vec![post_async(&install, &first, &skus[2]).await];
+    let mut behind = vec![deferred(&install, &first, &skus[2]).await];
     first.stop().await;
     // The lane of another process begins while it is open, and one beside it takes over what is its share.
     let second = install.process().await;
-    behind.push(post_async(&install, &second, &skus[3]).await);
+    behind.push(deferred(&install, &second, &skus[3]).await);
     let third = install.process().await;
-    behind.push(post_async(&install, &third, &skus[4]).await);
+    behind.push(deferred(&install, &third, &skus[4]).await);
     for (p, location) in [&second, &third].into_iter().flat_map(|p| behind.iter().map(move |location| (p, location))) {
         get(&install, p, location).await.expect(202);
     }
@@ -134,7 +117,7 @@ async fn a_fenced_producer_s_messages_stay_unseen_and_its_successor_s_are_decide
     let zombie = TransactionalClient::new(&install.bus, "shop-import", LONG).await;
     zombie.begin();
     zombie.send(creates(&install, &skus[0])).await;
-    let location = post_async(&install, &p, &skus[1]).await;
+    let location = deferred(&install, &p, &skus[1]).await;
     // Another under its id: what the first had open is aborted, and it can't commit any more.
     let successor = TransactionalClient::new(&install.bus, "shop-import", LONG).await;
     zombie.commit().await.expect_err("it is fenced");
@@ -169,7 +152,7 @@ async fn a_partition_behind_a_transaction_that_is_left_open_is_named_and_goes_on
     let client = TransactionalClient::new(&install.bus, "shop-import", Duration::from_secs(15)).await;
     client.begin();
     client.send(creates(&install, &skus[0])).await;
-    let location = post_async(&install, &p, &skus[1]).await;
+    let location = deferred(&install, &p, &skus[1]).await;
     drop(client);
     let said = says(&install, &p, "degraded").await;
     let partition = partition_of("product/A-1");
