@@ -36,20 +36,24 @@ impl Token {
         Self { surface: term.clone(), term, kind }
     }
 
-    /// The term of the very form in which the word stands there. A word of ASCII has none: English stems keep apart what is not the
-    /// same, and each would take ten bytes.
-    pub(crate) fn form(&self) -> Option<Self> {
-        let form = bare(&self.surface);
-        (self.is_word() && !form.is_ascii()).then(|| Self::same(form_of(&form), Kind::Spelling))
-    }
-
     /// Whether it stands in the text as such.
     pub(crate) fn is_word(&self) -> bool {
         self.kind == Kind::Word
     }
 }
 
-/// The term of a word's very form: no word can be it.
+/// A piece of a text, from which its terms are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece<'a> {
+    /// As it was written, in lower case.
+    pub(crate) text: &'a str,
+    pub(crate) kind: Kind,
+    /// Whether it is a word, which has a stem and may be spelt otherwise. Else it is its own term.
+    pub(crate) stem: bool,
+}
+
+/// The term of a word's very form: no word can be it. A word of ASCII has none in the index: English stems keep apart what is not
+/// the same, and each would take ten bytes.
 pub(crate) fn form_of(word: &str) -> String {
     format!("={word}")
 }
@@ -72,20 +76,33 @@ impl Default for Analysis {
 impl Analysis {
     /// The terms of a text in a language, in order.
     pub(crate) fn tokens(self, text: &str, language: Language) -> Vec<Token> {
-        let text = written(text);
         let mut out = Vec::new();
-        let mut chunks = text.split_whitespace().peekable();
-        while let Some(chunk) = chunks.next() {
-            let next = chunks.peek().copied().map(|c| c.trim_matches(|c: char| !is_word(c) && c != '"'));
-            if self.chunk(chunk, next, language, &mut out) {
-                chunks.next();
-            }
-        }
+        self.pieces(&written(text), &mut |piece| self.expand(&piece, language, &mut out));
         out
     }
 
+    /// The terms of a piece.
+    pub(crate) fn expand(self, piece: &Piece<'_>, language: Language, out: &mut Vec<Token>) {
+        if piece.stem {
+            self.word(piece.text, language, out);
+        } else {
+            out.push(Token::same(piece.text.to_owned(), piece.kind));
+        }
+    }
+
+    /// The pieces of a [written](written) text, in order.
+    pub(crate) fn pieces(self, text: &str, out: &mut impl FnMut(Piece<'_>)) {
+        let mut chunks = text.split_whitespace().peekable();
+        while let Some(chunk) = chunks.next() {
+            let next = chunks.peek().copied().map(|c| c.trim_matches(|c: char| !is_word(c) && c != '"'));
+            if self.chunk(chunk, next, out) {
+                chunks.next();
+            }
+        }
+    }
+
     /// What stands between two blanks; says whether it took the unit behind the blank with it.
-    fn chunk(self, chunk: &str, next: Option<&str>, language: Language, out: &mut Vec<Token>) -> bool {
+    fn chunk(self, chunk: &str, next: Option<&str>, out: &mut impl FnMut(Piece<'_>)) -> bool {
         let mut rest = chunk;
         let mut compound = Compound::default();
         let mut took_next = false;
@@ -99,11 +116,7 @@ impl Analysis {
             rest = &rest[length..];
             if atom.chars().next().and_then(is_unspaced) == Some(true) {
                 self.close(&mut compound, out);
-                out.extend(segments(atom).map(|word| Token {
-                    term: self.term(word, language),
-                    surface: word.to_owned(),
-                    kind: Kind::Word,
-                }));
+                segments(atom).for_each(|word| out(Piece { text: word, kind: Kind::Word, stem: true }));
                 continue;
             }
             let number = number(atom);
@@ -126,12 +139,12 @@ impl Analysis {
                 }
                 if attached.is_empty() {
                     compound.add(&plain);
-                    out.push(Token::same(plain, Kind::Word));
+                    out(Piece { text: &plain, kind: Kind::Word, stem: false });
                     continue;
                 }
             }
             compound.add(&bare(atom));
-            self.word(atom, language, out);
+            out(Piece { text: atom, kind: Kind::Word, stem: true });
         }
         self.close(&mut compound, out);
         took_next
@@ -153,23 +166,30 @@ impl Analysis {
         }
     }
 
-    fn close(self, compound: &mut Compound, out: &mut Vec<Token>) {
+    fn close(self, compound: &mut Compound, out: &mut impl FnMut(Piece<'_>)) {
         if self.compounds && (2..=4).contains(&compound.parts) && compound.text.len() <= LONGEST_COMPOUND {
-            out.push(Token::same(compound.text.clone(), Kind::Spelling));
+            out(Piece { text: &compound.text, kind: Kind::Spelling, stem: false });
         }
         *compound = Compound::default();
     }
 
     /// What a [written](written) word is indexed as.
     pub(crate) fn term(self, word: &str, language: Language) -> String {
-        let cut = word.char_indices().nth(LONGEST_TERM).map_or(word.len(), |(at, _)| at);
-        let word = &word[..cut];
+        let word = cut(word);
         if self.stemming && word.chars().all(|c| c.is_alphabetic() || !c.is_ascii()) {
             bare(&language.stem(word)).into_owned()
         } else {
             bare(word).into_owned()
         }
     }
+}
+
+/// A word's beginning, which is its term.
+pub(crate) fn cut(word: &str) -> &str {
+    if word.len() <= LONGEST_TERM {
+        return word;
+    }
+    &word[..word.char_indices().nth(LONGEST_TERM).map_or(word.len(), |(at, _)| at)]
 }
 
 /// What stands together without a blank.
@@ -185,13 +205,13 @@ impl Compound {
         self.text.push_str(part);
     }
 
-    fn measure(&mut self, number: &str, unit: &str, out: &mut Vec<Token>) {
+    fn measure(&mut self, number: &str, unit: &str, out: &mut impl FnMut(Piece<'_>)) {
         // A measure is the same however many zeros it is written with.
         let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
         let measure = format!("{number}{unit}");
         self.add(&measure);
-        out.push(Token::same(measure, Kind::Word));
-        out.push(Token::same(number.to_owned(), Kind::Part));
+        out(Piece { text: &measure, kind: Kind::Word, stem: false });
+        out(Piece { text: number, kind: Kind::Part, stem: false });
     }
 }
 

@@ -1,46 +1,15 @@
 //! What is known of a document without its terms, a column a property.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::fold::fold;
 use super::identifiers::Identifiers;
 use super::index::{FIELDS, SearchItem};
+use super::names::{Names, Tally, Texts};
 use super::values::{NONE, Values};
 
 /// Stands for no document.
 pub(crate) const NO_DOCUMENT: u32 = u32::MAX;
-
-/// Names by number, each once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
-    ids: HashMap<Arc<str>, u32>,
-    names: Vec<Arc<str>>,
-}
-
-impl Names {
-    pub(crate) fn id(&mut self, name: &str) -> u32 {
-        if let Some(id) = self.ids.get(name) {
-            return *id;
-        }
-        let (id, name) = (self.names.len() as u32, Arc::<str>::from(name));
-        self.names.push(name.clone());
-        self.ids.insert(name, id);
-        id
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        self.ids.get(name).copied()
-    }
-
-    pub(crate) fn name(&self, id: u32) -> &str {
-        &self.names[id as usize]
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &str)> {
-        (0..).zip(self.names.iter().map(|n| &**n))
-    }
-}
 
 /// A bit a document.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +29,11 @@ impl Bits {
         self.0.get(at as usize / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
 
+    /// How many are set.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Those that are set, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.iter().enumerate().flat_map(|(at, &word)| {
@@ -69,45 +43,66 @@ impl Bits {
     }
 }
 
-/// Names, and how many live documents have each.
+/// Ascending lists of numbers, one behind the other: each number by how far it is from the one before, in as few bytes as that
+/// takes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) names: Names,
-    pub(crate) live: Vec<u32>,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, name: &str) -> u32 {
-        let id = self.names.id(name);
-        if self.live.len() <= id as usize {
-            self.live.push(0);
-        }
-        self.live[id as usize] += 1;
-        id
-    }
-
-    pub(crate) fn take(&mut self, id: u32) {
-        self.live[id as usize] -= 1;
-    }
-}
-
-/// Lists of numbers, one behind the other.
-#[derive(Clone, Debug, Default)]
-struct Lists {
+pub(crate) struct Lists {
     ends: Vec<u64>,
-    all: Vec<u32>,
+    all: Vec<u8>,
 }
 
 impl Lists {
     fn push(&mut self, list: impl IntoIterator<Item = u32>) {
-        self.all.extend(list);
+        let mut before = 0;
+        for number in list {
+            let mut more = number - before;
+            before = number;
+            while more >= 0x80 {
+                self.all.push(more as u8 | 0x80);
+                more >>= 7;
+            }
+            self.all.push(more as u8);
+        }
         self.ends.push(self.all.len() as u64);
     }
 
-    fn get(&self, at: u32) -> &[u32] {
+    fn bytes(&self, at: u32) -> &[u8] {
         let at = at as usize;
         let begin = if at == 0 { 0 } else { self.ends[at - 1] as usize };
         &self.all[begin..self.ends[at] as usize]
+    }
+
+    fn get(&self, at: u32) -> impl Iterator<Item = u32> {
+        let mut bytes = self.bytes(at).iter();
+        let mut before = 0;
+        std::iter::from_fn(move || {
+            let (mut more, mut bits) = (0, 0);
+            loop {
+                let byte = *bytes.next()?;
+                more |= u32::from(byte & 0x7f) << bits;
+                bits += 7;
+                if byte < 0x80 {
+                    break;
+                }
+            }
+            before += more;
+            Some(before)
+        })
+    }
+
+    fn kept(&self, of: &Bits) -> Self {
+        let mut kept = Self { ends: Vec::with_capacity(of.count()), all: Vec::with_capacity(self.all.len()) };
+        for at in of.iter() {
+            kept.all.extend_from_slice(self.bytes(at));
+            kept.ends.push(kept.all.len() as u64);
+        }
+        kept.shrink();
+        kept
+    }
+
+    fn shrink(&mut self) {
+        self.ends.shrink_to_fit();
+        self.all.shrink_to_fit();
     }
 }
 
@@ -160,8 +155,8 @@ pub(crate) struct Columns {
     pub(crate) languages: Tally,
     pub(crate) identifiers: Identifiers,
     pub(crate) currencies: Names,
-    titles: Vec<Box<str>>,
-    /// Every term once.
+    titles: Texts,
+    /// Every term once, in the order of their numbers.
     terms: Lists,
 }
 
@@ -184,7 +179,7 @@ impl Default for Columns {
             languages: Tally::default(),
             identifiers: Identifiers::default(),
             currencies: Names::default(),
-            titles: Vec::new(),
+            titles: Texts::default(),
             terms: Lists::default(),
         }
     }
@@ -216,7 +211,7 @@ impl Columns {
         self.language.push(language);
         self.title_begins.push(begin(&fold(&item.title)));
         self.lengths.push(lengths);
-        self.titles.push(item.title.as_str().into());
+        self.titles.push(&item.title);
         self.terms.push(terms);
         self.identifiers.push(std::iter::once(name).chain(item.identifiers.iter().map(String::as_str)));
         let document = self.key.len() as u32 - 1;
@@ -240,21 +235,19 @@ impl Columns {
     }
 
     pub(crate) fn title(&self, document: u32) -> &str {
-        &self.titles[document as usize]
+        self.titles.get(document)
     }
 
-    pub(crate) fn terms(&self, document: u32) -> &[u32] {
+    pub(crate) fn terms(&self, document: u32) -> impl Iterator<Item = u32> {
         self.terms.get(document)
     }
 
     /// The columns of some of the documents only.
     pub(crate) fn kept(&self, of: &Bits) -> Self {
-        fn some<T: Clone>(all: &[T], of: &Bits) -> Vec<T> {
-            of.iter().map(|d| all[d as usize].clone()).collect()
-        }
-        let mut terms = Lists::default();
-        for document in of.iter() {
-            terms.push(self.terms(document).iter().copied());
+        fn some<T: Copy>(all: &[T], of: &Bits) -> Vec<T> {
+            let mut kept = Vec::with_capacity(of.count());
+            kept.extend(of.iter().map(|d| all[d as usize]));
+            kept
         }
         Self {
             key: some(&self.key, of),
@@ -273,15 +266,14 @@ impl Columns {
             properties: self.properties.iter().map(|(name, property)| (name.clone(), property.kept(of))).collect(),
             identifiers: self.identifiers.kept(of),
             currencies: self.currencies.clone(),
-            titles: some(&self.titles, of),
-            terms,
+            titles: self.titles.kept(of.iter()),
+            terms: self.terms.kept(of),
         }
     }
 
     pub(crate) fn shrink(&mut self) {
-        self.terms.all.shrink_to_fit();
-        self.terms.ends.shrink_to_fit();
-        self.titles.shrink_to_fit();
+        self.terms.shrink();
+        self.titles.shrink();
         self.identifiers.shrink();
         self.properties.values_mut().for_each(|property| property.column.shrink_to_fit());
         self.lengths.shrink_to_fit();
@@ -318,6 +310,21 @@ mod tests {
         bits.set(7, false);
         assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 63, 64, 200]);
         assert!(bits.get(64) && !bits.get(7) && !bits.get(100_000));
+    }
+
+    #[test]
+    fn lists_are_what_was_pushed() {
+        let mut lists = Lists::default();
+        let all = [vec![], vec![0], vec![0, 1, 127, 128, 300, 70_000, u32::MAX], vec![5_000_000, 5_000_001]];
+        all.iter().for_each(|list| lists.push(list.iter().copied()));
+        for (at, list) in (0..).zip(&all) {
+            assert_eq!(&lists.get(at).collect::<Vec<_>>(), list);
+        }
+        let mut some = Bits::default();
+        [0, 3].into_iter().for_each(|at| some.set(at, true));
+        let kept = lists.kept(&some);
+        assert_eq!([kept.get(0).count(), kept.get(1).count()], [0, 2]);
+        assert_eq!(kept.get(1).collect::<Vec<_>>(), all[3]);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::SearchIndex;
 use super::run::SearchRequest;
-use super::values::{NONE, Values};
+use super::scoring::Match;
+use super::values::Values;
 
 /// Longest list of one facet's values; those that are asked for are told beyond it.
 const MOST_VALUES: usize = 100;
@@ -101,9 +102,9 @@ struct Dimension<'a> {
     column: &'a [u32],
     /// What was asked for.
     asked: Vec<u32>,
-    /// By what is written: whether the filter lets it through. None: there is no filter.
+    /// By what is written, and last for nothing: whether the filter lets it through. None: there is no filter.
     through: Option<Vec<bool>>,
-    /// By what is written. None: nobody asked.
+    /// By what is written, and last of nothing. None: nobody asked.
     counts: Option<Vec<u32>>,
 }
 
@@ -112,30 +113,27 @@ impl<'a> Dimension<'a> {
     fn new(of: Of<'a>, (values, column): (&'a Values, &'a [u32]), wanted: &[String], counted: bool) -> Option<Self> {
         let asked: Vec<u32> = wanted.iter().filter_map(|name| values.find(name)).collect();
         let fits = |written: u32| values.of(written).any(|value| asked.contains(&value));
-        let through = (!wanted.is_empty()).then(|| (0..values.written() as u32).map(fits).collect());
-        let counts = counted.then(|| vec![0; values.written()]);
+        let through = (!wanted.is_empty()).then(|| (0..values.written() as u32).map(fits).chain([false]).collect());
+        let counts = counted.then(|| vec![0; values.written() + 1]);
         (counted || !wanted.is_empty()).then_some(Self { of, values, column, asked, through, counts })
     }
 
-    fn written(&self, document: u32) -> Option<usize> {
-        self.column.get(document as usize).filter(|written| **written != NONE).map(|written| *written as usize)
-    }
-
     fn lets_through(&self, document: u32) -> bool {
-        self.through.as_ref().is_none_or(|through| self.written(document).is_some_and(|written| through[written]))
+        self.through.as_ref().is_none_or(|through| through[written(self.column, document, through.len())])
     }
 
-    fn count(&mut self, document: u32) {
-        let written = self.written(document);
-        if let (Some(counts), Some(written)) = (&mut self.counts, written) {
-            counts[written] += 1;
+    fn count(&mut self, documents: impl Iterator<Item = u32>) {
+        if let Some(counts) = &mut self.counts {
+            let places = counts.len();
+            documents.for_each(|document| counts[written(self.column, document, places)] += 1);
         }
     }
 
     /// Values that something has, with how many, those with most first; what stands within one behind it.
     fn counted(&self) -> Vec<(u32, u32)> {
         let mut by_value = vec![0_u32; self.values.len()];
-        for (written, count) in (0..).zip(self.counts.iter().flatten()).filter(|(_, count)| **count > 0) {
+        let written = self.counts.iter().flatten().take(self.values.written());
+        for (written, count) in (0..).zip(written).filter(|(_, count)| **count > 0) {
             self.values.of(written).for_each(|value| by_value[value as usize] += count);
         }
         let mut counted: Vec<(u32, u32)> = (0..).zip(by_value).filter(|(_, count)| *count > 0).collect();
@@ -173,6 +171,11 @@ impl<'a> Dimension<'a> {
     }
 }
 
+/// What a document wrote, as a place in a list that ends with one for what wrote nothing.
+fn written(column: &[u32], document: u32, places: usize) -> usize {
+    column.get(document as usize).map_or(places - 1, |written| (*written as usize).min(places - 1))
+}
+
 /// The currency whose prices count: by its number, where a product has it. None: all do.
 pub(super) type Currency = Option<Option<u32>>;
 
@@ -181,6 +184,10 @@ pub(super) struct Counting<'a> {
     index: &'a SearchIndex,
     filter: &'a Filter,
     dimensions: Vec<Dimension<'a>>,
+    /// By dimension, and last by price: what its own filter alone refuses, of what is looked at now. That counts for its facet.
+    refused: Vec<Vec<u32>>,
+    /// Whether anything is filtered by.
+    filtered: bool,
     /// A property that no product has is asked for.
     nothing: bool,
     pub(super) currency: Currency,
@@ -201,10 +208,13 @@ impl SearchIndex {
             let counted = facets.properties.iter().any(|asked| asked == name);
             Dimension::new(Of::Property(name), (&property.values, &property.column), wanted, counted)
         });
+        let dimensions: Vec<Dimension<'_>> = brand.into_iter().chain(category).chain(properties).collect();
         Counting {
             index: self,
             filter,
-            dimensions: brand.into_iter().chain(category).chain(properties).collect(),
+            refused: vec![Vec::new(); dimensions.len() + 1],
+            filtered: *filter != Filter { currency: filter.currency.clone(), ..Filter::default() },
+            dimensions,
             nothing: filter.properties.iter().any(|(name, wanted)| !wanted.is_empty() && !columns.properties.contains_key(name.as_str())),
             currency: filter.currency.as_ref().map(|currency| columns.currencies.find(currency)),
             edges: price_edges.to_vec(),
@@ -219,30 +229,52 @@ impl SearchIndex {
 }
 
 impl Counting<'_> {
-    /// Counts a document for every facet whose other filters let it through; whether all of them do.
-    pub(super) fn take(&mut self, document: u32) -> bool {
+    /// Counts documents for every facet whose other filters let them through; gives back those that all filters do.
+    pub(super) fn take<'a>(&mut self, some: &'a [Match], passing: &'a mut Vec<Match>) -> &'a [Match] {
+        let passing = if self.filtered {
+            self.refused.iter_mut().for_each(Vec::clear);
+            passing.clear();
+            passing.extend(some.iter().filter(|m| self.passes(m.document)));
+            passing
+        } else {
+            some
+        };
+        // A column at a time: that is what memory is fast at.
+        for (dimension, refused) in self.dimensions.iter_mut().zip(&self.refused) {
+            dimension.count(passing.iter().map(|m| m.document).chain(refused.iter().copied()));
+        }
+        if let Some(mut counts) = self.by_price.take() {
+            let refused = self.refused.last().into_iter().flatten().copied();
+            for document in passing.iter().map(|m| m.document).chain(refused).filter(|d| self.index.is_of(*d, self.currency)) {
+                let price = self.index.columns.price[document as usize];
+                // There are few edges: asking all of them is cheaper than searching.
+                counts[self.edges.iter().map(|edge| usize::from(*edge <= price)).sum::<usize>()] += 1;
+            }
+            self.by_price = Some(counts);
+        }
+        passing
+    }
+
+    /// Whether all filters let a document through. What one alone refuses is kept: under the others it is found.
+    fn passes(&mut self, document: u32) -> bool {
         let (filter, price) = (self.filter, self.index.columns.price[document as usize]);
         if self.nothing || filter.in_stock.is_some_and(|wanted| wanted != self.index.in_stock.get(document)) {
             return false;
         }
-        let priced = self.index.is_of(document, self.currency);
-        let ranged = filter.price_min.is_some() || filter.price_max.is_some();
-        let within = filter.price_min.is_none_or(|min| price >= min) && filter.price_max.is_none_or(|max| price <= max);
-        let by_price = ranged && !(priced && within);
-        // What one filter alone refuses counts for that filter's facet: under the others it is found.
-        let (mut refused, mut by) = (usize::from(by_price), None);
-        for (at, dimension) in self.dimensions.iter().enumerate() {
-            if !dimension.lets_through(document) {
-                (refused, by) = (refused + 1, Some(at));
+        let (mut refused, mut by) = (0, 0);
+        if filter.price_min.is_some() || filter.price_max.is_some() {
+            let within = filter.price_min.is_none_or(|min| price >= min) && filter.price_max.is_none_or(|max| price <= max);
+            if !(within && self.index.is_of(document, self.currency)) {
+                (refused, by) = (1, self.dimensions.len());
             }
         }
-        match (refused, by) {
-            (0, _) => self.dimensions.iter_mut().for_each(|dimension| dimension.count(document)),
-            (1, Some(at)) => self.dimensions[at].count(document),
-            _ => {}
+        for (at, dimension) in self.dimensions.iter().enumerate() {
+            if !dimension.lets_through(document) {
+                (refused, by) = (refused + 1, at);
+            }
         }
-        if let Some(counts) = self.by_price.as_mut().filter(|_| priced && refused == usize::from(by_price)) {
-            counts[self.edges.partition_point(|edge| *edge <= price)] += 1;
+        if refused == 1 {
+            self.refused[by].push(document);
         }
         refused == 0
     }

@@ -2,19 +2,21 @@
 //! that changes gets a new one, and the old one is dead until [`compacted`](SearchIndex::compacted). So postings are
 //! always in order, and reading needs no merging.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::analysis::Token;
-use super::columns::{Bits, Columns, NO_DOCUMENT, Names};
+use super::analysis::Kind;
+use super::columns::{Bits, Columns, NO_DOCUMENT};
+use super::fold::written;
 use super::language::Language;
 use super::markup::plain;
+use super::names::Names;
+use super::postings::{Posting, Postings};
 use super::scoring::Tuning;
+use super::stock::Stock;
 use super::vocabulary::Vocabulary;
 
 /// How many fields a product has: title, brand, category, description, attributes, in this order wherever it matters.
 pub(crate) const FIELDS: usize = 5;
-/// Bits of a posting that count a term in each field; more than they hold are as many as they hold.
-pub(crate) const BITS: [u32; FIELDS] = [3, 2, 2, 4, 3];
 
 /// A product as it is searched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,28 +44,6 @@ pub struct SearchItem {
     /// Properties that are filtered by, by name.
     pub properties: BTreeMap<String, String>,
 }
-
-/// Postings of one term: documents in order, and how often it stands in each field of them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Postings {
-    pub(crate) documents: Vec<u32>,
-    pub(crate) counts: Vec<u16>,
-    /// How many of the documents live.
-    pub(crate) live: u32,
-}
-
-/// A place that has, or had, a stock of a product.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line {
-    place: u32,
-    /// None: the place knows nothing of it any more.
-    quantity: Option<u32>,
-    offset: i64,
-}
-
-/// What is known under a key, whether it has a document or not.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stock(Vec<Line>);
 
 /// An index of products.
 pub struct SearchIndex {
@@ -156,14 +136,9 @@ impl SearchIndex {
     /// How much a place can give of a product; it need not be there yet. None: the place knows nothing of it any more.
     pub fn stock(&mut self, key: &str, place: &str, quantity: Option<u32>, offset: i64) {
         let (key, place) = (self.key(key), self.places.id(place));
-        let lines = &mut self.stock[key as usize].0;
-        let line = Line { place, quantity, offset };
-        match lines.iter_mut().find(|l| l.place == place) {
-            Some(known) if known.offset > offset => return,
-            Some(known) => *known = line,
-            None => lines.push(line),
+        if self.stock[key as usize].set(place, quantity, offset) {
+            self.refresh_stock(key);
         }
-        self.refresh_stock(key);
     }
 
     /// The offset that a part rests on, when it is known. The place of the root is none.
@@ -173,20 +148,20 @@ impl SearchIndex {
             None => Some(self.roots[key]).filter(|o| *o >= 0),
             Some(place) => {
                 let place = self.places.find(place)?;
-                self.stock[key].0.iter().find(|l| l.place == place).map(|l| l.offset)
+                self.stock[key].offset(place)
             }
         }
     }
 
     /// The places that know of a key's stock.
     pub(crate) fn places_of(&self, key: u32) -> impl Iterator<Item = &str> {
-        self.stock[key as usize].0.iter().filter(|l| l.quantity.is_some()).map(|l| self.places.name(l.place))
+        self.stock[key as usize].places().map(|place| self.places.name(place))
     }
 
     fn refresh_stock(&mut self, key: u32) {
         let document = self.documents[key as usize];
         if document != NO_DOCUMENT {
-            self.in_stock.set(document, self.stock[key as usize].0.iter().any(|l| l.quantity.is_some_and(|n| n > 0)));
+            self.in_stock.set(document, self.stock[key as usize].any());
         }
     }
 
@@ -203,41 +178,48 @@ impl SearchIndex {
             *sum -= u64::from(length);
         }
         columns.bury(document);
-        for &term in columns.terms(document) {
-            self.postings[term as usize].live -= 1;
+        for term in columns.terms(document) {
+            self.postings[term as usize].bury();
         }
     }
 
     fn write(&mut self, key: u32, item: &SearchItem) -> u32 {
-        let mut counts: HashMap<u32, [u16; FIELDS]> = HashMap::new();
+        // Where each term stands: the term's number, then the field's.
+        let mut places: Vec<u64> = Vec::new();
         let mut lengths = [0_u8; FIELDS];
         let texts = [&item.title, &item.brand, &item.category, &item.description, &item.attributes];
-        let language = Language::of(&item.language);
-        for (field, text) in texts.into_iter().enumerate() {
-            let mut tokens = self.tuning.analysis.tokens(&plain(text), language);
-            if field == 0 {
-                // A title is found by the very form of a word before others of the same stem.
-                let forms: Vec<Token> = tokens.iter().filter_map(Token::form).collect();
-                tokens.extend(forms);
-            }
-            for token in tokens {
-                let term = self.vocabulary.id(&token);
-                if self.postings.len() <= term as usize {
-                    self.postings.push(Postings::default());
+        let language = self.vocabulary.language(Language::of(&item.language));
+        let (analysis, vocabulary) = (self.tuning.analysis, &mut self.vocabulary);
+        for (field, text) in (0_u8..).zip(texts) {
+            let place = |term: u32| u64::from(term) << 8 | u64::from(field);
+            let length = &mut lengths[usize::from(field)];
+            analysis.pieces(&written(&plain(text)), &mut |piece| {
+                if piece.kind == Kind::Word {
+                    *length = length.saturating_add(1);
                 }
-                let count = &mut counts.entry(term).or_default()[field];
-                *count = count.saturating_add(1);
-                if token.is_word() {
-                    lengths[field] = lengths[field].saturating_add(1);
+                // A title is found by the very form of a word before others of the same stem.
+                vocabulary.terms(analysis, &piece, language, field == 0, &mut |term| places.push(place(term)));
+            });
+        }
+        places.sort_unstable();
+        let mut found: Vec<(u32, [u16; FIELDS])> = Vec::new();
+        for place in places {
+            let (term, field) = ((place >> 8) as u32, (place & 0xff) as usize);
+            match found.last_mut() {
+                Some((last, counts)) if *last == term => counts[field] = counts[field].saturating_add(1),
+                _ => {
+                    let mut counts = [0; FIELDS];
+                    counts[field] = 1;
+                    found.push((term, counts));
                 }
             }
         }
-        let document = self.columns.push((key, self.keys.name(key)), item, lengths, counts.keys().copied());
-        for (term, counts) in counts {
-            let postings = &mut self.postings[term as usize];
-            postings.documents.push(document);
-            postings.counts.push(packed(counts));
-            postings.live += 1;
+        if self.postings.len() < self.vocabulary.len() {
+            self.postings.resize(self.vocabulary.len(), Postings::None);
+        }
+        let document = self.columns.push((key, self.keys.name(key)), item, lengths, found.iter().map(|(term, _)| *term));
+        for (term, counts) in found {
+            self.postings[term as usize].push(Posting::new(document, counts));
         }
         for (sum, length) in self.lengths.iter_mut().zip(lengths) {
             *sum += u64::from(length);
@@ -265,11 +247,7 @@ impl SearchIndex {
             live.set(moved[document as usize], true);
             in_stock.set(moved[document as usize], self.in_stock.get(document));
         }
-        let postings = self.postings.iter().map(|p| {
-            let kept = p.documents.iter().zip(&p.counts).filter(|(d, _)| self.live.get(**d));
-            let (documents, counts) = kept.map(|(d, c)| (moved[*d as usize], *c)).unzip();
-            Postings { documents, counts, live: p.live }
-        });
+        let postings = self.postings.iter().map(|p| p.kept(|d| Some(moved[d as usize]).filter(|to| *to != NO_DOCUMENT)));
         Self {
             tuning: self.tuning.clone(),
             vocabulary: self.vocabulary.clone(),
@@ -289,31 +267,13 @@ impl SearchIndex {
 
     /// Gives back what growing took beyond need: after many products at once.
     pub fn shrink(&mut self) {
-        for postings in &mut self.postings {
-            postings.documents.shrink_to_fit();
-            postings.counts.shrink_to_fit();
-        }
+        self.postings.iter_mut().for_each(Postings::shrink);
+        self.postings.shrink_to_fit();
         self.columns.shrink();
+        self.vocabulary.shrink();
+        self.keys.shrink();
+        self.documents.shrink_to_fit();
+        self.roots.shrink_to_fit();
+        self.stock.shrink_to_fit();
     }
-}
-
-/// Counts in the bits that a posting has for them.
-fn packed(counts: [u16; FIELDS]) -> u16 {
-    let mut packed = 0;
-    let mut at = 0;
-    for (count, bits) in counts.into_iter().zip(BITS) {
-        packed |= count.min((1 << bits) - 1) << at;
-        at += bits;
-    }
-    packed
-}
-
-/// The counts of a posting.
-pub(crate) fn unpacked(packed: u16) -> [u16; FIELDS] {
-    let mut at = 0;
-    BITS.map(|bits| {
-        let count = packed >> at & ((1 << bits) - 1);
-        at += bits;
-        count
-    })
 }

@@ -14,12 +14,15 @@ mod identifiers;
 mod index;
 mod language;
 mod markup;
+mod names;
 mod plan;
+mod postings;
 mod properties;
 mod run;
 mod schema;
 mod scoring;
 mod segment;
+mod stock;
 mod suggest;
 #[cfg(test)]
 mod tests;

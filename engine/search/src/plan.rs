@@ -182,7 +182,7 @@ impl SearchIndex {
 
     /// Longer words that the word is a part of: they count less than itself, and less than it would by its own rarity.
     fn holding(&self, word: &Word, alternatives: &mut Vec<Alternative>) {
-        let live = |term: u32| self.postings[term as usize].live;
+        let live = |term: u32| self.postings[term as usize].live();
         let mut terms: Vec<u32> = word.terms.iter().chain([&word.plain]).flat_map(|part| self.vocabulary.holding(part)).collect();
         terms.retain(|t| live(*t) > 0 && alternatives.iter().all(|a| a.term != self.vocabulary.name(*t)));
         terms.sort_by(|a, b| live(*b).cmp(&live(*a)).then_with(|| self.vocabulary.name(*a).cmp(self.vocabulary.name(*b))));
@@ -221,8 +221,8 @@ impl SearchIndex {
     /// Words that one that nobody knows may have been meant for, the likeliest first.
     pub(crate) fn corrections(&self, word: &str) -> Vec<Alternative> {
         let mut near = self.vocabulary.near(word);
-        near.retain(|n| self.postings[n.term as usize].live > 0);
-        let live = |term: u32| self.postings[term as usize].live;
+        near.retain(|n| self.postings[n.term as usize].live() > 0);
+        let live = |term: u32| self.postings[term as usize].live();
         let first = |term: u32| self.vocabulary.name(term).chars().next() != word.chars().next();
         near.sort_by(|a, b| {
             (a.distance, first(a.term))
@@ -243,7 +243,7 @@ impl SearchIndex {
 
     /// In how many live documents a term stands.
     pub(crate) fn documents_with(&self, term: &str) -> u32 {
-        self.vocabulary.find(term).map_or(0, |t| self.postings[t as usize].live)
+        self.vocabulary.find(term).map_or(0, |t| self.postings[t as usize].live())
     }
 
     /// What a term counts: much when few documents have it.

@@ -7,7 +7,7 @@ use super::facets::{Currency, Facets, FacetsAsked, Filter};
 use super::fold::fold;
 use super::index::SearchIndex;
 use super::plan::Plan;
-use super::scoring::Match;
+use super::scoring::{Found, Match};
 
 /// The order of what is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,19 +104,24 @@ impl SearchIndex {
             Some((plan, cursor)) => (plan, Some(cursor)),
             None => (self.plan(&request.text), None),
         };
-        let first = cursor.is_none();
-        let (plan, mut matches) = self.found(plan, first);
+        let (plan, found) = self.found(plan, cursor.is_none());
         let identified = if plan.everything { Vec::new() } else { self.identified(&request.text) };
-        self.join(&mut matches, &identified);
         let mut counting = self.counting(request, price_edges);
         let mut best = Best { index: self, sort: request.sort, limit: request.limit + 1, all: Vec::new(), last: None, cursor };
         let mut total = 0;
-        for m in &matches {
-            if counting.take(m.document) {
-                total += 1;
-                best.push(self.ranked(m, request.sort, self.worth_of(m, &plan, &identified), counting.currency));
+        let (mut buffer, currency) = (Vec::new(), counting.currency);
+        let mut take = |some: &[Match]| {
+            let passing = counting.take(some, &mut buffer);
+            total += passing.len();
+            for m in passing {
+                best.push(m.document, self.first(m, request.sort, &plan, &identified, currency));
             }
-        }
+        };
+        found.each(self, &mut take);
+        // What is found by an identifier alone.
+        let alone = identified.iter().map(|(document, _)| *document).filter(|document| !found.has(*document));
+        let alone: Vec<Match> = alone.map(|document| Match { document, score: 0.0, groups: 0, titles: 0, covered: 0.0 }).collect();
+        take(&alone);
         let (hits, next) = best.page(request.limit);
         SearchAnswer { hits, total, facets: counting.done(&request.facets), corrected: plan.corrected.clone(), next, plan }
     }
@@ -126,16 +131,6 @@ impl SearchIndex {
         let mut found = self.columns.identifiers.find(text);
         found.retain(|(document, _)| self.live.get(*document));
         found
-    }
-
-    /// Adds documents that are found by an identifier alone.
-    fn join(&self, matches: &mut Vec<Match>, identified: &[(u32, bool)]) {
-        let known = matches.len();
-        for (document, _) in identified {
-            if matches[..known].binary_search_by_key(document, |m| m.document).is_err() {
-                matches.push(Match { document: *document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
-            }
-        }
     }
 
     /// What an answer is worth, the least first: an identifier in full, a title that is the query, and all others by their score, in
@@ -160,59 +155,41 @@ impl SearchIndex {
     }
 
     /// What a plan finds, scored; on the first page the plan is completed.
-    fn found(&self, mut plan: Plan, first: bool) -> (Plan, Vec<Match>) {
-        if plan.everything {
-            let all = self.live.iter().map(|document| Match { document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
-            let all = all.collect();
-            return (plan, all);
+    fn found(&self, mut plan: Plan, first: bool) -> (Plan, Found) {
+        let (found, need) = self.matches(&plan, Some(plan.need).filter(|_| !first));
+        plan.need = need;
+        if first && !plan.everything {
+            plan.best = found.best();
         }
-        let mut matches = self.matches(&plan);
-        if first {
-            plan.need = self.need(&plan, &matches);
-        }
-        matches.retain(|m| m.groups >= plan.need);
-        self.finish(&plan, &mut matches);
-        if first {
-            plan.best = matches.iter().map(|m| m.score).fold(0.0, f32::max);
-        }
-        (plan, matches)
+        (plan, found)
     }
 
-    /// All words, or as many fewer as it takes to have enough to show.
-    fn need(&self, plan: &Plan, matches: &[Match]) -> u8 {
-        let mut with = vec![0; plan.groups.len() + 1];
-        for m in matches {
-            with[usize::from(m.groups)] += 1;
-        }
-        let mut sum = 0;
-        for need in (1..=plan.groups.len()).rev() {
-            sum += with[need];
-            if sum >= self.tuning.enough {
-                return need as u8;
-            }
-        }
-        1
-    }
-
-    fn ranked(&self, m: &Match, sort: SearchSort, worth: u16, currency: Currency) -> Ranked {
+    /// The first half of a document's rank: most are told from the best by it alone.
+    fn first(&self, m: &Match, sort: SearchSort, plan: &Plan, identified: &[(u32, bool)], currency: Currency) -> u64 {
         let document = m.document as usize;
-        // Signed numbers in the order of unsigned ones.
-        let ordered = |n: i64| u128::from(n.cast_unsigned() ^ 1 << 63);
-        // What is equal otherwise is in the order of keys, of which most comparisons need only the beginning.
-        let then = |first: u128| first << 64 | u128::from(self.columns.key_begins[document]);
         // Prices are not negative, so a bit is left for those of other currencies, which stand behind.
-        let priced = |n: i64| if self.is_of(m.document, currency) { u128::from(n.max(0).cast_unsigned()) } else { 1 << 63 };
-        let rank = match sort {
+        let priced = |n: i64| if self.is_of(m.document, currency) { n.max(0).cast_unsigned() } else { 1 << 63 };
+        match sort {
             // Scores are not negative: their bits are in their order.
             SearchSort::Relevance => {
-                then(u128::from(worth) << 33 | u128::from(!self.in_stock.get(m.document)) << 32 | u128::from(!m.score.to_bits()))
+                let worth = u64::from(self.worth_of(m, plan, identified));
+                worth << 33 | u64::from(!self.in_stock.get(m.document)) << 32 | u64::from(!m.score.to_bits())
             }
-            SearchSort::PriceAscending => then(priced(self.columns.price[document])),
-            SearchSort::PriceDescending => then(priced(i64::MAX - self.columns.price[document].max(0))),
-            SearchSort::Newest => then(ordered(!self.columns.created[document])),
-            SearchSort::Title => self.columns.title_begins[document],
-        };
-        Ranked { rank, document: m.document }
+            SearchSort::PriceAscending => priced(self.columns.price[document]),
+            SearchSort::PriceDescending => priced(i64::MAX - self.columns.price[document].max(0)),
+            // Signed numbers in the order of unsigned ones.
+            SearchSort::Newest => (!self.columns.created[document]).cast_unsigned() ^ 1 << 63,
+            SearchSort::Title => (self.columns.title_begins[document] >> 64) as u64,
+        }
+    }
+
+    /// The whole rank, by its first half.
+    fn rank(&self, document: u32, sort: SearchSort, first: u64) -> u128 {
+        match sort {
+            SearchSort::Title => self.columns.title_begins[document as usize],
+            // What is equal otherwise is in the order of keys, of which most comparisons need only the beginning.
+            _ => u128::from(first) << 64 | u128::from(self.columns.key_begins[document as usize]),
+        }
     }
 
     pub(crate) fn hit(&self, document: u32) -> SearchHit {
@@ -261,16 +238,17 @@ impl Best<'_> {
     }
 
     fn is_behind(&self, r: &Ranked, cursor: &Cursor) -> bool {
-        let key = self.index.keys.name(self.index.columns.key[r.document as usize]);
-        r.rank.cmp(&cursor.rank).then_with(|| self.titles(r, || cursor.title.clone())).then_with(|| key.cmp(&cursor.key)).is_gt()
+        let key = || self.index.keys.name(self.index.columns.key[r.document as usize]);
+        r.rank.cmp(&cursor.rank).then_with(|| self.titles(r, || cursor.title.clone())).then_with(|| key().cmp(&cursor.key)).is_gt()
     }
 
-    fn push(&mut self, r: Ranked) {
-        if self.cursor.as_ref().is_some_and(|c| !self.is_behind(&r, c)) {
+    fn push(&mut self, document: u32, first: u64) {
+        // Most end here, by a comparison of numbers.
+        if self.last.is_some_and(|last| first > (last >> 64) as u64) {
             return;
         }
-        // Most end here, by a comparison of numbers.
-        if self.last.is_some_and(|last| r.rank > last) {
+        let r = Ranked { rank: self.index.rank(document, self.sort, first), document };
+        if self.last.is_some_and(|last| r.rank > last) || self.cursor.as_ref().is_some_and(|c| !self.is_behind(&r, c)) {
             return;
         }
         self.all.push(r);

@@ -1,8 +1,16 @@
 //! How well a document answers: BM25F, where a term counts by its field, and less for every word that is missing.
 
 use super::analysis::Analysis;
-use super::index::{FIELDS, SearchIndex, unpacked};
+use super::index::{FIELDS, SearchIndex};
 use super::plan::{Group, Plan};
+use super::postings::Posting;
+
+/// Documents that are handed on at once: few enough for a processor's nearest memory.
+const BLOCK: usize = 512;
+/// From this fraction of all documents on, those of several words are marked in a table of all: else lists are merged.
+const SPARSE: usize = 16;
+/// Words that a document's marks have bits for.
+const MOST_MARKS: usize = 16;
 
 /// What ranking is made of. Each ingredient can be taken out, to see what it adds; the default is what was measured best
 /// (`docs/search.md`).
@@ -63,87 +71,244 @@ pub(crate) struct Match {
 /// A document that has a term. One number, for millions of these go by: the score, negative where the term is not in the
 /// title.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Scored {
+pub(crate) struct Scored {
     document: u32,
     signed: f32,
 }
 
 impl Scored {
-    fn new(document: u32, score: f32, in_title: bool) -> Self {
-        Self { document, signed: if in_title { score } else { -score } }
-    }
-
-    fn in_title(self) -> bool {
-        self.signed.is_sign_positive()
-    }
-
     fn alone(self, weight: f32) -> Match {
-        Match { document: self.document, score: self.signed.abs(), groups: 1, titles: u8::from(self.in_title()), covered: weight }
+        let titles = u8::from(self.signed.is_sign_positive());
+        Match { document: self.document, score: self.signed.abs(), groups: 1, titles, covered: weight }
+    }
+}
+
+/// The better score of two alternatives; in the title where either is.
+fn both(a: f32, b: f32) -> f32 {
+    let score = a.abs().max(b.abs());
+    if a.is_sign_positive() || b.is_sign_positive() { score } else { -score }
+}
+
+/// What a plan finds, in the order of documents.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// All that live.
+    Everything,
+    /// Of one word, and the word's weight.
+    Word(Vec<Scored>, f32),
+    /// Of several.
+    Words(Vec<Match>),
+}
+
+impl Found {
+    /// All of them, some at a time.
+    pub(crate) fn each(&self, index: &SearchIndex, mut see: impl FnMut(&[Match])) {
+        let mut some = Vec::with_capacity(BLOCK);
+        match self {
+            Self::Words(all) => all.chunks(BLOCK).for_each(see),
+            Self::Word(all, weight) => {
+                for block in all.chunks(BLOCK) {
+                    some.clear();
+                    some.extend(block.iter().map(|scored| scored.alone(*weight)));
+                    see(&some);
+                }
+            }
+            Self::Everything => {
+                for document in index.live.iter() {
+                    some.push(Match { document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
+                    if some.len() == BLOCK {
+                        see(&some);
+                        some.clear();
+                    }
+                }
+                see(&some);
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, document: u32) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Word(all, _) => all.binary_search_by_key(&document, |m| m.document).is_ok(),
+            Self::Words(all) => all.binary_search_by_key(&document, |m| m.document).is_ok(),
+        }
+    }
+
+    /// The best score.
+    pub(crate) fn best(&self) -> f32 {
+        match self {
+            Self::Everything => 0.0,
+            Self::Word(all, _) => all.iter().map(|m| m.signed.abs()).fold(0.0, f32::max),
+            Self::Words(all) => all.iter().map(|m| m.score).fold(0.0, f32::max),
+        }
+    }
+}
+
+/// What scoring a term takes.
+pub(super) struct Scoring<'a> {
+    index: &'a SearchIndex,
+    /// What one of a term is worth in a field of each length.
+    worth: Vec<[f32; 256]>,
+    saturation: f32,
+    /// Nothing is dead.
+    all_live: bool,
+}
+
+impl<'a> Scoring<'a> {
+    pub(super) fn new(index: &'a SearchIndex, averages: &[f32; FIELDS]) -> Self {
+        let tuning = &index.tuning;
+        let each = (0..FIELDS).map(|f| {
+            let (weight, b, average) = (tuning.weights[f], tuning.lengths[f], averages[f].max(1.0));
+            // An empty field has nothing that would count: its length must only be no zero to divide by.
+            std::array::from_fn(|length| weight / (1.0 - b + b * length.max(1) as f32 / average))
+        });
+        let all_live = index.columns.len() == index.count as usize;
+        Self { index, worth: each.collect(), saturation: tuning.saturation, all_live }
+    }
+
+    fn is_live(&self, document: u32) -> bool {
+        self.all_live || self.index.live.get(document)
+    }
+
+    /// What a posting scores, negative where the term is not in the title; 0: it counts nothing there.
+    fn score(&self, posting: Posting, weight: f32) -> f32 {
+        let lengths = &self.index.columns.lengths[posting.document() as usize];
+        let counts = posting.counts();
+        // Adding what is not there is cheaper than asking whether it is.
+        let mut sum = 0.0;
+        for field in 0..FIELDS {
+            sum += f32::from(counts[field]) * self.worth[field][usize::from(lengths[field])];
+        }
+        let score = weight * sum / (self.saturation + sum);
+        if counts[0] > 0 { score } else { -score }
+    }
+
+    /// The documents of a group in order, each with what its best alternative scores.
+    fn group(&self, group: &Group) -> Vec<Scored> {
+        let mut best: Vec<Scored> = Vec::new();
+        for (postings, weight) in self.index.postings_of(group) {
+            visited(postings.len());
+            let mut list = Vec::with_capacity(postings.len());
+            for posting in postings.iter().filter(|posting| self.is_live(posting.document())) {
+                let signed = self.score(*posting, weight);
+                if signed != 0.0 {
+                    list.push(Scored { document: posting.document(), signed });
+                }
+            }
+            best = if best.is_empty() { list } else { better(&best, &list) };
+        }
+        best
     }
 }
 
 impl SearchIndex {
-    /// What one of a term is worth in a field of each length.
-    fn worth(&self, averages: &[f32; FIELDS]) -> Vec<[f32; 256]> {
-        let each = (0..FIELDS).map(|f| {
-            let (weight, b, average) = (self.tuning.weights[f], self.tuning.lengths[f], averages[f].max(1.0));
-            std::array::from_fn(|length| weight / (1.0 - b + b * length as f32 / average))
-        });
-        each.collect()
+    /// The postings of a group's alternatives, and the alternatives' weights.
+    fn postings_of<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = (&'a [Posting], f32)> {
+        group.alternatives.iter().filter_map(|alternative| {
+            let term = self.vocabulary.find(&alternative.term)?;
+            Some((self.postings[term as usize].list(), alternative.weight))
+        })
     }
 
-    /// All live documents that have any group of the plan, in order, scored but for what they have not.
-    pub(crate) fn matches(&self, plan: &Plan) -> Vec<Match> {
-        let worth = self.worth(&plan.averages);
+    /// What a plan finds, scored. `need`: how many of its groups a document must have; where nobody says, all, or as many fewer as
+    /// it takes to have enough to show.
+    pub(crate) fn matches(&self, plan: &Plan, need: Option<u8>) -> (Found, u8) {
+        let scoring = Scoring::new(self, &plan.averages);
+        if plan.everything {
+            return (Found::Everything, need.unwrap_or(plan.need));
+        }
+        if let [group] = plan.groups.as_slice() {
+            return (Found::Word(scoring.group(group), group.weight), 1);
+        }
+        let all: usize = plan.groups.iter().flat_map(|group| self.postings_of(group)).map(|(postings, _)| postings.len()).sum();
+        // Where a field counts nothing, not each posting is a match.
+        let marked = all * SPARSE > self.columns.len() && plan.groups.len() <= MOST_MARKS && self.tuning.weights.iter().all(|w| *w > 0.0);
+        let (mut matches, need) = if marked { self.marked(plan, need, &scoring) } else { self.merged(plan, need, &scoring) };
+        self.finish(plan, &mut matches);
+        (Found::Words(matches), need)
+    }
+
+    /// Of several words, by merging their lists.
+    pub(super) fn merged(&self, plan: &Plan, need: Option<u8>, scoring: &Scoring<'_>) -> (Vec<Match>, u8) {
         let mut all: Vec<Match> = Vec::new();
         for group in &plan.groups {
-            let list = self.group(group, &worth);
+            let list = scoring.group(group);
             all = if all.is_empty() {
                 list.into_iter().map(|scored| scored.alone(group.weight)).collect()
             } else {
                 joined(&all, &list, group.weight)
             };
         }
+        let mut reached = vec![0; plan.groups.len() + 1];
+        for m in &all {
+            reached[..=usize::from(m.groups)].iter_mut().for_each(|n| *n += 1);
+        }
+        let need = need.unwrap_or_else(|| self.need(&reached));
+        all.retain(|m| m.groups >= need);
+        (all, need)
+    }
+
+    /// Of several words that many documents have: first which documents have enough of the words, and then what only those score.
+    pub(super) fn marked(&self, plan: &Plan, need: Option<u8>, scoring: &Scoring<'_>) -> (Vec<Match>, u8) {
+        // A bit a group.
+        let mut marks = vec![0_u16; self.columns.len()];
+        let mut reached = vec![0; plan.groups.len() + 1];
+        for (n, group) in plan.groups.iter().enumerate() {
+            for (postings, _) in self.postings_of(group) {
+                visited(postings.len());
+                for posting in postings {
+                    let mark = &mut marks[posting.document() as usize];
+                    if *mark >> n & 1 == 0 && scoring.is_live(posting.document()) {
+                        *mark |= 1 << n;
+                        reached[mark.count_ones() as usize] += 1;
+                    }
+                }
+            }
+        }
+        let need = need.unwrap_or_else(|| self.need(&reached));
+        let enough: Vec<bool> = (0..1_u32 << plan.groups.len()).map(|mark| mark > 0 && mark.count_ones() >= u32::from(need)).collect();
+        let mut all: Vec<Match> = Vec::with_capacity(reached.get(usize::from(need)).copied().unwrap_or(0));
+        for (document, mark) in (0..).zip(&marks).filter(|(_, mark)| enough[usize::from(**mark)]) {
+            all.push(Match { document, score: 0.0, groups: mark.count_ones() as u8, titles: 0, covered: 0.0 });
+        }
+        let mut best = vec![0.0; all.len()];
+        for group in &plan.groups {
+            best.fill(0.0);
+            for (postings, weight) in self.postings_of(group) {
+                visited(postings.len());
+                let mut at = 0;
+                for posting in postings.iter().filter(|posting| enough[usize::from(marks[posting.document() as usize])]) {
+                    while all[at].document < posting.document() {
+                        at += 1;
+                    }
+                    let score = scoring.score(*posting, weight);
+                    best[at] = if best[at] == 0.0 { score } else { both(best[at], score) };
+                }
+            }
+            for (m, best) in all.iter_mut().zip(&best).filter(|(_, best)| **best != 0.0) {
+                m.score += best.abs();
+                m.titles += u8::from(best.is_sign_positive());
+                m.covered += group.weight;
+            }
+        }
+        (all, need)
+    }
+
+    /// All words, or as many fewer as it takes to have enough to show; by how many documents have so many words or more.
+    fn need(&self, reached: &[usize]) -> u8 {
+        (1..reached.len()).rev().find(|need| reached[*need] >= self.tuning.enough).unwrap_or(1) as u8
+    }
+
+    /// The documents that have all words of a plan, in order.
+    pub(crate) fn with_all(&self, plan: &Plan) -> Vec<u32> {
+        let (found, _) = self.matches(plan, Some(plan.groups.len() as u8));
+        let mut all = Vec::new();
+        found.each(self, |some| all.extend(some.iter().map(|m| m.document)));
         all
     }
 
-    /// The documents of a group in order, each with what its best alternative scores.
-    fn group(&self, group: &Group, worth: &[[f32; 256]]) -> Vec<Scored> {
-        let mut best: Vec<Scored> = Vec::new();
-        for alternative in &group.alternatives {
-            let Some(term) = self.vocabulary.find(&alternative.term) else { continue };
-            let list = self.term(term, alternative.weight, worth);
-            best = if best.is_empty() { list } else { better(&best, &list) };
-        }
-        best
-    }
-
-    fn term(&self, term: u32, weight: f32, worth: &[[f32; 256]]) -> Vec<Scored> {
-        let postings = &self.postings[term as usize];
-        #[cfg(test)]
-        VISITED.set(VISITED.get() + postings.documents.len());
-        let mut list = Vec::with_capacity(postings.live as usize);
-        for (&document, &counts) in postings.documents.iter().zip(&postings.counts) {
-            if !self.live.get(document) {
-                continue;
-            }
-            let lengths = &self.columns.lengths[document as usize];
-            let counts = unpacked(counts);
-            let mut sum = 0.0;
-            for (field, count) in counts.into_iter().enumerate() {
-                if count > 0 {
-                    sum += f32::from(count) * worth[field][usize::from(lengths[field])];
-                }
-            }
-            if sum > 0.0 {
-                list.push(Scored::new(document, weight * sum / (self.tuning.saturation + sum), counts[0] > 0));
-            }
-        }
-        list
-    }
-
     /// Punishes matches for the words that they have not.
-    pub(crate) fn finish(&self, plan: &Plan, matches: &mut [Match]) {
+    fn finish(&self, plan: &Plan, matches: &mut [Match]) {
         let total: f32 = plan.groups.iter().map(|g| g.weight).sum();
         if self.tuning.coverage > 0.0 && total > 0.0 {
             for m in matches.iter_mut().filter(|m| m.covered < total) {
@@ -151,6 +316,12 @@ impl SearchIndex {
             }
         }
     }
+}
+
+#[cfg_attr(not(test), expect(unused_variables, reason = "only tests count"))]
+fn visited(postings: usize) {
+    #[cfg(test)]
+    VISITED.set(VISITED.get() + postings);
 }
 
 /// Both lists in order; of a document in both, the better score.
@@ -162,8 +333,7 @@ fn better(a: &[Scored], b: &[Scored]) -> Vec<Scored> {
             std::cmp::Ordering::Less => (out.push(a[i]), i += 1).1,
             std::cmp::Ordering::Greater => (out.push(b[j]), j += 1).1,
             std::cmp::Ordering::Equal => {
-                let (a, b) = (a[i], b[j]);
-                out.push(Scored::new(a.document, a.signed.abs().max(b.signed.abs()), a.in_title() || b.in_title()));
+                out.push(Scored { document: a[i].document, signed: both(a[i].signed, b[j].signed) });
                 (i, j) = (i + 1, j + 1);
             }
         }

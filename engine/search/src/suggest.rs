@@ -91,10 +91,7 @@ impl SearchIndex {
     /// Queries that the text may become, with how many products have all their words.
     fn completions(&self, before: &str, begun: &str, limit: usize) -> Vec<(String, u32)> {
         let plan = self.plan(before);
-        let base: Option<Base> = (!plan.everything).then(|| {
-            let all = plan.groups.len();
-            Base::new(self.matches(&plan).into_iter().filter(|m| usize::from(m.groups) == all).map(|m| m.document).collect())
-        });
+        let base: Option<Base> = (!plan.everything).then(|| Base::new(self.with_all(&plan)));
         let before = plan.corrected.as_deref().unwrap_or(before);
         if begun.is_empty() {
             return base.filter(|b| !b.list.is_empty()).map(|b| (before.to_owned(), b.list.len() as u32)).into_iter().collect();
@@ -118,7 +115,7 @@ impl SearchIndex {
 
     /// Live terms that words beginning so stand for, with in how many documents they are; with a slip when there are none.
     fn words(&self, begun: &str) -> Vec<(u32, u32)> {
-        let live = |term: u32| (term, self.postings[term as usize].live);
+        let live = |term: u32| (term, self.postings[term as usize].live());
         let mut words: Vec<(u32, u32)> = self.vocabulary.beginning(begun).take(LOOKED_AT).map(|(_, term)| live(term)).collect();
         words.retain(|w| w.1 > 0);
         if words.is_empty() && begun.chars().count() >= SHORTEST_CORRECTED {
@@ -131,11 +128,11 @@ impl SearchIndex {
 
     /// How many of these documents have a term.
     fn both(&self, base: &Base, term: u32) -> u32 {
-        let with = &self.postings[term as usize].documents;
+        let with = self.postings[term as usize].list();
         if base.list.len() * LOOK_UP < with.len() {
-            base.list.iter().filter(|d| with.binary_search(d).is_ok()).count() as u32
+            base.list.iter().filter(|d| with.binary_search_by_key(*d, |p| p.document()).is_ok()).count() as u32
         } else {
-            with.iter().filter(|d| base.bits.get(**d)).count() as u32
+            with.iter().filter(|posting| base.bits.get(posting.document())).count() as u32
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use daybook_proto::levels;
 
-use super::columns::Tally;
 use super::fold::written;
+use super::names::Tally;
 
 /// Stands for no value.
 pub(crate) const NONE: u32 = u32::MAX;

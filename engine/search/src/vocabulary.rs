@@ -1,14 +1,17 @@
 //! The terms of an index: by name, by beginning, and by likeness.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use icu_properties::props::Script;
 
-use super::analysis::Token;
-use super::columns::Names;
+use super::analysis::{Analysis, Piece, cut, form_of};
 use super::fold::{bare, is_mark, is_unspaced, script};
+use super::language::Language;
+use super::names::{Names, Texts};
 
 /// Words that are shorter have too many neighbours to be anybody's misspelling.
 const SHORTEST_CORRECTED: usize = 4;
@@ -34,6 +37,32 @@ struct Form {
     shape: Shape,
 }
 
+/// A word as it was written, of some language, that has been read before: what it stands for need not be worked out again.
+#[derive(Clone, Debug)]
+struct Known {
+    /// In `texts`.
+    text: u32,
+    /// In `languages`.
+    language: u32,
+    term: u32,
+    /// What else it is indexed as: nothing, mostly.
+    others: Box<[u32]>,
+    /// In `spellings`; [`NONE`] where it is no word of letters.
+    spelling: u32,
+}
+
+/// How a term is written.
+#[derive(Clone, Debug)]
+struct Spelling {
+    /// In `texts`.
+    text: u32,
+    count: u32,
+    /// Another one of the same term, or [`NONE`].
+    next: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
 /// All terms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vocabulary {
@@ -42,33 +71,108 @@ pub(crate) struct Vocabulary {
     forms: Vec<Form>,
     /// The same, in the order of their letters.
     words: BTreeSet<(Arc<str>, u32)>,
-    /// By term: how it was written, and how often.
-    surfaces: HashMap<u32, BTreeMap<Box<str>, u32>>,
+    /// Of words that have been read.
+    languages: Vec<Language>,
+    texts: Texts,
+    known: Vec<Known>,
+    by_text: HashTable<u32>,
+    hasher: RandomState,
+    spellings: Vec<Spelling>,
+    /// By term: its first spelling.
+    spelt: HashMap<u32, u32>,
 }
 
 impl Vocabulary {
-    /// A term's number; new ones get the next.
-    pub(crate) fn id(&mut self, token: &Token) -> u32 {
-        let id = self.names.id(&token.term);
-        if !token.is_word() {
-            return id;
+    /// How many terms there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The number of a language, for [`terms`](Self::terms).
+    pub(crate) fn language(&mut self, language: Language) -> u32 {
+        let known = self.languages.iter().position(|l| *l == language);
+        known.unwrap_or_else(|| {
+            self.languages.push(language);
+            self.languages.len() - 1
+        }) as u32
+    }
+
+    /// The terms of a piece of a text; new ones get the next numbers. `form`: also that of a word's very form.
+    pub(crate) fn terms(&mut self, analysis: Analysis, piece: &Piece<'_>, language: u32, form: bool, out: &mut impl FnMut(u32)) {
+        let text = piece.text;
+        // A model's number has no stem, and nobody's language: remembering how it was read would cost more than reading it.
+        if !piece.stem || text.is_ascii() && text.bytes().any(|b| b.is_ascii_digit()) {
+            out(self.names.id(if piece.stem { cut(text) } else { text }));
+            return;
         }
-        let surfaces = self.surfaces.entry(id).or_default();
-        match surfaces.get_mut(token.surface.as_str()) {
-            Some(count) => *count += 1,
-            None => {
-                let text: Arc<str> = (&*bare(&token.surface)).into();
-                if let Some(shape) = Shape::of(&text) {
-                    surfaces.insert(token.surface.as_str().into(), 1);
-                    if self.words.insert((text.clone(), id)) {
-                        self.forms.push(Form { text, term: id, shape });
-                    }
-                } else if surfaces.is_empty() {
-                    self.surfaces.remove(&id);
-                }
+        let hash = self.hasher.hash_one((text, language));
+        let same = |at: &u32| {
+            let known = &self.known[*at as usize];
+            known.language == language && self.texts.get(known.text) == text
+        };
+        let at = match self.by_text.find(hash, same) {
+            Some(at) => *at,
+            None => self.learn(analysis, piece, language, hash),
+        };
+        let known = &self.known[at as usize];
+        if let Some(spelling) = self.spellings.get_mut(known.spelling as usize) {
+            spelling.count = spelling.count.saturating_add(1);
+        }
+        out(known.term);
+        known.others.iter().for_each(|other| out(*other));
+        if form && !text.is_ascii() {
+            let form = bare(text);
+            if !form.is_ascii() {
+                out(self.names.id(&form_of(&form)));
             }
         }
-        id
+    }
+
+    /// Reads a word for the first time.
+    fn learn(&mut self, analysis: Analysis, piece: &Piece<'_>, language: u32, hash: u64) -> u32 {
+        let mut tokens = Vec::new();
+        analysis.expand(piece, self.languages[language as usize], &mut tokens);
+        let mut terms = tokens.iter().map(|token| self.names.id(&token.term)).collect::<Vec<_>>().into_iter();
+        let term = terms.next().unwrap_or_default();
+        let text = self.texts.push(piece.text);
+        let spelling = self.spell(text, term);
+        let at = self.known.len() as u32;
+        self.known.push(Known { text, language, term, others: terms.collect(), spelling });
+        let Self { known, texts, hasher, .. } = self;
+        let hash_of = |at: &u32| hasher.hash_one((texts.get(known[*at as usize].text), known[*at as usize].language));
+        self.by_text.insert_unique(hash, at, hash_of);
+        at
+    }
+
+    /// The spelling of a term, which may be known from another language.
+    fn spell(&mut self, text: u32, term: u32) -> u32 {
+        let written = self.texts.get(text);
+        if let Some((at, _)) = self.spellings_of(term).find(|(_, spelling)| self.texts.get(spelling.text) == written) {
+            return at;
+        }
+        let plain: Arc<str> = (&*bare(written)).into();
+        let Some(shape) = Shape::of(&plain) else { return NONE };
+        let at = self.spellings.len() as u32;
+        let next = self.spelt.insert(term, at).unwrap_or(NONE);
+        self.spellings.push(Spelling { text, count: 0, next });
+        if self.words.insert((plain.clone(), term)) {
+            self.forms.push(Form { text: plain, term, shape });
+        }
+        at
+    }
+
+    fn spellings_of(&self, term: u32) -> impl Iterator<Item = (u32, &Spelling)> {
+        let get = |at: u32| self.spellings.get(at as usize).map(|spelling| (at, spelling));
+        std::iter::successors(self.spelt.get(&term).and_then(|at| get(*at)), move |(_, spelling)| get(spelling.next))
+    }
+
+    /// Gives back what growing took.
+    pub(crate) fn shrink(&mut self) {
+        self.names.shrink();
+        self.texts.shrink();
+        self.forms.shrink_to_fit();
+        self.known.shrink_to_fit();
+        self.spellings.shrink_to_fit();
     }
 
     pub(crate) fn find(&self, term: &str) -> Option<u32> {
@@ -81,10 +185,10 @@ impl Vocabulary {
 
     /// How a term is written most often.
     pub(crate) fn surface<'a>(&'a self, term: &'a str) -> &'a str {
-        let surfaces = self.find(term).and_then(|id| self.surfaces.get(&id));
+        let spellings = self.find(term).into_iter().flat_map(|id| self.spellings_of(id));
         // Of equals the first: the same whatever came in which order.
-        let most = surfaces.and_then(|s| s.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))));
-        most.map_or(term, |(surface, _)| surface)
+        let most = spellings.map(|(_, s)| (s.count, self.texts.get(s.text))).max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)));
+        most.map_or(term, |(_, surface)| surface)
     }
 
     /// Words that begin so, in order.
@@ -116,7 +220,9 @@ impl Vocabulary {
     pub(crate) fn written<'a>(&'a self, term: u32, begun: &str) -> &'a str {
         let name = self.name(term);
         let usual = self.surface(name);
-        let surfaces = self.surfaces.get(&term).into_iter().flatten().map(|(surface, _)| &**surface);
+        // In the order of their letters: the same whatever came in which order.
+        let mut surfaces: Vec<&str> = self.spellings_of(term).map(|(_, spelling)| self.texts.get(spelling.text)).collect();
+        surfaces.sort_unstable();
         [usual, name].into_iter().chain(surfaces).find(|s| bare(s).starts_with(begun)).unwrap_or(usual)
     }
 

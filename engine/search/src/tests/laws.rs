@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::super::scoring::Scoring;
 use super::super::{FacetLevel, FacetValue, FacetsAsked, Filter, SearchSort};
 use super::*;
 
@@ -178,5 +179,20 @@ proptest! {
             let filter = Filter { price_min: Some(from), price_max: to.map(|t| t - 1), ..request.filter.clone() };
             prop_assert_eq!(counted, total(filter), "{}", from);
         }
+    }
+
+    /// Of several words, what is found by marking documents is what is found by merging lists: to the last bit of each score.
+    #[test]
+    fn marking_and_merging_find_the_same(
+        changes in prop::collection::vec(change(), 0..60),
+        text in text(),
+        need in prop::option::of(1..4_u8),
+        enough in 0..6_usize,
+    ) {
+        let (mut index, ..) = changed(&changes);
+        index.retune(Tuning { enough, ..Tuning::default() });
+        let plan = index.plan(&text);
+        let scoring = Scoring::new(&index, &plan.averages);
+        prop_assert_eq!(index.marked(&plan, need, &scoring), index.merged(&plan, need, &scoring));
     }
 }
