@@ -29,6 +29,17 @@ impl Bits {
         self.0.get(at as usize / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
 
+    /// Those that are set, in order: faster than one by one where there are millions.
+    pub(crate) fn each(&self, mut see: impl FnMut(u32)) {
+        for (at, word) in (0_u32..).zip(&self.0) {
+            let mut rest = *word;
+            while rest != 0 {
+                see(at * 64 + rest.trailing_zeros());
+                rest &= rest - 1;
+            }
+        }
+    }
+
     /// How many are set.
     pub(crate) fn count(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()

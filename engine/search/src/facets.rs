@@ -247,8 +247,7 @@ impl Counting<'_> {
             let refused = self.refused.last().into_iter().flatten().copied();
             for document in passing.iter().map(|m| m.document).chain(refused).filter(|d| self.index.is_of(*d, self.currency)) {
                 let price = self.index.columns.price[document as usize];
-                // There are few edges: asking all of them is cheaper than searching.
-                counts[self.edges.iter().map(|edge| usize::from(*edge <= price)).sum::<usize>()] += 1;
+                counts[self.edges.partition_point(|edge| *edge <= price)] += 1;
             }
             self.by_price = Some(counts);
         }

@@ -203,6 +203,9 @@ impl SearchIndex {
         let surface = &word.plain;
         let letters = surface.chars().count();
         let cuts = surface.char_indices().enumerate().filter(|(n, _)| *n >= 2 && n + 2 <= letters).map(|(_, (at, _))| at);
+        // `2016` is not 20 and 16: who types a number means the whole of it.
+        let in_number = |c: char| c.is_numeric() || matches!(c, '.' | ',');
+        let cuts = cuts.filter(|at| !(surface[..*at].ends_with(in_number) && surface[*at..].starts_with(in_number)));
         let halves = cuts.filter_map(|at| {
             let (left, right) = surface.split_at(at);
             let halves: Vec<Token> = [left, right].iter().flat_map(|h| analysis.tokens(h, languages[0])).filter(Token::is_word).collect();

@@ -104,7 +104,7 @@ impl SearchIndex {
             Some((plan, cursor)) => (plan, Some(cursor)),
             None => (self.plan(&request.text), None),
         };
-        let (plan, found) = self.found(plan, cursor.is_none());
+        let (plan, found) = self.found(plan, cursor.is_none(), request.sort == SearchSort::Relevance);
         let identified = if plan.everything { Vec::new() } else { self.identified(&request.text) };
         let mut counting = self.counting(request, price_edges);
         let mut best = Best { index: self, sort: request.sort, limit: request.limit + 1, all: Vec::new(), last: None, cursor };
@@ -138,13 +138,14 @@ impl SearchIndex {
     /// all words stands before it, and what has some behind. Stock decides between what is worth the same. It depends on the document
     /// and the plan alone, as pages need.
     fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u16 {
-        let whole = identified.binary_search_by_key(&m.document, |i| i.0).ok().map(|at| identified[at].1);
+        let among = || identified.binary_search_by_key(&m.document, |i| i.0).ok().map(|at| identified[at].1);
+        let whole = if identified.is_empty() { None } else { among() };
         let all = usize::from(m.groups) == plan.groups.len() && m.groups > 0;
         let as_typed = all && plan.corrected.is_none();
-        let title = self.columns.lengths[m.document as usize][0];
+        let title = || self.columns.lengths[m.document as usize][0];
         let class = match whole {
             Some(true) => 0,
-            _ if as_typed && m.titles == m.groups && title == plan.length => 1,
+            _ if as_typed && m.titles == m.groups && title() == plan.length => 1,
             _ if as_typed || identified.is_empty() => 2,
             Some(false) => 3,
             None => 4,
@@ -154,11 +155,11 @@ impl SearchIndex {
         class << 6 | (step.min(31) as u16) << 1 | u16::from(!all)
     }
 
-    /// What a plan finds, scored; on the first page the plan is completed.
-    fn found(&self, mut plan: Plan, first: bool) -> (Plan, Found) {
-        let (found, need) = self.matches(&plan, Some(plan.need).filter(|_| !first));
+    /// What a plan finds, scored where that matters; on the first page the plan is completed.
+    fn found(&self, mut plan: Plan, first: bool, scored: bool) -> (Plan, Found) {
+        let (found, need) = self.matches(&plan, Some(plan.need).filter(|_| !first), scored);
         plan.need = need;
-        if first && !plan.everything {
+        if first && scored && !plan.everything {
             plan.best = found.best();
         }
         (plan, found)

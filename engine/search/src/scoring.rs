@@ -114,13 +114,13 @@ impl Found {
                 }
             }
             Self::Everything => {
-                for document in index.live.iter() {
+                index.live.each(|document| {
                     some.push(Match { document, score: 0.0, groups: 0, titles: 0, covered: 0.0 });
                     if some.len() == BLOCK {
                         see(&some);
                         some.clear();
                     }
-                }
+                });
                 see(&some);
             }
         }
@@ -148,22 +148,26 @@ impl Found {
 pub(super) struct Scoring<'a> {
     index: &'a SearchIndex,
     /// What one of a term is worth in a field of each length.
-    worth: Vec<[f32; 256]>,
+    worth: Box<[[f32; 256]; FIELDS]>,
     saturation: f32,
+    /// Whether anybody asks for scores. Orders other than that of relevance do not.
+    scored: bool,
     /// Nothing is dead.
     all_live: bool,
 }
 
 impl<'a> Scoring<'a> {
-    pub(super) fn new(index: &'a SearchIndex, averages: &[f32; FIELDS]) -> Self {
+    pub(super) fn new(index: &'a SearchIndex, averages: &[f32; FIELDS], scored: bool) -> Self {
         let tuning = &index.tuning;
-        let each = (0..FIELDS).map(|f| {
+        let worth = std::array::from_fn(|f| {
             let (weight, b, average) = (tuning.weights[f], tuning.lengths[f], averages[f].max(1.0));
             // An empty field has nothing that would count: its length must only be no zero to divide by.
             std::array::from_fn(|length| weight / (1.0 - b + b * length.max(1) as f32 / average))
         });
         let all_live = index.columns.len() == index.count as usize;
-        Self { index, worth: each.collect(), saturation: tuning.saturation, all_live }
+        // Where a field counts nothing, a score also says whether the term is anywhere else.
+        let scored = scored || !index.counts_all_fields();
+        Self { index, worth: Box::new(worth), saturation: tuning.saturation, scored, all_live }
     }
 
     fn is_live(&self, document: u32) -> bool {
@@ -172,6 +176,9 @@ impl<'a> Scoring<'a> {
 
     /// What a posting scores, negative where the term is not in the title; 0: it counts nothing there.
     fn score(&self, posting: Posting, weight: f32) -> f32 {
+        if !self.scored {
+            return 1.0;
+        }
         let lengths = &self.index.columns.lengths[posting.document() as usize];
         let counts = posting.counts();
         // Adding what is not there is cheaper than asking whether it is.
@@ -202,6 +209,11 @@ impl<'a> Scoring<'a> {
 }
 
 impl SearchIndex {
+    /// Whether a term counts wherever it stands.
+    fn counts_all_fields(&self) -> bool {
+        self.tuning.weights.iter().all(|weight| *weight > 0.0)
+    }
+
     /// The postings of a group's alternatives, and the alternatives' weights.
     fn postings_of<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = (&'a [Posting], f32)> {
         group.alternatives.iter().filter_map(|alternative| {
@@ -212,8 +224,8 @@ impl SearchIndex {
 
     /// What a plan finds, scored. `need`: how many of its groups a document must have; where nobody says, all, or as many fewer as
     /// it takes to have enough to show.
-    pub(crate) fn matches(&self, plan: &Plan, need: Option<u8>) -> (Found, u8) {
-        let scoring = Scoring::new(self, &plan.averages);
+    pub(crate) fn matches(&self, plan: &Plan, need: Option<u8>, scored: bool) -> (Found, u8) {
+        let scoring = Scoring::new(self, &plan.averages, scored);
         if plan.everything {
             return (Found::Everything, need.unwrap_or(plan.need));
         }
@@ -222,9 +234,11 @@ impl SearchIndex {
         }
         let all: usize = plan.groups.iter().flat_map(|group| self.postings_of(group)).map(|(postings, _)| postings.len()).sum();
         // Where a field counts nothing, not each posting is a match.
-        let marked = all * SPARSE > self.columns.len() && plan.groups.len() <= MOST_MARKS && self.tuning.weights.iter().all(|w| *w > 0.0);
+        let marked = all * SPARSE > self.columns.len() && plan.groups.len() <= MOST_MARKS && self.counts_all_fields();
         let (mut matches, need) = if marked { self.marked(plan, need, &scoring) } else { self.merged(plan, need, &scoring) };
-        self.finish(plan, &mut matches);
+        if scoring.scored {
+            self.finish(plan, &mut matches);
+        }
         (Found::Words(matches), need)
     }
 
@@ -271,6 +285,9 @@ impl SearchIndex {
         for (document, mark) in (0..).zip(&marks).filter(|(_, mark)| enough[usize::from(**mark)]) {
             all.push(Match { document, score: 0.0, groups: mark.count_ones() as u8, titles: 0, covered: 0.0 });
         }
+        if !scoring.scored {
+            return (all, need);
+        }
         let mut best = vec![0.0; all.len()];
         for group in &plan.groups {
             best.fill(0.0);
@@ -301,7 +318,7 @@ impl SearchIndex {
 
     /// The documents that have all words of a plan, in order.
     pub(crate) fn with_all(&self, plan: &Plan) -> Vec<u32> {
-        let (found, _) = self.matches(plan, Some(plan.groups.len() as u8));
+        let (found, _) = self.matches(plan, Some(plan.groups.len() as u8), false);
         let mut all = Vec::new();
         found.each(self, |some| all.extend(some.iter().map(|m| m.document)));
         all

@@ -39,6 +39,24 @@ fn numbers_with_units_and_compounds_are_found_however_they_are_written() {
 }
 
 #[test]
+fn a_number_is_not_answered_by_pieces_of_it() {
+    let shop = index(&[
+        ("mug", item("Travel mug 18 oz", "A", "B", 1)),
+        ("jug", item("Jug 64 oz, 25 pieces", "A", "B", 1)),
+        ("weight", item("Dumbbell 5 kg", "A", "B", 1)),
+        ("pen", item("Ballpoint MR1864 set of 31", "A", "B", 1)),
+    ]);
+    for text in ["1864", "6418", "2518", "31.25", "186425", "18645"] {
+        assert_eq!(found(&shop, &request(text)), [""; 0], "{text}");
+    }
+    for (text, key) in
+        [("18oz", "mug"), ("18 oz", "mug"), ("64oz", "jug"), ("5kg", "weight"), ("5 kg", "weight"), ("mr1864", "pen"), ("mug18", "mug")]
+    {
+        assert_eq!(found(&shop, &request(text)).first().map(String::as_str), Some(key), "{text}");
+    }
+}
+
+#[test]
 fn a_misspelt_word_is_taken_for_the_one_it_is_like_and_that_is_told() {
     let shop = shop();
     for typo in ["keybord", "keyboarrd", "keybaord", "kexboard", "kaybord"] {

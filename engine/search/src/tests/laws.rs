@@ -192,7 +192,7 @@ proptest! {
         let (mut index, ..) = changed(&changes);
         index.retune(Tuning { enough, ..Tuning::default() });
         let plan = index.plan(&text);
-        let scoring = Scoring::new(&index, &plan.averages);
+        let scoring = Scoring::new(&index, &plan.averages, true);
         prop_assert_eq!(index.marked(&plan, need, &scoring), index.merged(&plan, need, &scoring));
     }
 }
