@@ -20,6 +20,7 @@ impl Texts {
         self.ends.len() as u32 - 1
     }
 
+    #[inline]
     pub(crate) fn get(&self, at: u32) -> &str {
         let at = at as usize;
         let begin = if at == 0 { 0 } else { self.ends[at - 1] as usize };

@@ -107,15 +107,13 @@ impl SearchIndex {
         let (plan, found) = self.found(plan, cursor.is_none(), request.sort == SearchSort::Relevance);
         let identified = if plan.everything { Vec::new() } else { self.identified(&request.text) };
         let mut counting = self.counting(request, price_edges);
-        let mut best = Best { index: self, sort: request.sort, limit: request.limit + 1, all: Vec::new(), last: None, cursor };
+        let mut best = Best { index: self, sort: request.sort, limit: request.limit + 1, all: Vec::new(), last: u128::MAX, cursor };
         let mut total = 0;
         let (mut buffer, currency) = (Vec::new(), counting.currency);
         let mut take = |some: &[Match]| {
             let passing = counting.take(some, &mut buffer);
             total += passing.len();
-            for m in passing {
-                best.push(m.document, self.first(m, request.sort, &plan, &identified, currency));
-            }
+            self.rank_all(passing, &mut best, &plan, &identified, currency);
         };
         found.each(self, &mut take);
         // What is found by an identifier alone.
@@ -137,6 +135,7 @@ impl SearchIndex {
     /// steps of about a third; within a step, all words before some of them. Where a part of an identifier may be meant, what has
     /// all words stands before it, and what has some behind. Stock decides between what is worth the same. It depends on the document
     /// and the plan alone, as pages need.
+    #[inline]
     fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u16 {
         let among = || identified.binary_search_by_key(&m.document, |i| i.0).ok().map(|at| identified[at].1);
         let whole = if identified.is_empty() { None } else { among() };
@@ -165,22 +164,22 @@ impl SearchIndex {
         (plan, found)
     }
 
-    /// The first half of a document's rank: most are told from the best by it alone.
-    fn first(&self, m: &Match, sort: SearchSort, plan: &Plan, identified: &[(u32, bool)], currency: Currency) -> u64 {
-        let document = m.document as usize;
+    /// Ranks documents, and keeps the best. Most are told from those by the first half of their rank alone.
+    fn rank_all(&self, some: &[Match], best: &mut Best<'_>, plan: &Plan, identified: &[(u32, bool)], currency: Currency) {
+        let prices = &self.columns.price;
         // Prices are not negative, so a bit is left for those of other currencies, which stand behind.
-        let priced = |n: i64| if self.is_of(m.document, currency) { n.max(0).cast_unsigned() } else { 1 << 63 };
-        match sort {
+        let priced = |document: u32, n: i64| if self.is_of(document, currency) { n.max(0).cast_unsigned() } else { 1 << 63 };
+        match best.sort {
             // Scores are not negative: their bits are in their order.
-            SearchSort::Relevance => {
+            SearchSort::Relevance => best.push_all(some, |m| {
                 let worth = u64::from(self.worth_of(m, plan, identified));
                 worth << 33 | u64::from(!self.in_stock.get(m.document)) << 32 | u64::from(!m.score.to_bits())
-            }
-            SearchSort::PriceAscending => priced(self.columns.price[document]),
-            SearchSort::PriceDescending => priced(i64::MAX - self.columns.price[document].max(0)),
+            }),
+            SearchSort::PriceAscending => best.push_all(some, |m| priced(m.document, prices[m.document as usize])),
+            SearchSort::PriceDescending => best.push_all(some, |m| priced(m.document, i64::MAX - prices[m.document as usize].max(0))),
             // Signed numbers in the order of unsigned ones.
-            SearchSort::Newest => (!self.columns.created[document]).cast_unsigned() ^ 1 << 63,
-            SearchSort::Title => (self.columns.title_begins[document] >> 64) as u64,
+            SearchSort::Newest => best.push_all(some, |m| (!self.columns.created[m.document as usize]).cast_unsigned() ^ 1 << 63),
+            SearchSort::Title => best.push_all(some, |m| (self.columns.title_begins[m.document as usize] >> 64) as u64),
         }
     }
 
@@ -220,7 +219,7 @@ struct Best<'a> {
     limit: usize,
     all: Vec<Ranked>,
     /// Once more than the limit have been seen: what comes behind it is not among the first.
-    last: Option<u128>,
+    last: u128,
     cursor: Option<Cursor>,
 }
 
@@ -243,13 +242,19 @@ impl Best<'_> {
         r.rank.cmp(&cursor.rank).then_with(|| self.titles(r, || cursor.title.clone())).then_with(|| key().cmp(&cursor.key)).is_gt()
     }
 
-    fn push(&mut self, document: u32, first: u64) {
-        // Most end here, by a comparison of numbers.
-        if self.last.is_some_and(|last| first > (last >> 64) as u64) {
-            return;
+    fn push_all(&mut self, some: &[Match], first: impl Fn(&Match) -> u64) {
+        for m in some {
+            let first = first(m);
+            // Most end here, by a comparison of numbers.
+            if first <= (self.last >> 64) as u64 {
+                self.push(m.document, first);
+            }
         }
+    }
+
+    fn push(&mut self, document: u32, first: u64) {
         let r = Ranked { rank: self.index.rank(document, self.sort, first), document };
-        if self.last.is_some_and(|last| r.rank > last) || self.cursor.as_ref().is_some_and(|c| !self.is_behind(&r, c)) {
+        if r.rank > self.last || self.cursor.as_ref().is_some_and(|c| !self.is_behind(&r, c)) {
             return;
         }
         self.all.push(r);
@@ -264,7 +269,7 @@ impl Best<'_> {
         if all.len() > self.limit {
             all.select_nth_unstable_by(self.limit - 1, |a, b| self.compare(a, b));
             all.truncate(self.limit);
-            self.last = all.last().map(|r| r.rank);
+            self.last = all.last().map_or(u128::MAX, |r| r.rank);
         }
         all.sort_by(|a, b| self.compare(a, b));
         self.all = all;
