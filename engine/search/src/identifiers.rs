@@ -15,6 +15,8 @@ const MOST_PLACES: usize = 65_536;
 /// So many places that were added last are looked through one after the other, or a fraction of all where that is more.
 const RECENT: usize = 4_096;
 const OF_ALL: usize = 256;
+/// Bytes of the text whose documents are remembered together while it is compacted.
+const BLOCK: usize = 64;
 
 /// The identifiers of all documents.
 #[derive(Clone, Debug, Default)]
@@ -127,8 +129,23 @@ impl Identifiers {
             kept.begins.push(kept.text.len() as u32);
             kept.text.extend_from_slice(&self.text[from..to]);
         }
+        // By block of the text: the document that its first byte is of. Searching for each place's would take longest of all.
+        let mut blocks: Vec<u32> = Vec::with_capacity(self.text.len() / BLOCK + 1);
+        for (document, begin) in (0..).zip(&self.begins) {
+            while blocks.len() * BLOCK < *begin as usize {
+                blocks.push(document - 1);
+            }
+        }
+        blocks.resize(self.text.len() / BLOCK + 1, (self.begins.len() as u32).saturating_sub(1));
+        let document_of = |place: u32| {
+            let mut document = blocks[place as usize / BLOCK] as usize;
+            while self.begins.get(document + 1).is_some_and(|begin| *begin <= place) {
+                document += 1;
+            }
+            document
+        };
         let move_to = |place: &u32| {
-            let document = self.document(*place) as usize;
+            let document = document_of(*place);
             moved[document].map(|begin| begin + (place - self.begins[document]))
         };
         kept.sorted = self.sorted.iter().filter_map(move_to).collect();
