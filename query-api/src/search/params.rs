@@ -22,8 +22,8 @@ fn invalid<T>(field: &str, message: impl Into<String>) -> Result<T, Problem> {
     Err(Problem::invalid(field, message))
 }
 
-fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
+    Ok(daybook_http::pairs(query)?.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
 }
 
 /// A parameter that stands once at most.
@@ -94,7 +94,7 @@ fn currency(schema: &SearchSchema, value: Option<String>) -> Result<String, Prob
 pub(super) fn search(query: Option<&str>, schema: &SearchSchema) -> Result<(SearchRequest, Option<String>), Problem> {
     let [mut q, mut min, mut max, mut stock, mut sort, mut facets, mut size, mut token, mut priced] = [const { None }; 9];
     let mut filter = Filter::default();
-    for (name, value) in pairs(query) {
+    for (name, value) in pairs(query)? {
         match name.as_str() {
             "q" => once(&mut q, "q", value)?,
             "price_min" => once(&mut min, "price_min", value)?,
@@ -188,7 +188,7 @@ pub(super) fn search(query: Option<&str>, schema: &SearchSchema) -> Result<(Sear
 /// 400, naming the first that is wrong.
 pub(super) fn suggest(query: Option<&str>) -> Result<(String, usize), Problem> {
     let [mut q, mut limit] = [const { None }; 2];
-    for (name, value) in pairs(query) {
+    for (name, value) in pairs(query)? {
         match name.as_str() {
             "q" => once(&mut q, "q", value)?,
             "limit" => once(&mut limit, "limit", value)?,
