@@ -74,7 +74,9 @@ fn wanted(serving: &Serving, model: &str, key: &str, asked: &Asked<'_>) -> Resul
     let mut wanted = Wanted { size: DEFAULT_SIZE, after: None };
     if let Some(value) = &asked.page_size {
         let size = value.parse().ok().filter(|n| (1..=MAX_SIZE).contains(n));
-        wanted.size = size.ok_or_else(|| Problem::invalid("page_size", format!("must be a number from 1 to {MAX_SIZE}")))?;
+        wanted.size = size.ok_or_else(|| {
+            Problem::invalid("page_size", format!("must be a number from 1 to {MAX_SIZE}, is {}", daybook_proto::shown(value)))
+        })?;
     }
     if let Some(value) = asked.page_token.as_ref().filter(|value| !value.is_empty()) {
         let after = token::read(&serving.secret, model, key, value);
