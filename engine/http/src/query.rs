@@ -9,11 +9,14 @@ use crate::Problem;
 /// Longest name of a parameter that is told back, in characters.
 const LONGEST_NAME: usize = 100;
 
+/// A parameter's name and value.
+pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// The names and values of a query string, in its order. A plus is a blank, as forms write it.
 ///
 /// # Errors
 /// 400 that names the first parameter whose bytes are no UTF-8: whatever stood for them would be another text.
-pub fn pairs(query: Option<&str>) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Problem> {
+pub fn pairs(query: Option<&str>) -> Result<Vec<Pair<'_>>, Problem> {
     let parts = query.unwrap_or_default().split('&').filter(|part| !part.is_empty());
     parts
         .map(|part| {
