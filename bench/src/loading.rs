@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::commands::{Load, Poster, wait_for_read_models};
+use crate::cpu::{Processes, Used};
 use crate::report::{self, Entries, Entry, constant};
 use crate::samples::{Measured, closed_loop};
 
@@ -40,11 +41,26 @@ struct Places<'a> {
     commands: SocketAddr,
     queries: SocketAddr,
     what: &'a Loading,
+    processes: &'a Processes,
+}
+
+/// CPU time of a command by process, in microseconds. The loader is a child of ours: its time is in that of the clients' process.
+fn a_command(used: &Used, commands: f64) -> String {
+    let each = used.processes.iter().map(|(name, us)| format!("{name} {:.0}", us / commands.max(1.0)));
+    each.chain([format!("all {:.0}", used.seconds() * 1e6 / commands.max(1.0))]).collect::<Vec<_>>().join(", ")
 }
 
 impl Places<'_> {
     /// The loader's own report.
-    async fn load(&self, more: &[&str]) -> anyhow::Result<Value> {
+    async fn load(&self, more: &[&str]) -> anyhow::Result<(Value, Used)> {
+        let before = self.processes.used();
+        let report = self.report(more).await?;
+        // What read models still have to do for it is of the load, too.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok((report, self.processes.used().since(&before)))
+    }
+
+    async fn report(&self, more: &[&str]) -> anyhow::Result<Value> {
         let what = self.what;
         let mut command = Command::new(&what.binary);
         command.args(["load", "catalogue"]).arg(&what.catalogue).arg("--json");
@@ -71,10 +87,11 @@ impl Places<'_> {
         }
     }
 
-    async fn clients(&self, warm: Vec<Poster>, length: Duration) -> anyhow::Result<(Measured, Vec<Poster>)> {
+    async fn clients(&self, warm: Vec<Poster>, length: Duration) -> anyhow::Result<(Measured, Used, Vec<Poster>)> {
+        let before = self.processes.used();
         let (measured, posters) = closed_loop(warm, length, 1.0).await?;
         wait_for_read_models(self.queries, &posters).await?;
-        Ok((measured, posters))
+        Ok((measured, self.processes.used().since(&before), posters))
     }
 }
 
@@ -89,31 +106,39 @@ pub(crate) async fn run(
     what: &Loading,
     clients: usize,
     length: Duration,
+    processes: &Processes,
 ) -> anyhow::Result<(Entries, u64)> {
     if !what.catalogue.exists() {
         println!("{} is not there: nothing measured", what.catalogue.display());
         return Ok((Entries::new(), 0));
     }
-    let places = Places { commands, queries, what };
+    let places = Places { commands, queries, what, processes };
     let streams = Load::on(STREAMS);
     while streams.posted() < STREAMS {
         closed_loop(streams.clients(commands, 256), Duration::from_secs(1), 1.0).await?;
     }
     let (_, posters) = closed_loop(streams.clients(commands, clients), Duration::from_secs(1), 1.0).await?;
-    let (before, posters) = places.clients(posters, length).await?;
+    let (before, used_before, posters) = places.clients(posters, length).await?;
     let loaded = places.load(&["--stock"]).await?;
-    let (after, _) = places.clients(posters, length).await?;
+    let (after, used_after, _) = places.clients(posters, length).await?;
     let again = places.load(&["--stock"]).await?;
     let unchanged = places.load(&["--update"]).await?;
     anyhow::ensure!(
-        unchanged["commands"].as_object().is_some_and(serde_json::Map::is_empty),
-        "an update of what is there sent: {unchanged}"
+        unchanged.0["commands"].as_object().is_some_and(serde_json::Map::is_empty),
+        "an update of what is there sent: {}",
+        unchanged.0
     );
 
     let rate = f64::midpoint(before.per_second.value, after.per_second.value);
     println!("{:<40}{:>10}{:>18}{:>10}{:>10}  errors", "commands of clients", "/s", "", "p50 ms", "p99 ms");
     println!("{:<40}{}", format!("{clients} clients, before"), report::line(&before));
     println!("{:<40}{}", format!("{clients} clients, after"), report::line(&after));
+    println!("\nCPU of a command, µs");
+    for (title, used, measured) in [("before", &used_before, &before), ("after", &used_after, &after)] {
+        println!("{:<40}{}", format!("{clients} clients, {title}"), a_command(used, measured.done as f64));
+    }
+    let sent = loaded.0["rows"].as_f64().unwrap_or_default() * 2.0;
+    println!("{:<40}{}", "a load, with stock", a_command(&loaded.1, sent));
     println!("\n{:<40}{:>10}{:>10}{:>12}{:>12}{:>12}", "rows of the file", "rows", "rows/s", "÷ clients", "commands/s", "÷ clients");
     let mut entries = Entries::new();
     let rows = [
@@ -121,7 +146,7 @@ pub(crate) async fn run(
         ("load_again", "the same again: results repeated", &again, 2.0),
         ("load_update", "an update that has nothing to do", &unchanged, 0.0),
     ];
-    for (name, title, report, commands) in rows {
+    for (name, title, (report, _), commands) in rows {
         let (rows, rows_a_second) = (report["rows"].as_u64().unwrap_or_default(), report["rowsPerSecond"].as_f64().unwrap_or_default());
         let sent = rows_a_second * commands;
         println!("{title:<40}{rows:>10}{rows_a_second:>10.0}{:>12.2}{sent:>12.0}{:>12.2}", rows_a_second / rate, sent / rate);

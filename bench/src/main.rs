@@ -238,7 +238,7 @@ async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(E
         Reading::Pages => pages::run(&pages::Places { commands, queries, daybook_pid }, clients.into(), length).await,
         Reading::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
         Reading::Beside { ref binary, rate } => beside::run(commands, queries, binary, rate, length).await,
-        Reading::Loading(ref what) => loading::run(commands, queries, what, clients.into(), length).await,
+        Reading::Loading(ref what) => loading::run(commands, queries, what, clients.into(), length, &whole_way(options)).await,
         Reading::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
     }
 }
@@ -298,6 +298,14 @@ async fn warm<C: samples::Client>(clients: Vec<C>, length: Duration, weight: f64
     Ok(closed_loop(clients, length, weight).await?.0)
 }
 
+/// The processes that a command goes through, and this one.
+fn whole_way(options: &Options) -> Processes {
+    let pids = [("daybook", options.daybook_pid), ("postgres", options.postgres_pid), ("kafka", options.kafka_pid)];
+    let mut processes: Vec<_> = pids.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect();
+    processes.push(("bench", std::process::id()));
+    Processes(processes)
+}
+
 /// Measures commands from a client to its answer.
 struct WholeWay<'a> {
     options: &'a Options,
@@ -307,11 +315,8 @@ struct WholeWay<'a> {
 
 impl<'a> WholeWay<'a> {
     async fn new(options: &'a Options) -> anyhow::Result<Self> {
-        let pids = [("daybook", options.daybook_pid), ("postgres", options.postgres_pid), ("kafka", options.kafka_pid)];
-        let mut processes: Vec<_> = pids.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect();
-        processes.push(("bench", std::process::id()));
         let footprint = Footprint::new(&options.database_url, options.data_dir.as_deref()).await?;
-        Ok(Self { options, processes: Processes(processes), footprint })
+        Ok(Self { options, processes: whole_way(options), footprint })
     }
 
     async fn measure(&self, name: &str, title: &str, load: &Arc<Load>, clients: usize) -> anyhow::Result<Whole> {

@@ -15,7 +15,7 @@ pub const MAX_ROW: usize = 4 << 20;
 /// So much of a file is looked at to tell what it is, in bytes.
 const HEAD: usize = 64 << 10;
 
-/// What is no text, by its first bytes, and what to do about it.
+/// Files that are no text, by their first bytes, and the remedy.
 const OTHERS: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "a zip archive or a spreadsheet (.xlsx, .ods): unpack it, or save the sheet as CSV in UTF-8"),
     (b"\xd0\xcf\x11\xe0", "an old spreadsheet (.xls): save it as CSV in UTF-8"),
@@ -105,7 +105,7 @@ pub(crate) fn text(from: Reader) -> Result<Bytes, String> {
 struct Peeked {
     head: Vec<u8>,
     at: usize,
-    /// What came in place of the rest.
+    /// The error that came in place of the rest.
     error: Option<Error>,
     rest: Reader,
 }
@@ -222,7 +222,7 @@ impl<R: Read> Read for Utf16<R> {
 /// A row's bytes as text.
 ///
 /// # Errors
-/// What they seem to be, and the remedy.
+/// The encoding that they seem to have, and the remedy.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();

@@ -22,11 +22,11 @@ const NAMES: usize = 10_000;
 pub struct Entry {
     /// The line where it begins, from 1.
     pub line: u64,
-    /// What it is.
+    /// Product, skipped or bad.
     pub what: What,
 }
 
-/// What a row is.
+/// The meaning of a row.
 #[derive(Debug)]
 pub enum What {
     /// A product that keeps all rules of its fields.
@@ -42,7 +42,7 @@ pub enum What {
     },
 }
 
-/// What the columns came to, once the rows have been read.
+/// Columns without use, once the rows have been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     /// Columns that mean nothing to the mapping, with the number of rows that have them.
@@ -135,7 +135,7 @@ impl Catalogue {
         }
     }
 
-    /// What the columns came to in the rows that were read.
+    /// Columns without use in the rows that were read.
     pub fn columns(&self) -> Columns {
         let unknown = self.seen.iter().filter(|(_, seen)| !seen.known).map(|(name, seen)| (name.clone(), seen.rows)).collect();
         let is_there = |name: &String| self.seen.contains_key(name) || self.rows.columns().is_some_and(|c| c.contains(name));

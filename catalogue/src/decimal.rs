@@ -61,7 +61,7 @@ pub(crate) fn plain(lexeme: &str) -> String {
 /// An amount in the smallest unit, which is `places` decimal places of the amount that is written.
 ///
 /// # Errors
-/// What is wrong with it, without its name.
+/// The fault of the number, without the name of its column.
 pub(crate) fn minor_units(text: &str, places: u32, mark: char) -> Result<i64, String> {
     let shown = || text.chars().take(40).collect::<String>();
     let number = Decimal::parse(text, mark)

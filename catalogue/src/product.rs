@@ -11,14 +11,16 @@ pub struct Product {
     pub shortened: u64,
     /// Numbers that are no GTINs, and were left out as the mapping says.
     pub bad_gtins: u64,
-    /// What the row says of the product. What it does not say stays as it is when the product is there already.
+    /// The fields that the row says something of. The others stay as they are when the product is there already.
     pub said: Said,
 }
 
-/// Of these fields the row says something, be it that there is nothing. SKU, title and price are always said.
+/// Of these fields the row says something, be it that there is nothing. Every row says title and price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, clippy::struct_excessive_bools, reason = "the fields of a product by their names")]
 pub struct Said {
+    pub title: bool,
+    pub price: bool,
     pub description: bool,
     pub brand: bool,
     pub category: bool,

@@ -40,7 +40,7 @@ impl Row {
     /// Reads a JSON object. `first_line` is where it begins in the file: errors name lines of the file when it has several.
     ///
     /// # Errors
-    /// What is wrong with it and where.
+    /// Its fault, and the place of it.
     pub(crate) fn from_json(bytes: &[u8], first_line: u64) -> Result<Self, String> {
         let text = utf8(bytes)?.trim_end();
         if let Some(what) = not_an_object(text) {
@@ -73,7 +73,7 @@ impl Row {
     }
 }
 
-/// How deep lists and objects may stand in each other. The parser has no limit of its own for what it hands on unread.
+/// The depth to which lists and objects may stand in each other. The parser has no limit of its own for what it hands on unread.
 const DEPTH: usize = 32;
 
 fn too_deep() -> String {
@@ -137,7 +137,7 @@ fn not_an_object(text: &str) -> Option<&'static str> {
     }
 }
 
-/// What a parser found, in words for people who have the file before them.
+/// A parser's fault, in words for people who have the file before them.
 fn fault(text: &str, first_line: u64, error: &serde_json::Error) -> String {
     let said = error.to_string();
     let words = said.split(" at line ").next().unwrap_or_default();

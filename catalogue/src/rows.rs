@@ -6,7 +6,7 @@ use crate::row::Row;
 use crate::split::Values;
 use crate::table::Table;
 
-/// What a file is, where its mapping says so.
+/// The format of a file, where its mapping says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
@@ -84,7 +84,7 @@ fn is_sequence(head: &[u8]) -> bool {
     }
 }
 
-/// How many brackets are open at the end of a line; none when it is balanced.
+/// The number of brackets that are open at the end of a line; none when it is balanced.
 fn depth_at_end(line: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     walk(line, |byte| {

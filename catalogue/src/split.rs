@@ -36,7 +36,7 @@ enum Array {
 /// The line where a value begins, from 1, and its bytes or why there are none.
 type Numbered = (u64, Result<Vec<u8>, String>);
 
-/// What has been read of one value.
+/// The part of one value that has been read.
 #[derive(Default)]
 struct Value {
     bytes: Vec<u8>,
@@ -137,7 +137,7 @@ impl Values {
                 self.restarts = Some(self.indent > indent || first_line.trim_ascii().len() > 1);
                 continue;
             }
-            // What is no object and no list ends where the next begins.
+            // A value that is neither object nor list ends where the next begins.
             if value.depth == 0 && !value.bytes.is_empty() && !value.in_string && matches!(byte, b',' | b'\n' | b']') {
                 break;
             }

@@ -10,9 +10,9 @@ use crate::bytes::{Bytes, MAX_ROW, utf8};
 use crate::json::unreadable;
 use crate::row::{Row, Value};
 
-/// What may stand between fields. Where a heading holds several, the one that it holds most often is taken.
+/// Characters that may stand between fields. Where a heading holds several, the one that it holds most often is taken.
 const DELIMITERS: &[u8] = b"\t;,|";
-/// What the reader takes at once, in bytes.
+/// The size of the reader's buffer, in bytes.
 const BUFFER: usize = 64 << 10;
 
 /// The records of a table.
@@ -92,7 +92,7 @@ impl Table {
         self.record.iter().map(|field| field.iter().filter(|b| **b == b'\n').count() as u64).sum()
     }
 
-    /// Where the record begins. The reader says where it went on, which is before the second half of a line's end and before
+    /// The line where the record begins. The reader says where it went on, which is before the second half of a line's end and before
     /// empty lines; and where it ended.
     fn line(&self, went_on: u64) -> u64 {
         let behind = u64::from(!self.crlf);

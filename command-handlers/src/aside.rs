@@ -1,6 +1,7 @@
 //! Messages that a lane can't decide: rejected, parked for a newer build, and taken up again by it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use daybook_bus::{Headers, Message, Record, headers};
@@ -20,6 +21,9 @@ use crate::lane::Tenure;
 const NEWER_BUILD: &str = "newer-build";
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
+/// So many rejected messages of a process are told in its log, each span of time.
+const MOST_LINES: u32 = 20;
+const EVERY: Duration = Duration::from_secs(60);
 /// Largest message that is copied when it is rejected, in bytes: topics take 4 MiB.
 const MAX_COPIED: usize = 3 << 20;
 
@@ -58,7 +62,7 @@ impl Tenure<'_> {
 
     async fn reject(&mut self, message: Message, command_id: Option<Uuid>, reason: &str) -> Result<(), HandlerError> {
         let (service, number) = (self.service().to_owned(), self.lane.partition.number());
-        tracing::info!(partition = %self.lane.partition.name(), message_offset = message.offset, reason, "rejected a message");
+        tell(&message, reason);
         metrics::counter!("daybook_messages_rejected_total", "service" => service.clone()).increment(1);
         let content = digest::sha256(message.value.as_deref().unwrap_or_default());
         let rejected = RejectedMessage {
@@ -92,6 +96,42 @@ impl Tenure<'_> {
             }
         }
         self.pages(&arrivals).await
+    }
+}
+
+/// A line in the log for a rejected message, as long as there are few: whoever sends nonsense must not fill the disk.
+fn tell(message: &Message, reason: &str) {
+    static LINES: Mutex<Lines> = Mutex::new(Lines { since: None, written: 0 });
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).another(Instant::now());
+    let Some(left) = lines else { return };
+    let (topic, partition, offset) = (&*message.topic, message.partition, message.offset);
+    tracing::warn!(
+        topic,
+        partition,
+        offset,
+        reason,
+        "a message was rejected: it is kept in <service>.messages.rejected, and its reason in the table rejected"
+    );
+    if left == 0 {
+        tracing::warn!("more rejected messages are told after {} s; daybook_messages_rejected_total counts them", EVERY.as_secs());
+    }
+}
+
+/// Lines of a span of time.
+struct Lines {
+    since: Option<Instant>,
+    written: u32,
+}
+
+impl Lines {
+    /// How many may follow this one; none where it is one too many itself.
+    fn another(&mut self, now: Instant) -> Option<u32> {
+        if self.since.is_none_or(|since| now.duration_since(since) >= EVERY) {
+            (self.since, self.written) = (Some(now), 0);
+        }
+        let left = MOST_LINES.checked_sub(self.written + 1)?;
+        self.written += 1;
+        Some(left)
     }
 }
 
@@ -136,6 +176,16 @@ mod tests {
         assert_eq!((small.value.map(|v| v.len()), &small.key[..], small.headers.iter().count()), (Some(100), &b"k"[..], 3));
         let large = copied(MAX_COPIED);
         assert_eq!((large.value, &large.key[..], large.headers.iter().count()), (None, &b""[..], 2));
+    }
+
+    #[test]
+    fn so_many_rejections_are_told_in_a_span_of_time_and_as_many_in_the_next() {
+        let (mut lines, now) = (Lines { since: None, written: 0 }, Instant::now());
+        for span in 0..3 {
+            let now = now + EVERY * span;
+            let told: Vec<Option<u32>> = (0..1_000).map(|n| lines.another(now + Duration::from_millis(n))).collect();
+            assert_eq!((told[0], told[19], told[20], told[999]), (Some(19), Some(0), None, None));
+        }
     }
 
     #[test]

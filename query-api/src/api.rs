@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use daybook_http::{Front, Listening, Operations, Problem, Readiness, Shutdown, operations};
 use daybook_kernel::Secret;
+use daybook_proto::TextForm;
 use daybook_search::SearchReader;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use tokio::sync::watch;
@@ -37,6 +38,8 @@ use crate::{QueryError, openapi, page, search};
 pub(crate) struct Served {
     pub(crate) model: QueryModel,
     pub(crate) message: MessageDescriptor,
+    /// Of its keys.
+    pub(crate) key_form: TextForm,
     /// Where it is a list: it has no root, and one field that repeats.
     pub(crate) items: Option<Items>,
     pub(crate) told: Arc<Told>,
@@ -88,25 +91,29 @@ impl Serving {
         let database = self.generations.refresh().await.err();
         let missing: Vec<&str> = self.models.keys().filter(|m| self.generations.answering(m).is_none()).map(String::as_str).collect();
         let unbuilt = (!missing.is_empty()).then(|| format!("not built: {}; run `daybook migrate`", missing.join(", ")));
-        match database {
+        let readiness = match database {
             // An answer that says that nothing was migrated is an answer.
             Some(error) if !error.is_not_migrated() => Readiness::default().check("read models' database", Some(error.to_string())),
             _ => Readiness::default().check("read models' database", None),
         }
         .check("read models", unbuilt)
-        .check("pushes", self.unpushed())
-        .check("warm-up", (!*self.warm.borrow()).then(|| "what is asked for most is being loaded".to_owned()))
+        .check("warm-up", (!*self.warm.borrow()).then(|| "what is asked for most is being loaded".to_owned()));
+        let reads_through = "every query is read from the database meanwhile";
+        let problem = self.feed.problem.borrow().clone();
+        match (problem, self.behind()) {
+            (Some(problem), _) => readiness.check("pushes", Some(format!("{problem}; {reads_through}"))),
+            (None, None) => readiness.check("pushes", None),
+            // Another process would wait for them too, and what is answered is right.
+            (None, Some(behind)) => readiness.waits("pushes", format!("are behind the database, {behind}; {reads_through}")),
+        }
     }
 
-    /// Why queries are not answered from memory, as they should be.
-    fn unpushed(&self) -> Option<String> {
-        let reads_through = "every query is read from the database meanwhile";
-        if let Some(problem) = &*self.feed.problem.borrow() {
-            return Some(format!("{problem}; {reads_through}"));
-        }
-        let behind: Vec<String> =
-            self.generations.all_answering().iter().filter(|m| !m.is_trusted()).map(|m| m.model.to_string()).collect();
-        (!behind.is_empty()).then(|| format!("pushes are behind the database, for {}; {reads_through}", behind.join(", ")))
+    /// The read models that are not answered from memory, though pushes are followed, and where to look.
+    fn behind(&self) -> Option<String> {
+        let behind: Vec<Arc<Memory>> = self.generations.all_answering().into_iter().filter(|m| !m.is_trusted()).collect();
+        let topics: Vec<String> = behind.iter().map(|m| self.feed.topic(&m.model)).collect();
+        let why = "no projector pushes, or an open transaction of a client that may write there holds back what they push";
+        (!behind.is_empty()).then(|| format!("on {}: {why} (docs/kafka-acls.md)", topics.join(", ")))
     }
 }
 
@@ -181,7 +188,7 @@ impl QueryApi {
                 meters: Meters::new(&model.name),
                 hot: Hot::default(),
             });
-            models.insert(model.name.clone(), Served { model, message, items, told });
+            models.insert(model.name.clone(), Served { key_form: daybook_proto::key_form(&message), model, message, items, told });
         }
         let store = Store::new(&config.read_url, config.connections)?;
         let told = models.iter().map(|(name, served)| (name.clone(), served.told.clone())).collect();

@@ -55,6 +55,11 @@ impl Feed {
         Self { bus, models, generations, store, again: Notify::new(), problem }
     }
 
+    /// Where a read model's changes are pushed.
+    pub(crate) fn topic(&self, model: &str) -> String {
+        self.bus.read(model)
+    }
+
     /// Never returns.
     pub(crate) async fn run(self: Arc<Self>) {
         let (mut rest, mut patience) = (REST.0, BEGIN_AGAIN.0);
@@ -64,7 +69,8 @@ impl Feed {
             self.set_connected(false);
             self.generations.following.store(false, Ordering::SeqCst);
             tracing::warn!(error = %ended, "pushes are not followed: queries are answered from the database meanwhile");
-            self.problem.send_replace(Some(ended.to_string()));
+            // Where pushes stay away they are followed all the same: that read models are behind is told by them.
+            self.problem.send_replace((!matches!(ended, Ended::Silent)).then(|| ended.to_string()));
             if began.elapsed() > BEGIN_AGAIN.1 {
                 (rest, patience) = (REST.0, BEGIN_AGAIN.0);
             }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use daybook_kernel::{ConsistencyToken, Instant};
-use daybook_proto::Named as _;
 use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change};
+use daybook_proto::{Named as _, TextForm};
 use daybook_testkit::fuzz::{damaged, damaged_text};
 use proptest::prelude::*;
 use prost::Message as _;
@@ -139,9 +139,14 @@ proptest! {
 
     #[test]
     fn a_key_in_a_path_is_read_or_refused(segment in damaged_text(prop::sample::select(vec!["A-1", "%C3%A4%20b", "Home%20%3E%20Lamps"]).prop_map(str::to_owned))) {
-        match page::key(&segment) {
-            Ok(key) => prop_assert!((1..=512).contains(&key.chars().count()) && !key.contains('\0')),
-            Err(problem) => prop_assert_eq!(problem.status(), 400),
+        for form in [TextForm::AsSent, TextForm::Name, TextForm::Levels] {
+            match page::key(&segment, form) {
+                Ok(key) => {
+                    prop_assert!((1..=512).contains(&key.chars().count()) && !key.contains('\0'));
+                    prop_assert_eq!(daybook_proto::canonical(&key, form), &*key);
+                }
+                Err(problem) => prop_assert_eq!(problem.status(), 400),
+            }
         }
     }
 

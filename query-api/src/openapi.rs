@@ -1,6 +1,7 @@
 //! The OpenAPI document, worked out from the read models' descriptors.
 
 use daybook_http::Schemas;
+use daybook_proto::TextForm;
 use serde_json::{Map, Value, json};
 
 use crate::api::Served;
@@ -19,10 +20,14 @@ pub(crate) fn query(name: &str, description: &str, schema: Value) -> Value {
     json!({ "name": name, "in": "query", "required": false, "description": description, "schema": schema })
 }
 
-fn key() -> Value {
+fn key(form: TextForm) -> Value {
     // U+0000 is no character of a key: Postgres could not keep it.
     let schema = json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[^\\u0000]+$" });
-    json!({ "name": "key", "in": "path", "required": true, "schema": schema })
+    let mut key = json!({ "name": "key", "in": "path", "required": true, "schema": schema });
+    if form != TextForm::AsSent {
+        key["description"] = json!(format!("Read in its canonical form, {}.", form.as_str_name()));
+    }
+    key
 }
 
 /// The tokens of a request; a number of so many digits fits whatever it stands for.
@@ -50,13 +55,13 @@ fn operation(description: &str) -> Value {
 }
 
 /// The live query of a read model.
-fn events(name: &str) -> Value {
+fn events(name: &str, key: Value) -> Value {
     json!({
         "operationId": format!("{name}-events"),
         "summary": "The state now, then each change: the newest one where the reader is slow. Also given by the page itself, under Accept: text/event-stream.",
         "tags": ["read models"],
         "parameters": [
-            key(),
+            key,
             parameter("Last-Event-ID", "The id of the last event that the client has got: the first state covers it.", "catalog/3:17@1"),
             consistency_token("As for the page."),
         ],
@@ -88,7 +93,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
             "Consistency-Position": header("How far the logs that this answer rests on had been folded; may be sent as a Consistency-Token."),
         });
         let mut parameters = vec![
-            key(),
+            key(served.key_form),
             consistency_token(
                 "As a command's result gave it; several are separated by commas. The answer is made from a state that has got there.",
             ),
@@ -138,7 +143,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
         paths.insert(format!("/v1/{name}/{{key}}"), json!({ "get": get }));
         paths.insert(format!("/v1/{name}/{{key}}/page"), json!({ "get": unhidden }));
         if served.items.is_none() {
-            paths.insert(format!("/v1/{name}/{{key}}/events"), json!({ "get": events(name) }));
+            paths.insert(format!("/v1/{name}/{{key}}/events"), json!({ "get": events(name, key(served.key_form)) }));
         }
     }
     for (path, what) in [

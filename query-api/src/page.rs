@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_http::Problem;
-use percent_encoding::percent_decode_str;
+use daybook_proto::{TextForm, canonical};
 use tokio::time::Instant;
 
 use crate::api::{Served, Serving};
@@ -28,6 +27,9 @@ use crate::{events, list, past, search};
 
 /// The longest key, in characters.
 pub(crate) const MAX_KEY: usize = 512;
+// What the segments of a path are called.
+const MODEL: &str = "readModel";
+const KEY: &str = "key";
 /// The parked streams whose parts an answer shows: those are older than the log.
 pub(crate) const STALE: HeaderName = HeaderName::from_static("daybook-stale");
 
@@ -45,27 +47,31 @@ pub(crate) async fn get(State(serving): State<Arc<Serving>>, request: Request) -
 }
 
 /// The handler of other methods.
-pub(crate) async fn other_method(State(serving): State<Arc<Serving>>, path: Result<RawPathParams, RawPathParamsRejection>) -> Problem {
-    let Ok(path) = path else { return unreadable_path() };
-    let name = path.iter().next().map(|(_, name)| name).unwrap_or_default();
-    match serving.model(name) {
-        Some(_) => {
+pub(crate) async fn other_method(State(serving): State<Arc<Serving>>, uri: Uri) -> Problem {
+    let (name, key) = name_and_key(&uri);
+    let read = daybook_http::segment(name, MODEL).and_then(|name| daybook_http::segment(key, KEY).map(|_| name));
+    match read {
+        Ok(name) if serving.model(&name).is_some() => {
             let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "a read model is read by GET: see /openapi.json");
             problem.header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
         }
-        None => serving.no_such_model(name),
+        Ok(name) => serving.no_such_model(&name),
+        Err(problem) => problem,
     }
+}
+
+/// The segments of `/v1/{read-model}/{key}`, as the URL has them.
+fn name_and_key(uri: &Uri) -> (&str, &str) {
+    let mut segments = uri.path().split('/').skip(2);
+    (segments.next().unwrap_or_default(), segments.next().unwrap_or_default())
 }
 
 /// Answers a request whose path begins with `/v1/{read-model}/{key}`.
 pub(crate) async fn handle(serving: &Arc<Serving>, request: &Parts, events: bool) -> Response {
     let begun = std::time::Instant::now();
-    let mut segments = request.uri.path().split('/').skip(2);
-    let (name, key) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
-    let served = match decode(name) {
-        Ok(name) => serving.model(&name).ok_or_else(|| serving.no_such_model(&name)),
-        Err(problem) => Err(problem),
-    };
+    let (name, key) = name_and_key(&request.uri);
+    let served = daybook_http::segment(name, MODEL);
+    let served = served.and_then(|name| serving.model(&name).ok_or_else(|| serving.no_such_model(&name)));
     let (served, answer) = match served {
         Ok(served) => (Some(served), answer(serving, served, key, request, events).await),
         Err(problem) => (None, Err(problem)),
@@ -89,7 +95,7 @@ pub(crate) fn at_once(serving: &Serving, request: &Parts) -> Option<Response> {
     }
     let begun = std::time::Instant::now();
     let served = serving.model(name).filter(|served| served.items.is_none())?;
-    let key = self::key(key).ok()?;
+    let key = self::key(key, served.key_form).ok()?;
     let form = negotiate::form_of_page(headers)?;
     let memory = serving.generations.answering(name)?;
     let seen = memory.hit(&key, &[])?;
@@ -100,33 +106,22 @@ pub(crate) fn at_once(serving: &Serving, request: &Parts) -> Option<Response> {
     Some(response)
 }
 
-fn unreadable_path() -> Problem {
-    Problem::invalid("path", "must be percent-encoded UTF-8")
-}
-
-/// A segment of the path.
-fn decode(segment: &str) -> Result<Cow<'_, str>, Problem> {
-    if segment.contains('%') {
-        let decoded = percent_decode_str(segment).decode_utf8();
-        decoded.map_err(|_| unreadable_path())
-    } else {
-        Ok(Cow::Borrowed(segment))
-    }
-}
-
-/// A key, as the path has it.
-pub(crate) fn key(segment: &str) -> Result<Cow<'_, str>, Problem> {
-    let key = decode(segment)?;
+/// A key of a path, in its canonical form: the one place where that is given to what is asked for.
+pub(crate) fn key(segment: &str, form: TextForm) -> Result<Cow<'_, str>, Problem> {
+    let key = match daybook_http::segment(segment, KEY)? {
+        Cow::Borrowed(key) => canonical(key, form),
+        Cow::Owned(key) => Cow::Owned(canonical(&key, form).into_owned()),
+    };
     // Bytes bound characters from above: the common case is decided without counting.
     let long = key.len() > MAX_KEY && key.chars().count() > MAX_KEY;
     if key.is_empty() || long || key.contains('\0') {
-        return Err(Problem::invalid("key", format!("must be 1 to {MAX_KEY} characters, without U+0000")));
+        return Err(Problem::invalid(KEY, format!("must be 1 to {MAX_KEY} characters, without U+0000, is {}", daybook_proto::shown(&key))));
     }
     Ok(key)
 }
 
 async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request: &Parts, events: bool) -> Result<Response, Problem> {
-    let (key, headers, query) = (key(segment)?, &request.headers, request.uri.query());
+    let (key, headers, query) = (key(segment, served.key_form)?, &request.headers, request.uri.query());
     if events {
         events::is_followed(served)?;
         negotiate::takes(headers, &negotiate::EVENTS)?;
@@ -134,7 +129,7 @@ async fn answer(serving: &Arc<Serving>, served: &Served, segment: &str, request:
         // Boxed, like all that few requests need: the rest stays small.
         return Box::pin(events::answer(serving, served, &key, request)).await;
     }
-    let asked = list::Asked::of(served, query)?;
+    let asked = list::Asked::of(serving, served, query)?;
     let offers: &[_] = if served.items.is_some() || asked.at.is_some() { &negotiate::FORMS } else { &negotiate::PAGE };
     let form = match negotiate::wanted(headers, offers)? {
         Wanted::Form(form) => form,

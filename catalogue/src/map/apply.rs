@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use daybook_proto::CommandSet as _;
 use daybook_proto::v1::TextForm;
+use daybook_proto::{CommandSet as _, Violation};
 use shop_proto::catalog::v1::{CreateProduct, ProductCommand};
 use shop_proto::common::v1::Money;
 use shop_proto::currency::decimals;
@@ -16,7 +16,7 @@ use crate::decimal::{minor_units, plain};
 use crate::product::{Product, Said};
 use crate::row::{Row, Value};
 
-// What `proto/shop/catalog` allows, in characters. Longer texts are cut, and counted; whatever else breaks a rule makes
+// The longest texts that `proto/shop/catalog` allows, in characters. Longer texts are cut, and counted; whatever else breaks a rule makes
 // the row a bad one.
 const TITLE: usize = 500;
 const DESCRIPTION: usize = 20_000;
@@ -31,11 +31,11 @@ impl Mapping {
             let why = if skip.equals.is_some() { "has a value that is skipped" } else { "is empty" };
             return What::Skipped(format!("{} {why}", skip.column));
         }
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         let mut cut = Cutter::default();
-        let text = |field: &str, source: &Source, faults: &mut Vec<String>| {
+        let text = |field: &'static str, source: &Source, faults: &mut Faults| {
             texts(source, row, &self.style()).unwrap_or_else(|fault| {
-                faults.push(format!("{field}: {fault}"));
+                faults.add(field, format!("{field}: {fault}"));
                 None
             })
         };
@@ -57,22 +57,22 @@ impl Mapping {
             .of(|column| row.get(column).and_then(|v| self.style().text(v).ok()?).map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()));
         let category_said = self.categories.columns().next().is_some() || category.is_some();
         for (field, value, source) in [("sku", &sku, &self.sku), ("title", &title, &self.title)] {
-            if value.is_none() && !faults.iter().any(|f| f.starts_with(field)) {
-                faults.push(missing(field, source));
+            if value.is_none() && !faults.are_of(field) {
+                faults.add(field, missing(field, source));
             }
         }
         let draft = match draft.as_deref() {
             None | Some("false" | "0" | "no" | "N") => false,
             Some("true" | "1" | "yes" | "Y") => true,
             Some(other) => {
-                faults.push(format!("draft must be true or false, is {other:?}"));
+                faults.add("draft", format!("draft must be true or false, is {}", daybook_proto::shown(other)));
                 false
             }
         };
-        let price = self.money(row, currency).map_err(|fault| faults.push(fault)).ok();
+        let price = self.money(row, currency).map_err(|fault| faults.add("price", fault)).ok();
         let attributes = match &self.attributes {
             None => BTreeMap::new(),
-            Some(attributes) => attributes.of(row, &mut cut).map_err(|fault| faults.push(fault)).unwrap_or_default(),
+            Some(attributes) => attributes.of(row, &mut cut).map_err(|fault| faults.add("attributes", fault)).unwrap_or_default(),
         };
         let create = CreateProduct {
             sku: sku.clone().unwrap_or_default(),
@@ -87,13 +87,14 @@ impl Mapping {
             language,
             draft,
         };
-        if faults.is_empty() {
-            faults.extend(ProductCommand::from(create.clone()).violations().iter().map(|v| format!("{} {}", v.field, v.message)));
-        }
-        if !faults.is_empty() {
-            return What::Bad { sku, reason: faults.join("; ") };
+        // Together with what can't be read: whoever mends the file is told all of it at once.
+        faults.of_rules(&ProductCommand::from(create.clone()).violations());
+        if let Some(reason) = faults.told() {
+            return What::Bad { sku, reason };
         }
         let said = Said {
+            title: true,
+            price: true,
             description: self.description.is_said(row),
             brand: self.brand.is_said(row),
             gtins: self.gtins.is_said(row),
@@ -145,14 +146,14 @@ fn numbers(value: &Value) -> Vec<String> {
         Value::Text(text) => text.split(between).filter(|n| !n.is_empty()).map(str::to_owned).collect(),
         Value::Number(lexeme) => vec![plain(lexeme)],
         Value::List(items) => items.iter().flat_map(numbers).collect(),
-        // What is no number is told as one that is no GTIN.
+        // Anything else is told as a number that is no GTIN.
         Value::Bool(is) => vec![is.to_string()],
         Value::Object => vec!["an object".to_owned()],
         Value::Null => Vec::new(),
     }
 }
 
-/// How values are written as text.
+/// The way in which values are written as text.
 #[derive(Clone, Copy)]
 struct Style<'a> {
     plain_numbers: bool,
@@ -236,6 +237,43 @@ impl Skip {
                 style.text(value).ok().flatten().is_some_and(|text| equals.iter().any(|e| e == text.trim()))
             }
         }
+    }
+}
+
+/// The faults of a row, field by field.
+#[derive(Default)]
+struct Faults(Vec<(String, String)>);
+
+impl Faults {
+    /// Fields of `create-product`, in its order.
+    const FIELDS: [&'static str; 11] =
+        ["sku", "title", "description", "brand", "category", "price", "attributes", "draft", "gtins", "manufacturerNumber", "language"];
+
+    fn add(&mut self, field: &str, told: String) {
+        self.0.push((field.to_owned(), told));
+    }
+
+    fn are_of(&self, field: &str) -> bool {
+        self.0.iter().any(|(of, _)| of == field)
+    }
+
+    /// Broken rules; not of a field that could not be read, which is empty then.
+    fn of_rules(&mut self, violations: &[Violation]) {
+        let read = self.0.len();
+        for violation in violations {
+            let field = violation.field.split(['.', '[']).next().unwrap_or_default();
+            if !self.0[..read].iter().any(|(of, _)| of == field) {
+                self.0.push((field.to_owned(), format!("{} {}", violation.field, violation.message)));
+            }
+        }
+    }
+
+    /// All of it in the order of the fields; nothing where nothing is wrong.
+    fn told(mut self) -> Option<String> {
+        let place = |field: &str| Self::FIELDS.iter().position(|of| *of == field).unwrap_or(usize::MAX);
+        self.0.sort_by_key(|(field, _)| place(field));
+        let all: Vec<String> = self.0.into_iter().map(|(_, told)| told).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Categories {
 
 #[derive(Clone, Debug)]
 enum Rule {
-    /// What the column says, where it reads like a category.
+    /// The text of the column, where it reads like a category.
     Column {
         column: String,
         begins_with_letter: bool,

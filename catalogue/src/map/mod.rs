@@ -22,15 +22,15 @@ use source::Source;
 /// Fields named as the command's JSON names them.
 const OWN: &str = include_str!("own.toml");
 
-/// What is wrong with a mapping, with the line or the key, and the remedy.
+/// The fault of a mapping, with the line or the key, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct MappingError(String);
 
-/// How rows become products. Checked: what it says can be done.
+/// The way from rows to products. Checked: it can be followed.
 #[derive(Clone, Debug)]
 pub struct Mapping {
-    /// How people find it.
+    /// Its name for people.
     name: String,
     is_own: bool,
     pub(crate) format: Format,
@@ -102,7 +102,7 @@ impl Mapping {
     /// Reads a mapping file, and what it is based on.
     ///
     /// # Errors
-    /// What is wrong with it, with line or key.
+    /// Its fault, with line or key.
     pub fn read(path: &Path) -> Result<Self, MappingError> {
         let name = path.display().to_string();
         let file = MappingFile::read(path).map_err(MappingError)?;
@@ -178,7 +178,7 @@ impl Mapping {
         self.is_own
     }
 
-    /// How people find it.
+    /// Its name for people.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

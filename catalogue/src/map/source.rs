@@ -1,4 +1,4 @@
-//! Where a field comes from: a column, the first of several that has a value, or a constant.
+//! The source of a field: a column, the first of several that has a value, or a constant.
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -6,7 +6,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::row::{Row, Value};
 
-/// Where a field comes from.
+/// The source of a field.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Source {
     columns: Vec<String>,
@@ -59,7 +59,7 @@ impl Source {
         values.into_iter().find(|(_, value)| !is_empty(value))
     }
 
-    /// What is left to be done with the text of a value.
+    /// The text of a value after suffix and equality have been looked at.
     pub(super) fn finish(&self, text: String, row: &Row) -> Option<String> {
         let text = text.trim();
         let text = self.without_suffix.as_deref().and_then(|suffix| text.strip_suffix(suffix)).unwrap_or(text);

@@ -52,6 +52,19 @@ column = "title"
 empty = true
 "#;
 
+/// The fields that every row says.
+const LEAST: Said = Said {
+    title: true,
+    price: true,
+    description: false,
+    brand: false,
+    category: false,
+    gtins: false,
+    manufacturer_number: false,
+    language: false,
+    attributes: false,
+};
+
 fn apply(map: &str, json: &str) -> What {
     let row = Row::from_json(json.as_bytes(), 1).expect("a row");
     Mapping::parse(map).expect("a good mapping").apply(&row, "EUR")
@@ -95,19 +108,27 @@ fn columns_become_fields_as_the_mapping_says() {
         ("weight", "light"),
     ];
     assert_eq!(c.attributes, BTreeMap::from(expected.map(|(n, v)| (n.to_owned(), v.to_owned()))));
-    let all =
-        Said { description: true, brand: true, category: true, gtins: true, manufacturer_number: true, language: true, attributes: true };
+    let all = Said {
+        description: true,
+        brand: true,
+        category: true,
+        gtins: true,
+        manufacturer_number: true,
+        language: true,
+        attributes: true,
+        ..LEAST
+    };
     assert_eq!(p.said, all);
 }
 
 #[test]
 fn what_a_row_does_not_have_is_not_said() {
     let p = product(MAP, r#"{"id":"A","title":"t","price":"1"}"#);
-    assert_eq!(p.said, Said { brand: true, category: true, ..Said::default() });
+    assert_eq!(p.said, Said { brand: true, category: true, ..LEAST });
     let none =
         "[product]\nsku = \"id\"\ntitle = \"title\"\n[price]\ncolumn = \"price\"\nunit = \"minor\"\ncurrency = { constant = \"JPY\" }";
     let p = product(none, r#"{"id":"A","title":"t","price":1980}"#);
-    assert_eq!((p.said, p.create.price), (Said::default(), Some(Money { currency: "JPY".into(), minor_units: 1_980 })));
+    assert_eq!((p.said, p.create.price), (LEAST, Some(Money { currency: "JPY".into(), minor_units: 1_980 })));
 }
 
 #[test]
@@ -142,6 +163,7 @@ fn an_amount_has_the_decimals_of_its_own_rows_currency() {
 
 #[test]
 fn everything_that_is_wrong_with_a_row_is_said_with_its_sku() {
+    assert_eq!(bad(MAP, r#"{"title":"t","lang":"german"}"#).matches("; ").count(), 2, "sku, price and language, each once");
     for (json, said) in [
         (r#"{"title":"t","price":"1"}"#, &["sku is missing (column id)"][..]),
         (r#"{"id":"1","title":"t"}"#, &["price is missing"]),
@@ -157,6 +179,16 @@ fn everything_that_is_wrong_with_a_row_is_said_with_its_sku() {
         (r#"{"id":"1","title":"t\u0000","price":"1"}"#, &["U+0000"]),
         (r#"{"id":"1","title":"t","price":"1","text":[{}]}"#, &["description: \"text\" holds an object"]),
         (r#"{"id":"1","title":"t","price":"x","t_a":[{}],"text":[{}]}"#, &["description: ", "; price must", "; \"t_a\" holds an object"]),
+        // Broken rules beside unreadable fields, in the order of the fields; of one field once.
+        (
+            r#"{"id":"a b","title":"\u0000","text":[{}],"price":"x","currency":"EURO","lang":"german"}"#,
+            &[
+                "sku must be 1 to 128 characters of A-Z a-z 0-9 . _ -, is \"a b\"; title must not",
+                "; description: ",
+                "; price must",
+                "; language must be",
+            ],
+        ),
     ] {
         let reason = bad(MAP, json);
         assert!(said.iter().all(|part| reason.contains(part)), "{json}: {reason}");

@@ -20,7 +20,10 @@ pub(super) async fn get_deferred(
     path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let Ok(Path(text)) = path else { return unreadable_path().into_response() };
+    let Path(text) = match path {
+        Ok(path) => path,
+        Err(rejection) => return unreadable_path(&rejection).into_response(),
+    };
     if let Err(problem) = daybook_http::parameters(query.as_deref(), []) {
         return problem.into_response();
     }

@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(create["properties"]["title"]["description"], "1 to 500 characters.");
         assert_eq!(create["properties"]["attributes"]["anyOf"][0]["maxProperties"], 300);
         let money = &document["components"]["schemas"]["shop.common.v1.Money"];
-        assert_eq!(money["required"], json!(["currency"]), "an amount that is absent is 0");
+        assert_eq!(money["required"], json!(["currency", "minorUnits"]), "what is forgotten is not 0");
         assert!(money["properties"]["currency"]["enum"].as_array().is_some_and(|c| c.contains(&json!("EUR")) && !c.contains(&json!(""))));
         assert_eq!(money["properties"]["minorUnits"]["anyOf"][0]["minimum"], 0);
         assert_eq!(money["properties"]["minorUnits"]["anyOf"][1]["type"], "string");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::request::Parts;
@@ -36,7 +37,10 @@ pub(super) async fn post_command(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
-    let Ok(Path((service, command))) = path else { return unreadable_path().into_response() };
+    let Path((service, command)) = match path {
+        Ok(path) => path,
+        Err(rejection) => return unreadable_path(&rejection).into_response(),
+    };
     let begun = std::time::Instant::now();
     let known = endpoint.0.registry.command_type(&service, &command).is_some();
     let (head, body) = request.into_parts();
@@ -68,7 +72,7 @@ pub(super) async fn other_method(
     State(endpoint): State<Endpoint>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let Path((service, command)) = path.map_err(|_| unreadable_path())?;
+    let Path((service, command)) = path.map_err(|rejection| unreadable_path(&rejection))?;
     route(&endpoint, &service, &command)?;
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "a command is sent by POST: see /openapi.json");
     Err(problem.header(header::ALLOW, HeaderValue::from_static("POST")))
@@ -217,7 +221,10 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
             Err(_) if length > MAX_COMMAND => break,
             Err(_) => return Err(too_slow()),
         };
-        let chunk = chunk.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {e}")))?;
+        let chunk = chunk.map_err(|error| {
+            tracing::debug!(%error, "a body broke off");
+            Problem::new(StatusCode::BAD_REQUEST, "the body broke off before its end, or is not framed as its headers say: send it again")
+        })?;
         length += chunk.len();
         if length <= MAX_COMMAND {
             bytes.extend_from_slice(&chunk);
@@ -241,9 +248,7 @@ async fn unpacked(coding: Coding, packed: Vec<u8>) -> Result<Vec<u8>, Problem> {
     match work.await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(Packed::TooLarge)) => Err(too_large("the body, unpacked, must be")),
-        Ok(Err(Packed::Damaged(why))) => {
-            Err(Problem::invalid("Content-Encoding", format!("names {}, and the body is none: {why}", coding.name())))
-        }
+        Ok(Err(Packed::Damaged(why))) => Err(Problem::invalid("Content-Encoding", format!("names {}, and the body {why}", coding.name()))),
         Err(error) => {
             tracing::error!(%error, "unpacking a body ended without a result");
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be unpacked; the operator has been told"))
@@ -304,9 +309,13 @@ fn request_of(headers: &HeaderMap, command: Command, if_match: Option<u64>, addr
     })
 }
 
-/// A path whose escapes are no UTF-8.
-pub(super) fn unreadable_path() -> Problem {
-    Problem::invalid("path", "must be percent-encoded UTF-8")
+/// A path whose escapes are no UTF-8, by the segment that they stand in.
+pub(super) fn unreadable_path(rejection: &PathRejection) -> Problem {
+    let PathRejection::FailedToDeserializePathParams(error) = rejection else { return daybook_http::not_utf8("path") };
+    match error.kind() {
+        ErrorKind::InvalidUtf8InPathParam { key } => daybook_http::not_utf8(key),
+        _ => daybook_http::not_utf8("path"),
+    }
 }
 
 /// Longest that a look-up for a deferred result may take.

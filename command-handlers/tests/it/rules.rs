@@ -140,9 +140,14 @@ async fn a_route_answers_its_own_methods_and_says_which_they_are() {
             endpoint.ask(method, path, &[], b"").await.problem(404);
         }
     }
-    for path in ["/v1/catalog/%FF", "/v1/commands/%FF"] {
+    for (path, name) in [
+        ("/v1/catalog/%FF", "command"),
+        ("/v1/catalog/caf%E9", "command"),
+        ("/v1/%C3/create-product", "service"),
+        ("/v1/commands/%FF", "handle"),
+    ] {
         endpoint.ask("OPTIONS", path, &[], b"").await;
-        endpoint.ask(if path.contains("commands") { "GET" } else { "POST" }, path, &[], b"").await.names("path");
+        endpoint.ask(if path.contains("commands") { "GET" } else { "POST" }, path, &[], b"").await.names(name);
     }
     for path in ["/v1/catalog%2Fcreate-product", "/v1/catalog/create-product%00", "/v1/catalog/%2E%2E"] {
         endpoint.ask("POST", path, &[], b"").await.problem(404);
@@ -260,7 +265,9 @@ async fn a_wish_that_is_not_known_is_named_and_what_rfc_9110_has_passed_over_is(
     let endpoint = Endpoint::new(None).await;
     for (path, body) in commands() {
         let body = body.to_string();
-        for (query, name) in [("dry_run=true", "dry_run"), ("a=1&b=2", "a"), ("%C3%A4", "ä"), ("=", "")] {
+        for (query, name) in
+            [("dry_run=true", "dry_run"), ("a=1&b=2", "a"), ("%C3%A4", "ä"), ("=", ""), ("wait=%ff", "wait"), ("k%C3=1", "k%C3")]
+        {
             endpoint.post(&format!("{path}?{query}"), &key(), &[JSON], body.as_bytes()).await.names(name);
         }
         decided(&endpoint.post(&format!("{path}?"), &key(), &[JSON], body.as_bytes()).await);
@@ -279,6 +286,7 @@ async fn a_wish_that_is_not_known_is_named_and_what_rfc_9110_has_passed_over_is(
         }
     }
     endpoint.ask("GET", &format!("{}?wait=1", endpoint.handle), &[], b"").await.names("wait");
+    endpoint.ask("GET", &format!("{}?wait=%E9", endpoint.handle), &[], b"").await.names("wait");
     endpoint.stop().await;
 }
 

@@ -69,10 +69,10 @@ impl Flow {
     ///
     /// # Errors
     /// When one of them has no result.
-    pub(super) async fn run(&mut self, catalogue: Catalogue, limit: Option<u64>) -> anyhow::Result<()> {
+    pub(super) async fn run(&mut self, catalogue: Catalogue, most: usize) -> anyhow::Result<()> {
         // As many rows again as are under way are read ahead, no more.
         let (sender, mut entries) = mpsc::channel(self.clients);
-        let reader = tokio::task::spawn_blocking(move || read(catalogue, limit, &sender));
+        let reader = tokio::task::spawn_blocking(move || read(catalogue, most, &sender));
         let mut tasks: JoinSet<Ended> = JoinSet::new();
         // SKUs that are under way, and rows of theirs that wait for that.
         let mut busy: HashMap<String, VecDeque<Row>> = HashMap::new();
@@ -121,9 +121,14 @@ impl Flow {
     /// A row that is to be sent; what is none is told at once.
     fn begin(&mut self, line: u64, what: What) -> Option<Row> {
         let (sku, outcome) = match what {
-            What::Product(product) => {
-                let later = self.way.is_later(&product.create.sku);
-                return Some(Row { line, later, product });
+            What::Product(mut product) => {
+                let later = self.way.is_later(&product.create.sku, line);
+                if self.way.leave(&mut product, line) {
+                    return Some(Row { line, later, product });
+                }
+                let superseded = Came { outcome: RowOutcome::Superseded, stock: None, commands: Vec::new() };
+                self.done(line, Some(&product.create.sku), later, &superseded);
+                return None;
             }
             What::Skipped(why) => (None, RowOutcome::Skipped(why)),
             What::Bad { sku, reason } => (sku, RowOutcome::Bad(reason)),
@@ -135,7 +140,7 @@ impl Flow {
     fn go(&self, tasks: &mut JoinSet<Ended>, row: Row) {
         let way = self.way.clone();
         tasks.spawn(async move {
-            let came = way.row(&row.product).await?;
+            let came = way.row(&row.product, row.later).await?;
             Ok((row, came))
         });
     }
@@ -148,8 +153,7 @@ impl Flow {
 }
 
 /// Reads, unpacks and maps, beside what is sent; ends when nobody listens any more.
-fn read(mut catalogue: Catalogue, limit: Option<u64>, sender: &mpsc::Sender<Entry>) -> Columns {
-    let most = limit.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX));
+fn read(mut catalogue: Catalogue, most: usize, sender: &mpsc::Sender<Entry>) -> Columns {
     for entry in catalogue.by_ref().take(most) {
         if sender.blocking_send(entry).is_err() {
             break;

@@ -1,11 +1,12 @@
 //! `daybook load catalogue`: real input, through the command endpoint, as any client would send it.
 //!
-//! A file is read once, row by row; many rows are under way at the same time, those of one SKU one after the other. Every
+//! A file is read row by row; many rows are under way at the same time, those of one SKU one after the other. Every
 //! command's key is worked out from its content, so the same file again gives the original results again, and a load that
 //! broke off is simply repeated.
 
 mod command;
 mod flow;
+mod last;
 mod post;
 mod progress;
 mod report;
@@ -14,7 +15,7 @@ mod shop;
 
 use std::fs::File;
 use std::io::LineWriter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,10 +23,11 @@ use anyhow::Context as _;
 use shop_catalogue::{Catalogue, Mapping};
 
 use flow::{Flow, Writing};
+use last::LastWords;
 use post::Endpoint;
 use progress::Progress;
 use report::{LoadReport, StockReport};
-use row::Way;
+use row::{Order, Way};
 use shop::Shop;
 
 /// What to load, and how.
@@ -72,6 +74,47 @@ pub(crate) struct CatalogueOptions {
     pub(crate) patience: u64,
 }
 
+impl CatalogueOptions {
+    /// Rows that are looked at.
+    fn most(&self) -> usize {
+        self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+}
+
+/// A file as often as it has to be read: a pipe gives its bytes once, so they are kept beside, for as long as this lives.
+struct Readable {
+    path: PathBuf,
+    is_ours: bool,
+}
+
+impl Readable {
+    fn once(path: &Path) -> Self {
+        Self { path: path.to_owned(), is_ours: false }
+    }
+
+    /// # Errors
+    /// When what comes through a pipe can't be read or kept.
+    fn twice(path: &Path) -> Result<Self, UsageError> {
+        // What is not there, or is a folder, is told by who opens it.
+        if std::fs::metadata(path).is_ok_and(|about| about.is_file() || about.is_dir()) || !path.exists() {
+            return Ok(Self::once(path));
+        }
+        let kept = std::env::temp_dir().join(format!("daybook-load-{}", uuid::Uuid::new_v4()));
+        let kept = Self { path: kept, is_ours: true };
+        let copied = File::open(path).and_then(|mut from| std::io::copy(&mut from, &mut File::create_new(&kept.path)?));
+        copied.map_err(|error| UsageError(format!("{} can't be kept to be read twice: {error}", path.display())))?;
+        Ok(kept)
+    }
+}
+
+impl Drop for Readable {
+    fn drop(&mut self) {
+        if self.is_ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// Options that can't be right: exit code 2. Every other error of a load is one of the infrastructure: exit code 3.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -90,8 +133,18 @@ pub(crate) async fn catalogue(options: CatalogueOptions) -> anyhow::Result<LoadR
     }
     let mapping = options.map.as_deref().map_or_else(Mapping::own, Mapping::read).map_err(|e| UsageError(e.to_string()))?;
     let progress = Progress::default();
-    let opened = Catalogue::open(&options.file, Arc::new(mapping), &options.currency, progress.bytes.clone());
-    let (catalogue, length) = opened.map_err(|e| UsageError(e.to_string()))?;
+    let file = if options.update { Readable::twice(&options.file)? } else { Readable::once(&options.file) };
+    let mapping = Arc::new(mapping);
+    let open = |read| Catalogue::open(&file.path, mapping.clone(), &options.currency, read).map_err(|e| UsageError(e.to_string()));
+    let order = if options.update {
+        let (catalogue, _) = open(Arc::default())?;
+        let most = options.most();
+        let words = tokio::task::spawn_blocking(move || LastWords::of(catalogue.take(most))).await.context("reading the file ended")?;
+        Order::LastWord(words)
+    } else {
+        Order::InTurn(Mutex::default())
+    };
+    let (catalogue, length) = open(progress.bytes.clone())?;
     let writing = options.report.as_ref().map(|path| File::create(path).map(LineWriter::new));
     let writing = writing.transpose().map_err(|error| UsageError(format!("--report: {error}")))?;
 
@@ -112,12 +165,13 @@ pub(crate) async fn catalogue(options: CatalogueOptions) -> anyhow::Result<LoadR
         warehouse,
         update: options.update,
         dry_run: options.dry_run,
+        order,
         places: Mutex::default(),
         last: Mutex::default(),
     };
     let shown = progress.show(length, options.limit);
     let mut flow = Flow { way: Arc::new(way), clients, report, writing: Writing::new(writing), progress };
-    let mut ended = flow.run(catalogue, options.limit).await;
+    let mut ended = flow.run(catalogue, options.most()).await;
     if ended.is_ok() {
         ended = flow.way.shown().await.map_err(anyhow::Error::from);
     }

@@ -26,6 +26,8 @@ pub(super) enum RowOutcome {
     Unchanged,
     /// A dry run without `--update`: it is there.
     Exists,
+    /// Of an update: later rows of the same SKU say anew all that it says.
+    Superseded,
     /// By this code.
     Refused(String),
     /// The row is no product.
@@ -51,7 +53,7 @@ impl RowOutcome {
         match self {
             Self::Created | Self::Replayed | Self::Updated | Self::Unchanged | Self::Exists => true,
             Self::Refused(code) => code == "product-exists",
-            Self::Bad(_) | Self::Skipped(_) => false,
+            Self::Bad(_) | Self::Skipped(_) | Self::Superseded => false,
         }
     }
 
@@ -63,6 +65,7 @@ impl RowOutcome {
             Self::Updated => ("updated", None),
             Self::Unchanged => ("unchanged", None),
             Self::Exists => ("exists", None),
+            Self::Superseded => ("superseded", None),
             Self::Refused(code) => ("refused", Some(code)),
             Self::Bad(reason) => ("bad", Some(reason)),
             Self::Skipped(why) => ("skipped", Some(why)),
@@ -102,6 +105,8 @@ pub(crate) struct LoadReport {
     pub(crate) exists: u64,
     /// Rows whose SKU an earlier row has. They come after it, in the file's order.
     pub(crate) later_rows: u64,
+    /// Of an update: rows of which later rows of the same SKU say anew all that they say. Nothing is sent of them.
+    pub(crate) superseded: u64,
     /// Rows that the mapping passes over.
     pub(crate) skipped: u64,
     /// Refusals, by code. `product-exists`: the SKU is taken, by another or an earlier form of the product.
@@ -201,6 +206,7 @@ impl LoadReport {
             RowOutcome::Updated => self.updated += 1,
             RowOutcome::Unchanged => self.unchanged += 1,
             RowOutcome::Exists => self.exists += 1,
+            RowOutcome::Superseded => self.superseded += 1,
             RowOutcome::Skipped(_) => self.skipped += 1,
             RowOutcome::Refused(code) => {
                 note(&mut self.first_refused, line, format!("{}: {code}", sku.unwrap_or_default()));
@@ -253,7 +259,7 @@ fn by_code(f: &mut fmt::Formatter<'_>, refused: &BTreeMap<String, u64>) -> fmt::
     if codes.is_empty() { writeln!(f) } else { writeln!(f, ", refused: {codes}") }
 }
 
-fn told(f: &mut fmt::Formatter<'_>, notes: &[RowNote], all: u64) -> fmt::Result {
+fn told(f: &mut fmt::Formatter<'_>, notes: &[&RowNote], all: u64) -> fmt::Result {
     for n in notes {
         writeln!(f, "  line {}: {}", n.line, n.reason)?;
     }
@@ -273,7 +279,6 @@ impl fmt::Display for LoadReport {
             write!(f, ", {count} {what}")?;
         }
         by_code(f, &self.refused)?;
-        told(f, &self.first_refused, self.refused.values().sum())?;
         let changes = counted(self.commands.iter().map(|(name, count)| (*name, *count)));
         writeln!(f, "commands: {}", if changes.is_empty() { "none" } else { &changes })?;
         if let Some(stock) = &self.stock {
@@ -286,6 +291,9 @@ impl fmt::Display for LoadReport {
         }
         if self.later_rows > 0 {
             writeln!(f, "{} rows have the SKU of an earlier row; they came after it, in the file's order", self.later_rows)?;
+        }
+        if self.superseded > 0 {
+            writeln!(f, "{} rows say nothing that later rows of the same SKU do not say anew; they were passed over", self.superseded)?;
         }
         if self.skipped > 0 {
             writeln!(f, "{} rows were passed over, as the mapping says", self.skipped)?;
@@ -305,9 +313,14 @@ impl fmt::Display for LoadReport {
         if !self.missing_columns.is_empty() {
             writeln!(f, "columns that the mapping names and no row has: {}", self.missing_columns.join(", "))?;
         }
-        if self.bad_rows > 0 {
-            writeln!(f, "bad rows: {}", self.bad_rows)?;
-            told(f, &self.first_bad, self.bad_rows)?;
+        let refused: u64 = self.refused.values().sum();
+        if self.bad_rows + refused > 0 {
+            writeln!(f, "rows that did not go in: {} bad, {refused} refused", self.bad_rows)?;
+            // Whoever mends the file goes through it once, whatever was wrong where.
+            let mut notes: Vec<&RowNote> = self.first_bad.iter().chain(&self.first_refused).collect();
+            notes.sort_by_key(|note| note.line);
+            notes.truncate(TOLD);
+            told(f, &notes, self.bad_rows + refused)?;
         }
         Ok(())
     }
@@ -330,17 +343,19 @@ mod tests {
             report.row(line, None, false, &came(RowOutcome::Bad("no".into())));
         }
         report.row(26, Some("A-1"), true, &came(RowOutcome::Refused("product-exists".into())));
+        report.row(3, Some("A-2"), false, &came(RowOutcome::Refused("attributes-over-limit".into())));
         report.row(27, None, false, &came(RowOutcome::Skipped("a".into())));
         assert!(!report.is_good());
         let lines: Vec<u64> = report.first_bad.iter().map(|n| n.line).collect();
         assert_eq!(lines, (1..=20).collect::<Vec<_>>());
         let text = report.to_string();
         for said in [
-            "28 rows",
-            "bad rows: 25",
-            "and 5 more",
-            "products: 1 created, refused: 1 product-exists",
-            "line 26: A-1: product-exists",
+            "29 rows",
+            "rows that did not go in: 25 bad, 2 refused",
+            // In the file's order, whatever was wrong: so the last two of the first twenty are bad rows, and the later refusal is counted.
+            "line 3: no\n  line 3: A-2: attributes-over-limit\n  line 4: no\n",
+            "line 19: no\n  and 7 more",
+            "products: 1 created, refused: 1 attributes-over-limit, 1 product-exists",
             "commands: 1 create-product",
             "1 rows have the SKU of an earlier row",
             "1 rows were passed over",

@@ -1,15 +1,14 @@
 //! One row of the file, from what it says to what it came to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use daybook_kernel::{ConsistencyToken, digest};
-use daybook_proto::MessageSet as _;
+use daybook_kernel::ConsistencyToken;
 use shop_catalogue::Product;
-use shop_proto::catalog::v1::ProductCommand;
 use shop_proto::read::v1::ProductPage;
 
 use super::command::Post;
+use super::last::{LastWords, Short, short};
 use super::post::{Endpoint, Outcome, Place, Unavailable};
 use super::report::{RowOutcome, StockOutcome};
 use super::shop::{Shop, differences};
@@ -27,9 +26,10 @@ pub(super) struct Way {
     pub(super) update: bool,
     /// Nothing is sent.
     pub(super) dry_run: bool,
-    /// Of SKUs that were seen, by a digest: where the last result of theirs stands. What a later row of the same SKU is
-    /// compared with must be at least as new. In a dry run: what the last row of theirs says, by a digest.
-    pub(super) places: Mutex<HashMap<[u8; 16], Option<String>>>,
+    pub(super) order: Order,
+    /// Of SKUs with several rows, in an update: where the last result of theirs stands. What a later row of the same SKU is
+    /// compared with must be at least as new. In a dry run: that an earlier row would create it.
+    pub(super) places: Mutex<HashMap<Short, String>>,
     /// The last result of an update in each partition of the log.
     pub(super) last: Mutex<BTreeMap<(String, i32), ConsistencyToken>>,
 }
@@ -42,28 +42,44 @@ pub(super) struct Came {
     pub(super) commands: Vec<&'static str>,
 }
 
-fn short(sku: &str) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.copy_from_slice(&digest::sha256(sku.as_bytes())[..16]);
-    short
+/// What becomes of several rows of one SKU.
+pub(super) enum Order {
+    /// One is sent after the other, in the file's order. The SKUs that were seen, by a digest.
+    InTurn(Mutex<HashSet<Short>>),
+    /// Of each field the last one that says it counts.
+    LastWord(LastWords),
 }
 
 impl Way {
     /// Whether an earlier row had this SKU; from now on one has.
-    pub(super) fn is_later(&self, sku: &str) -> bool {
-        let mut places = self.places();
-        let before = places.len();
-        places.entry(short(sku)).or_default();
-        places.len() == before
+    pub(super) fn is_later(&self, sku: &str, line: u64) -> bool {
+        match &self.order {
+            Order::InTurn(seen) => !seen.lock().unwrap_or_else(PoisonError::into_inner).insert(short(sku)),
+            Order::LastWord(words) => words.is_later(sku, line),
+        }
     }
 
-    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 16], Option<String>>> {
+    /// Takes from what a row says that which a later row says anew; whether anything is left.
+    pub(super) fn leave(&self, product: &mut Product, line: u64) -> bool {
+        match &self.order {
+            Order::InTurn(_) => true,
+            Order::LastWord(words) => words.leave(product, line),
+        }
+    }
+
+    fn has_several(&self, sku: &str) -> bool {
+        matches!(&self.order, Order::LastWord(words) if words.has_several(sku))
+    }
+
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<Short, String>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stands(&self, sku: &str, place: &Place) {
         let (true, Some(token)) = (self.update, &place.token) else { return };
-        self.places().insert(short(sku), Some(token.clone()));
+        if self.has_several(sku) {
+            self.places().insert(short(sku), token.clone());
+        }
         if let Ok(token) = token.parse::<ConsistencyToken>() {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             let at = last.entry((token.service.clone(), token.partition)).or_insert_with(|| token.clone());
@@ -88,23 +104,12 @@ impl Way {
         Ok(())
     }
 
-    /// What a row of a SKU that an earlier row has would come to: what the shop has by then is what that one says.
-    fn would_follow(&self, product: &Product) -> Option<RowOutcome> {
-        let says = hex::encode(digest::sha256(&ProductCommand::from(product.create.clone()).encode_to_vec()));
-        let before = self.places().insert(short(&product.create.sku), Some(says.clone())).flatten()?;
-        Some(match self.update {
-            false => RowOutcome::Exists,
-            true if before == says => RowOutcome::Unchanged,
-            true => RowOutcome::Updated,
-        })
-    }
-
-    /// Does what there is to do.
-    pub(super) async fn row(&self, product: &Product) -> Result<Came, Unavailable> {
+    /// Does what there is to do. `later`: an earlier row has the SKU.
+    pub(super) async fn row(&self, product: &Product, later: bool) -> Result<Came, Unavailable> {
         let sku = &product.create.sku;
         let mut commands = Vec::new();
-        if let Some(outcome) = self.dry_run.then(|| self.would_follow(product)).flatten() {
-            return Ok(Came { outcome, stock: None, commands });
+        if self.dry_run && !self.update && later {
+            return Ok(Came { outcome: RowOutcome::Exists, stock: None, commands });
         }
         let (outcome, page) = match &self.shop {
             None => (self.create(product, &mut commands).await?.0, None),
@@ -145,13 +150,14 @@ impl Way {
         commands: &mut Vec<&'static str>,
     ) -> Result<(RowOutcome, Option<ProductPage>), Unavailable> {
         let sku = &product.create.sku;
-        let mut token = if self.dry_run { None } else { self.places().get(&short(sku)).cloned().flatten() };
+        let mut token = if self.dry_run { None } else { self.places().get(&short(sku)).cloned() };
         let mut created = None;
         for _ in 0..TRIES {
             let Some(page) = shop.page(sku, token.as_deref()).await? else {
                 if self.dry_run {
-                    commands.push("create-product");
-                    return Ok((RowOutcome::Created, None));
+                    let is_there = self.has_several(sku) && self.places().insert(short(sku), String::new()).is_some();
+                    commands.extend((!is_there).then_some("create-product"));
+                    return Ok((if is_there { RowOutcome::Updated } else { RowOutcome::Created }, None));
                 }
                 // There is a product, but no page of it: a draft, or one that is retired.
                 if let Some(outcome) = created {

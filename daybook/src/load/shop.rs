@@ -74,7 +74,7 @@ pub(super) fn differences(page: &ProductPage, product: &Product) -> Vec<ProductC
     let mut commands = Vec::new();
     let mut revise = ReviseProduct {
         sku: wanted.sku.clone(),
-        title: differs(true, TextForm::Trimmed, &page.title, &wanted.title),
+        title: differs(said.title, TextForm::Trimmed, &page.title, &wanted.title),
         description: differs(said.description, TextForm::Trimmed, &page.description, &wanted.description),
         brand: differs(said.brand, TextForm::Name, &page.brand, &wanted.brand),
         manufacturer_number: differs(said.manufacturer_number, TextForm::Name, &page.manufacturer_number, &wanted.manufacturer_number),
@@ -95,7 +95,7 @@ pub(super) fn differences(page: &ProductPage, product: &Product) -> Vec<ProductC
     if revise != (ReviseProduct { sku: wanted.sku.clone(), ..Default::default() }) {
         commands.push(revise.into());
     }
-    if let Some(price) = &wanted.price {
+    if let Some(price) = wanted.price.as_ref().filter(|_| said.price) {
         let has = page.prices.get(&price.currency);
         if has.and_then(|p| p.list.as_ref()).is_none_or(|list| list.minor_units != price.minor_units) {
             // A row says nothing of a sale: one that goes on stays, as long as it is one.
@@ -135,8 +135,17 @@ mod tests {
 
     use super::*;
 
-    const ALL: Said =
-        Said { description: true, brand: true, category: true, gtins: true, manufacturer_number: true, language: true, attributes: true };
+    const ALL: Said = Said {
+        title: true,
+        price: true,
+        description: true,
+        brand: true,
+        category: true,
+        gtins: true,
+        manufacturer_number: true,
+        language: true,
+        attributes: true,
+    };
 
     fn money(minor_units: i64) -> Option<Money> {
         Some(Money { currency: "EUR".into(), minor_units })
@@ -216,8 +225,12 @@ mod tests {
 
     #[test]
     fn what_a_row_does_not_say_stays() {
-        let mut product = row(Said::default());
+        let mut product = row(Said { title: true, price: true, ..Said::default() });
         product.create = CreateProduct { sku: "A".into(), title: "Café lamp".into(), price: money(100), ..Default::default() };
+        assert_eq!(differences(&page(), &product), []);
+        // Nor is what a later row says anew.
+        product.create = CreateProduct { sku: "A".into(), title: "Another".into(), price: money(70), ..Default::default() };
+        product.said = Said::default();
         assert_eq!(differences(&page(), &product), []);
     }
 

@@ -226,29 +226,70 @@ async fn an_update_brings_products_to_what_their_rows_say_and_sends_nothing_for_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_one_key_take_effect_in_the_files_order() {
+async fn of_rows_of_one_key_the_last_word_counts_and_the_same_file_again_sends_nothing() {
     let install = Install::new().await;
     let up = install.up().await;
-    // 60 prices of each of five products, some said twice in a row, the last of all one that was there before.
-    let prices: Vec<i64> = (0..59).map(|n| 100 + n % 7 / 2).chain([100]).collect();
-    let rows: Vec<Value> = prices.iter().flat_map(|price| (0..5).map(|n| product(&format!("S-{n}"), *price))).collect();
+    // 60 prices of each of five products, and one more product whose rows say different things of it.
+    let prices: Vec<i64> = (0..59).map(|n| 100 + n % 7 / 2).chain([300]).collect();
+    let mut rows: Vec<Value> = prices.iter().flat_map(|price| (0..5).map(|n| product(&format!("S-{n}"), *price))).collect();
+    let priced =
+        |currency: &str, price: i64| json!({ "sku": "M", "title": "Mixed", "price": { "currency": currency, "minorUnits": price } });
+    let with = |mut row: Value, name: &str, value: Value| {
+        row[name] = value;
+        row
+    };
+    rows.extend([
+        with(priced("EUR", 100), "brand", "Lux".into()),
+        with(priced("EUR", 200), "description", "It gives light.".into()),
+        with(priced("JPY", 900), "title", "Another".into()),
+        // It says a thing that a later row says anew, and what breaks a rule has no word.
+        with(priced("JPY", 950), "brand", "Old".into()),
+        with(priced("JPY", -1), "brand", "Bad".into()),
+        with(priced("JPY", 980), "brand", "Nova".into()),
+    ]);
     let file = Temporary::new("later.jsonl", lines(&rows));
     let (_, told) = load(&install, &up, &file, &["--update", "--dry-run"]);
-    let (code, report) = load(&install, &up, &file, &["--update", "--clients", "64"]);
-    for name in ["created", "updated", "unchanged", "laterRows"] {
+    let rows_out = Temporary::new("rows.jsonl", "");
+    let (code, report) = load(&install, &up, &file, &["--update", "--clients", "64", "--report", &rows_out.path()]);
+    for name in ["created", "updated", "unchanged", "superseded", "laterRows", "badRows"] {
         assert_eq!(told[name], report[name], "{name}: {told}");
     }
-    assert_eq!((code, &report["rows"], &report["laterRows"], &report["created"]), (0, &json!(300), &json!(295), &json!(5)), "{report}");
-    let changes = prices.windows(2).filter(|pair| pair[0] != pair[1]).count() * 5;
-    assert_eq!(report["commands"], json!({ "create-product": 5, "reprice-product": changes }));
-    let version = (1 + changes / 5).to_string();
-    for n in 0..5 {
-        eventually("the last price", || async {
-            let shown = page(&install, &up, &format!("S-{n}")).await;
-            (shown["price"]["minorUnits"] == "100" && shown["version"] == version).then_some(())
-        })
-        .await;
+    let count = |name: &str| report[name].as_i64().expect("a number");
+    assert_eq!((code, count("rows"), count("laterRows"), count("created"), count("badRows")), (1, 306, 299, 6, 1), "{report}");
+    // Of M, the first row has no last word, nor have the third and the fourth.
+    assert_eq!((count("superseded"), count("updated")), (298, 1), "{report}");
+    let records = std::fs::read_to_string(&rows_out.0).expect("the report");
+    let records = records.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let of_m: BTreeMap<u64, String> = records
+        .filter(|r| r["sku"] == "M")
+        .map(|r| (r["line"].as_u64().expect("a line") - 300, r["outcome"].as_str().expect("a text").to_owned()))
+        .collect();
+    let outcomes = ["superseded", "created", "superseded", "superseded", "bad", "updated"].map(str::to_owned);
+    assert_eq!(of_m, (1..).zip(outcomes).collect());
+
+    // The same again, twice: nothing is sent.
+    let pipe = Temporary::new("later.fifo", "");
+    std::fs::remove_file(&pipe.0).expect("it is there");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe.0).status().expect("it runs").success());
+    for again in [&file, &pipe] {
+        let events = install.count("SELECT count(*) FROM catalog.event").await;
+        let (text, to) = (lines(&rows), pipe.0.clone());
+        let through = (again.0 == pipe.0).then(|| std::thread::spawn(move || std::fs::write(to, text).expect("it is read")));
+        let (code, report) = load(&install, &up, again, &["--update"]);
+        assert_eq!((code, &report["commands"], &report["unchanged"]), (1, &json!({}), &json!(7)), "{report}");
+        assert_eq!(install.count("SELECT count(*) FROM catalog.event").await, events);
+        through.into_iter().for_each(|thread| thread.join().expect("it was written"));
     }
+    for n in 0..5 {
+        let shown = page(&install, &up, &format!("S-{n}")).await;
+        assert_eq!((&shown["price"]["minorUnits"], &shown["version"]), (&json!("300"), &json!("1")), "{shown}");
+    }
+    let shown = page(&install, &up, "M").await;
+    let prices = ["EUR", "JPY"].map(|currency| shown["prices"][currency]["list"]["minorUnits"].clone());
+    assert_eq!(prices, [json!("200"), json!("980")], "{shown}");
+    let texts = ["title", "brand", "description"].map(|name| shown[name].clone());
+    assert_eq!(texts, [json!("Mixed"), json!("Nova"), json!("It gives light.")], "{shown}");
+
     // Without an update the first row counts, always.
     let rows: Vec<Value> = (0..20).map(|n| product("T", 100 + n)).collect();
     let file = Temporary::new("first.jsonl", lines(&rows));

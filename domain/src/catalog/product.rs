@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use daybook_kernel::{Context, Decider, Decision, Instant};
-use daybook_proto::levels;
 use shop_proto::catalog::v1::*;
 
 /// A product of the catalogue. Stream `product/{sku}`.
@@ -129,7 +128,7 @@ fn create(state: &ProductState, c: &CreateProduct) -> Decision<Product> {
         title: c.title.clone(),
         description: c.description.clone(),
         brand: c.brand.clone(),
-        category: levels::normal(&c.category),
+        category: c.category.clone(),
         price: c.price.clone(),
         attributes: c.attributes.clone(),
         draft: c.draft,
@@ -235,11 +234,10 @@ fn reprice(state: &ProductState, c: &RepriceProduct, now: Instant) -> Decision<P
 }
 
 fn categorize(state: &ProductState, c: &CategorizeProduct) -> Decision<Product> {
-    let category = levels::normal(&c.category);
-    if state.category == category {
+    if state.category == c.category {
         return Decision::nothing();
     }
-    Decision::event(ProductCategorized { sku: c.sku.clone(), category })
+    Decision::event(ProductCategorized { sku: c.sku.clone(), category: c.category.clone() })
 }
 
 fn attach(state: &ProductState, c: &AttachMedia) -> Decision<Product> {

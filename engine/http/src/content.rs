@@ -1,6 +1,6 @@
 //! What a request says of its body: the media type, and the coding (RFC 9110, 8.3 and 8.4).
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -63,8 +63,8 @@ pub enum Coding {
 pub enum Packed {
     /// It would be larger than it may be.
     TooLarge,
-    /// It is not in its coding, or does not end where it says.
-    Damaged(String),
+    /// It is not in its coding, or does not end where it says: what it does instead.
+    Damaged(&'static str),
 }
 
 impl Coding {
@@ -113,32 +113,82 @@ impl Coding {
     /// # Errors
     /// When it is larger, damaged, cut off, or has more behind its end.
     pub fn unpack(self, packed: &[u8], most: usize) -> Result<Vec<u8>, Packed> {
-        let damaged = |error: std::io::Error| Packed::Damaged(error.to_string());
+        if packed.is_empty() {
+            return Err(Packed::Damaged("is empty"));
+        }
+        if !self.begins(packed) {
+            return Err(Packed::Damaged(self.no_beginning()));
+        }
         match self {
-            Self::Gzip => bounded(flate2::bufread::MultiGzDecoder::new(packed), most),
+            Self::Gzip => self.bounded(flate2::bufread::MultiGzDecoder::new(packed), most),
             Self::Deflate => {
                 let mut decoder = flate2::bufread::ZlibDecoder::new(packed);
-                let body = bounded(&mut decoder, most)?;
+                let body = self.bounded(&mut decoder, most)?;
                 match decoder.into_inner().is_empty() {
                     true => Ok(body),
-                    false => Err(Packed::Damaged("there is more behind its end".to_owned())),
+                    false => Err(Packed::Damaged(MORE)),
                 }
             }
             Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(damaged)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(damaged)?;
-                bounded(decoder, most)
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(|e| self.damaged(&e))?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|e| self.damaged(&e))?;
+                self.bounded(decoder, most)
             }
+        }
+    }
+
+    /// Whether bytes begin as the coding's do.
+    fn begins(self, packed: &[u8]) -> bool {
+        match self {
+            Self::Gzip => packed.starts_with(&[0x1f, 0x8b]) || packed == [0x1f],
+            // The method is deflate, and the two bytes together a multiple of 31.
+            Self::Deflate => match *packed {
+                [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31),
+                _ => packed[0] & 0x0f == 8,
+            },
+            // A frame, or one that is to be skipped.
+            Self::Zstd => {
+                let [frame, skipped] = [[0x28, 0xb5, 0x2f, 0xfd], [0x50, 0x2a, 0x4d, 0x18]];
+                let first = &packed[..packed.len().min(4)];
+                frame.starts_with(first) || (first[0] & 0xf0 == skipped[0] && skipped[1..].starts_with(&first[1..]))
+            }
+        }
+    }
+
+    fn bounded(self, packed: impl Read, most: usize) -> Result<Vec<u8>, Packed> {
+        let mut body = Vec::new();
+        let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+        packed.take(limit).read_to_end(&mut body).map_err(|error| self.damaged(&error))?;
+        if body.len() > most { Err(Packed::TooLarge) } else { Ok(body) }
+    }
+
+    /// What a library's error comes to: its own words are for those who program.
+    fn damaged(self, error: &std::io::Error) -> Packed {
+        Packed::Damaged(match self {
+            // A frame of zstd may follow another, so what is behind the last one is read as the beginning of a further one.
+            Self::Zstd if error.kind() == ErrorKind::UnexpectedEof => "ends too early: it was cut off, or has more behind its end",
+            _ if error.kind() == ErrorKind::UnexpectedEof => "ends too early: it was cut off",
+            Self::Gzip => "is damaged: its packed bytes or their checksum are wrong, or there is more behind its end",
+            Self::Deflate => "is damaged: its packed bytes or their checksum are wrong",
+            Self::Zstd => {
+                "is damaged: its packed bytes or their checksum are wrong, there is more behind its end, or its window is larger than 8 MiB"
+            }
+        })
+    }
+
+    fn no_beginning(self) -> &'static str {
+        match self {
+            Self::Gzip => "does not begin as gzip does (RFC 1952): send it packed, or leave the header out",
+            Self::Deflate => {
+                "does not begin as deflate does in HTTP, which is zlib's format (RFC 1950): send it packed so, or leave the header out"
+            }
+            Self::Zstd => "does not begin as zstd does (RFC 8878): send it packed, or leave the header out",
         }
     }
 }
 
-fn bounded(packed: impl Read, most: usize) -> Result<Vec<u8>, Packed> {
-    let mut body = Vec::new();
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    packed.take(limit).read_to_end(&mut body).map_err(|error| Packed::Damaged(error.to_string()))?;
-    if body.len() > most { Err(Packed::TooLarge) } else { Ok(body) }
-}
+/// There is something behind the end of what was packed.
+const MORE: &str = "has more behind its end";
 
 #[cfg(test)]
 mod tests {
@@ -200,7 +250,16 @@ mod tests {
             let good = packed(coding, &body);
             let damaged = |bytes: &[u8]| matches!(coding.unpack(bytes, MOST), Err(Packed::Damaged(_)));
             for end in 1..good.len() {
-                assert!(damaged(&good[..end]), "{coding:?} ends at {end}");
+                let Err(Packed::Damaged(why)) = coding.unpack(&good[..end], MOST) else { panic!("{coding:?} ends at {end}") };
+                assert!(why.starts_with("ends too early: it was cut off"), "{coding:?} ends at {end}: {why}");
+            }
+            assert_eq!(coding.unpack(b"", MOST), Err(Packed::Damaged("is empty")));
+            for (bytes, part) in [
+                (&body[..], "does not begin as"),
+                (&[&good[..], b"garbage, more of it than a heading has"].concat(), "more behind its end"),
+            ] {
+                let Err(Packed::Damaged(why)) = coding.unpack(bytes, MOST) else { panic!("{coding:?}: {part}") };
+                assert!(why.contains(part), "{coding:?}: {why}");
             }
             assert!(damaged(&[&good[..], b"garbage"].concat()), "{coding:?}");
             assert!(damaged(&body), "{coding:?}: it was never packed");

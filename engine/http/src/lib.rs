@@ -18,7 +18,7 @@ pub use cors::Cors;
 pub use front::Front;
 pub use operations::{Operations, Readiness, operations};
 pub use problem::Problem;
-pub use query::parameters;
+pub use query::{Pair, not_utf8, pairs, parameters, parameters_but, segment};
 pub use schema::{Schemas, decimals};
 pub use serve::{Listening, Shutdown, bind, shutdown};
 pub use wire::Client;

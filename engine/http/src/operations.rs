@@ -43,6 +43,11 @@ impl Readiness {
         }
     }
 
+    /// Whether every check holds, and no part waits.
+    pub fn is_whole(&self) -> bool {
+        self.is_ready() && self.degraded.is_empty()
+    }
+
     /// Whether every check holds.
     pub fn is_ready(&self) -> bool {
         self.checks.iter().all(|(_, problem)| problem.is_none())

@@ -311,7 +311,7 @@ impl Rules {
         }
     }
 
-    /// Whether a message without the field breaks its rules: what is absent is read as empty or 0.
+    /// Whether a message without the field breaks its rules: what is absent is read as empty or 0, but for a number that must be named.
     fn demands(&self, field: &FieldDescriptor) -> bool {
         if field.is_list() || field.is_map() {
             return self.required;
@@ -321,7 +321,7 @@ impl Rules {
             _ if field.supports_presence() => false,
             Kind::String | Kind::Enum(_) => self.required || self.id || self.form == TextForm::Gtin,
             Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Sint32 | Kind::Sint64 => {
-                self.min.is_some_and(|min| min > 0) || self.max.is_some_and(|max| max < 0)
+                self.required || self.min.is_some_and(|min| min > 0) || self.max.is_some_and(|max| max < 0)
             }
             _ => false,
         }

@@ -21,6 +21,7 @@ pub(crate) struct Rules {
     pub(crate) max: Option<i64>,
     max_items: u32,
     one_of: Vec<String>,
+    personal: bool,
     /// The Rust expression of the form of a text, or of a map's values; none: as it was sent.
     pub(crate) form: Option<String>,
     /// The same for a map's keys.
@@ -60,6 +61,7 @@ impl Rules {
             max: bound("max"),
             max_items: number("max_items"),
             one_of,
+            personal: flag("personal"),
             form: form(&m, "form"),
             keys: form(&m, "keys"),
         }
@@ -76,13 +78,14 @@ impl Rules {
             )
         };
         format!(
-            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?}, form: {} }}",
+            "RT::TextRules {{ required: {}, id: {}, min_length: {}, max_length: {}, pattern: {pattern}, one_of: &{:?}, form: {}, personal: {} }}",
             self.required,
             self.id,
             self.min_length,
             self.max_length,
             self.one_of,
-            self.form.as_deref().unwrap_or("RT::TextForm::AsSent")
+            self.form.as_deref().unwrap_or("RT::TextForm::AsSent"),
+            self.personal
         )
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn held_by_commands(messages: &[MessageDescriptor]) -> Result<BTreeSe
 
 /// The implementation for one message.
 pub(crate) fn generate(message: &MessageDescriptor) -> Result<String> {
-    let (mut names, mut places, mut reads) = (String::new(), String::new(), String::new());
+    let [mut names, mut places, mut reads, mut numbers] = [const { String::new() }; 4];
     for (place, field) in message.fields().enumerate() {
         if field.containing_oneof().is_some() && !is_optional(&field) {
             bail!("{}: a command has no oneof, for it is one message among several on Kafka already", field.full_name());
@@ -58,16 +58,43 @@ pub(crate) fn generate(message: &MessageDescriptor) -> Result<String> {
         let both: BTreeSet<&str> = [field.json_name(), field.name()].into();
         let either: Vec<String> = both.iter().map(|name| format!("{name:?}")).collect();
         let _ = write!(places, "{} => Some({place}),", either.join(" | "));
+        if let Some(range) = must_be_named(&field) {
+            let _ = write!(numbers, "({place}, {range:?}),");
+        }
         let _ = write!(reads, "{place} => {{ {} }}", read(&field)?);
     }
     let name = message.name();
     Ok(format!(
         "impl RT::ReadJson for {name} {{\n\
          const NAME: &'static str = {name:?};\nconst MEMBERS: &'static [&'static str] = &[{names}];\n\
+         const NUMBERS: &'static [(usize, &'static str)] = &[{numbers}];\n\
          fn member(name: &str) -> Option<usize> {{ match name {{ {places} _ => None }} }}\n\
          fn read(&mut self, member: usize, value: RT::Json<'_>, at: &RT::Path<'_>, out: &mut Vec<RT::Violation>) {{ \
          let _ = (value, at, &out); match member {{ {reads} _ => {{}} }} }}\n}}\n"
     ))
+}
+
+/// What a number may be that JSON must name, by the rule `required`.
+fn must_be_named(field: &FieldDescriptor) -> Option<String> {
+    let rules = Rules::of(field);
+    if !rules.required || field.is_list() || is_optional(field) {
+        return None;
+    }
+    let (min, max) = range(&field.kind(), &rules)?;
+    let zero = if (min..=max).contains(&0) { "; 0 is written out too" } else { "" };
+    Some(format!("a whole number, {min} to {max}{zero}"))
+}
+
+/// What the rules of a whole number leave of its type's range.
+fn range(kind: &Kind, rules: &Rules) -> Option<(i128, i128)> {
+    let (min, max): (i128, i128) = match kind {
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => (i32::MIN.into(), i32::MAX.into()),
+        Kind::Uint32 | Kind::Fixed32 => (0, u32::MAX.into()),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => (i64::MIN.into(), i64::MAX.into()),
+        Kind::Uint64 | Kind::Fixed64 => (0, u64::MAX.into()),
+        _ => return None,
+    };
+    Some((rules.min.map_or(min, |rule| min.max(rule.into())), rules.max.map_or(max, |rule| max.min(rule.into()))))
 }
 
 fn is_optional(field: &FieldDescriptor) -> bool {
@@ -97,19 +124,18 @@ fn read(field: &FieldDescriptor) -> Result<String> {
 
 /// The expression for one value, an `Option`.
 fn single(field: &FieldDescriptor, kind: &Kind, rules: &Rules) -> Result<String> {
-    // What is told as the range is what the rules leave of the type's.
-    let whole = |rust: &str, min: i128, max: i128| {
-        let min = rules.min.map_or(min, |rule| min.max(rule.into()));
-        let max = rules.max.map_or(max, |rule| max.min(rule.into()));
-        format!("value.whole::<{rust}>({min}, {max}, at, out)")
-    };
+    if let Some((min, max)) = range(kind, rules) {
+        let rust = match kind {
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => "i32",
+            Kind::Uint32 | Kind::Fixed32 => "u32",
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => "i64",
+            _ => "u64",
+        };
+        return Ok(format!("value.whole::<{rust}>({min}, {max}, at, out)"));
+    }
     Ok(match kind {
         Kind::Bool => "value.boolean(at, out)".to_owned(),
         Kind::String => "value.text(at, out)".to_owned(),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => whole("i32", i32::MIN.into(), i32::MAX.into()),
-        Kind::Uint32 | Kind::Fixed32 => whole("u32", 0, u32::MAX.into()),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => whole("i64", i64::MIN.into(), i64::MAX.into()),
-        Kind::Uint64 | Kind::Fixed64 => whole("u64", 0, u64::MAX.into()),
         Kind::Enum(e) => format!("value.enumeration({}, at, out)", enum_values(e)),
         Kind::Message(m) if m.full_name() == TIMESTAMP => "value.timestamp(at, out)".to_owned(),
         Kind::Message(m) if ours(m) => "value.message(at, out)".to_owned(),

@@ -1,5 +1,6 @@
 //! What generated checks call: one function a rule, so that every message says the same thing in the same words.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::json::one_of;
@@ -52,9 +53,36 @@ impl std::fmt::Display for Path<'_> {
             Self::Field(Path::Root, name) => f.write_str(name),
             Self::Field(parent, name) => write!(f, "{parent}.{name}"),
             Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
-            Self::Key(parent, key) => write!(f, "{parent}[{:?}]", key.chars().take(40).collect::<String>()),
+            Self::Key(parent, key) => write!(f, "{parent}[{:?}]", shortened(key, LONGEST_KEY_SHOWN)),
         }
     }
+}
+
+/// The longest value, and the longest unknown name, that a fault tells, in characters.
+pub(crate) const LONGEST_SHOWN: usize = 60;
+/// The same of a map's key within a path.
+const LONGEST_KEY_SHOWN: usize = 40;
+/// Names that are told of many.
+const MOST_LISTED: usize = 20;
+
+/// The beginning of a text, and a mark where it goes on.
+pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A text that somebody sent, as it is told back: in quotes, what can't be seen escaped, and no longer than somebody reads.
+pub fn shown(text: &str) -> String {
+    format!("{:?}", shortened(text, LONGEST_SHOWN))
+}
+
+/// Names for people: all of them, or the first and how many more there are.
+pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(MOST_LISTED);
+    let first = names.take(MOST_LISTED).collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 /// A compiled regular expression, made at its first use.
@@ -87,6 +115,8 @@ pub struct TextRules {
     pub one_of: &'static [&'static str],
     /// The form that it must have.
     pub form: TextForm,
+    /// Personal data: what was sent is not repeated.
+    pub personal: bool,
 }
 
 /// Longest text of a field that states no limit of its own, in characters.
@@ -100,20 +130,30 @@ const MAX_KEY: usize = 128;
 /// needs no list of them.
 pub(crate) const MAX_TOLD: usize = 100;
 
-/// One more violation, where there are not too many yet.
+/// One more violation; where there are too many already, that there are more.
 pub(crate) fn add(path: &Path<'_>, message: String, out: &mut Vec<Violation>) {
-    if out.len() < MAX_TOLD {
-        out.push(Violation { field: path.to_string(), message });
+    push(out, || Violation { field: path.to_string(), message });
+}
+
+pub(crate) fn push(out: &mut Vec<Violation>, violation: impl FnOnce() -> Violation) {
+    match out.len() {
+        ..MAX_TOLD => out.push(violation()),
+        MAX_TOLD => out.push(Violation { field: String::new(), message: format!("more is wrong than these {MAX_TOLD} faults") }),
+        _ => {}
     }
 }
 
-/// A required message is not there.
+/// What is said of a field that must be there and is not, or the beginning of it.
+pub(crate) const REQUIRED: &str = "is required";
+
+/// A required field is not there.
 pub fn missing(path: &Path<'_>, out: &mut Vec<Violation>) {
-    add(path, "is required".to_owned(), out);
+    add(path, REQUIRED.to_owned(), out);
 }
 
-const DOTS: &str = "must not be made of dots only: in a URL they are directions, and nothing by that name could be reached";
-const UNSEEN: &str = "must show something: it has only blanks, and characters that nobody sees";
+const ID: &str = "1 to 128 characters of A-Z a-z 0-9 . _ -";
+const DOTS: &str = "must not be made of dots only (in a URL they are directions, and nothing by that name could be reached)";
+const UNSEEN: &str = "must show something (it has only blanks, and characters that nobody sees)";
 
 fn is_of_dots(text: &str) -> bool {
     text.bytes().all(|b| b == b'.')
@@ -121,54 +161,65 @@ fn is_of_dots(text: &str) -> bool {
 
 /// A text against its rules.
 pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<Violation>) {
-    if rules.id {
-        let fits = (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        if !fits {
-            add(path, "must be 1 to 128 characters of A-Z a-z 0-9 . _ -".to_owned(), out);
-        } else if is_of_dots(text) {
-            add(path, DOTS.to_owned(), out);
+    if text.is_empty() {
+        match () {
+            () if rules.id => add(path, format!("{REQUIRED}: {ID}"), out),
+            () if rules.required || rules.form == TextForm::Gtin => missing(path, out),
+            () => {}
         }
         return;
     }
-    if text.is_empty() {
-        if rules.required || rules.form == TextForm::Gtin {
-            missing(path, out);
-        }
-        return;
+    let Some(fault) = fault_of_text(text, rules) else { return };
+    let is = if rules.personal { String::new() } else { format!(", is {}", shown(text)) };
+    add(path, fault + &is, out);
+}
+
+/// What a text that is not empty must be, and is not.
+fn fault_of_text(text: &str, rules: &TextRules) -> Option<String> {
+    if rules.id {
+        let fits = text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        return match fits {
+            false => Some(format!("must be {ID}")),
+            true => is_of_dots(text).then(|| DOTS.to_owned()),
+        };
     }
     if text.contains('\0') {
-        return add(path, "must not hold the character U+0000".to_owned(), out);
+        return Some("must not hold the character U+0000".to_owned());
     }
     if rules.required && !shows_something(text) {
-        return add(path, UNSEEN.to_owned(), out);
+        return Some(UNSEEN.to_owned());
     }
     if rules.form.stands_in_urls() && is_of_dots(text) {
-        return add(path, DOTS.to_owned(), out);
+        return Some(DOTS.to_owned());
     }
     let max = if rules.max_length == 0 { DEFAULT_MAX_LENGTH } else { rules.max_length as usize };
     // Bytes bound characters from above: the common case is decided without counting.
     if text.len() > max {
         let length = rules.form.length(text);
         if length > max {
-            return add(path, format!("must be at most {max} characters, is {length}"), out);
+            return Some(format!("must be at most {max} characters, has {length}"));
         }
     }
-    if rules.min_length > 1 && rules.form.length(text) < rules.min_length as usize {
-        return add(path, format!("must be at least {} characters", rules.min_length), out);
+    if rules.min_length > 1 {
+        let length = rules.form.length(text);
+        if length < rules.min_length as usize {
+            return Some(format!("must be at least {} characters, has {length}", rules.min_length));
+        }
     }
     if let Some((written, compiled)) = rules.pattern
         && !compiled().is_match(text)
     {
-        return add(path, format!("must match {written}"), out);
+        return Some(format!("must match {written}"));
     }
     if let Some(fault) = rules.form.fault(text) {
-        return add(path, fault, out);
+        return Some(fault);
     }
     if !rules.one_of.is_empty() && !rules.one_of.contains(&text) {
-        let some = rules.one_of.iter().take(8).copied().collect::<Vec<_>>().join(", ");
-        let more = if rules.one_of.len() > 8 { ", …" } else { "" };
-        add(path, format!("must be one of {some}{more}"), out);
+        let near = rules.one_of.iter().find(|one| one.eq_ignore_ascii_case(text.trim()));
+        let all = listed(rules.one_of.iter().copied());
+        return Some(near.map_or_else(|| format!("must be one of {all}"), |near| format!("must be one of {all} (perhaps {near})")));
     }
+    None
 }
 
 /// A number against its bounds, both inclusive.
@@ -186,7 +237,7 @@ pub fn check_enum(value: i32, values: &[(&str, i32)], required: bool, path: &Pat
     if !values.iter().any(|(_, known)| *known == value) {
         add(path, format!("must be {}, is {value}", one_of(values)), out);
     } else if required && value == 0 {
-        missing(path, out);
+        add(path, format!("{REQUIRED}: {}", one_of(values)), out);
     }
 }
 
@@ -200,19 +251,34 @@ pub fn check_items(count: usize, required: bool, max: u32, path: &Path<'_>, out:
     }
 }
 
-/// A map's key.
+/// A key of the map at `path`.
 pub fn check_key(key: &str, path: &Path<'_>, out: &mut Vec<Violation>) {
-    if key.contains('\0') || key.chars().count() > MAX_KEY || !shows_something(key) {
-        add(path, format!("keys must be 1 to {MAX_KEY} characters, without U+0000, and show something"), out);
-    }
+    let fault = if key.contains('\0') {
+        "must not hold the character U+0000".to_owned()
+    } else if key.len() > MAX_KEY && key.chars().count() > MAX_KEY {
+        format!("must be at most {MAX_KEY} characters, has {}", key.chars().count())
+    } else if !shows_something(key) {
+        UNSEEN.to_owned()
+    } else {
+        return;
+    };
+    add(&path.key(key), format!("has a key that {fault}, is {}", shown(key)), out);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FREE: TextRules =
-        TextRules { required: false, id: false, min_length: 0, max_length: 3, pattern: None, one_of: &[], form: TextForm::AsSent };
+    const FREE: TextRules = TextRules {
+        required: false,
+        id: false,
+        min_length: 0,
+        max_length: 3,
+        pattern: None,
+        one_of: &[],
+        form: TextForm::AsSent,
+        personal: false,
+    };
 
     fn said(text: &str, rules: &TextRules) -> Vec<String> {
         let mut out = Vec::new();
@@ -259,13 +325,70 @@ mod tests {
         check_enum(0, &[("NONE", 0), ("RED", 1)], true, &Path::Root.field("colour"), &mut out);
         check_enum(1, &[("NONE", 0), ("RED", 1)], true, &Path::Root.field("colour"), &mut out);
         let told: Vec<_> = out.iter().map(|v| v.message.as_str()).collect();
-        assert_eq!(told, ["must be one of NONE, RED, is 7", "is required"]);
+        assert_eq!(told, ["must be one of NONE, RED, is 7", "is required: one of NONE, RED"]);
+        let mut out = Vec::new();
+        check_enum(7, &[("COLOUR_UNSPECIFIED", 0), ("COLOUR_RED", 1)], true, &Path::Root.field("colour"), &mut out);
+        assert_eq!(out[0].message, "must be one of COLOUR_RED, is 7", "the value that says nothing is not offered");
     }
 
     #[test]
     fn a_length_counts_characters_and_the_violation_names_the_field() {
         assert!(said("äöü", &FREE).is_empty());
-        assert_eq!(said("äöüß", &FREE), ["price.currency must be at most 3 characters, is 4"]);
+        assert_eq!(said("äöüß", &FREE), ["price.currency must be at most 3 characters, has 4, is \"äöüß\""]);
+    }
+
+    #[test]
+    fn a_fault_repeats_the_text_that_was_sent_escaped_and_bounded_unless_it_is_personal() {
+        static UPPER: Pattern = Pattern::new(|| compile_pattern("[A-Z]+"));
+        let long = "x".repeat(100_000);
+        let bound = TextRules { max_length: 200_000, ..FREE };
+        for rules in [
+            TextRules { id: true, ..bound },
+            TextRules { form: TextForm::Gtin, ..bound },
+            TextRules { form: TextForm::Language, ..bound },
+            TextRules { pattern: Some(("[A-Z]+", || &UPPER)), ..bound },
+            TextRules { one_of: &["EUR", "USD"], ..bound },
+            TextRules { min_length: 150_000, ..bound },
+            FREE,
+        ] {
+            for text in ["a\u{202e}b\n\"c", &long] {
+                let told = said(text, &rules).pop().expect("a fault");
+                let repeated = if text == long { format!("\"{}…\"", "x".repeat(60)) } else { r#""a\u{202e}b\n\"c""#.to_owned() };
+                assert!(told.contains(&format!(", is {repeated}")) && told.len() < 300, "{told}");
+                let personal = said(text, &TextRules { personal: true, ..rules }).pop().expect("a fault");
+                assert_eq!(format!("{personal}, is {repeated}"), told);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_of_texts_is_told_whole_or_with_the_number_of_those_that_are_left_out() {
+        const MANY: &[&str] = &[
+            "AA", "BB", "CC", "DD", "EE", "FF", "GG", "HH", "II", "JJ", "KK", "LL", "MM", "NN", "OO", "PP", "QQ", "RR", "SS", "TT", "UU",
+            "VV",
+        ];
+        let rules = |one_of| TextRules { one_of, ..FREE };
+        assert_eq!(said("x", &rules(&MANY[..3])), ["price.currency must be one of AA, BB, CC, is \"x\""]);
+        assert!(said("x", &rules(&MANY[..20]))[0].contains("SS, TT, is"), "all twenty");
+        assert!(said("x", &rules(MANY))[0].contains("SS, TT and 2 more, is \"x\""));
+        assert!(said("vv", &rules(MANY))[0].contains("and 2 more (perhaps VV), is \"vv\""));
+    }
+
+    #[test]
+    fn a_bad_key_of_a_map_is_named_with_its_reason() {
+        let key = |key: &str| {
+            let mut out = Vec::new();
+            check_key(key, &Path::Root.field("attributes"), &mut out);
+            out.pop().map(|v| format!("{}: {}", v.field, v.message))
+        };
+        assert_eq!(key("colour"), None);
+        assert!(key("\u{a0}").is_some_and(|told| told.starts_with(r#"attributes["\u{a0}"]: "#) && told.contains("must show something")));
+        assert!(key("a\0b").is_some_and(|told| told.starts_with(r#"attributes["a\0b"]: "#) && told.contains("U+0000")));
+        let long = key(&"k".repeat(129)).expect("a fault");
+        assert!(
+            long.starts_with(&format!("attributes[\"{}…\"]", "k".repeat(40))) && long.contains("at most 128 characters, has 129"),
+            "{long}"
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use prost_reflect::{MessageDescriptor, ReflectMessage as _};
+
 use crate::checks::compile_pattern;
 use crate::levels;
 use crate::v1::TextForm;
@@ -46,6 +48,18 @@ impl TextForm {
             Self::Levels => Some(format!("must have a name on each level: levels are separated by `{}`", levels::SEPARATOR)),
         }
     }
+}
+
+/// The form of a read model's keys, as the message that its parts merge to says; texts as they were sent where it says nothing.
+pub fn key_form(message: &MessageDescriptor) -> TextForm {
+    let form = || {
+        let options = message.options();
+        let extension = options.descriptor().parent_pool().get_extension_by_name("daybook.v1.read_model")?;
+        let read_model = options.get_extension(&extension);
+        let number = read_model.as_message()?.get_field_by_name("key")?.as_enum_number()?;
+        TextForm::try_from(number).ok()
+    };
+    form().unwrap_or(TextForm::AsSent)
 }
 
 /// GS1 General Specifications, section 7.9: the last digit makes the weighted sum of all a multiple of ten.

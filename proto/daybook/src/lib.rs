@@ -12,9 +12,11 @@ mod text;
 use std::sync::LazyLock;
 
 pub use checks::{
-    GetPattern, Path, Pattern, TextRules, Violation, check_enum, check_items, check_key, check_number, check_text, compile_pattern, missing,
+    GetPattern, Path, Pattern, TextRules, Violation, check_enum, check_items, check_key, check_number, check_text, compile_pattern,
+    missing, shown,
 };
 pub use decode::{SetError, decode_as, decode_strict};
+pub use form::key_form;
 pub use json::{Json, ReadJson, bytes_as_json, from_json, json_of};
 pub use prost;
 pub use prost_reflect::DescriptorPool;

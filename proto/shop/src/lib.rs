@@ -54,6 +54,66 @@ mod tests {
         assert_eq!(said(reprice(None)), ["price"]);
     }
 
+    /// By the rule, not by the field: every number of every command that is required.
+    #[test]
+    fn a_number_that_is_required_is_named_in_json_and_zero_is_written_out() {
+        use inventory::v1::StockCommand;
+
+        let told = |name: &str, body: &str| -> Vec<(String, String)> {
+            let read = |all: Vec<daybook_proto::Violation>| all.into_iter().map(|v| (v.field, v.message)).collect();
+            match name.starts_with("shop.catalog") {
+                true => ProductCommand::from_json(name, body.as_bytes()).map_or_else(read, |c| read(c.violations())),
+                false => StockCommand::from_json(name, body.as_bytes()).map_or_else(read, |c| read(c.violations())),
+            }
+        };
+        let stock = r#""sku":"A","warehouse":"w","orderId":"o","reason":"r","#;
+        for (name, before, field) in [
+            ("catalog.v1.CreateProduct", r#"{"sku":"A","title":"t","price":{"currency":"EUR""#, "price.minorUnits"),
+            ("catalog.v1.RepriceProduct", r#"{"sku":"A","price":{"currency":"JPY""#, "price.minorUnits"),
+            (
+                "catalog.v1.RepriceProduct",
+                r#"{"sku":"A","price":{"currency":"EUR","minorUnits":5},"sale":{"endsAt":"2030-01-01T00:00:00Z""#,
+                "sale.minorUnits",
+            ),
+            ("inventory.v1.AdjustStock", stock, "delta"),
+            ("inventory.v1.CountStock", stock, "counted"),
+            ("inventory.v1.SetReorderPoint", stock, "reorderPoint"),
+        ] {
+            let name = format!("shop.{name}");
+            let whole = |number: &str| {
+                let own = field.rsplit('.').next().expect("a name");
+                let (before, end) = match before.strip_suffix(',') {
+                    Some(fields) => {
+                        let message = descriptors().get_message_by_name(&name).expect("it is described");
+                        let has = |f: &&str| message.get_field_by_json_name(f.split('"').nth(1).unwrap_or_default()).is_some();
+                        (format!("{{{}", fields.split(',').filter(has).collect::<Vec<_>>().join(",")), "}".to_owned())
+                    }
+                    None => (before.to_owned(), "}".repeat(before.matches('{').count() - before.matches('}').count())),
+                };
+                if number.is_empty() { format!("{before}{end}") } else { format!("{before},\"{own}\":{number}{end}") }
+            };
+            for missing in ["", "null"] {
+                let all = told(&name, &whole(missing));
+                assert!(all.len() == 1 && all[0].0 == field, "{name} {}: {all:?}", whole(missing));
+                assert!(all[0].1.starts_with("is required: a whole number, ") && all[0].1.ends_with("; 0 is written out too"), "{all:?}");
+            }
+            for zero in ["0", "\"0\"", "0.0"] {
+                assert_eq!(told(&name, &whole(zero)), [], "{name} {}", whole(zero));
+            }
+        }
+        // All is told at once, of one field once.
+        let all = told("shop.inventory.v1.ReserveStock", r#"{"sku":"a b","warehouse":"w"}"#);
+        assert_eq!(all.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["quantity", "sku", "orderId"]);
+        let all = told("shop.catalog.v1.CreateProduct", r#"{"sku":"A","price":{"currency":"usd"}}"#);
+        assert_eq!(all.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["price.minorUnits", "title", "price.currency"]);
+        assert!(all[2].1.contains("(perhaps USD), is \"usd\"") && all[2].1.contains(" more "), "{all:?}");
+        // What can't be read stands alone, for the rest is not known.
+        let all = told("shop.catalog.v1.CreateProduct", r#"{"sku":7,"price":{"currency":"usd"}}"#);
+        assert_eq!(all.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["sku", "price.minorUnits"]);
+        // Protobuf writes no zero: one that is not there is one.
+        assert!(said(RepriceProduct { sku: "A-1".into(), price: money("EUR", 0), sale: None }).is_empty());
+    }
+
     #[test]
     fn an_instant_that_json_could_not_tell_is_no_instant() {
         let sale = |seconds, nanos| RepriceProduct {
@@ -110,14 +170,17 @@ mod tests {
         };
         for name in ProductCommand::TYPES {
             check(name, &|body| {
-                let mut command = ProductCommand::from_json(name, body).expect("read");
-                told(command.tidy(), command.violations())
+                // Where a number is missing the rules are told with it.
+                match ProductCommand::from_json(name, body) {
+                    Ok(mut command) => told(command.tidy(), command.violations()),
+                    Err(all) => told(all, Vec::new()),
+                }
             });
         }
         for name in super::inventory::v1::StockCommand::TYPES {
-            check(name, &|body| {
-                let mut command = super::inventory::v1::StockCommand::from_json(name, body).expect("read");
-                told(command.tidy(), command.violations())
+            check(name, &|body| match super::inventory::v1::StockCommand::from_json(name, body) {
+                Ok(mut command) => told(command.tidy(), command.violations()),
+                Err(all) => told(all, Vec::new()),
             });
         }
         assert!(checked > 25, "{checked}");

@@ -49,13 +49,14 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// # Errors
-    /// 400 that names a parameter that is unknown: of a page, those of a list are.
-    pub(crate) fn of(served: &Served, query: Option<&'a str>) -> Result<Self, Problem> {
+    /// 400 that names a parameter that is unknown, as those of a list are of a page, or can't be read.
+    pub(crate) fn of(serving: &Serving, served: &Served, query: Option<&'a str>) -> Result<Self, Problem> {
+        let off: &[&str] = if serving.past.is_some() { &[] } else { &["at"] };
         if served.items.is_some() {
-            let [at, page_size, page_token] = daybook_http::parameters(query, ["at", "page_size", "page_token"])?;
+            let [at, page_size, page_token] = daybook_http::parameters_but(query, ["at", "page_size", "page_token"], off)?;
             Ok(Self { at, page_size, page_token })
         } else {
-            let [at] = daybook_http::parameters(query, ["at"])?;
+            let [at] = daybook_http::parameters_but(query, ["at"], off)?;
             Ok(Self { at, page_size: None, page_token: None })
         }
     }
@@ -73,7 +74,9 @@ fn wanted(serving: &Serving, model: &str, key: &str, asked: &Asked<'_>) -> Resul
     let mut wanted = Wanted { size: DEFAULT_SIZE, after: None };
     if let Some(value) = &asked.page_size {
         let size = value.parse().ok().filter(|n| (1..=MAX_SIZE).contains(n));
-        wanted.size = size.ok_or_else(|| Problem::invalid("page_size", format!("must be a number from 1 to {MAX_SIZE}")))?;
+        wanted.size = size.ok_or_else(|| {
+            Problem::invalid("page_size", format!("must be a number from 1 to {MAX_SIZE}, is {}", daybook_proto::shown(value)))
+        })?;
     }
     if let Some(value) = asked.page_token.as_ref().filter(|value| !value.is_empty()) {
         let after = token::read(&serving.secret, model, key, value);

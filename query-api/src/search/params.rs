@@ -22,8 +22,8 @@ fn invalid<T>(field: &str, message: impl Into<String>) -> Result<T, Problem> {
     Err(Problem::invalid(field, message))
 }
 
-fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Problem> {
+    Ok(daybook_http::pairs(query)?.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
 }
 
 /// A parameter that stands once at most.
@@ -43,15 +43,17 @@ fn number(name: &str, value: Option<String>, default: usize, most: usize) -> Res
     let Some(value) = value else { return Ok(default) };
     match value.parse() {
         Ok(n) if (1..=most).contains(&n) => Ok(n),
-        _ => invalid(name, format!("must be 1 to {most}")),
+        _ => invalid(name, format!("must be a number from 1 to {most}, is {}", daybook_proto::shown(&value))),
     }
 }
 
 fn price(name: &str, value: Option<String>) -> Result<Option<i64>, Problem> {
-    match value.map(|v| v.parse::<i64>()) {
-        None => Ok(None),
-        Some(Ok(n)) if n >= 0 => Ok(Some(n)),
-        _ => invalid(name, "must be a whole number of the currency's smallest unit, 0 or more"),
+    let Some(value) = value else { return Ok(None) };
+    match value.parse::<i64>() {
+        Ok(n) if n >= 0 => Ok(Some(n)),
+        _ => {
+            invalid(name, format!("must be a whole number of the currency's smallest unit, 0 or more, is {}", daybook_proto::shown(&value)))
+        }
     }
 }
 
@@ -83,7 +85,9 @@ fn currency(schema: &SearchSchema, value: Option<String>) -> Result<String, Prob
     let Some(value) = value else { return Ok(schema.default_currency.clone()) };
     match (schema.decimals)(&value) {
         Some(_) => Ok(value),
-        None => invalid("currency", "must be a currency of ISO 4217 in capitals, for example EUR"),
+        None => {
+            invalid("currency", format!("must be a currency of ISO 4217 in capitals, for example EUR, is {}", daybook_proto::shown(&value)))
+        }
     }
 }
 
@@ -94,7 +98,7 @@ fn currency(schema: &SearchSchema, value: Option<String>) -> Result<String, Prob
 pub(super) fn search(query: Option<&str>, schema: &SearchSchema) -> Result<(SearchRequest, Option<String>), Problem> {
     let [mut q, mut min, mut max, mut stock, mut sort, mut facets, mut size, mut token, mut priced] = [const { None }; 9];
     let mut filter = Filter::default();
-    for (name, value) in pairs(query) {
+    for (name, value) in pairs(query)? {
         match name.as_str() {
             "q" => once(&mut q, "q", value)?,
             "price_min" => once(&mut min, "price_min", value)?,
@@ -140,7 +144,7 @@ pub(super) fn search(query: Option<&str>, schema: &SearchSchema) -> Result<(Sear
         None => None,
         Some("true") => Some(true),
         Some("false") => Some(false),
-        Some(_) => return invalid("in_stock", "must be true or false"),
+        Some(other) => return invalid("in_stock", format!("must be true or false, is {}", daybook_proto::shown(other))),
     };
     // The same filter is the same, however it is written.
     for values in [&mut filter.brands, &mut filter.categories].into_iter().chain(filter.properties.values_mut()) {
@@ -153,7 +157,10 @@ pub(super) fn search(query: Option<&str>, schema: &SearchSchema) -> Result<(Sear
         Some("price_desc") => SearchSort::PriceDescending,
         Some("newest") => SearchSort::Newest,
         Some("title") => SearchSort::Title,
-        Some(_) => return invalid("sort", "must be relevance, price_asc, price_desc, newest or title"),
+        Some(other) => {
+            let must = "must be relevance, price_asc, price_desc, newest or title";
+            return invalid("sort", format!("{must}, is {}", daybook_proto::shown(other)));
+        }
     };
     let mut asked = FacetsAsked::default();
     for facet in facets.iter().flat_map(|f| f.split(',')).map(str::trim).filter(|f| !f.is_empty()) {
@@ -188,7 +195,7 @@ pub(super) fn search(query: Option<&str>, schema: &SearchSchema) -> Result<(Sear
 /// 400, naming the first that is wrong.
 pub(super) fn suggest(query: Option<&str>) -> Result<(String, usize), Problem> {
     let [mut q, mut limit] = [const { None }; 2];
-    for (name, value) in pairs(query) {
+    for (name, value) in pairs(query)? {
         match name.as_str() {
             "q" => once(&mut q, "q", value)?,
             "limit" => once(&mut limit, "limit", value)?,
@@ -262,6 +269,11 @@ mod tests {
             let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
             let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
             assert_eq!(problem["errors"][0]["field"], field, "{url}");
+            if ["sort", "price", "page_size", "in_stock", "currency="].iter().any(|name| url.starts_with(name)) && !url.contains('&') {
+                let (_, value) = url.split_once('=').expect("a value");
+                let told = problem["errors"][0]["message"].as_str().expect("a text");
+                assert!(told.ends_with(&format!(", is {value:?}")), "{url}: {told}");
+            }
             let tells = problem["errors"][0]["message"].as_str().is_some_and(|m| m.contains("attributes.colour, attributes.shoe size"));
             assert_eq!(
                 tells,

@@ -118,7 +118,7 @@ async fn who_starts_has_in_memory_what_those_before_were_asked_for() {
     assert!(left.iter().all(|(key, pod)| key.ends_with("/hot") == pod.is_some()), "a process that stops says so: {left:?}");
 
     let second = Api::begin(Prepared { database: first.database, bus: first.bus }, |_| {}).await;
-    eventually("it to be ready", || async { second.api.readiness().await.is_ready().then_some(()) }).await;
+    eventually("it to be ready", || async { second.api.readiness().await.is_whole().then_some(()) }).await;
     assert_eq!(second.api.loads(), 2);
     assert_eq!(second.get(URL).send().await.expect("it answers").status(), 200);
     assert_eq!(second.api.loads(), 2, "it was there");

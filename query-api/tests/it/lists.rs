@@ -136,6 +136,40 @@ async fn items_are_filled_from_the_other_read_model() {
 }
 
 #[tokio::test]
+async fn a_key_is_read_in_its_canonical_form_whichever_was_sent() {
+    let api = Api::new().await;
+    api.put_list("Café/Bar > Wall lamps", numbered(0..5)).await;
+    let expected = api.page("Caf%C3%A9%2FBar%20%3E%20Wall%20lamps", "page_size=2").await;
+    assert_eq!(expected["items"].as_array().expect("a list").len(), 2);
+    let token = expected["nextPageToken"].as_str().expect("there is more");
+    for sent in [
+        "Caf%C3%A9%2FBar%3EWall%20lamps",
+        "Caf%C3%A9%2FBar%3E%C2%A0Wall%20%20lamps",
+        "%20Cafe%CC%81%2FBar%20%3E%09Wall%20lamps%0A",
+        "%EF%BB%BFCafe%CC%81%2FBar%20%20%3EWall%E2%80%82lamps",
+    ] {
+        assert_eq!(api.page(sent, "page_size=2").await, expected, "{sent}");
+        assert_eq!(
+            api.page(sent, &format!("page_size=9&page_token={token}")).await["items"].as_array().expect("a list").len(),
+            3,
+            "{sent}"
+        );
+        let other = api.get(&format!("/v1/category-listings/{sent}/page?page_size=2")).send().await.expect("an answer");
+        assert_eq!(other.json::<Value>().await.expect("JSON"), expected, "{sent}");
+    }
+    // What is another category stays one, and what is none is told.
+    assert_eq!(api.page("caf%C3%A9%2FBar%20%3E%20Wall%20lamps", "").await["items"], serde_json::json!([]));
+    for nothing in ["%20", "%E2%80%8B%C2%A0"] {
+        let answer = api.get(&format!("/v1/category-listings/{nothing}")).send().await.expect("an answer");
+        assert_eq!(problem(answer, 400).await["errors"][0]["field"], "key", "{nothing}");
+    }
+    // A key without a form is what was sent.
+    api.put_page("A-1").await;
+    let answer = api.get("/v1/product-pages/A-1%20").send().await.expect("an answer");
+    assert_eq!(answer.status(), 404);
+}
+
+#[tokio::test]
 async fn a_bad_size_and_a_token_that_is_not_ours_are_400_and_named() {
     let api = Api::new().await;
     api.put_list("Home", numbered(0..5)).await;

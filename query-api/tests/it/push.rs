@@ -1,10 +1,12 @@
 //! What is pushed is served from memory; what is lost, late or crossed leaves nobody with what is old.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use daybook_bus::Record;
 use daybook_proto::v1::part_change::Content;
 use daybook_proto::v1::{PushMarker, UnshownStreams};
-use daybook_testkit::eventually;
+use daybook_testkit::{TransactionalClient, eventually};
 use futures_util::future::join_all;
 use serde_json::Value;
 use shop_proto::read::v1::ProductPage;
@@ -157,7 +159,7 @@ async fn a_death_between_commit_and_push_leaves_nobody_stale_for_long() {
     assert_eq!(response.status(), 200);
     // Once pushes have got there again it is answered from memory as before.
     api.push(lost).await;
-    eventually("it to be ready", || async { api.api.readiness().await.is_ready().then_some(()) }).await;
+    eventually("it to be ready", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
     let before = api.api.loads();
     assert_eq!((title(&api).await, title(&api).await), ("Lamp".to_owned(), "Lamp".to_owned()));
     assert!(api.api.loads() - before <= 1);
@@ -168,11 +170,43 @@ async fn pushes_that_never_come_again_are_followed_anew() {
     let api = held().await;
     let _lost = commit(&api, "Lamp").await;
     shows(&api, "Lamp").await;
-    assert!(!api.api.readiness().await.is_ready(), "it says that it reads through");
-    eventually("it to be ready", || async { api.api.readiness().await.is_ready().then_some(()) }).await;
+    let readiness = api.api.readiness().await;
+    assert!(!readiness.is_whole(), "it says that it reads through");
+    assert!(readiness.is_ready(), "nobody is sent elsewhere: {readiness:?}");
+    eventually("it to be ready", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
     let push = commit(&api, "Next").await;
     api.push(push).await;
     shows(&api, "Next").await;
+}
+
+#[tokio::test]
+async fn a_clients_open_transaction_on_a_topic_of_pushes_makes_it_slower_and_not_unready() {
+    let api = held().await;
+    let client = TransactionalClient::new(&api.bus, "stranger", Duration::from_secs(600)).await;
+    client.begin();
+    let topic: Arc<str> = api.bus.read("product-pages").into();
+    for partition in 0..4 {
+        let value = Some(bytes::Bytes::from_static(b"no push"));
+        client.send(Record { topic: topic.clone(), partition, key: "k".into(), headers: Default::default(), value }).await;
+    }
+    let told = async || {
+        let response = api.get("/readyz").send().await.expect("it answers");
+        let (status, body) = (response.status(), response.json::<serde_json::Value>().await.expect("JSON"));
+        assert_eq!(status, 200, "{body}");
+        (body["status"] == "degraded").then(|| body["checks"]["pushes"].as_str().expect("a text").to_owned())
+    };
+    // Pushes are followed anew meanwhile, and what comes after that is held back again.
+    for title in ["Lamp", "Table", "Chair"] {
+        let push = commit(&api, title).await;
+        api.push(push).await;
+        shows(&api, title).await;
+        let why = eventually("it to say so", told).await;
+        assert!(why.contains("open transaction") && why.contains(&*topic), "{why}");
+        eventually("it to follow anew", async || told().await.is_none().then_some(())).await;
+    }
+    client.abort().await;
+    eventually("pushes to be there", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
+    assert_eq!(title(&api).await, "Chair");
 }
 
 #[tokio::test]
@@ -315,12 +349,12 @@ async fn a_topic_that_is_made_anew_is_followed_again() {
     let push = commit(&api, "Lamp").await;
     api.push(push).await;
     shows(&api, "Lamp").await;
-    eventually("it to be ready", || async { api.api.readiness().await.is_ready().then_some(()) }).await;
+    eventually("it to be ready", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
     eventually("a push to be served from memory", || async {
         let (push, before) = (commit(&api, "Table").await, api.api.pushes());
         api.push(push).await;
         shows(&api, "Table").await;
-        (api.api.pushes() > before && api.api.readiness().await.is_ready()).then_some(())
+        (api.api.pushes() > before && api.api.readiness().await.is_whole()).then_some(())
     })
     .await;
 }

@@ -152,7 +152,7 @@ async fn searches_are_conditional_and_consistent_as_pages_are() {
     assert_eq!(late["positions"][0]["wanted"], 5);
     let wrong = problem(searched.raw("/search?sort=best").await, 400).await;
     assert_eq!(wrong["errors"][0]["field"], "sort");
-    eventually("it is ready", || async { searched.api.readiness().await.is_ready().then_some(()) }).await;
+    eventually("it is ready", || async { searched.api.readiness().await.is_whole().then_some(()) }).await;
 }
 
 /// What a read model has routes for is no reason to hide what is called so.

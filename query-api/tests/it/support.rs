@@ -58,7 +58,7 @@ impl Api {
     /// With other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut QueryConfig)) -> Self {
         let api = Self::begin(Prepared::new().await, change).await;
-        eventually("it to follow pushes", || async { api.api.readiness().await.is_ready().then_some(()) }).await;
+        eventually("it to follow pushes", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
         api
     }
 

@@ -19,11 +19,8 @@ use serde_json::Deserializer;
 use serde_json::de::Read;
 use serde_json::value::RawValue;
 
-use crate::checks::{MAX_TOLD, add};
-use crate::{JsonValue, Named, Path, Violation};
-
-/// The longest value, and the longest unknown name, that a fault tells, in characters.
-const MAX_SHOWN: usize = 60;
+use crate::checks::{LONGEST_SHOWN, MAX_TOLD, REQUIRED, add, listed, push, shortened};
+use crate::{Checked, JsonValue, Named, Path, Violation};
 
 /// A message that is read from JSON. Generated for commands, and for what they hold.
 pub trait ReadJson: Default {
@@ -31,6 +28,8 @@ pub trait ReadJson: Default {
     const NAME: &'static str;
     /// The JSON names of its fields.
     const MEMBERS: &'static [&'static str];
+    /// Numbers that must be named: the place in [`MEMBERS`](Self::MEMBERS) of each, and what it may be.
+    const NUMBERS: &'static [(usize, &'static str)] = &[];
     /// The place in [`MEMBERS`](Self::MEMBERS) of a field, by its JSON name or by its name in the `.proto` file.
     fn member(name: &str) -> Option<usize>;
     /// Sets the field at that place. What can't be read is added to `out`.
@@ -45,7 +44,7 @@ pub struct Json<'a>(&'a str);
 ///
 /// # Errors
 /// All that is wrong, each with its field; without a field when the whole text is meant.
-pub fn from_json<T: ReadJson>(json: &[u8]) -> Result<T, Vec<Violation>> {
+pub fn from_json<T: ReadJson + Checked>(json: &[u8]) -> Result<T, Vec<Violation>> {
     // RFC 8259 lets a reader pass over the mark that some writers begin with.
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let whole = |message: String| vec![Violation { field: String::new(), message }];
@@ -60,14 +59,30 @@ pub fn from_json<T: ReadJson>(json: &[u8]) -> Result<T, Vec<Violation>> {
     let read = object::<T, _>(&mut reader, &Path::Root, &mut out);
     match read.and_then(|message| reader.end().map(|()| message).map_err(|e| (None, e))) {
         Ok(message) if out.is_empty() => Ok(message),
-        Ok(_) => Err(out),
+        Ok(message) => Err(with_rules(message, out)),
         Err((field, error)) => {
             let broken = Violation { field: field.unwrap_or_default(), message: broken(&error, json) };
+            if out.len() >= MAX_TOLD {
+                out.remove(MAX_TOLD - 1);
+            }
             out.insert(0, broken);
-            out.truncate(MAX_TOLD);
             Err(out)
         }
     }
+}
+
+/// Where nothing is wrong but that numbers are missing, the message is held against its rules as well: all is told at once.
+fn with_rules<T: Checked>(mut message: T, mut missing: Vec<Violation>) -> Vec<Violation> {
+    if missing.iter().any(|fault| !fault.message.starts_with(REQUIRED)) {
+        return missing;
+    }
+    let mut out = Vec::new();
+    message.tidy(&Path::Root, &mut out);
+    message.check(&Path::Root, &mut out);
+    // A number that is missing is 0 to the rules.
+    out.retain(|fault| !missing.iter().any(|lacks| lacks.field == fault.field));
+    out.into_iter().for_each(|fault| push(&mut missing, || fault));
+    missing
 }
 
 /// By its mark, or by the zero that half of a brace is.
@@ -89,8 +104,8 @@ fn no_object(json: &[u8]) -> String {
 
 /// The beginning of some bytes.
 fn snippet(bytes: &[u8]) -> String {
-    let some = &bytes[..bytes.len().min(4 * MAX_SHOWN)];
-    shortened(String::from_utf8_lossy(some).trim_ascii(), MAX_SHOWN).into_owned()
+    let some = &bytes[..bytes.len().min(4 * LONGEST_SHOWN)];
+    shortened(String::from_utf8_lossy(some).trim_ascii(), LONGEST_SHOWN).into_owned()
 }
 
 /// Where a text stops being JSON.
@@ -103,13 +118,6 @@ fn broken(error: &serde_json::Error, json: &[u8]) -> String {
     let from = json.get(begin + column.saturating_sub(1)..).unwrap_or_default();
     let utf8 = if std::str::from_utf8(json).is_err() { ", and not UTF-8" } else { "" };
     format!("is no JSON{utf8}: line {line}, column {column}, from {:?} on", shortened(&snippet(from), 20))
-}
-
-fn shortened(text: &str, most: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-        None => Cow::Borrowed(text),
-    }
 }
 
 /// The members of an object, as `take(name, value)`; no value: it breaks off there.
@@ -168,12 +176,13 @@ fn object<'de, T: ReadJson, R: Read<'de>>(
     out: &mut Vec<Violation>,
 ) -> Result<T, (Option<String>, serde_json::Error)> {
     let mut message = T::default();
-    let mut given: Vec<Option<Cow<'de, str>>> = vec![None; T::MEMBERS.len()];
+    // Under which name, and whether with a value.
+    let mut given: Vec<Option<(Cow<'de, str>, bool)>> = vec![None; T::MEMBERS.len()];
     let mut at = None;
     let taken = reader.deserialize_map(Members(|name: Cow<'de, str>, value: Option<&'de str>| {
         let Some(member) = T::member(&name) else {
             let known = T::MEMBERS.join(", ");
-            let name = if name.is_empty() { Cow::Borrowed("\"\"") } else { shortened(&name, MAX_SHOWN) };
+            let name = if name.is_empty() { Cow::Borrowed("\"\"") } else { shortened(&name, LONGEST_SHOWN) };
             return add(&path.field(&name), format!("is no field of {}, which has {known}", T::NAME), out);
         };
         let path = path.field(T::MEMBERS[member]);
@@ -181,25 +190,33 @@ fn object<'de, T: ReadJson, R: Read<'de>>(
             at = Some(path.to_string());
             return;
         };
-        if let Some(before) = &given[member] {
+        if let Some((before, named)) = &mut given[member] {
+            *named = true;
             let names = if *before == name { String::new() } else { format!(", as {before} and as {name}") };
             return add(&path, format!("is given twice{names}"), out);
         }
-        given[member] = Some(name);
+        given[member] = Some((name, value != "null"));
         // Null is the same as not to name the field.
         if value != "null" {
             message.read(member, Json(value), &path, out);
         }
     }));
     match taken {
-        Ok(()) => Ok(message),
+        Ok(()) => {
+            for (member, what) in T::NUMBERS {
+                if !matches!(given[*member], Some((_, true))) {
+                    add(&path.field(T::MEMBERS[*member]), format!("{REQUIRED}: {what}"), out);
+                }
+            }
+            Ok(message)
+        }
         Err(error) => Err((at, error)),
     }
 }
 
 impl<'a> Json<'a> {
     fn must_be(self, what: &str, at: &Path<'_>, out: &mut Vec<Violation>) {
-        add(at, format!("must be {what}, is {}", shortened(self.0, MAX_SHOWN)), out);
+        add(at, format!("must be {what}, is {}", shortened(self.0, LONGEST_SHOWN)), out);
     }
 
     /// What a text says; none where it is no text, or one of half characters.
@@ -344,10 +361,11 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The names of an enum, for people.
+/// The names of an enum, for people. Not of the value that says nothing.
 pub(crate) fn one_of(values: &[(&str, i32)]) -> String {
-    let names: Vec<&str> = values.iter().map(|(name, _)| *name).take(20).collect();
-    format!("one of {}", names.join(", "))
+    let names: Vec<&str> =
+        values.iter().filter(|(name, number)| *number != 0 || !name.ends_with("_UNSPECIFIED")).map(|(name, _)| *name).collect();
+    format!("one of {}", listed(names.into_iter()))
 }
 
 /// A message by the protobuf JSON mapping, zeros written out: `available: 0` is what a refusal has to say. What is absent
