@@ -260,6 +260,7 @@ async fn a_part_that_is_no_message_of_the_read_model_refuses_the_promotion() {
 async fn parts_that_can_not_be_decoded_are_not_promoted_whatever_is_accepted() {
     let mut shop = Shop::new(1, &by_category()).await;
     shop.append([created("A", "a", "toys")]).await;
+    shop.project(&by_category()).await;
     // The same message, of which a field is of another type.
     let media =
         FieldDescriptorProto { name: Some("media".into()), number: Some(10), r#type: Some(Type::Int32.into()), ..Default::default() };
@@ -274,7 +275,7 @@ async fn parts_that_can_not_be_decoded_are_not_promoted_whatever_is_accepted() {
     let mut other = DescriptorPool::new();
     other.add_file_descriptor_proto(file).expect("it is sound");
     let request = RebuildRequest { then: shop.promotion(true), ..RebuildRequest::default() };
-    let report = rebuild(&shop.database.databases(), &by_category(), &other, &request, &std::sync::Arc::default()).await;
+    let report = rebuild(&shop.database.databases(), &by_category_with_marks(), &other, &request, &std::sync::Arc::default()).await;
     let report = report.expect("nothing is in the way");
     let Outcome::Refused { why } = &report.outcome else { panic!("{report}") };
     assert!(why.contains("no message"), "{why}");
