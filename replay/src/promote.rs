@@ -57,8 +57,9 @@ pub async fn promote(
     number: Option<i32>,
     options: &PromoteOptions,
 ) -> Result<Promoted, ReplayError> {
-    check_parts(databases, model, pool, number).await?;
-    switch(databases, bus, model, number, options).await
+    let checked = check_parts(databases, model, pool, number).await?;
+    // What was looked at, and not one that has become ready meanwhile.
+    switch(databases, bus, model, checked.or(number), options).await
 }
 
 /// As [`promote`], of parts that are known to be right.
@@ -81,13 +82,19 @@ pub(crate) async fn switch(
     Ok(Promoted { promotion, pods, unannounced })
 }
 
-async fn check_parts(databases: &Databases, model: &ReadModel, pool: &DescriptorPool, number: Option<i32>) -> Result<(), ReplayError> {
+/// Which generation was meant, and is sound.
+async fn check_parts(
+    databases: &Databases,
+    model: &ReadModel,
+    pool: &DescriptorPool,
+    number: Option<i32>,
+) -> Result<Option<i32>, ReplayError> {
     let message = descriptor(model, pool)?;
     let session = OwnConnection::new(databases.read_url(), Some(Role::Reader), &[], "daybook promote").await?;
     let all = known_generations(&session, model.name).await?;
     let meant = all.iter().rfind(|g| number.map_or(g.state == GenerationState::Ready, |n| g.number == n));
     // What there is not, or has no tables, is refused by the promotion itself.
-    let Some(generation) = meant.filter(|g| g.state != GenerationState::Retired) else { return Ok(()) };
+    let Some(generation) = meant.filter(|g| g.state != GenerationState::Retired) else { return Ok(None) };
     let rows = session.query_raw(&ALL_PARTS.replace("{new}", &generation.parts), [] as [&str; 0]).await?;
     let mut rows = std::pin::pin!(rows);
     while let Some(row) = rows.try_next().await? {
@@ -98,5 +105,5 @@ async fn check_parts(databases: &Databases, model: &ReadModel, pool: &Descriptor
             return Err(LifecycleError::Refused(refused).into());
         }
     }
-    Ok(())
+    Ok(Some(generation.number))
 }

@@ -71,7 +71,7 @@ pub struct KnownGeneration {
 /// When Postgres does not answer, or was never migrated.
 pub async fn known_generations(client: &Client, model: &str) -> Result<Vec<KnownGeneration>, LifecycleError> {
     let rows = client.query(sql::GENERATIONS, &[&model]).await.map_err(|e| match e.as_db_error().map(|db| db.code().code()) {
-        Some("42P01" | "3F000") => ProjectorError::NotPrepared(model.to_owned()),
+        Some("42P01") => ProjectorError::NotPrepared(model.to_owned()),
         _ => e.into(),
     })?;
     Ok(rows

@@ -124,8 +124,9 @@ async fn attempt(
             let now = stands.get(&(service.clone(), *n)).copied().unwrap_or((0, 0));
             if now.0 < *old || now.1 < *epoch {
                 let why = format!(
-                    "{name} generation {} is behind the live one: at {service}/{n} it stands at offset {}, generation {} at {old}",
-                    new.number, now.0, live.number
+                    "{name} generation {} is behind the live one: at {service}/{n} it stands at offset {} of epoch {}, generation {} at \
+                     {old} of epoch {epoch}",
+                    new.number, now.0, now.1, live.number
                 );
                 return Ok(Attempt::Behind(why, new.clone()));
             }

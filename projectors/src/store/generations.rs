@@ -51,8 +51,8 @@ impl ReadStore {
 
     async fn generations(&self, model: &ReadModel, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, ProjectorError> {
         self.pool.get().await?.query(statement, values).await.map_err(|e| match e.as_db_error().map(|db| db.code().code()) {
-            // No table, no schema, no right, no role: it was never migrated.
-            Some("42P01" | "3F000" | "42501" | "22023") => ProjectorError::NotPrepared(model.name.to_owned()),
+            // No table, no right, no role: it was never migrated. (Where there is no schema, Postgres says that there is no table.)
+            Some("42P01" | "42501" | "22023") => ProjectorError::NotPrepared(model.name.to_owned()),
             _ => e.into(),
         })
     }

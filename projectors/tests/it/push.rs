@@ -148,6 +148,24 @@ async fn who_takes_a_partition_pushes_again_what_a_death_kept_back() {
 }
 
 #[tokio::test]
+async fn what_a_stream_removes_in_the_batch_in_which_it_stops_is_pushed_as_gone() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut pod = Pod::new(&shop, &model).await;
+    let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
+    shop.append([created("A-1", "one", "toys"), created("A-2", "two", "toys")]).await;
+    projector.catch_up().await.expect("it folds");
+    acknowledged(&shop, &model, &mut projector).await;
+    pod.follow(&shop).await;
+    shop.append([categorized("A-1", "games"), retitled("A-1", "can't be folded")]).await;
+    projector.catch_up().await.expect("a stream that stops is no error");
+    acknowledged(&shop, &model, &mut projector).await;
+    pod.follow(&shop).await;
+    assert_eq!((pod.gaps, &pod.parts), (0, &shop.parts(&model).await));
+    assert_eq!(pod.stale, [("games".to_owned(), "A-1".to_owned())]);
+}
+
+#[tokio::test]
 async fn what_is_too_much_to_be_pushed_again_is_a_gap() {
     let model = by_category();
     let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;

@@ -258,6 +258,46 @@ async fn a_skip_that_meets_another_bad_event_parks_there_and_shows_what_is_good_
     assert_eq!(shop.parts(&model).await.len(), 1, "it is retired");
 }
 
+/// Every fold of the read model passes over what was skipped, also the fold that stops where it stopped before.
+#[tokio::test]
+async fn a_stream_that_stops_again_at_the_same_event_shows_what_is_good_before_it_by_now() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let stored = shop.append([created("A-1", "one", "toys"), categorized("A-1", "games"), retitled("A-1", &poisoned())]).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    projector.catch_up().await.expect("a stream that stops is no error");
+    let keys = async || shop.parts(&model).await.into_keys().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(keys().await, ["games"]);
+    // It was skipped for the sake of another generation, which had stopped there.
+    let skip = "INSERT INTO read.skipped (projection, service, partition, stream_id, \"offset\", reason)
+                VALUES ('by-category', 'catalog', 0, 'product/A-1', 1, 'test')";
+    shop.database.owner().await.batch_execute(skip).await.expect("the owner may");
+    projector.resume().await.expect("it answers");
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert_eq!(shop.parked(&model).await.iter().map(|(_, offset, _)| *offset).collect::<Vec<_>>(), [stored[2].offset]);
+    assert_eq!(keys().await, ["toys"]);
+}
+
+#[tokio::test]
+async fn what_lies_beyond_the_checkpoint_is_not_folded_when_a_stream_is_unparked() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let poison = poisoned();
+    shop.append([created("A-1", "one", "toys"), retitled("A-1", &poison)]).await;
+    let mut projector = shop.projector(&model, "catalog", 0).await;
+    projector.catch_up().await.expect("a stream that stops is no error");
+    // It is the very next event.
+    shop.append([retitled("A-1", "three")]).await;
+    cure(&poison);
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold_without(&model, &[2], "").await);
+    projector.catch_up().await.expect("it folds");
+    assert_eq!(shop.parked(&model).await, []);
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+}
+
 #[tokio::test]
 async fn a_long_parked_stream_is_folded_again_page_by_page_to_the_same() {
     let model = by_category();
@@ -372,6 +412,60 @@ async fn what_kafka_did_not_take_of_an_unparked_stream_is_not_hidden_by_the_next
     assert_eq!((pod.stale.len(), &pod.parts), (0, &shop.parts(&model).await));
 }
 
+/// Far behind the log's end what is unparked is not pushed at once. The batch that comes to the end joins the marker before it.
+#[tokio::test]
+async fn what_is_owed_of_an_unparked_stream_comes_with_the_marker_that_would_hide_it() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let mut pod = Pod::new(&shop, &model).await;
+    let poison = poisoned();
+    let mut limits = Limits::default();
+    limits.push.silent_beyond = 3;
+    let mut projector = shop.pushing(&model, "catalog", 0, limits).await;
+    shop.append([created("A-1", "one", "toys"), retitled("A-1", &poison), created("A-2", "two", "toys")]).await;
+    projector.catch_up().await.expect("a stream that stops is no error");
+    eventually_pushed(&shop, &mut projector, 3).await;
+    pod.follow(&shop).await;
+    assert_eq!(pod.stale.len(), 1);
+
+    shop.append((0..5).map(|n| retitled("A-2", &format!("title {n}")))).await;
+    assert!(projector.is_behind().await.expect("it answers"));
+    cure(&poison);
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert!(shop.parked(&model).await.is_empty());
+    assert_eq!(pod.hear().await, []);
+    // One batch; and nobody tends to what is owed before its marker has come.
+    projector.catch_up().await.expect("it folds");
+    eventually_reached(&mut pod, &shop, 8).await;
+    assert_eq!((pod.gaps, pod.stale.len(), &pod.parts), (0, 0, &shop.parts(&model).await));
+}
+
+/// It is all one to who takes the partition, but what was removed is kept until the checkpoint says so.
+#[tokio::test]
+async fn an_unparked_stream_that_kafka_has_acknowledged_at_once_is_noted_as_pushed() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let limits = Limits { idle: PATIENCE, ..Limits::default() };
+    let mut projector = shop.pushing(&model, "catalog", 0, limits).await;
+    let poison = poisoned();
+    for (sku, title) in [("A-1", poison.clone()), ("A-2", poisoned())] {
+        shop.append([created(sku, "one", "toys"), retitled(sku, &title)]).await;
+        projector.catch_up().await.expect("a stream that stops is no error");
+    }
+    eventually_pushed(&shop, &mut projector, 4).await;
+    // The second one, which is not healed, takes so long that Kafka has acknowledged the first.
+    let dawdle = "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$;
+                  CREATE TRIGGER dawdle BEFORE UPDATE ON read.parked FOR EACH ROW
+                  WHEN (OLD.stream_id = 'product/A-2') EXECUTE FUNCTION dawdle()";
+    shop.database.owner().await.batch_execute(dawdle).await.expect("the owner may");
+    cure(&poison);
+    projector.try_parked_again();
+    projector.tend().await.expect("it is the owner");
+    assert_eq!(shop.parked(&model).await.len(), 1);
+    eventually_pushed(&shop, &mut projector, 4).await;
+}
+
 /// No part of it can say that it is parked.
 #[tokio::test]
 async fn a_stream_that_shows_nothing_is_named_by_each_marker_until_it_does() {
@@ -414,7 +508,8 @@ async fn a_stream_that_shows_nothing_is_named_by_each_marker_until_it_does() {
 }
 
 async fn eventually_pushed(shop: &Shop, projector: &mut daybook_projectors::Projector, offset: i64) {
-    for _ in 0..3_000 {
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < PATIENCE {
         projector.tend().await.expect("it is the owner");
         if shop.pushed(&by_category(), "catalog", 0).await == offset {
             return;
@@ -422,6 +517,18 @@ async fn eventually_pushed(shop: &Shop, projector: &mut daybook_projectors::Proj
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("Kafka does not acknowledge");
+}
+
+/// As far as the catalogue's only partition has been told.
+async fn eventually_reached(pod: &mut Pod, shop: &Shop, offset: i64) {
+    for _ in 0..3_000 {
+        pod.follow(shop).await;
+        if pod.reached.get(&("catalog".to_owned(), 0)) == Some(&offset) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no marker comes to {offset}");
 }
 
 async fn eventually_stale(pod: &mut Pod, shop: &Shop, stale: &[(&str, &str)]) {

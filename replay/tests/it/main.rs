@@ -2,6 +2,7 @@
 
 mod comparing;
 mod kafka;
+mod lifecycle;
 mod log;
 mod promoting;
 mod rebuilding;

@@ -3,21 +3,30 @@
 use daybook_bus::{Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_kernel::ReadModel;
 use daybook_log::Writer;
-use daybook_projectors::lifecycle::{GenerationState, describe, known_generations, retire};
+use daybook_projectors::lifecycle::{GenerationState, describe, known_generations, pods_on, retire};
 use daybook_projectors::rebuild::Tail;
 use daybook_proto::v1::{GenerationSwitched, QueryPod};
-use daybook_replay::{Outcome, Promoted, ReplayError, Then, promote};
+use daybook_replay::{Outcome, Promoted, RebuildRequest, ReplayError, Then, promote, rebuild};
 use daybook_testkit::TransactionalClient;
 use prost::Message as _;
+use prost_reflect::DescriptorPool;
+use prost_reflect::prost_types::field_descriptor_proto::Type;
+use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
-use crate::shop::{Shop, by_category, by_category_broken, by_category_with_marks, created, quick, retitled};
+use crate::shop::{Shop, by_category, by_category_broken, by_category_with_marks, created, quick, retitled, waits_for_a_lock};
 
 async fn try_promote(shop: &Shop, model: &ReadModel, number: Option<i32>) -> Result<Promoted, ReplayError> {
     promote(&shop.database.databases(), &shop.bus, model, shop_proto::descriptors(), number, &quick()).await
 }
 
+/// As [`try_promote`], with little patience for a generation that is behind.
+async fn promote_soon(shop: &Shop, model: &ReadModel, number: Option<i32>) -> Result<Promoted, ReplayError> {
+    let options = daybook_replay::PromoteOptions { catch_up: std::time::Duration::from_millis(500), ..quick() };
+    promote(&shop.database.databases(), &shop.bus, model, shop_proto::descriptors(), number, &options).await
+}
+
 async fn refusal(shop: &Shop, model: &ReadModel, number: Option<i32>) -> String {
-    let error = try_promote(shop, model, number).await.expect_err("it must be refused");
+    let error = promote_soon(shop, model, number).await.expect_err("it must be refused");
     assert!(error.is_refusal(), "{error}");
     error.to_string()
 }
@@ -26,12 +35,16 @@ async fn refusal(shop: &Shop, model: &ReadModel, number: Option<i32>) -> String 
 async fn pod(shop: &Shop, id: &str, generation: i32) {
     let generations = [("by-category".to_owned(), generation)].into();
     let says = QueryPod { at_micros: Writer::now().micros() + 3_600_000_000, generations, hot: Default::default() };
+    tell(shop, id, Some(says.encode_to_vec())).await;
+}
+
+async fn tell(shop: &Shop, id: &str, says: Option<Vec<u8>>) {
     let record = Record {
         topic: shop.bus.query_pods().into(),
         partition: 0,
         key: id.to_owned().into(),
         headers: Headers::new(),
-        value: Some(says.encode_to_vec().into()),
+        value: says.map(Into::into),
     };
     Producer::new(&shop.bus, ProducerOptions::default()).expect("a producer").send(vec![record]).await.expect("Kafka takes it");
 }
@@ -71,6 +84,19 @@ async fn a_generation_is_promoted_the_one_before_is_kept_and_is_the_way_back() {
 }
 
 #[tokio::test]
+async fn a_promotion_stands_although_kafka_could_not_be_told() {
+    let model = by_category();
+    let shop = Shop::new(1, &model).await;
+    shop.rebuild(&model, Then::Keep).await;
+    let nowhere = daybook_bus::BusConfig { brokers: "127.0.0.1:1".to_owned(), ..shop.bus.clone() };
+    let promoted = promote(&shop.database.databases(), &nowhere, &model, shop_proto::descriptors(), None, &quick()).await;
+    let promoted = promoted.expect("the switch is made");
+    assert_eq!((promoted.promotion.to, promoted.pods), (2, None));
+    assert!(promoted.unannounced.is_some());
+    assert_eq!(shop.generations(&model).await, [(1, "kept".to_owned()), (2, "live".to_owned())]);
+}
+
+#[tokio::test]
 async fn a_generation_that_differs_is_served_only_when_that_is_accepted() {
     let mut shop = Shop::new(1, &by_category()).await;
     shop.append([created("A", "a", "toys"), created("B", "b", "books")]).await;
@@ -100,6 +126,99 @@ async fn a_broken_fold_is_not_promoted_whatever_is_accepted_and_the_live_one_is_
     assert!(why.contains("1 streams are parked") && why.contains("product/A"), "{why}");
     assert_eq!(shop.holds(&by_category(), 1).await, before);
     assert_eq!(shop.generations(&by_category()).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
+}
+
+#[tokio::test]
+async fn only_streams_that_are_not_parked_in_the_live_generation_refuse_a_promotion() {
+    let (model, broken) = (by_category(), by_category_broken());
+    let mut shop = Shop::new(1, &model).await;
+    shop.append(["A", "B"].map(|sku| created(sku, "new", "toys"))).await;
+    shop.append([retitled("A", "sour"), retitled("B", "can't be folded")]).await;
+    shop.project(&model).await;
+    // And what is parked in other places.
+    let elsewhere = r#"INSERT INTO read.parked (projection, generation, service, partition, stream_id, "offset", reason)
+                       VALUES ('by-category', 1, 'inventory', 0, 'product/A', 0, 'test'), ('titles', 1, 'catalog', 0, 'product/A', 0, 'test'),
+                              ('by-category', 9, 'catalog', 0, 'product/Y', 0, 'test'), ('titles', 2, 'catalog', 0, 'product/Z', 0, 'test')"#;
+    shop.database.owner().await.batch_execute(elsewhere).await.expect("the owner may");
+    // Of the two that are parked in the new one, the live one has one parked.
+    let report = shop.rebuild(&broken, shop.promotion(true)).await;
+    let Outcome::Refused { why } = &report.outcome else { panic!("{report}") };
+    assert!(why.contains("1 streams are parked") && why.contains("(catalog product/A)"), "{why}");
+    // What both have parked is no reason.
+    assert_eq!(shop.rebuild(&model, Then::Keep).await.filled.parked.len(), 1);
+    assert_eq!(try_promote(&shop, &model, None).await.expect("it is this build's").promotion.to, 3);
+}
+
+#[tokio::test]
+async fn a_refusal_names_five_streams_and_says_whether_there_are_more() {
+    let model = by_category();
+    let shop = Shop::new(1, &model).await;
+    shop.rebuild(&model, Then::Keep).await;
+    let owner = shop.database.owner().await;
+    for (range, count, named, more) in [("1, 5", 5, 5, false), ("6, 6", 6, 5, true)] {
+        let park = format!(
+            r#"INSERT INTO read.parked (projection, generation, service, partition, stream_id, "offset", reason)
+               SELECT 'by-category', 2, 'catalog', 0, 'product/' || n, 0, 'test' FROM generate_series({range}) AS n"#
+        );
+        owner.batch_execute(&park).await.expect("the owner may");
+        let why = refusal(&shop, &model, None).await;
+        assert!(why.contains(&format!("{count} streams")), "{why}");
+        assert_eq!((why.matches("product/").count(), why.contains('…')), (named, more), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_generations_that_are_ready_the_newest_is_promoted() {
+    let model = by_category();
+    let shop = Shop::new(1, &model).await;
+    for _ in 0..2 {
+        shop.rebuild(&model, Then::Keep).await;
+    }
+    let promoted = try_promote(&shop, &model, None).await.expect("it is this build's").promotion;
+    assert_eq!((promoted.from, promoted.to), (Some(1), 3));
+    assert_eq!(shop.holds(&model, 2).await, shop.holds(&model, 1).await, "nobody took it for one that nobody will finish");
+    assert_eq!(shop.generations(&model).await, [(1, "kept".to_owned()), (2, "ready".to_owned()), (3, "live".to_owned())]);
+}
+
+/// It has not been looked at whether the parts of what becomes ready meanwhile can be served.
+#[tokio::test]
+async fn the_generation_whose_parts_were_checked_is_the_one_that_is_promoted() {
+    let model = by_category();
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A", "a", "toys")]).await;
+    shop.project(&model).await;
+    for _ in 0..2 {
+        shop.rebuild(&model, Then::Keep).await;
+    }
+    let mut owner = shop.database.owner().await;
+    owner.batch_execute("UPDATE read.generation SET state = 'building' WHERE generation = 3").await.expect("the owner may");
+    let finishing = owner.transaction().await.expect("it answers");
+    let ready = r"SELECT FROM read.generation WHERE projection = 'by-category' FOR UPDATE;
+                  UPDATE read.generation SET state = 'ready' WHERE generation = 3; UPDATE read.by_category_3 SET bytes = '\xff'";
+    finishing.batch_execute(ready).await.expect("the owner may");
+    let owner = shop.database.owner().await;
+    let (promoted, ()) = tokio::join!(try_promote(&shop, &model, None), async {
+        waits_for_a_lock(&owner, "daybook promote").await;
+        finishing.commit().await.expect("the owner may");
+    });
+    assert_eq!(promoted.expect("it is sound").promotion.to, 2);
+}
+
+/// An epoch begins without events, and a token of it is waited for by the epoch that the checkpoint shows.
+#[tokio::test]
+async fn a_generation_that_has_not_come_to_the_epoch_of_the_live_one_is_behind() {
+    let model = by_category();
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A", "a", "toys")]).await;
+    shop.project(&model).await;
+    shop.rebuild(&model, Then::Keep).await;
+    shop.begin_epoch(("catalog", 0), 2).await;
+    shop.project(&model).await;
+    let catalog = ("catalog".to_owned(), 0);
+    let at = [shop.holds(&model, 1).await, shop.holds(&model, 2).await].map(|holds| holds.checkpoints[&catalog]);
+    assert_eq!(at, [(1, 2), (1, 1)]);
+    assert_eq!(try_promote(&shop, &model, None).await.expect("it comes to it").promotion.to, 2);
+    assert_eq!(shop.holds(&model, 2).await.checkpoints[&catalog], (1, 2));
 }
 
 #[tokio::test]
@@ -136,6 +255,33 @@ async fn a_part_that_is_no_message_of_the_read_model_refuses_the_promotion() {
     }
 }
 
+/// A rebuild looks at what differs from the live generation: the folds are this build's own, but not what describes their parts.
+#[tokio::test]
+async fn parts_that_can_not_be_decoded_are_not_promoted_whatever_is_accepted() {
+    let mut shop = Shop::new(1, &by_category()).await;
+    shop.append([created("A", "a", "toys")]).await;
+    shop.project(&by_category()).await;
+    // The same message, of which a field is of another type.
+    let media =
+        FieldDescriptorProto { name: Some("media".into()), number: Some(10), r#type: Some(Type::Int32.into()), ..Default::default() };
+    let page = DescriptorProto { name: Some("ProductPage".into()), field: vec![media], ..Default::default() };
+    let file = FileDescriptorProto {
+        name: Some("other.proto".into()),
+        package: Some("shop.read.v1".into()),
+        message_type: vec![page],
+        syntax: Some("proto3".into()),
+        ..Default::default()
+    };
+    let mut other = DescriptorPool::new();
+    other.add_file_descriptor_proto(file).expect("it is sound");
+    let request = RebuildRequest { then: shop.promotion(true), ..RebuildRequest::default() };
+    let report = rebuild(&shop.database.databases(), &by_category_with_marks(), &other, &request, &std::sync::Arc::default()).await;
+    let report = report.expect("nothing is in the way");
+    let Outcome::Refused { why } = &report.outcome else { panic!("{report}") };
+    assert!(why.contains("no message"), "{why}");
+    assert_eq!(shop.generations(&by_category()).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
+}
+
 #[tokio::test]
 async fn every_pod_that_is_alive_has_to_say_that_it_moved() {
     let model = by_category();
@@ -166,8 +312,42 @@ async fn every_pod_that_is_alive_has_to_say_that_it_moved() {
     assert_eq!(shop.database.owner().await.query_one(tables, &[]).await.expect("it answers").get::<_, i64>(0), 0);
     let reports = describe(&databases, &model).await.expect("it answers");
     assert_eq!((reports[0].state, reports[1].state, reports[1].this_builds), (GenerationState::Retired, GenerationState::Live, true));
+    let error = try_promote(&shop, &model, Some(1)).await.expect_err("it has no tables");
+    assert!(error.is_usage() && error.to_string().contains("is retired"), "{error}");
     // Its number is not given again.
     assert_eq!(shop.rebuild(&model, Then::Drop).await.generation, 3);
+}
+
+#[tokio::test]
+async fn a_pod_is_waited_for_until_it_has_moved_left_or_fallen_silent() {
+    let model = by_category();
+    let shop = Shop::new(1, &model).await;
+    // It serves another read model's second generation, and has not come to this one's.
+    let generations = [("by-category".to_owned(), 1), ("titles".to_owned(), 2)].into();
+    let says = QueryPod { at_micros: Writer::now().micros() + 3_600_000_000, generations, hot: Default::default() };
+    tell(&shop, "moves", Some(says.encode_to_vec())).await;
+    // On its way to a later one.
+    pod(&shop, "later", 3).await;
+    // The last word of one is old; one has left; one can't be read, which says nothing of where it is.
+    let silent = QueryPod { at_micros: 1, ..says };
+    tell(&shop, "silent", Some(silent.encode_to_vec())).await;
+    pod(&shop, "left", 1).await;
+    tell(&shop, "left", None).await;
+    pod(&shop, "garbled", 1).await;
+    tell(&shop, "garbled", Some(vec![0xff])).await;
+    let now = pods_on(&shop.bus, model.name, 2, std::time::Duration::ZERO).await.expect("Kafka answers");
+    let elsewhere = [("garbled", 1), ("later", 3), ("moves", 1)].map(|(id, on)| (id.to_owned(), on));
+    assert_eq!((now.moved, now.elsewhere), (Vec::new(), elsewhere.into()));
+
+    let moving = async {
+        for id in ["moves", "later", "garbled"] {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            pod(&shop, id, 2).await;
+        }
+    };
+    let (then, ()) = tokio::join!(pods_on(&shop.bus, model.name, 2, std::time::Duration::from_secs(60)), moving);
+    let then = then.expect("Kafka answers");
+    assert_eq!((then.moved.len(), then.elsewhere.len()), (3, 0), "{then:?}");
 }
 
 #[tokio::test]
@@ -198,6 +378,7 @@ async fn generations_are_listed_with_how_far_behind_they_are() {
     let reports = describe(&shop.database.databases(), &by_category_with_marks()).await.expect("it answers");
     assert_eq!((reports[0].behind(), reports[1].behind()), (10, 0));
     assert_eq!((reports[1].parts, reports[1].parked, reports[1].this_builds), (Some(10), 0, false));
+    assert_eq!(reports[0].parts, Some(0), "that is known");
     let reader = shop.reader().await;
     let known = known_generations(&reader, model.name).await.expect("it answers");
     let mut tail = Tail::of(&shop.database.databases(), &model, &known[0]).await.expect("it opens");

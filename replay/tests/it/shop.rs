@@ -212,6 +212,13 @@ impl Shop {
         stored
     }
 
+    /// An operator begins an epoch: by an opening page, without events.
+    pub(crate) async fn begin_epoch(&mut self, at: (&'static str, i32), epoch: i32) {
+        self.append_page(at, Vec::new()).await;
+        self.lanes.get_mut(&at).expect("just opened").1.epoch = epoch;
+        self.append_page(at, Vec::new()).await;
+    }
+
     async fn append_page(&mut self, at: (&'static str, i32), events: Vec<NewEvent>) -> Vec<StoredEvent> {
         if !self.lanes.contains_key(&at) {
             let partition = self.logs[at.0].partition(at.1).expect("a partition");
@@ -329,10 +336,16 @@ async fn rubbish(owner: &Client) -> Vec<String> {
     owner.query(sql, &[]).await.expect("the owner may").iter().map(|r| r.get(0)).collect()
 }
 
-/// Short enough for a test that waits for a refusal.
+/// Waits until a session waits for a lock.
+pub(crate) async fn waits_for_a_lock(owner: &Client, application: &str) {
+    let sql = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock'";
+    let asked = || async { owner.query_opt(sql, &[&application]).await.expect("it answers").map(|_| ()) };
+    daybook_testkit::eventually("a session to wait for a lock", asked).await;
+}
+
+/// Long enough for what must come, and short enough where no pod is to come.
 pub(crate) fn quick() -> daybook_replay::PromoteOptions {
-    let patience = std::time::Duration::from_millis(500);
-    daybook_replay::PromoteOptions { catch_up: patience, pods: patience }
+    daybook_replay::PromoteOptions { pods: std::time::Duration::from_millis(500), ..Default::default() }
 }
 
 /// With so little memory, for two partitions at once.
