@@ -10,7 +10,7 @@ use daybook_replay::{Outcome, Promoted, ReplayError, Then, promote};
 use daybook_testkit::TransactionalClient;
 use prost::Message as _;
 
-use crate::shop::{Shop, by_category, by_category_broken, by_category_with_marks, created, quick, retitled};
+use crate::shop::{Shop, by_category, by_category_broken, by_category_with_marks, created, quick, retitled, titles};
 
 async fn try_promote(shop: &Shop, model: &ReadModel, number: Option<i32>) -> Result<Promoted, ReplayError> {
     promote(&shop.database.databases(), &shop.bus, model, shop_proto::descriptors(), number, &quick()).await
@@ -128,12 +128,28 @@ async fn a_part_that_is_no_message_of_the_read_model_refuses_the_promotion() {
     shop.append([created("A", "a", "toys")]).await;
     shop.project(&model).await;
     shop.rebuild(&model, Then::Keep).await;
+    // One that is newer and gone is not the one that is meant.
+    shop.rebuild(&model, Then::Drop).await;
     shop.database.owner().await.batch_execute(r"UPDATE read.by_category_2 SET bytes = '\xff'").await.expect("the owner may");
     assert!(refusal(&shop, &model, None).await.contains("toys A"));
     for (number, what) in [(Some(7), "no generation 7"), (Some(1), "live already")] {
         let error = try_promote(&shop, &model, number).await.expect_err("nothing to promote");
         assert!(error.is_usage() && error.to_string().contains(what), "{error}");
     }
+}
+
+#[tokio::test]
+async fn parts_that_are_no_message_of_the_read_model_are_not_promoted_whatever_is_accepted() {
+    // What it renders is another message than it says.
+    let model = ReadModel { message: "shop.read.v1.CategoryListing", ..titles() };
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A", "a", "toys")]).await;
+    shop.project(&model).await;
+    shop.database.owner().await.batch_execute("UPDATE read.titles_1 SET bytes = ''").await.expect("the owner may");
+    let report = shop.rebuild(&model, shop.promotion(true)).await;
+    let Outcome::Refused { why } = &report.outcome else { panic!("{report}") };
+    assert!(why.contains("1 parts are no message"), "{why}");
+    assert_eq!(shop.generations(&model).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
 }
 
 #[tokio::test]
