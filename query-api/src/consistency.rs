@@ -71,9 +71,8 @@ enum Verdict {
 }
 
 fn judge(at: Position, token: &ConsistencyToken) -> Verdict {
-    if at == Position::UNKNOWN {
-        Verdict::Behind
-    } else if at.epoch() > token.epoch {
+    // Where nothing is known yet lies before every token.
+    if at.epoch() > token.epoch {
         Verdict::Never(other_epoch(token, at.epoch()))
     } else if at >= Position::of(token) {
         Verdict::Reached

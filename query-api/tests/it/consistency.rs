@@ -120,6 +120,12 @@ async fn a_token_of_another_epoch_is_409() {
         api.move_to("catalog", 1, 5, 3).await;
     });
     assert_eq!(status, 200);
+    // One that is over before it was reached never will be.
+    let (late, ()) = tokio::join!(ask(&api, "catalog/1:9@3", 30), async {
+        eventually("it to wait", || async { (api.api.waits() == 1).then_some(()) }).await;
+        api.move_to("catalog", 1, 20, 4).await;
+    });
+    problem(late, 409).await;
 }
 
 #[tokio::test]

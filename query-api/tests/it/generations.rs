@@ -104,6 +104,25 @@ async fn nobody_is_shown_what_is_older_when_another_generation_takes_over() {
 }
 
 #[tokio::test]
+async fn a_generation_that_is_not_live_does_not_answer_however_far_it_is() {
+    let api = Api::new().await;
+    let owner = api.database.owner().await;
+    commit(&api, &owner, 1, 1).await;
+    eventually("the first", || async { (api.get(URL).send().await.expect("it answers").status() == 200).then_some(()) }).await;
+    let second = "INSERT INTO read.generation SELECT projection, 2, fingerprint, 'ready', 'product_pages_2' FROM read.generation WHERE projection = 'product-pages'; \
+                  CREATE TABLE read.product_pages_2 (LIKE read.product_pages_1 INCLUDING ALL); GRANT SELECT ON read.product_pages_2 TO daybook_query; \
+                  INSERT INTO read.checkpoint SELECT projection, 2, service, partition, next_offset, 1 FROM read.checkpoint WHERE projection = 'product-pages'";
+    owner.batch_execute(second).await.expect("the owner may");
+    commit(&api, &owner, 2, 1).await;
+    for _ in 0..30 {
+        // Looks which one is live.
+        api.api.readiness().await;
+        assert_eq!(page(&api).await, (1, "of 1".to_owned()));
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn who_starts_has_in_memory_what_those_before_were_asked_for() {
     let mut first = Api::new().await;
     first.put_page("A-1").await;

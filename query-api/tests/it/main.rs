@@ -7,6 +7,7 @@ mod lists;
 mod lists_held;
 mod operations;
 mod pages;
+mod parked;
 mod push;
 mod rules;
 mod search;

@@ -166,6 +166,18 @@ async fn a_death_between_commit_and_push_leaves_nobody_stale_for_long() {
 }
 
 #[tokio::test]
+async fn what_was_committed_and_not_pushed_is_shown_under_its_token_however_short_the_wait() {
+    let api = held().await;
+    for title in ["Lamp", "Table"] {
+        let lost = commit(&api, title).await;
+        let token = format!("catalog/1:{}@1", lost.marker.to - 1);
+        let response = api.get(URL).header("consistency-token", token).header("prefer", "wait=0").send().await.expect("it answers");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.json::<Value>().await.expect("JSON")["title"], title);
+    }
+}
+
+#[tokio::test]
 async fn pushes_that_never_come_again_are_followed_anew() {
     let api = held().await;
     let _lost = commit(&api, "Lamp").await;

@@ -3,6 +3,7 @@
 use daybook_testkit::eventually;
 
 use crate::search::{Searched, put_product, put_stock, skus};
+use crate::support::header;
 
 /// A statement's plan on the tests' tables.
 async fn plan(client: &tokio_postgres::Client, statement: &str, values: &[&str]) -> String {
@@ -44,6 +45,13 @@ async fn what_is_searched_is_read_as_it_lies_or_looked_up_and_never_sorted() {
 async fn what_moves_while_nothing_is_pushed_is_found() {
     let searched = Searched::new().await;
     let owner = searched.database.owner().await;
+    // Another read model's live generation, and another one of this one, say nothing.
+    let others = "INSERT INTO read.generation (projection, generation, fingerprint, state, parts) \
+                  VALUES ('zzz', 1, '', 'live', 'zzz_1'), ('products', 2, '', 'ready', 'products_2'); \
+                  INSERT INTO read.checkpoint (projection, generation, service, partition, next_offset, epoch) \
+                  SELECT o.name, o.generation, service, partition, 9, 1 \
+                  FROM read.checkpoint, (VALUES ('zzz', 1), ('products', 2)) AS o (name, generation) WHERE projection = 'products'";
+    owner.batch_execute(others).await.expect("the owner may");
     put_product(&owner, "L-1", "Candle 1", 700, 1).await;
     put_product(&owner, "L-9", "Lamp 9", 100, 2).await;
     put_stock(&owner, "L-0", 4, 1).await;
@@ -56,6 +64,8 @@ async fn what_moves_while_nothing_is_pushed_is_found() {
     })
     .await;
     assert_eq!(skus(&searched.get("/search?q=candle").await), ["L-1"]);
+    let answer = searched.raw("/search?q=lamp").await;
+    assert!(header(&answer, "consistency-position").contains("catalog/0:2@1"), "{:?}", answer.headers());
     let in_stock = searched.get("/search?q=lamp&in_stock=true&sort=price_asc").await;
     assert_eq!(skus(&in_stock), ["L-0", "L-3", "L-4"], "what has a stock now, and not what never had one");
 }

@@ -190,6 +190,7 @@ mod tests {
         new.title = String::new();
         new.price = None;
         new.prices.remove("USD");
+        new.prices.insert("CHF".into(), Price::default());
         new.prices.get_mut("EUR").expect("there").list = money(2);
         new.media[1].alt = "c".into();
         new.media.push(media("d"));
@@ -202,11 +203,22 @@ mod tests {
             [
                 at("title", "title", json!("one"), json!("")),
                 at("price", "price", json!({ "currency": "EUR", "minorUnits": "1" }), Json::Null),
+                at(r#"prices["CHF"]"#, "prices", Json::Null, json!({})),
                 at(r#"prices["EUR"].list.minorUnits"#, "prices.list.minorUnits", json!(1), json!(2)),
                 at(r#"prices["USD"]"#, "prices", json!({}), Json::Null),
                 at("media[1].alt", "media.alt", json!("b"), json!("c")),
                 at("media[2]", "media", Json::Null, json!({ "url": "u", "kind": "MEDIA_KIND_IMAGE", "alt": "d" })),
             ]
         );
+    }
+
+    #[test]
+    fn a_field_that_this_build_does_not_know_is_a_difference_too() {
+        let descriptor = shop_proto::descriptors().get_message_by_name("shop.read.v1.ProductPage").expect("it is described");
+        // Field 2047.
+        let decode = |value: u8| DynamicMessage::decode(descriptor.clone(), [0xf8, 0x7f, value].as_slice()).expect("a page");
+        assert_eq!(differences(&decode(1), &decode(1)), []);
+        let found = differences(&decode(1), &decode(2));
+        assert_eq!(found.iter().map(|d| d.path.as_str()).collect::<Vec<_>>(), ["(unknown fields)"]);
     }
 }

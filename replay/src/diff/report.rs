@@ -172,3 +172,33 @@ impl fmt::Display for DiffReport {
         self.shown.iter().try_for_each(|d| write!(f, "{d}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_fields_can_be_expected_to_differ() {
+        let expected = ["price".to_owned()];
+        let same = DiffReport { identical: 3, ..DiffReport::default() };
+        assert!(same.is_identical() && same.is_expected(&[]));
+        let priced = DiffReport { differing: 1, fields: [("price.minorUnits".to_owned(), 1)].into(), ..same.clone() };
+        assert!(!priced.is_identical() && priced.is_expected(&expected) && !priced.is_expected(&[]));
+        let prices = DiffReport { fields: [("prices".to_owned(), 1)].into(), ..priced.clone() };
+        assert!(!prices.is_expected(&expected), "another field that begins so");
+        type Change = fn(&mut DiffReport);
+        let changes: [(&str, Change); 6] = [
+            ("gone", |r| r.only_old = 1),
+            ("new", |r| r.only_new = 1),
+            ("not settled", |r| r.unsettled = 1),
+            ("no message", |r| (r.differing, r.undecodable) = (1, 1)),
+            ("newly parked", |r| r.newly_parked = vec![StreamName { service: "s".into(), stream: "a/1".into() }]),
+            ("no longer parked", |r| r.no_longer_parked = vec![StreamName { service: "s".into(), stream: "a/1".into() }]),
+        ];
+        for (what, change) in changes {
+            let mut report = same.clone();
+            change(&mut report);
+            assert!(!report.is_identical() && !report.is_expected(&expected), "{what}");
+        }
+    }
+}

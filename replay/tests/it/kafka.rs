@@ -6,8 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use daybook_bus::headers as h;
 use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics};
-use daybook_log::StoredEvent;
+use daybook_kernel::Registry;
+use daybook_log::{Databases, StoredEvent};
+use daybook_replay::{Phase, Progress, VerifyOptions, verify};
 use daybook_testkit::{TransactionalClient, bus};
+use tokio::runtime::Handle;
 
 use crate::support::{Fixture, assert_found, hex, receive};
 
@@ -118,12 +121,15 @@ async fn an_event_beyond_the_log_and_a_message_that_is_none_are_named() {
         with_header(&mut beyond, h::OFFSET, 8);
         let mut strange = records[7].clone();
         strange.headers = Headers::new();
-        records.extend([beyond, strange]);
+        let mut nowhere = records[7].clone();
+        with_header(&mut nowhere, h::OFFSET, -1);
+        records.extend([beyond, strange, nowhere]);
     })
     .await;
     assert_found(&findings, "inventory/0:8", "nothing beyond the log, which ends before 8");
     assert_found(&findings, "inventory/0 message 9", "none that says its place");
-    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert_found(&findings, "inventory/0 message 10", "none that says its place");
+    assert_eq!(findings.len(), 3, "{findings:?}");
 }
 
 #[tokio::test]
@@ -134,6 +140,21 @@ async fn first_arrivals_out_of_order_are_named() {
 }
 
 #[tokio::test]
+async fn a_gap_that_is_filled_from_its_middle_is_known_to_be_filled_and_each_late_one_is_named() {
+    let (f, bus) = published(|_, records| {
+        // The one behind the gap comes twice.
+        *records = [0, 4, 4, 2, 1, 3, 5, 6, 7].map(|n: usize| records[n].clone()).to_vec();
+    })
+    .await;
+    let report = f.verify_with(Some(bus)).await;
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    for (place, before) in [(2, 4), (1, 2), (3, 4)] {
+        assert_found(&findings, &format!("inventory/0:{place}"), &format!("order on Kafka: expected before inventory/0:{before}"));
+    }
+    assert_eq!((findings.len(), report.repeats_on_kafka), (3, Some(1)), "{findings:?}");
+}
+
+#[tokio::test]
 async fn an_event_that_the_log_has_lost_is_named() {
     let (f, bus) = published(|_, _| ()).await;
     f.damage(r#"DELETE FROM event WHERE "offset" = 4"#).await;
@@ -141,19 +162,28 @@ async fn an_event_that_the_log_has_lost_is_named() {
     assert_found(&findings, "inventory/0:4", "message on Kafka: expected an event in the log too");
 }
 
-#[tokio::test]
+/// What an audit finds, while something is done at a point of its way.
+async fn found_while((databases, registry): (Databases, Registry), bus: &BusConfig, mut at: impl FnMut(&Progress) + Send) -> Vec<String> {
+    let options = VerifyOptions { service: Some("inventory".into()), partition: None, kafka: true };
+    let mut told = |p: Progress| tokio::task::block_in_place(|| at(&p));
+    let report = verify(&databases, Some(bus.clone()), &registry, &options, &mut told).await.expect("it can be read");
+    report.partitions[0].findings.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_is_published_during_the_audit_is_no_finding() {
     let (mut f, bus) = published(|_, _| ()).await;
     f.commit(&[receive("A", 1)]).await;
     let events = f.partition.read_events(8, 1).await.expect("readable");
-    let late = record(&bus, &events[0]);
     let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
-    let sending = async {
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        producer.send(vec![late]).await.expect("delivered");
-    };
-    let (report, ()) = tokio::join!(f.verify_with(Some(bus)), sending);
-    assert!(report.findings.is_empty(), "{report}");
+    let mut late = Some(record(&bus, &events[0]));
+    let found = found_while((f.database.databases(), f.registry.clone()), &bus, |p| {
+        // All that the topic holds has been read.
+        if let Some(late) = late.take_if(|_| p.phase == Phase::Kafka) {
+            Handle::current().block_on(producer.send(vec![late])).expect("delivered");
+        }
+    });
+    assert_eq!(found.await, Vec::<String>::new());
 }
 
 /// One that should not write there, and does.

@@ -87,6 +87,11 @@ pub(crate) fn by_category_broken() -> ReadModel {
     ReadModel::of::<ProductPage>("by-category", None).with::<ByCategory<3>>()
 }
 
+/// The same, with parts in another order than their streams: each is called as its product, read backwards.
+pub(crate) fn by_category_backwards() -> ReadModel {
+    ReadModel::of::<ProductPage>("by-category", None).with::<ByCategory<4>>()
+}
+
 struct ByCategory<const BUILD: u32>;
 
 impl<const BUILD: u32> Projection for ByCategory<BUILD> {
@@ -115,7 +120,8 @@ impl<const BUILD: u32> Projection for ByCategory<BUILD> {
         assert_ne!(page.title, "can't be rendered");
         let mark = if BUILD == 2 && page.category == "toys" { "!" } else { "" };
         let media = vec![Media { url: page.sku.clone(), alt: format!("{}{mark}", page.title), ..Default::default() }];
-        vec![Part { key: page.category.clone(), part: page.sku.clone(), message: ProductPage { media, ..Default::default() } }]
+        let part = if BUILD == 4 { page.sku.chars().rev().collect() } else { page.sku.clone() };
+        vec![Part { key: page.category.clone(), part, message: ProductPage { media, ..Default::default() } }]
     }
 }
 

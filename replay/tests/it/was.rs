@@ -1,11 +1,11 @@
 //! `as-of`: a read model as it was.
 
-use daybook_kernel::{ConsistencyToken, Instant, ReadModel};
+use daybook_kernel::{ConsistencyToken, Instant, ReadModel, StreamId};
 use daybook_replay::{At, as_of};
 use prost::Message as _;
 use shop_proto::read::v1::ProductPage;
 
-use crate::shop::{Shop, by_category, categorized, created, pages, received, retired, retitled, unheard_of};
+use crate::shop::{Shop, by_category, by_category_backwards, categorized, created, pages, received, retired, retitled, unheard_of};
 
 async fn was(shop: &Shop, model: &ReadModel, key: &str, at: At) -> Option<ProductPage> {
     let was = as_of(&shop.database.databases(), model, key, &at).await.expect("it answers");
@@ -96,4 +96,57 @@ async fn a_token_that_the_log_cant_have_given_is_wrong_usage() {
     }
     assert_eq!(was(&shop, &model, "A", token("catalog/0:-1@1,orders/3:9@1")).await, None);
     assert!(was(&shop, &model, "A", token("catalog/0:-1@1,catalog/0:0@1")).await.is_some());
+    assert!(was(&shop, &model, "A", token("catalog/0:0@1,catalog/0:-1@1")).await.is_some(), "the furthest counts");
+}
+
+#[tokio::test]
+async fn tokens_stand_for_all_that_was_recorded_up_to_the_latest_of_them() {
+    let model = pages();
+    let mut shop = Shop::new(1, &model).await;
+    for fact in [created("A", "one", "toys"), received("A", "w-1", 5), retitled("A", "two"), received("A", "w-2", 1)] {
+        shop.append([fact]).await;
+    }
+    shop.project(&model).await;
+    for tokens in ["catalog/0:0@1,catalog/0:1@1", "catalog/0:1@1,catalog/0:0@1"] {
+        let at = At::Tokens(ConsistencyToken::parse_list(tokens).expect("tokens"));
+        let page = was(&shop, &model, "A", at).await.expect("there");
+        let warehouses: Vec<&str> = page.stock.iter().map(|line| line.warehouse.as_str()).collect();
+        assert_eq!((page.title.as_str(), warehouses), ("two", vec!["w-1"]), "{tokens}");
+    }
+}
+
+#[tokio::test]
+async fn parts_stand_in_the_order_of_their_ids_and_streams_in_that_of_theirs() {
+    let model = by_category_backwards();
+    let mut shop = Shop::new(1, &model).await;
+    let events = shop.append([created("B-0", "b", "toys"), created("A-1", "a", "toys")]).await;
+    shop.project(&model).await;
+    let found =
+        as_of(&shop.database.databases(), &model, "toys", &At::Time(events[1].recorded_at)).await.expect("it answers").expect("there");
+    let page = ProductPage::decode(found.bytes.as_slice()).expect("a page");
+    assert_eq!(page.media.iter().map(|m| m.alt.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    assert_eq!(found.positions.iter().map(|p| p.stream.as_str()).collect::<Vec<_>>(), ["product/A-1", "product/B-0"]);
+}
+
+#[tokio::test]
+async fn an_event_is_skipped_in_its_own_partition_and_read_model() {
+    let model = pages();
+    let mut shop = Shop::new(2, &model).await;
+    let skus: Vec<String> = (0..20).map(|n| format!("P-{n}")).collect();
+    let of = |partition: i32| skus.iter().find(|sku| StreamId::new("product", sku).partition(2) == partition).expect("one of twenty");
+    for partition in [0, 1] {
+        shop.append([created(of(partition), "one", "toys"), retitled(of(partition), "two")]).await;
+    }
+    shop.project(&model).await;
+    let skip = format!(
+        r#"INSERT INTO read.skipped (projection, service, partition, stream_id, "offset", reason) VALUES
+           ('product-pages', 'catalog', 1, 'product/{}', 1, 'test'), ('another', 'catalog', 0, 'product/{}', 1, 'test')"#,
+        of(1),
+        of(0)
+    );
+    shop.database.owner().await.batch_execute(&skip).await.expect("the owner may");
+    for (partition, title) in [(0, "two"), (1, "one")] {
+        let at = At::Tokens(vec![ConsistencyToken { service: "catalog".into(), partition, offset: 1, epoch: 1 }]);
+        assert_eq!(was(&shop, &model, of(partition), at).await.expect("there").title, title, "{partition}");
+    }
 }

@@ -19,7 +19,6 @@ struct Failure {
     index: usize,
     message: String,
     queue_full: bool,
-    fatal: bool,
 }
 
 type Outcome = Result<Vec<i64>, DeliveryError>;
@@ -64,20 +63,12 @@ impl Batch {
     }
 
     /// Notes that a record failed. Reports come in any order; the lowest index counts.
-    pub(super) fn failed(&self, index: usize, message: String, queue_full: bool, fatal: bool) {
+    pub(super) fn failed(&self, index: usize, message: String, queue_full: bool) {
         let mut failure = lock(&self.failure);
-        let (queue_full, fatal) = match &*failure {
-            Some(known) => (queue_full || known.queue_full, fatal || known.fatal),
-            None => (queue_full, fatal),
-        };
+        let queue_full = queue_full || failure.as_ref().is_some_and(|known| known.queue_full);
         match &mut *failure {
-            Some(known) if known.index < index => {
-                known.queue_full = queue_full;
-                known.fatal = fatal;
-            }
-            slot => {
-                *slot = Some(Failure { index, message, queue_full, fatal });
-            }
+            Some(known) if known.index < index => known.queue_full = queue_full,
+            slot => *slot = Some(Failure { index, message, queue_full }),
         }
     }
 
@@ -88,7 +79,8 @@ impl Batch {
             Some(failure) => Err(DeliveryError {
                 index_first_failed: failure.index,
                 acknowledged: failure.index,
-                fatal: failure.fatal,
+                // Whether the client is done for, it says itself: when its answer is read.
+                fatal: false,
                 queue_full: failure.queue_full,
                 message: failure.message,
             }),
@@ -133,7 +125,7 @@ impl Future for Delivery {
             }),
         };
         Poll::Ready(outcome.map_err(|mut error| {
-            // A record's own error does not say that the client is done for.
+            // Not every record's own error says that the client is done for, and this one does.
             error.fatal |= self.client.upgrade().is_none_or(|client| client.fatal().is_some());
             error
         }))
@@ -151,9 +143,9 @@ mod tests {
             batch.begin();
         }
         batch.settle();
-        batch.failed(3, "third".to_owned(), false, false);
+        batch.failed(3, "third".to_owned(), false);
         batch.settle();
-        batch.failed(1, "first".to_owned(), false, true);
+        batch.failed(1, "first".to_owned(), false);
         batch.settle();
         batch.delivered(0, 17);
         batch.settle();
@@ -161,23 +153,23 @@ mod tests {
         batch.delivered(2, 18);
         batch.settle();
         let error = answer.try_recv().unwrap().unwrap_err();
-        assert_eq!((error.index_first_failed, error.acknowledged, error.fatal), (1, 1, true));
+        assert_eq!((error.index_first_failed, error.acknowledged), (1, 1));
         assert_eq!(error.message, "first");
     }
 
     #[test]
-    fn what_one_failure_says_of_the_client_is_not_forgotten_for_another() {
+    fn a_queue_that_was_full_is_not_forgotten_for_another_failure() {
         let (batch, mut answer) = Batch::new(3);
         for _ in 0..3 {
             batch.begin();
         }
         batch.settle();
-        for (index, full, fatal) in [(2, false, true), (1, true, false), (0, false, false)] {
-            batch.failed(index, index.to_string(), full, fatal);
+        for (index, full) in [(2, false), (1, true), (0, false)] {
+            batch.failed(index, index.to_string(), full);
             batch.settle();
         }
         let error = answer.try_recv().unwrap().unwrap_err();
-        assert_eq!((error.message.as_str(), error.queue_full, error.fatal), ("0", true, true));
+        assert_eq!((error.message.as_str(), error.queue_full), ("0", true));
     }
 
     #[test]

@@ -121,10 +121,9 @@ impl Producer {
             if let Err(error) = enqueue(producer, &batch, index, &record) {
                 let code = error.rdkafka_error_code();
                 let full = code == Some(RDKafkaErrorCode::QueueFull);
-                let fatal = code == Some(RDKafkaErrorCode::Fatal);
                 producer.client().context().failures.increment(1);
                 producer.client().context().look_at(code);
-                batch.failed(index, format!("{}: {error}", record.topic), full, fatal);
+                batch.failed(index, format!("{}: {error}", record.topic), full);
                 break;
             }
         }
@@ -291,9 +290,8 @@ impl ProducerContext for Reports {
             Err((error, message)) => {
                 self.failures.increment(1);
                 self.look_at(error.rdkafka_error_code());
-                let fatal = error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal);
                 let text = format!("{}/{}: {error}", message.topic(), message.partition());
-                ticket.batch.failed(ticket.index, text, false, fatal);
+                ticket.batch.failed(ticket.index, text, false);
             }
         }
         ticket.batch.settle();
