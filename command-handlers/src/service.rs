@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions, SharedProducer};
-use daybook_http::{Listening, Operations, Readiness, Shutdown, bind};
+use daybook_http::{Listening, Operations, bind};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::{Databases, Log, Role, Writer, WriterSessions, read_secret};
+use daybook_process::{Readiness, Shutdown};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 

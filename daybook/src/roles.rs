@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
-use daybook_http::{Cors, Operations, Shutdown, bind, operations, shutdown};
+use daybook_http::{Cors, Operations, bind, operations};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions, Role};
+use daybook_process::{Shutdown, shutdown};
 use daybook_projectors::models::read_models;
 use daybook_projectors::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};

@@ -30,6 +30,8 @@ CREATE TABLE checkpoint (
     epoch int NOT NULL,
     -- Everything before it has been pushed on read.<projection>, and Kafka has acknowledged that.
     pushed bigint NOT NULL DEFAULT 0,
+    -- Raised by who takes over: a holder of a lower one writes nothing.
+    term bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (projection, generation, service, partition)
 ) WITH (fillfactor = 50);
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use daybook_follow::Event;
 use daybook_kernel::{ErasedFold, EventAt, ReadModel, RenderedPart, StreamId, Version, ViewState};
 
-use crate::event::Event;
 use crate::held::View;
 
 /// The longest key of a part, in bytes: the query API takes no longer one.
@@ -154,7 +154,7 @@ pub(crate) fn fold(
     Ok(folded)
 }
 
-/// Folds one event. On an error the stream is as it was before it.
+/// Folds one event. On an error the stream is as it was before it; at the quick pace it may be half changed, and is thrown away.
 fn step(
     model: &ReadModel,
     service: &str,
@@ -188,13 +188,15 @@ fn step(
     let kept = (pace == Pace::Careful).then(|| fold.encode_view(&view.state));
     let version = Version(u64::try_from(event.version).unwrap_or_default());
     let at = EventAt { stream: &event.stream, version, recorded_at: event.recorded_at };
-    fold.fold(&mut view.state, &event.type_name, &event.payload, &at).map_err(|e| format!("{}: {e}", event.type_name))?;
-    if let Some(kept) = kept
-        && let Err(reason) = render(&**fold, &view.state, &event.stream)
-    {
-        view.state = fold.decode_view(&kept).map_err(|e| e.to_string())?;
-        return Err(reason);
+    let folded = fold.fold_decoded(&mut view.state, &event.type_name, &event.payload, &event.decoded, &at);
+    let mut outcome = folded.map_err(|e| format!("{}: {e}", event.type_name));
+    if let Some(kept) = kept {
+        outcome = outcome.and_then(|()| render(&**fold, &view.state, &event.stream).map(drop));
+        if outcome.is_err() {
+            view.state = fold.decode_view(&kept).map_err(|e| e.to_string())?;
+        }
     }
+    outcome?;
     view.version = event.version;
     *offset = Some(event.offset);
     Ok(())

@@ -72,6 +72,21 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// How the log is followed under these limits.
+    pub(crate) fn following(&self) -> daybook_follow::Limits {
+        daybook_follow::Limits {
+            batch_events: self.batch_events,
+            batch_bytes: self.batch_bytes,
+            idle: self.idle,
+            rest: self.rest,
+            longest_rest: self.longest_rest,
+            longest_pause: self.longest_pause,
+            ..daybook_follow::Limits::default()
+        }
+    }
+}
+
 /// What a process projects, and where.
 #[derive(Clone)]
 pub struct ProjectorsConfig {

@@ -42,6 +42,25 @@ pub enum ProjectorError {
         /// The next offset of the log.
         end: i64,
     },
+    /// The log was restored to an older state and has grown again: before the checkpoint it holds other events than those
+    /// that were folded.
+    #[error(
+        "{place}: the read model has folded events of epoch {folded} up to offset {at}, but the log holds events of epoch {epoch} there: \
+         its database was restored to an older state; rebuild the read model with `daybook replay rebuild`"
+    )]
+    OfAnotherEpoch {
+        /// Read model and partition.
+        place: String,
+        /// The next offset to fold.
+        at: i64,
+        /// The epoch of what was folded.
+        folded: i32,
+        /// The epoch of the event before `at`.
+        epoch: i32,
+    },
+    /// Somebody else's transaction holds the checkpoint, for example a promotion.
+    #[error("the checkpoint of {0} is held by a transaction of somebody else")]
+    Locked(String),
     /// A name that could not be a table's.
     #[error("{0:?} can't be a read model: a name must match [a-z][a-z0-9-]{{0,39}}")]
     Name(String),
@@ -54,7 +73,7 @@ impl ProjectorError {
     /// Whether the same may go well another time: nothing of what it was done with is the cause.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Superseded(_) | Self::Log(LogError::Pool(_)) => true,
+            Self::Superseded(_) | Self::Locked(_) | Self::Log(LogError::Pool(_)) => true,
             Self::Log(LogError::Postgres(error)) => match error.as_db_error().map(|db| db.code().code()) {
                 // The connection; another transaction; too little of something; a lock; a server on its way down or up.
                 Some(code) => ["08", "40", "53", "55P03", "57P"].iter().any(|class| code.starts_with(class)),

@@ -7,14 +7,11 @@
 mod batch;
 mod config;
 mod error;
-mod event;
 mod generation;
-mod group;
 mod held;
 pub mod lifecycle;
 pub mod models;
 mod parked;
-mod partition;
 mod prepare;
 mod projector;
 mod projectors;

@@ -1,55 +1,26 @@
 //! All read models of a process: started, watched, stopped.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use daybook_bus::{Inspector, TopicSpec, check_topics};
-use daybook_http::{Readiness, Shutdown};
+use daybook_bus::{TopicSpec, check_topics};
+use daybook_follow::{Following, Sources, group_name};
 use daybook_log::{Log, Role};
-use tokio::sync::watch;
+use daybook_process::{Readiness, Shutdown};
 
 use crate::ProjectorError;
 use crate::config::ProjectorsConfig;
-use crate::partition::Common;
+use crate::generation::fingerprint;
 use crate::push::Push;
 use crate::store::ReadStore;
 use crate::upkeep::Upkeep;
 
-/// (read model, generation, service, partition)
-pub(crate) type At = (&'static str, i32, String, i32);
-
-/// Which partitions this process has, and what is wrong with them.
-#[derive(Default)]
-pub(crate) struct Board(Mutex<BTreeMap<At, Option<String>>>);
-
-impl Board {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<At, Option<String>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn took(&self, at: &At) {
-        self.lock().insert(at.clone(), None);
-    }
-
-    pub(crate) fn gave_up(&self, at: &At) {
-        self.lock().remove(at);
-    }
-
-    pub(crate) fn trouble(&self, at: &At, what: Option<String>) {
-        if let Some(now) = self.lock().get_mut(at)
-            && *now != what
-        {
-            *now = what;
-        }
-    }
-}
-
 /// The projectors of this process. Cheap to clone; they stop with the shutdown that they were started with.
 #[derive(Clone)]
 pub struct Projectors {
-    upkeep: Arc<[Arc<Upkeep>]>,
-    common: Arc<Common>,
-    done: watch::Receiver<bool>,
+    upkeep: Arc<Upkeep>,
+    following: Following,
+    store: ReadStore,
 }
 
 impl Projectors {
@@ -79,60 +50,46 @@ impl Projectors {
             TopicSpec::read(&config.bus, model.name, largest.cast_signed())
         });
         check_topics(&config.bus, &events.chain(reads).collect::<Vec<_>>()).await?;
-        let common = Arc::new(Common {
-            store,
-            inspector: Inspector::new(&config.bus)?,
-            limits: config.limits,
-            board: Board::default(),
-            push: Push::new(&config.bus)?,
-        });
-        let mut upkeep = Vec::with_capacity(config.models.len());
-        for model in config.models {
-            let own: HashMap<String, Log> = model.services().iter().map(|s| (config.bus.events(s), logs[s].clone())).collect();
-            upkeep.push(Arc::new(Upkeep::new(model, common.clone(), config.bus.clone(), config.group.clone(), own)));
-        }
-        for model in &upkeep {
-            // Nothing has been started yet, and so nothing is left.
-            model.look().await?;
-        }
-        let running: Vec<_> = upkeep.iter().map(|model| tokio::spawn(model.clone().run(shutdown.clone()))).collect();
-        let (finished, done) = watch::channel(false);
-        tokio::spawn(async move {
-            for model in running {
-                let _ = model.await;
-            }
-            let _ = finished.send(true);
-        });
-        Ok(Self { upkeep: upkeep.into(), common, done })
+        let sources = Sources {
+            group: group_name(&config.bus, config.models.iter().map(|model| (model.name, fingerprint(model)))),
+            bus: config.bus.clone(),
+            options: config.group,
+            logs: logs.into_values().collect(),
+            pool: store.together(),
+            limits: config.limits.following(),
+        };
+        let upkeep = Arc::new(Upkeep::new(config.models, store.clone(), config.limits, Push::new(&config.bus)?));
+        upkeep.look().await?;
+        let following = Following::start(sources, upkeep.roster(), shutdown.clone())?;
+        tokio::spawn(upkeep.clone().run(shutdown));
+        Ok(Self { upkeep, following, store })
     }
 
-    /// Whether every read model has a generation that is kept up here, its group is joined, Postgres answers, and no partition
+    /// Whether every read model has a generation that is kept up here, the group is joined, Postgres answers, and no partition
     /// stands still.
     pub async fn readiness(&self) -> Readiness {
         let mut readiness = Readiness::default();
-        for model in self.upkeep.iter() {
-            readiness = readiness.check(format!("projection {}", model.model()), model.problem());
+        for (model, problem) in self.upkeep.problems() {
+            readiness = readiness.check(format!("projection {model}"), problem);
         }
-        readiness = readiness.check("read models' database", self.common.store.ping().await.err().map(|e| e.to_string()));
-        let troubles = self
-            .common
-            .board
-            .lock()
-            .iter()
-            .filter_map(|((model, generation, service, n), what)| {
-                what.as_ref().map(|w| format!("{model} {service}/{n} (generation {generation}): {w}"))
-            })
-            .collect::<Vec<_>>();
+        let joined = self.following.is_joined();
+        readiness = readiness.check("followers' group", (!joined).then(|| "has not joined the consumer group yet".to_owned()));
+        readiness = readiness.check("read models' database", self.store.ping().await.err().map(|e| e.to_string()));
+        let troubles = self.following.board().troubles();
+        let troubles: Vec<String> = troubles
+            .into_iter()
+            .map(|((model, generation, service, n), why)| format!("{model} {service}/{n} (generation {generation}): {why}"))
+            .collect();
         readiness.check("partitions", (!troubles.is_empty()).then(|| troubles.join("; ")))
     }
 
-    /// The partitions that this process has now: (read model, generation, service, partition).
+    /// The partitions that this process works on now: (read model, generation, service, partition).
     pub fn partitions(&self) -> Vec<(&'static str, i32, String, i32)> {
-        self.common.board.lock().keys().cloned().collect()
+        self.following.board().places()
     }
 
-    /// Returns once all groups are left and all tasks have ended.
+    /// Returns once the group is left and all tasks have ended.
     pub async fn stopped(&self) {
-        let _ = self.done.clone().wait_for(|done| *done).await;
+        self.following.stopped().await;
     }
 }

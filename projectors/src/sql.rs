@@ -24,6 +24,7 @@ statements! {
     READ_SHOWN = "read_shown.sql",
     READ_SKIPPED = "read_skipped.sql",
     READ_VIEWS = "read_views.sql",
+    TAKE_OVER = "take_over.sql",
     WRITE_BATCH = "write_batch.sql",
     WRITE_PUSHED = "write_pushed.sql",
     WRITE_RETRIED = "write_retried.sql",

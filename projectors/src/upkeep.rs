@@ -1,138 +1,135 @@
-//! Which generations of a read model a process keeps up: a consumer group for each, joined and left as they come and go, so
-//! that neither a rebuild nor a promotion needs a restart.
+//! Which generations of the read models a process keeps up: followers come and go with them, so that neither a rebuild
+//! nor a promotion needs a restart.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, GroupOptions};
-use daybook_http::{Shutdown, shutdown};
+use daybook_follow::{Kind, Roster};
 use daybook_kernel::ReadModel;
-use daybook_log::Log;
+use daybook_process::Shutdown;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::ProjectorError;
+use crate::config::Limits;
 use crate::generation::Generation;
-use crate::group::Group;
-use crate::partition::{Common, Shared};
+use crate::projector::GenerationKind;
+use crate::push::Push;
+use crate::store::ReadStore;
 
 /// How often it looks which generations there are.
 const LOOK: Duration = Duration::from_secs(1);
 
-struct Running {
-    group: Arc<Group>,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
-
-/// The generations of one read model, in one process.
+/// The generations of all read models of a process.
 pub(crate) struct Upkeep {
-    model: Arc<ReadModel>,
-    common: Arc<Common>,
-    bus: BusConfig,
-    options: GroupOptions,
-    /// The full name of a log's `.events`, and the log.
-    logs: HashMap<String, Log>,
-    running: Mutex<BTreeMap<i32, Running>>,
-    /// The generation of another build that was warned of.
-    warned: Mutex<Option<i32>>,
+    models: Vec<Arc<ReadModel>>,
+    store: ReadStore,
+    limits: Limits,
+    push: Push,
+    kept: Mutex<BTreeMap<(&'static str, i32), Arc<GenerationKind>>>,
+    /// By read model: the generation of another build that was warned of.
+    warned: Mutex<BTreeMap<&'static str, i32>>,
+    roster: watch::Sender<Roster>,
 }
 
 impl Upkeep {
-    pub(crate) fn new(model: ReadModel, common: Arc<Common>, bus: BusConfig, options: GroupOptions, logs: HashMap<String, Log>) -> Self {
-        Self { model: Arc::new(model), common, bus, options, logs, running: Mutex::default(), warned: Mutex::default() }
+    pub(crate) fn new(models: Vec<ReadModel>, store: ReadStore, limits: Limits, push: Push) -> Self {
+        let models = models.into_iter().map(Arc::new).collect();
+        Self { models, store, limits, push, kept: Mutex::default(), warned: Mutex::default(), roster: watch::Sender::default() }
     }
 
-    pub(crate) fn model(&self) -> &'static str {
-        self.model.name
+    pub(crate) fn roster(&self) -> watch::Receiver<Roster> {
+        self.roster.subscribe()
     }
 
-    /// Why nobody may count on this process for the read model, if so.
-    pub(crate) fn problem(&self) -> Option<String> {
-        let running = lock(&self.running);
-        if running.is_empty() {
-            let model = self.model.name;
-            return Some(format!(
-                "no generation that is kept up was made by this build's folds: run `daybook replay rebuild {model} --promote`"
-            ));
-        }
-        let waiting: Vec<String> = running.iter().filter(|(_, r)| !r.group.is_joined()).map(|(n, _)| n.to_string()).collect();
-        (!waiting.is_empty()).then(|| format!("has not joined the consumer group of generation {} yet", waiting.join(", ")))
+    /// For each read model: why nobody may count on this process for it, if so.
+    pub(crate) fn problems(&self) -> Vec<(&'static str, Option<String>)> {
+        let kept = lock(&self.kept);
+        let problem = |name: &'static str| {
+            let none = !kept.keys().any(|(model, _)| *model == name);
+            none.then(|| {
+                format!("no generation that is kept up was made by this build's folds: run `daybook replay rebuild {name} --promote`")
+            })
+        };
+        self.models.iter().map(|model| (model.name, problem(model.name))).collect()
     }
 
-    /// Joins the groups of generations that are new, and leaves those of generations that are no more.
+    /// Puts the generations that are kept up on the roster, and no others.
     ///
     /// # Errors
-    /// [`ProjectorError::NotPrepared`] when there is none at all, or that Postgres does not answer.
-    pub(crate) async fn look(&self) -> Result<Vec<JoinHandle<()>>, ProjectorError> {
-        let kept_up = self.common.store.kept_up(&self.model).await?;
-        if kept_up.is_empty() {
-            return Err(ProjectorError::NotPrepared(self.model.name.to_owned()));
+    /// [`ProjectorError::NotPrepared`] when a read model has none at all, or that Postgres does not answer.
+    pub(crate) async fn look(&self) -> Result<(), ProjectorError> {
+        let mut found = Vec::new();
+        for model in &self.models {
+            let kept_up = self.store.kept_up(model).await?;
+            if kept_up.is_empty() {
+                return Err(ProjectorError::NotPrepared(model.name.to_owned()));
+            }
+            self.warn_of_others(model, kept_up.iter().find(|g| g.live && !g.ours).map(|g| g.generation.number));
+            found.extend(kept_up.into_iter().filter(|g| g.ours).map(|g| (model, g.generation)));
         }
-        let others = kept_up.iter().find(|g| g.live && !g.ours).map(|g| g.generation.number);
-        let said = std::mem::replace(&mut *lock(&self.warned), others);
-        if let Some(generation) = others.filter(|n| said != Some(*n)) {
+        let mut kept = lock(&self.kept);
+        let (before, now) = (kept.len(), found.iter().map(|(model, generation)| (model.name, generation.number)).collect::<Vec<_>>());
+        kept.retain(|(model, generation), _| {
+            let stays = now.contains(&(model, *generation));
+            if !stays {
+                tracing::info!(model, generation, "a generation is not kept up any more");
+            }
+            stays
+        });
+        let mut changed = kept.len() < before;
+        for (model, generation) in found {
+            kept.entry((model.name, generation.number)).or_insert_with(|| {
+                changed = true;
+                Arc::new(self.take_on(model.clone(), generation))
+            });
+        }
+        if changed {
+            let kinds = kept.values().map(|kind| kind.clone() as Arc<dyn Kind>).collect();
+            self.roster.send_replace(Roster(Arc::new(kinds)));
+        }
+        Ok(())
+    }
+
+    fn warn_of_others(&self, model: &ReadModel, others: Option<i32>) {
+        let mut warned = lock(&self.warned);
+        let said = match others {
+            Some(generation) => warned.insert(model.name, generation),
+            None => warned.remove(model.name),
+        };
+        if let Some(generation) = others.filter(|_| said != others) {
             // Its own build's projectors run it. To go on with it here would mix two readings of the same events.
             tracing::warn!(
-                model = self.model.name,
+                model = model.name,
                 generation,
                 "the live generation was made by other folds than this build's; it is left alone"
             );
         }
-        let mut running = lock(&self.running);
-        let gone: Vec<i32> = running.keys().filter(|n| !kept_up.iter().any(|g| g.ours && g.generation.number == **n)).copied().collect();
-        let mut leaving = Vec::new();
-        for number in gone {
-            tracing::info!(model = self.model.name, generation = number, "a generation is not kept up any more");
-            if let Some(Running { stop, task, .. }) = running.remove(&number) {
-                stop.send_replace(true);
-                leaving.push(task);
-            }
-        }
-        for found in kept_up.into_iter().filter(|g| g.ours) {
-            running.entry(found.generation.number).or_insert_with(|| self.start(found.generation));
-        }
-        Ok(leaving)
     }
 
-    fn start(&self, generation: Generation) -> Running {
-        tracing::info!(model = self.model.name, generation = generation.number, "a generation is kept up");
-        let shared = Shared { model: self.model.clone(), generation: Arc::new(generation), common: self.common.clone() };
-        let group = Group::new(Arc::new(shared), self.bus.clone(), self.options.clone(), self.logs.clone());
-        let (stop, stopping) = shutdown();
-        Running { task: tokio::spawn(group.clone().run(stopping)), group, stop }
+    fn take_on(&self, model: Arc<ReadModel>, generation: Generation) -> GenerationKind {
+        tracing::info!(model = model.name, generation = generation.number, "a generation is kept up");
+        let (store, limits, push) = (self.store.clone(), self.limits.clone(), self.push.clone());
+        GenerationKind { model, generation: Arc::new(generation), store, limits, push }
     }
 
-    /// Looks each second, until the shutdown; then leaves all groups.
+    /// Looks each second, until the shutdown.
     pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
-        let mut leaving = Vec::new();
         let mut failed = false;
         loop {
             tokio::select! {
-                () = shutdown.requested() => break,
+                () = shutdown.requested() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            leaving.retain(|task: &JoinHandle<()>| !task.is_finished());
             match self.look().await {
-                Ok(gone) => {
-                    leaving.extend(gone);
-                    failed = false;
-                }
+                Ok(()) => failed = false,
                 Err(error) => {
                     if !failed {
-                        tracing::warn!(model = self.model.name, %error, "can't see which generations there are; those that run go on");
+                        tracing::warn!(%error, "can't see which generations there are; those that run go on");
                     }
                     failed = true;
                 }
             }
-        }
-        for Running { stop, task, .. } in std::mem::take(&mut *lock(&self.running)).into_values() {
-            stop.send_replace(true);
-            leaving.push(task);
-        }
-        for task in leaving {
-            let _ = task.await;
         }
     }
 }

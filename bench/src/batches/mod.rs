@@ -131,8 +131,7 @@ impl Place<'_> {
         for service in self.model.services() {
             let log = Log::open(self.databases, service, Role::Projector, 1).await?;
             let (model, generation) = (self.model.clone(), self.generation.clone());
-            let mut projector =
-                Projector::open(model, generation, store.clone(), log.partition(0)?, log.partitions(), limits.clone()).await?;
+            let mut projector = Projector::open(model, generation, store.clone(), log.partition(0)?, limits.clone()).await?;
             projector.catch_up().await?;
             events += projector.next();
         }

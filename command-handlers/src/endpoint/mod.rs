@@ -18,9 +18,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use daybook_bus::{Inspector, ProducerOptions, SharedProducer};
-use daybook_http::Shutdown;
 use daybook_kernel::{Registry, Secret};
 use daybook_log::Log;
+use daybook_process::Shutdown;
 
 use crate::service::{HandlerParts, lanes_group};
 use crate::{HandlerConfig, HandlerError};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, BusError, PartitionReader, StartAt, TopicSpec};
-use daybook_http::Shutdown;
+use daybook_process::Shutdown;
 use daybook_proto::v1::{Replies, Reply};
 use prost::Message as _;
 use tokio::sync::oneshot;

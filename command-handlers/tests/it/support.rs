@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use daybook_bus::{BusConfig, Headers, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
-use daybook_http::shutdown;
 use daybook_kernel::{Registry, StreamId};
 use daybook_log::{Databases, Log, Role};
+use daybook_process::shutdown;
 use daybook_testkit::{TestDatabase, bus, eventually};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};

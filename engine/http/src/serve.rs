@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use daybook_process::Shutdown;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use crate::Cors;
 use crate::front::{Connection, Front, Surface};
@@ -17,29 +17,6 @@ use crate::wire::Wire;
 
 /// Longest that requests in flight may take to end once a stop was asked for.
 const GRACE: Duration = Duration::from_secs(35);
-
-/// Tells every part of a process to stop. Clone it freely.
-#[derive(Clone, Debug)]
-pub struct Shutdown(watch::Receiver<bool>);
-
-/// A shutdown, and what sets it off.
-pub fn shutdown() -> (watch::Sender<bool>, Shutdown) {
-    let (sender, receiver) = watch::channel(false);
-    (sender, Shutdown(receiver))
-}
-
-impl Shutdown {
-    /// Returns once a stop was asked for, or nobody is left who could ask.
-    pub async fn requested(&self) {
-        let mut receiver = self.0.clone();
-        let _ = receiver.wait_for(|stop| *stop).await;
-    }
-
-    /// Whether a stop was asked for.
-    pub fn is_requested(&self) -> bool {
-        *self.0.borrow()
-    }
-}
 
 /// A socket that is bound and not served yet.
 pub struct Listening {

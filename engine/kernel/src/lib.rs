@@ -22,7 +22,7 @@ pub use decider::{Decider, Decision, fold};
 pub use digest::Digest;
 pub use mac::{Mac, Secret};
 pub use murmur2::murmur2;
-pub use projection::{ErasedFold, EventAt, Fill, FoldError, Part, Projection, ReadModel, RenderedPart, ViewState};
+pub use projection::{DecodedOnce, ErasedFold, EventAt, Fill, FoldError, Part, Projection, ReadModel, RenderedPart, ViewState};
 pub use registry::{Registry, RegistryError, kebab};
 pub use stream::{Offset, StreamId, StreamIdError, Version};
 pub use time::Instant;

@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use daybook_proto::{EventSet, MessageSet as _, Named, SetError, decode_strict};
 use prost::Message;
@@ -61,7 +62,17 @@ pub trait Projection: Send + Sync + 'static {
 }
 
 /// A view, whatever its type.
-pub struct ViewState(Box<dyn Any + Send>);
+pub struct ViewState(Box<dyn Any + Send + Sync>);
+
+/// A stored event that is decoded when the first projection folds it, and then shared with all others.
+#[derive(Clone, Default)]
+pub struct DecodedOnce(OnceLock<Result<Arc<dyn Any + Send + Sync>, FoldError>>);
+
+impl Debug for DecodedOnce {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() { "decoded" } else { "not decoded yet" })
+    }
+}
 
 /// A rendered part, encoded. An empty message is no part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +118,20 @@ pub trait ErasedFold: Send + Sync {
     /// # Errors
     /// When the event can't be folded.
     fn fold(&self, view: &mut ViewState, type_name: &str, payload: &[u8], at: &EventAt<'_>) -> Result<(), FoldError>;
-    /// As [`fold`](Self::fold), but without a copy of the view, for folding in bulk: after an error the view may be half
-    /// changed and must be thrown away. `tell` hears the keys that the view has parts under now; some of them may have none.
+    /// As [`fold`](Self::fold), but without a copy of the view: after an error it may be half changed and must be thrown away. The event
+    /// is decoded where `decoded` does not hold it yet; all projections of one aggregate share it.
+    ///
+    /// # Errors
+    /// When the event can't be folded.
+    fn fold_decoded(
+        &self,
+        view: &mut ViewState,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+    ) -> Result<(), FoldError>;
+    /// As [`fold_decoded`](Self::fold_decoded), for folding in bulk, by one projection alone. `tell` hears the keys that the view has parts under now; some of them may have none.
     ///
     /// # Errors
     /// When the event can't be folded, or its keys can't be told.
@@ -191,6 +214,21 @@ impl<P: Projection> ErasedFold for Face<P> {
         })?;
         view.0 = Box::new(next);
         Ok(())
+    }
+
+    fn fold_decoded(
+        &self,
+        view: &mut ViewState,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+    ) -> Result<(), FoldError> {
+        let decode = || Ok(Arc::new(known_event::<P::Event>(type_name, payload)?) as Arc<dyn Any + Send + Sync>);
+        let event = decoded.0.get_or_init(decode).as_ref().map_err(Clone::clone)?;
+        let event: &P::Event = event.downcast_ref().expect("projections of one aggregate fold the same set of events");
+        let view: &mut P::View = view.0.downcast_mut().expect("a view is read only by the projection that made it");
+        catch(|| P::fold(view, event, at))
     }
 
     fn fold_in_place(

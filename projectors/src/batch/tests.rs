@@ -1,4 +1,4 @@
-use daybook_kernel::{Instant, Part, Projection};
+use daybook_kernel::{DecodedOnce, Instant, Part, Projection};
 use daybook_proto::MessageSet as _;
 use prost::Message as _;
 use shop_proto::catalog::v1::{ProductCategorized, ProductCreated, ProductEvent, ProductRetired, ProductRevised};
@@ -48,6 +48,7 @@ fn event(sku: &str, offset: i64, version: i64, event: impl Into<ProductEvent>) -
         type_name: event.type_name().to_owned(),
         payload: event.encode_to_vec().into(),
         recorded_at: Instant::from_micros(1),
+        decoded: DecodedOnce::default(),
     }
 }
 

@@ -1,67 +1,18 @@
-//! From messages and the log to committed batches.
+//! From events to committed batches.
 
 use std::collections::{HashMap, HashSet};
 
-use daybook_bus::Message;
+use daybook_follow::{Event, Moved};
 use daybook_kernel::StreamId;
 use daybook_log::LogError;
 
 use super::Projector;
 use crate::ProjectorError;
 use crate::batch::{Before, Folded, Pace, fold};
-use crate::event::Event;
 use crate::push::{Pusher, Span};
 use crate::store::Move;
 
 impl Projector {
-    /// Messages of `<service>.events`, in order. Repeats are dropped; what is missing between them is read from the log, and
-    /// so is what can't be read from Kafka.
-    ///
-    /// # Errors
-    /// As [`step`](Self::step).
-    pub async fn follow(&mut self, messages: &[Message]) -> Result<(), ProjectorError> {
-        let mut batch: Vec<Event> = Vec::with_capacity(messages.len());
-        let (mut bytes, mut ask) = (0, false);
-        for message in messages {
-            let event = match Event::arrived(message, self.partitions) {
-                // Of before the log was restored: the log has something else at this offset.
-                Ok(event) if event.epoch < self.epoch => continue,
-                Ok(event) => event,
-                Err(why) => {
-                    self.counts.unreadable += 1;
-                    self.meters.unreadable.increment(1);
-                    tracing::warn!(projector = self.name(), kafka_offset = message.offset, %why, "a message is no event; the log is read");
-                    ask = true;
-                    continue;
-                }
-            };
-            let expected = self.next + i64::try_from(batch.len()).unwrap_or(i64::MAX);
-            if event.offset < expected {
-                self.counts.repeats += 1;
-                self.meters.repeats.increment(1);
-            } else if event.offset == expected {
-                bytes += event.size();
-                batch.push(event);
-                if batch.len() >= self.limits.batch_events || bytes >= self.limits.batch_bytes {
-                    bytes = 0;
-                    self.apply(std::mem::take(&mut batch), false).await?;
-                }
-            } else {
-                self.counts.gaps += 1;
-                self.meters.gaps.increment(1);
-                tracing::warn!(projector = self.name(), from = expected, to = event.offset, "a gap on Kafka; the log is read");
-                bytes = 0;
-                self.apply(std::mem::take(&mut batch), false).await?;
-                self.catch_up_to(event.offset + 1).await?;
-            }
-        }
-        self.apply(batch, false).await?;
-        if ask {
-            self.catch_up().await?;
-        }
-        Ok(())
-    }
-
     /// All before `end`, which the log must have come to, and nothing behind it.
     pub(crate) async fn catch_up_to(&mut self, end: i64) -> Result<(), ProjectorError> {
         while self.next < end {
@@ -80,7 +31,7 @@ impl Projector {
             self.look().await?;
             return Err(ProjectorError::AheadOfLog { place: self.name(), at: end, end: self.end });
         }
-        self.apply(events, true).await
+        self.apply(events).await
     }
 
     /// Up to one batch of events from the log, from the next offset on, before `end`.
@@ -99,55 +50,39 @@ impl Projector {
         Ok(events)
     }
 
-    /// Folds a batch that begins at the next offset, and commits it.
-    async fn apply(&mut self, events: Vec<Event>, from_log: bool) -> Result<(), ProjectorError> {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-        let by = Span { from: first.offset, to: last.offset + 1, epoch: last.epoch.max(self.epoch) };
-        match self.try_apply(by, &events, Pace::Quick).await? {
-            Ok(()) => return Ok(()),
-            Err(why) => tracing::info!(projector = self.name(), why, "a batch is folded again, event by event"),
-        }
-        if from_log {
-            return self.carefully(by, &events).await;
-        }
-        // Only what the log says may park a stream: what came from Kafka is not believed to be wrong before that.
-        while self.next < by.to {
-            let events = self.read(by.to).await?;
-            let Some(last) = events.last() else {
-                return Err(ProjectorError::AheadOfLog { place: self.name(), at: by.to, end: self.next });
-            };
-            let part = Span { from: self.next, to: last.offset + 1, epoch: last.epoch.max(self.epoch) };
-            self.carefully(part, &events).await?;
-        }
-        Ok(())
-    }
-
-    async fn carefully(&mut self, by: Span, events: &[Event]) -> Result<(), ProjectorError> {
-        // Another generation's projector may have been told meanwhile to do without what would park here.
-        self.skipped = self.store.skipped(&self.place()).await?;
-        self.try_apply(by, events, Pace::Careful).await?.map_err(ProjectorError::Panicked)
-    }
-
-    /// The inner error: a stream stopped, and nothing was written.
-    async fn try_apply(&mut self, by: Span, events: &[Event], pace: Pace) -> Result<Result<(), String>, ProjectorError> {
-        let service = self.log.service().clone();
-        let folds = |e: &&Event| self.model.fold(&service, e.stream.aggregate()).is_some() && !self.parked.contains(e.stream.as_str());
-        let relevant: Vec<&Event> = events.iter().filter(folds).collect();
-        let before = self.views_of(&relevant).await?;
-        let folded = match fold(&self.model, &service, &relevant, before, &self.skipped, pace) {
+    /// Folds a batch of the log that begins at the next offset, and commits it.
+    async fn apply(&mut self, events: Vec<Event>) -> Result<(), ProjectorError> {
+        let events: Vec<&Event> = events.iter().collect();
+        let Some(by) = self.span(&events).await? else { return Ok(()) };
+        let folded = match self.fold_batch(&events, Pace::Quick).await? {
             Ok(folded) => folded,
-            Err(stopped) => {
-                self.held.clear();
-                return Ok(Err(format!("{} at offset {}: {}", stopped.stream, stopped.offset, stopped.reason)));
+            Err(why) => {
+                tracing::info!(projector = self.name(), why, "a batch is folded again, event by event");
+                // Another generation's projector may have been told meanwhile to do without what would park here.
+                self.skipped = self.store.skipped(&self.place()).await?;
+                self.fold_batch(&events, Pace::Careful).await?.map_err(ProjectorError::Panicked)?
             }
         };
-        let (events, parked) = (folded.events, folded.changes.stopped.len() as u64);
-        self.write(by.from, by.to, by.epoch, folded).await?;
-        self.counts.folded += events;
-        self.meters.folded.increment(events);
-        self.counts.parked += parked;
-        self.meters.parked.increment(parked);
-        Ok(Ok(()))
+        self.write(by.from, by.to, by.epoch, folded).await
+    }
+
+    /// What a batch covers; none: there are no events.
+    pub(super) async fn span(&self, events: &[&Event]) -> Result<Option<Span>, ProjectorError> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+        self.compare_epochs(last.epoch).await?;
+        Ok(Some(Span { from: first.offset, to: last.offset + 1, epoch: last.epoch.max(self.epoch) }))
+    }
+
+    /// The inner error: a stream stopped, and what is held is forgotten.
+    pub(super) async fn fold_batch(&mut self, events: &[&Event], pace: Pace) -> Result<Result<Folded, String>, ProjectorError> {
+        let service = self.log.service().clone();
+        let folds = |e: &&&Event| self.model.fold(&service, e.stream.aggregate()).is_some() && !self.parked.contains(e.stream.as_str());
+        let relevant: Vec<&Event> = events.iter().filter(folds).copied().collect();
+        let before = self.views_of(&relevant).await?;
+        Ok(fold(&self.model, &service, &relevant, before, &self.skipped, pace).map_err(|stopped| {
+            self.held.clear();
+            format!("{} at offset {}: {}", stopped.stream, stopped.offset, stopped.reason)
+        }))
     }
 
     /// The views of a batch's streams: those in memory, the others in one query.
@@ -172,29 +107,49 @@ impl Projector {
 
     /// Commits, only then believes it, and only then tells it.
     pub(super) async fn write(&mut self, from: i64, to: i64, epoch: i32, folded: Folded) -> Result<(), ProjectorError> {
-        let Folded { changes, views, .. } = folded;
+        let by = self.moves(Span { from, to, epoch });
+        daybook_failpoint::reach("project.before-commit");
+        match self.store.write(&self.place(), by, &folded.changes).await? {
+            Moved::Yes => {}
+            Moved::No => return Err(ProjectorError::Superseded(self.name())),
+            Moved::Locked => {
+                self.held.clear();
+                return Err(ProjectorError::Locked(self.name()));
+            }
+        }
+        daybook_failpoint::reach("project.after-commit");
+        self.wrote(by, folded).await
+    }
+
+    /// How the checkpoint moves over a batch.
+    pub(super) fn moves(&mut self, span: Span) -> Move {
         if let Some(pusher) = &mut self.pusher {
             pusher.settle();
         }
-        let by = Move { from, to, epoch, pushed: self.pusher.as_ref().map(Pusher::acknowledged) };
-        daybook_failpoint::reach("project.before-commit");
-        if !self.store.write(&self.place(), by, &changes).await? {
-            return Err(ProjectorError::Superseded(self.name()));
-        }
-        daybook_failpoint::reach("project.after-commit");
+        Move { from: span.from, to: span.to, epoch: span.epoch, pushed: self.pusher.as_ref().map(Pusher::acknowledged) }
+    }
+
+    /// A batch stands: what is held moves on, and what changed is pushed.
+    pub(super) async fn wrote(&mut self, by: Move, folded: Folded) -> Result<(), ProjectorError> {
+        let Folded { changes, views, events } = folded;
         // Not before: who is superseded finds views that are ahead of it, and that parks nothing.
         for s in &changes.stopped {
             tracing::error!(projector = self.name(), stream = %s.stream, offset = s.offset, reason = s.reason, "a stream is parked: later events of it wait");
         }
-        (self.next, self.epoch) = (to, epoch);
+        let parked = changes.stopped.len() as u64;
+        self.counts.folded += events;
+        self.counts.parked += parked;
+        self.meters.folded.increment(events);
+        self.meters.parked.increment(parked);
+        (self.next, self.epoch) = (by.to, by.epoch);
         self.pushed = by.pushed.unwrap_or(self.pushed);
-        self.end = self.end.max(to);
+        self.end = self.end.max(by.to);
         for (row, view) in changes.views.into_iter().zip(views) {
             self.held.put(row.stream, view, row.size);
         }
         let stopped: Vec<&str> = changes.stopped.iter().map(|s| s.stream.as_str()).collect();
         // All that stands of them is older than the log from now on.
-        let stale = if stopped.is_empty() { Vec::new() } else { self.store.shown(&self.place(), &stopped, from, &stopped).await? };
+        let stale = if stopped.is_empty() { Vec::new() } else { self.store.shown(&self.place(), &stopped, by.from, &stopped).await? };
         let unshown = stopped.iter().filter(|stream| !stale.iter().any(|part| part.stream == **stream));
         self.unshown.extend(unshown.map(|stream| (*stream).to_owned()));
         self.parked.extend(stopped.iter().map(|stream| (*stream).to_owned()));

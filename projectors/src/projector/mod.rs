@@ -1,6 +1,7 @@
 //! One log partition folded into one generation of a read model: what the runner, a rebuild and an audit share.
 
 mod folding;
+mod following;
 mod pushing;
 mod unparking;
 
@@ -20,17 +21,14 @@ use crate::held::Held;
 use crate::push::Pusher;
 use crate::store::{Checkpoint, Place, ReadStore};
 
+pub(crate) use following::GenerationKind;
+use following::Prepared;
+
 /// What a projector has met since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Events that went into a view.
     pub folded: u64,
-    /// Messages whose offset had been passed.
-    pub repeats: u64,
-    /// Times that Kafka went on beyond the next offset, and the log had to be read.
-    pub gaps: u64,
-    /// Messages that were no event.
-    pub unreadable: u64,
     /// Streams that were parked.
     pub parked: u64,
 }
@@ -41,7 +39,6 @@ pub struct Projector {
     generation: Arc<Generation>,
     store: ReadStore,
     log: PartitionLog,
-    partitions: u32,
     limits: Limits,
     held: Held,
     parked: BTreeSet<String>,
@@ -55,6 +52,11 @@ pub struct Projector {
     pushed: i64,
     next: i64,
     epoch: i32,
+    /// Of the checkpoint, as it was read: another one means that another holder has it.
+    term: i64,
+    /// Whether it has taken the checkpoint over before.
+    has_held: bool,
+    prepared: Option<Prepared>,
     /// The log's next offset, as far as is known.
     end: i64,
     /// Events to read at once: fewer when they are large.
@@ -65,9 +67,6 @@ pub struct Projector {
 
 struct Meters {
     folded: Counter,
-    repeats: Counter,
-    gaps: Counter,
-    unreadable: Counter,
     parked: Counter,
     waiting: Gauge,
     lag: Gauge,
@@ -79,9 +78,6 @@ impl Meters {
         let own = [of[0].clone(), of[1].clone(), ("generation", generation.to_string()), ("partition", partition.to_string())];
         Self {
             folded: metrics::counter!("daybook_projector_events_total", &of),
-            repeats: metrics::counter!("daybook_projector_repeats_total", &of),
-            gaps: metrics::counter!("daybook_projector_gaps_total", &of),
-            unreadable: metrics::counter!("daybook_projector_unreadable_messages_total", &of),
             parked: metrics::counter!("daybook_projector_parked_total", &of),
             waiting: metrics::gauge!("daybook_projector_parked_streams", &own),
             lag: metrics::gauge!("daybook_projector_lag_events", &own),
@@ -90,7 +86,7 @@ impl Meters {
 }
 
 impl Projector {
-    /// Stands where the checkpoint stands. `partitions` is how many the log has.
+    /// Stands where the checkpoint stands. Takes it over from nobody: whoever moves it first has moved it.
     ///
     /// # Errors
     /// As [`resume`](Self::resume).
@@ -99,11 +95,17 @@ impl Projector {
         generation: Arc<Generation>,
         store: ReadStore,
         log: PartitionLog,
-        partitions: u32,
         limits: Limits,
     ) -> Result<Self, ProjectorError> {
+        let mut projector = Self::new(model, generation, store, log, limits);
+        projector.resume().await?;
+        Ok(projector)
+    }
+
+    /// Stands nowhere yet.
+    pub(crate) fn new(model: Arc<ReadModel>, generation: Arc<Generation>, store: ReadStore, log: PartitionLog, limits: Limits) -> Self {
         let meters = Meters::new(model.name, generation.number, log.service(), log.number());
-        let mut projector = Self {
+        Self {
             held: Held::new(limits.held_bytes),
             read_at_once: i64::try_from(limits.batch_events.min(limits.catch_up_events)).unwrap_or(i64::MAX).max(1),
             parked: BTreeSet::new(),
@@ -114,18 +116,18 @@ impl Projector {
             pushed: 0,
             next: 0,
             epoch: 1,
+            term: 0,
+            has_held: false,
+            prepared: None,
             end: 0,
             counts: Counts::default(),
             model,
             generation,
             store,
             log,
-            partitions,
             limits,
             meters,
-        };
-        projector.resume().await?;
-        Ok(projector)
+        }
     }
 
     /// Forgets all that it holds, and stands where the stored checkpoint stands.
@@ -134,10 +136,35 @@ impl Projector {
     /// When Postgres does not answer, or the log ends before the checkpoint.
     pub async fn resume(&mut self) -> Result<(), ProjectorError> {
         self.held.clear();
-        let Checkpoint { next, epoch, pushed } = self.store.checkpoint(&self.place()).await?;
+        let checkpoint = self.store.checkpoint(&self.place()).await?;
+        self.stand_at(checkpoint).await
+    }
+
+    /// Takes the checkpoint over from whoever has it, and stands where it stands. What is held in memory stays good while the
+    /// checkpoint is its own last one. Streams that are parked are tried again once, for this may be a newer build.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub async fn take_over(&mut self) -> Result<(), ProjectorError> {
+        let checkpoint = self.store.take_over(&self.place()).await?;
+        let is_its_own = self.has_held && checkpoint.term == self.term + 1 && checkpoint.next == self.next && self.prepared.is_none();
+        if !is_its_own {
+            self.held.clear();
+        }
+        self.stand_at(checkpoint).await?;
+        if !std::mem::replace(&mut self.has_held, true) {
+            self.try_parked_again();
+        }
+        Ok(())
+    }
+
+    async fn stand_at(&mut self, checkpoint: Checkpoint) -> Result<(), ProjectorError> {
+        self.prepared = None;
+        let Checkpoint { next, epoch, pushed, term } = checkpoint;
+        (self.next, self.epoch, self.pushed, self.term) = (next, epoch, pushed, term);
         (self.parked, self.unshown) = self.store.parked(&self.place()).await?;
+        self.untried.retain(|stream| self.parked.contains(stream));
         self.skipped = self.store.skipped(&self.place()).await?;
-        (self.next, self.epoch, self.pushed) = (next, epoch, pushed);
         self.meters.waiting.set(self.parked.len() as f64);
         if let Some(pusher) = &mut self.pusher {
             pusher.reset(pushed, next);
@@ -214,6 +241,7 @@ impl Projector {
         if self.end < self.next {
             return Err(ProjectorError::AheadOfLog { place: self.name(), at: self.next, end: self.end });
         }
+        self.compare_epochs(head.epoch).await?;
         if self.end == self.next && head.epoch > self.epoch {
             // An epoch begins without events. Tokens of it are waited for by the epoch that the checkpoint shows.
             self.write(self.next, self.next, head.epoch, Folded::default()).await?;
@@ -221,8 +249,27 @@ impl Projector {
         Ok(())
     }
 
+    /// A log that was restored and has grown again holds other events before the checkpoint than those that were folded.
+    async fn compare_epochs(&self, epoch: i32) -> Result<(), ProjectorError> {
+        if epoch <= self.epoch || self.next == 0 {
+            return Ok(());
+        }
+        match self.log.read_events(self.next - 1, 1).await?.first() {
+            Some(last) if last.epoch > self.epoch => {
+                Err(ProjectorError::OfAnotherEpoch { place: self.name(), at: self.next, folded: self.epoch, epoch: last.epoch })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn place(&self) -> Place<'_> {
-        Place { projection: self.model.name, generation: &self.generation, service: self.log.service(), partition: self.log.number() }
+        Place {
+            projection: self.model.name,
+            generation: &self.generation,
+            service: self.log.service(),
+            partition: self.log.number(),
+            term: self.term,
+        }
     }
 }
 

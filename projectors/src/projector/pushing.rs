@@ -21,6 +21,13 @@ impl Projector {
     /// # Errors
     /// As [`resume`](Self::resume).
     pub async fn pushing(mut self, push: &Push) -> Result<Self, ProjectorError> {
+        self = self.with_pusher(push);
+        self.resume().await?;
+        Ok(self)
+    }
+
+    /// Pushes what it commits; what is to be pushed again, it finds when it takes over.
+    pub(crate) fn with_pusher(mut self, push: &Push) -> Self {
         let at = Source {
             topic: push.topic(self.model.name),
             generation: self.generation.number,
@@ -28,8 +35,7 @@ impl Projector {
             partition: self.log.number(),
         };
         self.pusher = Some(Pusher::new(push.clone(), self.limits.push.clone(), self.model.name, at));
-        self.resume().await?;
-        Ok(self)
+        self
     }
 
     /// What there is to do each second, busy or not: folds parked streams again where that is asked for, notes what Kafka

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
+use daybook_follow::Event;
 use daybook_kernel::StreamId;
 use daybook_log::LogError;
 
 use super::Projector;
 use crate::ProjectorError;
 use crate::batch::{Before, Changes, Folded, Pace, ViewRow, fold};
-use crate::event::Event;
 use crate::parked::Ask;
 use crate::push::{Shown, Span};
 use crate::store::{Retried, Waiting};
@@ -24,17 +24,6 @@ impl Projector {
     /// Each stream that is parked now will be folded again once, by [`tend`](Self::tend).
     pub fn try_parked_again(&mut self) {
         self.untried = self.parked.iter().cloned().collect();
-    }
-
-    /// As [`try_parked_again`](Self::try_parked_again), but only those that another projector has left.
-    pub(crate) fn go_on_trying(&mut self, untried: Vec<String>) {
-        self.untried = untried;
-        self.untried.retain(|stream| self.parked.contains(stream));
-    }
-
-    /// Which streams would still have been folded again, though nobody has asked for it.
-    pub(crate) fn leave_untried(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.untried)
     }
 
     /// Folds parked streams again whose turn it is; for no longer than half of the time between two looks.

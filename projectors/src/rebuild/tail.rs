@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, Log, Role};
@@ -14,6 +14,9 @@ use crate::{Limits, Projector, ProjectorError, ReadStore};
 
 /// Connections to the read models' database: one partition after the other is folded.
 const CONNECTIONS: usize = 2;
+
+/// Between two attempts at a checkpoint that somebody else's transaction holds.
+const LOCKED: Duration = Duration::from_millis(20);
 
 /// Service and log partition, to the next offset and the epoch there.
 pub(crate) type Places = BTreeMap<(String, i32), (i64, i32)>;
@@ -48,7 +51,7 @@ impl Tail {
             for n in 0..log.partitions().cast_signed() {
                 let partition = log.partition(n)?;
                 let (model, generation) = (model.clone(), generation.clone());
-                projectors.push(Projector::open(model, generation, store.clone(), partition, log.partitions(), Limits::default()).await?);
+                projectors.push(Projector::open(model, generation, store.clone(), partition, Limits::default()).await?);
             }
         }
         Ok(Self(projectors))
@@ -84,10 +87,7 @@ impl Tail {
     pub(crate) async fn catch_up_to(&mut self, places: &Places) -> Result<(), LifecycleError> {
         for projector in &mut self.0 {
             while let Err(error) = projector.catch_up_to(place(places, projector)).await {
-                if !matches!(error, ProjectorError::Superseded(_)) {
-                    return Err(error.into());
-                }
-                projector.resume().await?;
+                again(projector, error).await?;
             }
         }
         Ok(())
@@ -101,16 +101,22 @@ impl Tail {
                 Some(until) => projector.catch_up_until(until).await,
                 None => projector.catch_up().await,
             } {
-                // Somebody else keeps it up too: stand where he has come to.
-                if !matches!(error, ProjectorError::Superseded(_)) {
-                    return Err(error.into());
-                }
-                projector.resume().await?;
+                again(projector, error).await?;
             }
             moved += projector.next() - before;
         }
         Ok(moved)
     }
+}
+
+/// Somebody else keeps it up too: it goes on where he has come to. Other errors are none of these.
+async fn again(projector: &mut Projector, error: ProjectorError) -> Result<(), LifecycleError> {
+    match error {
+        ProjectorError::Superseded(_) => {}
+        ProjectorError::Locked(_) => tokio::time::sleep(LOCKED).await,
+        other => return Err(other.into()),
+    }
+    Ok(projector.resume().await?)
 }
 
 impl Building {

@@ -1,3 +1,3 @@
-SELECT next_offset, epoch, pushed
+SELECT next_offset, epoch, pushed, term
 FROM read.checkpoint
 WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4

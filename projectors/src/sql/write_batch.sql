@@ -1,11 +1,18 @@
 -- Writes what one batch changed, and moves the checkpoint, in one statement: both happen or neither does, with no
 -- COMMIT to misread. Everything selects FROM moved: where the checkpoint is not where this batch was read from,
--- somebody else has moved it, and nothing at all is written. $8: how far Kafka has acknowledged what was pushed; null
--- where nothing is.
-WITH moved AS (
-    UPDATE read.checkpoint SET next_offset = $6, epoch = $7, pushed = coalesce($8, pushed)
-    WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4 AND next_offset = $5
-    RETURNING projection, generation, service, partition, pushed
+-- somebody else has moved it, and nothing at all is written; likewise where its term ($27) is another holder's. A checkpoint that
+-- another transaction holds (a promotion) is not waited for: others may share this transaction. $8: how far Kafka has
+-- acknowledged what was pushed; null where nothing is.
+WITH held AS (
+    SELECT FROM read.checkpoint
+    WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+moved AS (
+    UPDATE read.checkpoint c SET next_offset = $6, epoch = $7, pushed = coalesce($8, c.pushed)
+    FROM held
+    WHERE c.projection = $1 AND c.generation = $2 AND c.service = $3 AND c.partition = $4 AND c.next_offset = $5 AND c.term = $27
+    RETURNING c.projection, c.generation, c.service, c.partition, c.pushed
 ),
 gone AS (
     DELETE FROM read.{parts} p
@@ -50,4 +57,4 @@ stopped AS (
     FROM moved, unnest($24::text[], $25::bigint[], $26::text[]) AS s (stream_id, "offset", reason)
     ON CONFLICT (projection, generation, service, stream_id) DO NOTHING
 )
-SELECT FROM moved
+SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM moved) AS moved

@@ -1,10 +1,10 @@
 -- What came of folding a parked stream ($6) again, in one statement: what of its parts is otherwise, its view, and whether it
--- is parked any more. Fenced by where the checkpoint stands ($5), as a batch is. What is pushed of it lies in no span of
+-- is parked any more. Fenced by where the checkpoint stands ($5) and its term ($23), as a batch is. What is pushed of it lies in no span of
 -- events: it is noted at the last offset ($14, $15: each part of the stream that there is or was), so that it is pushed
 -- again after a death.
 WITH moved AS (
     UPDATE read.checkpoint SET pushed = CASE WHEN cardinality($14::text[]) > 0 THEN least(pushed, next_offset - 1) ELSE pushed END
-    WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4 AND next_offset = $5
+    WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4 AND next_offset = $5 AND term = $23
     RETURNING projection, generation, service, partition, next_offset
 ),
 gone AS (

@@ -6,10 +6,11 @@ mod pushed;
 
 use std::collections::{BTreeSet, HashMap};
 
+use daybook_follow::Moved;
 use daybook_kernel::StreamId;
 use daybook_log::{Databases, LogError, Role};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Config, NoTls, Row, Statement};
 
 use crate::batch::{Before, Changes, Skipped};
 use crate::generation::Generation;
@@ -23,6 +24,9 @@ const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_m
                         -c lock_timeout=10000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=30000";
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// What followers write together may not take long: all of them wait for it.
+const TOGETHER: &str = "-c statement_timeout=800";
+
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
 
@@ -35,6 +39,7 @@ pub(crate) fn storable(reason: &str) -> String {
 #[derive(Clone)]
 pub struct ReadStore {
     pool: Pool,
+    together: Pool,
 }
 
 /// One partition of one generation's sources: the place of a checkpoint.
@@ -43,6 +48,8 @@ pub(crate) struct Place<'a> {
     pub(crate) generation: &'a Generation,
     pub(crate) service: &'a str,
     pub(crate) partition: i32,
+    /// As it was read: another one means that another holder has it now.
+    pub(crate) term: i64,
 }
 
 /// How far a partition is folded.
@@ -52,6 +59,8 @@ pub(crate) struct Checkpoint {
     pub(crate) epoch: i32,
     /// Everything before it is pushed and acknowledged.
     pub(crate) pushed: i64,
+    /// Raised by who takes over.
+    pub(crate) term: i64,
 }
 
 /// A checkpoint's move.
@@ -64,31 +73,44 @@ pub(crate) struct Move {
     pub(crate) pushed: Option<i64>,
 }
 
+fn pool(databases: &Databases, connections: usize, more: &str) -> Result<Pool, ProjectorError> {
+    let mut config: Config = databases.read_url().parse().map_err(|_| {
+        LogError::Configuration(
+            "the read models' database URL is not valid: it must be postgres://user:password@host:port/database".to_owned(),
+        )
+    })?;
+    let options = format!("{} -c role={} {SETTINGS} {more}", config.get_options().unwrap_or_default(), Role::Projector.name());
+    config.options(options.trim());
+    config.application_name("daybook projector");
+    config.connect_timeout(PATIENCE / 2);
+    config.keepalives_idle(PATIENCE);
+    config.tcp_user_timeout(PATIENCE * 3 / 2);
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let pool = Pool::builder(manager)
+        .max_size(connections.max(1))
+        .wait_timeout(Some(PATIENCE))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|e| LogError::Pool(e.to_string()))?;
+    Ok(pool)
+}
+
+fn checkpoint(row: &Row) -> Checkpoint {
+    Checkpoint { next: row.get(0), epoch: row.get(1), pushed: row.get(2), term: row.get(3) }
+}
+
 impl ReadStore {
     /// With at most `connections` connections, made when they are first needed.
     ///
     /// # Errors
     /// When the URL is not valid.
     pub fn new(databases: &Databases, connections: usize) -> Result<Self, ProjectorError> {
-        let mut config: Config = databases.read_url().parse().map_err(|_| {
-            LogError::Configuration(
-                "the read models' database URL is not valid: it must be postgres://user:password@host:port/database".to_owned(),
-            )
-        })?;
-        let options = format!("{} -c role={} {SETTINGS}", config.get_options().unwrap_or_default(), Role::Projector.name());
-        config.options(options.trim());
-        config.application_name("daybook projector");
-        config.connect_timeout(PATIENCE / 2);
-        config.keepalives_idle(PATIENCE);
-        config.tcp_user_timeout(PATIENCE * 3 / 2);
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let pool = Pool::builder(manager)
-            .max_size(connections.max(1))
-            .wait_timeout(Some(PATIENCE))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|e| LogError::Pool(e.to_string()))?;
-        Ok(Self { pool })
+        Ok(Self { pool: pool(databases, connections, "")?, together: pool(databases, connections, TOGETHER)? })
+    }
+
+    /// Connections for what followers write together.
+    pub fn together(&self) -> Pool {
+        self.together.clone()
     }
 
     pub(crate) async fn client(&self) -> Result<deadpool_postgres::Client, ProjectorError> {
@@ -109,8 +131,15 @@ impl ReadStore {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::READ_CHECKPOINT).await?;
         let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        row.map(|r| Checkpoint { next: r.get(0), epoch: r.get(1), pushed: r.get(2) })
-            .ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
+        row.as_ref().map(checkpoint).ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
+    }
+
+    /// Takes a checkpoint over from whoever holds it.
+    pub(crate) async fn take_over(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql::TAKE_OVER).await?;
+        let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
+        row.as_ref().map(checkpoint).ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
     }
 
     /// The streams of a partition that are parked, and those of them that show nothing.
@@ -144,14 +173,25 @@ impl ReadStore {
         Ok(streams.iter().filter_map(|s| stored.remove(s.as_str()).map(|view| (s.clone(), view))).collect())
     }
 
-    /// Writes a batch and moves the checkpoint, both or neither. False: the checkpoint stood elsewhere.
+    /// Writes a batch in a transaction of its own, and moves the checkpoint, both or neither.
+    pub(crate) async fn write(&self, at: &Place<'_>, by: Move, changes: &Changes) -> Result<Moved, ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&at.generation.write_batch).await?;
+        Ok(Self::execute_batch(&client, &statement, at, by, changes).await?)
+    }
+
+    /// Writes a batch and moves the checkpoint, both or neither. It is sent when it is first polled.
     ///
     /// By arrays, whatever its size: `COPY` into tables of the transaction, and a statement that takes the rows from there, was
     /// measured beside it with 100, 1,000 and 10,000 parts, and gains nothing that would be worth a second way
     /// (`scripts/bench batches`; the numbers stand in docs/rebuild.md).
-    pub(crate) async fn write(&self, at: &Place<'_>, by: Move, changes: &Changes) -> Result<bool, ProjectorError> {
-        let client = self.pool.get().await?;
-        let statement = client.prepare_cached(&at.generation.write_batch).await?;
+    pub(crate) async fn execute_batch(
+        client: &tokio_postgres::Client,
+        statement: &Statement,
+        at: &Place<'_>,
+        by: Move,
+        changes: &Changes,
+    ) -> Result<Moved, tokio_postgres::Error> {
         let removed = || changes.parts.iter().filter(|(_, c)| c.bytes.is_none());
         let written = || changes.parts.iter().filter_map(|(place, c)| c.bytes.as_deref().map(|bytes| (place, c, bytes)));
         let (gone_keys, gone_parts): (Vec<&str>, Vec<&str>) = removed().map(|((k, p), _)| (k.as_str(), p.as_str())).unzip();
@@ -166,9 +206,9 @@ impl ReadStore {
         let stopped = &changes.stopped;
         let (stopped_streams, stopped_offsets): (Vec<&str>, Vec<i64>) = stopped.iter().map(|s| (s.stream.as_str(), s.offset)).unzip();
         let reasons: Vec<String> = stopped.iter().map(|s| storable(&s.reason)).collect();
-        let moved = client
-            .execute(
-                &statement,
+        let row = client
+            .query_one(
+                statement,
                 &[
                     &at.projection,
                     &at.generation.number,
@@ -196,9 +236,14 @@ impl ReadStore {
                     &stopped_streams,
                     &stopped_offsets,
                     &reasons,
+                    &at.term,
                 ],
             )
             .await?;
-        Ok(moved == 1)
+        Ok(match (row.get(0), row.get(1)) {
+            (_, true) => Moved::Yes,
+            (true, false) => Moved::No,
+            (false, false) => Moved::Locked,
+        })
     }
 }

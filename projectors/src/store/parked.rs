@@ -85,6 +85,7 @@ impl ReadStore {
                     &stopped_at,
                     &reason,
                     &asked,
+                    &at.term,
                 ],
             )
             .await?;
@@ -112,7 +113,7 @@ mod tests {
     }
 
     fn place(generation: &Generation) -> Place<'_> {
-        Place { projection: "stock-levels", generation, service: "inventory", partition: 0 }
+        Place { projection: "stock-levels", generation, service: "inventory", partition: 0, term: 0 }
     }
 
     #[tokio::test]

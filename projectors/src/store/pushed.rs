@@ -31,8 +31,9 @@ impl ReadStore {
     pub(crate) async fn write_pushed(&self, at: &Place<'_>, next: i64, pushed: i64) -> Result<bool, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::WRITE_PUSHED).await?;
-        let moved =
-            client.execute(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition, &next, &pushed]).await?;
+        let moved = client
+            .execute(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition, &next, &pushed, &at.term])
+            .await?;
         Ok(moved == 1)
     }
 }

@@ -1,5 +1,6 @@
 //! The runner against real Postgres and Kafka.
 
+mod following;
 mod generations;
 mod kafka;
 mod models;

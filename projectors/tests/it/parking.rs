@@ -82,7 +82,7 @@ async fn only_what_the_log_says_parks_a_stream() {
     let mut messages: Vec<_> = stored.iter().map(|e| message(e, 0)).collect();
     // Damaged on the way: still a message with all its headers.
     messages[1].value = Some(b"\xff\xff\xff".as_slice().into());
-    projector.follow(&messages).await.expect("the log has it");
+    shop.follow(&mut projector, &messages).await.expect("the log has it");
     assert!(shop.parked(&model).await.is_empty());
     assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
     assert_eq!(shop.checkpoint(&model, "catalog", 0).await, (3, 1));

@@ -54,7 +54,7 @@ async fn a_number_that_a_generation_has_had_is_not_given_to_the_first_one_that_i
 #[tokio::test]
 async fn projectors_that_were_never_prepared_say_what_to_do() {
     let shop = Shop::new(1, &[by_category()]).await;
-    let (_stop, shutdown) = daybook_http::shutdown();
+    let (_stop, shutdown) = daybook_process::shutdown();
     let refused = shop.start(&[pages()], Limits::default(), shutdown).await.err();
     assert!(matches!(&refused, Some(ProjectorError::NotPrepared(model)) if model == "product-pages"), "{refused:?}");
     assert!(refused.is_some_and(|e| e.to_string().contains("daybook migrate")));

@@ -1,5 +1,6 @@
 //! What is pushed, when nothing is, and what is pushed again.
 
+use daybook_follow::FollowError;
 use daybook_projectors::{Limits, ProjectorError, PushLimits};
 use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change::Content};
 use daybook_testkit::alter_topic;
@@ -61,7 +62,7 @@ async fn a_batch_is_pushed_with_its_removals_and_a_marker_also_when_nothing_chan
     let mut pod = Pod::new(&shop, &model).await;
     let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
     let stored = shop.append([created("A-1", "one", "toys"), created("A-2", "two", "toys")]).await;
-    projector.follow(&stored.iter().map(|e| message(e, 0)).collect::<Vec<_>>()).await.expect("in order");
+    shop.follow(&mut projector, &stored.iter().map(|e| message(e, 0)).collect::<Vec<_>>()).await.expect("in order");
     acknowledged(&shop, &model, &mut projector).await;
     let said = pod.hear().await;
     let parts = shop.parts(&model).await;
@@ -219,8 +220,8 @@ async fn a_projector_that_was_paused_pushes_nothing_when_it_comes_back() {
     acknowledged(&shop, &model, &mut other).await;
     pod.follow(&shop).await;
 
-    let stale = paused.follow(&[message(&second[0], 0)]).await;
-    assert!(matches!(stale, Err(ProjectorError::Superseded(_))), "{stale:?}");
+    let stale = shop.follow(&mut paused, &[message(&second[0], 0)]).await;
+    assert!(matches!(stale, Err(FollowError::Moved(_))), "{stale:?}");
     // Nor does it say of itself that more or less is acknowledged than the owner says.
     paused.tend().await.ok();
     assert_eq!(pod.hear().await, []);

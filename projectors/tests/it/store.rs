@@ -1,5 +1,6 @@
 //! What is written, and who may write it.
 
+use daybook_follow::FollowError;
 use daybook_kernel::StreamId;
 use daybook_projectors::{Limits, ProjectorError};
 
@@ -44,8 +45,8 @@ async fn a_paused_projector_that_comes_back_writes_nothing_older() {
     let newest = shop.parts(&model).await;
 
     // It comes back with a message that it had in hand: two is older than three.
-    let stale = paused.follow(&[crate::support::message(&second[0], 0)]).await;
-    assert!(matches!(stale, Err(ProjectorError::Superseded(_))), "{stale:?}");
+    let stale = shop.follow(&mut paused, &[crate::support::message(&second[0], 0)]).await;
+    assert!(matches!(stale, Err(FollowError::Moved(_))), "{stale:?}");
     assert_eq!(shop.parts(&model).await, newest);
     assert_eq!(newest, shop.fresh_fold(&model).await);
 

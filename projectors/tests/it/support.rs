@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use daybook_bus::{BusConfig, Headers, Message, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
-use daybook_http::Shutdown;
+
+use daybook_follow::{Event, FollowError, Follower as _, Moved, Ring};
 use daybook_kernel::{EventAt, ReadModel, StreamId, Version};
 use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, Role, StoredEvent, Writer, WriterSessions};
+use daybook_process::Shutdown;
 use daybook_projectors::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, fingerprint, prepare};
 use daybook_testkit::TestDatabase;
 use tokio::sync::watch;
@@ -146,7 +148,44 @@ impl Shop {
         let store = ReadStore::new(&self.database.databases(), 2)?;
         let generation = store.live(model).await?;
         let log = self.log(service).await.partition(partition)?;
-        Projector::open(Arc::new(model.clone()), Arc::new(generation), store, log, self.partitions, limits).await
+        Projector::open(Arc::new(model.clone()), Arc::new(generation), store, log, limits).await
+    }
+
+    /// Has a projector take messages of `<service>.events`, as the task of its partition does: by the ring, and from the log
+    /// what is not there.
+    pub(crate) async fn follow(&self, projector: &mut Projector, messages: &[Message]) -> Result<(), FollowError> {
+        let mut ring = Ring::new(100, 1 << 20);
+        let mut unreadable = false;
+        for message in messages {
+            match Event::arrived(message, self.partitions) {
+                Ok(event) => _ = ring.add(event),
+                Err(_) => unreadable = true,
+            }
+        }
+        let pool = ReadStore::new(&self.database.databases(), 1)?.together();
+        let client = pool.get().await.expect("the database answers");
+        loop {
+            match ring.from(projector.next(), 2, usize::MAX) {
+                Some(events) if events.is_empty() => break,
+                Some(events) => match projector.prepare(&client, &events).await {
+                    Ok(()) => match projector.execute(&client).await.expect("the database answers") {
+                        Moved::Yes => projector.committed().await?,
+                        Moved::No => return Err(FollowError::Moved(projector.name())),
+                        Moved::Locked => return Err(FollowError::Locked(projector.name())),
+                    },
+                    Err(FollowError::Carefully(_)) => {
+                        projector.resume().await?;
+                        projector.catch_up().await?;
+                    }
+                    Err(error) => return Err(error),
+                },
+                None => projector.catch_up().await?,
+            }
+        }
+        if unreadable {
+            projector.catch_up().await?;
+        }
+        Ok(())
     }
 
     /// As [`projector_with`](Self::projector_with), and it pushes what it commits.
@@ -184,7 +223,7 @@ impl Shop {
     }
 
     pub(crate) async fn process_with(&self, models: &[ReadModel], limits: Limits) -> Process {
-        let (stop, shutdown) = daybook_http::shutdown();
+        let (stop, shutdown) = daybook_process::shutdown();
         let projectors = self.start(models, limits, shutdown).await.expect("all is in order");
         Process { projectors, stop }
     }

@@ -64,7 +64,7 @@ impl Searched {
             put(&owner, (&product.sku, "product", "catalog"), product, 0).await;
             put_stock(&owner, &product.sku, *available, 0).await;
         }
-        let (stop, shutdown) = daybook_http::shutdown();
+        let (stop, shutdown) = daybook_process::shutdown();
         let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
         let address = format!("http://{}/v1/products", listening.address());
         let models = models.iter().map(QueryModel::from).collect();

@@ -69,7 +69,7 @@ impl Api {
 
     pub(crate) async fn begin(prepared: Prepared, change: impl FnOnce(&mut QueryConfig)) -> Self {
         let Prepared { database, bus } = prepared;
-        let (stop, shutdown) = daybook_http::shutdown();
+        let (stop, shutdown) = daybook_process::shutdown();
         let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
         let address = format!("http://{}", listening.address());
         let models = models().iter().map(QueryModel::from).collect();

@@ -1,37 +1,52 @@
-//! An event on its way into a read model, wherever it came from.
+//! An event on its way to its followers, wherever it came from.
 
 use bytes::Bytes;
 use chrono::DateTime;
 use daybook_bus::{HeaderError, Message, headers};
-use daybook_kernel::{Instant, StreamId};
+use daybook_kernel::{DecodedOnce, Instant, StreamId};
 use daybook_log::{LogError, StoredEvent};
 
-/// An event, as far as a fold needs it.
+/// An event, as far as a follower needs it.
 #[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub(crate) offset: i64,
-    pub(crate) epoch: i32,
-    pub(crate) stream: StreamId,
-    pub(crate) version: i64,
-    pub(crate) type_name: String,
-    pub(crate) payload: Bytes,
-    pub(crate) recorded_at: Instant,
+pub struct Event {
+    /// Its place in the log partition, from 0, without gaps.
+    pub offset: i64,
+    /// The log's epoch that it was written in, from 1.
+    pub epoch: i32,
+    /// The stream that it belongs to.
+    pub stream: StreamId,
+    /// Its place in the stream, from 1, without gaps.
+    pub version: i64,
+    /// Full protobuf name.
+    pub type_name: String,
+    /// The event, encoded.
+    pub payload: Bytes,
+    /// The time of its page.
+    pub recorded_at: Instant,
+    /// What it says: decoded when the first projection folds it, for all of them.
+    pub decoded: DecodedOnce,
 }
 
 /// Why a message on `<service>.events` is no event. The log has it for certain.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
+    /// A header that is no text, or not of the form that it must have.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// A header that every event has.
     #[error("header {0} is missing")]
     Missing(&'static str),
+    /// Something else that no event of a log has.
     #[error("{0}")]
     Wrong(&'static str),
 }
 
 impl Event {
     /// From the log.
-    pub(crate) fn stored(e: StoredEvent) -> Result<Self, LogError> {
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] when its stream id is none.
+    pub fn stored(e: StoredEvent) -> Result<Self, LogError> {
         let stream = StreamId::parse(&e.stream_id).map_err(|why| LogError::Damaged(format!("offset {}: {why}", e.offset)))?;
         Ok(Self {
             offset: e.offset,
@@ -41,11 +56,15 @@ impl Event {
             type_name: e.type_name,
             payload: e.payload.into(),
             recorded_at: e.recorded_at,
+            decoded: DecodedOnce::default(),
         })
     }
 
-    /// From Kafka, where anybody may have written it: it is taken only when all of it is in order.
-    pub(crate) fn arrived(message: &Message, partitions: u32) -> Result<Self, Unreadable> {
+    /// From Kafka, where anybody may have written it: it is taken only when all of it is in order. `partitions`: of the log.
+    ///
+    /// # Errors
+    /// What is not as an event has it.
+    pub fn arrived(message: &Message, partitions: u32) -> Result<Self, Unreadable> {
         let headers = &message.headers;
         let time = headers.get_str(headers::CE_TIME)?.ok_or(Unreadable::Missing(headers::CE_TIME))?;
         let key = message.key.as_deref().and_then(|k| std::str::from_utf8(k).ok()).and_then(|k| StreamId::parse(k).ok());
@@ -60,6 +79,7 @@ impl Event {
                 .map_err(|_| Unreadable::Wrong("its time is not as RFC 3339 writes it"))?
                 .to_utc()
                 .into(),
+            decoded: DecodedOnce::default(),
         };
         // What counts on from them must not run over.
         if !(0..i64::MAX).contains(&event.offset) || !(1..i64::MAX).contains(&event.version) || event.epoch < 1 {
@@ -71,8 +91,8 @@ impl Event {
         Ok(event)
     }
 
-    /// About how much memory it takes.
-    pub(crate) fn size(&self) -> usize {
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
         self.payload.len() + self.type_name.len() + self.stream.as_str().len() + 64
     }
 }

@@ -1,0 +1,204 @@
+//! A follower that can't go with the others: it works in a task of its own, from the log, until it is back.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use daybook_process::{Backoff, Shutdown, panic_text};
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use crate::board::{Board, Place};
+use crate::config::Limits;
+use crate::follower::{FollowError, Follower};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Between two attempts to write what found its checkpoint locked.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+/// How long a slow follower works alone before it may come back, and how often it looks for more meanwhile.
+const SLOW_FOR: Duration = Duration::from_secs(10);
+const SLOW_LOOK: Duration = Duration::from_millis(50);
+
+/// A follower and its place.
+pub(crate) struct Member {
+    pub(crate) place: Place,
+    pub(crate) follower: Box<dyn Follower>,
+    /// Where it stood at the last look, if it had come to the end of what the ring has.
+    pub(crate) waited_at: Option<i64>,
+}
+
+/// Why a follower works alone.
+#[derive(Debug)]
+pub(crate) enum Why {
+    /// Its partition has just come to this process.
+    Begins,
+    /// The ring does not reach back to it, or Kafka lacks something.
+    IsBehind,
+    /// It has something to do beside events.
+    Tends,
+    /// It takes long for a batch.
+    IsSlow,
+    /// It went wrong with the others.
+    Failed(FollowError),
+}
+
+/// What members of a partition share.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) board: Arc<Board>,
+}
+
+/// Where a partition's ring starts.
+#[derive(Clone, Default)]
+pub(crate) struct RingStart(Arc<AtomicI64>);
+
+impl RingStart {
+    pub(crate) fn set(&self, start: Option<i64>) {
+        self.0.store(start.unwrap_or(0), Ordering::Release);
+    }
+
+    fn get(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Answers with what the future does; a panic is an error.
+pub(crate) async fn guarded<T>(future: impl Future<Output = Result<T, FollowError>>) -> Result<T, FollowError> {
+    AssertUnwindSafe(future).catch_unwind().await.unwrap_or_else(|panic| Err(FollowError::Panicked(panic_text(panic.as_ref()))))
+}
+
+/// Works until the follower can go with the others, or is not wanted any more. None: there is nothing to follow for.
+pub(crate) async fn run(mut member: Member, why: Why, shared: Arc<Shared>, start: RingStart, stop: Shutdown) -> Option<Member> {
+    let (place, limits) = (member.place.clone(), &shared.limits);
+    let mut backoff = Backoff::new(FIRST_PAUSE, limits.longest_pause);
+    let mut reached = member.follower.next();
+    let stay_until = Instant::now() + if matches!(why, Why::IsSlow) { SLOW_FOR } else { Duration::ZERO };
+    let mut outcome = match why {
+        Why::Begins => guarded(member.follower.take_over()).await,
+        Why::IsBehind | Why::Tends | Why::IsSlow => Ok(()),
+        Why::Failed(error) => Err(error),
+    };
+    loop {
+        if outcome.is_ok() {
+            outcome = guarded(catch_up(&mut *member.follower, &shared, &place, &start, stay_until, &stop)).await;
+        }
+        if stop.is_requested() {
+            return Some(member);
+        }
+        let Err(error) = outcome else {
+            member.waited_at = None;
+            return Some(member);
+        };
+        outcome = match error {
+            FollowError::Gone(_) => return None,
+            FollowError::Locked(_) => {
+                pause(LOCKED_PAUSE, &stop).await;
+                guarded(member.follower.again()).await
+            }
+            FollowError::Moved(_) => guarded(stand_by(&mut *member.follower, &shared, &place, &stop)).await,
+            FollowError::Carefully(why) => {
+                tracing::info!(follower = member.follower.name(), why, "a batch is folded again, event by event");
+                guarded(member.follower.resume()).await
+            }
+            FollowError::Failed(_) | FollowError::Panicked(_) => {
+                let (follower, at) = (member.follower.name(), member.follower.next());
+                tracing::error!(follower, %error, "a follower stands still; trying again");
+                metrics::counter!("daybook_follower_restarts_total", "follower" => place.0, "service" => place.2.clone()).increment(1);
+                shared.board.stands_still(&place, error.to_string());
+                if at > reached {
+                    // It gets on: this error is a first one again.
+                    (reached, _) = (at, backoff.succeeded());
+                }
+                pause(backoff.pause(), &stop).await;
+                guarded(member.follower.resume()).await
+            }
+        };
+    }
+}
+
+async fn pause(pause: Duration, stop: &Shutdown) {
+    tokio::select! {
+        () = stop.requested() => {}
+        () = tokio::time::sleep(pause) => {}
+    }
+}
+
+/// Reads the log to its end, and goes on until the ring reaches back to it.
+async fn catch_up(
+    follower: &mut dyn Follower,
+    shared: &Shared,
+    place: &Place,
+    start: &RingStart,
+    stay_until: Instant,
+    stop: &Shutdown,
+) -> Result<(), FollowError> {
+    let mut tended = None;
+    loop {
+        let mut behind = follower.is_behind().await?;
+        if tended.is_none_or(|at: Instant| at.elapsed() >= shared.limits.idle) {
+            follower.tend().await?;
+            tended = Some(Instant::now());
+        }
+        while behind && !stop.is_requested() && tended.is_some_and(|at| at.elapsed() < shared.limits.idle) {
+            let before = follower.next();
+            follower.step().await?;
+            behind = follower.next() > before;
+            shared.board.works(place);
+        }
+        if stop.is_requested() {
+            return Ok(());
+        }
+        if behind {
+            continue;
+        }
+        shared.board.works(place);
+        if Instant::now() < stay_until {
+            pause(SLOW_LOOK, stop).await;
+        } else if follower.next() >= start.get() {
+            return Ok(());
+        } else {
+            // What Kafka has was in the log before; so this look finds it.
+            let from = start.get();
+            if !follower.is_behind().await? && follower.next() < from {
+                let end = follower.next();
+                let why = format!("Kafka has events from offset {from} on, but the log ends at {end}: it was restored to an older state");
+                return Err(FollowError::Failed(why.into()));
+            }
+        }
+    }
+}
+
+/// Waits while another holder works, and takes over when it has stood still with more to do. Returns at once where nobody has taken
+/// over: an operator's tool has moved the checkpoint on.
+async fn stand_by(follower: &mut dyn Follower, shared: &Shared, place: &Place, stop: &Shutdown) -> Result<(), FollowError> {
+    let mut seen = follower.standing().await?;
+    if seen.term == follower.term() {
+        tracing::warn!(follower = follower.name(), "starting again from the stored checkpoint");
+        return follower.resume().await;
+    }
+    tracing::info!(follower = follower.name(), "another process has it; standing by");
+    metrics::counter!("daybook_follower_stood_by_total", "follower" => place.0, "service" => place.2.clone()).increment(1);
+    shared.board.stands_by(place);
+    let mut since = Instant::now();
+    loop {
+        pause(shared.limits.idle, stop).await;
+        if stop.is_requested() {
+            return Ok(());
+        }
+        let now = match follower.standing().await {
+            Err(error @ FollowError::Gone(_)) => return Err(error),
+            // While nobody can see the checkpoint, it does not stand still.
+            Err(_) => None,
+            Ok(now) => Some(now),
+        };
+        if now != Some(seen) {
+            (seen, since) = (now.unwrap_or(seen), Instant::now());
+        } else if since.elapsed() >= shared.limits.still && follower.log_end().await.is_ok_and(|end| end > seen.next) {
+            tracing::warn!(follower = follower.name(), "the other process stands still; taking over");
+            follower.take_over().await?;
+            shared.board.works(place);
+            return Ok(());
+        }
+    }
+}

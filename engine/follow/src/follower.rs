@@ -1,0 +1,126 @@
+//! Who follows a log partition, as the partition's task sees it.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use daybook_log::PartitionLog;
+use deadpool_postgres::Client;
+use futures_util::future::BoxFuture;
+
+use crate::event::Event;
+
+/// A checkpoint, as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The next offset.
+    pub next: i64,
+    /// Raised by each takeover: who holds a lower one writes nothing.
+    pub term: i64,
+}
+
+/// What a statement that moves a checkpoint found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It stood where it was read, and has moved.
+    Yes,
+    /// It stood elsewhere, or is another holder's: nothing was written.
+    No,
+    /// A transaction of somebody else holds it: nothing was written.
+    Locked,
+}
+
+/// Why a follower could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The checkpoint is not where it was read, or is another holder's.
+    #[error("another one has moved the checkpoint of {0}")]
+    Moved(String),
+    /// Somebody else's transaction holds the checkpoint.
+    #[error("the checkpoint of {0} is held by a transaction of somebody else")]
+    Locked(String),
+    /// The events must be taken from the log, and with more care.
+    #[error("{0}")]
+    Carefully(String),
+    /// There is nothing to follow for any more.
+    #[error("{0} is not there any more")]
+    Gone(String),
+    /// Infrastructure.
+    #[error(transparent)]
+    Failed(Box<dyn Error + Send + Sync>),
+    /// A bug.
+    #[error("a follower panicked: {0}")]
+    Panicked(String),
+}
+
+/// Follows one log partition. A batch is prepared, executed with those of others in one transaction, and then
+/// committed; what it holds in memory it may only believe after that.
+pub trait Follower: Send + Sync + 'static {
+    /// For people: what follows, and which partition.
+    fn name(&self) -> String;
+
+    /// The next offset: all before it is done with.
+    fn next(&self) -> i64;
+
+    /// Of the log, as far as it has been followed.
+    fn epoch(&self) -> i32;
+
+    /// The highest term that it has had itself.
+    fn term(&self) -> i64;
+
+    /// Hears where the log ends.
+    fn heard(&mut self, end: i64);
+
+    /// Takes over from whoever has the checkpoint, and stands where it stands. What is in memory stays good while the
+    /// checkpoint is its own last one.
+    fn take_over(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+
+    /// Forgets all that it holds, and stands where the stored checkpoint stands.
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+
+    /// The checkpoint, as it is stored now.
+    fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>>;
+
+    /// Works out what events mean: in order, from [`next`](Self::next) on, without a gap. May read over `client`, and
+    /// prepares its statement there.
+    fn prepare<'a>(&'a mut self, client: &'a Client, events: &'a [Arc<Event>]) -> BoxFuture<'a, Result<(), FollowError>>;
+
+    /// Writes what was prepared, and moves the checkpoint, in one statement. It is sent when it is first polled, so that
+    /// those of several followers are pipelined.
+    fn execute<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Moved, tokio_postgres::Error>>;
+
+    /// What was prepared stands: memory moves on, and whoever wants to know is told.
+    fn committed(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+
+    /// Executes again what was prepared and found the checkpoint locked, in a transaction of its own.
+    fn again(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+
+    /// Where the log ends now.
+    fn log_end(&self) -> BoxFuture<'_, Result<i64, FollowError>>;
+
+    /// Looks where the log ends, and says whether there is more.
+    fn is_behind(&mut self) -> BoxFuture<'_, Result<bool, FollowError>>;
+
+    /// One batch from the log, in a transaction of its own, if there is more as far as is known.
+    fn step(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+
+    /// Whether [`tend`](Self::tend) has something to do.
+    fn wants_tending(&mut self) -> bool;
+
+    /// What there is to do from time to time, beside events.
+    fn tend(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+}
+
+/// A kind of follower: it makes one for each partition that this process has.
+pub trait Kind: Send + Sync + 'static {
+    /// What follows, for example `product-pages`.
+    fn name(&self) -> &'static str;
+
+    /// Tells it from others of the same name: the generation of a read model.
+    fn generation(&self) -> i32;
+
+    /// Whether it follows the log of this service.
+    fn follows(&self, service: &str) -> bool;
+
+    /// One that stands nowhere yet: it takes over before anything else.
+    fn open(&self, log: PartitionLog) -> Box<dyn Follower>;
+}

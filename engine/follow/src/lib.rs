@@ -1,0 +1,33 @@
+//! The log, followed once a process, for everybody who follows it.
+//!
+//! A *follower* goes from its checkpoint through the log to Kafka's tail and along it: a generation of a projection, for
+//! example. A process has one consumer for all `.events` topics, in one group; one task a log partition reads each event
+//! once into a [`Ring`], where every follower of the partition has its place. What they work out of a batch is
+//! written in one transaction a database.
+//!
+//! A follower that can't go with the others works in a task of its own until it is back: one that is behind, fails, is slow, or
+//! finds its checkpoint locked. Nobody waits for it. A follower whose checkpoint another process has taken over *stands by*.
+//!
+//! | to … | use |
+//! |---|---|
+//! | follow a log | [`Follower`], and a [`Kind`] that makes one for each partition |
+//! | start and stop following | [`Following`], [`Roster`] |
+//! | read an event, wherever it came from | [`Event`] |
+
+mod alone;
+mod board;
+mod commit;
+mod config;
+mod event;
+mod follower;
+mod group;
+mod head;
+mod partition;
+mod ring;
+
+pub use board::{Board, Place};
+pub use config::Limits;
+pub use event::{Event, Unreadable};
+pub use follower::{FollowError, Follower, Kind, Moved, Standing};
+pub use group::{Following, Roster, Sources, group_name};
+pub use ring::{Added, Ring};

@@ -1,0 +1,439 @@
+//! The task that owns one assigned partition: it reads each event once, for all followers.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_bus::{Inbox, Inspector, Message, StartAt};
+use daybook_log::{Log, LogError, PartitionLog};
+use daybook_process::shutdown;
+use deadpool_postgres::Pool;
+use futures_util::future::join_all;
+use metrics::Counter;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::alone::{self, Member, RingStart, Shared, Why, guarded};
+use crate::board::Place;
+use crate::commit::{Committed, commit, each};
+use crate::event::Event;
+use crate::follower::{FollowError, Follower, Kind, Moved};
+use crate::group::Roster;
+use crate::head::{Head, Looks};
+use crate::ring::{Added, Ring};
+
+/// Between two attempts to begin with Kafka.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What all partitions of a process share.
+pub(crate) struct Common {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) inspector: Inspector,
+    /// Connections to the database of the checkpoints, for what followers write together.
+    pub(crate) pool: Pool,
+}
+
+struct Meters {
+    repeats: Counter,
+    gaps: Counter,
+    unreadable: Counter,
+    transactions: Counter,
+}
+
+impl Meters {
+    fn new(service: &str) -> Self {
+        let of = [("service", service.to_owned())];
+        Self {
+            repeats: metrics::counter!("daybook_follow_repeats_total", &of),
+            gaps: metrics::counter!("daybook_follow_gaps_total", &of),
+            unreadable: metrics::counter!("daybook_follow_unreadable_messages_total", &of),
+            transactions: metrics::counter!("daybook_follow_transactions_total", &of),
+        }
+    }
+}
+
+/// Runs until the partition is revoked. Takes and gives back followers that have nothing to forget.
+pub(crate) async fn run(common: Arc<Common>, log: Log, inbox: Inbox, roster: watch::Receiver<Roster>, rested: Vec<Member>) -> Vec<Member> {
+    let partition = match log.partition(inbox.partition) {
+        Ok(partition) => partition,
+        Err(error) => {
+            tracing::error!(topic = %inbox.topic, partition = inbox.partition, %error, "a partition that the log has not");
+            return Vec::new();
+        }
+    };
+    let limits = &common.shared.limits;
+    let mut looks = Looks::begin(partition.clone(), limits.idle);
+    let mut owned = Owned {
+        ring: Ring::new(limits.ring_events, limits.ring_bytes),
+        meters: Meters::new(partition.service()),
+        together: Vec::new(),
+        alone: JoinSet::new(),
+        stops: BTreeMap::new(),
+        start: RingStart::default(),
+        sees_the_log: false,
+        follows: false,
+        partitions: log.partitions(),
+        log: partition,
+        inbox,
+        roster,
+        rested,
+        common,
+    };
+    owned.follow(&mut looks.head).await;
+    drop(looks);
+    owned.rest().await
+}
+
+struct Owned {
+    common: Arc<Common>,
+    log: PartitionLog,
+    partitions: u32,
+    inbox: Inbox,
+    roster: watch::Receiver<Roster>,
+    ring: Ring,
+    /// Whether the log has answered: before that nobody knows which epoch it is in.
+    sees_the_log: bool,
+    /// Whether Kafka is followed.
+    follows: bool,
+    /// Those that go with the ring.
+    together: Vec<Member>,
+    /// Those that work alone, and what stops them.
+    alone: JoinSet<(Place, Option<Member>)>,
+    stops: BTreeMap<Place, watch::Sender<bool>>,
+    start: RingStart,
+    /// Of an earlier assignment.
+    rested: Vec<Member>,
+    meters: Meters,
+}
+
+impl Owned {
+    async fn follow(&mut self, head: &mut watch::Receiver<Head>) {
+        self.enrol();
+        let mut start = pin!(stable_end(self.common.clone(), self.inbox.topic.clone(), self.inbox.partition));
+        let mut rest_until = Instant::now();
+        loop {
+            if self.inbox.is_ended() {
+                return;
+            }
+            if Instant::now() >= rest_until {
+                let begun = Instant::now();
+                if let Some(largest) = self.pass().await {
+                    let limits = &self.common.shared.limits;
+                    if largest < limits.batch_events {
+                        rest_until = Instant::now() + (begun.elapsed() * limits.rest).min(limits.longest_rest);
+                    }
+                    self.look_whom_to_move();
+                    self.take_waiting();
+                    continue;
+                }
+            }
+            let limits = &self.common.shared.limits;
+            let resting = rest_until > Instant::now();
+            tokio::select! {
+                messages = self.inbox.recv(limits.batch_events, limits.batch_bytes), if self.follows && !resting => match messages {
+                    Some(messages) => self.take(&messages),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(rest_until), if resting => self.take_waiting(),
+                offset = &mut start, if self.sees_the_log && !self.follows => match self.inbox.start(StartAt::Offset(offset)).await {
+                    Ok(()) => self.follows = true,
+                    Err(error) => {
+                        if !self.inbox.is_ended() {
+                            tracing::warn!(partition = self.log.name(), %error, "Kafka can't be followed yet; the log is read meanwhile");
+                        }
+                        start.set(stable_end(self.common.clone(), self.inbox.topic.clone(), self.inbox.partition));
+                    }
+                },
+                Some(back) = self.alone.join_next(), if !self.alone.is_empty() => match back {
+                    Ok((place, member)) => self.came_back(&place, member),
+                    Err(error) => tracing::error!(partition = self.log.name(), %error, "a follower's task has ended"),
+                },
+                Ok(()) = head.changed() => {
+                    let head = head.borrow_and_update().clone();
+                    self.looked(&head);
+                }
+                Ok(()) = self.roster.changed() => self.enrol(),
+            }
+        }
+    }
+
+    /// What has arrived while the partition rested or wrote.
+    fn take_waiting(&mut self) {
+        let limits = self.common.shared.limits.clone();
+        // No more than a batch: a ring that is filled faster than its followers read would leave them behind.
+        if self.follows
+            && let Some(messages) = self.inbox.try_recv(limits.batch_events, limits.batch_bytes)
+        {
+            self.take(&messages);
+        }
+    }
+
+    fn take(&mut self, messages: &[Message]) {
+        for message in messages {
+            match Event::arrived(message, self.partitions) {
+                Ok(event) => {
+                    let (offset, before) = (event.offset, self.ring.end());
+                    match self.ring.add(event) {
+                        Added::Next => {}
+                        Added::Repeat | Added::Over => self.meters.repeats.increment(1),
+                        Added::Anew => {
+                            if let Some(from) = before {
+                                self.meters.gaps.increment(1);
+                                tracing::warn!(partition = self.log.name(), from, to = offset, "a gap on Kafka; the log is read");
+                            }
+                        }
+                    }
+                }
+                Err(why) => {
+                    // The next event shows the gap; where none comes, the next look does.
+                    self.meters.unreadable.increment(1);
+                    let (partition, kafka_offset) = (self.log.name(), message.offset);
+                    tracing::warn!(partition, kafka_offset, %why, "a message is no event; the log is read");
+                }
+            }
+        }
+        self.start.set(self.ring.start());
+        self.look_whom_to_move();
+    }
+
+    /// Who stands before the ring, or ahead of it by another epoch, reads the log.
+    fn look_whom_to_move(&mut self) {
+        let start = self.ring.start();
+        self.move_out(|member| start.is_some_and(|start| member.follower.next() < start).then_some(Why::IsBehind));
+    }
+
+    /// Has those work alone who have a reason to.
+    fn move_out(&mut self, mut reason: impl FnMut(&mut Member) -> Option<Why>) {
+        let mut n = 0;
+        while n < self.together.len() {
+            match reason(&mut self.together[n]) {
+                Some(why) => {
+                    let member = self.together.swap_remove(n);
+                    self.works_alone(member, why);
+                }
+                None => n += 1,
+            }
+        }
+    }
+
+    fn works_alone(&mut self, member: Member, why: Why) {
+        let (sender, stop) = shutdown();
+        let place = member.place.clone();
+        self.stops.insert(place.clone(), sender);
+        let (shared, start) = (self.common.shared.clone(), self.start.clone());
+        self.alone.spawn(async move { (place, alone::run(member, why, shared, start, stop).await) });
+    }
+
+    fn came_back(&mut self, place: &Place, member: Option<Member>) {
+        self.stops.remove(place);
+        match member {
+            Some(member) if self.is_wanted(place) => self.together.push(member),
+            _ => self.common.shared.board.gave_up(place),
+        }
+    }
+
+    fn is_wanted(&self, place: &Place) -> bool {
+        self.roster.borrow().0.iter().any(|kind| (kind.name(), kind.generation()) == (place.0, place.1))
+    }
+
+    /// Takes on who is new on the roster, and dismisses who is not there any more.
+    fn enrol(&mut self) {
+        let kinds = self.roster.borrow_and_update().0.clone();
+        let service = self.log.service().clone();
+        let kinds: Vec<&Arc<dyn Kind>> = kinds.iter().filter(|kind| kind.follows(&service)).collect();
+        let place = |kind: &Arc<dyn Kind>| (kind.name(), kind.generation(), service.to_string(), self.log.number());
+        let wanted: Vec<Place> = kinds.iter().map(|kind| place(kind)).collect();
+        for (place, stop) in &self.stops {
+            if !wanted.contains(place) {
+                stop.send_replace(true);
+            }
+        }
+        let board = self.common.shared.board.clone();
+        self.together.retain(|member| {
+            let stays = wanted.contains(&member.place);
+            if !stays {
+                board.gave_up(&member.place);
+            }
+            stays
+        });
+        for (kind, place) in kinds.into_iter().zip(wanted) {
+            if self.stops.contains_key(&place) || self.together.iter().any(|member| member.place == place) {
+                continue;
+            }
+            board.took(&place);
+            let rested = self.rested.iter().position(|member| member.place == place).map(|n| self.rested.swap_remove(n));
+            let member = rested.unwrap_or_else(|| Member { follower: kind.open(self.log.clone()), place, waited_at: None });
+            self.works_alone(member, Why::Begins);
+        }
+        self.rested.clear();
+    }
+
+    /// Whom the end of the log says that Kafka lacks something, and who has something else to do.
+    fn looked(&mut self, head: &Head) {
+        let board = self.common.shared.board.clone();
+        let (end, epoch) = match &head.end {
+            Ok(found) => *found,
+            Err(why) => {
+                for member in &self.together {
+                    board.stands_still(&member.place, format!("its log can't be read: {why}"));
+                }
+                return;
+            }
+        };
+        self.ring.begin(epoch);
+        self.start.set(self.ring.start());
+        self.sees_the_log = true;
+        let ring_end = self.ring.end().unwrap_or(i64::MIN);
+        self.move_out(|member| {
+            let next = member.follower.next();
+            member.follower.heard(end);
+            board.works(&member.place);
+            let waits = (next < end && next >= ring_end).then_some(next);
+            let in_vain = waits.is_some() && waits == member.waited_at;
+            member.waited_at = waits;
+            if next > end || in_vain || (next == end && epoch > member.follower.epoch()) {
+                return Some(Why::IsBehind);
+            }
+            member.follower.wants_tending().then_some(Why::Tends)
+        });
+    }
+
+    /// One batch for each follower that has something to do. Answers with how many events the largest of them had; none: nobody
+    /// had anything to do.
+    async fn pass(&mut self) -> Option<usize> {
+        let limits = self.common.shared.limits.clone();
+        let mut batches = Vec::new();
+        for (n, member) in self.together.iter().enumerate() {
+            if let Some(events) = self.ring.from(member.follower.next(), limits.batch_events, limits.batch_bytes)
+                && !events.is_empty()
+            {
+                batches.push((n, events));
+            }
+        }
+        let largest = batches.iter().map(|(_, events)| events.len()).max()?;
+        let mut out: Vec<(usize, Why)> = Vec::new();
+        match self.common.pool.get().await {
+            Ok(client) => self.write(&client, &batches, &limits, &mut out).await,
+            Err(error) => {
+                let text = LogError::from(error).to_string();
+                out.extend(batches.iter().map(|(n, _)| (*n, Why::Failed(FollowError::Failed(text.clone().into())))));
+            }
+        }
+        // From behind: places before stay as they are.
+        out.sort_unstable_by_key(|(n, _)| std::cmp::Reverse(*n));
+        for (n, why) in out {
+            let member = self.together.swap_remove(n);
+            self.works_alone(member, why);
+        }
+        Some(largest)
+    }
+
+    async fn write(
+        &mut self,
+        client: &deadpool_postgres::Client,
+        batches: &[(usize, Vec<Arc<Event>>)],
+        limits: &crate::Limits,
+        out: &mut Vec<(usize, Why)>,
+    ) {
+        let mut preparing = Vec::with_capacity(batches.len());
+        let mut members = self.together.iter_mut().enumerate();
+        for (n, events) in batches {
+            let Some((_, member)) = members.find(|(at, _)| at == n) else { continue };
+            let prepare = member.follower.prepare(client, events);
+            preparing.push(async move { (*n, timed(guarded(prepare)).await) });
+        }
+        let (mut ready, mut slow) = (Vec::new(), Vec::new());
+        for (n, (outcome, longest)) in join_all(preparing).await {
+            match outcome {
+                Ok(()) => ready.push(n),
+                Err(error) => out.push((n, Why::Failed(error))),
+            }
+            if longest > limits.slow {
+                slow.push(n);
+            }
+        }
+        if ready.is_empty() {
+            return;
+        }
+        daybook_failpoint::reach("project.before-commit");
+        self.meters.transactions.increment(1);
+        let of = |places: &[usize]| -> Vec<&dyn Follower> { places.iter().map(|n| &*self.together[*n].follower).collect() };
+        let answers: Vec<(usize, Result<Moved, FollowError>)> = match commit(client, &of(&ready)).await {
+            Committed::Stands(answers) => ready.into_iter().zip(answers.into_iter().map(Ok)).collect(),
+            Committed::Lost(error) => {
+                let text = LogError::from(error).to_string();
+                ready.into_iter().map(|n| (n, Err(FollowError::Failed(text.clone().into())))).collect()
+            }
+            Committed::Failed(at, error) => {
+                // Nothing stands. The others, whose statements may be good, are not to wait for the one that is not.
+                let culprit = ready.remove(at);
+                let others = each(client, &of(&ready)).await.into_iter().map(|answer| answer.map_err(failed));
+                let mut answers: Vec<_> = ready.into_iter().zip(others).collect();
+                answers.push((culprit, Err(failed(error))));
+                answers
+            }
+        };
+        daybook_failpoint::reach("project.after-commit");
+        for (n, answer) in answers {
+            let follower = &mut self.together[n].follower;
+            let outcome = match answer {
+                Ok(Moved::Yes) => guarded(follower.committed()).await,
+                Ok(Moved::No) => Err(FollowError::Moved(follower.name())),
+                Ok(Moved::Locked) => Err(FollowError::Locked(follower.name())),
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(()) if slow.contains(&n) => out.push((n, Why::IsSlow)),
+                Ok(()) => {}
+                Err(error) => out.push((n, Why::Failed(error))),
+            }
+        }
+    }
+
+    /// Ends what works alone, and keeps the followers for the next assignment.
+    async fn rest(mut self) -> Vec<Member> {
+        for stop in self.stops.values() {
+            stop.send_replace(true);
+        }
+        while let Some(back) = self.alone.join_next().await {
+            if let Ok((_, Some(member))) = back {
+                self.together.push(member);
+            }
+        }
+        for place in self.together.iter().map(|member| &member.place).chain(self.stops.keys()) {
+            self.common.shared.board.gave_up(place);
+        }
+        self.together
+    }
+}
+
+/// Kafka's present stable end. What was published before it was in the log before, so nothing falls between the two; what a transaction
+/// holds back comes again, and is dropped.
+async fn stable_end(common: Arc<Common>, topic: Arc<str>, partition: i32) -> i64 {
+    loop {
+        match common.inspector.readable(&topic, partition).await {
+            Ok(readable) => return readable.stable_end.offset(),
+            Err(error) => tracing::warn!(%topic, partition, %error, "Kafka can't be followed yet; the log is read meanwhile"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn failed(error: tokio_postgres::Error) -> FollowError {
+    FollowError::Failed(Box::new(LogError::from(error)))
+}
+
+/// What a future answers, and how long it has computed at once at the most.
+async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
+    let mut future = pin!(future);
+    let mut longest = Duration::ZERO;
+    std::future::poll_fn(move |context| {
+        let begun = Instant::now();
+        let polled = future.as_mut().poll(context);
+        longest = longest.max(begun.elapsed());
+        polled.map(|done| (done, longest))
+    })
+    .await
+}

@@ -1,0 +1,22 @@
+//! The text of a panic.
+
+use std::any::Any;
+
+/// The text that a panic was raised with, or that it had none.
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without a text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_whether_it_was_formatted_or_not() {
+        let caught = |f: fn()| std::panic::catch_unwind(f).expect_err("it panics");
+        assert_eq!(panic_text(caught(|| panic!("plain")).as_ref()), "plain");
+        assert_eq!(panic_text(caught(|| panic!("{}", 7)).as_ref()), "7");
+        assert_eq!(panic_text(caught(|| std::panic::panic_any(7_u8)).as_ref()), "without a text");
+    }
+}
