@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::ReplayError;
 use crate::diff::{DiffOptions, DiffReport, compare};
-use crate::promote::{PromoteOptions, Promoted, switch};
+use crate::promote::{PromoteOptions, Promoted, promote, switch};
 
 /// What becomes of a generation that was rebuilt.
 #[derive(Clone, Debug, Default)]
@@ -114,7 +114,7 @@ pub async fn rebuild(
     match fill_and_compare(databases, model, pool, request, progress, &mut building).await {
         Ok((filled, diff, seconds)) => {
             let generation = building.number();
-            let outcome = conclude(databases, model, request, building, &diff).await?;
+            let outcome = conclude(databases, model, pool, request, building, &diff).await?;
             Ok(RebuildReport { projection: model.name.to_owned(), generation, filled, diff, outcome, seconds })
         }
         Err(error) => {
@@ -176,6 +176,7 @@ async fn catch_up(tail: &mut Tail) -> Result<(), ReplayError> {
 async fn conclude(
     databases: &Databases,
     model: &ReadModel,
+    pool: &DescriptorPool,
     request: &RebuildRequest,
     building: Building,
     diff: &DiffReport,
@@ -203,7 +204,12 @@ async fn conclude(
             n => format!("{n} parts could not be compared with the live one's, whose projectors are behind: try again; {all_the_same}"),
         });
     }
-    match switch(databases, bus, model, Some(number), options).await {
+    // What could not be compared has not been looked at.
+    let promoted = match diff.unsettled {
+        0 => switch(databases, bus, model, Some(number), options).await,
+        _ => promote(databases, bus, model, pool, Some(number), options).await,
+    };
+    match promoted {
         Ok(promoted) => Ok(Outcome::Promoted(promoted)),
         Err(error) if error.is_refusal() => refused(error.to_string()),
         Err(error) => Err(error),

@@ -37,7 +37,7 @@ impl Projection for Items {
                 item.sku.clone_from(&e.sku);
                 item.title.clone_from(&e.title);
                 item.brand.clone_from(&e.brand);
-                item.category = levels::normal(&e.category);
+                item.category.clone_from(&e.category);
                 item.price.clone_from(&e.price);
                 view.shown = !e.draft;
             }
@@ -53,7 +53,7 @@ impl Projection for Items {
                     set_price(item, price);
                 }
             }
-            E::ProductCategorized(e) => item.category = levels::normal(&e.category),
+            E::ProductCategorized(e) => item.category.clone_from(&e.category),
             E::MediaAttached(e) => {
                 let Some(media) = &e.media else { return };
                 match view.media.iter_mut().find(|m| m.url == media.url) {
@@ -166,13 +166,9 @@ mod spec {
         assert_eq!(keys(&[created("A-1", "Lamp", "")]), Vec::<String>::new());
     }
 
-    /// Blanks and empty levels are of logs that were written before commands were held to one form.
     #[test]
-    fn levels_are_separated_by_one_mark_whatever_blanks_stand_around_it() {
+    fn a_slash_separates_no_levels() {
         assert_eq!(keys(&[created("A-1", "Lamp", "Audio/Video > A/B testing")]), ["Audio/Video", "Audio/Video > A/B testing"]);
-        assert_eq!(keys(&[created("A-1", "Lamp", "Home>Lamps")]), ["Home", "Home > Lamps"]);
-        assert_eq!(keys(&[created("A-1", "Lamp", " Home >\u{a0}> Lamps >")]), ["Home", "Home > Lamps"]);
-        assert_eq!(item(&[created("A-1", "Lamp", "Home>Lamps")]).category, "Home > Lamps");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! stock from each warehouse's.
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
-use daybook_proto::levels;
 use shop_proto::catalog::v1::{Price, ProductEvent};
 use shop_proto::inventory::v1::StockEvent;
 use shop_proto::read::v1::{ProductDetailsView, ProductPage, StockLine, StockLineView};
@@ -33,7 +32,7 @@ impl Projection for Details {
                 page.title.clone_from(&e.title);
                 page.description.clone_from(&e.description);
                 page.brand.clone_from(&e.brand);
-                page.category = levels::normal(&e.category);
+                page.category.clone_from(&e.category);
                 page.attributes.clone_from(&e.attributes);
                 page.gtins.clone_from(&e.gtins);
                 page.manufacturer_number.clone_from(&e.manufacturer_number);
@@ -66,7 +65,7 @@ impl Projection for Details {
                     set_price(page, price);
                 }
             }
-            E::ProductCategorized(e) => page.category = levels::normal(&e.category),
+            E::ProductCategorized(e) => page.category.clone_from(&e.category),
             E::MediaAttached(e) => {
                 let Some(media) = &e.media else { return };
                 match page.media.iter_mut().find(|m| m.url == media.url) {

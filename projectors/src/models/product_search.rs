@@ -2,7 +2,6 @@
 //! joined by whoever searches.
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
-use daybook_proto::levels;
 use shop_proto::catalog::v1::ProductEvent;
 use shop_proto::inventory::v1::StockEvent;
 use shop_proto::read::v1::{SearchedProduct, SearchedProductView, SearchedStock, StockLineView};
@@ -33,7 +32,7 @@ impl Projection for Product {
                 product.title.clone_from(&e.title);
                 product.description.clone_from(&e.description);
                 product.brand.clone_from(&e.brand);
-                product.category = levels::normal(&e.category);
+                product.category.clone_from(&e.category);
                 product.attributes.clone_from(&e.attributes);
                 product.gtins.clone_from(&e.gtins);
                 product.manufacturer_number.clone_from(&e.manufacturer_number);
@@ -68,7 +67,7 @@ impl Projection for Product {
                     price.clone_from(list);
                 }
             }
-            E::ProductCategorized(e) => product.category = levels::normal(&e.category),
+            E::ProductCategorized(e) => product.category.clone_from(&e.category),
             E::ProductPublished(_) => view.shown = true,
             E::ProductRetired(_) => view.shown = false,
             E::MediaAttached(_) | E::MediaDetached(_) => {}
