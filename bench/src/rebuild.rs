@@ -10,13 +10,13 @@ use daybook_kernel::StreamId;
 use daybook_log::{
     Databases, Log, MigrateOptions, NewEvent, Outcome, OwnConnection, Page, PageHead, Role, Writer, WriterSessions, connect_owner, migrate,
 };
-use daybook_projectors::lifecycle::{Building, known_generations};
-use daybook_projectors::models::read_models;
-use daybook_projectors::rebuild::{Filled, RebuildOptions};
+use daybook_projections::lifecycle::{Building, known_generations};
+use daybook_projections::rebuild::{Filled, RebuildOptions};
 use daybook_proto::EventSet;
 use daybook_replay::{DiffOptions, diff};
 use futures_util::{TryStreamExt as _, future::try_join_all};
 use serde_json::json;
+use shop_projectors::read_models;
 use shop_proto::catalog::v1::{Price, ProductCreated, ProductEvent, ProductRepriced, ProductRevised};
 use shop_proto::common::v1::Money;
 use shop_proto::inventory::v1::{StockEvent, StockReceived, StockReserved};

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use daybook_kernel::{ConsistencyToken, ReadModel};
 use daybook_log::Databases;
-use daybook_projectors::lifecycle::{LifecycleError, clear_dead, describe, retire};
-use daybook_projectors::models::read_models;
-use daybook_projectors::rebuild::{RebuildOptions, RebuildPhase, RebuildProgress};
+use daybook_projections::lifecycle::{LifecycleError, clear_dead, describe, retire};
+use daybook_projections::rebuild::{RebuildOptions, RebuildPhase, RebuildProgress};
 use daybook_replay::{At, DiffOptions, PromoteOptions, RebuildReport, RebuildRequest, ReplayError, Then, as_of, promote, rebuild};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
+use shop_projectors::read_models;
 use tokio::task::JoinHandle;
 
 use crate::cli::{AsOfPlace, Folding, Patience, Replay};

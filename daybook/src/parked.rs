@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daybook_command_handlers::ParkedMessages;
 use daybook_log::Log;
-use daybook_projectors::{Ask, ParkedStream, ReadStore, Unparked};
+use daybook_projections::{Ask, ParkedStream, ReadStore, Unparked};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use daybook_log::Databases;
-use daybook_projectors::models::read_models;
 use daybook_query_api::{Moment, Past, PastError, Was};
 use daybook_replay::{At, ReplayError, as_of};
+use shop_projectors::read_models;
 
 /// Reads from these logs.
 pub(crate) fn past(databases: Databases) -> Past {

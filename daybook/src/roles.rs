@@ -10,10 +10,10 @@ use daybook_http::{Cors, Operations, bind, operations};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions, Role};
 use daybook_process::{Shutdown, shutdown};
-use daybook_projectors::models::read_models;
-use daybook_projectors::{Found, Projectors, ProjectorsConfig};
+use daybook_projections::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_search::SearchSchema;
+use shop_projectors::read_models;
 
 use crate::cli::{self, Browsers, Handling, Querying};
 use crate::past::past;
@@ -41,7 +41,7 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
         logs.push(Log::open(&databases, &service, Role::Reader, 1).await?);
     }
     ensure_topics(&bus, &logs).await?;
-    for prepared in daybook_projectors::prepare(&databases, &bus, &read_models()).await? {
+    for prepared in daybook_projections::prepare(&databases, &bus, &read_models()).await? {
         let found = match prepared.found {
             Found::Made => "made now",
             Found::Current => "ready",

@@ -1,5 +1,5 @@
 -- The read schema: everything in it can be rebuilt from the logs, so it may be updated in place. The tables of
--- each projection and generation are made when the generation begins (projectors/src/sql/generation.sql).
+-- each projection and generation are made when the generation begins (engine/projections/src/sql/generation.sql).
 
 -- Which builds of a projection there are, and which one is served.
 CREATE TABLE generation (

@@ -5,7 +5,7 @@ use std::fmt;
 
 use daybook_kernel::{ConsistencyToken, EventAt, Instant, ReadModel, RenderedPart, StreamId, Version};
 use daybook_log::{Databases, Log, OwnConnection, Role, StoredEvent};
-use daybook_projectors::lifecycle::live_generation;
+use daybook_projections::lifecycle::live_generation;
 use daybook_proto::{DescriptorPool, JsonValue};
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde::Serialize;

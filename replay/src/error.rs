@@ -2,7 +2,7 @@
 
 use daybook_bus::BusError;
 use daybook_log::LogError;
-use daybook_projectors::lifecycle::LifecycleError;
+use daybook_projections::lifecycle::LifecycleError;
 
 /// An audit could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use daybook_bus::BusConfig;
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, OwnConnection, Role};
-use daybook_projectors::lifecycle::{Building, LifecycleError, known_generations, live_generation};
-use daybook_projectors::rebuild::{Filled, RebuildOptions, RebuildPhase, RebuildProgress, Tail};
+use daybook_projections::lifecycle::{Building, LifecycleError, known_generations, live_generation};
+use daybook_projections::rebuild::{Filled, RebuildOptions, RebuildPhase, RebuildProgress, Tail};
 use daybook_proto::DescriptorPool;
 use serde::Serialize;
 
@@ -94,7 +94,7 @@ impl RebuildReport {
 }
 
 /// Folds a read model from its logs into a new generation, and compares that with the live one. When it is dropped half-way the
-/// new generation is dead: `daybook_projectors::lifecycle::clear_dead` or the next rebuild clears it away.
+/// new generation is dead: `daybook_projections::lifecycle::clear_dead` or the next rebuild clears it away.
 ///
 /// # Errors
 /// When it was never migrated, somebody else rebuilds it, a log is damaged, or a database does not answer. What was begun is cleared away.

@@ -9,11 +9,11 @@ use std::time::Instant;
 use anyhow::Context as _;
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, Log, MigrateOptions, OwnConnection, Role, connect_owner, migrate};
-use daybook_projectors::lifecycle::Building;
-use daybook_projectors::models::read_models;
-use daybook_projectors::rebuild::RebuildOptions;
-use daybook_projectors::{Generation, Limits, Projector, ReadStore};
+use daybook_projections::lifecycle::Building;
+use daybook_projections::rebuild::RebuildOptions;
+use daybook_projections::{Generation, Limits, Projector, ReadStore};
 use serde_json::json;
+use shop_projectors::read_models;
 
 use crate::cpu::{self, Processes};
 use crate::rebuild::{self, MODEL, RebuildBench};

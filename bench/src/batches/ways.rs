@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Statement, Transaction};
 use crate::rebuild::MODEL;
 
 /// As projectors send it.
-const ARRAYS: &str = include_str!("../../../projectors/src/sql/write_batch.sql");
+const ARRAYS: &str = include_str!("../../../engine/projections/src/sql/write_batch.sql");
 const COPIED_TABLES: &str = include_str!("../sql/copied_tables.sql");
 const COPIED_BATCH: &str = include_str!("../sql/copied_batch.sql");
 const COPY_PARTS: &str = r#"COPY copied_part (key, part, bytes, stream_id, "offset") FROM STDIN (FORMAT binary)"#;
@@ -104,7 +104,7 @@ async fn arrays(client: &Client, statement: &Statement, fence: &[&(dyn ToSql + S
     let (parts, versions) = (vec!["details"; count], vec![1_i64; count]);
     let (keys, streams) = batch.writers();
     let (texts, numbers): (&[&str], &[i64]) = (&[], &[]);
-    let rows: [&(dyn ToSql + Sync); 19] = [
+    let rows: [&(dyn ToSql + Sync); 20] = [
         &None::<i64>,
         &texts,
         &texts,
@@ -124,8 +124,10 @@ async fn arrays(client: &Client, statement: &Statement, fence: &[&(dyn ToSql + S
         &texts,
         &numbers,
         &texts,
+        &0_i64,
     ];
-    Ok(client.execute(statement, &[fence, &rows].concat()).await?)
+    let moved: bool = client.query_one(statement, &[fence, &rows].concat()).await?.get(1);
+    Ok(moved.into())
 }
 
 async fn copied(

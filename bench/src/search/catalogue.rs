@@ -50,7 +50,7 @@ pub(crate) fn as_they_stand(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
 
 /// The read model that is searched.
 pub(crate) fn model() -> anyhow::Result<ReadModel> {
-    daybook_projectors::models::read_models().into_iter().find(|m| m.name == "products").context("the shop has products")
+    shop_projectors::read_models().into_iter().find(|m| m.name == "products").context("the shop has products")
 }
 
 /// What a product's creation makes of it.

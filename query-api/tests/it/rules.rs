@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_http::Cors;
-use daybook_projectors::{models::read_models, prepare};
+use daybook_projections::prepare;
 use daybook_query_api::QueryModel;
 use daybook_testkit::eventually;
 use daybook_testkit::http::{Answer, Exchange, ask, request, routes};
+use shop_projectors::read_models;
 
 use crate::search::{put_product, schema};
 use crate::support::{Api, Prepared};

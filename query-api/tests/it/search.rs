@@ -1,12 +1,13 @@
 //! Searching over HTTP, from parts in the database.
 
 use daybook_kernel::Secret;
-use daybook_projectors::{models::read_models, prepare};
+use daybook_projections::prepare;
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_search::SearchSchema;
 use daybook_testkit::{TestDatabase, eventually};
 use prost::Message as _;
 use serde_json::{Value, json};
+use shop_projectors::read_models;
 use shop_proto::common::v1::Money;
 use shop_proto::read::v1::{SearchedProduct, SearchedStock};
 use tokio::sync::watch;

@@ -2,7 +2,7 @@
 
 use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record, headers};
 use daybook_kernel::{ReadModel, Secret};
-use daybook_projectors::{models::read_models, prepare};
+use daybook_projections::prepare;
 use daybook_proto::Named;
 use daybook_proto::v1::{PartChange, PushMarker, part_change::Content};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
@@ -10,6 +10,7 @@ use daybook_testkit::{TestDatabase, eventually};
 use prost::Message as _;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
+use shop_projectors::read_models;
 use shop_proto::common::v1::Money;
 use shop_proto::read::v1::{ProductPage, StockLine};
 use tokio::sync::watch;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use daybook_kernel::ReadModel;
 use daybook_log::{Databases, OwnConnection, Role};
-use daybook_projectors::lifecycle::{KnownGeneration, meet};
-use daybook_projectors::rebuild::Tail;
+use daybook_projections::lifecycle::{KnownGeneration, meet};
+use daybook_projections::rebuild::Tail;
 use daybook_proto::DescriptorPool;
 use futures_util::TryStreamExt as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor};

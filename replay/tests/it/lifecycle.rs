@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_kernel::ReadModel;
-use daybook_projectors::lifecycle::{Building, LifecycleError, clear_dead, describe, known_generations, meet, promote, retire};
-use daybook_projectors::rebuild::Tail;
-use daybook_projectors::{ProjectorError, prepare};
+use daybook_projections::lifecycle::{Building, LifecycleError, clear_dead, describe, known_generations, meet, promote, retire};
+use daybook_projections::rebuild::Tail;
+use daybook_projections::{ProjectorError, prepare};
 use daybook_replay::Then;
 use daybook_testkit::TestDatabase;
 use tokio_postgres::Client;

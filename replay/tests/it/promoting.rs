@@ -3,8 +3,8 @@
 use daybook_bus::{Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_kernel::ReadModel;
 use daybook_log::Writer;
-use daybook_projectors::lifecycle::{GenerationState, describe, known_generations, pods_on, retire};
-use daybook_projectors::rebuild::Tail;
+use daybook_projections::lifecycle::{GenerationState, describe, known_generations, pods_on, retire};
+use daybook_projections::rebuild::Tail;
 use daybook_proto::v1::{GenerationSwitched, QueryPod};
 use daybook_replay::{Outcome, Promoted, ReplayError, Then, promote};
 use daybook_testkit::TransactionalClient;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_projectors::lifecycle::{Building, clear_dead};
-use daybook_projectors::prepare;
-use daybook_projectors::rebuild::{RebuildOptions, RebuildProgress};
+use daybook_projections::lifecycle::{Building, clear_dead};
+use daybook_projections::prepare;
+use daybook_projections::rebuild::{RebuildOptions, RebuildProgress};
 use daybook_replay::{Outcome, RebuildRequest, Then, rebuild};
 
 use crate::shop::{
@@ -120,7 +120,7 @@ async fn a_rebuild_that_is_killed_leaves_nothing_behind_once_the_next_one_has_be
         }
         rebuilding.abort();
         if let Ok(report) = rebuilding.await {
-            daybook_projectors::lifecycle::retire(&shop.database.databases(), &shop.bus, &pages(), report.generation)
+            daybook_projections::lifecycle::retire(&shop.database.databases(), &shop.bus, &pages(), report.generation)
                 .await
                 .expect("unserved");
             continue;

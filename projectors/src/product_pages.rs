@@ -9,7 +9,7 @@ use shop_proto::read::v1::{ProductDetailsView, ProductPage, StockLine, StockLine
 /// Without this part there is no page: stock of a draft, of a retired product or of a SKU that nobody created is not shown.
 const DETAILS: &str = "details";
 
-pub(super) fn read_model() -> ReadModel {
+pub(crate) fn read_model() -> ReadModel {
     ReadModel::of::<ProductPage>("product-pages", Some(DETAILS)).with::<Details>().with::<Stock>()
 }
 
@@ -168,7 +168,7 @@ pub(super) fn moved(line: &mut StockLine, event: &StockEvent) {
 }
 
 #[cfg(test)]
-pub(super) use spec::samples;
+pub(crate) use spec::samples;
 
 #[cfg(test)]
 mod spec {
@@ -179,7 +179,7 @@ mod spec {
     use shop_proto::common::v1::Money;
     use shop_proto::inventory::v1::*;
 
-    use super::super::merging::Sample;
+    use crate::merging::Sample;
     use super::*;
 
     fn sku() -> String {
@@ -260,8 +260,8 @@ mod spec {
         ReservationExpired { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
     }
 
-    /// See `merging::samples`.
-    pub(in super::super) fn samples() -> Vec<Sample> {
+    /// See `crate::samples`.
+    pub(crate) fn samples() -> Vec<Sample> {
         vec![
             Sample::of("A-1", [created(), repriced(price("EUR", 1999, Some(999))), repriced(price("USD", 5, None)), attached("front")]),
             Sample::of("A-1@w-1", [received("w-1", 5), reserved("w-1", 3)]),

@@ -96,10 +96,10 @@ impl ReadStore {
 #[cfg(test)]
 mod tests {
     use daybook_testkit::{TestDatabase, bus};
+    use shop_projectors::read_models;
 
     use super::*;
     use crate::Generation;
-    use crate::models::read_models;
     use crate::prepare::prepare;
 
     /// A database with the levels of stock, its store, and their live generation.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_kernel::StreamId;
-use daybook_projectors::Limits;
+use daybook_projections::Limits;
 use daybook_testkit::eventually;
 use uuid::Uuid;
 

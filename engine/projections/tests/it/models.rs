@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
-use daybook_projectors::models::read_models;
 use daybook_proto::EventSet;
+use shop_projectors::read_models;
 use shop_proto::catalog::v1::{Media, ProductCategorized, ProductCreated, ProductEvent, ProductRetired, ProductRevised};
 use shop_proto::inventory::v1::{StockEvent, StockReceived};
 use shop_proto::read::v1::{ProductDetailsView, ProductPage};

@@ -55,7 +55,6 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models;
 
     fn id(n: usize) -> StreamId {
         StreamId::new("product", &n.to_string())
@@ -63,7 +62,7 @@ mod tests {
 
     #[test]
     fn it_holds_what_was_used_last_and_no_more_than_its_bound() {
-        let fold = models::read_models()[0].folds[0].clone();
+        let fold = shop_projectors::read_models()[0].folds[0].clone();
         let view = |version| View { state: fold.new_view(), version };
         let mut held = Held::new(3 * (OVERHEAD + 20));
         for n in 0..3 {

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_read_model_has_the_fingerprint_of_all_its_folds() {
-        let all = crate::models::read_models();
+        let all = shop_projectors::read_models();
         let model = &all[0];
         let mut less = model.clone();
         less.folds.pop();

@@ -1,7 +1,7 @@
 //! What is pushed, when nothing is, and what is pushed again.
 
 use daybook_follow::FollowError;
-use daybook_projectors::{Limits, ProjectorError, PushLimits};
+use daybook_projections::{Limits, ProjectorError, PushLimits};
 use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change::Content};
 use daybook_testkit::alter_topic;
 
@@ -45,7 +45,7 @@ fn push_limits(change: impl FnOnce(&mut PushLimits)) -> Limits {
 }
 
 /// Waits until Kafka has acknowledged all that was folded, and the checkpoint says so.
-async fn acknowledged(shop: &Shop, model: &daybook_kernel::ReadModel, projector: &mut daybook_projectors::Projector) {
+async fn acknowledged(shop: &Shop, model: &daybook_kernel::ReadModel, projector: &mut daybook_projections::Projector) {
     let mut patience = 3_000;
     while shop.pushed(model, "catalog", 0).await != projector.next() {
         projector.tend().await.expect("it is the owner");

@@ -12,7 +12,7 @@ const SEPARATOR: char = '\t';
 /// The longest category that can be asked for, in bytes. (It may have 200 characters, of up to four bytes each.)
 const LONGEST_KEY: usize = 512;
 
-pub(super) fn read_model() -> ReadModel {
+pub(crate) fn read_model() -> ReadModel {
     ReadModel::of::<CategoryListing>("category-listings", None).with::<Items>().filled(STOCK)
 }
 
@@ -94,7 +94,7 @@ fn sort_key(title: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) use spec::samples;
+pub(crate) use spec::samples;
 
 #[cfg(test)]
 mod spec {
@@ -103,7 +103,7 @@ mod spec {
     use shop_proto::catalog::v1::*;
     use shop_proto::common::v1::Money;
 
-    use super::super::merging::Sample;
+    use crate::merging::Sample;
     use super::*;
 
     fn money(currency: &str, minor_units: i64) -> Option<Money> {
@@ -128,8 +128,8 @@ mod spec {
         MediaAttached { sku: "A-1".into(), media: Some(Media { url: url.to_owned(), kind: kind.into(), alt: String::new() }) }.into()
     }
 
-    /// See `merging::samples`.
-    pub(in super::super) fn samples() -> Vec<Sample> {
+    /// See `crate::samples`.
+    pub(crate) fn samples() -> Vec<Sample> {
         vec![
             Sample::of("A-1", [created("A-1", "Lamp", "Home > Lamps"), repriced("EUR", 1500, Some(999)), categorized("Home > Lights")]),
             Sample::of("A-2", [created("A-2", "Lamp", "Home>Lamps"), attached("https://a/1.jpg", MediaKind::Image)]),

@@ -1,14 +1,14 @@
 //! Kafka is a pipe: whatever it repeats, loses or garbles, the log has it.
 
 use daybook_bus::{Headers, headers as h};
-use daybook_projectors::Limits;
+use daybook_projections::Limits;
 use daybook_testkit::eventually;
 
 use crate::models::{by_category, categorized, created, retitled};
 use crate::support::{Shop, message};
 
 /// Six events of three streams, in the log; a projector that has seen none.
-async fn six() -> (daybook_kernel::ReadModel, Shop, Vec<daybook_bus::Message>, daybook_projectors::Projector) {
+async fn six() -> (daybook_kernel::ReadModel, Shop, Vec<daybook_bus::Message>, daybook_projections::Projector) {
     let model = by_category();
     let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
     let stored = shop

@@ -1,7 +1,7 @@
 //! Who holds a checkpoint, and what it does to the read models.
 
 use daybook_follow::FollowError;
-use daybook_projectors::{Limits, ProjectorError};
+use daybook_projections::{Limits, ProjectorError};
 
 use crate::models::{by_category, created, poisoned, retitled};
 use crate::support::{Shop, message};

@@ -11,7 +11,7 @@ use super::product_pages;
 /// Without this part nothing is found: stock of a draft, of a retired product or of a SKU that nobody created.
 const PRODUCT: &str = "product";
 
-pub(super) fn read_model() -> ReadModel {
+pub(crate) fn read_model() -> ReadModel {
     ReadModel::of::<SearchedProduct>("products", Some(PRODUCT)).with::<Product>().with::<Stock>()
 }
 
@@ -105,7 +105,7 @@ impl Projection for Stock {
 }
 
 #[cfg(test)]
-pub(super) use tests::samples;
+pub(crate) use tests::samples;
 
 #[cfg(test)]
 mod tests {
@@ -114,7 +114,7 @@ mod tests {
     use shop_proto::common::v1::Money;
     use shop_proto::inventory::v1::{StockReceived, StockReserved};
 
-    use super::super::merging::Sample;
+    use crate::merging::Sample;
     use super::*;
 
     fn money(currency: &str, minor_units: i64) -> Option<Money> {
@@ -150,8 +150,8 @@ mod tests {
         StockReserved { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
     }
 
-    /// See `merging::samples`.
-    pub(in super::super) fn samples() -> Vec<Sample> {
+    /// See `crate::samples`.
+    pub(crate) fn samples() -> Vec<Sample> {
         vec![
             Sample::of("A-1", [created(false), repriced("EUR", 1999), repriced("USD", 5)]),
             Sample::of("A-1@w-1", [received(5), reserved(3)]),

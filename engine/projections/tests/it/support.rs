@@ -10,7 +10,7 @@ use daybook_follow::{Event, FollowError, Follower as _, Moved, Ring};
 use daybook_kernel::{EventAt, ReadModel, StreamId, Version};
 use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, Role, StoredEvent, Writer, WriterSessions};
 use daybook_process::Shutdown;
-use daybook_projectors::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, fingerprint, prepare};
+use daybook_projections::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, fingerprint, prepare};
 use daybook_testkit::TestDatabase;
 use tokio::sync::watch;
 

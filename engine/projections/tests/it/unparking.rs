@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_projectors::{Ask, Limits, ReadStore, Unparked};
+use daybook_projections::{Ask, Limits, ReadStore, Unparked};
 use daybook_testkit::{alter_topic, eventually};
 
 use crate::models::{by_category, by_category_mended, categorized, created, cure, poisoned, retired, retitled};
@@ -345,7 +345,7 @@ async fn who_does_not_own_the_partition_unparks_nothing() {
     let before = shop.parts(&model).await;
     shop.database.owner().await.batch_execute("UPDATE read.parked SET asked = 'skip'").await.expect("the owner may");
     let refused = paused.tend().await;
-    assert!(matches!(refused, Err(daybook_projectors::ProjectorError::Superseded(_))), "{refused:?}");
+    assert!(matches!(refused, Err(daybook_projections::ProjectorError::Superseded(_))), "{refused:?}");
     assert_eq!((shop.parts(&model).await, shop.parked(&model).await.len()), (before, 1));
     let skipped = shop.database.owner().await.query("SELECT 1 FROM read.skipped", &[]).await.expect("it answers").len();
     assert_eq!(skipped, 0);
@@ -507,7 +507,7 @@ async fn a_stream_that_shows_nothing_is_named_by_each_marker_until_it_does() {
     assert!(pod.parts.contains_key(&("toys".to_owned(), "A-1".to_owned())));
 }
 
-async fn eventually_pushed(shop: &Shop, projector: &mut daybook_projectors::Projector, offset: i64) {
+async fn eventually_pushed(shop: &Shop, projector: &mut daybook_projections::Projector, offset: i64) {
     let begun = std::time::Instant::now();
     while begun.elapsed() < PATIENCE {
         projector.tend().await.expect("it is the owner");

@@ -9,7 +9,7 @@ use super::product_pages::moved;
 
 const LEVEL: &str = "level";
 
-pub(super) fn read_model() -> ReadModel {
+pub(crate) fn read_model() -> ReadModel {
     ReadModel::of::<StockLevel>("stock-levels", Some(LEVEL)).with::<Levels>()
 }
 
@@ -55,14 +55,14 @@ impl Projection for Levels {
 }
 
 #[cfg(test)]
-pub(super) use spec::samples;
+pub(crate) use spec::samples;
 
 #[cfg(test)]
 mod spec {
     use daybook_kernel::{Instant, Version};
     use shop_proto::inventory::v1::*;
 
-    use super::super::merging::Sample;
+    use crate::merging::Sample;
     use super::*;
 
     fn received(quantity: u32) -> StockEvent {
@@ -77,8 +77,8 @@ mod spec {
         ReorderPointSet { sku: "A-1".into(), warehouse: "w-1".into(), reorder_point }.into()
     }
 
-    /// See `merging::samples`.
-    pub(in super::super) fn samples() -> Vec<Sample> {
+    /// See `crate::samples`.
+    pub(crate) fn samples() -> Vec<Sample> {
         vec![Sample::of("A-1@w-1", [received(5), watched(4), reserved(2)]), Sample::of("A-2@w-1", [watched(1)])]
     }
 

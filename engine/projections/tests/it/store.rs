@@ -2,7 +2,7 @@
 
 use daybook_follow::FollowError;
 use daybook_kernel::StreamId;
-use daybook_projectors::{Limits, ProjectorError};
+use daybook_projections::{Limits, ProjectorError};
 
 use crate::models::{by_category, categorized, created, levels, pages, received, retired, retitled, unheard_of};
 use crate::support::Shop;

@@ -1,7 +1,7 @@
 //! Generations: made once, and never misread.
 
 use daybook_bus::Inspector;
-use daybook_projectors::{Found, Limits, Prepared, ProjectorError, prepare};
+use daybook_projections::{Found, Limits, Prepared, ProjectorError, prepare};
 use daybook_testkit::TestDatabase;
 
 use crate::models::{by_category, pages};

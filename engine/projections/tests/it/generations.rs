@@ -1,6 +1,6 @@
 //! Which generations are kept up, by whom.
 
-use daybook_projectors::{Found, ProjectorError, ReadStore, prepare};
+use daybook_projections::{Found, ProjectorError, ReadStore, prepare};
 use daybook_testkit::eventually;
 
 use crate::models::{by_category, by_category_of_another_build, created, pages, retitled};
