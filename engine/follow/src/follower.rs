@@ -124,3 +124,7 @@ pub trait Kind: Send + Sync + 'static {
     /// One that stands nowhere yet: it takes over before anything else.
     fn open(&self, log: PartitionLog) -> Box<dyn Follower>;
 }
+
+/// Who follows, for now: changed while partitions are followed.
+#[derive(Clone, Default)]
+pub struct Roster(pub Arc<Vec<Arc<dyn Kind>>>);

@@ -17,17 +17,13 @@ use tokio::task::JoinHandle;
 use crate::alone::{Member, Shared};
 use crate::board::Board;
 use crate::config::Limits;
-use crate::follower::Kind;
+use crate::follower::Roster;
 use crate::partition::{self, Common};
 
 /// How long to wait before the group is joined again after a fatal error.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long what a partition's followers hold in memory is kept after a revocation: they may come back with the next assignment.
 const KEPT: Duration = Duration::from_secs(30);
-
-/// Who follows, for now: changed while partitions are followed.
-#[derive(Clone, Default)]
-pub struct Roster(pub Arc<Vec<Arc<dyn Kind>>>);
 
 /// What is followed, and with what.
 pub struct Sources {

@@ -28,6 +28,6 @@ mod ring;
 pub use board::{Board, Place};
 pub use config::Limits;
 pub use event::{Event, Unreadable};
-pub use follower::{FollowError, Follower, Kind, Moved, Standing};
-pub use group::{Following, Roster, Sources, group_name};
+pub use follower::{FollowError, Follower, Kind, Moved, Roster, Standing};
+pub use group::{Following, Sources, group_name};
 pub use ring::{Added, Ring};

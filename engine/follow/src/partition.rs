@@ -19,8 +19,7 @@ use crate::alone::{self, Member, RingStart, Shared, Why, guarded};
 use crate::board::Place;
 use crate::commit::{Committed, commit, each};
 use crate::event::Event;
-use crate::follower::{FollowError, Follower, Kind, Moved};
-use crate::group::Roster;
+use crate::follower::{FollowError, Follower, Kind, Moved, Roster};
 use crate::head::{Head, Looks};
 use crate::ring::{Added, Ring};
 
