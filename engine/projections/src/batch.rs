@@ -39,6 +39,8 @@ pub(crate) struct Change {
     pub(crate) offset: i64,
     /// None: it is deleted.
     pub(crate) bytes: Option<Vec<u8>>,
+    /// It is there before the batch, as far as the view says.
+    pub(crate) is_known: bool,
 }
 
 /// Events that an operator decided to do without, by stream.
@@ -64,6 +66,8 @@ pub(crate) struct ViewRow {
     pub(crate) bytes: Option<Vec<u8>>,
     /// Encoded bytes, wherever they are kept.
     pub(crate) size: usize,
+    /// It is there before the batch.
+    pub(crate) is_known: bool,
 }
 
 /// All that a batch changes. Sorted, so that two partitions never wait for each other's rows in turn.
@@ -74,6 +78,21 @@ pub(crate) struct Changes {
     pub(crate) writers: BTreeSet<(String, StreamId)>,
     pub(crate) views: Vec<ViewRow>,
     pub(crate) stopped: Vec<Stopped>,
+}
+
+impl Changes {
+    /// Whether it changes rows that are there, and nothing else.
+    pub(crate) fn only_updates(&self) -> bool {
+        self.stopped.is_empty()
+            && self.writers.is_empty()
+            && self.views.iter().all(|view| view.is_known)
+            && self.parts.values().all(|part| part.is_known && part.bytes.is_some())
+    }
+
+    /// Whether it takes parts away.
+    pub(crate) fn removes(&self) -> bool {
+        self.parts.values().any(|part| part.bytes.is_none())
+    }
 }
 
 /// What came of a batch.
@@ -98,6 +117,8 @@ pub(crate) enum Pace {
 struct Stream {
     fold: Arc<dyn ErasedFold>,
     view: View,
+    /// It has a view before the batch.
+    is_known: bool,
     rendered: Vec<RenderedPart>,
     /// The keys of what was rendered after each event but the last.
     passed: BTreeSet<String>,
@@ -148,7 +169,7 @@ pub(crate) fn fold(
         let is_the_part = matches!(after.as_slice(), [only] if only.bytes == bytes);
         difference(&mut folded.changes.parts, &id, offset, stream.rendered, after);
         let bytes = (!is_the_part).then_some(bytes);
-        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes, size });
+        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes, size, is_known: stream.is_known });
         folded.views.push(stream.view);
     }
     Ok(folded)
@@ -209,6 +230,7 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
         Before::New => {
             return Ok(Stream {
                 view: View { state: fold.new_view(), version: 0 },
+                is_known: false,
                 fold: fold.clone(),
                 rendered: Vec::new(),
                 passed: BTreeSet::new(),
@@ -222,7 +244,7 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
         }
     };
     let rendered = render(&**fold, &view.state, id)?;
-    Ok(Stream { fold: fold.clone(), view, rendered, passed: BTreeSet::new(), offset: None })
+    Ok(Stream { fold: fold.clone(), view, is_known: true, rendered, passed: BTreeSet::new(), offset: None })
 }
 
 /// The parts of a view, when they can be kept.
@@ -250,13 +272,14 @@ pub(crate) fn difference(
     let mut old: BTreeMap<(String, String), Vec<u8>> = before.into_iter().map(|p| ((p.key, p.part), p.bytes)).collect();
     for RenderedPart { key, part, bytes } in after {
         let place = (key, part);
-        if old.remove(&place).as_ref() != Some(&bytes) {
-            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes) });
+        let before = old.remove(&place);
+        if before.as_ref() != Some(&bytes) {
+            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes), is_known: before.is_some() });
         }
     }
     for place in old.into_keys() {
         // A part is one stream's for ever. Were it not so, the one that is there would have to win.
-        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None });
+        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None, is_known: true });
     }
 }
 

@@ -45,13 +45,20 @@ pub struct Generation {
     /// The table of its parts, in schema `read`.
     pub parts: String,
     pub(crate) write_batch: String,
+    pub(crate) write_known: String,
     pub(crate) read_views: String,
 }
 
 impl Generation {
     /// The one of this number, with its parts in this table: as `read.generation` has them.
     pub fn new(number: i32, parts: String) -> Self {
-        Self { number, write_batch: sql::at(sql::WRITE_BATCH, &parts), read_views: sql::at(sql::READ_VIEWS, &parts), parts }
+        Self {
+            number,
+            write_batch: sql::at(sql::WRITE_BATCH, &parts),
+            write_known: sql::at(sql::WRITE_KNOWN, &parts),
+            read_views: sql::at(sql::READ_VIEWS, &parts),
+            parts,
+        }
     }
 }
 

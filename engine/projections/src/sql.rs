@@ -26,6 +26,7 @@ statements! {
     READ_VIEWS = "read_views.sql",
     TAKE_OVER = "take_over.sql",
     WRITE_BATCH = "write_batch.sql",
+    WRITE_KNOWN = "write_known.sql",
     WRITE_PUSHED = "write_pushed.sql",
     WRITE_RETRIED = "write_retried.sql",
 }

@@ -164,5 +164,5 @@ fn what_leaves_its_key_is_removed_and_what_never_stood_is_not() {
     assert_eq!(quick(&events).changes.writers.len(), 1, "but it was a writer of that key");
     let after = folded(&events[1..], held(&events[..1]), &Skipped::default(), Pace::Quick).expect("it can be folded");
     let place = ("toys".to_owned(), "card".to_owned());
-    assert_eq!(after.changes.parts[&place], Change { stream: StreamId::new("product", "A"), offset: 1, bytes: None });
+    assert_eq!(after.changes.parts[&place], Change { stream: StreamId::new("product", "A"), offset: 1, bytes: None, is_known: true });
 }

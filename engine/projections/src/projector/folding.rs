@@ -132,6 +132,12 @@ impl Projector {
     /// A batch stands: what is held moves on, and what changed is pushed.
     pub(super) async fn wrote(&mut self, by: Move, folded: Folded) -> Result<(), ProjectorError> {
         let Folded { changes, views, events } = folded;
+        // The statement takes away what lies before what is pushed.
+        if changes.removes() {
+            self.removals_before = Some(by.to);
+        } else if self.removals_before.is_some_and(|before| by.pushed.is_none_or(|pushed| pushed >= before)) {
+            self.removals_before = None;
+        }
         // Not before: who is superseded finds views that are ahead of it, and that parks nothing.
         for s in &changes.stopped {
             tracing::error!(projector = self.name(), stream = %s.stream, offset = s.offset, reason = s.reason, "a stream is parked: later events of it wait");

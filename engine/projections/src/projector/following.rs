@@ -24,6 +24,8 @@ pub(super) struct Prepared {
     folded: Folded,
     /// Of the connection that it was prepared on.
     statement: Statement,
+    /// The statement is the one for rows that are there.
+    is_update: bool,
 }
 
 /// One generation of a read model, followed for by a projector in each partition.
@@ -114,8 +116,10 @@ impl Follower for Projector {
             let Some(span) = self.span(&events).await? else { return Ok(()) };
             // Only what the log says may park a stream: what came from Kafka is not believed to be wrong before that.
             let folded = self.fold_batch(&events, Pace::Quick).await?.map_err(FollowError::Carefully)?;
-            let statement = client.prepare_cached(&self.generation.write_batch).await.map_err(ProjectorError::from)?;
-            self.prepared = Some(Prepared { by: self.moves(span), folded, statement });
+            let is_update = self.removals_before.is_none() && folded.changes.only_updates();
+            let sql = if is_update { &self.generation.write_known } else { &self.generation.write_batch };
+            let statement = client.prepare_cached(sql).await.map_err(ProjectorError::from)?;
+            self.prepared = Some(Prepared { by: self.moves(span), folded, statement, is_update });
             Ok(())
         }
         .boxed()
@@ -123,7 +127,10 @@ impl Follower for Projector {
 
     fn execute<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Moved, tokio_postgres::Error>> {
         async move {
-            let Some(Prepared { by, folded, statement }) = &self.prepared else { return Ok(Moved::Yes) };
+            let Some(Prepared { by, folded, statement, is_update }) = &self.prepared else { return Ok(Moved::Yes) };
+            if *is_update {
+                return ReadStore::execute_known(client, statement, &self.place(), *by, &folded.changes).await;
+            }
             ReadStore::execute_batch(client, statement, &self.place(), *by, &folded.changes).await
         }
         .boxed()

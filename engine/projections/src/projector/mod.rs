@@ -57,6 +57,8 @@ pub struct Projector {
     /// Whether it has taken the checkpoint over before.
     has_held: bool,
     prepared: Option<Prepared>,
+    /// Removals that end before this offset may wait to be pushed; none: there are none.
+    removals_before: Option<i64>,
     /// The log's next offset, as far as is known.
     end: i64,
     /// Events to read at once: fewer when they are large.
@@ -119,6 +121,7 @@ impl Projector {
             term: 0,
             has_held: false,
             prepared: None,
+            removals_before: None,
             end: 0,
             counts: Counts::default(),
             model,
@@ -160,6 +163,8 @@ impl Projector {
 
     async fn stand_at(&mut self, checkpoint: Checkpoint) -> Result<(), ProjectorError> {
         self.prepared = None;
+        // Whoever had it before may have noted some.
+        self.removals_before = Some(checkpoint.next);
         let Checkpoint { next, epoch, pushed, term } = checkpoint;
         (self.next, self.epoch, self.pushed, self.term) = (next, epoch, pushed, term);
         (self.parked, self.unshown) = self.store.parked(&self.place()).await?;

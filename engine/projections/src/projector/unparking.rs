@@ -89,6 +89,9 @@ impl Projector {
             return Err(ProjectorError::Superseded(self.name()));
         }
         daybook_failpoint::reach("project.after-commit");
+        if !retried.noted.is_empty() {
+            self.removals_before = Some(self.next);
+        }
         // What is held is of before.
         let _ = self.held.take(&stream);
         match &parked {

@@ -20,7 +20,7 @@ pub(crate) use parked::{Retried, Waiting};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
 /// plan while they grow.
-const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
+const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off -c plan_cache_mode=force_generic_plan \
                         -c lock_timeout=10000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=30000";
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -93,6 +93,14 @@ fn pool(databases: &Databases, connections: usize, more: &str) -> Result<Pool, P
         .build()
         .map_err(|e| LogError::Pool(e.to_string()))?;
     Ok(pool)
+}
+
+fn moved(row: &Row) -> Moved {
+    match (row.get(0), row.get(1)) {
+        (_, true) => Moved::Yes,
+        (true, false) => Moved::No,
+        (false, false) => Moved::Locked,
+    }
 }
 
 fn checkpoint(row: &Row) -> Checkpoint {
@@ -180,6 +188,49 @@ impl ReadStore {
         Ok(Self::execute_batch(&client, &statement, at, by, changes).await?)
     }
 
+    /// As [`execute_batch`](Self::execute_batch), where the batch only changes rows that are there. It fails where one is not.
+    pub(crate) async fn execute_known(
+        client: &tokio_postgres::Client,
+        statement: &Statement,
+        at: &Place<'_>,
+        by: Move,
+        changes: &Changes,
+    ) -> Result<Moved, tokio_postgres::Error> {
+        let parts = &changes.parts;
+        let (keys, ids): (Vec<&str>, Vec<&str>) = parts.keys().map(|(key, part)| (key.as_str(), part.as_str())).unzip();
+        let (streams, offsets): (Vec<&str>, Vec<i64>) = parts.values().map(|c| (c.stream.as_str(), c.offset)).unzip();
+        let bytes: Vec<Option<&[u8]>> = parts.values().map(|c| c.bytes.as_deref()).collect();
+        let views = &changes.views;
+        let (view_streams, view_offsets): (Vec<&str>, Vec<i64>) = views.iter().map(|v| (v.stream.as_str(), v.offset)).unzip();
+        let (versions, encoded): (Vec<i64>, Vec<Option<&[u8]>>) = views.iter().map(|v| (v.version, v.bytes.as_deref())).unzip();
+        let row = client
+            .query_one(
+                statement,
+                &[
+                    &at.projection,
+                    &at.generation.number,
+                    &at.service,
+                    &at.partition,
+                    &by.from,
+                    &by.to,
+                    &by.epoch,
+                    &by.pushed,
+                    &at.term,
+                    &keys,
+                    &ids,
+                    &bytes,
+                    &streams,
+                    &offsets,
+                    &view_streams,
+                    &view_offsets,
+                    &versions,
+                    &encoded,
+                ],
+            )
+            .await?;
+        Ok(moved(&row))
+    }
+
     /// Writes a batch and moves the checkpoint, both or neither. It is sent when it is first polled.
     ///
     /// By arrays, whatever its size: `COPY` into tables of the transaction, and a statement that takes the rows from there, was
@@ -240,10 +291,6 @@ impl ReadStore {
                 ],
             )
             .await?;
-        Ok(match (row.get(0), row.get(1)) {
-            (_, true) => Moved::Yes,
-            (true, false) => Moved::No,
-            (false, false) => Moved::Locked,
-        })
+        Ok(moved(&row))
     }
 }
