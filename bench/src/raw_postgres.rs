@@ -3,9 +3,8 @@
 
 use anyhow::Context as _;
 use daybook_kernel::StreamId;
-use daybook_log::{
-    Databases, LedgerRow, Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Role, Writer, WriterSessions, connect_owner, migrate,
-};
+use daybook_log::{LedgerRow, Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, connect_owner, migrate};
+use daybook_postgres::{Databases, Role};
 use uuid::Uuid;
 
 use crate::samples::Client;

@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use daybook_kernel::StreamId;
-use daybook_log::{
-    Databases, Log, MigrateOptions, NewEvent, Outcome, OwnConnection, Page, PageHead, Role, Writer, WriterSessions, connect_owner, migrate,
-};
+use daybook_log::{Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, connect_owner, migrate};
+use daybook_postgres::{Databases, OwnConnection, Role};
 use daybook_projections::lifecycle::{Building, known_generations};
 use daybook_projections::rebuild::{Filled, RebuildOptions};
 use daybook_proto::EventSet;

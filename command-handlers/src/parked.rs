@@ -2,7 +2,8 @@
 
 use daybook_bus::{BusConfig, Producer, ProducerOptions};
 use daybook_kernel::{Secret, StreamId};
-use daybook_log::{Databases, Log, ParkedMessage, PartitionLog, Role, Writer, read_secret};
+use daybook_log::{Log, ParkedMessage, PartitionLog, Writer, read_secret};
+use daybook_postgres::{Databases, Role};
 use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;

@@ -154,7 +154,8 @@ mod tests {
 
     use bytes::Bytes;
     use daybook_bus::{BusConfig, BusError, Headers, Producer, ProducerOptions, Record};
-    use daybook_log::{Log, NewEvent, Outcome, Page, Role, Writer, WriterSessions};
+    use daybook_log::{Log, NewEvent, Outcome, Page, Writer, WriterSessions};
+    use daybook_postgres::Role;
     use daybook_testkit::{TestDatabase, TransactionalClient, bus, eventually};
 
     use super::*;

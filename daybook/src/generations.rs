@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use daybook_kernel::{ConsistencyToken, ReadModel};
-use daybook_log::Databases;
+use daybook_postgres::Databases;
 use daybook_projections::lifecycle::{LifecycleError, clear_dead, describe, retire};
 use daybook_projections::rebuild::{RebuildOptions, RebuildPhase, RebuildProgress};
 use daybook_replay::{At, DiffOptions, PromoteOptions, RebuildReport, RebuildRequest, ReplayError, Then, as_of, promote, rebuild};

@@ -117,7 +117,7 @@ async fn found(store: &ReadStore, projection: &str, stream: &str, generation: Op
 async fn show_stream(settings: &Settings, projection: &str, stream: &str, generation: Option<i32>) -> anyhow::Result<Verdict> {
     let databases = settings.databases()?;
     for s in found(&read_store(settings)?, projection, stream, generation).await? {
-        let log = Log::open(&databases, &s.service, daybook_log::Role::Reader, 1).await?;
+        let log = Log::open(&databases, &s.service, daybook_postgres::Role::Reader, 1).await?;
         let event = log.partition(s.partition)?.read_events(s.offset, 1).await?.into_iter().find(|e| e.offset == s.offset);
         let event = event.map(|e| {
             let aggregate = s.stream.split_once('/').map_or("", |(aggregate, _)| aggregate);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daybook_log::Databases;
+use daybook_postgres::Databases;
 use daybook_query_api::{Moment, Past, PastError, Was};
 use daybook_replay::{At, ReplayError, as_of};
 use shop_projectors::read_models;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use daybook_bus::BusConfig;
-use daybook_log::{Databases, ServiceDatabases};
+use daybook_postgres::{Databases, ServiceDatabases};
 use serde::Deserialize;
 
 use crate::cli::Global;

@@ -1,5 +1,7 @@
 //! Why read models can't be served.
 
+use daybook_postgres::{DatabaseError, describe};
+
 /// Serving could not begin, or Postgres did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -36,6 +38,16 @@ pub enum QueryError {
     Pool(String),
 }
 
+impl From<DatabaseError> for QueryError {
+    fn from(e: DatabaseError) -> Self {
+        match e {
+            DatabaseError::Postgres(e) => Self::Postgres(e),
+            DatabaseError::Pool(why) => Self::Pool(why),
+            DatabaseError::Configuration(why) => Self::Configuration(why),
+        }
+    }
+}
+
 impl From<deadpool_postgres::PoolError> for QueryError {
     fn from(e: deadpool_postgres::PoolError) -> Self {
         match e {
@@ -51,16 +63,5 @@ impl QueryError {
         // No table, no schema, no right, no role.
         let codes = ["42P01", "3F000", "42501", "22023"];
         matches!(self, Self::Postgres(e) if e.as_db_error().is_some_and(|db| codes.contains(&db.code().code())))
-    }
-}
-
-/// The server's own words, where it has any: the driver's text alone says "db error".
-fn describe(e: &tokio_postgres::Error) -> String {
-    match e.as_db_error() {
-        Some(db) => format!("{} {}", db.code().code(), db.message()),
-        None => match std::error::Error::source(e) {
-            Some(source) => format!("{e}: {source}"),
-            None => e.to_string(),
-        },
     }
 }

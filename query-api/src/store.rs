@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Config, NoTls, Row};
+use daybook_postgres::{Connector, Role};
+use deadpool_postgres::{Client, Pool};
+use tokio_postgres::Row;
 
 use crate::entry::Part;
 use crate::flight::Snapshot;
@@ -17,8 +18,16 @@ use crate::{QueryError, sql};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
 /// plan while they grow.
-const SETTINGS: &str = "-c role=daybook_query -c default_transaction_read_only=on -c enable_seqscan=off -c enable_hashjoin=off \
-                        -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off -c statement_timeout=10000 -c idle_in_transaction_session_timeout=10000";
+const SETTINGS: &[(&str, &str)] = &[
+    ("default_transaction_read_only", "on"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_bitmapscan", "off"),
+    ("jit", "off"),
+    ("statement_timeout", "10000"),
+    ("idle_in_transaction_session_timeout", "10000"),
+];
 /// How long a request waits for a connection: longer, and the client had better ask again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -67,24 +76,8 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(url: &str, connections: usize) -> Result<Self, QueryError> {
-        let mut config: Config = url.parse().map_err(|_| {
-            QueryError::Configuration(
-                "the read models' database URL is not valid: it must be postgres://user:password@host:port/database".to_owned(),
-            )
-        })?;
-        let options = format!("{} {SETTINGS}", config.get_options().unwrap_or_default());
-        config.options(options.trim());
-        config.application_name("daybook query-api");
-        config.connect_timeout(PATIENCE);
-        config.keepalives_idle(PATIENCE * 5);
-        config.tcp_user_timeout(PATIENCE * 5);
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let pool = Pool::builder(manager)
-            .max_size(connections.max(1))
-            .wait_timeout(Some(PATIENCE))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|e| QueryError::Pool(e.to_string()))?;
+        let connector = Connector::new(url, Some(Role::Query), SETTINGS, "daybook query-api")?.within(PATIENCE, PATIENCE * 5);
+        let pool = connector.pool(connections, PATIENCE)?;
         Ok(Self { pool })
     }
 

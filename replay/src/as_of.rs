@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use daybook_kernel::{ConsistencyToken, EventAt, Instant, ReadModel, RenderedPart, StreamId, Version};
-use daybook_log::{Databases, Log, OwnConnection, Role, StoredEvent};
+use daybook_log::{Log, StoredEvent};
+use daybook_postgres::{Databases, OwnConnection, Role};
 use daybook_projections::lifecycle::live_generation;
 use daybook_proto::{DescriptorPool, JsonValue};
 use prost_reflect::{DynamicMessage, SerializeOptions};

@@ -2,6 +2,7 @@
 
 use daybook_bus::BusError;
 use daybook_log::LogError;
+use daybook_postgres::DatabaseError;
 use daybook_projections::lifecycle::LifecycleError;
 
 /// An audit could not be made.
@@ -19,6 +20,12 @@ pub enum ReplayError {
     /// A generation of a read model.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
+}
+
+impl From<DatabaseError> for ReplayError {
+    fn from(e: DatabaseError) -> Self {
+        Self::Log(e.into())
+    }
 }
 
 impl From<tokio_postgres::Error> for ReplayError {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daybook_bus::BusConfig;
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, OwnConnection, Role};
+use daybook_postgres::{Databases, OwnConnection, Role};
 use daybook_projections::lifecycle::{self, GenerationState, LifecycleError, PodsReport, Promotion, announce, known_generations, pods_on};
 use daybook_proto::DescriptorPool;
 use futures_util::TryStreamExt as _;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use daybook_bus::BusConfig;
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, OwnConnection, Role};
+use daybook_postgres::{Databases, OwnConnection, Role};
 use daybook_projections::lifecycle::{Building, LifecycleError, known_generations, live_generation};
 use daybook_projections::rebuild::{Filled, RebuildOptions, RebuildPhase, RebuildProgress, Tail};
 use daybook_proto::DescriptorPool;

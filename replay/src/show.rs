@@ -3,7 +3,8 @@
 use std::fmt;
 
 use daybook_kernel::{Instant, Registry, StreamId};
-use daybook_log::{Databases, StoredEvent};
+use daybook_log::StoredEvent;
+use daybook_postgres::Databases;
 use daybook_proto::JsonValue;
 use daybook_proto::v1::Metadata;
 use prost::Message as _;

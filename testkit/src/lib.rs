@@ -9,7 +9,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use daybook_bus::BusConfig;
-use daybook_log::{Databases, MigrateOptions, connect_owner, migrate};
+use daybook_log::{MigrateOptions, connect_owner, migrate};
+use daybook_postgres::Databases;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, Log, MigrateOptions, OwnConnection, Role, connect_owner, migrate};
+use daybook_log::{Log, MigrateOptions, connect_owner, migrate};
+use daybook_postgres::{Databases, OwnConnection, Role};
 use daybook_projections::lifecycle::Building;
 use daybook_projections::rebuild::RebuildOptions;
 use daybook_projections::{Generation, Limits, Projector, ReadStore};

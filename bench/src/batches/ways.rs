@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use bytes::{BufMut as _, BytesMut};
-use daybook_log::OwnConnection;
+use daybook_postgres::OwnConnection;
 use futures_util::SinkExt as _;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement, Transaction};

@@ -203,7 +203,7 @@ async fn messages_for_a_stream_of_a_newer_build_wait_for_it_and_are_taken_up_in_
     p.stop().await;
     // A newer build wrote an event that this one does not know.
     let at = partition_of("product/A-1");
-    let log = daybook_log::Log::open(&install.databases(), "catalog", daybook_log::Role::Writer, 2).await.expect("there");
+    let log = daybook_log::Log::open(&install.databases(), "catalog", daybook_postgres::Role::Writer, 2).await.expect("there");
     let writer = Writer::new(log.partition(at).expect("there"), &WriterSessions::new(1)).await.expect("connects");
     let head = writer.open(Writer::now()).await.expect("nobody else writes").head;
     let event = NewEvent { stream_id: "product/A-1".into(), version: 2, type_name: TELEPORTED.into(), payload: vec![], metadata: vec![] };
@@ -311,7 +311,7 @@ async fn a_snapshot_is_of_the_version_that_it_names_also_where_its_page_goes_on_
 async fn a_command_that_only_a_newer_build_knows_waits_and_later_ones_of_its_stream_behind_it() {
     let (install, p) = Install::started().await;
     install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
-    let secret = daybook_log::read_secret(&install.databases(), daybook_log::Role::Writer).await.expect("migrated");
+    let secret = daybook_log::read_secret(&install.databases(), daybook_postgres::Role::Writer).await.expect("migrated");
     let (stream, at) = (StreamId::new("product", "A-1"), partition_of("product/A-1"));
     let (r#type, caller) = ("shop.catalog.v1.TeleportProduct".to_owned(), "anonymous".to_owned());
     let request = Request { r#type, caller, command: vec![1], ..Default::default() };

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use daybook_log::{Log, NewEvent, Outcome, Page, Role, Writer, WriterSessions};
+use daybook_log::{Log, NewEvent, Outcome, Page, Writer, WriterSessions};
+use daybook_postgres::Role;
 use daybook_proto::v1::Replies;
 use daybook_testkit::{eventually, recreate_topic};
 use prost::Message as _;

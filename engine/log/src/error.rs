@@ -1,5 +1,7 @@
 //! Infrastructure errors. Refusals never travel as one of these.
 
+use daybook_postgres::{DatabaseError, describe};
+
 /// Postgres did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -32,13 +34,12 @@ impl From<deadpool_postgres::PoolError> for LogError {
     }
 }
 
-/// The server's own words, where it has any: the driver's text alone says "db error".
-fn describe(e: &tokio_postgres::Error) -> String {
-    match e.as_db_error() {
-        Some(db) => format!("{} {}{}", db.code().code(), db.message(), db.detail().map(|d| format!(" ({d})")).unwrap_or_default()),
-        None => match std::error::Error::source(e) {
-            Some(source) => format!("{e}: {source}"),
-            None => e.to_string(),
-        },
+impl From<DatabaseError> for LogError {
+    fn from(e: DatabaseError) -> Self {
+        match e {
+            DatabaseError::Postgres(e) => Self::Postgres(e),
+            DatabaseError::Pool(why) => Self::Pool(why),
+            DatabaseError::Configuration(why) => Self::Configuration(why),
+        }
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use chrono::Utc;
 use daybook_kernel::{Instant, Secret, digest};
+use daybook_postgres::{Connector, Databases, Role};
 use refinery::{Migration, Runner};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::database::driver_config;
-use crate::{Databases, LogError, sql};
+use crate::{LogError, sql};
 
 /// The advisory lock around all migrations (refinery takes none): one process makes tables at a time.
 pub const MIGRATION_LOCK: i64 = 0x6461_7962_6f6f_6b01;
@@ -65,7 +65,7 @@ pub struct Migrated {
 /// # Errors
 /// When the database can't be reached.
 pub async fn connect_owner(url: &str) -> Result<Client, LogError> {
-    let (client, connection) = driver_config(url, None, &[], "daybook migrate")?.connect(NoTls).await?;
+    let (client, connection) = Connector::new(url, None, &[], "daybook migrate")?.connect().await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "the owner's connection ended");
@@ -140,8 +140,8 @@ async fn make_secret(client: &Client) -> Result<(), LogError> {
 ///
 /// # Errors
 /// When the database can't be reached, or was not migrated.
-pub async fn read_secret(databases: &Databases, role: crate::Role) -> Result<Secret, LogError> {
-    let (client, connection) = driver_config(databases.default_url(), Some(role), &[], "daybook")?.connect(NoTls).await?;
+pub async fn read_secret(databases: &Databases, role: Role) -> Result<Secret, LogError> {
+    let (client, connection) = Connector::new(databases.default_url(), Some(role), &[], "daybook")?.connect().await?;
     let driving = tokio::spawn(connection);
     let row = client.query_one("SELECT value FROM daybook.secret WHERE name = 'mac'", &[]).await?;
     drop(client);

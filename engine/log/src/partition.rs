@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
-use tokio_postgres::NoTls;
+use daybook_postgres::{Connector, Databases, Role};
+use deadpool_postgres::Pool;
 use uuid::Uuid;
 
-use crate::database::{PLANNER_SETTINGS, driver_config};
-use crate::{Databases, LogError, Role, SchemaName, sql};
+use crate::sql::PLANNER_SETTINGS;
+use crate::{LogError, SchemaName, sql};
 
 /// One service's log.
 #[derive(Clone)]
@@ -34,16 +34,12 @@ pub struct PartitionLog {
     pub(crate) pool: Pool,
 }
 
+/// How long a connection of the pool is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn pool(url: &str, role: Role, size: usize) -> Result<Pool, LogError> {
     let settings = [PLANNER_SETTINGS, &[("lock_timeout", "5000"), ("idle_in_transaction_session_timeout", "30000")]].concat();
-    let config = driver_config(url, Some(role), &settings, "daybook reader")?;
-    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    Pool::builder(manager)
-        .max_size(size)
-        .wait_timeout(Some(std::time::Duration::from_secs(10)))
-        .runtime(deadpool_postgres::Runtime::Tokio1)
-        .build()
-        .map_err(|e| LogError::Pool(e.to_string()))
+    Ok(Connector::new(url, Some(role), &settings, "daybook reader")?.pool(size, PATIENCE)?)
 }
 
 impl Log {

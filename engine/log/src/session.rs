@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use daybook_postgres::{Connector, Role};
 use tokio::sync::watch;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::database::{PLANNER_SETTINGS, driver_config};
-use crate::{LogError, Role};
+use crate::LogError;
+use crate::sql::PLANNER_SETTINGS;
 
 /// A writer's connection holds nothing that must survive it: a paused process is cut off instead of holding locks.
 const WRITER_SETTINGS: &[(&str, &str)] = &[
@@ -34,8 +35,8 @@ impl Session {
     /// # Errors
     /// When the database can't be reached or the role is missing (`daybook migrate` makes it).
     pub async fn writer(url: &str, application: &str) -> Result<Self, LogError> {
-        let config = driver_config(url, None, &[WRITER_SETTINGS, PLANNER_SETTINGS].concat(), application)?;
-        let (client, connection) = config.connect(NoTls).await?;
+        let connector = Connector::new(url, None, &[WRITER_SETTINGS, PLANNER_SETTINGS].concat(), application)?;
+        let (client, connection) = connector.connect().await?;
         let (closing, closed) = watch::channel(false);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -71,7 +72,7 @@ impl Session {
 /// When the database can't be reached.
 pub(crate) async fn terminate(url: &str, (pid, backend_start): (i32, DateTime<Utc>)) -> Result<bool, LogError> {
     // Without a role of ours: ending a session takes the rights of the user that opened it.
-    let (client, connection) = driver_config(url, None, &[], "daybook settle")?.connect(NoTls).await?;
+    let (client, connection) = Connector::new(url, None, &[], "daybook settle")?.connect().await?;
     let driving = tokio::spawn(connection);
     let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
     let ended = client.query_opt(sql, &[&pid, &backend_start]).await?.is_none_or(|row| row.get(0));

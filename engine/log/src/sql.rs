@@ -41,3 +41,8 @@ statements! {
 pub(crate) fn at(statement: &str, schema: &str, partition: u32) -> String {
     statement.replace("{schema}", schema).replace("{n}", &partition.to_string())
 }
+
+/// The log's statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep
+/// that plan while they grow.
+pub(crate) const PLANNER_SETTINGS: &[(&str, &str)] =
+    &[("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off")];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupOptions};
 use daybook_kernel::ReadModel;
-use daybook_log::Databases;
+use daybook_postgres::Databases;
 
 /// How much is done and held at once.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use daybook_bus::BusError;
 use daybook_log::LogError;
+use daybook_postgres::DatabaseError;
 
 /// A projector could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,12 @@ impl ProjectorError {
             },
             _ => false,
         }
+    }
+}
+
+impl From<DatabaseError> for ProjectorError {
+    fn from(e: DatabaseError) -> Self {
+        Self::Log(e.into())
     }
 }
 

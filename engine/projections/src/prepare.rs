@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use daybook_bus::{BusConfig, TopicSpec, ensure_topics};
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, Log, MIGRATION_LOCK, Role, connect_owner};
+use daybook_log::{Log, MIGRATION_LOCK, connect_owner};
+use daybook_postgres::{Databases, Role};
 use tokio_postgres::Client;
 
 use crate::generation::{fingerprint, parts_table};

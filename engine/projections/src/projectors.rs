@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use daybook_bus::{TopicSpec, check_topics};
 use daybook_follow::{Following, Sources, group_name};
-use daybook_log::{Log, Role};
+use daybook_log::Log;
+use daybook_postgres::Role;
 use daybook_process::{Readiness, Shutdown};
 
 use crate::ProjectorError;

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, OwnConnection, Role};
+use daybook_postgres::{Databases, OwnConnection, Role};
 use daybook_projections::lifecycle::{KnownGeneration, meet};
 use daybook_projections::rebuild::Tail;
 use daybook_proto::DescriptorPool;

@@ -11,7 +11,8 @@ mod snapshots;
 
 use daybook_bus::{BusConfig, BusError, Inspector};
 use daybook_kernel::Registry;
-use daybook_log::{Databases, Log, LogError, PartitionLog, Role};
+use daybook_log::{Log, LogError, PartitionLog};
+use daybook_postgres::{Databases, Role};
 
 use crate::report::PartitionReport;
 use crate::{ReplayError, Report};

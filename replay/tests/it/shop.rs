@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use daybook_bus::BusConfig;
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
-use daybook_log::{Log, NewEvent, Outcome, OwnConnection, Page, PageHead, Role, StoredEvent, Writer, WriterSessions};
+use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, StoredEvent, Writer, WriterSessions};
+use daybook_postgres::{OwnConnection, Role};
 use daybook_projections::lifecycle::live_generation;
 use daybook_projections::prepare;
 use daybook_projections::rebuild::{RebuildOptions, RebuildProgress, Tail};

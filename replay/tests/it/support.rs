@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use daybook_bus::BusConfig;
 use daybook_kernel::{AnyState, Context, Digest, Instant, Registry, digest, ids};
 use daybook_log::{
-    LedgerEntry, LedgerRow, Log, NewEvent, Outcome, Page, PageHead, PartitionLog, Role, Snapshot, StoredEvent, Writer, WriterSessions,
+    LedgerEntry, LedgerRow, Log, NewEvent, Outcome, Page, PageHead, PartitionLog, Snapshot, StoredEvent, Writer, WriterSessions,
 };
+use daybook_postgres::Role;
 use daybook_proto::v1::command_result::Outcome as Came;
 use daybook_proto::v1::{Accepted, CommandResult, EventRef, Metadata, Refused, Request};
 use daybook_replay::{PartitionReport, VerifyOptions, verify};

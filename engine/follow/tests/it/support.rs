@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
 use daybook_follow::{Event, FollowError, Follower, Following, Kind, Limits, Moved, Roster, Sources, Standing};
-use daybook_log::{Log, LogError, NewEvent, Outcome, Page, PageHead, PartitionLog, Role, StoredEvent, Writer, WriterSessions};
+use daybook_log::{Log, LogError, NewEvent, Outcome, Page, PageHead, PartitionLog, StoredEvent, Writer, WriterSessions};
+use daybook_postgres::Role;
 use daybook_process::shutdown;
 use daybook_testkit::{TestDatabase, eventually};
 use deadpool_postgres::{Client, Manager, Pool, Runtime};

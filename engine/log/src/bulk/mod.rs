@@ -13,8 +13,8 @@ use daybook_kernel::Instant;
 use futures_util::TryStreamExt as _;
 use tokio_postgres::CopyOutStream;
 
-use crate::own::OwnConnection;
-use crate::{LogError, PartitionLog, Role, sql};
+use crate::{LogError, PartitionLog, sql};
+use daybook_postgres::{OwnConnection, Role};
 use decoder::Decoder;
 
 /// An event as a fold needs it. It lives in the buffer that it was read into.

@@ -1,6 +1,7 @@
 //! Reading a whole partition at once.
 
-use daybook_log::{BulkOrder, BulkRead, LogError, PartitionLog, Role};
+use daybook_log::{BulkOrder, BulkRead, LogError, PartitionLog};
+use daybook_postgres::Role;
 
 use crate::support::{Fixture, append, event};
 

@@ -1,6 +1,7 @@
 //! Insert-only: refused by trigger and by privilege, on parents and on partitions.
 
-use daybook_log::{Log, MigrateOptions, Role, connect_owner, migrate};
+use daybook_log::{Log, MigrateOptions, connect_owner, migrate};
+use daybook_postgres::Role;
 use daybook_testkit::TestDatabase;
 
 use crate::support::{Fixture, append, event, row};

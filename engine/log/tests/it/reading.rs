@@ -1,6 +1,7 @@
 //! Reading streams for a batch, snapshots, the ledger.
 
-use daybook_log::{Fate, Log, ParkedMessage, RejectedMessage, Role, Snapshot};
+use daybook_log::{Fate, Log, ParkedMessage, RejectedMessage, Snapshot};
+use daybook_postgres::Role;
 use uuid::Uuid;
 
 use crate::support::{Fixture, NOW, append, event, row};

@@ -1,7 +1,8 @@
 //! Pages without a domain.
 
 use daybook_kernel::Instant;
-use daybook_log::{LedgerRow, Log, NewEvent, Outcome, Page, PageHead, PartitionLog, Role, Writer, WriterSessions};
+use daybook_log::{LedgerRow, Log, NewEvent, Outcome, Page, PageHead, PartitionLog, Writer, WriterSessions};
+use daybook_postgres::Role;
 use daybook_proto::v1::{CommandResult, Request};
 use daybook_testkit::TestDatabase;
 use prost::Message as _;

@@ -2,6 +2,7 @@
 
 use daybook_bus::{BusError, DeliveryError};
 use daybook_log::LogError;
+use daybook_postgres::DatabaseError;
 
 use crate::ProjectorError;
 
@@ -58,6 +59,12 @@ impl LifecycleError {
 
 impl From<LogError> for LifecycleError {
     fn from(e: LogError) -> Self {
+        Self::Projector(e.into())
+    }
+}
+
+impl From<DatabaseError> for LifecycleError {
+    fn from(e: DatabaseError) -> Self {
         Self::Projector(e.into())
     }
 }

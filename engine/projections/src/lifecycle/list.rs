@@ -4,7 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, Log, OwnConnection, Role};
+use daybook_log::Log;
+use daybook_postgres::{Databases, OwnConnection, Role};
 use serde::Serialize;
 use tokio_postgres::{Client, Transaction};
 

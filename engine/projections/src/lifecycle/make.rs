@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use daybook_kernel::{ReadModel, murmur2};
-use daybook_log::{Databases, Log, OwnConnection, Role};
+use daybook_log::Log;
+use daybook_postgres::{Databases, OwnConnection, Role};
 
 use super::retire::erase;
 use super::{GenerationState, KnownGeneration, LifecycleError, known_generations, next_number, sql};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, OwnConnection};
+use daybook_postgres::{Databases, OwnConnection};
 use serde::Serialize;
 
 use super::list::locked_generations;

@@ -2,7 +2,7 @@
 
 use daybook_bus::BusConfig;
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, OwnConnection};
+use daybook_postgres::{Databases, OwnConnection};
 use tokio_postgres::Transaction;
 
 use super::list::locked_generations;

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use daybook_kernel::RenderedPart;
-use daybook_log::{Databases, LogError, OwnConnection, Role};
+use daybook_log::LogError;
+use daybook_postgres::{Databases, OwnConnection, Role};
 use futures_util::SinkExt as _;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinSet;

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use daybook_log::{OwnConnection, PartitionLog};
+use daybook_log::PartitionLog;
+use daybook_postgres::OwnConnection;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

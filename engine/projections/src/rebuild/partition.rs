@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use daybook_kernel::ReadModel;
-use daybook_log::{BulkOrder, BulkRead, LogError, PartitionLog, Role};
+use daybook_log::{BulkOrder, BulkRead, LogError, PartitionLog};
+use daybook_postgres::Role;
 use tokio::sync::Semaphore;
 
 use super::careful;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use daybook_kernel::ReadModel;
-use daybook_log::{Databases, Log, Role};
+use daybook_log::Log;
+use daybook_postgres::{Databases, Role};
 
 use crate::generation::Generation;
 use crate::lifecycle::{Building, KnownGeneration, LifecycleError};

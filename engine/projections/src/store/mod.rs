@@ -8,9 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use daybook_follow::Moved;
 use daybook_kernel::StreamId;
-use daybook_log::{Databases, LogError, Role};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Config, NoTls, Row, Statement};
+use daybook_postgres::{Connector, Databases, Role};
+use deadpool_postgres::Pool;
+use tokio_postgres::{Row, Statement};
 
 use crate::batch::{Before, Changes, Skipped};
 use crate::generation::Generation;
@@ -20,12 +20,20 @@ pub(crate) use parked::{Retried, Waiting};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
 /// plan while they grow.
-const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off -c plan_cache_mode=force_generic_plan \
-                        -c lock_timeout=10000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=30000";
+const SETTINGS: &[(&str, &str)] = &[
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("lock_timeout", "10000"),
+    ("idle_in_transaction_session_timeout", "30000"),
+];
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What followers write together may not take long: all of them wait for it.
-const TOGETHER: &str = "-c statement_timeout=800";
+const TOGETHER: (&str, &str) = ("statement_timeout", "800");
+const ALONE: (&str, &str) = ("statement_timeout", "60000");
 
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
@@ -73,26 +81,10 @@ pub(crate) struct Move {
     pub(crate) pushed: Option<i64>,
 }
 
-fn pool(databases: &Databases, connections: usize, more: &str) -> Result<Pool, ProjectorError> {
-    let mut config: Config = databases.read_url().parse().map_err(|_| {
-        LogError::Configuration(
-            "the read models' database URL is not valid: it must be postgres://user:password@host:port/database".to_owned(),
-        )
-    })?;
-    let options = format!("{} -c role={} {SETTINGS} {more}", config.get_options().unwrap_or_default(), Role::Projector.name());
-    config.options(options.trim());
-    config.application_name("daybook projector");
-    config.connect_timeout(PATIENCE / 2);
-    config.keepalives_idle(PATIENCE);
-    config.tcp_user_timeout(PATIENCE * 3 / 2);
-    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let pool = Pool::builder(manager)
-        .max_size(connections.max(1))
-        .wait_timeout(Some(PATIENCE))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|e| LogError::Pool(e.to_string()))?;
-    Ok(pool)
+fn pool(databases: &Databases, connections: usize, timeout: (&str, &str)) -> Result<Pool, ProjectorError> {
+    let settings = [SETTINGS, &[timeout]].concat();
+    let connector = Connector::new(databases.read_url(), Some(Role::Projector), &settings, "daybook projector")?;
+    Ok(connector.pool(connections, PATIENCE)?)
 }
 
 fn moved(row: &Row) -> Moved {
@@ -113,7 +105,7 @@ impl ReadStore {
     /// # Errors
     /// When the URL is not valid.
     pub fn new(databases: &Databases, connections: usize) -> Result<Self, ProjectorError> {
-        Ok(Self { pool: pool(databases, connections, "")?, together: pool(databases, connections, TOGETHER)? })
+        Ok(Self { pool: pool(databases, connections, ALONE)?, together: pool(databases, connections, TOGETHER)? })
     }
 
     /// Connections for what followers write together.

@@ -8,7 +8,8 @@ use daybook_bus::{BusConfig, Headers, Message, Producer, ProducerOptions, Record
 
 use daybook_follow::{Event, FollowError, Follower as _, Moved, Ring};
 use daybook_kernel::{EventAt, ReadModel, StreamId, Version};
-use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, Role, StoredEvent, Writer, WriterSessions};
+use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, StoredEvent, Writer, WriterSessions};
+use daybook_postgres::Role;
 use daybook_process::Shutdown;
 use daybook_projections::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, fingerprint, prepare};
 use daybook_testkit::TestDatabase;

@@ -1,36 +1,7 @@
-//! Which Postgres holds which log partition, and under which role to go there.
+//! Which Postgres holds which log partition.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-
-use tokio_postgres::Config;
-
-use crate::LogError;
-
-/// What a connection may do. Each is a role in Postgres (see `migrations/daybook`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Appends to logs.
-    Writer,
-    /// Reads logs and read models.
-    Reader,
-    /// Reads logs, writes read models.
-    Projector,
-    /// Reads read models.
-    Query,
-}
-
-impl Role {
-    /// As Postgres names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Writer => "daybook_writer",
-            Self::Reader => "daybook_reader",
-            Self::Projector => "daybook_projector",
-            Self::Query => "daybook_query",
-        }
-    }
-}
 
 /// Where one service's log lives.
 #[derive(Clone, Debug, Default)]
@@ -87,34 +58,6 @@ impl Databases {
         let own = self.services.get(service).and_then(|s| s.partitions.iter().find(|(range, _)| range.contains(&partition)));
         own.map_or_else(|| self.service_url(service), |(_, url)| url)
     }
-}
-
-/// The log's statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep
-/// that plan while they grow.
-pub(crate) const PLANNER_SETTINGS: &[(&str, &str)] =
-    &[("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
-
-/// A driver configuration for a URL and a role. The role and the settings go with the connection's start, so they
-/// cost no round trip and stand before the first statement.
-pub(crate) fn driver_config(url: &str, role: Option<Role>, settings: &[(&str, &str)], application: &str) -> Result<Config, LogError> {
-    let mut config: Config = url.parse().map_err(|_| {
-        LogError::Configuration(
-            "the database URL is not valid: it must be postgres://user:password@host:port/database (DAYBOOK_DATABASE_URL)".to_owned(),
-        )
-    })?;
-    let mut options = config.get_options().unwrap_or_default().to_owned();
-    if let Some(role) = role {
-        options.push_str(&format!(" -c role={}", role.name()));
-    }
-    for (name, value) in settings {
-        options.push_str(&format!(" -c {name}={value}"));
-    }
-    config.options(options.trim());
-    config.application_name(application);
-    config.connect_timeout(std::time::Duration::from_secs(5));
-    config.keepalives_idle(std::time::Duration::from_secs(10));
-    config.tcp_user_timeout(std::time::Duration::from_secs(15));
-    Ok(config)
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@
 use std::ops::{Deref, DerefMut};
 
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::database::driver_config;
-use crate::{LogError, Role};
+use crate::{Connector, DatabaseError, Role};
 
 /// The server looks every second whether the client is still there, also in the middle of a statement.
 const SETTINGS: &[(&str, &str)] = &[("client_connection_check_interval", "1000"), ("jit", "off")];
@@ -24,8 +23,8 @@ impl OwnConnection {
     ///
     /// # Errors
     /// When the database can't be reached.
-    pub async fn new(url: &str, role: Option<Role>, settings: &[(&str, &str)], application: &str) -> Result<Self, LogError> {
-        let (client, connection) = driver_config(url, role, &[SETTINGS, settings].concat(), application)?.connect(NoTls).await?;
+    pub async fn new(url: &str, role: Option<Role>, settings: &[(&str, &str)], application: &str) -> Result<Self, DatabaseError> {
+        let (client, connection) = Connector::new(url, role, &[SETTINGS, settings].concat(), application)?.connect().await?;
         let driving = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended");

@@ -1,0 +1,228 @@
+//! TLS to a database, by the `sslmode` of its URL.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::DatabaseError;
+
+/// What a connection asks of TLS, as libpq's `sslmode` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// No TLS.
+    Disable,
+    /// TLS where the server has it; nothing is verified. The default, as libpq's.
+    Prefer,
+    /// TLS, or no connection; nothing is verified: it keeps listeners out, and nobody who answers in the server's place.
+    Require,
+    /// TLS, and a certificate of the authority that `sslrootcert` names.
+    VerifyCa,
+    /// … for the host that the URL names.
+    VerifyFull,
+}
+
+impl TlsMode {
+    const ALL: [(&str, Self); 5] = [
+        ("disable", Self::Disable),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
+
+    pub(crate) fn driver(self) -> SslMode {
+        match self {
+            Self::Disable => SslMode::Disable,
+            Self::Prefer => SslMode::Prefer,
+            Self::Require | Self::VerifyCa | Self::VerifyFull => SslMode::Require,
+        }
+    }
+}
+
+/// What a URL says of TLS.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tls {
+    pub(crate) mode: TlsMode,
+    /// The file of the authority's certificates.
+    root: Option<String>,
+}
+
+fn refused<T>(why: impl Into<String>) -> Result<T, DatabaseError> {
+    Err(DatabaseError::Configuration(why.into()))
+}
+
+/// Takes `sslmode` and `sslrootcert` out of a URL, for the driver knows only some of their values.
+pub(crate) fn split(url: &str) -> Result<(String, Tls), DatabaseError> {
+    let mut tls = Tls { mode: TlsMode::Prefer, root: None };
+    let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), tls)) };
+    let mut rest = Vec::new();
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Ok(value) = percent_encoding::percent_decode_str(value).decode_utf8() else {
+            return refused(format!("the database URL: {name} is not UTF-8"));
+        };
+        match name {
+            "sslmode" => match TlsMode::ALL.iter().find(|(known, _)| *known == value) {
+                Some((_, mode)) => tls.mode = *mode,
+                None => {
+                    return refused(format!(
+                        "the database URL: sslmode must be disable, prefer, require, verify-ca or verify-full, not {value:?}"
+                    ));
+                }
+            },
+            "sslrootcert" => tls.root = Some(value.into_owned()),
+            _ => rest.push(pair),
+        }
+    }
+    if matches!(tls.mode, TlsMode::VerifyCa | TlsMode::VerifyFull) && tls.root.is_none() {
+        return refused(
+            "the database URL: sslmode=verify-ca and verify-full need sslrootcert=FILE, the certificates of the authority (PEM)",
+        );
+    }
+    let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    Ok((url, tls))
+}
+
+impl Tls {
+    pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, DatabaseError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let builder = builder.map_err(|e| DatabaseError::Configuration(format!("TLS: {e}")))?;
+        let config = match (self.mode, &self.root) {
+            (TlsMode::VerifyFull, Some(file)) => builder.with_root_certificates(roots(file)?),
+            (TlsMode::VerifyCa, Some(file)) => {
+                let whole = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(file)?), provider).build();
+                let whole = whole.map_err(|e| DatabaseError::Configuration(format!("sslrootcert {file}: {e}")))?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyHost(whole)))
+            }
+            _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+        };
+        Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+    }
+}
+
+fn roots(file: &str) -> Result<RootCertStore, DatabaseError> {
+    let bad = |why: String| DatabaseError::Configuration(format!("sslrootcert {file}: {why}"));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| bad(e.to_string()))? {
+        roots.add(certificate.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
+    }
+    if roots.is_empty() { Err(bad("it holds no certificate (PEM)".to_owned())) } else { Ok(roots) }
+}
+
+/// Accepts every certificate of the authority, whatever host it is for.
+#[derive(Debug)]
+struct AnyHost(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyHost {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.0.verify_server_cert(certificate, intermediates, host, ocsp, now) {
+            Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        by: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, by, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        by: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, by, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// Accepts whoever has the key of the certificate that he shows: `prefer` and `require` ask for no more.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        by: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, by, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        by: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, by, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(url: &str) -> String {
+        split(url).and_then(|(_, tls)| tls.connector()).err().expect("it is refused").to_string()
+    }
+
+    #[test]
+    fn what_a_url_says_of_tls_is_taken_out_and_the_rest_stays() {
+        let (url, tls) = split("postgres://u:p%3F@h/d?sslmode=verify-full&options=-c%20a%3Db&sslrootcert=%2Fa%20b.pem").expect("valid");
+        assert_eq!(url, "postgres://u:p%3F@h/d?options=-c%20a%3Db");
+        assert_eq!(tls, Tls { mode: TlsMode::VerifyFull, root: Some("/a b.pem".to_owned()) });
+        let (url, tls) = split("postgres://u@h/d?sslmode=disable").expect("valid");
+        assert_eq!((url.as_str(), tls.mode), ("postgres://u@h/d", TlsMode::Disable));
+        assert_eq!(split("postgres://u@h/d").expect("valid").1.mode, TlsMode::Prefer, "as libpq has it");
+    }
+
+    #[test]
+    fn what_is_not_valid_is_refused_and_named() {
+        assert!(why("postgres://h/d?sslmode=always").contains("sslmode must be disable, prefer"));
+        assert!(why("postgres://h/d?sslmode=verify-full").contains("need sslrootcert=FILE"));
+        assert!(why("postgres://h/d?sslmode=verify-ca&sslrootcert=/no/such/file").contains("sslrootcert /no/such/file"));
+        assert!(why("postgres://h/d?sslmode=verify-ca&sslrootcert=/dev/null").contains("no certificate"));
+    }
+}

@@ -1,0 +1,3 @@
+//! A Postgres of the tests' own.
+
+mod tls;
