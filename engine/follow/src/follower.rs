@@ -108,6 +108,9 @@ pub trait Follower: Send + Sync + 'static {
 
     /// What there is to do from time to time, beside events.
     fn tend(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+
+    /// The partition goes elsewhere: waits a moment for what it has sent, and notes how far that has come.
+    fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 }
 
 /// A kind of follower: it makes one for each partition that this process has.

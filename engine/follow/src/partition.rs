@@ -401,6 +401,10 @@ impl Owned {
                 self.together.push(member);
             }
         }
+        let lets_go = self.together.iter_mut().map(|member| guarded(member.follower.let_go()));
+        for error in join_all(lets_go).await.into_iter().filter_map(Result::err) {
+            tracing::debug!(partition = self.log.name(), %error, "a follower could not note how far it has come");
+        }
         for place in self.together.iter().map(|member| &member.place).chain(self.stops.keys()) {
             self.common.shared.board.gave_up(place);
         }

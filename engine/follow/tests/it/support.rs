@@ -441,4 +441,8 @@ impl Follower for One {
     fn tend(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
         async { Ok(()) }.boxed()
     }
+
+    fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(()) }.boxed()
+    }
 }

@@ -180,4 +180,8 @@ impl Follower for Projector {
     fn tend(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
         async { Ok(Self::tend(self).await?) }.boxed()
     }
+
+    fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::let_go(self).await?) }.boxed()
+    }
 }

@@ -1,8 +1,10 @@
 //! After a commit: what changed is pushed; and what a death, a silence or Kafka kept back is pushed again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use daybook_proto::v1::UnshownStreams;
+use tokio::time::Instant;
 
 use super::Projector;
 use crate::ProjectorError;
@@ -12,6 +14,9 @@ use crate::store::Move;
 
 /// Events whose streams are read at once to be pushed again.
 const AT_ONCE: i64 = 1_000;
+/// How long Kafka's acknowledgements are waited for when a partition goes elsewhere, and how often they are looked for.
+const LETTING_GO: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(10);
 /// How many streams that show nothing a marker names.
 const NAMED: usize = 20;
 
@@ -50,6 +55,15 @@ impl Projector {
         let Some(pusher) = &mut self.pusher else { return Ok(()) };
         if pusher.is_idle() && pusher.acknowledged() < next && behind <= silent_beyond {
             self.push_again().await?;
+        }
+        self.note_pushed().await
+    }
+
+    /// Waits a moment for Kafka's acknowledgements, and notes them: who has the partition next need not push that again.
+    pub(super) async fn let_go(&mut self) -> Result<(), ProjectorError> {
+        let until = Instant::now() + LETTING_GO;
+        while self.pusher.as_mut().is_some_and(|pusher| !pusher.is_idle()) && Instant::now() < until {
+            tokio::time::sleep(GLANCE).await;
         }
         self.note_pushed().await
     }

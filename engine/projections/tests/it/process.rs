@@ -151,6 +151,20 @@ async fn a_partition_that_stands_still_says_so_and_goes_on_by_itself() {
     process.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lets_a_partition_go_has_noted_what_kafka_acknowledged() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    for n in 0..5 {
+        let process = shop.process(std::slice::from_ref(&model)).await;
+        let stored = shop.append([created(&format!("A-{n}"), "one", "toys")]).await;
+        shop.publish("catalog", &stored).await;
+        shop.caught_up(&model).await;
+        process.stop().await;
+        assert_eq!(shop.pushed(&model, "catalog", 0).await, n + 1);
+    }
+}
+
 /// What is changed is taken to be there. Where it is not, the batch is written in the other way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_not_there_after_all_is_written_again() {
