@@ -48,7 +48,7 @@ impl Tenure<'_> {
                     parked_at: self.now(),
                 };
                 self.lane.partition.park(&parked).await?;
-                self.left.memory.block(stream, reason.clone());
+                self.handover.memory.block(stream, reason.clone());
                 ReplyAnswer::Parked(Parked { parked_id: parked_id.as_bytes().to_vec(), kind: NEWER_BUILD.to_owned(), reason })
             }
             MisfitKind::Rejected(message) => {
@@ -87,12 +87,12 @@ impl Tenure<'_> {
         let mut arrivals = Vec::new();
         for message in parked.into_iter().filter(|m| m.kind == NEWER_BUILD) {
             let Ok(stream) = StreamId::parse(&message.stream_id) else { continue };
-            if self.left.memory.blocked(&stream).is_some() {
+            if self.handover.memory.blocked(&stream).is_some() {
                 continue;
             }
             match self.lane.intake.again(message.parked_id, message.command_id, &message.request) {
                 Ok(arrival) => arrivals.push(arrival),
-                Err(reason) => self.left.memory.block(stream, reason),
+                Err(reason) => self.handover.memory.block(stream, reason),
             }
         }
         self.pages(&arrivals).await

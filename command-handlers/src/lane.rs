@@ -44,7 +44,7 @@ pub(crate) struct LaneParts {
 pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// What a partition's lanes leave to each other within a process.
-pub(crate) struct Left {
+pub(crate) struct Handover {
     pub(crate) memory: Memory,
     /// The digest of the last page that the memory rests on.
     pub(crate) digest: Option<Vec<u8>>,
@@ -62,7 +62,7 @@ pub(crate) struct Lane {
 /// One ownership of the partition: from an opening page until it is lost.
 pub(crate) struct Tenure<'a> {
     pub(crate) lane: &'a mut Lane,
-    pub(crate) left: &'a mut Left,
+    pub(crate) handover: &'a mut Handover,
     standing: &'a Standing,
     writer: Writer,
     relay: Relay,
@@ -78,7 +78,7 @@ pub(crate) struct Tenure<'a> {
 impl Lane {
     /// Works until the partition is revoked. Errors of the infrastructure are waited out here: the lane takes the
     /// partition over again, from where the log stands.
-    pub(crate) async fn run(mut self, left: &mut Left) {
+    pub(crate) async fn run(mut self, handover: &mut Handover) {
         let (name, parts) = (self.partition.name(), self.parts.clone());
         let next = self.inbox.committed.unwrap_or_default();
         let standing = parts.board.look_after(&parts.service, self.partition.number(), &parts.messages_topic, &parts.inspector, next);
@@ -86,11 +86,11 @@ impl Lane {
         while !self.inbox.is_ended() {
             let begun = std::time::Instant::now();
             // A panic anywhere on the way is a bug; it costs the partition a moment, never the rest of the process's life.
-            let ended = AssertUnwindSafe(self.tenure(left, &standing)).catch_unwind().await;
+            let ended = AssertUnwindSafe(self.tenure(handover, &standing)).catch_unwind().await;
             let ended = ended.unwrap_or_else(|panic| {
                 // Nobody knows how far it got with it.
-                left.memory.forget_all();
-                left.digest = None;
+                handover.memory.forget_all();
+                handover.digest = None;
                 Err(HandlerError::panicked(panic.as_ref()))
             });
             match ended {
@@ -113,7 +113,7 @@ impl Lane {
         }
     }
 
-    async fn tenure(&mut self, left: &mut Left, standing: &Standing) -> Result<(), HandlerError> {
+    async fn tenure(&mut self, handover: &mut Handover, standing: &Standing) -> Result<(), HandlerError> {
         let parts = self.parts.clone();
         let begun = std::time::Instant::now();
         let cursor = first_unpublished(&parts.inspector, &parts.events_topic, &self.partition).await?;
@@ -123,11 +123,11 @@ impl Lane {
         tracing::info!(partition = %self.partition.name(), page = head.page, writer = writer.name(), after_ms = begun.elapsed().as_millis() as u64, "took the partition over");
         metrics::counter!("daybook_lane_takeovers_total", "service" => parts.service.to_string()).increment(1);
         // Nobody wrote since my last page: what is in memory is still good.
-        if left.digest.as_ref() != Some(&before.digest) {
-            left.memory.forget_all();
+        if handover.digest.as_ref() != Some(&before.digest) {
+            handover.memory.forget_all();
         }
-        left.digest = Some(head.digest.clone());
-        left.memory.unblock_all();
+        handover.digest = Some(head.digest.clone());
+        handover.memory.unblock_all();
         let published = Published {
             inspector: parts.inspector.clone(),
             topic: parts.events_topic.clone(),
@@ -146,7 +146,7 @@ impl Lane {
         standing.done(if let StartAt::Offset(next) = start { next } else { 0 });
         let mut tenure = Tenure {
             lane: self,
-            left,
+            handover,
             standing,
             writer,
             relay,
@@ -221,7 +221,7 @@ impl Tenure<'_> {
                 limit: self.limit,
                 unwritable: self.unwritable.as_ref().map(|(id, why)| (*id, why.as_str())),
             };
-            let mut decided = decide(arrivals, streams, &known, &mut self.left.memory, &place);
+            let mut decided = decide(arrivals, streams, &known, &mut self.handover.memory, &place);
             for parked in &decided.parked {
                 daybook_failpoint::reach("aside.before");
                 self.lane.partition.park(parked).await?;
@@ -271,7 +271,7 @@ impl Tenure<'_> {
 
     fn stands(&mut self, head: &PageHead) {
         self.head = head.clone();
-        self.left.digest = Some(head.digest.clone());
+        self.handover.digest = Some(head.digest.clone());
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -289,10 +289,10 @@ impl Tenure<'_> {
         let mut streams: HashMap<StreamId, Held> = HashMap::new();
         let mut missing: HashMap<StreamId, &Arrival> = HashMap::new();
         for arrival in arrivals.iter().take(self.limit) {
-            if streams.contains_key(&arrival.stream) || self.left.memory.blocked(&arrival.stream).is_some() {
+            if streams.contains_key(&arrival.stream) || self.handover.memory.blocked(&arrival.stream).is_some() {
                 continue;
             }
-            match self.left.memory.take_stream(&arrival.stream) {
+            match self.handover.memory.take_stream(&arrival.stream) {
                 Some(held) => {
                     streams.insert(arrival.stream.clone(), held);
                 }
@@ -319,7 +319,7 @@ impl Tenure<'_> {
                     streams.insert(id, held);
                 }
                 // It holds an event that this build does not know: its messages wait for one that does.
-                Err(reason) => self.left.memory.block(id, reason),
+                Err(reason) => self.handover.memory.block(id, reason),
             }
         }
         Ok((streams, known))
@@ -342,10 +342,10 @@ impl Tenure<'_> {
         }
         let Decided { consumed, answers, streams, results, new, repeats, taken_up, .. } = decided;
         for (id, held) in streams {
-            self.left.memory.keep_stream(id, held);
+            self.handover.memory.keep_stream(id, held);
         }
         for (id, result) in results {
-            self.left.memory.keep_result(id, result);
+            self.handover.memory.keep_result(id, result);
         }
         self.look_up_first = if repeats > 0 { LOOK_UP_FIRST } else { self.look_up_first.saturating_sub(new) };
         self.limit = (self.limit * 2).min(Page::MAX_COMMANDS);

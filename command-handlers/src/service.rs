@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::endpoint::{Endpoint, openapi};
 use crate::intake::Intake;
-use crate::lane::{Clock, Lane, LaneParts, Left};
+use crate::lane::{Clock, Handover, Lane, LaneParts};
 use crate::memory::Memory;
 use crate::standing::Board;
 use crate::{HandlerConfig, HandlerError, check_topics};
@@ -97,7 +97,7 @@ impl CommandHandlers {
                 log: log.clone(),
                 registry: registry.clone(),
                 secret: secret.clone(),
-                left: Arc::default(),
+                handovers: Arc::default(),
                 joined: Arc::default(),
             };
             groups.push((service.to_string(), group.joined.clone()));
@@ -165,7 +165,7 @@ struct ServiceGroup {
     log: Log,
     registry: Arc<Registry>,
     secret: Secret,
-    left: Arc<Mutex<HashMap<i32, Arc<tokio::sync::Mutex<Left>>>>>,
+    handovers: Arc<Mutex<HashMap<i32, Arc<tokio::sync::Mutex<Handover>>>>>,
     joined: Arc<AtomicBool>,
 }
 
@@ -214,12 +214,13 @@ impl ServiceGroup {
     }
 
     /// What earlier lanes of a partition left in this process. Locked by a lane for its life: the next one waits for it.
-    fn left(&self, partition: i32) -> Arc<tokio::sync::Mutex<Left>> {
+    fn handover(&self, partition: i32) -> Arc<tokio::sync::Mutex<Handover>> {
         let config = &self.parts.config;
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.entry(partition)
+        let mut handovers = self.handovers.lock().unwrap_or_else(PoisonError::into_inner);
+        handovers
+            .entry(partition)
             .or_insert_with(|| {
-                Arc::new(tokio::sync::Mutex::new(Left {
+                Arc::new(tokio::sync::Mutex::new(Handover {
                     memory: Memory::new(config.streams_in_memory, config.recent_results),
                     digest: None,
                 }))
@@ -242,11 +243,11 @@ impl GroupHandler for Spawner {
                 registry: group.registry.clone(),
                 secret: group.secret.clone(),
             };
-            let left = group.left(inbox.partition);
+            let handover = group.handover(inbox.partition);
             let lane = Lane { parts: group.parts.clone(), intake, partition, inbox, done: None };
             lanes.push(self.runtime.spawn(async move {
-                let mut left = left.lock().await;
-                lane.run(&mut left).await;
+                let mut handover = handover.lock().await;
+                lane.run(&mut handover).await;
             }));
         }
     }

@@ -152,7 +152,7 @@ pub enum Told {
         body: Value,
         /// `Consistency-Position`: where each source stood, as tokens.
         positions: Vec<String>,
-        /// The streams that `Daybook-Stale` and `Daybook-Unshown` name: they are parked, so that what is shown of them, if
+        /// The streams that `Daybook-Stale` and `Daybook-Hidden-Streams` name: they are parked, so that what is shown of them, if
         /// anything, is old. `*` stands for more of them, without their names.
         #[serde(default, deserialize_with = "named")]
         stale: Vec<String>,

@@ -150,7 +150,7 @@ proptest! {
 /// What a load's query answers where source 0 has come to `next`: of its first part, or of none.
 fn snapshot(next: i64, part: Option<&'static [u8]>) -> Snapshot {
     let part = part.map(|bytes| Arc::new(Part { id: "p0".into(), bytes: Bytes::from_static(bytes), source: 0, stale: None }));
-    Snapshot { parts: part.into_iter().collect(), stamps: vec![at(next), at(0)], unshown: Vec::new() }
+    Snapshot { parts: part.into_iter().collect(), stamps: vec![at(next), at(0)], hidden: Vec::new() }
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn apply(followed: &[Arc<Memory>], model: &str, staging: &mut Staging, marker: P
                 to: marked.to,
                 changes: marked.changes.clone(),
                 complete: marked.complete,
-                unshown: marked.unshown.clone(),
+                hidden: marked.hidden.clone(),
             });
         }
     }

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::entry::{After, Entry, Part, PartNow};
+use crate::hidden::Streams;
 use crate::memory::{Core, Memory, Need, Seen};
 use crate::position::Position;
 use crate::store::Store;
-use crate::unshown::Streams;
 use crate::view::View;
 
 /// More changes than this during one load: it is read again instead.
@@ -33,7 +33,7 @@ pub(crate) struct Snapshot {
     /// In the order of the generation's sources.
     pub(crate) stamps: Vec<Position>,
     /// By source: the streams that show nothing.
-    pub(crate) unshown: Vec<Streams>,
+    pub(crate) hidden: Vec<Streams>,
 }
 
 /// Why nothing could be loaded.
@@ -54,7 +54,7 @@ pub(crate) struct Landed {
     pub(crate) entry: Arc<Entry>,
     pub(crate) at: Vec<Position>,
     /// The streams that show nothing, as answers name them.
-    unshown: Option<HeaderValue>,
+    hidden: Option<HeaderValue>,
 }
 
 type Outcome = Option<Result<Arc<Landed>, LoadError>>;
@@ -172,8 +172,8 @@ impl Memory {
             return Landing::Again;
         }
         core.flights.remove(&view.id);
-        for ((source, at), streams) in (0..).zip(&at).zip(snapshot.unshown) {
-            self.unshown.learn(source, *at, streams);
+        for ((source, at), streams) in (0..).zip(&at).zip(snapshot.hidden) {
+            self.hidden.learn(source, *at, streams);
         }
         for ((shown, source), stamp) in core.shown.iter_mut().zip(&self.sources).zip(&at) {
             *shown = (*shown).max(*stamp);
@@ -185,7 +185,7 @@ impl Memory {
         let entry = Arc::new(entry);
         self.tell_others(core, view, &entry);
         self.cache.put(self.slot, &view.id, entry.clone());
-        Landing::Landed(Arc::new(Landed { entry, at, unshown: self.unshown.header() }))
+        Landing::Landed(Arc::new(Landed { entry, at, hidden: self.hidden.header() }))
     }
 
     /// Other views of the same keys must not show what is older than this one will: those that are held and would are
@@ -272,7 +272,7 @@ impl Memory {
             let at = |source: u16| landed.at.get(usize::from(source)).copied().unwrap_or_default();
             if needs.iter().all(|need| at(need.source) >= need.position) {
                 let positions = landed.entry.sources().iter().map(|source| at(*source)).collect();
-                return Ok(Seen { entry: landed.entry.clone(), positions, unshown: landed.unshown.clone() });
+                return Ok(Seen { entry: landed.entry.clone(), positions, hidden: landed.hidden.clone() });
             }
             // It was begun before what is needed, or a replica is not there yet.
             if Instant::now() >= deadline {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use daybook_kernel::{ConsistencyToken, Instant};
-use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change};
+use daybook_proto::v1::{HiddenStreams, PartChange, PushMarker, part_change};
 use daybook_proto::{Named as _, TextForm};
 use daybook_testkit::fuzz::{damaged, damaged_text};
 use proptest::prelude::*;
@@ -70,9 +70,9 @@ fn a_change() -> impl Strategy<Value = PartChange> {
 
 fn a_marker() -> impl Strategy<Value = PushMarker> {
     let place = prop_oneof![any::<i64>(), -1..20_i64];
-    let unshown = prop::option::of((any::<Vec<String>>(), any::<bool>()));
-    (place.clone(), place, any::<i32>(), -1..3_i32, 0..3_u32, 0..3_u8, unshown).prop_map(
-        |(from, to, epoch, partition, changes, batch, unshown)| PushMarker {
+    let hidden = prop::option::of((any::<Vec<String>>(), any::<bool>()));
+    (place.clone(), place, any::<i32>(), -1..3_i32, 0..3_u32, 0..3_u8, hidden).prop_map(
+        |(from, to, epoch, partition, changes, batch, hidden)| PushMarker {
             service: "catalog".into(),
             generation: 1,
             partition,
@@ -81,7 +81,7 @@ fn a_marker() -> impl Strategy<Value = PushMarker> {
             to,
             changes,
             batch: vec![batch],
-            unshown: unshown.map(|(streams, more)| UnshownStreams { streams, more }),
+            hidden: hidden.map(|(streams, more)| HiddenStreams { streams, more }),
         },
     )
 }

@@ -21,6 +21,7 @@ mod follow;
 #[cfg(test)]
 mod fuzz;
 mod generations;
+mod hidden;
 mod hot;
 mod list;
 mod memory;
@@ -39,7 +40,6 @@ mod staging;
 mod store;
 mod subscriptions;
 mod trust;
-mod unshown;
 mod view;
 mod waits;
 mod watch;

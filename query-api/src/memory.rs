@@ -13,7 +13,7 @@
 //! | a load crosses a push | the load was registered before its query: what is pushed meanwhile is kept with it and applied when it lands ([`Landing`](crate::flight)) |
 //! | a load answers from an older state (a replica that lags) | it is older than what had been seen when it was registered: read again |
 //! | a load is further than what is held of another view of the same parts | where the two are at odds, that one is dropped; what is being read beside it is read again ([`View`]) |
-//! | a stream is parked before it shows anything | its name comes with the position that covers it ([`Unshown`]) |
+//! | a stream is parked before it shows anything | its name comes with the position that covers it ([`Hidden`]) |
 //! | nothing is pushed any more | the database is looked at every second ([`trust`](crate::trust)) |
 
 use std::collections::HashMap;
@@ -28,6 +28,7 @@ use crate::cache::Cache;
 use crate::entry::{After, Entry, Part, PartNow};
 use crate::flight::Flight;
 use crate::follow::{Change, Content, Follower};
+use crate::hidden::{Hidden, Streams};
 use crate::hot::Hot;
 use crate::meters::Meters;
 use crate::position::Position;
@@ -35,7 +36,6 @@ use crate::source::{Source, position_text};
 use crate::store::{Checkpoints, Folded, Live};
 use crate::subscriptions::Subscriptions;
 use crate::trust::Trust;
-use crate::unshown::{Streams, Unshown};
 use crate::view::{BETWEEN, View, Views};
 
 /// Who is told of what happens to a read model, whichever generation answers.
@@ -58,7 +58,7 @@ pub(crate) struct Batch {
     /// False: it has fewer or more changes than its marker counts.
     pub(crate) complete: bool,
     /// The source's streams that show nothing, as of `to`. None: who pushed it does not say.
-    pub(crate) unshown: Option<Streams>,
+    pub(crate) hidden: Option<Streams>,
 }
 
 /// What became of a batch.
@@ -85,7 +85,7 @@ pub(crate) struct Seen {
     pub(crate) entry: Arc<Entry>,
     pub(crate) positions: Vec<Position>,
     /// The streams that show nothing, as answers name them.
-    pub(crate) unshown: Option<HeaderValue>,
+    pub(crate) hidden: Option<HeaderValue>,
 }
 
 /// A change that was pushed: all of its source's before `reached` are in what is held, and with it all before `to`.
@@ -122,7 +122,7 @@ pub(crate) struct Memory {
     /// Raised after entries have changed and before the position that covers them is published: who finds it unchanged
     /// around a look has seen one state.
     version: AtomicU64,
-    pub(crate) unshown: Unshown,
+    pub(crate) hidden: Hidden,
     pub(crate) trusted: AtomicBool,
     /// Another generation answers.
     pub(crate) retired: AtomicBool,
@@ -151,7 +151,7 @@ impl Memory {
         Self {
             model: model.into(),
             live,
-            unshown: Unshown::new(sources.len()),
+            hidden: Hidden::new(sources.len()),
             sources,
             cache,
             slot,
@@ -193,7 +193,7 @@ impl Memory {
         for _ in 0..64 {
             let version = self.version.load(Ordering::SeqCst);
             // Before the entry: a stream that is shown there may be named for nothing, but none is missing in both.
-            let unshown = self.unshown.header();
+            let hidden = self.hidden.header();
             let entry = self.cache.get(self.slot, id)?;
             if entry.era != self.era.load(Ordering::SeqCst) {
                 return None;
@@ -204,7 +204,7 @@ impl Memory {
             }
             let positions = entry.sources().iter().map(|source| covers(*source)).collect();
             if self.version.load(Ordering::SeqCst) == version {
-                return Some(Seen { entry, positions, unshown });
+                return Some(Seen { entry, positions, hidden });
             }
         }
         None
@@ -252,8 +252,8 @@ impl Memory {
             self.told.meters.late.increment(1);
             return Applied::Late;
         }
-        if let Some(streams) = &batch.unshown {
-            self.unshown.learn(batch.source, to, streams.clone());
+        if let Some(streams) = &batch.hidden {
+            self.hidden.learn(batch.source, to, streams.clone());
         }
         // Also one of another epoch, which lies beyond all of the one before: a log that begins one may have been cut, and what was
         // folded from it is not a state of it.
@@ -347,9 +347,9 @@ impl Memory {
 
     /// Checkpoints were read: what shows nothing as of them. To be called before they are believed.
     pub(crate) fn learn(&self, checkpoints: &Checkpoints) {
-        for Folded { service, partition, at, unshown } in checkpoints {
+        for Folded { service, partition, at, hidden } in checkpoints {
             if let Some(source) = self.source(service, *partition) {
-                self.unshown.learn(source, *at, unshown.clone());
+                self.hidden.learn(source, *at, hidden.clone());
             }
         }
     }

@@ -39,7 +39,7 @@ pub(crate) fn consistency_token(description: &str) -> Value {
 }
 
 /// What every answer of a read model tells.
-pub(crate) fn unshown() -> Value {
+pub(crate) fn hidden() -> Value {
     header(
         "Streams that could not be folded before anything of them was shown: what this read model should show of them is missing, \
          here or elsewhere. At most 20, and * where there are more.",
@@ -89,7 +89,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
         let mut headers = json!({
             "ETag": header("A hash of the served bytes, one per representation."),
             "Daybook-Stale": header("Streams that could not be folded further: what the answer shows of them is older than the log."),
-            "Daybook-Unshown": unshown(),
+            "Daybook-Hidden-Streams": hidden(),
             "Consistency-Position": header("How far the logs that this answer rests on had been folded; may be sent as a Consistency-Token."),
         });
         let mut parameters = vec![
@@ -112,7 +112,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
             schema = json!({ "allOf": [schema, page] });
         }
         let mut absent = problem("There is nothing under this key.");
-        absent["headers"] = json!({ "Daybook-Unshown": unshown() });
+        absent["headers"] = json!({ "Daybook-Hidden-Streams": hidden() });
         let get = json!({
             "operationId": name,
             "summary": summary,

@@ -19,9 +19,9 @@ use crate::consistency::{self, POSITION};
 use crate::entry::Shown;
 use crate::entry::etag;
 use crate::flight::LoadError;
+use crate::hidden::HIDDEN;
 use crate::memory::{Memory, Need, Seen};
 use crate::negotiate::{self, Form, Wanted};
-use crate::unshown::UNSHOWN;
 use crate::view::View;
 use crate::{events, list, past, search};
 
@@ -275,8 +275,8 @@ fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, he
         && !seen.entry.is_rooted(root)
     {
         let nothing = Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key);
-        return Err(match &seen.unshown {
-            Some(streams) => nothing.header(UNSHOWN, streams.clone()),
+        return Err(match &seen.hidden {
+            Some(streams) => nothing.header(HIDDEN, streams.clone()),
             None => nothing,
         });
     }
@@ -289,8 +289,8 @@ fn show(served: &Served, memory: &Memory, key: &str, seen: &Seen, form: Form, he
     if let Some(stale) = seen.entry.stale() {
         out.insert(STALE, stale.clone());
     }
-    if let Some(streams) = &seen.unshown {
-        out.insert(UNSHOWN, streams.clone());
+    if let Some(streams) = &seen.hidden {
+        out.insert(HIDDEN, streams.clone());
     }
     Ok(response)
 }

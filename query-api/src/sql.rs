@@ -11,7 +11,7 @@ pub(crate) const READ_LIVE_PARTS: &str = include_str!("sql/read_live_parts.sql")
 pub(crate) const READ_PARTS: &str = include_str!("sql/read_parts.sql");
 pub(crate) const READ_PARTS_OF_KEYS: &str = include_str!("sql/read_parts_of_keys.sql");
 pub(crate) const READ_PART_OFFSETS: &str = include_str!("sql/read_part_offsets.sql");
-pub(crate) const READ_UNSHOWN: &str = include_str!("sql/read_unshown.sql");
+pub(crate) const READ_HIDDEN: &str = include_str!("sql/read_hidden.sql");
 pub(crate) const READ_WHOLE: &str = include_str!("sql/read_whole.sql");
 
 /// A statement on one generation's tables.

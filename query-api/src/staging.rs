@@ -6,7 +6,7 @@ use bytes::Bytes;
 use daybook_proto::v1::{PartChange, PushMarker, part_change};
 
 use crate::follow::{Change, Content, Source};
-use crate::unshown::Streams;
+use crate::hidden::Streams;
 
 /// Batches of one source that may be on their way at once. More than one only when a projector that was thought dead
 /// pushes beside its successor.
@@ -32,7 +32,7 @@ pub(crate) struct Marked {
     /// There are as many as the marker counts.
     pub(crate) complete: bool,
     /// What the marker says of streams that show nothing.
-    pub(crate) unshown: Option<Streams>,
+    pub(crate) hidden: Option<Streams>,
 }
 
 /// The batches of one read model that have no marker yet.
@@ -91,8 +91,8 @@ impl Staging {
             }
         }
         let complete = u32::try_from(changes.len()) == Ok(marker.changes);
-        let unshown = marker.unshown.map(Streams::from);
-        Marked { at, epoch: marker.epoch, from: marker.from, to: marker.to, changes, complete, unshown }
+        let hidden = marker.hidden.map(Streams::from);
+        Marked { at, epoch: marker.epoch, from: marker.from, to: marker.to, changes, complete, hidden }
     }
 }
 

@@ -10,9 +10,9 @@ use tokio_postgres::Row;
 
 use crate::entry::Part;
 use crate::flight::Snapshot;
+use crate::hidden::Streams;
 use crate::memory::Memory;
 use crate::position::Position;
-use crate::unshown::Streams;
 use crate::view::{Asked, View};
 use crate::{QueryError, sql};
 
@@ -42,14 +42,14 @@ pub(crate) struct Live {
     pub(crate) read_list: String,
     pub(crate) read_fill: String,
     /// The statement that reads which streams show nothing.
-    read_unshown: String,
+    read_hidden: String,
 }
 
 impl Live {
     pub(crate) fn new(generation: i32, parts: &str) -> Self {
-        let statements = [sql::READ_PARTS, sql::READ_LIST, sql::READ_FILL, sql::READ_UNSHOWN];
-        let [read_parts, read_list, read_fill, read_unshown] = statements.map(|s| sql::at(s, parts));
-        Self { generation, parts: parts.to_owned(), read_parts, read_list, read_fill, read_unshown }
+        let statements = [sql::READ_PARTS, sql::READ_LIST, sql::READ_FILL, sql::READ_HIDDEN];
+        let [read_parts, read_list, read_fill, read_hidden] = statements.map(|s| sql::at(s, parts));
+        Self { generation, parts: parts.to_owned(), read_parts, read_list, read_fill, read_hidden }
     }
 }
 
@@ -60,14 +60,14 @@ pub(crate) struct Folded {
     pub(crate) partition: i32,
     pub(crate) at: Position,
     /// Its streams that are parked and show nothing.
-    pub(crate) unshown: Streams,
+    pub(crate) hidden: Streams,
 }
 
 /// How far a generation has been folded, in order of service and partition.
 pub(crate) type Checkpoints = Vec<Folded>;
 
 /// Streams that show nothing which are read beside parts, as the statements have it.
-const UNSHOWN_BESIDE: usize = 100;
+const HIDDEN_BESIDE: usize = 100;
 
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -101,9 +101,9 @@ impl Store {
     /// The parts of a view, and how far its generation had been folded then.
     pub(crate) async fn snapshot(&self, memory: &Memory, view: &View) -> Result<Snapshot, QueryError> {
         let rows = self.rows(memory, view).await?;
-        let unshown = vec![Streams::default(); memory.sources.len()];
-        let mut snapshot = Snapshot { parts: Vec::with_capacity(rows.len().saturating_sub(1)), stamps: Vec::new(), unshown };
-        let mut left_unshown = UNSHOWN_BESIDE;
+        let hidden = vec![Streams::default(); memory.sources.len()];
+        let mut snapshot = Snapshot { parts: Vec::with_capacity(rows.len().saturating_sub(1)), stamps: Vec::new(), hidden };
+        let mut left_hidden = HIDDEN_BESIDE;
         let other = || QueryError::Checkpoints { model: memory.model.to_string(), generation: memory.live.generation };
         for row in &rows {
             let Some(part) = row.get::<_, Option<&str>>(0) else {
@@ -114,8 +114,8 @@ impl Store {
             };
             let source = memory.source(row.get(2), row.get(3)).ok_or_else(other)?;
             let Some(bytes) = row.get::<_, Option<&[u8]>>(1) else {
-                snapshot.unshown[usize::from(source)].named.push(part.to_owned());
-                left_unshown = left_unshown.saturating_sub(1);
+                snapshot.hidden[usize::from(source)].named.push(part.to_owned());
+                left_hidden = left_hidden.saturating_sub(1);
                 continue;
             };
             let Some(id) = view.part_id(row.get(7), part) else { continue };
@@ -126,8 +126,8 @@ impl Store {
                 stale: row.get::<_, Option<&str>>(4).map(Into::into),
             }));
         }
-        if left_unshown == 0 {
-            snapshot.unshown.iter_mut().for_each(|streams| streams.more = true);
+        if left_hidden == 0 {
+            snapshot.hidden.iter_mut().for_each(|streams| streams.more = true);
         }
         if snapshot.stamps.len() == memory.sources.len() { Ok(snapshot) } else { Err(other()) }
     }
@@ -168,7 +168,7 @@ impl Store {
         }
         for (of, ((model, live), _)) in generations.iter().zip(parked).enumerate().filter(|(_, (_, parked))| *parked) {
             // Rare, and read again as a whole: the one snapshot has both.
-            let statement = client.prepare_cached(&live.read_unshown).await?;
+            let statement = client.prepare_cached(&live.read_hidden).await?;
             let rows = client.query(&statement, &[model, &live.generation]).await?;
             all[of] = rows.iter().map(|row| folded(row, 0, row.get::<_, Option<Vec<String>>>(4).unwrap_or_default().into())).collect();
         }
@@ -178,7 +178,7 @@ impl Store {
 }
 
 /// A checkpoint's row, from a column on.
-fn folded(row: &Row, from: usize, unshown: Streams) -> Folded {
+fn folded(row: &Row, from: usize, hidden: Streams) -> Folded {
     let at = Position::new(row.get(from + 3), row.get(from + 2));
-    Folded { service: row.get(from), partition: row.get(from + 1), at, unshown }
+    Folded { service: row.get(from), partition: row.get(from + 1), at, hidden }
 }

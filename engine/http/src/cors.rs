@@ -12,7 +12,7 @@ use axum::response::Response;
 
 /// Headers of answers that pages may read, beside those that browsers show anyway.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Allow, Consistency-Position, Consistency-Token, Daybook-Stale, Daybook-Unshown, ETag, Idempotent-Replayed, Location, \
+    "Allow, Consistency-Position, Consistency-Token, Daybook-Stale, Daybook-Hidden-Streams, ETag, Idempotent-Replayed, Location, \
      Next-Page-Token, Retry-After",
 );
 /// Headers that pages may send, beside those that they may anyway.

@@ -198,7 +198,7 @@ async fn page(response: Response) -> Told {
             let positions = positions.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
             // A problem is no page.
             let body = if number == 200 { serde_json::from_str(&text).unwrap_or(Value::Null) } else { Value::Null };
-            let stale = ["Daybook-Stale", "Daybook-Unshown"].into_iter().flat_map(|name| named(&headers, name)).collect();
+            let stale = ["Daybook-Stale", "Daybook-Hidden-Streams"].into_iter().flat_map(|name| named(&headers, name)).collect();
             Told::Page { status: number, body, positions, stale }
         }
         429 | 503 => Told::NotServed { why: text },

@@ -124,7 +124,7 @@ impl Shop {
             43..65 => {
                 let mut body = json!({"quantity": random.random_range(1..20_u32)});
                 // Not the first of a stream: where an older build's projector parks it there is no part to mark as stale, and the
-                // build that `--upgrade` begins with does not name such streams yet (`Daybook-Unshown`).
+                // build that `--upgrade` begins with does not name such streams yet (`Daybook-Hidden-Streams`).
                 if newest && random.random_bool(0.2) && lock(&self.done).contains(&format!("stock/{sku}@{warehouse}")) {
                     body["lot"] = format!("L-{}", random.random_range(0..50_u32)).into();
                 }

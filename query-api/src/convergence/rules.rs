@@ -19,11 +19,11 @@ use crate::feed::take_one;
 use crate::flight::{Landed, Landing, Snapshot};
 use crate::follow::{Change, Content, Follower, Source};
 use crate::generations::{Generations, is_as_far};
+use crate::hidden::Streams;
 use crate::memory::{Applied, Batch, Memory, Need};
 use crate::position::Position;
 use crate::staging::Staging;
 use crate::store::Store;
-use crate::unshown::Streams;
 use crate::view::View;
 
 /// Any part of source 0 that holds a number.
@@ -34,7 +34,7 @@ fn part(id: &str, number: i64) -> Arc<Part> {
 /// What a query answers at a position of source 0.
 fn read(next: i64, parts: &[(&str, i64)]) -> Snapshot {
     let parts = parts.iter().map(|(id, number)| part(id, *number)).collect();
-    Snapshot { parts, stamps: vec![at(next), at(0)], unshown: Vec::new() }
+    Snapshot { parts, stamps: vec![at(next), at(0)], hidden: Vec::new() }
 }
 
 fn change(part: &str, content: Content) -> Change {
@@ -47,7 +47,7 @@ fn is(part: &str, number: i64) -> Change {
 
 /// A batch of source 0.
 fn batch(from: i64, to: i64, changes: Vec<Change>) -> Batch {
-    Batch { source: 0, epoch: 1, from, to, changes, complete: true, unshown: None }
+    Batch { source: 0, epoch: 1, from, to, changes, complete: true, hidden: None }
 }
 
 fn landed(memory: &Memory, view: &Arc<View>, snapshot: Snapshot) -> Arc<Landed> {
@@ -172,14 +172,14 @@ fn a_key_that_looks_like_a_pages_id_changes_no_page() {
 fn streams_that_show_nothing_are_known_as_of_the_position_that_names_them() {
     let named = |named: &[&str]| Streams::from(named.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
     let (memory, _) = held();
-    memory.apply(&Batch { unshown: Some(named(&["x/1"])), ..batch(1, 2, vec![]) });
-    memory.unshown.learn(0, at(1), named(&[]));
-    assert_eq!(memory.unshown.header().expect("what was known later stays"), "x/1");
+    memory.apply(&Batch { hidden: Some(named(&["x/1"])), ..batch(1, 2, vec![]) });
+    memory.hidden.learn(0, at(1), named(&[]));
+    assert_eq!(memory.hidden.header().expect("what was known later stays"), "x/1");
     let view = Arc::new(View::all("b"));
     memory.depart(&view);
-    landed(&memory, &view, Snapshot { unshown: vec![named(&["x/2"]), named(&[])], ..read(3, &[]) });
-    memory.unshown.learn(0, at(2), named(&[]));
-    assert_eq!(memory.unshown.header().expect("what was known later stays"), "x/2");
+    landed(&memory, &view, Snapshot { hidden: vec![named(&["x/2"]), named(&[])], ..read(3, &[]) });
+    memory.hidden.learn(0, at(2), named(&[]));
+    assert_eq!(memory.hidden.header().expect("what was known later stays"), "x/2");
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl World {
             self.history.entry(part).or_default().push(Became { to, number: self.number, there: *there, in_place: !moves });
         }
         let changes = changes.keys().map(|place| Self::change(source, *place, next.parts.get(&(source, *place)))).collect();
-        let batch = Batch { source: source as u16, epoch: 1, from, to, changes, complete: true, unshown: None };
+        let batch = Batch { source: source as u16, epoch: 1, from, to, changes, complete: true, hidden: None };
         self.queue[source].push(batch.clone());
         self.archive[source].push(batch);
         self.states.push(next);
@@ -158,7 +158,7 @@ impl World {
             .filter(|((s, _), became)| *s == source && became.iter().any(|b| b.to > from || (b.in_place && b.to >= from)));
         let changes: Vec<Change> =
             touched.map(|((_, place), _)| Self::change(source, *place, self.now().parts.get(&(source, *place)))).collect();
-        let batch = Batch { source: source as u16, epoch: 1, from, to, changes, complete: true, unshown: None };
+        let batch = Batch { source: source as u16, epoch: 1, from, to, changes, complete: true, hidden: None };
         self.memory.apply(&batch);
         self.archive[source].push(batch);
         (self.pushed[source], self.owed[source]) = (to, false);
@@ -216,7 +216,7 @@ impl World {
             let bytes = Bytes::from(number.to_string());
             Arc::new(Part { id: id.into(), bytes, source: source as u16, stale: None })
         });
-        self.snapshots[view] = Some(Snapshot { parts: parts.collect(), stamps: state.next.map(at).to_vec(), unshown: Vec::new() });
+        self.snapshots[view] = Some(Snapshot { parts: parts.collect(), stamps: state.next.map(at).to_vec(), hidden: Vec::new() });
     }
 
     pub(super) fn land(&mut self, view: usize) -> Result<(), TestCaseError> {

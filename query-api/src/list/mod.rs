@@ -25,11 +25,11 @@ pub(crate) use page::Page;
 use crate::api::{Served, Serving};
 use crate::consistency::{self, POSITION};
 use crate::flight::LoadError;
+use crate::hidden::HIDDEN;
 use crate::memory::{Memory, Seen};
 use crate::negotiate::Form;
 use crate::page::{LOAD, STALE, unread};
 use crate::source::all_positions_text;
-use crate::unshown::UNSHOWN;
 use crate::view::View;
 
 /// Items of a page when the client does not say.
@@ -140,8 +140,8 @@ pub(crate) async fn answer(
         out.append(STALE, stale.clone());
     }
     let seen = [listed.seen.as_ref(), filling.as_ref().and_then(|filling| filling.seen.as_ref())];
-    for streams in seen.into_iter().flatten().filter_map(|seen| seen.unshown.as_ref()) {
-        out.append(UNSHOWN, streams.clone());
+    for streams in seen.into_iter().flatten().filter_map(|seen| seen.hidden.as_ref()) {
+        out.append(HIDDEN, streams.clone());
     }
     Ok(response)
 }

@@ -20,10 +20,10 @@ use super::{params, positions};
 use crate::config::QueryModel;
 use crate::consistency::{self, POSITION};
 use crate::generations::Generations;
+use crate::hidden::HIDDEN;
 use crate::negotiate::{self, Form};
 use crate::page;
 use crate::store::Store;
-use crate::unshown::UNSHOWN;
 
 /// What searches are answered from.
 pub(crate) struct Search {
@@ -126,7 +126,7 @@ impl Search {
         }
         // Taken before the answer is made: it says no more than what is in it. Where the index was read from a state further than
         // what was pushed, a stream that shows nothing is named at the next look into the database, within a second.
-        let unshown = self.generations.answering(model).and_then(|memory| memory.unshown.header());
+        let hidden = self.generations.answering(model).and_then(|memory| memory.hidden.header());
         let at = positions.borrow().clone();
         if let Some(why) = self.unread() {
             return Err(Problem::unavailable(why, 1));
@@ -137,7 +137,7 @@ impl Search {
             tracing::error!(model, %error, "a search ended without an answer");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the search ended without an answer; the operator has been told")
         })?;
-        Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens())), (UNSHOWN, unshown)]))
+        Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens())), (HIDDEN, hidden)]))
     }
 
     fn rendered(&self, answer: &SearchAnswer, request: &SearchRequest, next: Option<String>) -> Value {

@@ -4,7 +4,7 @@ use daybook_search::SearchSchema;
 use serde_json::{Value, json};
 
 use super::params::{LONGEST_NAME, LONGEST_PAGE, LONGEST_QUERY, MOST_SUGGESTIONS, MOST_VALUES, PAGE, SUGGESTIONS, of_property};
-use crate::openapi::{consistency_token, query, unshown};
+use crate::openapi::{consistency_token, hidden, query};
 
 /// Adds the paths of a search to a document.
 pub(crate) fn describe(document: &mut Value, schema: &SearchSchema) {
@@ -128,7 +128,7 @@ fn responses(schema: &Value) -> Value {
     json!({
         "200": {
             "description": "What was found.",
-            "headers": { "Daybook-Unshown": unshown() },
+            "headers": { "Daybook-Hidden-Streams": hidden() },
             "content": { "application/json": { "schema": schema } },
         },
         "304": { "description": "The client holds it already." },

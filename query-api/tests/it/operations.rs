@@ -79,7 +79,7 @@ async fn no_statement_of_a_query_scans_a_read_model() {
     let client = api.database.owner().await;
     let settings = "SET ROLE daybook_query; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off";
     client.batch_execute(settings).await.expect("the owner may");
-    for (file, sql) in [sql!("read_parts.sql"), sql!("read_checkpoints.sql"), sql!("read_unshown.sql")] {
+    for (file, sql) in [sql!("read_parts.sql"), sql!("read_checkpoints.sql"), sql!("read_hidden.sql")] {
         let plan = client.simple_query(&format!("EXPLAIN (GENERIC_PLAN, COSTS OFF) {sql}")).await.expect(file);
         let lines: Vec<_> = plan
             .iter()

@@ -86,8 +86,8 @@ async fn what_is_read_is_old_or_missing_only_where_its_own_stream_is_parked_in_i
     park(&api, &missing).await;
     let (of_page, of_list) = ("details, product/Y, stock/Y, stock/w", "product/A-001, product/Z");
     let (page, list) = (get(&api, PAGE).await, get(&api, LIST).await);
-    assert_eq!((all(&page, "daybook-stale"), all(&page, "daybook-unshown")), (vec![], vec![of_page.to_owned()]));
-    assert_eq!((all(&list, "daybook-stale"), all(&list, "daybook-unshown")), (vec![], vec![of_list.to_owned(), of_page.to_owned()]));
+    assert_eq!((all(&page, "daybook-stale"), all(&page, "daybook-hidden-streams")), (vec![], vec![of_page.to_owned()]));
+    assert_eq!((all(&list, "daybook-stale"), all(&list, "daybook-hidden-streams")), (vec![], vec![of_list.to_owned(), of_page.to_owned()]));
     for response in [page, list] {
         // How far each partition has been folded is told of that partition.
         assert!(header(&response, "consistency-position").contains("catalog/1:0@1"), "{response:?}");
@@ -97,11 +97,11 @@ async fn what_is_read_is_old_or_missing_only_where_its_own_stream_is_parked_in_i
         .await;
     let (page, list) = (get(&api, PAGE).await, get(&api, LIST).await);
     assert_eq!(
-        (all(&page, "daybook-stale"), all(&page, "daybook-unshown")),
+        (all(&page, "daybook-stale"), all(&page, "daybook-hidden-streams")),
         (vec!["details, stock/w".to_owned()], vec![of_page.to_owned()])
     );
     assert_eq!(all(&list, "daybook-stale"), ["product/A-001", "stock/w"]);
-    assert_eq!(all(&list, "daybook-unshown"), [of_list, of_page]);
+    assert_eq!(all(&list, "daybook-hidden-streams"), [of_list, of_page]);
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn what_is_held_says_which_streams_of_its_own_generation_show_nothing() {
     get(&api, PAGE).await;
     // Nothing is pushed of it: it is looked for once a second.
     let named = async |one: &str| {
-        let named = || async { all(&get(&api, PAGE).await, "daybook-unshown").pop().filter(|named| named.contains(one)) };
+        let named = || async { all(&get(&api, PAGE).await, "daybook-hidden-streams").pop().filter(|named| named.contains(one)) };
         eventually(&format!("{one} to be named"), named).await
     };
     park(&api, &ELSEWHERE).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daybook_bus::Record;
 use daybook_proto::v1::part_change::Content;
-use daybook_proto::v1::{PushMarker, UnshownStreams};
+use daybook_proto::v1::{HiddenStreams, PushMarker};
 use daybook_testkit::{TransactionalClient, eventually};
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -270,24 +270,24 @@ const PARKED: &str = "INSERT INTO read.parked (projection, generation, service, 
                       VALUES ('product-pages', 1, 'inventory', 2, 'stock/Z-1@w', 0, 'unknown event')";
 
 /// What an answer names as showing nothing.
-async fn unshown(api: &Api, path: &str, token: Option<&str>) -> (u16, Option<String>) {
+async fn hidden(api: &Api, path: &str, token: Option<&str>) -> (u16, Option<String>) {
     let request = api.get(path);
     let response = token.into_iter().fold(request, |request, token| request.header("consistency-token", token)).send().await;
     let response = response.expect("it answers");
-    let named = response.headers().get("daybook-unshown").map(|h| h.to_str().expect("text").to_owned());
+    let named = response.headers().get("daybook-hidden-streams").map(|h| h.to_str().expect("text").to_owned());
     (response.status().as_u16(), named)
 }
 
-fn says_unshown(push: Push, streams: &[&str]) -> Push {
+fn says_hidden(push: Push, streams: &[&str]) -> Push {
     let streams = streams.iter().map(|s| (*s).to_owned()).collect();
-    Push { marker: PushMarker { unshown: Some(UnshownStreams { streams, more: false }), ..push.marker }, ..push }
+    Push { marker: PushMarker { hidden: Some(HiddenStreams { streams, more: false }), ..push.marker }, ..push }
 }
 
 #[tokio::test]
 async fn a_stream_that_shows_nothing_is_named_by_every_answer_until_it_does() {
     let api = held().await;
     let loads = api.api.loads();
-    assert_eq!(unshown(&api, URL, None).await, (200, None));
+    assert_eq!(hidden(&api, URL, None).await, (200, None));
     let owner = api.database.owner().await;
     owner.batch_execute(PARKED).await.expect("the owner may");
     let (at, _) = api.checkpoint("inventory", 2).await;
@@ -297,21 +297,21 @@ async fn a_stream_that_shows_nothing_is_named_by_every_answer_until_it_does() {
     let (told, ()) = tokio::join!(
         async {
             let token = format!("inventory/2:{at}@1");
-            [unshown(&api, URL, Some(&token)).await, unshown(&api, "/v1/product-pages/Z-1", Some(&token)).await]
+            [hidden(&api, URL, Some(&token)).await, hidden(&api, "/v1/product-pages/Z-1", Some(&token)).await]
         },
-        api.push(says_unshown(pushed, &["stock/Z-1@w"])),
+        api.push(says_hidden(pushed, &["stock/Z-1@w"])),
     );
     let named = Some("stock/Z-1@w".to_owned());
     assert_eq!(told, [(200, named.clone()), (404, named.clone())]);
-    assert_eq!(unshown(&api, URL, None).await, (200, named.clone()));
+    assert_eq!(hidden(&api, URL, None).await, (200, named.clone()));
     assert_eq!(api.api.loads(), loads + 1, "the page itself was held all the time");
     // An older build does not say.
     api.push_in("product-pages", Push::new("inventory", 2, at + 1, at + 1)).await;
-    assert_eq!(unshown(&api, URL, None).await, (200, named));
+    assert_eq!(hidden(&api, URL, None).await, (200, named));
 
     owner.batch_execute("DELETE FROM read.parked").await.expect("the owner may");
-    api.push_in("product-pages", says_unshown(Push::new("inventory", 2, at + 1, at + 1), &[])).await;
-    eventually("it to be named no more", || async { (unshown(&api, URL, None).await == (200, None)).then_some(()) }).await;
+    api.push_in("product-pages", says_hidden(Push::new("inventory", 2, at + 1, at + 1), &[])).await;
+    eventually("it to be named no more", || async { (hidden(&api, URL, None).await == (200, None)).then_some(()) }).await;
 }
 
 #[tokio::test]
@@ -322,11 +322,11 @@ async fn without_kafka_the_database_says_which_streams_show_nothing() {
     let owner = api.database.owner().await;
     owner.batch_execute(PARKED).await.expect("the owner may");
     let named = Some("stock/Z-1@w".to_owned());
-    assert_eq!(unshown(&api, URL, None).await, (200, named.clone()));
-    assert_eq!(unshown(&api, "/v1/page-list/A-1", None).await.0, 200);
+    assert_eq!(hidden(&api, URL, None).await, (200, named.clone()));
+    assert_eq!(hidden(&api, "/v1/page-list/A-1", None).await.0, 200);
     // What is shown of it, old or not, is not missing.
     api.write("Z-1", "stock/Z-1@w", &ProductPage::default()).await;
-    eventually("it to be named no more", || async { (unshown(&api, URL, None).await == (200, None)).then_some(()) }).await;
+    eventually("it to be named no more", || async { (hidden(&api, URL, None).await == (200, None)).then_some(()) }).await;
 }
 
 #[tokio::test]

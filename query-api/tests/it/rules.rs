@@ -394,7 +394,7 @@ async fn web_pages_of_the_origins_that_are_set_may_ask_and_no_others() {
                     let expected = allowed.filter(|allowed| *allowed == "*" || !headers.is_empty());
                     assert_eq!(answer.header("access-control-allow-origin"), expected, "{path} for {set:?}");
                     let exposed = answer.header("access-control-expose-headers").unwrap_or_default();
-                    for wanted in ["Consistency-Position", "ETag", "Daybook-Stale", "Daybook-Unshown", "Retry-After"] {
+                    for wanted in ["Consistency-Position", "ETag", "Daybook-Stale", "Daybook-Hidden-Streams", "Retry-After"] {
                         assert_eq!(exposed.contains(wanted), expected.is_some(), "{path} {exposed}");
                     }
                     let negotiated = if forms == Forms::Fixed { "" } else { "Accept" };

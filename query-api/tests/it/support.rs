@@ -189,7 +189,7 @@ impl Push {
     /// That nothing has changed.
     pub(crate) fn new(service: &str, partition: i32, from: i64, to: i64) -> Self {
         let batch = uuid::Uuid::new_v4().as_bytes().to_vec();
-        let marker = PushMarker { generation: 1, service: service.into(), partition, epoch: 1, from, to, batch, changes: 0, unshown: None };
+        let marker = PushMarker { generation: 1, service: service.into(), partition, epoch: 1, from, to, batch, changes: 0, hidden: None };
         Self { marker, changes: Vec::new() }
     }
 

@@ -156,8 +156,8 @@ impl Projector {
         let stopped: Vec<&str> = changes.stopped.iter().map(|s| s.stream.as_str()).collect();
         // All that stands of them is older than the log from now on.
         let stale = if stopped.is_empty() { Vec::new() } else { self.store.shown(&self.place(), &stopped, by.from, &stopped).await? };
-        let unshown = stopped.iter().filter(|stream| !stale.iter().any(|part| part.stream == **stream));
-        self.unshown.extend(unshown.map(|stream| (*stream).to_owned()));
+        let hidden = stopped.iter().filter(|stream| !stale.iter().any(|part| part.stream == **stream));
+        self.hidden.extend(hidden.map(|stream| (*stream).to_owned()));
         self.parked.extend(stopped.iter().map(|stream| (*stream).to_owned()));
         self.meters.waiting.set(self.parked.len() as f64);
         self.meters.lag.set((self.end - self.next) as f64);

@@ -43,7 +43,7 @@ pub struct Projector {
     held: Held,
     parked: BTreeSet<String>,
     /// Parked streams that no part is of: no part can say that what it shows is old.
-    unshown: BTreeSet<String>,
+    hidden: BTreeSet<String>,
     /// Parked streams that are to be folded again, though nobody has asked for it.
     untried: Vec<String>,
     skipped: Skipped,
@@ -111,7 +111,7 @@ impl Projector {
             held: Held::new(limits.held_bytes),
             read_at_once: i64::try_from(limits.batch_events.min(limits.catch_up_events)).unwrap_or(i64::MAX).max(1),
             parked: BTreeSet::new(),
-            unshown: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             untried: Vec::new(),
             skipped: Skipped::default(),
             pusher: None,
@@ -167,7 +167,7 @@ impl Projector {
         self.removals_before = Some(checkpoint.next);
         let Checkpoint { next, epoch, pushed, term } = checkpoint;
         (self.next, self.epoch, self.pushed, self.term) = (next, epoch, pushed, term);
-        (self.parked, self.unshown) = self.store.parked(&self.place()).await?;
+        (self.parked, self.hidden) = self.store.parked(&self.place()).await?;
         self.untried.retain(|stream| self.parked.contains(stream));
         self.skipped = self.store.skipped(&self.place()).await?;
         self.meters.waiting.set(self.parked.len() as f64);

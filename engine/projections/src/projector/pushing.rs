@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use daybook_proto::v1::UnshownStreams;
+use daybook_proto::v1::HiddenStreams;
 use tokio::time::Instant;
 
 use super::Projector;
@@ -116,12 +116,12 @@ impl Projector {
         Ok(())
     }
 
-    /// Sends a batch, and with it which streams show nothing. `pays`: it holds what is owed.
-    pub(super) fn send(&mut self, span: Span, shown: Vec<Shown>, pays: bool) {
-        let streams = self.unshown.iter().take(NAMED).cloned().collect();
-        let unshown = UnshownStreams { streams, more: self.unshown.len() > NAMED };
+    /// Sends a batch, and with it which streams show nothing. `clears_hold`: it has the changes that hold the acknowledgement.
+    pub(super) fn send(&mut self, span: Span, shown: Vec<Shown>, clears_hold: bool) {
+        let streams = self.hidden.iter().take(NAMED).cloned().collect();
+        let hidden = HiddenStreams { streams, more: self.hidden.len() > NAMED };
         if let Some(pusher) = &mut self.pusher {
-            pusher.push(span, shown, unshown, pays);
+            pusher.push(span, shown, hidden, clears_hold);
         }
     }
 

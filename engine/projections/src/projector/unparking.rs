@@ -76,7 +76,7 @@ impl Projector {
             *offset = what.offset;
         }
         let parked = again.stopped.clone();
-        let shows = if knows_less { !self.unshown.contains(&what.stream) } else { !again.parts.is_empty() };
+        let shows = if knows_less { !self.hidden.contains(&what.stream) } else { !again.parts.is_empty() };
         let (retried, mut shown) = if knows_less {
             (Retried { skipped, stopped: again.stopped, ..Retried::default() }, Vec::new())
         } else {
@@ -104,7 +104,7 @@ impl Projector {
             }
         }
         self.meters.waiting.set(self.parked.len() as f64);
-        let named = if parked.is_some() && !shows { self.unshown.insert(what.stream.clone()) } else { self.unshown.remove(&what.stream) };
+        let named = if parked.is_some() && !shows { self.hidden.insert(what.stream.clone()) } else { self.hidden.remove(&what.stream) };
         if named || !retried.noted.is_empty() {
             self.mark_stale(&mut shown);
             self.push_out_of_turn(shown);
@@ -147,7 +147,7 @@ impl Projector {
     fn push_out_of_turn(&mut self, shown: Vec<Shown>) {
         let far_behind = self.end - self.next > self.limits.push.silent_beyond;
         let Some(pusher) = &mut self.pusher else { return };
-        pusher.owe(self.next - 1);
+        pusher.hold_ack_at(self.next - 1);
         self.pushed = self.pushed.min(self.next - 1);
         if !far_behind {
             self.send(Span { from: self.next, to: self.next, epoch: self.epoch }, shown, true);

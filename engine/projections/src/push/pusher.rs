@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{Delivery, Producer, Record};
-use daybook_proto::v1::UnshownStreams;
+use daybook_proto::v1::HiddenStreams;
 use futures_util::FutureExt as _;
 use metrics::Counter;
 
@@ -40,8 +40,8 @@ struct Underway {
     _producer: Arc<Producer>,
     to: i64,
     bytes: usize,
-    /// It pays what was owed when it was sent.
-    pays: bool,
+    /// Its acknowledgement clears the hold that stood when it was sent.
+    clears_hold: bool,
 }
 
 struct Meters {
@@ -61,7 +61,7 @@ pub(crate) struct Pusher {
     acknowledged: i64,
     /// Changes that lie in no span of events, and so leave no gap where they are lost, hold the acknowledgement here
     /// until Kafka has them.
-    owed: Option<i64>,
+    held_at: Option<i64>,
     /// Something was lost: nothing more is sent before the rest of what is underway has settled.
     broken: bool,
     meters: Meters,
@@ -76,7 +76,7 @@ impl Pusher {
             lost: metrics::counter!("daybook_push_lost_batches_total", &of),
         };
         let underway = VecDeque::new();
-        Self { push, limits, at, underway, bytes: 0, acknowledged: 0, owed: None, broken: false, meters }
+        Self { push, limits, at, underway, bytes: 0, acknowledged: 0, held_at: None, broken: false, meters }
     }
 
     /// Begins anew at `next`, everything before `pushed` being pushed and acknowledged.
@@ -84,20 +84,20 @@ impl Pusher {
         // What is underway says nothing of what comes now; it counts until it has settled, for it takes memory.
         self.broken = !self.underway.is_empty();
         // There may be changes between the two that lie in no span.
-        self.owed = (pushed < next).then_some(pushed);
+        self.held_at = (pushed < next).then_some(pushed);
         self.acknowledged = pushed;
         self.settle();
     }
 
     /// Everything before it is pushed, and Kafka has acknowledged that.
     pub(crate) fn acknowledged(&self) -> i64 {
-        self.owed.map_or(self.acknowledged, |owed| owed.min(self.acknowledged))
+        self.held_at.map_or(self.acknowledged, |at| at.min(self.acknowledged))
     }
 
     /// Changes outside the span of any batch come next: were they lost, [`acknowledged`](Self::acknowledged) stays at
     /// `at`, and they are pushed again from there.
-    pub(crate) fn owe(&mut self, at: i64) {
-        self.owed = Some(self.acknowledged().min(at));
+    pub(crate) fn hold_ack_at(&mut self, at: i64) {
+        self.held_at = Some(self.acknowledged().min(at));
     }
 
     /// Whether nothing is underway, and something can be sent.
@@ -106,10 +106,10 @@ impl Pusher {
         self.underway.is_empty()
     }
 
-    /// Whether what is owed was lost, so that the next marker would join and hide it.
+    /// Whether the changes that hold the acknowledgement were lost, so that the next marker would join and hide it.
     pub(crate) fn hides_a_loss(&mut self) -> bool {
         self.settle();
-        self.owed.is_some() && !self.broken && !self.underway.iter().any(|u| u.pays)
+        self.held_at.is_some() && !self.broken && !self.underway.iter().any(|u| u.clears_hold)
     }
 
     /// Takes in what Kafka has said so far.
@@ -121,8 +121,8 @@ impl Pusher {
                 Ok(_) if self.broken => {}
                 Ok(_) => {
                     self.acknowledged = done.to;
-                    if done.pays && !self.underway.iter().any(|u| u.pays) {
-                        self.owed = None;
+                    if done.clears_hold && !self.underway.iter().any(|u| u.clears_hold) {
+                        self.held_at = None;
                     }
                 }
                 Err(error) => self.lost(&error.to_string()),
@@ -142,15 +142,15 @@ impl Pusher {
         self.broken = true;
     }
 
-    /// Sends a batch. `unshown`: the source's streams that show nothing. `pays`: it holds what is owed.
-    pub(crate) fn push(&mut self, span: Span, parts: Vec<Shown>, unshown: UnshownStreams, pays: bool) {
+    /// Sends a batch. `hidden`: the source's streams that show nothing. `clears_hold`: it has the changes that hold the acknowledgement.
+    pub(crate) fn push(&mut self, span: Span, parts: Vec<Shown>, hidden: HiddenStreams, clears_hold: bool) {
         self.settle();
         if self.broken {
             self.meters.lost.increment(1);
             return;
         }
         let count = parts.len() as u64;
-        let records = batch(&self.at, span, parts, unshown, self.limits.largest_part);
+        let records = batch(&self.at, span, parts, hidden, self.limits.largest_part);
         let bytes: usize = records.iter().map(Record::size).sum();
         let full = self.underway.len() >= self.limits.batches || self.bytes + bytes > self.limits.bytes;
         if full && !self.underway.is_empty() {
@@ -159,7 +159,7 @@ impl Pusher {
         let producer = self.push.producer();
         let delivery = send(&producer, records);
         self.bytes += bytes;
-        self.underway.push_back(Underway { delivery, _producer: producer, to: span.to, bytes, pays });
+        self.underway.push_back(Underway { delivery, _producer: producer, to: span.to, bytes, clears_hold });
         self.meters.batches.increment(1);
         self.meters.parts.increment(count);
     }
@@ -195,10 +195,10 @@ mod tests {
     }
 
     /// One part of so many bytes, and its marker.
-    fn push(pusher: &mut Pusher, from: i64, to: i64, bytes: usize, pays: bool) {
+    fn push(pusher: &mut Pusher, from: i64, to: i64, bytes: usize, clears_hold: bool) {
         let part =
             Shown { key: "k".into(), part: "p".into(), stream: "a/1".into(), offset: from, bytes: Some(vec![0; bytes]), stale: false };
-        pusher.push(Span { from, to, epoch: 1 }, vec![part], UnshownStreams::default(), pays);
+        pusher.push(Span { from, to, epoch: 1 }, vec![part], HiddenStreams::default(), clears_hold);
     }
 
     async fn settled(pusher: &mut Pusher) {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_owed_holds_the_acknowledgement_back_until_what_pays_it_is_acknowledged() {
+    async fn changes_outside_spans_hold_the_acknowledgement_until_kafka_has_them() {
         let mut pusher = pusher(|_| {}).await;
         // There may be changes between the two that lie in no span.
         pusher.reset(5, 9);
@@ -219,9 +219,9 @@ mod tests {
 
         pusher.reset(9, 9);
         assert_eq!((pusher.acknowledged(), pusher.hides_a_loss()), (9, false));
-        pusher.owe(8);
-        pusher.owe(10);
-        assert_eq!(pusher.acknowledged(), 8, "what is owed further back is owed still");
+        pusher.hold_ack_at(8);
+        pusher.hold_ack_at(10);
+        assert_eq!(pusher.acknowledged(), 8, "what is held further back is held still");
         push(&mut pusher, 9, 12, 1, false);
         settled(&mut pusher).await;
         assert_eq!((pusher.acknowledged(), pusher.hides_a_loss()), (8, true), "that did not hold it");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use daybook_bus::{Headers, Record, headers as h};
 use daybook_proto::Named;
-use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change::Content};
+use daybook_proto::v1::{HiddenStreams, PartChange, PushMarker, part_change::Content};
 use prost::Message;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ pub(crate) struct Shown {
 }
 
 /// The records of one batch: each part, a tombstone behind each that is gone, and the marker that counts them.
-pub(super) fn batch(at: &Source, span: Span, parts: Vec<Shown>, unshown: UnshownStreams, largest: usize) -> Vec<Record> {
+pub(super) fn batch(at: &Source, span: Span, parts: Vec<Shown>, hidden: HiddenStreams, largest: usize) -> Vec<Record> {
     let id = Uuid::new_v4().into_bytes().to_vec();
     let mut records = Vec::with_capacity(parts.len() + 1);
     let changes = u32::try_from(parts.len()).unwrap_or(u32::MAX);
@@ -63,7 +63,7 @@ pub(super) fn batch(at: &Source, span: Span, parts: Vec<Shown>, unshown: Unshown
         to: span.to,
         batch: id,
         changes,
-        unshown: Some(unshown),
+        hidden: Some(hidden),
     };
     records.push(record(at, format!("{}/{}", at.service, at.partition).into(), &marker));
     records
@@ -90,8 +90,8 @@ mod tests {
             stale: false,
         };
         let parts = vec![part("p1", Some(b"small")), part("p2", None), part("p3", Some(b"too large"))];
-        let unshown = UnshownStreams { streams: vec!["a/2".into()], more: false };
-        let records = batch(&at, Span { from: 5, to: 10, epoch: 2 }, parts, unshown.clone(), 5);
+        let hidden = HiddenStreams { streams: vec!["a/2".into()], more: false };
+        let records = batch(&at, Span { from: 5, to: 10, epoch: 2 }, parts, hidden.clone(), 5);
         let keys: Vec<&[u8]> = records.iter().map(|r| &r.key[..]).collect();
         assert_eq!(keys, [b"k\0p1".as_slice(), b"k\0p2", b"k\0p2", b"k\0p3", b"s/7"]);
         assert!(records.iter().all(|r| r.partition == 7 && *r.topic == *"t"));
@@ -103,6 +103,6 @@ mod tests {
         assert_eq!((change(1).content, change(3).content), (Some(Content::Removed(true)), Some(Content::TooLarge(true))));
         let marker = PushMarker::decode(records[4].value.clone().expect("a value")).expect("a marker");
         assert_eq!((marker.generation, marker.from, marker.to, marker.epoch, marker.changes), (3, 5, 10, 2, 3));
-        assert_eq!((marker.batch.len(), &marker.batch, marker.unshown), (16, &change(0).batch, Some(unshown)));
+        assert_eq!((marker.batch.len(), &marker.batch, marker.hidden), (16, &change(0).batch, Some(hidden)));
     }
 }

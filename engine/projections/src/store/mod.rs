@@ -147,8 +147,8 @@ impl ReadStore {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&sql::at(sql::READ_PARKED, &at.generation.parts)).await?;
         let rows = client.query(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        let unshown = rows.iter().filter(|r| !r.get::<_, bool>(1)).map(|r| r.get(0)).collect();
-        Ok((rows.iter().map(|r| r.get(0)).collect(), unshown))
+        let hidden = rows.iter().filter(|r| !r.get::<_, bool>(1)).map(|r| r.get(0)).collect();
+        Ok((rows.iter().map(|r| r.get(0)).collect(), hidden))
     }
 
     /// The events of a partition that are passed over.

@@ -35,7 +35,7 @@ pub(crate) struct Pod {
     pub(crate) parts: Parts,
     pub(crate) stale: Vec<(String, String)>,
     /// By service and partition: the streams that show nothing, as the last marker says.
-    pub(crate) unshown: BTreeMap<(String, i32), Vec<String>>,
+    pub(crate) hidden: BTreeMap<(String, i32), Vec<String>>,
     /// How often it had to read the tables.
     pub(crate) gaps: usize,
     model: ReadModel,
@@ -48,8 +48,8 @@ impl Pod {
         for n in 0..shop.partitions.cast_signed() {
             readers.push(PartitionReader::open(&shop.bus, &shop.bus.read(model.name), n, StartAt::Earliest).await.expect("it is there"));
         }
-        let (batches, reached, parts, stale, unshown) = Default::default();
-        Self { readers, batches, reached, parts, stale, unshown, gaps: 0, model: model.clone() }
+        let (batches, reached, parts, stale, hidden) = Default::default();
+        Self { readers, batches, reached, parts, stale, hidden, gaps: 0, model: model.clone() }
     }
 
     /// What has come since it was asked last.
@@ -90,7 +90,7 @@ impl Pod {
     async fn take(&mut self, shop: &Shop, marker: PushMarker) {
         let changes = self.batches.remove(&marker.batch).unwrap_or_default();
         let source = (marker.service.clone(), marker.partition);
-        self.unshown.insert(source.clone(), marker.unshown.unwrap_or_default().streams);
+        self.hidden.insert(source.clone(), marker.hidden.unwrap_or_default().streams);
         let reached = self.reached.entry(source).or_default();
         if marker.from > *reached || changes.len() != marker.changes as usize {
             *reached = marker.to;

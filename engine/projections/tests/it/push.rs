@@ -2,7 +2,7 @@
 
 use daybook_follow::FollowError;
 use daybook_projections::{Limits, ProjectorError, PushLimits};
-use daybook_proto::v1::{PartChange, PushMarker, UnshownStreams, part_change::Content};
+use daybook_proto::v1::{HiddenStreams, PartChange, PushMarker, part_change::Content};
 use daybook_testkit::alter_topic;
 
 use crate::models::{by_category, categorized, created, pages, received, retired, retitled};
@@ -90,7 +90,7 @@ async fn a_batch_is_pushed_with_its_removals_and_a_marker_also_when_nothing_chan
         to: 2,
         batch: batch.clone(),
         changes: 2,
-        unshown: Some(UnshownStreams::default()),
+        hidden: Some(HiddenStreams::default()),
     };
     assert_eq!((marker, batch.len()), (&span, 16));
 

@@ -414,7 +414,7 @@ async fn what_kafka_did_not_take_of_an_unparked_stream_is_not_hidden_by_the_next
 
 /// Far behind the log's end what is unparked is not pushed at once. The batch that comes to the end joins the marker before it.
 #[tokio::test]
-async fn what_is_owed_of_an_unparked_stream_comes_with_the_marker_that_would_hide_it() {
+async fn changes_of_an_unparked_stream_come_with_the_marker_that_would_hide_their_loss() {
     let model = by_category();
     let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
     let mut pod = Pod::new(&shop, &model).await;
@@ -478,7 +478,7 @@ async fn a_stream_that_shows_nothing_is_named_by_each_marker_until_it_does() {
     projector.catch_up().await.expect("streams that stop are no error");
     eventually_pushed(&shop, &mut projector, 3).await;
     pod.follow(&shop).await;
-    let named = |pod: &Pod| pod.unshown.values().flatten().cloned().collect::<Vec<_>>();
+    let named = |pod: &Pod| pod.hidden.values().flatten().cloned().collect::<Vec<_>>();
     assert_eq!((named(&pod), &pod.stale), (vec!["product/A-1".to_owned()], &vec![("toys".to_owned(), "A-2".to_owned())]));
 
     // Also by who takes the partition over, whatever its batch is about.

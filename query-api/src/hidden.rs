@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderName, HeaderValue};
-use daybook_proto::v1::UnshownStreams;
+use daybook_proto::v1::HiddenStreams;
 
 use crate::position::Position;
 
 /// The header that names them.
-pub(crate) const UNSHOWN: HeaderName = HeaderName::from_static("daybook-unshown");
+pub(crate) const HIDDEN: HeaderName = HeaderName::from_static("daybook-hidden-streams");
 /// How many an answer names.
 const NAMED: usize = 20;
 /// Stands behind them where there are more.
@@ -35,15 +35,15 @@ impl From<Vec<String>> for Streams {
     }
 }
 
-impl From<UnshownStreams> for Streams {
-    fn from(pushed: UnshownStreams) -> Self {
+impl From<HiddenStreams> for Streams {
+    fn from(pushed: HiddenStreams) -> Self {
         let streams = Self::from(pushed.streams);
         Self { more: streams.more || pushed.more, ..streams }
     }
 }
 
 /// What is known of a generation's sources.
-pub(crate) struct Unshown {
+pub(crate) struct Hidden {
     /// Where there are none, nobody takes the lock to ask.
     any: AtomicBool,
     known: Mutex<Known>,
@@ -55,7 +55,7 @@ struct Known {
     header: Option<HeaderValue>,
 }
 
-impl Unshown {
+impl Hidden {
     pub(crate) fn new(sources: usize) -> Self {
         let known = Known { of: vec![Default::default(); sources], header: None };
         Self { any: AtomicBool::new(false), known: Mutex::new(known) }
@@ -76,7 +76,7 @@ impl Unshown {
         }
     }
 
-    /// `Daybook-Unshown`, where there are any.
+    /// `Daybook-Hidden-Streams`, where there are any.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         if !self.any.load(Ordering::SeqCst) {
             return None;
@@ -108,33 +108,33 @@ mod tests {
 
     #[test]
     fn what_was_known_later_is_not_forgotten_for_what_comes_late() {
-        let unshown = Unshown::new(2);
-        let says = || unshown.header().map(|h| h.to_str().expect("text").to_owned());
+        let hidden = Hidden::new(2);
+        let says = || hidden.header().map(|h| h.to_str().expect("text").to_owned());
         assert_eq!(says(), None);
-        unshown.learn(1, at(5), streams(&["b/1"], false));
-        unshown.learn(0, at(3), streams(&["a/1"], false));
+        hidden.learn(1, at(5), streams(&["b/1"], false));
+        hidden.learn(0, at(3), streams(&["a/1"], false));
         assert_eq!(says().as_deref(), Some("a/1, b/1"));
-        unshown.learn(1, at(4), Streams::default());
+        hidden.learn(1, at(4), Streams::default());
         assert_eq!(says().as_deref(), Some("a/1, b/1"), "it is of before");
-        unshown.learn(1, at(5), Streams::default());
+        hidden.learn(1, at(5), Streams::default());
         assert_eq!(says().as_deref(), Some("a/1"), "it was mended in place");
-        unshown.learn(0, at(9), Streams::default());
-        unshown.learn(7, at(9), streams(&["c/1"], false));
+        hidden.learn(0, at(9), Streams::default());
+        hidden.learn(7, at(9), streams(&["c/1"], false));
         assert_eq!(says(), None);
     }
 
     #[test]
     fn an_answer_names_some_and_says_that_there_are_more() {
-        let unshown = Unshown::new(1);
+        let hidden = Hidden::new(1);
         let many: Vec<String> = (0..NAMED + 1).map(|n| format!("a/{n:02}")).collect();
-        unshown.learn(0, at(1), Streams { named: many.clone(), more: false });
-        let said = unshown.header().expect("there are some");
+        hidden.learn(0, at(1), Streams { named: many.clone(), more: false });
+        let said = hidden.header().expect("there are some");
         assert_eq!(said.to_str().expect("text"), format!("{}, *", many[..NAMED].join(", ")));
-        unshown.learn(0, at(1), many[..NAMED].to_vec().into());
-        assert_eq!(unshown.header().expect("there are some").to_str().expect("text"), many[..NAMED].join(", "), "those are all");
-        unshown.learn(0, at(1), many.clone().into());
-        assert_eq!(unshown.header().expect("there are some").to_str().expect("text"), format!("{}, *", many[..NAMED].join(", ")));
-        unshown.learn(0, at(2), streams(&["a/1"], true));
-        assert_eq!(unshown.header().expect("there are some"), "a/1, *");
+        hidden.learn(0, at(1), many[..NAMED].to_vec().into());
+        assert_eq!(hidden.header().expect("there are some").to_str().expect("text"), many[..NAMED].join(", "), "those are all");
+        hidden.learn(0, at(1), many.clone().into());
+        assert_eq!(hidden.header().expect("there are some").to_str().expect("text"), format!("{}, *", many[..NAMED].join(", ")));
+        hidden.learn(0, at(2), streams(&["a/1"], true));
+        assert_eq!(hidden.header().expect("there are some"), "a/1, *");
     }
 }
