@@ -8,7 +8,7 @@ use daybook_projections::lifecycle::{Building, LifecycleError, clear_dead, descr
 use daybook_projections::rebuild::Tail;
 use daybook_projections::{ProjectorError, prepare};
 use daybook_replay::Then;
-use daybook_testkit::TestDatabase;
+use daybook_testkit::{TestDatabase, eventually};
 use tokio_postgres::Client;
 
 use crate::shop::{SERVICES, Shop, by_category, created, pages, retitled, titles, waits_for_a_lock};
@@ -343,7 +343,12 @@ async fn the_live_generation_is_not_held_while_a_newer_one_has_far_to_go() {
     holding.batch_execute(hold).await.expect("the owner may");
     let mut tail = tail(&shop, &model, 2).await;
     let (met, ()) = tokio::join!(meet(&databases, &model, 1, &mut tail, async || ()), async {
-        waits_for_a_lock(&owner, "daybook projector").await;
+        let begun = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'daybook diff'";
+        eventually("the two to be on their way", async || {
+            (owner.query_one(begun, &[]).await.expect("readable").get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let moves = "SET lock_timeout = '2s'; UPDATE read.checkpoint SET next_offset = next_offset WHERE generation = 1";
         owner.batch_execute(moves).await.expect("the live one is free");
         holding.commit().await.expect("the owner may");
