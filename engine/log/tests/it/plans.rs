@@ -45,6 +45,25 @@ async fn no_statement_of_a_lane_or_a_reader_scans_a_log() {
     }
 }
 
+/// A lane prepares its statements while the log is new, and keeps the plans.
+#[tokio::test]
+async fn no_statement_of_a_lane_scans_a_log_that_has_hardly_begun() {
+    let f = Fixture::new().await;
+    let (writer, mut head) = f.opened().await;
+    let lane = Session::writer(&f.database.url, "explain").await.expect("it answers");
+    for page in 0..3 {
+        for sql in [APPEND, READ_STREAMS] {
+            if page > 0 {
+                explain(lane.client(), sql, true).await;
+            }
+        }
+        let streams: Vec<String> = (0..20).map(|i| format!("a/{page}-{i}")).collect();
+        let events = streams.iter().map(|s| event(s, 1)).collect();
+        let ledger = streams.iter().zip(0..).map(|(s, i)| row(s, page * 1000 + i)).collect();
+        append(&writer, &mut head, events, ledger).await;
+    }
+}
+
 async fn explain(client: &tokio_postgres::Client, sql: &str, lane: bool) {
     let sql = sql.replace("{schema}", "ledger").replace("{n}", "0");
     let plan = client.simple_query(&format!("EXPLAIN (GENERIC_PLAN, COSTS OFF) {sql}")).await.expect("explainable");

@@ -25,7 +25,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
-    ("plan_cache_mode", "force_generic_plan"),
     ("lock_timeout", "10000"),
     ("idle_in_transaction_session_timeout", "30000"),
 ];
