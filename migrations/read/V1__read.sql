@@ -1,5 +1,5 @@
 -- The read schema: everything in it can be rebuilt from the logs, so it may be updated in place. The tables of
--- each projection and generation are made when the generation begins (engine/projections/src/sql/generation.sql).
+-- each projection and generation are made when the generation begins (projectors/src/sql/generation.sql).
 
 -- Which builds of a projection there are, and which one is served.
 CREATE TABLE generation (
@@ -30,8 +30,6 @@ CREATE TABLE checkpoint (
     epoch int NOT NULL,
     -- Everything before it has been pushed on read.<projection>, and Kafka has acknowledged that.
     pushed bigint NOT NULL DEFAULT 0,
-    -- Raised by who takes over: a holder of a lower one writes nothing.
-    term bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (projection, generation, service, partition)
 ) WITH (fillfactor = 50);
 

@@ -16,7 +16,10 @@ pub const MIGRATION_LOCK: i64 = 0x6461_7962_6f6f_6b01;
 
 const DAYBOOK: &[(&str, &str)] = &[("V1__roles_and_secret", include_str!("../../../migrations/daybook/V1__roles_and_secret.sql"))];
 const LOG: &[(&str, &str)] = &[("V1__log", include_str!("../../../migrations/log/V1__log.sql"))];
-const READ: &[(&str, &str)] = &[("V1__read", include_str!("../../../migrations/read/V1__read.sql"))];
+const READ: &[(&str, &str)] = &[
+    ("V1__read", include_str!("../../../migrations/read/V1__read.sql")),
+    ("V2__checkpoint_term", include_str!("../../../migrations/read/V2__checkpoint_term.sql")),
+];
 
 /// A service's name that is safe as a schema's: `[a-z][a-z0-9_]{0,40}`, and none of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
