@@ -56,7 +56,7 @@ async fn what_moves_while_nothing_is_pushed_is_found() {
     put_product(&owner, "L-9", "Lamp 9", 100, 2).await;
     put_stock(&owner, "L-0", 4, 1).await;
     owner.batch_execute("DELETE FROM read.products_1 WHERE key = 'L-2'").await.expect("the owner may");
-    let moved = "UPDATE read.checkpoint SET next_offset = 3 WHERE projection = 'products' AND partition = 0";
+    let moved = "UPDATE read.checkpoint SET next_offset = 3 WHERE projection = 'products' AND generation = 1 AND partition = 0";
     owner.batch_execute(moved).await.expect("the owner may");
     eventually("what has moved", async || {
         let lamps = searched.get("/search?q=lamp&sort=price_asc").await;

@@ -11,6 +11,23 @@ use daybook_bus::{
 
 use crate::support::{bus, produce, producer, record, topic, until, within};
 
+/// Whatever partition their key would choose: one key, sent to each.
+#[tokio::test]
+async fn a_partition_is_the_one_that_is_set_whatever_its_key_would_choose() {
+    let bus = bus();
+    let topic = topic(&bus, "pipe", 3).await;
+    for partition in 0..3 {
+        let record = Record {
+            topic: topic.clone(),
+            partition,
+            key: Bytes::from_static(b"thing/A-1"),
+            headers: Headers::new(),
+            value: Some(Bytes::from_static(b"x")),
+        };
+        assert_eq!(within("delivery", producer(&bus).send(vec![record])).await, Ok(vec![0]), "the first of partition {partition}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_reaches_its_partition_and_its_headers_survive() {
     let bus = bus();
