@@ -74,6 +74,8 @@ pub(crate) async fn run(mut member: Member, why: Why, shared: Arc<Shared>, start
     let mut backoff = Backoff::new(FIRST_PAUSE, limits.longest_pause);
     let mut reached = member.follower.next();
     let stay_until = Instant::now() + if matches!(why, Why::IsSlow) { SLOW_FOR } else { Duration::ZERO };
+    // Until it has taken over, it holds nothing that it could go on with.
+    let mut begins = matches!(why, Why::Begins);
     let mut outcome = match why {
         Why::Begins => guarded(member.follower.take_over()).await,
         Why::IsBehind | Why::Tends | Why::IsSlow => Ok(()),
@@ -81,6 +83,7 @@ pub(crate) async fn run(mut member: Member, why: Why, shared: Arc<Shared>, start
     };
     loop {
         if outcome.is_ok() {
+            begins = false;
             outcome = guarded(catch_up(&mut *member.follower, &shared, &place, &start, stay_until, &stop)).await;
         }
         if stop.is_requested() {
@@ -111,7 +114,7 @@ pub(crate) async fn run(mut member: Member, why: Why, shared: Arc<Shared>, start
                     (reached, _) = (at, backoff.succeeded());
                 }
                 pause(backoff.pause(), &stop).await;
-                guarded(member.follower.resume()).await
+                if begins { guarded(member.follower.take_over()).await } else { guarded(member.follower.resume()).await }
             }
         };
     }

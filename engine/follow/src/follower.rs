@@ -74,7 +74,8 @@ pub trait Follower: Send + Sync + 'static {
     /// checkpoint is its own last one.
     fn take_over(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 
-    /// Forgets all that it holds, and stands where the stored checkpoint stands.
+    /// Forgets all that it holds, and stands where the stored checkpoint stands; [`FollowError::Moved`] where that is another holder's by now.
+    /// A term is its own by [`take_over`](Self::take_over) alone: who went on under the term that he found would be a second holder.
     fn resume(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 
     /// The checkpoint, as it is stored now.

@@ -134,6 +134,27 @@ async fn of_two_groups_one_works_and_the_other_stands_by_until_it_stands_still()
     old.stop().await;
 }
 
+/// A holder that is replaced, and fails before it could write: it must not go on under the term that it finds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_fails_after_it_was_replaced_stands_by_and_takes_no_term_that_is_not_its_own() {
+    for trouble in [Trouble::Panics(5), Trouble::Fails(5)] {
+        let mut ledger = Ledger::new().await;
+        let follower = ledger.follower("one").await;
+        let process = ledger.process("g", std::slice::from_ref(&follower)).await;
+        ledger.append_and_publish(5).await;
+        ledger.caught_up(&follower).await;
+        // Another process takes over, and stands still from then on.
+        ledger.database.owner().await.batch_execute("UPDATE read.place SET term = term + 1").await.expect("the owner may");
+        follower.set(trouble);
+        ledger.append_and_publish(2).await;
+        eventually("it to stand by", || async { process.works().is_empty().then_some(()) }).await;
+        follower.set(Trouble::None);
+        ledger.caught_up(&follower).await;
+        assert_eq!(ledger.place(&follower).await.1, 3, "it has taken over before it wrote");
+        process.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_build_come_and_go_and_each_event_is_done_once() {
     let mut ledger = Ledger::new().await;

@@ -358,7 +358,13 @@ impl Follower for One {
     }
 
     fn resume(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
-        self.stand("SELECT next, epoch, term FROM read.place WHERE follower = $1").boxed()
+        async {
+            if self.standing().await?.term != self.term {
+                return Err(FollowError::Moved(self.name()));
+            }
+            self.stand("SELECT next, epoch, term FROM read.place WHERE follower = $1").await
+        }
+        .boxed()
     }
 
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {

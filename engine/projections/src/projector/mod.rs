@@ -136,10 +136,14 @@ impl Projector {
     /// Forgets all that it holds, and stands where the stored checkpoint stands.
     ///
     /// # Errors
-    /// When Postgres does not answer, or the log ends before the checkpoint.
+    /// [`ProjectorError::Superseded`] where it has held the checkpoint, and another one has it now: it must not go on under the other's
+    /// term. When Postgres does not answer, or the log ends before the checkpoint.
     pub async fn resume(&mut self) -> Result<(), ProjectorError> {
         self.held.clear();
         let checkpoint = self.store.checkpoint(&self.place()).await?;
+        if self.has_held && checkpoint.term != self.term {
+            return Err(ProjectorError::Superseded(self.name()));
+        }
         self.stand_at(checkpoint).await
     }
 

@@ -24,6 +24,9 @@ async fn a_holder_that_was_replaced_writes_nothing_though_the_checkpoint_stands_
     assert!(matches!(late, Err(FollowError::Moved(_))), "{late:?}");
     let late = old.catch_up().await;
     assert!(matches!(late, Err(ProjectorError::Superseded(_))), "{late:?}");
+    // Nor does it go on under the term that it finds.
+    let late = old.resume().await;
+    assert!(matches!(late, Err(ProjectorError::Superseded(_))), "{late:?}");
     shop.follow(&mut new, &[message(&stored[0], 0)]).await.expect("it holds it");
     assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
 }
