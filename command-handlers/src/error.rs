@@ -1,7 +1,10 @@
 //! Why command handlers can't start, or a lane can't go on.
 
+use std::time::Duration;
+
 use daybook_bus::BusError;
 use daybook_log::LogError;
+use daybook_process::Backoff;
 
 /// Infrastructure failed; refusals never travel as one of these.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +43,13 @@ pub enum HandlerError {
 }
 
 impl HandlerError {
-    /// What a panic said, where it said anything.
+    /// Of a panic.
     pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-        Self::Panicked(text.unwrap_or_default())
+        Self::Panicked(daybook_kernel::panic_text(panic))
     }
+}
+
+/// Pauses after errors, of a lane and of its relay: 100 ms to 5 s.
+pub(crate) fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(5))
 }

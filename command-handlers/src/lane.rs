@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use crate::batch::{Answer, Decided, Place, decide};
+use crate::error::backoff;
 use crate::intake::{Arrival, Intake};
 use crate::memory::{Held, Memory};
 use crate::published::{Published, first_unpublished};
@@ -82,7 +83,7 @@ impl Lane {
         let (name, parts) = (self.partition.name(), self.parts.clone());
         let next = self.inbox.committed.unwrap_or_default();
         let standing = parts.board.look_after(&parts.service, self.partition.number(), &parts.messages_topic, &parts.inspector, next);
-        let mut pause = Duration::from_millis(100);
+        let mut backoff = backoff();
         while !self.inbox.is_ended() {
             let begun = std::time::Instant::now();
             // A panic anywhere on the way is a bug; it costs the partition a moment, never the rest of the process's life.
@@ -106,10 +107,9 @@ impl Lane {
                 }
             }
             if begun.elapsed() > Duration::from_secs(10) {
-                pause = Duration::from_millis(100);
+                backoff.succeeded();
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::HandlerError;
+use crate::error::backoff;
 use crate::published::Published;
 
 /// Pages kept for the relay; further back it reads the log.
@@ -71,7 +72,7 @@ impl Relay {
 impl Publisher {
     async fn run(mut self, mut head: watch::Receiver<i64>) {
         let lag = metrics::gauge!("daybook_relay_lag_events", "service" => self.service.to_string(), "partition" => self.partition.number().to_string());
-        let (mut pause, mut looked) = (Duration::from_millis(100), Instant::now());
+        let (mut backoff, mut looked) = (backoff(), Instant::now());
         loop {
             let target = *head.borrow_and_update();
             lag.set((target - self.cursor).max(0) as f64);
@@ -87,7 +88,7 @@ impl Publisher {
             let published = AssertUnwindSafe(self.step(look)).catch_unwind().await;
             match published.unwrap_or_else(|panic| Err(HandlerError::panicked(panic.as_ref()))) {
                 Ok(()) => {
-                    pause = Duration::from_millis(100);
+                    backoff.succeeded();
                     if look {
                         looked = Instant::now();
                     }
@@ -99,8 +100,7 @@ impl Publisher {
                     if head.has_changed().is_err() {
                         return;
                     }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                    tokio::time::sleep(backoff.pause()).await;
                 }
             }
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use daybook_process::{Backoff, Shutdown, panic_text};
+use daybook_kernel::panic_text;
+use daybook_process::{Backoff, Shutdown};
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
@@ -111,7 +112,8 @@ pub(crate) async fn run(mut member: Member, why: Why, shared: Arc<Shared>, start
                 shared.board.stands_still(&place, error.to_string());
                 if at > reached {
                     // It gets on: this error is a first one again.
-                    (reached, _) = (at, backoff.succeeded());
+                    reached = at;
+                    backoff.succeeded();
                 }
                 pause(backoff.pause(), &stop).await;
                 if begins { guarded(member.follower.take_over()).await } else { guarded(member.follower.resume()).await }

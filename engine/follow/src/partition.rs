@@ -197,7 +197,7 @@ impl Owned {
         self.look_whom_to_move();
     }
 
-    /// Who stands before the ring, or ahead of it by another epoch, reads the log.
+    /// A follower that stands before the ring reads the log.
     fn look_whom_to_move(&mut self) {
         let start = self.ring.start();
         self.move_out(|member| start.is_some_and(|start| member.follower.next() < start).then_some(Why::IsBehind));

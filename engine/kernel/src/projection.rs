@@ -10,6 +10,7 @@ use daybook_proto::{EventSet, MessageSet as _, Named, SetError, decode_strict};
 use prost::Message;
 
 use crate::aggregate::{fingerprint, known_event};
+use crate::panic::panic_text;
 use crate::{Digest, Instant, StreamId, Version};
 
 /// Where and when an event stands, for a fold that needs it.
@@ -168,15 +169,6 @@ impl<P: Projection> Face<P> {
 fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FoldError> {
     // The closures below work on clones, or their callers throw away what a panic leaves half-done.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| FoldError::Panicked(panic_text(panic.as_ref())))
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a text".to_owned())
 }
 
 impl<P: Projection> ErasedFold for Face<P> {

@@ -97,15 +97,21 @@ impl Tls {
         let builder = builder.map_err(|e| DatabaseError::Configuration(format!("TLS: {e}")))?;
         let config = match (self.mode, &self.root) {
             (TlsMode::VerifyFull, Some(file)) => builder.with_root_certificates(roots(file)?),
-            (TlsMode::VerifyCa, Some(file)) => {
-                let whole = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(file)?), provider).build();
-                let whole = whole.map_err(|e| DatabaseError::Configuration(format!("sslrootcert {file}: {e}")))?;
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyHost(whole)))
+            (mode, file) => {
+                let authority = match file.as_ref().filter(|_| mode == TlsMode::VerifyCa) {
+                    Some(file) => Some(authority(file, &provider)?),
+                    None => None,
+                };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyHost { authority, provider }))
             }
-            _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
         };
         Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
     }
+}
+
+fn authority(file: &str, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, DatabaseError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(file)?), provider.clone()).build();
+    verifier.map_err(|e| DatabaseError::Configuration(format!("sslrootcert {file}: {e}")))
 }
 
 fn roots(file: &str) -> Result<RootCertStore, DatabaseError> {
@@ -117,9 +123,13 @@ fn roots(file: &str) -> Result<RootCertStore, DatabaseError> {
     if roots.is_empty() { Err(bad("it holds no certificate (PEM)".to_owned())) } else { Ok(roots) }
 }
 
-/// Accepts every certificate of the authority, whatever host it is for.
+/// Verifies less than a whole certificate: never the host, and the authority where there is one. That the server has the
+/// certificate's key is verified in any case.
 #[derive(Debug)]
-struct AnyHost(Arc<WebPkiServerVerifier>);
+struct AnyHost {
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
 
 impl ServerCertVerifier for AnyHost {
     fn verify_server_cert(
@@ -130,7 +140,8 @@ impl ServerCertVerifier for AnyHost {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.verify_server_cert(certificate, intermediates, host, ocsp, now) {
+        let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        match authority.verify_server_cert(certificate, intermediates, host, ocsp, now) {
             Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => {
                 Ok(ServerCertVerified::assertion())
             }
@@ -144,7 +155,7 @@ impl ServerCertVerifier for AnyHost {
         by: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, by, signature)
+        verify_tls12_signature(message, by, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -153,50 +164,11 @@ impl ServerCertVerifier for AnyHost {
         by: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, by, signature)
+        verify_tls13_signature(message, by, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// Accepts whoever has the key of the certificate that he shows: `prefer` and `require` ask for no more.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        by: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, by, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        by: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, by, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -94,10 +94,6 @@ fn moved(row: &Row) -> Moved {
     }
 }
 
-fn checkpoint(row: &Row) -> Checkpoint {
-    Checkpoint { next: row.get(0), epoch: row.get(1), pushed: row.get(2), term: row.get(3) }
-}
-
 impl ReadStore {
     /// With at most `connections` connections, made when they are first needed.
     ///
@@ -127,18 +123,20 @@ impl ReadStore {
 
     /// A checkpoint.
     pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
-        let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql::READ_CHECKPOINT).await?;
-        let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        row.as_ref().map(checkpoint).ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
+        self.one_checkpoint(at, sql::READ_CHECKPOINT).await
     }
 
     /// Takes a checkpoint over from whoever holds it.
     pub(crate) async fn take_over(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
+        self.one_checkpoint(at, sql::TAKE_OVER).await
+    }
+
+    async fn one_checkpoint(&self, at: &Place<'_>, statement: &str) -> Result<Checkpoint, ProjectorError> {
         let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql::TAKE_OVER).await?;
+        let statement = client.prepare_cached(statement).await?;
         let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        row.as_ref().map(checkpoint).ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
+        row.map(|r| Checkpoint { next: r.get(0), epoch: r.get(1), pushed: r.get(2), term: r.get(3) })
+            .ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
     }
 
     /// The streams of a partition that are parked, and those of them that show nothing.
