@@ -1,17 +1,23 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
-//! A new aggregate is one `.proto` file, one file here, and one line in [`aggregates`].
+//! A new aggregate is one `.proto` file, one file here, and one line in [`aggregates`]; a new reactor is one function, and one line in
+//! [`reactors`].
 
 use std::sync::Arc;
 
-use daybook_kernel::Aggregate;
+use daybook_kernel::{Aggregate, ErasedReactor};
 
 pub mod catalog;
 pub mod inventory;
 
 /// Every aggregate of the shop.
 pub fn aggregates() -> Vec<Arc<dyn Aggregate>> {
-    vec![<dyn Aggregate>::of::<catalog::Product>(), <dyn Aggregate>::of::<inventory::Stock>()]
+    vec![<dyn Aggregate>::of::<catalog::Product>(), <dyn Aggregate>::of::<inventory::Stock>(), <dyn Aggregate>::of::<inventory::Reorder>()]
+}
+
+/// Every reactor of the shop.
+pub fn reactors() -> Vec<Arc<dyn ErasedReactor>> {
+    vec![<dyn ErasedReactor>::of::<inventory::Reordering>()]
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ read_models! {
     category_listings,
     stock_levels,
     product_search,
+    reorder_alerts,
 }
 
 /// The rules of merging, held for every read model of the list.

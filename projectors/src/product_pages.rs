@@ -127,7 +127,8 @@ impl Projection for Stock {
             | E::ReservationRefused(_)
             | E::CommitRefused(_)
             | E::ReorderPointSet(_)
-            | E::ReorderPointCrossed(_) => return,
+            | E::ReorderPointCrossed(_)
+            | E::ReorderPointRegained(_) => return,
         };
         view.sku.clone_from(sku);
         let line = view.line.get_or_insert_default();
@@ -163,7 +164,12 @@ pub(super) fn moved(line: &mut StockLine, event: &StockEvent) {
         }
         E::StockReleased(e) => *reserved = reserved.saturating_sub(e.quantity),
         E::ReservationExpired(e) => *reserved = reserved.saturating_sub(e.quantity),
-        E::ReservationExtended(_) | E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointSet(_) | E::ReorderPointCrossed(_) => {}
+        E::ReservationExtended(_)
+        | E::ReservationRefused(_)
+        | E::CommitRefused(_)
+        | E::ReorderPointSet(_)
+        | E::ReorderPointCrossed(_)
+        | E::ReorderPointRegained(_) => {}
     }
 }
 

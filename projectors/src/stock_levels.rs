@@ -32,6 +32,7 @@ impl Projection for Levels {
             // Who is to reorder wants to see a product that has never come in.
             E::ReorderPointSet(e) => (&e.sku, &e.warehouse),
             E::ReorderPointCrossed(e) => (&e.sku, &e.warehouse),
+            E::ReorderPointRegained(e) => (&e.sku, &e.warehouse),
             E::ReservationExtended(_) | E::ReservationRefused(_) | E::CommitRefused(_) => return,
         };
         level.sku.clone_from(sku);

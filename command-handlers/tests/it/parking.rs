@@ -89,7 +89,11 @@ impl MessageSet for NewerEvent {
     }
 }
 
-impl EventSet for NewerEvent {}
+impl EventSet for NewerEvent {
+    fn pool() -> &'static daybook_proto::DescriptorPool {
+        shop_proto::descriptors()
+    }
+}
 
 impl Decider for Newer {
     type Command = ProductCommand;

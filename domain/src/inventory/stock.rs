@@ -56,7 +56,7 @@ impl Decider for Stock {
             E::ReservationExpired(e) => close(state, &e.order_id, e.quantity),
             E::ReorderPointSet(e) => state.reorder_point = e.reorder_point,
             // For the process that asked: nothing moved.
-            E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointCrossed(_) => {}
+            E::ReservationRefused(_) | E::CommitRefused(_) | E::ReorderPointCrossed(_) | E::ReorderPointRegained(_) => {}
         }
     }
 }
@@ -75,23 +75,19 @@ fn is_below_reorder_point(state: &StockState) -> bool {
     available(state) < state.reorder_point
 }
 
-/// The event, and, when it makes what is available fall below the reorder point, that too.
+/// The event, and, when it makes what is available fall below the reorder point or come back to it, that too.
 fn and_reorder_point(state: &StockState, sku: &str, warehouse: &str, event: impl Into<StockEvent>) -> Decision<Stock> {
     let event = event.into();
     // Without the reservations: a busy stock has many, and levels don't need them.
     let mut after =
         StockState { on_hand: state.on_hand, reserved: state.reserved, reorder_point: state.reorder_point, ..Default::default() };
     Stock::evolve(&mut after, &event);
-    if is_below_reorder_point(state) || !is_below_reorder_point(&after) {
-        return Decision::event(event);
+    let (sku, warehouse, reorder_point, available) = (sku.to_owned(), warehouse.to_owned(), after.reorder_point, available(&after));
+    match (is_below_reorder_point(state), is_below_reorder_point(&after)) {
+        (false, true) => Decision::events([event, ReorderPointCrossed { sku, warehouse, reorder_point, available }.into()]),
+        (true, false) => Decision::events([event, ReorderPointRegained { sku, warehouse, reorder_point, available }.into()]),
+        _ => Decision::event(event),
     }
-    let crossed = ReorderPointCrossed {
-        sku: sku.to_owned(),
-        warehouse: warehouse.to_owned(),
-        reorder_point: after.reorder_point,
-        available: available(&after),
-    };
-    Decision::events([event, crossed.into()])
 }
 
 /// More pieces, when the books allow it.
@@ -106,13 +102,14 @@ fn receive(state: &StockState, c: &ReceiveStock) -> Decision<Stock> {
     if let Err(refusal) = added(state, c.quantity) {
         return Decision::refuse(refusal);
     }
-    Decision::event(StockReceived {
+    let event = StockReceived {
         sku: c.sku.clone(),
         warehouse: c.warehouse.clone(),
         quantity: c.quantity,
         reference: c.reference.clone(),
         lot: c.lot.clone(),
-    })
+    };
+    and_reorder_point(state, &c.sku, &c.warehouse, event)
 }
 
 fn adjust(state: &StockState, c: &AdjustStock) -> Decision<Stock> {
@@ -242,14 +239,17 @@ fn commit(state: &StockState, c: &CommitStock) -> Decision<Stock> {
 fn release(state: &StockState, c: &ReleaseStock) -> Decision<Stock> {
     match state.reservations.get(&c.order_id) {
         None => Decision::refuse(UnknownReservation { order_id: c.order_id.clone() }),
-        Some(open) => Decision::event(StockReleased {
-            sku: c.sku.clone(),
-            warehouse: c.warehouse.clone(),
-            order_id: c.order_id.clone(),
-            quantity: open.quantity,
-            reason: c.reason.clone(),
-            process: open.process.clone(),
-        }),
+        Some(open) => {
+            let event = StockReleased {
+                sku: c.sku.clone(),
+                warehouse: c.warehouse.clone(),
+                order_id: c.order_id.clone(),
+                quantity: open.quantity,
+                reason: c.reason.clone(),
+                process: open.process.clone(),
+            };
+            and_reorder_point(state, &c.sku, &c.warehouse, event)
+        }
     }
 }
 
@@ -258,13 +258,16 @@ fn release(state: &StockState, c: &ReleaseStock) -> Decision<Stock> {
 fn expire(state: &StockState, c: &ExpireReservation) -> Decision<Stock> {
     let instant = |t: &Option<_>| t.as_ref().map(Instant::from_proto);
     match state.reservations.get(&c.order_id) {
-        Some(open) if instant(&open.expires_at) == instant(&c.due_at) => Decision::event(ReservationExpired {
-            sku: c.sku.clone(),
-            warehouse: c.warehouse.clone(),
-            order_id: c.order_id.clone(),
-            quantity: open.quantity,
-            process: open.process.clone(),
-        }),
+        Some(open) if instant(&open.expires_at) == instant(&c.due_at) => {
+            let event = ReservationExpired {
+                sku: c.sku.clone(),
+                warehouse: c.warehouse.clone(),
+                order_id: c.order_id.clone(),
+                quantity: open.quantity,
+                process: open.process.clone(),
+            };
+            and_reorder_point(state, &c.sku, &c.warehouse, event)
+        }
         _ => Decision::nothing(),
     }
 }
@@ -389,6 +392,10 @@ mod spec {
 
     fn crossed(reorder_point: u32, available: u32) -> StockEvent {
         ReorderPointCrossed { sku: sku(), warehouse: warehouse(), reorder_point, available }.into()
+    }
+
+    fn regained(reorder_point: u32, available: u32) -> StockEvent {
+        ReorderPointRegained { sku: sku(), warehouse: warehouse(), reorder_point, available }.into()
     }
 
     fn unknown(order: &str) -> UnknownReservation {
@@ -589,7 +596,20 @@ mod spec {
         given::<Stock>(watched()).when(adjust(-3)).then([adjusted(-3), crossed(4, 2)]);
         let below = || [watched(), vec![reserved("o-1", 2), crossed(4, 3)]].concat();
         given::<Stock>(below()).when(reserve("o-2", 1)).then([reserved("o-2", 1)]);
-        given::<Stock>([below(), vec![released("o-1", 2)]].concat()).when(reserve("o-2", 2)).then([reserved("o-2", 2), crossed(4, 3)]);
+        let back = [below(), vec![released("o-1", 2), regained(4, 5)]].concat();
+        given::<Stock>(back).when(reserve("o-2", 2)).then([reserved("o-2", 2), crossed(4, 3)]);
+    }
+
+    #[test]
+    fn coming_back_to_the_reorder_point_is_said_once_a_rise() {
+        let below = || vec![received(5), reorder_point_set(4), reserved("o-1", 3), crossed(4, 2)];
+        given::<Stock>(below()).when(receive(1)).then([received(1)]);
+        given::<Stock>(below()).when(receive(2)).then([received(2), regained(4, 4)]);
+        given::<Stock>(below()).when(adjust(2)).then([adjusted(2), regained(4, 4)]);
+        given::<Stock>(below()).when(release("o-1")).then([released("o-1", 3), regained(4, 5)]);
+        given::<Stock>(below()).when(expire("o-1", after(900))).then([expired("o-1", 3), regained(4, 5)]);
+        given::<Stock>(below()).when(set_reorder_point(2)).then([reorder_point_set(2), regained(2, 2)]);
+        given::<Stock>([below(), vec![received(2), regained(4, 4)]].concat()).when(receive(1)).then([received(1)]);
     }
 
     #[test]
@@ -642,7 +662,8 @@ mod spec {
                 | E::ReservationRefused(_)
                 | E::CommitRefused(_)
                 | E::ReorderPointSet(_)
-                | E::ReorderPointCrossed(_) => {}
+                | E::ReorderPointCrossed(_)
+                | E::ReorderPointRegained(_) => {}
             }
         }
 
@@ -672,8 +693,10 @@ mod spec {
                 prop_assert_eq!(i64::from(state.reserved), ledger.reserved());
                 prop_assert_eq!(state.reserved, state.reservations.values().map(|r| r.quantity).sum::<u32>());
                 prop_assert!(state.reserved <= state.on_hand && state.on_hand <= MAX_ON_HAND);
-                let said = decision.events.iter().any(|e| matches!(e, StockEvent::ReorderPointCrossed(_)));
-                prop_assert_eq!(said, !was_below && is_below_reorder_point(&state));
+                let crossed = decision.events.iter().any(|e| matches!(e, StockEvent::ReorderPointCrossed(_)));
+                prop_assert_eq!(crossed, !was_below && is_below_reorder_point(&state));
+                let regained = decision.events.iter().any(|e| matches!(e, StockEvent::ReorderPointRegained(_)));
+                prop_assert_eq!(regained, was_below && !is_below_reorder_point(&state));
             }
         }
 

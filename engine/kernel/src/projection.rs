@@ -65,9 +65,18 @@ pub trait Projection: Send + Sync + 'static {
 /// A view, whatever its type.
 pub struct ViewState(Box<dyn Any + Send + Sync>);
 
-/// A stored event that is decoded when the first projection folds it, and then shared with all others.
+/// A stored event that is decoded when the first follower wants it, and then shared with all others.
 #[derive(Clone, Default)]
-pub struct DecodedOnce(OnceLock<Result<Arc<dyn Any + Send + Sync>, FoldError>>);
+pub struct DecodedOnce(OnceLock<Result<Arc<dyn Any + Send + Sync>, SetError>>);
+
+impl DecodedOnce {
+    /// The event, as one of its aggregate's set. It is decoded where it was not yet.
+    pub(crate) fn of<E: EventSet>(&self, type_name: &str, payload: &[u8]) -> Result<&E, SetError> {
+        let decode = || Ok(Arc::new(known_event::<E>(type_name, payload)?) as Arc<dyn Any + Send + Sync>);
+        let event = self.0.get_or_init(decode).as_ref().map_err(Clone::clone)?;
+        Ok(event.downcast_ref().expect("the events of one aggregate are one set"))
+    }
+}
 
 impl Debug for DecodedOnce {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -216,9 +225,7 @@ impl<P: Projection> ErasedFold for Face<P> {
         decoded: &DecodedOnce,
         at: &EventAt<'_>,
     ) -> Result<(), FoldError> {
-        let decode = || Ok(Arc::new(known_event::<P::Event>(type_name, payload)?) as Arc<dyn Any + Send + Sync>);
-        let event = decoded.0.get_or_init(decode).as_ref().map_err(Clone::clone)?;
-        let event: &P::Event = event.downcast_ref().expect("projections of one aggregate fold the same set of events");
+        let event = decoded.of::<P::Event>(type_name, payload)?;
         let view: &mut P::View = view.0.downcast_mut().expect("a view is read only by the projection that made it");
         catch(|| P::fold(view, event, at))
     }

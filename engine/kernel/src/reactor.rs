@@ -1,13 +1,18 @@
-//! What follows from events: reactors, effects, lookups, deadlines. The traits stand now, because the ids that they
-//! derive are one-way doors; the shop's processes will be built on them.
+//! What follows from events: reactors, effects, lookups, deadlines. The traits of the last three stand now, because the ids that
+//! they derive are one-way doors; the shop's processes will be built on them.
 
 use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use daybook_proto::EventSet;
+use daybook_proto::{EventSet, MessageSet as _, SetError};
+use prost::Message as _;
 use uuid::Uuid;
 
 use crate::ids::{self, EventPlace};
-use crate::{EventAt, Instant, StreamId};
+use crate::panic::panic_text;
+use crate::{DecodedOnce, Digest, EventAt, Instant, StreamId, digest};
 
 /// A command for some stream, made by the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +44,109 @@ impl ServiceMessage {
 pub trait Reactor: Send + Sync + 'static {
     /// Stable: it is part of the ids of what it sends.
     const NAME: &'static str;
+    /// Where a reactor that is new to an install begins. A rule that is added today does not act on years of history.
+    const BEGINS: Begins = Begins::AtTheEnd;
+    /// Raise it when the rule changes: processes of both builds then stand by for each other instead of sharing partitions.
+    const RULE_VERSION: u32 = 1;
     /// The events of one aggregate.
     type Event: EventSet;
-    /// What to ask, in order.
+    /// What to ask, in order. Total: must not panic; where it does, the event's stream is parked for this reactor.
     fn react(event: &Self::Event, at: &EventAt<'_>) -> Vec<ServiceMessage>;
+}
+
+/// Where a reactor begins when `migrate` first hears of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// At the log's end: only what happens from now on counts.
+    AtTheEnd,
+    /// At the log's beginning: all that has happened counts.
+    AtTheBeginning,
+}
+
+/// Why a reactor could not react to an event; the event's stream is parked for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReactError {
+    /// This build does not know the event.
+    #[error(transparent)]
+    Unknown(#[from] SetError),
+    /// The reactor panicked.
+    #[error("the reactor panicked: {0}")]
+    Panicked(String),
+}
+
+/// A reactor behind one face.
+pub trait ErasedReactor: Send + Sync {
+    /// [`Reactor::NAME`].
+    fn name(&self) -> &'static str;
+    /// Whose log it follows.
+    fn service(&self) -> &'static str;
+    /// Whose streams it reacts to.
+    fn aggregate(&self) -> &'static str;
+    /// [`Reactor::BEGINS`].
+    fn begins(&self) -> Begins;
+    /// Of its name, the version of its rule and the events that it knows.
+    fn fingerprint(&self) -> Digest;
+    /// What to ask for a stored event of its aggregate, with the ids that the messages will have whenever this is done again.
+    ///
+    /// # Errors
+    /// When this build does not know the event, or the rule panics.
+    fn react(
+        &self,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Result<Vec<(Uuid, ServiceMessage)>, ReactError>;
+}
+
+impl dyn ErasedReactor {
+    /// The face of a reactor.
+    pub fn of<R: Reactor>() -> Arc<dyn ErasedReactor> {
+        Arc::new(Face::<R>(PhantomData))
+    }
+}
+
+struct Face<R>(PhantomData<fn() -> R>);
+
+impl<R: Reactor> ErasedReactor for Face<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn service(&self) -> &'static str {
+        R::Event::SERVICE
+    }
+
+    fn aggregate(&self) -> &'static str {
+        R::Event::AGGREGATE
+    }
+
+    fn begins(&self) -> Begins {
+        R::BEGINS
+    }
+
+    fn fingerprint(&self) -> Digest {
+        let mut bytes = [&R::RULE_VERSION.to_be_bytes()[..], R::NAME.as_bytes()].concat();
+        for event in R::Event::TYPES {
+            let message = R::Event::pool().get_message_by_name(event).expect("generated from these descriptors");
+            bytes.extend(message.full_name().as_bytes());
+            bytes.extend(message.descriptor_proto().encode_to_vec());
+        }
+        digest::sha256(&bytes)
+    }
+
+    fn react(
+        &self,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Result<Vec<(Uuid, ServiceMessage)>, ReactError> {
+        let event = decoded.of::<R::Event>(type_name, payload)?;
+        catch_unwind(AssertUnwindSafe(|| react::<R>(event, at, place))).map_err(|panic| ReactError::Panicked(panic_text(panic.as_ref())))
+    }
 }
 
 /// The messages of a reactor for one event, with the ids that they will have whenever this is done again.

@@ -119,7 +119,7 @@ fn set(out: &mut String, aggregate: &str, kind: Kind, members: &[Member]) -> Res
             );
         }
         Kind::Event => {
-            let _ = writeln!(out, "impl RT::EventSet for {name} {{}}");
+            let _ = writeln!(out, "impl RT::EventSet for {name} {{ fn pool() -> &'static RT::DescriptorPool {{ crate::descriptors() }} }}");
         }
         Kind::Refusal => {
             let _ = writeln!(

@@ -107,7 +107,10 @@ pub trait CommandSet: MessageSet {
 }
 
 /// The events of one aggregate.
-pub trait EventSet: MessageSet {}
+pub trait EventSet: MessageSet {
+    /// The descriptors of the crate that they were generated in.
+    fn pool() -> &'static DescriptorPool;
+}
 
 /// The ways in which one aggregate says no.
 pub trait RefusalSet: MessageSet {

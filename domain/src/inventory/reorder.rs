@@ -1,0 +1,201 @@
+//! Reordering one SKU for one warehouse: a proposal, from the fall of the stock until enough is there again.
+
+use daybook_kernel::{Context, Decider, Decision, EventAt, Reactor, ServiceMessage};
+use shop_proto::inventory::v1::*;
+
+/// The reordering of one SKU for one warehouse. Stream `reorder/{sku}@{warehouse}`.
+pub struct Reorder;
+
+impl Decider for Reorder {
+    type Command = ReorderCommand;
+    type Event = ReorderEvent;
+    type State = ReorderState;
+    type Refusal = ReorderRefusal;
+
+    fn decide(state: &ReorderState, command: &ReorderCommand, _: &Context) -> Decision<Self> {
+        use ReorderCommand as C;
+        match command {
+            C::OpenReorderProposal(c) => open(state, c),
+            C::RaiseReorderProposal(c) => raise(state, c),
+            C::CloseReorderProposal(c) => close(state, c),
+        }
+    }
+
+    fn evolve(state: &mut ReorderState, event: &ReorderEvent) {
+        match event {
+            ReorderEvent::ReorderProposalOpened(e) => {
+                state.stock_version = e.stock_version;
+                state.proposal = Some(ReorderProposal::default());
+            }
+            ReorderEvent::ReorderProposalRaised(e) => {
+                state.proposal = Some(ReorderProposal { quantity: e.quantity, reference: e.reference.clone() });
+            }
+            ReorderEvent::ReorderProposalClosed(e) => {
+                state.stock_version = e.stock_version;
+                state.proposal = None;
+            }
+        }
+    }
+}
+
+/// A newer version of the stock has been heard of: what this one says is over.
+fn is_over(state: &ReorderState, stock_version: u64) -> bool {
+    stock_version <= state.stock_version
+}
+
+fn open(state: &ReorderState, c: &OpenReorderProposal) -> Decision<Reorder> {
+    if is_over(state, c.stock_version) || state.proposal.is_some() {
+        return Decision::nothing();
+    }
+    Decision::event(ReorderProposalOpened {
+        sku: c.sku.clone(),
+        warehouse: c.warehouse.clone(),
+        reorder_point: c.reorder_point,
+        available: c.available,
+        stock_version: c.stock_version,
+    })
+}
+
+fn raise(state: &ReorderState, c: &RaiseReorderProposal) -> Decision<Reorder> {
+    let Some(proposal) = &state.proposal else {
+        return Decision::refuse(NoReorderProposal { sku: c.sku.clone(), warehouse: c.warehouse.clone() });
+    };
+    if proposal.quantity == c.quantity && proposal.reference == c.reference {
+        return Decision::nothing();
+    }
+    if proposal.quantity > 0 {
+        return Decision::refuse(ReorderProposalRaisedBefore { quantity: proposal.quantity, reference: proposal.reference.clone() });
+    }
+    Decision::event(ReorderProposalRaised {
+        sku: c.sku.clone(),
+        warehouse: c.warehouse.clone(),
+        quantity: c.quantity,
+        reference: c.reference.clone(),
+    })
+}
+
+/// The version is kept even where nothing is open: an older fall that arrives later must open nothing.
+fn close(state: &ReorderState, c: &CloseReorderProposal) -> Decision<Reorder> {
+    if is_over(state, c.stock_version) {
+        return Decision::nothing();
+    }
+    Decision::event(ReorderProposalClosed {
+        sku: c.sku.clone(),
+        warehouse: c.warehouse.clone(),
+        available: c.available,
+        stock_version: c.stock_version,
+    })
+}
+
+/// Opens a proposal when a stock falls below its reorder point, and closes it when it is back.
+pub struct Reordering;
+
+impl Reactor for Reordering {
+    const NAME: &'static str = "reorder";
+    type Event = StockEvent;
+
+    fn react(event: &StockEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
+        let command: ReorderCommand = match event {
+            StockEvent::ReorderPointCrossed(e) => OpenReorderProposal {
+                sku: e.sku.clone(),
+                warehouse: e.warehouse.clone(),
+                reorder_point: e.reorder_point,
+                available: e.available,
+                stock_version: at.version.0,
+            }
+            .into(),
+            StockEvent::ReorderPointRegained(e) => CloseReorderProposal {
+                sku: e.sku.clone(),
+                warehouse: e.warehouse.clone(),
+                available: e.available,
+                stock_version: at.version.0,
+            }
+            .into(),
+            _ => return Vec::new(),
+        };
+        vec![ServiceMessage::of(&command)]
+    }
+}
+
+#[cfg(test)]
+mod spec {
+    use daybook_kernel::spec::{given, given_nothing};
+    use daybook_kernel::{Instant, StreamId, Version};
+    use daybook_proto::MessageSet as _;
+
+    use super::*;
+
+    fn sku() -> String {
+        "A-1".to_owned()
+    }
+
+    fn warehouse() -> String {
+        "w-1".to_owned()
+    }
+
+    fn open(stock_version: u64) -> OpenReorderProposal {
+        OpenReorderProposal { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3, stock_version }
+    }
+
+    fn raise(quantity: u32) -> RaiseReorderProposal {
+        RaiseReorderProposal { sku: sku(), warehouse: warehouse(), quantity, reference: "PO-7".into() }
+    }
+
+    fn close(stock_version: u64) -> CloseReorderProposal {
+        CloseReorderProposal { sku: sku(), warehouse: warehouse(), available: 9, stock_version }
+    }
+
+    fn opened(stock_version: u64) -> ReorderEvent {
+        ReorderProposalOpened { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3, stock_version }.into()
+    }
+
+    fn raised(quantity: u32) -> ReorderEvent {
+        ReorderProposalRaised { sku: sku(), warehouse: warehouse(), quantity, reference: "PO-7".into() }.into()
+    }
+
+    fn closed(stock_version: u64) -> ReorderEvent {
+        ReorderProposalClosed { sku: sku(), warehouse: warehouse(), available: 9, stock_version }.into()
+    }
+
+    #[test]
+    fn a_fall_opens_one_proposal_until_it_is_closed() {
+        given_nothing::<Reorder>().when(open(2)).then([opened(2)]);
+        given::<Reorder>([opened(2)]).when(open(7)).then_nothing();
+        given::<Reorder>([opened(2), closed(4)]).when(open(7)).then([opened(7)]);
+    }
+
+    #[test]
+    fn what_an_older_version_of_the_stock_says_is_over() {
+        given::<Reorder>([closed(4)]).when(open(2)).then_nothing();
+        given::<Reorder>([opened(7)]).when(close(4)).then_nothing();
+        given_nothing::<Reorder>().when(close(4)).then([closed(4)]);
+        given::<Reorder>([closed(4)]).when(close(4)).then_nothing();
+    }
+
+    #[test]
+    fn goods_are_ordered_once_for_an_open_proposal() {
+        let none = || NoReorderProposal { sku: sku(), warehouse: warehouse() };
+        given_nothing::<Reorder>().when(raise(50)).then_refused(none());
+        given::<Reorder>([opened(2)]).when(raise(50)).then([raised(50)]);
+        given::<Reorder>([opened(2), raised(50)]).when(raise(50)).then_nothing();
+        let before = || ReorderProposalRaisedBefore { quantity: 50, reference: "PO-7".into() };
+        given::<Reorder>([opened(2), raised(50)]).when(raise(60)).then_refused(before());
+        given::<Reorder>([opened(2), raised(50), closed(9)]).when(raise(50)).then_refused(none());
+    }
+
+    #[test]
+    fn a_stock_that_falls_opens_a_proposal_and_one_that_is_back_closes_it() {
+        let stream = StreamId::new("stock", "A-1@w-1");
+        let react = |event: StockEvent| {
+            let at = EventAt { stream: &stream, version: Version(7), recorded_at: Instant::default() };
+            Reordering::react(&event, &at)
+        };
+        let sent = react(ReorderPointCrossed { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3 }.into());
+        assert_eq!(sent, [ServiceMessage::of(&ReorderCommand::from(open(7)))]);
+        assert_eq!(sent[0].target.as_str(), "reorder/A-1@w-1");
+        let sent = react(ReorderPointRegained { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 9 }.into());
+        assert_eq!(sent, [ServiceMessage::of(&ReorderCommand::from(close(7)))]);
+        assert_eq!(react(StockReceived { sku: sku(), warehouse: warehouse(), quantity: 1, ..Default::default() }.into()), []);
+        assert!(ReorderEvent::TYPES.len() == 3, "all that happens to a proposal is tried here");
+    }
+}
