@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, StreamId, ids};
-use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage};
+use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage, RejectedMessage};
 use daybook_proto::v1::command_result::Outcome;
 use daybook_proto::v1::reply::Answer as ReplyAnswer;
 use daybook_proto::v1::{Accepted, CommandResult, EventRef, KeyReused, Metadata, Parked, PreconditionFailed, Refused};
@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::HandlerError;
 use crate::aside::keepable;
-use crate::envelope::ReplyTo;
 use crate::intake::Arrival;
 use crate::memory::{Held, Memory};
+use daybook_messages::ReplyTo;
 
 /// Largest event with its metadata, in bytes: what can't be published would stop a partition for ever.
 const MAX_EVENT: usize = 900 * 1024;
@@ -39,6 +39,8 @@ pub(crate) struct Decided {
     pub(crate) answers: Vec<Answer>,
     /// To be parked before anything else: durable before the offset moves.
     pub(crate) parked: Vec<ParkedMessage>,
+    /// Messages of processes under the id of another command: written down before anything else.
+    pub(crate) rejected: Vec<RejectedMessage>,
     /// States that are true once the page stands.
     pub(crate) streams: HashMap<StreamId, Held>,
     /// Results that are true once the page stands.
@@ -104,6 +106,7 @@ pub(crate) fn decide(
             page: None,
             answers: Vec::with_capacity(arrivals.len()),
             parked: Vec::new(),
+            rejected: Vec::new(),
             streams,
             results: HashMap::new(),
             new: 0,
@@ -230,15 +233,34 @@ impl Batch<'_> {
         Taken::In
     }
 
-    /// The original result, or 422 when it is another command under the same key.
+    /// The original result, or 422 when it is another command under the same key. A process hears no answer: for it, the first result
+    /// stands, and the other command is written down (its rule has changed between two sends of one reaction).
     fn repeat(&mut self, arrival: &Arrival, result: &CommandResult) {
         self.decided.repeats += 1;
         self.decided.taken_up.extend(arrival.parked_id);
         if result.command_digest == arrival.digest {
             self.answer(arrival, true, ReplyAnswer::Result(result.clone()));
         } else {
+            if daybook_messages::is_process(&arrival.request.caller) {
+                self.reject(arrival);
+            }
             self.answer(arrival, false, ReplyAnswer::KeyReused(KeyReused {}));
         }
+    }
+
+    fn reject(&mut self, arrival: &Arrival) {
+        let message_offset = arrival.message_offset.unwrap_or(-1);
+        let reason = format!(
+            "{} sent another {} under the id of a command that has a result: its rule has changed in between, and the first result stands",
+            arrival.request.caller, arrival.request.r#type
+        );
+        self.decided.rejected.push(RejectedMessage {
+            rejected_id: ids::misfit_id(self.place.service, self.place.partition, message_offset, &arrival.digest),
+            message_offset,
+            command_id: Some(arrival.command_id),
+            reason,
+            rejected_at: self.now,
+        });
     }
 
     fn park(&mut self, arrival: &Arrival, kind: &str, reason: String) {

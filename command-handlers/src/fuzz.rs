@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 
 use crate::aside::keepable;
 use crate::endpoint::openapi;
-use crate::envelope::Addressed;
 use crate::handle;
-use crate::intake::{Intake, MAX_COMMAND, MisfitKind};
+use crate::intake::{Intake, MisfitKind};
+use daybook_messages::Addressed;
+use daybook_messages::MAX_COMMAND;
 
 const PARTITIONS: u32 = 4;
 

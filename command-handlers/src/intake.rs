@@ -9,10 +9,7 @@ use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;
 
-use crate::envelope::{Envelope, ReplyTo};
-
-/// Largest command, in bytes.
-pub(crate) const MAX_COMMAND: usize = 512 * 1024;
+use daybook_messages::{Envelope, MAX_COMMAND, ReplyTo};
 
 /// A command that a lane can decide.
 pub(crate) struct Arrival {
@@ -139,7 +136,7 @@ mod tests {
     use shop_proto::inventory::v1::ReceiveStock;
 
     use super::*;
-    use crate::Addressed;
+    use daybook_messages::Addressed;
 
     const RECEIVE: &str = "shop.inventory.v1.ReceiveStock";
     const STREAM: &str = "stock/A-1@w-1";

@@ -229,6 +229,11 @@ impl Tenure<'_> {
                 metrics::counter!("daybook_messages_parked_total", "service" => self.service().to_owned(), "kind" => parked.kind.clone())
                     .increment(1);
             }
+            for rejected in &decided.rejected {
+                tracing::warn!(partition = %self.lane.partition.name(), reason = rejected.reason, "a reaction is not the one of before");
+                self.lane.partition.reject(rejected).await?;
+                metrics::counter!("daybook_messages_rejected_total", "service" => self.service().to_owned()).increment(1);
+            }
             let Some(page) = decided.page.take() else {
                 return self.finish(decided, None).await;
             };

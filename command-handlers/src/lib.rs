@@ -5,13 +5,11 @@ mod aside;
 mod batch;
 mod config;
 pub mod endpoint;
-mod envelope;
 mod error;
 #[cfg(test)]
 mod fuzz;
 mod handle;
 mod intake;
-mod key;
 mod lane;
 mod memory;
 mod parked;
@@ -23,7 +21,6 @@ mod setup;
 mod standing;
 
 pub use config::HandlerConfig;
-pub use envelope::{Addressed, Envelope};
 pub use error::HandlerError;
 pub use handle::HandleError;
 pub use parked::ParkedMessages;

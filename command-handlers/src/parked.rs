@@ -8,7 +8,8 @@ use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;
 
-use crate::{Addressed, HandlerError};
+use crate::HandlerError;
+use daybook_messages::Addressed;
 
 /// The parked messages of some services.
 pub struct ParkedMessages {
@@ -73,8 +74,15 @@ impl ParkedMessages {
         let stream = StreamId::parse(&message.stream_id).map_err(|e| HandlerError::Configuration(e.to_string()))?;
         let service = partition.service().to_string();
         let partitions = self.logs.iter().find(|l| **l.service() == *service).map_or(1, Log::partitions);
-        let addressed =
-            Addressed { service: service.clone(), stream, command_id: message.command_id, key: String::new(), request, reply_to: None };
+        let addressed = Addressed {
+            service: service.clone(),
+            stream,
+            command_id: message.command_id,
+            key: String::new(),
+            request,
+            reply_to: None,
+            source: "operator",
+        };
         let record = addressed.record(self.bus.messages(&service).into(), partitions, &self.secret);
         Producer::new(&self.bus, ProducerOptions::default())?.send(vec![record]).await?;
         partition.settle_parked(id, Writer::now(), "retried").await?;

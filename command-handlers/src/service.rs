@@ -10,6 +10,7 @@ use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, I
 use daybook_http::{Listening, Operations, bind};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::{Log, Writer, WriterSessions, read_secret};
+use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, Role};
 use daybook_process::{Readiness, Shutdown};
 use tokio::sync::Notify;
@@ -49,12 +50,6 @@ pub struct CommandHandlers {
 
 /// How long Kafka may take with an event before the relay begins again from the log, if need be with another client.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
-
-/// The group of a service's lanes. A harness gives a process another one, to force two lanes onto each partition.
-pub(crate) fn lanes_group(bus: &BusConfig, service: &str) -> String {
-    let forced = daybook_failpoint::text(daybook_failpoint::GROUP).unwrap_or_default();
-    bus.group(&format!("{service}.lanes{forced}"))
-}
 
 impl CommandHandlers {
     /// Starts lanes and endpoint; returns once the endpoint listens. They stop with the shutdown.

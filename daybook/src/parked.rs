@@ -1,10 +1,12 @@
-//! What could not be handled: messages that no lane can decide, and streams that a projection can't fold.
+//! What could not be handled: messages that no lane can decide, and streams that a projection can't fold or a reactor can't react to.
 
 use std::time::Duration;
 
 use daybook_command_handlers::ParkedMessages;
 use daybook_log::Log;
+use daybook_postgres::Databases;
 use daybook_projections::{Ask, ParkedStream, ReadStore, Unparked};
+use daybook_reactors::ParkedReaction;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -19,6 +21,7 @@ pub(crate) async fn parked(settings: &Settings, command: Parked, as_json: bool) 
         Parked::List => list(settings, as_json).await,
         Parked::Show(name) => match Name::parse(&name)? {
             Name::Message(id) => show_message(settings, id).await,
+            Name::Stream(reactor, stream) if is_reactor(&reactor) => show_reaction(settings, &reactor, &stream).await,
             Name::Stream(projection, stream) => show_stream(settings, &projection, &stream, name.generation).await,
         },
         Parked::Retry(unpark) => settle(settings, &unpark, Ask::Retry, as_json).await,
@@ -29,7 +32,7 @@ pub(crate) async fn parked(settings: &Settings, command: Parked, as_json: bool) 
 /// What stands on the command line.
 enum Name {
     Message(Uuid),
-    /// Projection and stream.
+    /// Projection or reactor, and stream.
     Stream(String, String),
 }
 
@@ -44,7 +47,7 @@ impl Name {
         match name.name.split_once('/') {
             Some((projection, stream)) if stream.contains('/') => Ok(Self::Stream(projection.to_owned(), stream.to_owned())),
             _ => Err(usage(format!(
-                "{:?} names nothing parked: give a message's id, or a projection and stream such as product-pages/product/A-1",
+                "{:?} names nothing parked: give a message's id, or a projection or reactor and stream such as product-pages/product/A-1",
                 name.name
             ))),
         }
@@ -63,6 +66,7 @@ fn read_store(settings: &Settings) -> anyhow::Result<ReadStore> {
 async fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Verdict> {
     let messages = messages(settings).await?.list().await?;
     let streams = read_store(settings)?.parked_streams(None, None, None).await?;
+    let reactions = daybook_reactors::parked(&settings.databases()?, &shop_domain::reactors()).await?;
     for (partition, m) in &messages {
         if as_json {
             let line = json!({ "id": m.parked_id.to_string(), "partition": partition.name(), "stream": m.stream_id, "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string() });
@@ -79,10 +83,116 @@ async fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Verdict> {
             out::line(format_args!("{}  {}  {place}  generation {generation}  stream  {}", s.name(), s.since, s.reason));
         }
     }
+    for r in &reactions {
+        if as_json {
+            out::line(reaction_json(r));
+        } else {
+            let (name, place) = (reaction_name(r), reaction_place(r));
+            out::line(format_args!("{name}  {}  {place}  stream of a reactor  {}", r.since, r.reason));
+        }
+    }
     if !as_json {
-        out::line(format_args!("{} messages and {} streams parked", messages.len(), streams.len()));
+        out::line(format_args!("{} messages and {} streams parked", messages.len(), streams.len() + reactions.len()));
     }
     Ok(Verdict::Good)
+}
+
+fn is_reactor(name: &str) -> bool {
+    shop_domain::reactors().iter().any(|reactor| reactor.name() == name)
+}
+
+fn reaction_name(r: &ParkedReaction) -> String {
+    format!("{}/{}", r.reactor, r.stream)
+}
+
+fn reaction_place(r: &ParkedReaction) -> String {
+    format!("{}/{}:{}", r.service, r.partition, r.offset)
+}
+
+fn reaction_json(r: &ParkedReaction) -> Value {
+    json!({
+        "id": reaction_name(r), "kind": "reaction", "reactor": r.reactor, "partition": format!("{}/{}", r.service, r.partition),
+        "offset": r.offset, "version": r.version, "stream": r.stream, "reason": r.reason, "parkedAt": r.since.to_string(), "asked": r.asked,
+    })
+}
+
+/// The stream as it is parked for a reactor, if it is.
+async fn reaction(settings: &Settings, reactor: &str, stream: &str) -> anyhow::Result<Option<ParkedReaction>> {
+    let reactors: Vec<_> = shop_domain::reactors().into_iter().filter(|r| r.name() == reactor).collect();
+    Ok(daybook_reactors::parked(&settings.databases()?, &reactors).await?.into_iter().find(|r| r.stream == stream))
+}
+
+async fn show_reaction(settings: &Settings, reactor: &str, stream: &str) -> anyhow::Result<Verdict> {
+    let Some(r) = reaction(settings, reactor, stream).await? else { return Err(not_parked(reactor, stream)) };
+    let mut shown = reaction_json(&r);
+    shown["event"] = event(&settings.databases()?, &r.service, r.partition, r.offset, &r.stream).await?;
+    out::line(format_args!("{shown:#}"));
+    Ok(Verdict::Good)
+}
+
+fn not_parked(name: &str, stream: &str) -> anyhow::Error {
+    usage(format!("{name}/{stream} is not parked: `daybook parked list` shows what is"))
+}
+
+/// Asks the process that has the partition, and waits for what comes of it.
+async fn settle_reaction(
+    settings: &Settings,
+    unpark: &Unpark,
+    (reactor, stream): (&str, &str),
+    ask: Ask,
+    as_json: bool,
+) -> anyhow::Result<Verdict> {
+    let found = shop_domain::reactors().into_iter().find(|r| r.name() == reactor);
+    let asks = if ask == Ask::Retry { daybook_reactors::Ask::Retry } else { daybook_reactors::Ask::Skip };
+    let asked = match &found {
+        Some(found) => daybook_reactors::ask(&settings.databases()?, found, stream, asks).await?,
+        None => false,
+    };
+    if !asked {
+        return Err(not_parked(reactor, stream));
+    }
+    if !as_json {
+        out::note(format_args!("asked the command handlers to {} {reactor}/{stream}; waiting up to {} s", ask.as_str(), unpark.wait));
+    }
+    let until = std::time::Instant::now() + Duration::from_secs(unpark.wait);
+    let (word, now) = loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        match reaction(settings, reactor, stream).await? {
+            None => break ("healed", None),
+            Some(now) if now.asked.is_none() => break ("parked-again", Some(now)),
+            Some(now) if std::time::Instant::now() > until => break ("unanswered", Some(now)),
+            Some(_) => {}
+        }
+    };
+    let name = format!("{reactor}/{stream}");
+    match &now {
+        _ if as_json => {
+            let mut line = now.as_ref().map_or_else(|| json!({ "id": name }), reaction_json);
+            line["outcome"] = word.into();
+            out::line(line);
+        }
+        None => out::line(format_args!("{name} flows again")),
+        Some(now) if word == "parked-again" => out::line(format_args!("{name} parked again at {}: {}", reaction_place(now), now.reason)),
+        Some(_) => out::line(format_args!("{name} is not done yet")),
+    }
+    match word {
+        "healed" => Ok(Verdict::Good),
+        "parked-again" => Ok(Verdict::FoundSomething),
+        _ => anyhow::bail!("no process has done it in {} s: see that `daybook command-handlers` runs; it stays asked for", unpark.wait),
+    }
+}
+
+/// An event, for people; null where the log has it not.
+async fn event(databases: &Databases, service: &str, partition: i32, offset: i64, stream: &str) -> anyhow::Result<Value> {
+    let log = Log::open(databases, service, daybook_postgres::Role::Reader, 1).await?;
+    let found = log.partition(partition)?.read_events(offset, 1).await?.into_iter().find(|e| e.offset == offset);
+    let event = found.map(|e| {
+        let aggregate = stream.split_once('/').map_or("", |(aggregate, _)| aggregate);
+        let content =
+            registry().ok().and_then(|r| r.aggregate(service, aggregate).and_then(|a| a.event_json(&e.type_name, &e.payload).ok()));
+        json!({ "type": e.type_name, "version": e.version, "recordedAt": e.recorded_at.to_string(), "content": content })
+    });
+    Ok(event.unwrap_or_default())
 }
 
 fn stream_json(s: &ParkedStream) -> Value {
@@ -109,7 +219,7 @@ async fn show_message(settings: &Settings, id: Uuid) -> anyhow::Result<Verdict> 
 async fn found(store: &ReadStore, projection: &str, stream: &str, generation: Option<i32>) -> anyhow::Result<Vec<ParkedStream>> {
     let found = store.parked_streams(Some(projection), Some(stream), generation).await?;
     if found.is_empty() {
-        return Err(usage(format!("{projection}/{stream} is not parked: `daybook parked list` shows what is")));
+        return Err(not_parked(projection, stream));
     }
     Ok(found)
 }
@@ -117,16 +227,8 @@ async fn found(store: &ReadStore, projection: &str, stream: &str, generation: Op
 async fn show_stream(settings: &Settings, projection: &str, stream: &str, generation: Option<i32>) -> anyhow::Result<Verdict> {
     let databases = settings.databases()?;
     for s in found(&read_store(settings)?, projection, stream, generation).await? {
-        let log = Log::open(&databases, &s.service, daybook_postgres::Role::Reader, 1).await?;
-        let event = log.partition(s.partition)?.read_events(s.offset, 1).await?.into_iter().find(|e| e.offset == s.offset);
-        let event = event.map(|e| {
-            let aggregate = s.stream.split_once('/').map_or("", |(aggregate, _)| aggregate);
-            let content =
-                registry().ok().and_then(|r| r.aggregate(&s.service, aggregate).and_then(|a| a.event_json(&e.type_name, &e.payload).ok()));
-            json!({ "type": e.type_name, "version": e.version, "recordedAt": e.recorded_at.to_string(), "content": content })
-        });
         let mut shown = stream_json(&s);
-        shown["event"] = event.unwrap_or_default();
+        shown["event"] = event(&databases, &s.service, s.partition, s.offset, &s.stream).await?;
         out::line(format_args!("{shown:#}"));
     }
     Ok(Verdict::Good)
@@ -153,6 +255,7 @@ async fn settle(settings: &Settings, unpark: &Unpark, ask: Ask, as_json: bool) -
             }
             Ok(Verdict::Good)
         }
+        Name::Stream(reactor, stream) if is_reactor(&reactor) => settle_reaction(settings, unpark, (&reactor, &stream), ask, as_json).await,
         Name::Stream(projection, stream) => {
             let store = read_store(settings)?;
             let streams = found(&store, &projection, &stream, unpark.what.generation).await?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use daybook_bus::GroupOptions;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
+use daybook_follow::{Following, Limits, Sources};
 use daybook_http::{Cors, Operations, bind, operations};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions};
@@ -13,6 +15,7 @@ use daybook_postgres::Role;
 use daybook_process::{Shutdown, shutdown};
 use daybook_projections::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
+use daybook_reactors::{Reactors, ReactorsConfig};
 use daybook_search::SearchSchema;
 use shop_projectors::read_models;
 
@@ -42,6 +45,9 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
         logs.push(Log::open(&databases, &service, Role::Reader, 1).await?);
     }
     ensure_topics(&bus, &logs).await?;
+    for prepared in daybook_reactors::prepare(&databases, &shop_domain::reactors()).await? {
+        out::line(format_args!("reactor {}: {}", prepared.reactor, if prepared.made { "made now" } else { "ready" }));
+    }
     for prepared in daybook_projections::prepare(&databases, &bus, &read_models()).await? {
         let found = match prepared.found {
             Found::Made => "made now",
@@ -60,6 +66,29 @@ fn cors(browsers: &Browsers) -> anyhow::Result<Option<Cors>> {
     Cors::of(browsers.cors_origins.iter().map(String::as_str)).map_err(|why| usage(format!("--cors-origins: {why}")))
 }
 
+/// The services whose lanes, and whose logs' reactors, run here.
+fn handled(handling: &Handling) -> anyhow::Result<Vec<String>> {
+    let all: Vec<String> = registry()?.services().into_iter().map(str::to_owned).collect();
+    let services = handling.services.clone().unwrap_or_else(|| all.clone());
+    if let Some(unknown) = services.iter().find(|s| !all.contains(s)) {
+        return Err(usage(format!("--services: this build has no service {unknown:?}; it has {}", all.join(", "))));
+    }
+    Ok(services)
+}
+
+/// The reactors to the logs of these services.
+async fn reactors(settings: &Settings, services: &[String]) -> anyhow::Result<Reactors> {
+    let reactors = shop_domain::reactors().into_iter().filter(|reactor| services.iter().any(|s| s == reactor.service())).collect();
+    let config = ReactorsConfig {
+        databases: settings.databases()?,
+        bus: settings.bus("reactors")?,
+        registry: registry()?,
+        reactors,
+        connections: 4,
+    };
+    Ok(Reactors::new(config).await?)
+}
+
 async fn start_handlers(
     settings: &Settings,
     (handling, cors): (&Handling, Option<Cors>),
@@ -67,12 +96,7 @@ async fn start_handlers(
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<CommandHandlers> {
-    let registry = registry()?;
-    let all: Vec<String> = registry.services().into_iter().map(str::to_owned).collect();
-    let services = handling.services.clone().unwrap_or_else(|| all.clone());
-    if let Some(unknown) = services.iter().find(|s| !all.contains(s)) {
-        return Err(usage(format!("--services: this build has no service {unknown:?}; it has {}", all.join(", "))));
-    }
+    let (registry, services) = (registry()?, handled(handling)?);
     let mut config = HandlerConfig { cors, ..HandlerConfig::default() };
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
@@ -142,8 +166,14 @@ async fn start_queries(
     Ok(QueryApi::start(config, listening, stop).await?)
 }
 
-async fn start_projectors(settings: &Settings, models: Vec<ReadModel>, stop: Shutdown) -> anyhow::Result<Projectors> {
-    Ok(Projectors::start(ProjectorsConfig::new(settings.databases()?, settings.bus("projectors")?, models), stop).await?)
+async fn start_projectors(
+    settings: &Settings,
+    models: Vec<ReadModel>,
+    beside: Option<&Reactors>,
+    stop: Shutdown,
+) -> anyhow::Result<Projectors> {
+    let config = ProjectorsConfig::new(settings.databases()?, settings.bus("followers")?, models);
+    Ok(Projectors::start_beside(config, beside.map(Reactors::followers).into_iter().collect(), stop).await?)
 }
 
 /// Every role in one process.
@@ -151,7 +181,8 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let metrics = telemetry::metrics()?;
     let stop = on_signal()?;
     let cors = cors(&args.browsers)?;
-    let projectors = start_projectors(settings, read_models(), stop.clone()).await?;
+    let reactors = reactors(settings, &handled(&args.handling)?).await?;
+    let projectors = start_projectors(settings, read_models(), Some(&reactors), stop.clone()).await?;
     let queries = start_queries(settings, (&args.querying, cors.clone()), args.queries_listen, metrics.clone(), stop.clone()).await?;
     let handlers = start_handlers(settings, (&args.handling, cors), args.commands_listen, metrics, stop.clone()).await?;
     stop.requested().await;
@@ -159,10 +190,15 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     Ok(Verdict::Good)
 }
 
-/// Endpoint, lanes and relay.
+/// Endpoint, lanes, relay and reactors.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
-    let stop = on_signal()?;
-    start_handlers(settings, (&args.handling, cors(&args.browsers)?), args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    let (metrics, stop) = (telemetry::metrics()?, on_signal()?);
+    let reactors = reactors(settings, &handled(&args.handling)?).await?;
+    let group = GroupOptions { max_messages_per_partition: 4_096, ..GroupOptions::default() };
+    let sources = Sources::of(settings.bus("followers")?, group, Limits::default(), vec![reactors.followers()]);
+    let following = Following::start(sources, stop.clone())?;
+    let handlers = start_handlers(settings, (&args.handling, cors(&args.browsers)?), args.listen, metrics, stop).await?;
+    tokio::join!(handlers.stopped(), following.stopped());
     Ok(Verdict::Good)
 }
 
@@ -177,7 +213,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
         }
         models.retain(|m| wanted.iter().any(|w| w == m.name));
     }
-    let projectors = Arc::new(start_projectors(settings, models, stop.clone()).await?);
+    let projectors = Arc::new(start_projectors(settings, models, None, stop.clone()).await?);
     let asked = projectors.clone();
     let ready = move || {
         let projectors = asked.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use daybook_http::{Problem, content_type};
 
-use crate::{HandlerConfig, key};
+use crate::HandlerConfig;
 
 /// Most digits of a version that `If-Match` may name: more than any stream will ever have.
 pub(crate) const MAX_DIGITS: usize = 18;
@@ -47,7 +47,7 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let required =
         "is required: 1 to 255 printable characters that nobody can guess, such as a new UUID, the same for every repeat of this command";
     let written = once(headers, NAME)?.filter(|written| !written.is_empty()).ok_or_else(|| Problem::invalid(NAME, required))?;
-    key::idempotency_key(written).map_err(|why| Problem::invalid(NAME, why))
+    daybook_messages::idempotency_key(written).map_err(|why| Problem::invalid(NAME, why))
 }
 
 /// `If-Match: "7"`: at most 18 digits, written as `ETag` writes them. An empty one is no condition that holds always: who

@@ -19,9 +19,8 @@ use serde_json::json;
 use super::admission::Admission;
 use super::headers::{BodyForm, body_form, idempotency_key, if_match, no_other_wishes, prefer, text};
 use super::{Endpoint, Route, render};
-use crate::envelope::{ANONYMOUS, Addressed};
 use crate::handle;
-use crate::intake::MAX_COMMAND;
+use daybook_messages::{ANONYMOUS, Addressed, MAX_COMMAND};
 
 /// So much of a body that is too large is read and dropped, so that the client sees the answer.
 const MAX_DRAINED: usize = 16 << 20;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::HandlerError;
-use crate::envelope::ReplyTo;
+use daybook_messages::ReplyTo;
 
 /// How long a passing trouble of Kafka's is waited out at the start.
 const PATIENCE: Duration = Duration::from_secs(10);

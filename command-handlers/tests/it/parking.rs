@@ -1,9 +1,10 @@
 //! What can't be handled waits; the rest flows.
 
 use daybook_bus::{Producer, ProducerOptions};
-use daybook_command_handlers::{Addressed, HandlerConfig, ParkedMessages};
+use daybook_command_handlers::{HandlerConfig, ParkedMessages};
 use daybook_kernel::{Aggregate, Context, Decider, Decision, Registry, StreamId};
 use daybook_log::{NewEvent, Outcome, Page, Writer, WriterSessions};
+use daybook_messages::Addressed;
 use daybook_proto::v1::Request;
 use daybook_proto::{EventSet, JsonValue, MessageSet, SetError};
 use daybook_testkit::eventually;

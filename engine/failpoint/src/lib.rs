@@ -66,6 +66,10 @@ pub const POINTS: &[&str] = &[
     "project.before-commit",
     // Parts and checkpoint are committed; nothing was pushed.
     "project.after-commit",
+    // What follows from a batch of events is known; nothing of it was sent.
+    "react.before-send",
+    // Kafka has acknowledged reactions, or there were none; the reactor's marks were not written.
+    "react.before-checkpoint",
     // Kafka has the parts of a batch, and not the marker behind them.
     "push.between",
     // At least one partition of a new generation is filled.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::board::{Board, Place};
 use crate::config::Limits;
-use crate::follower::{FollowError, Follower};
+use crate::follower::{FollowError, Follower, Home};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Between two attempts to write what found its checkpoint locked.
@@ -24,6 +24,7 @@ const SLOW_LOOK: Duration = Duration::from_millis(50);
 /// A follower and its place.
 pub(crate) struct Member {
     pub(crate) place: Place,
+    pub(crate) home: Home,
     pub(crate) follower: Box<dyn Follower>,
     /// Where it stood at the last look, if it had come to the end of what the ring has.
     pub(crate) waited_at: Option<i64>,
@@ -96,6 +97,7 @@ pub(crate) async fn run(mut member: Member, why: Why, shared: Arc<Shared>, start
         };
         outcome = match error {
             FollowError::Gone(_) => return None,
+            FollowError::Busy(_) => Ok(()),
             FollowError::Locked(_) => {
                 pause(LOCKED_PAUSE, &stop).await;
                 guarded(member.follower.again()).await

@@ -5,6 +5,8 @@ use chrono::DateTime;
 use daybook_bus::{HeaderError, Message, headers};
 use daybook_kernel::{DecodedOnce, Instant, StreamId};
 use daybook_log::{LogError, StoredEvent};
+use daybook_proto::v1::Metadata;
+use prost::Message as _;
 
 /// An event, as far as a follower needs it.
 #[derive(Clone, Debug)]
@@ -23,8 +25,40 @@ pub struct Event {
     pub payload: Bytes,
     /// The time of its page.
     pub recorded_at: Instant,
-    /// What it says: decoded when the first projection folds it, for all of them.
+    /// What it says: decoded when the first follower wants it, for all of them.
     pub decoded: DecodedOnce,
+    /// What led to it.
+    pub trail: Trail,
+}
+
+/// What led to an event, as it came: read only by who goes on from it.
+#[derive(Clone, Debug)]
+pub enum Trail {
+    /// The event's metadata, encoded, from the log.
+    Metadata(Bytes),
+    /// Two of the headers of its message on Kafka; empty where it has none.
+    Headers {
+        /// `daybook-correlation-id`.
+        correlation_id: Bytes,
+        /// `traceparent`.
+        traceparent: Bytes,
+    },
+}
+
+impl Trail {
+    /// Correlation id and W3C trace context; each empty where there is none.
+    pub fn read(&self) -> (String, String) {
+        match self {
+            Self::Metadata(bytes) => {
+                let metadata = Metadata::decode(bytes.clone()).unwrap_or_default();
+                (metadata.correlation_id, metadata.traceparent)
+            }
+            Self::Headers { correlation_id, traceparent } => {
+                let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+                (text(correlation_id), text(traceparent))
+            }
+        }
+    }
 }
 
 /// Why a message on `<service>.events` is no event. The log has it for certain.
@@ -57,6 +91,7 @@ impl Event {
             payload: e.payload.into(),
             recorded_at: e.recorded_at,
             decoded: DecodedOnce::default(),
+            trail: Trail::Metadata(e.metadata.into()),
         })
     }
 
@@ -80,6 +115,10 @@ impl Event {
                 .to_utc()
                 .into(),
             decoded: DecodedOnce::default(),
+            trail: Trail::Headers {
+                correlation_id: headers.get(headers::CORRELATION_ID).cloned().unwrap_or_default(),
+                traceparent: headers.get(headers::TRACEPARENT).cloned().unwrap_or_default(),
+            },
         };
         // What counts on from them must not run over.
         if !(0..i64::MAX).contains(&event.offset) || !(1..i64::MAX).contains(&event.version) || event.epoch < 1 {
@@ -93,7 +132,11 @@ impl Event {
 
     /// About how much memory it takes, in bytes.
     pub fn size(&self) -> usize {
-        self.payload.len() + self.type_name.len() + self.stream.as_str().len() + 64
+        let trail = match &self.trail {
+            Trail::Metadata(bytes) => bytes.len(),
+            Trail::Headers { correlation_id, traceparent } => correlation_id.len() + traceparent.len(),
+        };
+        self.payload.len() + self.type_name.len() + self.stream.as_str().len() + trail + 64
     }
 }
 
@@ -122,6 +165,18 @@ mod tests {
         let event = Event::arrived(&message(), 4).expect("in order");
         assert_eq!((event.offset, event.epoch, event.version), (7, 1, 3));
         assert_eq!(event.recorded_at.to_string(), "2026-11-21T08:00:00.123456Z");
+    }
+
+    #[test]
+    fn what_led_to_an_event_is_the_same_wherever_it_came_from() {
+        let told = || ("c-1".to_owned(), "00-trace-01".to_owned());
+        let mut m = message();
+        m.headers.push(headers::CORRELATION_ID, "c-1");
+        m.headers.push(headers::TRACEPARENT, "00-trace-01");
+        assert_eq!(Event::arrived(&m, 4).expect("in order").trail.read(), told());
+        let metadata = Metadata { correlation_id: told().0, traceparent: told().1, ..Default::default() };
+        assert_eq!(Trail::Metadata(metadata.encode_to_vec().into()).read(), told());
+        assert_eq!(Event::arrived(&message(), 4).expect("in order").trail.read(), Default::default());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use daybook_log::PartitionLog;
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Pool};
 use futures_util::future::BoxFuture;
 
 use crate::event::Event;
@@ -44,12 +44,26 @@ pub enum FollowError {
     /// There is nothing to follow for any more.
     #[error("{0} is not there any more")]
     Gone(String),
+    /// It must wait for what it has sent: it goes on alone, and forgets nothing.
+    #[error("{0} waits for what it has sent")]
+    Busy(String),
     /// Infrastructure.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),
     /// A bug.
     #[error("a follower panicked: {0}")]
     Panicked(String),
+}
+
+/// A database where followers keep their checkpoints. Those of one database are written in one transaction.
+#[derive(Clone)]
+pub struct Home {
+    /// Tells it from the other ones: `read`, `log`.
+    pub name: &'static str,
+    /// Connections for what followers write together. A statement that takes long must fail there: all others wait for it.
+    pub pool: Pool,
+    /// Whether its followers rest after a small batch, so that under load batches grow. Those whose work others wait for never do.
+    pub rests: bool,
 }
 
 /// Follows one log partition. A batch is prepared, executed with those of others in one transaction, and then
@@ -84,6 +98,9 @@ pub trait Follower: Send + Sync + 'static {
     /// Works out what events mean: in order, from [`next`](Self::next) on, without a gap. May read over `client`, and
     /// prepares its statement there.
     fn prepare<'a>(&'a mut self, client: &'a Client, events: &'a [Arc<Event>]) -> BoxFuture<'a, Result<(), FollowError>>;
+
+    /// Whether what was prepared has a statement. Where nobody's has one, there is no transaction.
+    fn has_statement(&self) -> bool;
 
     /// Writes what was prepared, and moves the checkpoint, in one statement. It is sent when it is first polled, so that
     /// those of several followers are pipelined.
@@ -124,6 +141,9 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Whether it follows the log of this service.
     fn follows(&self, service: &str) -> bool;
+
+    /// Where the checkpoints of its followers of this partition are.
+    fn home(&self, log: &PartitionLog) -> Home;
 
     /// One that stands nowhere yet: it takes over before anything else.
     fn open(&self, log: PartitionLog) -> Box<dyn Follower>;

@@ -8,7 +8,6 @@ use daybook_bus::{BusConfig, BusError, GroupConsumer, GroupHandler, GroupOptions
 use daybook_kernel::{Digest, digest};
 use daybook_log::Log;
 use daybook_process::Shutdown;
-use deadpool_postgres::Pool;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -25,7 +24,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long what a partition's followers hold in memory is kept after a revocation: they may come back with the next assignment.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// What is followed, and with what.
+/// The followers of one kind that a process has: projections, for example.
+pub struct Followers {
+    /// The name and fingerprint of each that this build can run.
+    pub runs: Vec<(&'static str, Digest)>,
+    /// The logs that they follow.
+    pub logs: Vec<Log>,
+    /// Who follows, as they come and go.
+    pub roster: watch::Receiver<Roster>,
+}
+
+/// What is followed, for whom, and with what.
 pub struct Sources {
     /// Kafka.
     pub bus: BusConfig,
@@ -33,19 +42,31 @@ pub struct Sources {
     pub options: GroupOptions,
     /// The group's full name.
     pub group: String,
-    /// The logs, by their service.
+    /// The logs; the first of each service counts.
     pub logs: Vec<Log>,
-    /// Connections to the database of the checkpoints, for what followers write together. A statement that takes long
-    /// must fail there: all others wait for it.
-    pub pool: Pool,
+    /// Who follows: the kinds of all of these.
+    pub rosters: Vec<watch::Receiver<Roster>>,
     /// How much is done and held at once.
     pub limits: Limits,
 }
 
+impl Sources {
+    /// For all followers of a process, in the group of all processes that can run the same.
+    pub fn of(bus: BusConfig, options: GroupOptions, limits: Limits, followers: Vec<Followers>) -> Self {
+        let group = group_name(&bus, followers.iter().flat_map(|f| f.runs.iter().copied()));
+        let (mut logs, mut rosters) = (Vec::new(), Vec::new());
+        for of_a_kind in followers {
+            logs.extend(of_a_kind.logs);
+            rosters.push(of_a_kind.roster);
+        }
+        Self { bus, options, group, logs, rosters, limits }
+    }
+}
+
 /// The full name of the group of all processes that can run the same: those share the partitions. `runs` has each
 /// follower's name and fingerprint.
-pub fn group_name(bus: &BusConfig, runs: impl IntoIterator<Item = (&'static str, Digest)>) -> String {
-    let mut runs: Vec<_> = runs.into_iter().collect();
+fn group_name(bus: &BusConfig, runs: impl Iterator<Item = (&'static str, Digest)>) -> String {
+    let mut runs: Vec<_> = runs.collect();
     runs.sort_unstable();
     let bytes: Vec<u8> = runs
         .iter()
@@ -82,11 +103,15 @@ impl Following {
     ///
     /// # Errors
     /// When librdkafka refuses a property.
-    pub fn start(sources: Sources, roster: watch::Receiver<Roster>, shutdown: Shutdown) -> Result<Self, BusError> {
+    pub fn start(sources: Sources, shutdown: Shutdown) -> Result<Self, BusError> {
         let board = Arc::new(Board::default());
         let shared = Arc::new(Shared { limits: sources.limits, board: board.clone() });
-        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)?, pool: sources.pool });
-        let logs = sources.logs.into_iter().map(|log| (sources.bus.events(log.service()), log)).collect();
+        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)? });
+        let mut logs = HashMap::new();
+        for log in sources.logs {
+            logs.entry(sources.bus.events(log.service())).or_insert(log);
+        }
+        let roster = joined(sources.rosters);
         let (bus, name, options) = (sources.bus, sources.group, sources.options);
         let (consumer, tasks) = (Mutex::default(), Mutex::default());
         let group = Arc::new(Group { common, bus, name, options, logs, roster, consumer, tasks });
@@ -200,6 +225,25 @@ impl GroupHandler for Handler {
             let _ = self.fatal.send(message.to_owned());
         }
     }
+}
+
+/// One roster of all, kept as they are.
+fn joined(rosters: Vec<watch::Receiver<Roster>>) -> watch::Receiver<Roster> {
+    fn all(rosters: &[watch::Receiver<Roster>]) -> Roster {
+        Roster(Arc::new(rosters.iter().flat_map(|roster| roster.borrow().0.as_ref().clone()).collect()))
+    }
+    let (sender, joined) = watch::channel(all(&rosters));
+    let (sender, rosters) = (Arc::new(sender), Arc::new(rosters));
+    for mut roster in rosters.iter().cloned() {
+        let (sender, rosters) = (sender.clone(), rosters.clone());
+        // It ends with whoever changes this one.
+        tokio::spawn(async move {
+            while roster.changed().await.is_ok() {
+                sender.send_modify(|joined| *joined = all(&rosters));
+            }
+        });
+    }
+    joined
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -23,11 +23,12 @@ mod follower;
 mod group;
 mod head;
 mod partition;
+mod pass;
 mod ring;
 
 pub use board::{Board, Place};
 pub use config::Limits;
-pub use event::{Event, Unreadable};
-pub use follower::{FollowError, Follower, Kind, Moved, Roster, Standing};
-pub use group::{Following, Sources, group_name};
+pub use event::{Event, Trail, Unreadable};
+pub use follower::{FollowError, Follower, Home, Kind, Moved, Roster, Standing};
+pub use group::{Followers, Following, Sources};
 pub use ring::{Added, Ring};

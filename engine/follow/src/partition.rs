@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{Inbox, Inspector, Message, StartAt};
-use daybook_log::{Log, LogError, PartitionLog};
+use daybook_log::{Log, PartitionLog};
 use daybook_process::shutdown;
-use deadpool_postgres::Pool;
 use futures_util::future::join_all;
 use metrics::Counter;
 use tokio::sync::watch;
@@ -17,10 +16,10 @@ use tokio::time::Instant;
 
 use crate::alone::{self, Member, RingStart, Shared, Why, guarded};
 use crate::board::Place;
-use crate::commit::{Committed, commit, each};
 use crate::event::Event;
-use crate::follower::{FollowError, Follower, Kind, Moved, Roster};
+use crate::follower::{Kind, Roster};
 use crate::head::{Head, Looks};
+use crate::pass::Pass;
 use crate::ring::{Added, Ring};
 
 /// Between two attempts to begin with Kafka.
@@ -30,8 +29,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Common {
     pub(crate) shared: Arc<Shared>,
     pub(crate) inspector: Inspector,
-    /// Connections to the database of the checkpoints, for what followers write together.
-    pub(crate) pool: Pool,
 }
 
 struct Meters {
@@ -111,31 +108,25 @@ impl Owned {
     async fn follow(&mut self, head: &mut watch::Receiver<Head>) {
         self.enrol();
         let mut start = pin!(stable_end(self.common.clone(), self.inbox.topic.clone(), self.inbox.partition));
-        let mut rest_until = Instant::now();
+        let mut rests = Rests::default();
         loop {
             if self.inbox.is_ended() {
                 return;
             }
-            if Instant::now() >= rest_until {
-                let begun = Instant::now();
-                if let Some(largest) = self.pass().await {
-                    let limits = &self.common.shared.limits;
-                    if largest < limits.batch_events {
-                        rest_until = Instant::now() + (begun.elapsed() * limits.rest).min(limits.longest_rest);
-                    }
-                    self.look_whom_to_move();
-                    self.take_waiting();
-                    continue;
-                }
+            if self.pass(&mut rests).await {
+                self.look_whom_to_move();
+                self.take_waiting();
+                continue;
             }
             let limits = &self.common.shared.limits;
-            let resting = rest_until > Instant::now();
+            let rest = rests.next_end();
+            let resting = rest.is_some() && self.together.iter().all(|member| rests.is_resting(member.home.name));
             tokio::select! {
                 messages = self.inbox.recv(limits.batch_events, limits.batch_bytes), if self.follows && !resting => match messages {
                     Some(messages) => self.take(&messages),
                     None => return,
                 },
-                () = tokio::time::sleep_until(rest_until), if resting => self.take_waiting(),
+                () = tokio::time::sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => self.take_waiting(),
                 offset = &mut start, if self.sees_the_log && !self.follows => match self.inbox.start(StartAt::Offset(offset)).await {
                     Ok(()) => self.follows = true,
                     Err(error) => {
@@ -263,7 +254,12 @@ impl Owned {
             }
             board.took(&place);
             let rested = self.rested.iter().position(|member| member.place == place).map(|n| self.rested.swap_remove(n));
-            let member = rested.unwrap_or_else(|| Member { follower: kind.open(self.log.clone()), place, waited_at: None });
+            let member = rested.unwrap_or_else(|| Member {
+                home: kind.home(&self.log),
+                follower: kind.open(self.log.clone()),
+                place,
+                waited_at: None,
+            });
             self.works_alone(member, Why::Begins);
         }
         self.rested.clear();
@@ -299,96 +295,35 @@ impl Owned {
         });
     }
 
-    /// One batch for each follower that has something to do. Answers with how many events the largest of them had; none: nobody
-    /// had anything to do.
-    async fn pass(&mut self) -> Option<usize> {
+    /// One batch for each follower that has something to do and does not rest: those of one database together, and those of different
+    /// ones side by side. False: nobody had anything to do.
+    async fn pass(&mut self, rests: &mut Rests) -> bool {
         let limits = self.common.shared.limits.clone();
-        let mut batches = Vec::new();
-        for (n, member) in self.together.iter().enumerate() {
-            if let Some(events) = self.ring.from(member.follower.next(), limits.batch_events, limits.batch_bytes)
-                && !events.is_empty()
-            {
-                batches.push((n, events));
-            }
-        }
-        let largest = batches.iter().map(|(_, events)| events.len()).max()?;
-        let mut out: Vec<(usize, Why)> = Vec::new();
-        match self.common.pool.get().await {
-            Ok(client) => self.write(&client, &batches, &limits, &mut out).await,
-            Err(error) => {
-                let text = LogError::from(error).to_string();
-                out.extend(batches.iter().map(|(n, _)| (*n, Why::Failed(FollowError::Failed(text.clone().into())))));
-            }
-        }
-        // From behind: places before stay as they are.
-        out.sort_unstable_by_key(|(n, _)| std::cmp::Reverse(*n));
-        for (n, why) in out {
-            let member = self.together.swap_remove(n);
-            self.works_alone(member, why);
-        }
-        Some(largest)
-    }
-
-    async fn write(
-        &mut self,
-        client: &deadpool_postgres::Client,
-        batches: &[(usize, Vec<Arc<Event>>)],
-        limits: &crate::Limits,
-        out: &mut Vec<(usize, Why)>,
-    ) {
-        let mut preparing = Vec::with_capacity(batches.len());
-        let mut members = self.together.iter_mut().enumerate();
-        for (n, events) in batches {
-            let Some((_, member)) = members.find(|(at, _)| at == n) else { continue };
-            let prepare = member.follower.prepare(client, events);
-            preparing.push(async move { (*n, timed(guarded(prepare)).await) });
-        }
-        let (mut ready, mut slow) = (Vec::new(), Vec::new());
-        for (n, (outcome, longest)) in join_all(preparing).await {
-            match outcome {
-                Ok(()) => ready.push(n),
-                Err(error) => out.push((n, Why::Failed(error))),
-            }
-            if longest > limits.slow {
-                slow.push(n);
-            }
-        }
-        if ready.is_empty() {
-            return;
-        }
-        daybook_failpoint::reach("project.before-commit");
-        self.meters.transactions.increment(1);
-        let of = |places: &[usize]| -> Vec<&dyn Follower> { places.iter().map(|n| &*self.together[*n].follower).collect() };
-        let answers: Vec<(usize, Result<Moved, FollowError>)> = match commit(client, &of(&ready)).await {
-            Committed::Stands(answers) => ready.into_iter().zip(answers.into_iter().map(Ok)).collect(),
-            Committed::Lost(error) => {
-                let text = LogError::from(error).to_string();
-                ready.into_iter().map(|n| (n, Err(FollowError::Failed(text.clone().into())))).collect()
-            }
-            Committed::Failed(at, error) => {
-                // Nothing stands. The others, whose statements may be good, are not to wait for the one that is not.
-                let culprit = ready.remove(at);
-                let others = each(client, &of(&ready)).await.into_iter().map(|answer| answer.map_err(failed));
-                let mut answers: Vec<_> = ready.into_iter().zip(others).collect();
-                answers.push((culprit, Err(failed(error))));
-                answers
-            }
-        };
-        daybook_failpoint::reach("project.after-commit");
-        for (n, answer) in answers {
-            let follower = &mut self.together[n].follower;
-            let outcome = match answer {
-                Ok(Moved::Yes) => guarded(follower.committed()).await,
-                Ok(Moved::No) => Err(FollowError::Moved(follower.name())),
-                Ok(Moved::Locked) => Err(FollowError::Locked(follower.name())),
-                Err(error) => Err(error),
+        let mut passes: BTreeMap<&'static str, Pass> = BTreeMap::new();
+        for member in std::mem::take(&mut self.together) {
+            let events = match rests.is_resting(member.home.name) {
+                true => None,
+                false => self.ring.from(member.follower.next(), limits.batch_events, limits.batch_bytes).filter(|e| !e.is_empty()),
             };
-            match outcome {
-                Ok(()) if slow.contains(&n) => out.push((n, Why::IsSlow)),
-                Ok(()) => {}
-                Err(error) => out.push((n, Why::Failed(error))),
+            match events {
+                Some(events) => passes.entry(member.home.name).or_insert_with(|| Pass::of(member.home.clone())).add(member, events),
+                None => self.together.push(member),
             }
         }
+        if passes.is_empty() {
+            return false;
+        }
+        let passes: Vec<Pass> = passes.into_values().collect();
+        for passed in join_all(passes.into_iter().map(|pass| pass.run(&limits, &self.meters.transactions))).await {
+            if passed.home.rests && passed.largest < limits.batch_events {
+                rests.begin(passed.home.name, (passed.took * limits.rest).min(limits.longest_rest));
+            }
+            self.together.extend(passed.stay);
+            for (member, why) in passed.leave {
+                self.works_alone(member, why);
+            }
+        }
+        true
     }
 
     /// Ends what works alone, and keeps the followers for the next assignment.
@@ -424,19 +359,23 @@ async fn stable_end(common: Arc<Common>, topic: Arc<str>, partition: i32) -> i64
     }
 }
 
-fn failed(error: tokio_postgres::Error) -> FollowError {
-    FollowError::Failed(Box::new(LogError::from(error)))
-}
+/// Until when the followers of a database rest after a small batch.
+#[derive(Default)]
+struct Rests(BTreeMap<&'static str, Instant>);
 
-/// What a future answers, and how long it has computed at once at the most.
-async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
-    let mut future = pin!(future);
-    let mut longest = Duration::ZERO;
-    std::future::poll_fn(move |context| {
-        let begun = Instant::now();
-        let polled = future.as_mut().poll(context);
-        longest = longest.max(begun.elapsed());
-        polled.map(|done| (done, longest))
-    })
-    .await
+impl Rests {
+    fn begin(&mut self, home: &'static str, rest: Duration) {
+        self.0.insert(home, Instant::now() + rest);
+    }
+
+    fn is_resting(&self, home: &str) -> bool {
+        self.0.get(home).is_some_and(|until| *until > Instant::now())
+    }
+
+    /// When the first of those that rest has rested.
+    fn next_end(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        self.0.retain(|_, until| *until > now);
+        self.0.values().min().copied()
+    }
 }

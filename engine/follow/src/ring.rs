@@ -108,6 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Trail;
 
     fn event(offset: i64, epoch: i32, bytes: usize) -> Event {
         Event {
@@ -119,6 +120,7 @@ mod tests {
             payload: vec![0; bytes].into(),
             recorded_at: chrono::DateTime::UNIX_EPOCH.into(),
             decoded: DecodedOnce::default(),
+            trail: Trail::Metadata(Default::default()),
         }
     }
 

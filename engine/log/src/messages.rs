@@ -1,5 +1,7 @@
 //! Messages that got no result: parked ones, which wait, and rejected ones, which never will have one.
 
+use std::collections::HashSet;
+
 use daybook_kernel::Instant;
 use uuid::Uuid;
 
@@ -100,6 +102,25 @@ impl PartitionLog {
             [&m.rejected_id, &m.message_offset, &m.command_id, &m.reason, &m.rejected_at.to_utc()];
         self.home.get().await?.execute(&self.sql(sql::INSERT_REJECTED), &values).await?;
         Ok(())
+    }
+
+    /// Those of some commands, each with the stream that it is addressed to, that have come to an end: a result, or a parked or rejected
+    /// message.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn ended(&self, commands: &[(&str, Uuid)]) -> Result<HashSet<Uuid>, LogError> {
+        let (streams, ids): (Vec<&str>, Vec<Uuid>) = commands.iter().copied().unzip();
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(sql::ENDED_COMMANDS)).await?;
+        let mut ended: HashSet<Uuid> = client.query(&statement, &[&streams, &ids]).await?.iter().map(|row| row.get(0)).collect();
+        drop(client);
+        let open: Vec<Uuid> = ids.into_iter().filter(|id| !ended.contains(id)).collect();
+        if !open.is_empty() {
+            let rows = self.home.get().await?.query(&self.sql(sql::ENDED_MESSAGES), &[&open]).await?;
+            ended.extend(rows.iter().map(|row| row.get::<_, Uuid>(0)));
+        }
+        Ok(ended)
     }
 
     /// What became of a command that has no result.

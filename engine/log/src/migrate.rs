@@ -15,7 +15,10 @@ use crate::{LogError, sql};
 pub const MIGRATION_LOCK: i64 = 0x6461_7962_6f6f_6b01;
 
 const DAYBOOK: &[(&str, &str)] = &[("V1__roles_and_secret", include_str!("../../../migrations/daybook/V1__roles_and_secret.sql"))];
-const LOG: &[(&str, &str)] = &[("V1__log", include_str!("../../../migrations/log/V1__log.sql"))];
+const LOG: &[(&str, &str)] = &[
+    ("V1__log", include_str!("../../../migrations/log/V1__log.sql")),
+    ("V2__reactors", include_str!("../../../migrations/log/V2__reactors.sql")),
+];
 const READ: &[(&str, &str)] = &[
     ("V1__read", include_str!("../../../migrations/read/V1__read.sql")),
     ("V2__checkpoint_term", include_str!("../../../migrations/read/V2__checkpoint_term.sql")),

@@ -149,6 +149,11 @@ impl PartitionLog {
         &self.url
     }
 
+    /// The schema of its tables; safe to stand in a statement.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
     pub(crate) fn sql(&self, statement: &str) -> String {
         sql::at(statement, &self.schema, self.partition)
     }

@@ -211,6 +211,15 @@ impl PartitionLog {
         .transpose()
     }
 
+    /// The first offset of the first epoch after this one; none when the log is in it.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn first_offset_after_epoch(&self, epoch: i32) -> Result<Option<i64>, LogError> {
+        let row = self.pool.get().await?.query_opt(&self.sql(sql::FIRST_OF_EPOCH), &[&epoch]).await?;
+        Ok(row.map(|r| r.get(0)))
+    }
+
     /// The result of one command, from the ledger.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daybook_bus::{TopicSpec, check_topics};
-use daybook_follow::{Following, Sources, group_name};
+use daybook_follow::{Followers, Following, Sources};
 use daybook_log::Log;
 use daybook_postgres::Role;
 use daybook_process::{Readiness, Shutdown};
@@ -32,6 +32,14 @@ impl Projectors {
     /// When a database or Kafka can't be reached, a topic is not as the log needs it, or a read model has no generation
     /// at all ([`ProjectorError::NotPrepared`]).
     pub async fn start(config: ProjectorsConfig, shutdown: Shutdown) -> Result<Self, ProjectorError> {
+        Self::start_beside(config, Vec::new(), shutdown).await
+    }
+
+    /// As [`start`](Self::start), beside other followers of this process: all go along the log together.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_beside(config: ProjectorsConfig, mut others: Vec<Followers>, shutdown: Shutdown) -> Result<Self, ProjectorError> {
         let store = ReadStore::new(&config.databases, config.read_connections)?;
         let mut logs: BTreeMap<&str, Log> = BTreeMap::new();
         for service in config.models.iter().flat_map(daybook_kernel::ReadModel::services) {
@@ -51,17 +59,12 @@ impl Projectors {
             TopicSpec::read(&config.bus, model.name, largest.cast_signed())
         });
         check_topics(&config.bus, &events.chain(reads).collect::<Vec<_>>()).await?;
-        let sources = Sources {
-            group: group_name(&config.bus, config.models.iter().map(|model| (model.name, fingerprint(model)))),
-            bus: config.bus.clone(),
-            options: config.group,
-            logs: logs.into_values().collect(),
-            pool: store.together(),
-            limits: config.limits.following(),
-        };
+        let runs = config.models.iter().map(|model| (model.name, fingerprint(model))).collect();
+        let limits = config.limits.following();
         let upkeep = Arc::new(Upkeep::new(config.models, store.clone(), config.limits, Push::new(&config.bus)?));
         upkeep.look().await?;
-        let following = Following::start(sources, upkeep.roster(), shutdown.clone())?;
+        others.insert(0, Followers { runs, logs: logs.into_values().collect(), roster: upkeep.roster() });
+        let following = Following::start(Sources::of(config.bus, config.group, limits, others), shutdown.clone())?;
         tokio::spawn(upkeep.clone().run(shutdown));
         Ok(Self { upkeep, following, store })
     }

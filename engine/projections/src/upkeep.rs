@@ -110,7 +110,7 @@ impl Upkeep {
     fn take_on(&self, model: Arc<ReadModel>, generation: Generation) -> GenerationKind {
         tracing::info!(model = model.name, generation = generation.number, "a generation is kept up");
         let (store, limits, push) = (self.store.clone(), self.limits.clone(), self.push.clone());
-        GenerationKind { model, generation: Arc::new(generation), store, limits, push }
+        GenerationKind { model, generation: Arc::new(generation), together: store.together(), store, limits, push }
     }
 
     /// Looks each second, until the shutdown.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
-use daybook_follow::{Event, FollowError, Follower, Following, Kind, Limits, Moved, Roster, Sources, Standing};
+use daybook_follow::{Event, FollowError, Follower, Following, Home, Kind, Limits, Moved, Roster, Sources, Standing};
 use daybook_log::{Log, LogError, NewEvent, Outcome, Page, PageHead, PartitionLog, StoredEvent, Writer, WriterSessions};
 use daybook_postgres::Role;
 use daybook_process::shutdown;
@@ -118,8 +118,8 @@ impl Ledger {
     /// A follower of this name, standing at the log's beginning.
     pub(crate) async fn follower(&self, name: &'static str) -> Arc<Counter> {
         self.database.owner().await.execute("INSERT INTO read.place (follower) VALUES ($1)", &[&name]).await.expect("new");
-        let pool = self.pool("");
-        Arc::new(Counter { name, pool, trouble: Mutex::default() })
+        let (pool, together) = (self.pool(""), self.pool("-c statement_timeout=800"));
+        Arc::new(Counter { name, pool, home: Home { name: "read", pool: together, rests: true }, trouble: Mutex::default() })
     }
 
     fn pool(&self, options: &str) -> Pool {
@@ -137,16 +137,16 @@ impl Ledger {
     pub(crate) async fn process_with(&self, group: &str, kinds: &[Arc<Counter>], limits: Limits) -> Process {
         let (stop, stopping) = shutdown();
         let log = Log::open(&self.database.databases(), SERVICE, Role::Projector, 4).await.expect("it is there");
+        let roster = watch::Sender::new(roster(kinds));
         let sources = Sources {
             bus: self.bus.clone(),
             options: GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() },
             group: self.bus.group(group),
             logs: vec![log],
-            pool: self.pool("-c statement_timeout=800"),
+            rosters: vec![roster.subscribe()],
             limits,
         };
-        let roster = watch::Sender::new(roster(kinds));
-        let following = Following::start(sources, roster.subscribe(), stopping).expect("librdkafka takes it");
+        let following = Following::start(sources, stopping).expect("librdkafka takes it");
         Process { following, roster, stop }
     }
 
@@ -223,6 +223,7 @@ pub(crate) enum Trouble {
 pub(crate) struct Counter {
     pub(crate) name: &'static str,
     pool: Pool,
+    home: Home,
     pub(crate) trouble: Mutex<Trouble>,
 }
 
@@ -249,6 +250,10 @@ impl Kind for CounterKind {
 
     fn follows(&self, service: &str) -> bool {
         service == SERVICE
+    }
+
+    fn home(&self, _: &PartitionLog) -> Home {
+        self.0.home.clone()
     }
 
     fn open(&self, log: PartitionLog) -> Box<dyn Follower> {
@@ -385,6 +390,10 @@ impl Follower for One {
             Ok(())
         }
         .boxed()
+    }
+
+    fn has_statement(&self) -> bool {
+        self.prepared.is_some()
     }
 
     fn execute<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Moved, tokio_postgres::Error>> {

@@ -49,6 +49,7 @@ fn event(sku: &str, offset: i64, version: i64, event: impl Into<ProductEvent>) -
         payload: event.encode_to_vec().into(),
         recorded_at: Instant::from_micros(1),
         decoded: DecodedOnce::default(),
+        trail: daybook_follow::Trail::Metadata(Default::default()),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use daybook_follow::{Event, FollowError, Follower, Kind, Moved, Standing};
+use daybook_follow::{Event, FollowError, Follower, Home, Kind, Moved, Standing};
 use daybook_kernel::ReadModel;
 use daybook_log::PartitionLog;
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Pool};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Statement;
@@ -35,6 +35,8 @@ pub(crate) struct GenerationKind {
     pub(crate) store: ReadStore,
     pub(crate) limits: Limits,
     pub(crate) push: Push,
+    /// Connections for what followers write together.
+    pub(crate) together: Pool,
 }
 
 impl Kind for GenerationKind {
@@ -48,6 +50,10 @@ impl Kind for GenerationKind {
 
     fn follows(&self, service: &str) -> bool {
         self.model.services().contains(&service)
+    }
+
+    fn home(&self, _: &PartitionLog) -> Home {
+        Home { name: "read", pool: self.together.clone(), rests: true }
     }
 
     fn open(&self, log: PartitionLog) -> Box<dyn Follower> {
@@ -123,6 +129,10 @@ impl Follower for Projector {
             Ok(())
         }
         .boxed()
+    }
+
+    fn has_statement(&self) -> bool {
+        self.prepared.is_some()
     }
 
     fn execute<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Moved, tokio_postgres::Error>> {

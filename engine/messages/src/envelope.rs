@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::key::idempotency_key;
 
 /// The caller of whoever has not been authenticated.
-pub(crate) const ANONYMOUS: &str = "anonymous";
+pub const ANONYMOUS: &str = "anonymous";
 /// What the MAC of the engine's own messages is for.
 const MAC_LABEL: &str = "message";
 
@@ -54,13 +54,15 @@ pub struct Addressed {
     pub request: Request,
     /// Who waits.
     pub reply_to: Option<ReplyTo>,
+    /// Which part of the engine sends it, for people: `endpoint`, `reactors`, `operator`.
+    pub source: &'static str,
 }
 
 impl Addressed {
     /// As the endpoint sends it: the id is worked out from service, caller, stream and key.
     pub fn new(service: &str, stream: StreamId, key: &str, request: Request) -> Self {
         let command_id = ids::command_id(service, &request.caller, stream.as_str(), key);
-        Self { service: service.to_owned(), stream, command_id, key: key.to_owned(), request, reply_to: None }
+        Self { service: service.to_owned(), stream, command_id, key: key.to_owned(), request, reply_to: None, source: "endpoint" }
     }
 
     /// The record for `<service>.messages`, with the MAC that makes it the engine's own.
@@ -70,7 +72,7 @@ impl Addressed {
         headers.push(h::CE_TYPE, r.r#type.clone());
         headers.push(h::CE_ID, self.key.clone());
         headers.push(h::CE_SPECVERSION, "1.0");
-        headers.push(h::CE_SOURCE, "/daybook/endpoint");
+        headers.push(h::CE_SOURCE, format!("/daybook/{}", self.source));
         headers.push(h::CONTENT_TYPE, "application/protobuf");
         headers.push_display(h::COMMAND_ID, self.command_id);
         let texts = [
@@ -94,7 +96,8 @@ impl Addressed {
             headers.push_display(h::REPLY_TO, reply_to.partition);
             headers.push_display(h::REQUEST_ID, reply_to.request_id);
         }
-        headers.push(h::MAC, hex::encode(sign(secret, self.stream.as_str(), self.command_id, r)));
+        let covered = covered(&topic, self.stream.as_str().as_bytes(), &self.key, self.command_id, self.reply_to, r);
+        headers.push(h::MAC, hex::encode(secret.sign(MAC_LABEL, &covered.each_ref().map(Vec::as_slice))));
         Record {
             topic,
             partition: self.stream.partition(partitions),
@@ -105,8 +108,11 @@ impl Addressed {
     }
 }
 
-fn sign(secret: &Secret, stream: &str, command_id: Uuid, request: &Request) -> daybook_kernel::Mac {
-    secret.sign(MAC_LABEL, &[stream.as_bytes(), command_id.as_bytes(), &request.encode_to_vec()])
+/// What the MAC of a message covers: all that a lane believes of it. The topic is among it, so that a message of one service is none
+/// of another; so is who waits, so that nobody is answered with what is not theirs.
+fn covered(topic: &str, key: &[u8], ce_id: &str, command_id: Uuid, reply_to: Option<ReplyTo>, request: &Request) -> [Vec<u8>; 6] {
+    let reply_to = reply_to.map(|to| [&to.partition.to_be_bytes()[..], &to.request_id.to_be_bytes()[..]].concat());
+    [topic.into(), key.into(), ce_id.into(), command_id.as_bytes().into(), reply_to.unwrap_or_default(), request.encode_to_vec()]
 }
 
 impl Envelope {
@@ -151,13 +157,14 @@ impl Envelope {
         let command_id: Uuid =
             headers.get_parsed(h::COMMAND_ID).map_err(|e| e.to_string())?.ok_or("the header daybook-command-id is missing")?;
         let mac = hex::decode(mac).unwrap_or_default();
-        let stream = message.key.as_deref().unwrap_or_default();
-        if !secret.verify(MAC_LABEL, &[stream, command_id.as_bytes(), &request.encode_to_vec()], &mac) {
-            return Err("the header daybook-mac is not valid: leave it out, with daybook-command-id and daybook-caller".to_owned());
-        }
         let partition = headers.get_parsed(h::REPLY_TO).ok().flatten();
         let request_id = headers.get_parsed(h::REQUEST_ID).ok().flatten();
         let reply_to = partition.zip(request_id).map(|(partition, request_id)| ReplyTo { partition, request_id });
+        let key = message.key.as_deref().unwrap_or_default();
+        let covered = covered(&message.topic, key, &written, command_id, reply_to, &request);
+        if !secret.verify(MAC_LABEL, &covered.each_ref().map(Vec::as_slice), &mac) {
+            return Err("the header daybook-mac is not valid: leave it out, with daybook-command-id and daybook-caller".to_owned());
+        }
         Ok(Self { request, key: written, command_id: Some(command_id), reply_to })
     }
 }
@@ -268,12 +275,20 @@ mod tests {
             (h::CORRELATION_ID, "another"),
             (h::CAUSATION, "another"),
             (h::TRACEPARENT, "another"),
+            (h::CE_ID, "another"),
+            (h::REPLY_TO, "5"),
+            (h::REQUEST_ID, "10"),
         ];
         for (name, value) in changes {
             let error = Envelope::read(&with(&message, name, value), &secret).expect_err(name);
             assert!(error.contains("daybook-mac"), "{name}: {error}");
         }
-        let others = [Message { value: Some(Bytes::from_static(&[2])), ..message.clone() }, Message { key: None, ..message }];
+        let others = [
+            Message { value: Some(Bytes::from_static(&[2])), ..message.clone() },
+            Message { topic: "t.messages".into(), ..message.clone() },
+            without(&message, &[h::REPLY_TO, h::REQUEST_ID]),
+            Message { key: None, ..message },
+        ];
         assert!(others.iter().all(|other| Envelope::read(other, &secret).is_err()));
     }
 

@@ -9,7 +9,7 @@ const MAX_KEY: usize = 255;
 ///
 /// # Errors
 /// What a key must be, for people.
-pub(crate) fn idempotency_key(text: &str) -> Result<String, String> {
+pub fn idempotency_key(text: &str) -> Result<String, String> {
     let text = text.trim();
     let key = match text.strip_prefix('"') {
         Some(rest) => unquoted(rest)?,

@@ -1,0 +1,641 @@
+//! One reactor in one partition, among the other followers of the partition.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use daybook_bus::{Inspector, Record, SharedProducer};
+use daybook_follow::{Event, FollowError, Follower, Moved, Standing};
+use daybook_kernel::ids::EventPlace;
+use daybook_kernel::{ErasedReactor, EventAt, ReactError, Secret, ServiceMessage, StreamId, Version};
+use daybook_log::{Log, LogError, PartitionLog};
+use daybook_messages::Addressed;
+use daybook_proto::v1::Request;
+use deadpool_postgres::Client;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use metrics::{Counter, Gauge};
+use tokio_postgres::Statement;
+use uuid::Uuid;
+
+use crate::ReactorError;
+use crate::queue::{Queue, Reaction};
+use crate::store::{Ask, Mark, ParkedRow, Store};
+
+/// Events read from the log at once.
+const READ_AT_ONCE: i64 = 1_000;
+/// Most reactions of one reactor and partition that may be on their way to Kafka.
+const MOST_IN_FLIGHT: usize = 10_000;
+/// The marks are written no more often than this while events go by: what is sent twice after a crash is a repeat.
+const WRITE_EVERY: Duration = Duration::from_millis(100);
+/// How long a reaction may be without a result before somebody looks whether Kafka has lost it.
+const LOST_AFTER: Duration = Duration::from_secs(2);
+/// Open reactions that are looked up at once.
+const LOOK_UP: usize = 1_000;
+/// How long a holder that lets go waits for what it has sent.
+const LAST_SENDS: Duration = Duration::from_secs(2);
+/// While there is no room for more.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a service's commands go.
+pub(crate) struct Target {
+    pub(crate) topic: Arc<str>,
+    /// The consumer group of its lanes.
+    pub(crate) lanes: String,
+    pub(crate) log: Log,
+}
+
+/// What all reactors of a process share.
+pub(crate) struct Common {
+    pub(crate) producer: SharedProducer,
+    pub(crate) inspector: Inspector,
+    pub(crate) secret: Secret,
+    pub(crate) targets: HashMap<&'static str, Target>,
+}
+
+struct Meters {
+    lag: Gauge,
+    parked: Gauge,
+    sent: Counter,
+    sent_again: Counter,
+}
+
+/// Marks that are to be written, and the statement for the connection that they were prepared on.
+struct Write {
+    to: Mark,
+    statement: Option<Statement>,
+}
+
+/// Reacts to the events of one log partition.
+pub(crate) struct Reacting {
+    reactor: Arc<dyn ErasedReactor>,
+    log: PartitionLog,
+    common: Arc<Common>,
+    store: Store,
+    /// The next event to react to.
+    next: i64,
+    epoch: i32,
+    end: i64,
+    /// The marks as they are stored.
+    stored: Mark,
+    has_held: bool,
+    queue: Queue,
+    /// Streams that wait, and the version that they wait at.
+    parked: HashMap<StreamId, i64>,
+    /// Of these, those that are not stored yet.
+    to_park: Vec<ParkedRow>,
+    /// Parked streams that this process has not tried yet.
+    untried: HashSet<StreamId>,
+    write: Option<Write>,
+    written_at: Instant,
+    meters: Meters,
+}
+
+/// What one event asks for: messages with their records, or why it can't be said.
+type Reactions = Result<Vec<(Reaction, Record)>, ReactError>;
+
+impl Reacting {
+    pub(crate) fn new(reactor: Arc<dyn ErasedReactor>, log: PartitionLog, common: Arc<Common>, store: Store) -> Self {
+        let of = [("reactor", reactor.name().to_owned()), ("service", log.service().to_string()), ("partition", log.number().to_string())];
+        let meters = Meters {
+            lag: metrics::gauge!("daybook_reactor_lag_events", &of),
+            parked: metrics::gauge!("daybook_reactor_parked_streams", &of),
+            sent: metrics::counter!("daybook_reactions_sent_total", &of[..2]),
+            sent_again: metrics::counter!("daybook_reactor_rewinds_total", &of[..2]),
+        };
+        Self {
+            reactor,
+            log,
+            common,
+            store,
+            next: 0,
+            epoch: 1,
+            end: 0,
+            stored: Mark { next: 0, settled: 0, epoch: 1, term: 0 },
+            has_held: false,
+            queue: Queue::default(),
+            parked: HashMap::new(),
+            to_park: Vec::new(),
+            untried: HashSet::new(),
+            write: None,
+            written_at: Instant::now(),
+            meters,
+        }
+    }
+
+    fn full_name(&self) -> String {
+        format!("{} {}", self.reactor.name(), self.log.name())
+    }
+
+    /// Forgets what it holds, and stands at these marks.
+    async fn stand_at(&mut self, mark: Mark) -> Result<(), ReactorError> {
+        (self.next, self.epoch, self.stored, self.write) = (mark.next, mark.epoch, mark, None);
+        self.queue = Queue::at(mark.settled, mark.next);
+        self.to_park.clear();
+        self.parked = self.store.parked().await?.into_iter().map(|row| (row.stream, row.version)).collect();
+        self.untried.retain(|stream| self.parked.contains_key(stream));
+        self.meters.parked.set(self.parked.len() as f64);
+        self.look().await
+    }
+
+    async fn take_over(&mut self) -> Result<(), ReactorError> {
+        let mark = self.store.take_over().await?;
+        let is_its_own = self.has_held && Mark { term: self.stored.term, ..mark } == self.stored && mark.term == self.stored.term + 1;
+        if is_its_own && self.queue.look().is_ok() {
+            self.stored.term = mark.term;
+            self.write = None;
+            self.look().await?;
+        } else {
+            self.stand_at(mark).await?;
+        }
+        if !std::mem::replace(&mut self.has_held, true) {
+            // This may be a newer build.
+            self.untried = self.parked.keys().cloned().collect();
+        }
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> Result<(), ReactorError> {
+        let mark = self.store.mark().await?;
+        if mark.term != self.stored.term {
+            return Err(ReactorError::Superseded(self.full_name()));
+        }
+        self.stand_at(mark).await
+    }
+
+    /// Where the log ends now. A log that was restored, and holds other events than those that were reacted to, is gone back in.
+    async fn look(&mut self) -> Result<(), ReactorError> {
+        let head = self.log.last_page().await?;
+        self.end = head.next_offset();
+        self.meters.lag.set((self.end - self.next) as f64);
+        if head.epoch > self.epoch && self.next > 0 {
+            let first = self.log.first_offset_after_epoch(self.epoch).await?.unwrap_or(self.next);
+            if first < self.next {
+                return self.go_back(first, head.epoch).await;
+            }
+            if self.end == self.next {
+                // An epoch begins without events.
+                self.epoch = head.epoch;
+            }
+        }
+        if self.end < self.next {
+            return self.go_back(self.end, head.epoch).await;
+        }
+        Ok(())
+    }
+
+    async fn go_back(&mut self, to: i64, epoch: i32) -> Result<(), ReactorError> {
+        tracing::warn!(reactor = self.full_name(), from = self.next, to, "the log was restored to an older state; going back in it");
+        let mark = Mark { next: self.stored.next.min(to), settled: self.stored.settled.min(to), epoch, term: self.stored.term };
+        match self.store.write_alone(&self.stored, &mark, &[]).await? {
+            Moved::Yes => {}
+            Moved::No | Moved::Locked => return Err(ReactorError::Superseded(self.full_name())),
+        }
+        (self.next, self.epoch, self.stored, self.write) = (mark.next, epoch, mark, None);
+        self.queue = Queue::at(mark.settled, mark.next);
+        Ok(())
+    }
+
+    /// What an event asks for. Nothing for events of other aggregates.
+    fn react(&self, event: &Event) -> Reactions {
+        if event.stream.aggregate() != self.reactor.aggregate() {
+            return Ok(Vec::new());
+        }
+        let at = EventAt { stream: &event.stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
+        let service = self.log.service();
+        let place = EventPlace { epoch: event.epoch, service: service.to_string(), partition: self.log.number(), offset: event.offset };
+        let messages = self.reactor.react(&event.type_name, &event.payload, &event.decoded, &at, &place)?;
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (correlation_id, traceparent) = event.trail.read();
+        let causation_id = format!("{service}/{}:{}@{}", place.partition, place.offset, place.epoch);
+        let mut reactions = Vec::with_capacity(messages.len());
+        for (command_id, message) in messages {
+            let ServiceMessage { service, type_name, bytes, target } = message;
+            let Some(to) = self.common.targets.get(service) else {
+                return Err(ReactError::Panicked(format!("it sends to {service}, which is no service of this build")));
+            };
+            let request = Request {
+                r#type: type_name.to_owned(),
+                command: bytes,
+                caller: daybook_messages::reactor(self.reactor.name()),
+                correlation_id: correlation_id.clone(),
+                causation_id: causation_id.clone(),
+                traceparent: traceparent.clone(),
+                ..Default::default()
+            };
+            let addressed = Addressed {
+                service: service.to_owned(),
+                stream: target.clone(),
+                command_id,
+                key: String::new(),
+                request,
+                reply_to: None,
+                source: "reactors",
+            };
+            let record = addressed.record(to.topic.clone(), to.log.partitions(), &self.common.secret);
+            let since = Instant::now();
+            let partition = record.partition;
+            reactions.push((Reaction { offset: event.offset, service, partition, target, command_id, message_offset: -1, since }, record));
+        }
+        Ok(reactions)
+    }
+
+    fn is_parked(&self, event: &Event) -> bool {
+        self.parked.get(&event.stream).is_some_and(|version| event.version >= *version)
+    }
+
+    fn park(&mut self, event: &Event, why: &ReactError) {
+        let (reactor, stream, offset) = (self.full_name(), event.stream.as_str(), event.offset);
+        tracing::error!(reactor, stream, offset, %why, "a stream is parked for a reactor: see `daybook parked list`");
+        metrics::counter!("daybook_reactor_parked_total", "reactor" => self.reactor.name()).increment(1);
+        self.parked.insert(event.stream.clone(), event.version);
+        self.meters.parked.set(self.parked.len() as f64);
+        self.to_park.push(ParkedRow {
+            stream: event.stream.clone(),
+            version: event.version,
+            offset: event.offset,
+            reason: why.to_string(),
+            parked_at: event.recorded_at,
+            asked: None,
+        });
+    }
+
+    /// Reacts to the next events, in order, and sends what they ask for.
+    fn work(&mut self, events: &[&Event]) {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { return };
+        let (mut reactions, mut records) = (Vec::new(), Vec::new());
+        for event in events {
+            if self.is_parked(event) {
+                continue;
+            }
+            match self.react(event) {
+                Ok(asked) => {
+                    for (reaction, record) in asked {
+                        reactions.push(reaction);
+                        records.push(record);
+                    }
+                }
+                Err(why) => self.park(event, &why),
+            }
+        }
+        daybook_failpoint::reach("react.before-send");
+        let delivery = (!records.is_empty()).then(|| {
+            self.meters.sent.increment(records.len() as u64);
+            self.common.producer.send(records).boxed()
+        });
+        self.queue.sent(first.offset, last.offset + 1, reactions, delivery);
+        (self.next, self.epoch) = (last.offset + 1, last.epoch);
+        self.meters.lag.set((self.end - self.next) as f64);
+    }
+
+    /// The marks as they should be stored. They never go back: what is sent again lies before them.
+    fn marks(&self) -> Mark {
+        let next = self.queue.acknowledged().max(self.stored.next);
+        let settled = self.queue.settled().clamp(self.stored.settled, next);
+        let epoch = if next == self.next { self.epoch } else { self.stored.epoch };
+        Mark { next, settled, epoch, term: self.stored.term }
+    }
+
+    /// Whether there is something to write, and it is time for it.
+    fn is_due(&self) -> bool {
+        !self.to_park.is_empty() || (self.marks() != self.stored && self.written_at.elapsed() >= WRITE_EVERY)
+    }
+
+    async fn write_marks(&mut self) -> Result<(), ReactorError> {
+        let to = self.marks();
+        if to == self.stored && self.to_park.is_empty() {
+            return Ok(());
+        }
+        daybook_failpoint::reach("react.before-checkpoint");
+        match self.store.write_alone(&self.stored, &to, &self.to_park).await? {
+            Moved::Yes => self.wrote(to),
+            Moved::No | Moved::Locked => return Err(ReactorError::Superseded(self.full_name())),
+        }
+        Ok(())
+    }
+
+    fn wrote(&mut self, mark: Mark) {
+        (self.stored, self.written_at) = (mark, Instant::now());
+        self.to_park.clear();
+    }
+
+    async fn stored_events(&self, from: i64, limit: i64) -> Result<Vec<Event>, ReactorError> {
+        let stored = self.log.read_events(from, limit).await?;
+        Ok(stored.into_iter().map(Event::stored).collect::<Result<Vec<_>, LogError>>()?)
+    }
+
+    /// One batch from the log.
+    async fn step(&mut self) -> Result<(), ReactorError> {
+        while self.queue.in_flight() >= MOST_IN_FLIGHT {
+            if tokio::time::timeout(PAUSE, self.queue.next_arrives()).await.is_err() {
+                return Ok(());
+            }
+        }
+        self.queue.look()?;
+        let limit = READ_AT_ONCE.min(self.end - self.next);
+        if limit > 0 {
+            let events = self.stored_events(self.next, limit).await?;
+            self.work(&events.iter().collect::<Vec<_>>());
+        }
+        if self.is_due() { self.write_marks().await } else { Ok(()) }
+    }
+
+    /// Between batches: marks, parked streams, and what of the reactions has come to an end.
+    async fn tend(&mut self) -> Result<(), ReactorError> {
+        self.queue.look()?;
+        self.settle().await?;
+        self.write_marks().await?;
+        self.tend_parked().await
+    }
+
+    /// Looks which of the open reactions have come to an end. Where Kafka has lost one, goes back to the first that is open.
+    async fn settle(&mut self) -> Result<(), ReactorError> {
+        while let Some((from, to)) = self.queue.forgotten() {
+            let events = self.stored_events(from, READ_AT_ONCE.min(to - from)).await?;
+            let Some(last) = events.last().map(|event| event.offset + 1) else { break };
+            let mut told = Vec::new();
+            for event in events.iter().filter(|event| !self.is_parked(event)) {
+                told.extend(self.react(event).unwrap_or_default().into_iter().map(|(reaction, _)| reaction));
+            }
+            let ends = self.ends(&told).await?;
+            for reaction in &mut told {
+                reaction.message_offset = ends[&(reaction.service, reaction.partition)] - 1;
+            }
+            self.queue.remember(last, told);
+        }
+        let open = self.queue.oldest(LOOK_UP);
+        if open.is_empty() {
+            return Ok(());
+        }
+        // How far the lanes have come, before it is asked what they have decided: in the other order, what is decided meanwhile
+        // would look lost.
+        let old: Vec<&Reaction> = open.iter().filter(|reaction| reaction.since.elapsed() >= LOST_AFTER).collect();
+        let passed = self.passed(&old).await?;
+        let mut by_target: BTreeMap<(&'static str, i32), Vec<(&str, Uuid)>> = BTreeMap::new();
+        for reaction in &open {
+            let commands = by_target.entry((reaction.service, reaction.partition)).or_default();
+            commands.push((reaction.target.as_str(), reaction.command_id));
+        }
+        let mut ended = HashSet::new();
+        for ((service, partition), commands) in by_target {
+            ended.extend(self.common.targets[service].log.partition(partition)?.ended(&commands).await?);
+        }
+        self.queue.ended(&ended);
+        let lost = old.iter().find(|reaction| {
+            let (passed, end) = passed[&(reaction.service, reaction.partition)];
+            !ended.contains(&reaction.command_id) && (passed > reaction.message_offset || end <= reaction.message_offset)
+        });
+        if let Some(lost) = lost {
+            let (reactor, command, from) = (self.full_name(), lost.command_id.to_string(), self.queue.settled());
+            tracing::warn!(reactor, command, from, "Kafka has lost a reaction that it had acknowledged; they are sent again");
+            self.meters.sent_again.increment(1);
+            self.next = from;
+            self.queue = Queue::at(from, from);
+        }
+        Ok(())
+    }
+
+    /// The ends of the topics that these reactions go to: what was sent before lies before them.
+    async fn ends(&self, reactions: &[Reaction]) -> Result<HashMap<(&'static str, i32), i64>, ReactorError> {
+        let mut ends = HashMap::new();
+        for reaction in reactions {
+            let at = (reaction.service, reaction.partition);
+            if let Entry::Vacant(free) = ends.entry(at) {
+                let topic = &self.common.targets[reaction.service].topic;
+                free.insert(self.common.inspector.written(topic, reaction.partition).await?.end);
+            }
+        }
+        Ok(ends)
+    }
+
+    /// How far the lanes of these reactions' targets have come, and where their topics end.
+    async fn passed(&self, reactions: &[&Reaction]) -> Result<HashMap<(&'static str, i32), (i64, i64)>, ReactorError> {
+        let mut passed = HashMap::new();
+        for reaction in reactions {
+            let at = (reaction.service, reaction.partition);
+            if let Entry::Vacant(free) = passed.entry(at) {
+                let target = &self.common.targets[reaction.service];
+                let committed = self.common.inspector.committed(&target.lanes, &target.topic, reaction.partition).await?;
+                let end = self.common.inspector.written(&target.topic, reaction.partition).await?.end;
+                free.insert((committed.unwrap_or(0), end));
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Tries parked streams again: once by itself, for this may be a newer build, and when an operator asks for it.
+    async fn tend_parked(&mut self) -> Result<(), ReactorError> {
+        if self.parked.is_empty() {
+            return Ok(());
+        }
+        for row in self.store.parked().await? {
+            let asked = row.asked.as_deref().and_then(Ask::parse);
+            if asked.is_some() || self.untried.contains(&row.stream) {
+                self.retry(row, asked).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reacts to the events that wait, up to where this reactor stands. The stream flows again when all that was sent has come to an
+    /// end: until then nobody else would send it again.
+    async fn retry(&mut self, row: ParkedRow, asked: Option<Ask>) -> Result<(), ReactorError> {
+        let after = if asked == Some(Ask::Skip) { row.version } else { row.version - 1 };
+        let stored = self.log.read_stream_after(row.stream.as_str(), after, i64::MAX).await?;
+        let (mut reactions, mut records, mut stopped) = (Vec::new(), Vec::new(), None);
+        for event in stored.into_iter().filter(|event| event.offset < self.next) {
+            let event = Event::stored(event)?;
+            match self.react(&event) {
+                Ok(asked) => {
+                    for (reaction, record) in asked {
+                        reactions.push(reaction);
+                        records.push(record);
+                    }
+                }
+                Err(why) => {
+                    stopped = Some((event.version, event.offset, why.to_string()));
+                    break;
+                }
+            }
+        }
+        if !records.is_empty() {
+            self.common.producer.send(records).await?;
+        }
+        let mut open: Vec<&Reaction> = reactions.iter().collect();
+        let until = Instant::now() + LOST_AFTER;
+        while !open.is_empty() && Instant::now() < until {
+            tokio::time::sleep(PAUSE).await;
+            let mut ended = HashSet::new();
+            for reaction in &open {
+                let partition = self.common.targets[reaction.service].log.partition(reaction.partition)?;
+                ended.extend(partition.ended(&[(reaction.target.as_str(), reaction.command_id)]).await?);
+            }
+            open.retain(|reaction| !ended.contains(&reaction.command_id));
+        }
+        if !open.is_empty() {
+            // It has its turn again.
+            return Ok(());
+        }
+        self.untried.remove(&row.stream);
+        let (reactor, stream) = (self.full_name(), row.stream.as_str().to_owned());
+        let stands = match stopped {
+            None => {
+                tracing::info!(reactor, stream, "a parked stream flows again");
+                self.parked.remove(&row.stream);
+                self.store.free(&row.stream, self.stored.term).await?
+            }
+            Some((version, offset, reason)) => {
+                tracing::warn!(reactor, stream, offset, reason, "a parked stream was tried again in vain");
+                self.parked.insert(row.stream.clone(), version);
+                self.store.park_again(&ParkedRow { version, offset, reason, asked: None, ..row }, self.stored.term).await?
+            }
+        };
+        self.meters.parked.set(self.parked.len() as f64);
+        if stands { Ok(()) } else { Err(ReactorError::Superseded(self.full_name())) }
+    }
+
+    async fn let_go(&mut self) -> Result<(), ReactorError> {
+        let until = tokio::time::Instant::now() + LAST_SENDS;
+        while self.queue.in_flight() > 0 {
+            match tokio::time::timeout_at(until, self.queue.next_arrives()).await {
+                Ok(arrived) => arrived?,
+                Err(_) => break,
+            }
+        }
+        self.queue.look()?;
+        self.write_marks().await
+    }
+}
+
+impl Drop for Reacting {
+    /// What it said of its partition is another one's to say.
+    fn drop(&mut self) {
+        self.meters.lag.set(0.0);
+        self.meters.parked.set(0.0);
+    }
+}
+
+impl Follower for Reacting {
+    fn name(&self) -> String {
+        self.full_name()
+    }
+
+    fn next(&self) -> i64 {
+        self.next
+    }
+
+    fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    fn term(&self) -> i64 {
+        self.stored.term
+    }
+
+    fn heard(&mut self, end: i64) {
+        self.end = self.end.max(end);
+        self.meters.lag.set((self.end - self.next) as f64);
+    }
+
+    fn take_over(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::take_over(self).await?) }.boxed()
+    }
+
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::resume(self).await?) }.boxed()
+    }
+
+    fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
+        async {
+            let mark = self.store.mark().await?;
+            Ok(Standing { next: mark.next, term: mark.term })
+        }
+        .boxed()
+    }
+
+    fn prepare<'a>(&'a mut self, client: &'a Client, events: &'a [Arc<Event>]) -> BoxFuture<'a, Result<(), FollowError>> {
+        async move {
+            if events.first().is_some_and(|first| first.epoch < self.epoch) {
+                return Err(FollowError::Carefully("an event is of an epoch that is over".to_owned()));
+            }
+            self.queue.look().map_err(ReactorError::from)?;
+            if self.queue.in_flight() >= MOST_IN_FLIGHT {
+                return Err(FollowError::Busy(self.full_name()));
+            }
+            self.work(&events.iter().map(|event| &**event).collect::<Vec<_>>());
+            self.write = None;
+            if self.is_due() {
+                let statement = self.store.prepare_write(client).await?;
+                self.write = Some(Write { to: self.marks(), statement: Some(statement) });
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn has_statement(&self) -> bool {
+        self.write.is_some()
+    }
+
+    fn execute<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Moved, tokio_postgres::Error>> {
+        async move {
+            match &self.write {
+                Some(Write { to, statement: Some(statement) }) => {
+                    daybook_failpoint::reach("react.before-checkpoint");
+                    self.store.write(client, statement, &self.stored, to, &self.to_park).await
+                }
+                _ => Ok(Moved::Yes),
+            }
+        }
+        .boxed()
+    }
+
+    fn committed(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async {
+            if let Some(Write { to, .. }) = self.write.take() {
+                self.wrote(to);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn again(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async {
+            self.write = None;
+            Ok(self.write_marks().await?)
+        }
+        .boxed()
+    }
+
+    fn log_end(&self) -> BoxFuture<'_, Result<i64, FollowError>> {
+        async { Ok(self.log.last_page().await.map_err(ReactorError::from)?.next_offset()) }.boxed()
+    }
+
+    fn is_behind(&mut self) -> BoxFuture<'_, Result<bool, FollowError>> {
+        async {
+            self.look().await?;
+            Ok(self.next < self.end)
+        }
+        .boxed()
+    }
+
+    fn step(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::step(self).await?) }.boxed()
+    }
+
+    fn wants_tending(&mut self) -> bool {
+        self.queue.is_open() || self.marks() != self.stored || !self.parked.is_empty()
+    }
+
+    fn tend(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::tend(self).await?) }.boxed()
+    }
+
+    fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::let_go(self).await?) }.boxed()
+    }
+}

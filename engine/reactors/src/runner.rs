@@ -1,0 +1,154 @@
+//! The reactors of a process: their checkpoints, and what they need to run among its followers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_bus::{BusConfig, Inspector, ProducerOptions, SharedProducer};
+use daybook_follow::{Follower, Followers, Home, Kind, Roster};
+use daybook_kernel::{Begins, ErasedReactor, Registry};
+use daybook_log::{Log, PartitionLog, read_secret};
+use daybook_messages::lanes_group;
+use daybook_postgres::{Connector, Databases, Role};
+use deadpool_postgres::Pool;
+use tokio::sync::watch;
+
+use crate::ReactorError;
+use crate::reacting::{Common, Reacting, Target};
+use crate::store::{Store, pools};
+
+/// How long Kafka may take with a reaction before it is sent again from the log, if need be with another client.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Which reactors a process runs, and where.
+#[derive(Clone)]
+pub struct ReactorsConfig {
+    /// The logs.
+    pub databases: Databases,
+    /// Kafka.
+    pub bus: BusConfig,
+    /// The services that a reactor may send to.
+    pub registry: Registry,
+    /// The reactors that run here.
+    pub reactors: Vec<Arc<dyn ErasedReactor>>,
+    /// Connections to each log database, shared by all partitions (4 by default).
+    pub connections: usize,
+}
+
+/// The reactors of a process, ready to follow.
+pub struct Reactors {
+    reactors: Vec<Arc<dyn ErasedReactor>>,
+    logs: Vec<Log>,
+    /// Kept: nobody is added, and nobody leaves.
+    roster: watch::Sender<Roster>,
+}
+
+/// What [`prepare`] found or made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// The reactor.
+    pub reactor: &'static str,
+    /// It was new here, in some partition at least.
+    pub made: bool,
+}
+
+/// Gives each reactor that is new here a checkpoint in each partition of the log that it follows. To be called as the owner's `migrate`.
+///
+/// # Errors
+/// When a database does not answer.
+pub async fn prepare(databases: &Databases, reactors: &[Arc<dyn ErasedReactor>]) -> Result<Vec<Prepared>, ReactorError> {
+    let mut prepared = Vec::new();
+    for reactor in reactors {
+        let log = Log::open(databases, reactor.service(), Role::Writer, 1).await?;
+        let mut made = false;
+        for n in 0..log.partitions() {
+            let partition = log.partition(n.cast_signed())?;
+            let pool = Connector::new(partition.url(), None, &[], "daybook migrate")?.pool(1, Duration::from_secs(10))?;
+            let head = partition.last_page().await?;
+            let (at, epoch) = match reactor.begins() {
+                Begins::AtTheEnd => (head.next_offset(), head.epoch),
+                Begins::AtTheBeginning => (0, 1),
+            };
+            made |= Store::new(reactor.name(), &partition, pool).begin(at, epoch).await?;
+        }
+        prepared.push(Prepared { reactor: reactor.name(), made });
+    }
+    Ok(prepared)
+}
+
+struct ReactorKind {
+    reactor: Arc<dyn ErasedReactor>,
+    common: Arc<Common>,
+    pools: BTreeMap<String, Pool>,
+}
+
+impl Kind for ReactorKind {
+    fn name(&self) -> &'static str {
+        self.reactor.name()
+    }
+
+    fn generation(&self) -> i32 {
+        0
+    }
+
+    fn follows(&self, service: &str) -> bool {
+        self.reactor.service() == service
+    }
+
+    fn home(&self, log: &PartitionLog) -> Home {
+        Home { name: "log", pool: self.pools[log.url()].clone(), rests: false }
+    }
+
+    fn open(&self, log: PartitionLog) -> Box<dyn Follower> {
+        let store = Store::new(self.reactor.name(), &log, self.pools[log.url()].clone());
+        Box::new(Reacting::new(self.reactor.clone(), log, self.common.clone(), store))
+    }
+}
+
+impl Reactors {
+    /// Checks that all is there: logs, checkpoints, the services that reactors send to.
+    ///
+    /// # Errors
+    /// When a database or Kafka can't be reached, or a reactor has no checkpoint ([`ReactorError::NotPrepared`]).
+    pub async fn new(config: ReactorsConfig) -> Result<Self, ReactorError> {
+        let mut targets = HashMap::new();
+        for service in config.registry.services() {
+            let log = Log::open(&config.databases, service, Role::Writer, config.connections).await?;
+            let target = Target { topic: config.bus.messages(service).into(), lanes: lanes_group(&config.bus, service), log };
+            targets.insert(service, target);
+        }
+        let mut logs: BTreeMap<&'static str, Log> = BTreeMap::new();
+        for reactor in &config.reactors {
+            let known = targets.get(reactor.service()).ok_or_else(|| {
+                let (name, service) = (reactor.name(), reactor.service());
+                ReactorError::Configuration(format!("the reactor {name} follows {service}, which is no service of this build"))
+            })?;
+            logs.insert(reactor.service(), known.log.clone());
+        }
+        let options = ProducerOptions { message_timeout: DELIVERED_WITHIN, ..ProducerOptions::default() };
+        let common = Arc::new(Common {
+            producer: SharedProducer::new(&config.bus, options)?,
+            inspector: Inspector::new(&config.bus)?,
+            secret: read_secret(&config.databases, Role::Writer).await?,
+            targets,
+        });
+        let mut kinds: Vec<Arc<dyn Kind>> = Vec::new();
+        for reactor in &config.reactors {
+            let log = &logs[reactor.service()];
+            let pools = pools(log, config.connections)?;
+            for n in 0..log.partitions() {
+                let partition = log.partition(n.cast_signed())?;
+                Store::new(reactor.name(), &partition, pools[partition.url()].clone()).mark().await?;
+            }
+            kinds.push(Arc::new(ReactorKind { reactor: reactor.clone(), common: common.clone(), pools }));
+        }
+        let roster = watch::Sender::new(Roster(Arc::new(kinds)));
+        Ok(Self { reactors: config.reactors, logs: logs.into_values().collect(), roster })
+    }
+
+    /// For the process that follows for them.
+    pub fn followers(&self) -> Followers {
+        let runs = self.reactors.iter().map(|reactor| (reactor.name(), reactor.fingerprint())).collect();
+        Followers { runs, logs: self.logs.clone(), roster: self.roster.subscribe() }
+    }
+}

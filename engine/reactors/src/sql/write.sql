@@ -1,0 +1,18 @@
+-- Moves a reactor's marks on from where they were read ($3, $4, term $5) to $6, $7, epoch $8, and parks streams. Answers whether the
+-- marks were free to be moved, and whether they have moved.
+WITH held AS (
+    SELECT FROM {schema}.reactor WHERE name = $1 AND partition = $2 FOR NO KEY UPDATE SKIP LOCKED
+),
+moved AS (
+    UPDATE {schema}.reactor r SET next_offset = $6, settled = $7, epoch = $8
+    FROM held
+    WHERE r.name = $1 AND r.partition = $2 AND r.next_offset = $3 AND r.settled = $4 AND r.term = $5
+    RETURNING 1
+),
+parked AS (
+    INSERT INTO {schema}.reactor_parked (name, partition, stream_id, version, "offset", reason)
+    SELECT $1, $2, p.stream_id, p.version, p."offset", p.reason
+    FROM moved, unnest($9::text[], $10::bigint[], $11::bigint[], $12::text[]) AS p (stream_id, version, "offset", reason)
+    ON CONFLICT DO NOTHING
+)
+SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM moved)

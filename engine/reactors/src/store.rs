@@ -1,0 +1,229 @@
+//! Where a reactor stands in a partition, as rows of the log's database.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+use daybook_follow::Moved;
+use daybook_kernel::{Instant, StreamId};
+use daybook_log::{Log, LogError, PartitionLog};
+use daybook_postgres::{Connector, Role};
+use deadpool_postgres::{Client, Pool};
+use tokio_postgres::{Row, Statement};
+
+use crate::ReactorError;
+
+macro_rules! statements {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(const $name: &str = include_str!(concat!("sql/", $file));)*
+    };
+}
+
+statements! {
+    ASK = "ask.sql",
+    BEGIN = "begin.sql",
+    FREE = "free.sql",
+    MARK = "mark.sql",
+    PARK_AGAIN = "park_again.sql",
+    READ_PARKED = "read_parked.sql",
+    TAKE_OVER = "take_over.sql",
+    WRITE = "write.sql",
+}
+
+/// What followers write together may not take long: all of them wait for it.
+const SETTINGS: &[(&str, &str)] =
+    &[("statement_timeout", "800"), ("lock_timeout", "500"), ("idle_in_transaction_session_timeout", "30000")];
+/// How long a connection of a pool is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest reason that is kept, in characters.
+const MAX_REASON: usize = 2_000;
+
+/// What an operator can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Try the event again.
+    Retry,
+    /// Do without the event.
+    Skip,
+}
+
+impl Ask {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Retry, Self::Skip].into_iter().find(|ask| ask.as_str() == text)
+    }
+}
+
+/// Connections for the rows of reactors, by the URL of the database.
+pub(crate) fn pools(log: &Log, size: usize) -> Result<BTreeMap<String, Pool>, ReactorError> {
+    let mut pools = BTreeMap::new();
+    for n in 0..log.partitions() {
+        if let Entry::Vacant(free) = pools.entry(log.partition(n.cast_signed())?.url().to_owned()) {
+            let pool = Connector::new(free.key(), Some(Role::Writer), SETTINGS, "daybook reactors")?.pool(size, PATIENCE)?;
+            free.insert(pool);
+        }
+    }
+    Ok(pools)
+}
+
+/// The marks of a reactor in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Behind the last event that was reacted to, and whose messages Kafka has acknowledged.
+    pub(crate) next: i64,
+    /// Everything before it has come to an end; at most `next`.
+    pub(crate) settled: i64,
+    /// Of the log, at `next`.
+    pub(crate) epoch: i32,
+    /// Raised by each takeover.
+    pub(crate) term: i64,
+}
+
+/// A stream that waits behind an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ParkedRow {
+    pub(crate) stream: StreamId,
+    /// Of the event: all from it on wait.
+    pub(crate) version: i64,
+    pub(crate) offset: i64,
+    pub(crate) reason: String,
+    pub(crate) parked_at: Instant,
+    pub(crate) asked: Option<String>,
+}
+
+/// A reactor's rows of one partition.
+#[derive(Clone)]
+pub(crate) struct Store {
+    name: &'static str,
+    partition: i32,
+    schema: String,
+    pool: Pool,
+}
+
+fn mark(row: &Row) -> Mark {
+    Mark { next: row.get(0), settled: row.get(1), epoch: row.get(2), term: row.get(3) }
+}
+
+impl Store {
+    pub(crate) fn new(name: &'static str, log: &PartitionLog, pool: Pool) -> Self {
+        Self { name, partition: log.number(), schema: log.schema().to_owned(), pool }
+    }
+
+    fn sql(&self, statement: &str) -> String {
+        statement.replace("{schema}", &self.schema)
+    }
+
+    /// Whether it was new here.
+    pub(crate) async fn begin(&self, at: i64, epoch: i32) -> Result<bool, ReactorError> {
+        let rows = self.pool.get().await?.execute(&self.sql(BEGIN), &[&self.name, &self.partition, &at, &epoch]).await?;
+        Ok(rows == 1)
+    }
+
+    pub(crate) async fn mark(&self) -> Result<Mark, ReactorError> {
+        self.one(MARK).await
+    }
+
+    pub(crate) async fn take_over(&self) -> Result<Mark, ReactorError> {
+        self.one(TAKE_OVER).await
+    }
+
+    async fn one(&self, statement: &str) -> Result<Mark, ReactorError> {
+        let row = self.pool.get().await?.query_opt(&self.sql(statement), &[&self.name, &self.partition]).await?;
+        row.as_ref().map(mark).ok_or_else(|| ReactorError::NotPrepared(self.name.to_owned()))
+    }
+
+    pub(crate) async fn prepare_write(&self, client: &Client) -> Result<Statement, ReactorError> {
+        Ok(client.prepare_cached(&self.sql(WRITE)).await?)
+    }
+
+    /// Moves the marks from `from` to `to`, and parks streams. It is sent when it is first polled.
+    pub(crate) async fn write(
+        &self,
+        client: &Client,
+        statement: &Statement,
+        from: &Mark,
+        to: &Mark,
+        parked: &[ParkedRow],
+    ) -> Result<Moved, tokio_postgres::Error> {
+        let streams: Vec<&str> = parked.iter().map(|p| p.stream.as_str()).collect();
+        let versions: Vec<i64> = parked.iter().map(|p| p.version).collect();
+        let offsets: Vec<i64> = parked.iter().map(|p| p.offset).collect();
+        let reasons: Vec<String> = parked.iter().map(|p| storable(&p.reason)).collect();
+        let row = client
+            .query_one(
+                statement,
+                &[
+                    &self.name,
+                    &self.partition,
+                    &from.next,
+                    &from.settled,
+                    &from.term,
+                    &to.next,
+                    &to.settled,
+                    &to.epoch,
+                    &streams,
+                    &versions,
+                    &offsets,
+                    &reasons,
+                ],
+            )
+            .await?;
+        Ok(match (row.get(0), row.get(1)) {
+            (_, true) => Moved::Yes,
+            (true, false) => Moved::No,
+            (false, false) => Moved::Locked,
+        })
+    }
+
+    /// As [`write`](Self::write), in a transaction of its own.
+    pub(crate) async fn write_alone(&self, from: &Mark, to: &Mark, parked: &[ParkedRow]) -> Result<Moved, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = self.prepare_write(&client).await?;
+        Ok(self.write(&client, &statement, from, to, parked).await?)
+    }
+
+    pub(crate) async fn parked(&self) -> Result<Vec<ParkedRow>, ReactorError> {
+        let rows = self.pool.get().await?.query(&self.sql(READ_PARKED), &[&self.name, &self.partition]).await?;
+        let row = |row: &Row| {
+            let stream: String = row.get(0);
+            let stream = StreamId::parse(&stream).map_err(|why| LogError::Damaged(format!("a parked stream: {why}")))?;
+            let parked_at = row.get::<_, chrono::DateTime<chrono::Utc>>(4).into();
+            Ok(ParkedRow { stream, version: row.get(1), offset: row.get(2), reason: row.get(3), parked_at, asked: row.get(5) })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// False: another process has the partition.
+    pub(crate) async fn free(&self, stream: &StreamId, term: i64) -> Result<bool, ReactorError> {
+        let rows = self.pool.get().await?.execute(&self.sql(FREE), &[&self.name, &self.partition, &stream.as_str(), &term]).await?;
+        Ok(rows == 1)
+    }
+
+    /// False: another process has the partition.
+    pub(crate) async fn park_again(&self, row: &ParkedRow, term: i64) -> Result<bool, ReactorError> {
+        let client = self.pool.get().await?;
+        let reason = storable(&row.reason);
+        let rows = client
+            .execute(&self.sql(PARK_AGAIN), &[&self.name, &self.partition, &row.stream.as_str(), &term, &row.version, &row.offset, &reason])
+            .await?;
+        Ok(rows == 1)
+    }
+
+    /// False: the stream is not parked.
+    pub(crate) async fn ask(&self, stream: &str, what: &str) -> Result<bool, ReactorError> {
+        let rows = self.pool.get().await?.execute(&self.sql(ASK), &[&self.name, &self.partition, &stream, &what]).await?;
+        Ok(rows == 1)
+    }
+}
+
+/// A reason as it can be kept: Postgres' texts hold no zero byte, and what a panic says may be anything.
+fn storable(reason: &str) -> String {
+    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
+}

@@ -1,0 +1,114 @@
+//! What a reactor can't react to parks its stream, and nothing else.
+
+use std::sync::atomic::Ordering;
+
+use daybook_kernel::StreamId;
+use daybook_reactors::{Ask, ask, parked};
+use daybook_testkit::eventually;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::support::*;
+
+/// One rule is shared by all tests: one at a time sets it.
+static RULE: Mutex<()> = Mutex::const_new(());
+
+async fn panics_at(quantity: u32) -> MutexGuard<'static, ()> {
+    let guard = RULE.lock().await;
+    PANICS_AT.store(quantity, Ordering::Relaxed);
+    guard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_panics_parks_the_stream_until_it_is_tried_again() {
+    let guard = panics_at(13).await;
+    let install = Install::new(&[picky::<1>()]).await;
+    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    install.receive("A-1", 13).await;
+    install.receive("A-1", 14).await;
+    install.receive("A-2", 1).await;
+    install.has_events(&reorder("A-2"), 1).await;
+    let databases = install.database.databases();
+    let found =
+        eventually("the stream to be parked", || async { parked(&databases, &[picky::<1>()]).await.ok().filter(|all| !all.is_empty()) })
+            .await;
+    let [one] = found.as_slice() else { panic!("one stream: {found:?}") };
+    assert_eq!((one.reactor, one.stream.as_str(), one.version), ("picky", "stock/A-1@w-1", 1));
+    assert!(one.reason.contains("as it was told"), "{}", one.reason);
+    install.settled("picky").await;
+    assert_eq!(install.events(&reorder("A-1")).await.len(), 0, "later events of the stream wait");
+
+    // In vain, then not.
+    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Retry).await.expect("the database answers"));
+    eventually("it to be tried", || async {
+        let all = parked(&databases, &[picky::<1>()]).await.ok()?;
+        all.first().is_some_and(|one| one.asked.is_none()).then_some(())
+    })
+    .await;
+    PANICS_AT.store(0, Ordering::Relaxed);
+    drop(guard);
+    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Retry).await.expect("the database answers"));
+    let opened = install.has_events(&reorder("A-1"), 1).await;
+    eventually("the stream to flow", || async { parked(&databases, &[picky::<1>()]).await.ok()?.is_empty().then_some(()) }).await;
+    // The second delivery's is "already done": it has a result all the same.
+    let log = install.log(SERVICE).await;
+    let partition = log.partition(StreamId::parse(&reorder("A-1")).expect("an id").partition(PARTITIONS)).expect("one");
+    assert_eq!(opened.len(), 1);
+    let results = format!("SELECT count(*) FROM inventory.command WHERE stream_id = '{}'", reorder("A-1"));
+    assert_eq!(install.count(&results).await, 2, "{}", partition.name());
+    process.stop().await;
+    lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_can_do_without_an_event() {
+    let guard = panics_at(17).await;
+    let install = Install::new(&[picky::<1>()]).await;
+    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    install.receive("A-1", 17).await;
+    install.receive("A-1", 3).await;
+    let databases = install.database.databases();
+    eventually("the stream to be parked", || async { (!parked(&databases, &[picky::<1>()]).await.ok()?.is_empty()).then_some(()) }).await;
+    assert!(!ask(&databases, &picky::<1>(), "stock/A-9@w-1", Ask::Skip).await.expect("the database answers"), "it is not parked");
+    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Skip).await.expect("the database answers"));
+    let opened = install.has_events(&reorder("A-1"), 1).await;
+    assert_eq!(metadata(&opened[0]).causation_id.split_once('@').expect("with its epoch").1, "1");
+    eventually("the stream to flow", || async { parked(&databases, &[picky::<1>()]).await.ok()?.is_empty().then_some(()) }).await;
+    PANICS_AT.store(0, Ordering::Relaxed);
+    drop(guard);
+    process.stop().await;
+    lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_this_build_does_not_know_waits_for_a_process_that_does() {
+    let install = Install::new(&[picky::<1>()]).await;
+    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    install.receive("A-1", 1).await;
+    install.has_events(&reorder("A-1"), 1).await;
+    install.settled("picky").await;
+    process.stop().await;
+    lanes.stop().await;
+    // As a newer build writes it: here the type's name is changed under the reactor, and put back.
+    let partition = install.partition(&stock("A-1"));
+    let rename = |to: &str| {
+        format!(
+            "SET session_replication_role = replica; UPDATE inventory.event_{partition} SET type = '{to}' WHERE stream_id = '{}'; \
+             UPDATE inventory.reactor SET next_offset = 0, settled = 0",
+            stock("A-1")
+        )
+    };
+    install.database.owner().await.batch_execute(&rename("shop.inventory.v1.StockTeleported")).await.expect("the owner may");
+    let process = install.process(vec![picky::<1>()]).await;
+    let databases = install.database.databases();
+    let found =
+        eventually("the stream to be parked", || async { parked(&databases, &[picky::<1>()]).await.ok().filter(|all| !all.is_empty()) })
+            .await;
+    assert!(found[0].reason.contains("StockTeleported"), "{found:?}");
+    process.stop().await;
+    install.database.owner().await.batch_execute(&rename("shop.inventory.v1.StockReceived")).await.expect("the owner may");
+    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    eventually("the stream to flow", || async { parked(&databases, &[picky::<1>()]).await.ok()?.is_empty().then_some(()) }).await;
+    install.has_events(&reorder("A-1"), 1).await;
+    process.stop().await;
+    lanes.stop().await;
+}

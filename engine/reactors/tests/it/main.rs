@@ -1,0 +1,6 @@
+//! Reactors between real lanes, over a real Postgres and a real Kafka: one binary.
+
+mod failing;
+mod losses;
+mod once;
+mod support;

@@ -1,0 +1,234 @@
+//! An install of one database and one Kafka prefix: lanes, and processes of reactors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, headers};
+use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
+use daybook_follow::{Following, Limits, Sources};
+use daybook_kernel::{Begins, ErasedReactor, EventAt, Reactor, Registry, ServiceMessage, StreamId};
+use daybook_log::{Log, StoredEvent};
+use daybook_postgres::Role;
+use daybook_process::shutdown;
+use daybook_proto::CommandSet;
+use daybook_proto::v1::Metadata;
+use daybook_reactors::{Reactors, ReactorsConfig, prepare};
+use daybook_testkit::{TestDatabase, bus, eventually};
+use prost::Message as _;
+use shop_proto::inventory::v1::*;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub(crate) const SERVICE: &str = "inventory";
+pub(crate) const PARTITIONS: u32 = 2;
+const WAREHOUSE: &str = "w-1";
+
+pub(crate) fn shop() -> Registry {
+    Registry::new(shop_domain::aggregates()).expect("the shop's list is sound")
+}
+
+/// The shop's reactor that opens proposals.
+pub(crate) fn reordering() -> Arc<dyn ErasedReactor> {
+    shop_domain::reactors().into_iter().find(|reactor| reactor.name() == "reorder").expect("it is on the list")
+}
+
+/// A reactor of the same name, with a rule of its own: it opens a proposal for each delivery, whose quantity decides what happens.
+pub(crate) struct Picky<const RULE: u32>;
+
+/// A delivery of so many pieces makes the rule panic while it stands here.
+pub(crate) static PANICS_AT: AtomicU32 = AtomicU32::new(0);
+
+impl<const RULE: u32> Reactor for Picky<RULE> {
+    const NAME: &'static str = "picky";
+    const BEGINS: Begins = Begins::AtTheBeginning;
+    const RULE_VERSION: u32 = RULE;
+    type Event = StockEvent;
+
+    fn react(event: &StockEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
+        let StockEvent::StockReceived(e) = event else { return Vec::new() };
+        assert!(e.quantity != PANICS_AT.load(Ordering::Relaxed), "as it was told");
+        // The rule is what differs between two builds.
+        let (reorder_point, available) = (e.quantity + RULE, e.quantity);
+        let (sku, warehouse) = (e.sku.clone(), e.warehouse.clone());
+        let open = OpenReorderProposal { sku, warehouse, reorder_point, available, stock_version: at.version.0 };
+        vec![ServiceMessage::of(&ReorderCommand::from(open))]
+    }
+}
+
+pub(crate) fn picky<const RULE: u32>() -> Arc<dyn ErasedReactor> {
+    <dyn ErasedReactor>::of::<Picky<RULE>>()
+}
+
+pub(crate) struct Install {
+    pub(crate) database: TestDatabase,
+    pub(crate) bus: BusConfig,
+    producer: Producer,
+}
+
+/// One process of lanes, in this one.
+pub(crate) struct Lanes {
+    stop: watch::Sender<bool>,
+    handlers: CommandHandlers,
+}
+
+impl Lanes {
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        self.handlers.stopped().await;
+    }
+}
+
+/// One process of reactors, in this one.
+pub(crate) struct Process {
+    pub(crate) following: Following,
+    stop: watch::Sender<bool>,
+}
+
+impl Process {
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        self.following.stopped().await;
+    }
+
+    /// How many partitions it works on.
+    pub(crate) fn works(&self) -> usize {
+        self.following.board().places().len()
+    }
+}
+
+impl Install {
+    /// With these reactors' checkpoints.
+    pub(crate) async fn new(reactors: &[Arc<dyn ErasedReactor>]) -> Self {
+        let database = TestDatabase::migrated(&["catalog", SERVICE], PARTITIONS).await;
+        let bus = bus();
+        let install = Self { producer: Producer::new(&bus, ProducerOptions::default()).expect("a producer"), database, bus };
+        ensure_topics(&install.bus, &[install.log("catalog").await, install.log(SERVICE).await]).await.expect("Kafka answers");
+        prepare(&install.database.databases(), reactors).await.expect("the database answers");
+        install
+    }
+
+    pub(crate) async fn log(&self, service: &str) -> Log {
+        Log::open(&self.database.databases(), service, Role::Reader, 2).await.expect("migrated")
+    }
+
+    pub(crate) async fn lanes(&self) -> Lanes {
+        let (stop, stopping) = shutdown();
+        let parts = HandlerParts {
+            config: HandlerConfig { session_timeout: Duration::from_secs(6), ..HandlerConfig::default() },
+            databases: self.database.databases(),
+            bus: self.bus.clone(),
+            registry: shop(),
+            services: vec![SERVICE.to_owned()],
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            metrics: Arc::new(String::new),
+        };
+        Lanes { handlers: CommandHandlers::start(parts, stopping).await.expect("everything is there"), stop }
+    }
+
+    /// A process that runs these, in the group of its build.
+    pub(crate) async fn process(&self, reactors: Vec<Arc<dyn ErasedReactor>>) -> Process {
+        self.process_of(reactors, "").await
+    }
+
+    /// As of another build: in a group of its own.
+    pub(crate) async fn process_of(&self, reactors: Vec<Arc<dyn ErasedReactor>>, build: &str) -> Process {
+        let (stop, stopping) = shutdown();
+        let databases = self.database.databases();
+        let config = ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), reactors, connections: 2 };
+        let reactors = Reactors::new(config).await.expect("everything is there");
+        let limits = Limits { idle: Duration::from_millis(100), ..Limits::default() };
+        let options = GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() };
+        let mut sources = Sources::of(self.bus.clone(), options, limits, vec![reactors.followers()]);
+        sources.group += build;
+        Process { following: Following::start(sources, stopping).expect("librdkafka takes it"), stop }
+    }
+
+    /// Sends a command as a client does.
+    pub(crate) async fn send<C: CommandSet>(&self, command: impl Into<C>, correlation: &str) {
+        let command: C = command.into();
+        let stream = StreamId::new(C::AGGREGATE, &command.key());
+        let record = Record {
+            topic: self.bus.messages(C::SERVICE).into(),
+            partition: stream.partition(PARTITIONS),
+            key: stream.as_str().to_owned().into(),
+            headers: Headers::new()
+                .with(headers::CE_TYPE, command.type_name())
+                .with(headers::CE_ID, Uuid::new_v4().to_string())
+                .with(headers::CORRELATION_ID, correlation.to_owned()),
+            value: Some(command.encode_to_vec().into()),
+        };
+        self.producer.send(vec![record]).await.expect("Kafka takes it");
+    }
+
+    pub(crate) async fn receive(&self, sku: &str, quantity: u32) {
+        let command = ReceiveStock { sku: sku.into(), warehouse: WAREHOUSE.into(), quantity, ..Default::default() };
+        self.send::<StockCommand>(command, "").await;
+    }
+
+    pub(crate) async fn reorder_below(&self, sku: &str, reorder_point: u32, correlation: &str) {
+        let command = SetReorderPoint { sku: sku.into(), warehouse: WAREHOUSE.into(), reorder_point };
+        self.send::<StockCommand>(command, correlation).await;
+    }
+
+    /// The log partition of a stream.
+    pub(crate) fn partition(&self, stream: &str) -> i32 {
+        StreamId::parse(stream).expect("a stream id").partition(PARTITIONS)
+    }
+
+    /// The events of a stream.
+    pub(crate) async fn events(&self, stream: &str) -> Vec<StoredEvent> {
+        let id = StreamId::parse(stream).expect("a stream id");
+        let log = self.log(SERVICE).await.partition(id.partition(PARTITIONS)).expect("one");
+        log.read_stream(stream).await.expect("the database answers")
+    }
+
+    /// Waits until a stream has so many events.
+    pub(crate) async fn has_events(&self, stream: &str, count: usize) -> Vec<StoredEvent> {
+        let what = format!("{stream} to have {count} events");
+        let found = eventually(&what, || async { Some(self.events(stream).await).filter(|events| events.len() >= count) }).await;
+        assert_eq!(found.len(), count, "{stream}: {found:?}");
+        found
+    }
+
+    /// (next offset, settled, term) of a reactor in the partition of a stream.
+    pub(crate) async fn mark(&self, reactor: &str, stream: &str) -> (i64, i64, i64) {
+        let partition = StreamId::parse(stream).expect("a stream id").partition(PARTITIONS);
+        let sql = "SELECT next_offset, settled, term FROM inventory.reactor WHERE name = $1 AND partition = $2";
+        let row = self.database.owner().await.query_one(sql, &[&reactor, &partition]).await.expect("prepared");
+        (row.get(0), row.get(1), row.get(2))
+    }
+
+    /// Waits until a reactor stands at the log's end in each partition, and all that it has sent has come to an end.
+    pub(crate) async fn settled(&self, reactor: &str) {
+        let log = self.log(SERVICE).await;
+        eventually("all to be settled", || async {
+            for n in 0..PARTITIONS.cast_signed() {
+                let end = log.partition(n).ok()?.last_page().await.ok()?.next_offset();
+                let sql = "SELECT next_offset, settled FROM inventory.reactor WHERE name = $1 AND partition = $2";
+                let row = self.database.owner().await.query_one(sql, &[&reactor, &n]).await.ok()?;
+                if (row.get::<_, i64>(0), row.get::<_, i64>(1)) != (end, end) {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.database.owner().await.query_one(sql, &[]).await.expect("readable").get(0)
+    }
+}
+
+pub(crate) fn metadata(event: &StoredEvent) -> Metadata {
+    Metadata::decode(event.metadata.as_slice()).expect("as the lane wrote it")
+}
+
+pub(crate) fn stock(sku: &str) -> String {
+    format!("stock/{sku}@{WAREHOUSE}")
+}
+
+pub(crate) fn reorder(sku: &str) -> String {
+    format!("reorder/{sku}@{WAREHOUSE}")
+}
