@@ -24,6 +24,13 @@ pub(crate) async fn first_unpublished(inspector: &Inspector, topic: &str, partit
     let Some(offset) = log_offset(&tail) else {
         return Err(ahead(-1, "the topic's last message is none of Daybook's".to_owned()));
     };
+    // An operator has begun another epoch before it (`replay reconcile --discard`): from there on the topic's events are void, and
+    // all before it were published before them.
+    if let Ok(Some(epoch)) = tail.headers.get_parsed::<i32>(h::EPOCH)
+        && let Some(first) = partition.first_offset_after_epoch(epoch).await?.filter(|first| *first <= offset)
+    {
+        return Ok(first);
+    }
     match partition.read_events(offset, 1).await?.first() {
         Some(event) if event.offset == offset => {
             let digest = tail.headers.get_str(h::PAGE_DIGEST).ok().flatten().unwrap_or_default();

@@ -39,7 +39,7 @@ impl Decider for Reorder {
 }
 
 /// A newer version of the stock has been heard of: what this one says is over.
-fn is_over(state: &ReorderState, stock_version: u64) -> bool {
+fn is_over(state: &ReorderState, stock_version: i64) -> bool {
     stock_version <= state.stock_version
 }
 
@@ -101,14 +101,14 @@ impl Reactor for Reordering {
                 warehouse: e.warehouse.clone(),
                 reorder_point: e.reorder_point,
                 available: e.available,
-                stock_version: at.version.0,
+                stock_version: at.version.0.cast_signed(),
             }
             .into(),
             StockEvent::ReorderPointRegained(e) => CloseReorderProposal {
                 sku: e.sku.clone(),
                 warehouse: e.warehouse.clone(),
                 available: e.available,
-                stock_version: at.version.0,
+                stock_version: at.version.0.cast_signed(),
             }
             .into(),
             _ => return Vec::new(),
@@ -133,7 +133,7 @@ mod spec {
         "w-1".to_owned()
     }
 
-    fn open(stock_version: u64) -> OpenReorderProposal {
+    fn open(stock_version: i64) -> OpenReorderProposal {
         OpenReorderProposal { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3, stock_version }
     }
 
@@ -141,11 +141,11 @@ mod spec {
         RaiseReorderProposal { sku: sku(), warehouse: warehouse(), quantity, reference: "PO-7".into() }
     }
 
-    fn close(stock_version: u64) -> CloseReorderProposal {
+    fn close(stock_version: i64) -> CloseReorderProposal {
         CloseReorderProposal { sku: sku(), warehouse: warehouse(), available: 9, stock_version }
     }
 
-    fn opened(stock_version: u64) -> ReorderEvent {
+    fn opened(stock_version: i64) -> ReorderEvent {
         ReorderProposalOpened { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3, stock_version }.into()
     }
 
@@ -153,7 +153,7 @@ mod spec {
         ReorderProposalRaised { sku: sku(), warehouse: warehouse(), quantity, reference: "PO-7".into() }.into()
     }
 
-    fn closed(stock_version: u64) -> ReorderEvent {
+    fn closed(stock_version: i64) -> ReorderEvent {
         ReorderProposalClosed { sku: sku(), warehouse: warehouse(), available: 9, stock_version }.into()
     }
 

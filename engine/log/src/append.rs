@@ -110,6 +110,18 @@ impl Writer {
     /// # Errors
     /// When Postgres does not answer, or others keep taking it over too.
     pub async fn open(&self, now: Instant) -> Result<Opened, LogError> {
+        self.open_with(|before| Page::opening(before, self.partition.number(), &self.name, now)).await
+    }
+
+    /// As [`open`](Self::open), by a page that begins an epoch: what was told of events behind it before is void.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn begin_epoch(&self, now: Instant, epoch: i32, reason: &str) -> Result<Opened, LogError> {
+        self.open_with(|before| Page::beginning_epoch(before, self.partition.number(), &self.name, now, epoch, reason)).await
+    }
+
+    async fn open_with(&self, page_after: impl Fn(&PageHead) -> Page + Send) -> Result<Opened, LogError> {
         self.courtesy().await?;
         for _ in 0..20 {
             let before = last_page(self.opening.client(), &self.partition).await?;
@@ -120,7 +132,7 @@ impl Writer {
                     &[&self.partition.number(), &(before.page + 1)],
                 )
                 .await?;
-            let page = Page::opening(&before, self.partition.number(), &self.name, now);
+            let page = page_after(&before);
             match self.send(&page, &self.opening, &self.append_opening).await {
                 Outcome::Appended => return Ok(Opened { head: page.head, before }),
                 // Someone wrote meanwhile: read again, try again.

@@ -177,6 +177,13 @@ impl Page {
         Self::following(after, partition, writer, now, after.message_offset, Vec::new(), Vec::new())
     }
 
+    /// An opening page that begins an epoch, with the reason.
+    pub fn beginning_epoch(after: &PageHead, partition: i32, writer: &str, now: Instant, epoch: i32, reason: &str) -> Self {
+        // The page's own epoch is what is digested.
+        let after = PageHead { epoch, ..after.clone() };
+        Self { reason: Some(reason.to_owned()), ..Self::opening(&after, partition, writer, now) }
+    }
+
     /// What the next page continues once this one stands.
     pub fn head(&self) -> &PageHead {
         &self.head

@@ -249,6 +249,9 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
                 let _ = write!(enums, "|| self.{rust}.as_ref().is_some_and(RT::Checked::has_unknown_enum)");
             }
         }
+        kind if rules.min.is_some() || rules.max.is_some() => {
+            bail!("{}: the rules min and max are not held for {kind:?}; take int32, int64 or uint32", field.full_name())
+        }
         _ => {}
     }
     Ok(())

@@ -51,7 +51,7 @@ impl<const RULE: u32> Reactor for Picky<RULE> {
         // The rule is what differs between two builds.
         let (reorder_point, available) = (e.quantity + RULE, e.quantity);
         let (sku, warehouse) = (e.sku.clone(), e.warehouse.clone());
-        let open = OpenReorderProposal { sku, warehouse, reorder_point, available, stock_version: at.version.0 };
+        let open = OpenReorderProposal { sku, warehouse, reorder_point, available, stock_version: at.version.0.cast_signed() };
         vec![ServiceMessage::of(&ReorderCommand::from(open))]
     }
 }
