@@ -92,7 +92,8 @@ impl Ledger<'_> {
             }
             return;
         };
-        let is = format!("{} of {} by command {}", event.type_name, event.stream_id, event.command_id.unwrap_or_default());
+        // Metadata that can't be read were told as such.
+        let is = format!("{} of {} by command {}", event.type_name, event.stream_id, event.command_id.unwrap_or(row.command_id));
         let said = format!("{type_name} of {} by command {}", row.stream_id, row.command_id);
         if is != said {
             self.find(row, &format!("event {offset} in the result"), is, said);
@@ -129,10 +130,15 @@ pub(super) fn check_requests(page: i64, bytes: &[u8], ledger: &[LedgerEntry], re
             report.find(place.clone(), &format!("request {of}: its SHA-256"), hex::encode(&row.request_digest), hex::encode(found));
             continue;
         }
-        let (Ok(request), Ok(result)) = (Request::decode(request.as_slice()), CommandResult::decode(row.result.as_slice())) else {
-            report.find(place.clone(), &format!("request {of}"), "one that can be read", "bytes that are none");
-            continue;
+        let request = match Request::decode(request.as_slice()) {
+            Ok(request) => request,
+            Err(error) => {
+                report.find(place.clone(), &format!("request {of}"), "one that can be read", error);
+                continue;
+            }
         };
+        // One that can't be read was told as such.
+        let Ok(result) = CommandResult::decode(row.result.as_slice()) else { continue };
         let asked = digest::command(&request.r#type, &request.command, request.if_match);
         if asked[..] != result.command_digest[..] {
             report.find(

@@ -293,12 +293,7 @@ impl Walk<'_> {
     async fn end(&mut self, head: &PageHead) -> Result<(), LogError> {
         for stray in self.log.audit_strays(head.page, head.next_offset(), STRAYS).await? {
             let place = if stray.kind == "event" { self.report.at(stray.place) } else { self.report.at_page(stray.place) };
-            self.report.find(
-                place,
-                &stray.kind,
-                "nothing behind the last page",
-                format!("a row that names page {}, which is not there", stray.page),
-            );
+            self.report.find(place, &stray.kind, "nothing behind the last page", format!("a row of no page; it names page {}", stray.page));
         }
         if let Some((first, last, count)) = self.detached {
             self.report.notes.push(format!("the requests of {count} pages, {first} to {last}, were detached: their digests are in the chain, their bytes are not here to check"));

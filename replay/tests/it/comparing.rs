@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 
 use crate::shop::{
     Shop, by_category, by_category_broken, by_category_with_marks, categorized, created, pages, received, retired, retitled,
+    waits_for_a_lock,
 };
 
 #[tokio::test]
@@ -271,6 +272,34 @@ async fn what_moved_is_compared_when_it_has_come_as_far_and_each_part_is_counted
     assert_eq!(counts(&report), (2, [1, 2, 4], 0), "{report}");
     let shown: Vec<(&str, &str)> = report.shown.iter().map(|d| (&*d.key, &*d.part)).collect();
     assert_eq!(shown.len(), 7, "{shown:?}");
+}
+
+/// Parts are read after they were counted and after the checkpoints: a commit in between belongs to none of it.
+#[tokio::test]
+async fn what_is_committed_during_a_look_is_no_part_of_it() {
+    let two = Two::new([10, 10], [10, 10]).await;
+    for generation in [1, 2] {
+        for sku in ["A", "B"] {
+            let (stream, offset) = (format!("product/{sku}"), if sku == "A" { 1 } else { 2 });
+            two.part(generation, ("catalog", &stream, 1, offset), "toys", sku, "the same").await;
+        }
+    }
+    // The parts of the new one are asked for last.
+    two.owner.batch_execute("BEGIN; LOCK TABLE read.by_category_2 IN ACCESS EXCLUSIVE MODE").await.expect("the owner may");
+    let watcher = two.shop.database.owner().await;
+    let changed = async {
+        waits_for_a_lock(&watcher, "daybook diff").await;
+        let sql = "DELETE FROM read.by_category_2 WHERE part = 'A'; DELETE FROM read.by_category_1 WHERE part = 'B'; COMMIT";
+        two.owner.batch_execute(sql).await.expect("the owner may");
+    };
+    let all = known_generations(&watcher, "by-category").await.expect("it answers");
+    let (databases, model, options) = (two.shop.database.databases(), by_category(), DiffOptions { rounds: 0, ..DiffOptions::default() });
+    let looked = diff(&databases, &model, shop_proto::descriptors(), (&all[0], &all[1]), &options, None);
+    let (report, ()) = tokio::join!(looked, changed);
+    let report = report.expect("it answers");
+    assert_eq!(counts(&report), (2, [0, 0, 0], 0), "{report}");
+    // The next look sees it.
+    assert_eq!(counts(&two.diff(0).await), (0, [0, 1, 1], 0));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Audits and rebuilds against a real Postgres and a real Kafka.
 
 mod comparing;
+mod findings;
 mod kafka;
 mod lifecycle;
 mod log;

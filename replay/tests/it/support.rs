@@ -14,6 +14,7 @@ use daybook_replay::{PartitionReport, VerifyOptions, verify};
 use daybook_testkit::TestDatabase;
 use prost::Message as _;
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 
 const NOW: i64 = 1_800_000_000_000_000;
 
@@ -48,7 +49,12 @@ fn reserve(sku: &str, order: &str, quantity: u32) -> (&'static str, Value) {
 impl Fixture {
     /// A log with nothing but its page 0 and an opening page.
     pub(crate) async fn empty() -> Self {
-        let database = TestDatabase::migrated(&["inventory"], 1).await;
+        Self::of(1).await
+    }
+
+    /// The same, as the first of so many partitions; whatever is committed goes there.
+    pub(crate) async fn of(partitions: u32) -> Self {
+        let database = TestDatabase::migrated(&["inventory"], partitions).await;
         let log = Log::open(&database.databases(), "inventory", Role::Writer, 4).await.expect("just migrated");
         let partition = log.partition(0).expect("it has one");
         let writer = Writer::new(partition.clone(), &WriterSessions::new(1)).await.expect("the database answers");
@@ -121,10 +127,16 @@ impl Fixture {
     }
 
     /// As the owner, with the triggers off: as whoever has the database's superuser could.
-    pub(crate) async fn damage(&self, sql: &str) {
+    pub(crate) async fn forger(&self) -> Client {
         let owner = self.database.owner().await;
-        owner.batch_execute("SET session_replication_role = replica; SET search_path = inventory").await.expect("the owner may");
-        owner.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        let settings = "SET session_replication_role = replica; SET search_path = inventory; SET synchronous_commit = off";
+        owner.batch_execute(settings).await.expect("the owner may");
+        owner
+    }
+
+    /// Damages it by such a connection.
+    pub(crate) async fn damage(&self, sql: &str) {
+        self.forger().await.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
 
     pub(crate) async fn verify(&self) -> PartitionReport {
@@ -182,6 +194,11 @@ impl Fixture {
 
 /// The digest that a forger works out for a page.
 pub(crate) fn digest_of(page: &PageHead, events: &[StoredEvent], ledger: &[LedgerEntry]) -> Digest {
+    digest_over(page, &events.iter().map(|e| e.digest.clone()).collect::<Vec<_>>(), ledger)
+}
+
+/// The same, with the digests of its events.
+pub(crate) fn digest_over(page: &PageHead, events: &[Vec<u8>], ledger: &[LedgerEntry]) -> Digest {
     let fields = digest::PageFields {
         previous: &page.previous,
         partition: 0,
@@ -199,7 +216,7 @@ pub(crate) fn digest_of(page: &PageHead, events: &[StoredEvent], ledger: &[Ledge
         request_digest: &r.request_digest,
         result: &r.result,
     });
-    digest::page(&fields, events.iter().map(|e| e.digest.as_slice()), rows)
+    digest::page(&fields, events.iter().map(Vec::as_slice), rows)
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -1,9 +1,10 @@
--- What stands behind a page ($1) and its end ($2) and belongs to no page. Asked in one statement, for a page that is
--- appended meanwhile comes with its rows. At most $3 of each kind: 'event' with its offset, 'command' and 'request' with their page.
+-- What stands behind a page ($1) and its end ($2) and belongs to no page; an event may name a page that is there and ends before it.
+-- Asked in one statement, for a page that is appended meanwhile comes with its rows. At most $3 of each kind: 'event' with its
+-- offset, 'command' and 'request' with their page.
 (SELECT 'event' AS kind, e."offset" AS place, e.page
  FROM {schema}.event_{n} e
  WHERE e.partition = {n} AND e."offset" >= $2
-   AND NOT EXISTS (SELECT FROM {schema}.page_{n} p WHERE p.partition = {n} AND p.page = e.page)
+   AND NOT EXISTS (SELECT FROM {schema}.page_{n} p WHERE p.partition = {n} AND p.page = e.page AND e."offset" < p.first_offset + p.count)
  ORDER BY e."offset"
  LIMIT $3)
 UNION ALL
