@@ -21,7 +21,7 @@ pub enum HandlerError {
     /// `<service>.events` holds what the log does not: the database was restored to an older state.
     #[error(
         "{partition} does not start: its events topic and its log disagree at offset {offset} ({why}). The database was probably restored \
-         to an older state; run `daybook replay reconcile`, which says what differs, before anything is written"
+         to an older state; run `daybook replay reconcile SERVICE`, which says what differs and what to do"
     )]
     AheadOfLog {
         /// `service/partition`

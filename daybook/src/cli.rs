@@ -202,6 +202,18 @@ pub(crate) enum Replay {
         #[arg(long, value_name = "TIME")]
         at: Option<chrono::DateTime<chrono::Utc>>,
     },
+    /// After a restore of the log's database to an older state: what Kafka and the read models have that the log has not, and what to
+    /// do; exit code 1 when there is something.
+    Reconcile {
+        /// For example catalog.
+        service: String,
+        /// Begin the log's next epoch: what the log has not is void from then on. For good.
+        #[arg(long, requires = "reason")]
+        discard: bool,
+        /// Why; it stands in the log.
+        #[arg(long, requires = "discard", value_name = "WHY")]
+        reason: Option<String>,
+    },
     /// Fold a read model again, beside the live generation, and compare: dropped again unless --keep or --promote is given.
     Rebuild(Rebuild),
     /// Compare the live parts with a fresh fold, part by part; exit code 1 when anything differs.

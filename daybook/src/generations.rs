@@ -96,7 +96,7 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
             out::line(format_args!("{:#}", was.json(&model, shop_proto::descriptors()).map_err(told)?));
             Ok(Verdict::Good)
         }
-        Replay::Verify { .. } | Replay::Show { .. } => unreachable!("handled where logs are audited"),
+        Replay::Verify { .. } | Replay::Show { .. } | Replay::Reconcile { .. } => unreachable!("handled where logs are audited"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an operator needs: audits and loading.
 
-use daybook_replay::{Progress, ReplayError, ShowUntil, VerifyOptions, show, verify};
+use daybook_replay::{Progress, ReconcileOptions, ReplayError, ShowUntil, VerifyOptions, reconcile, show, verify};
 
 use crate::cli::{Load, Replay};
 use crate::roles::registry;
@@ -46,6 +46,17 @@ pub(crate) async fn replay(settings: &Settings, command: Replay, json: bool) -> 
                 out::text(shown);
             }
             Ok(Verdict::Good)
+        }
+        Replay::Reconcile { service, discard, reason } => {
+            let options = ReconcileOptions { service, discard: reason.filter(|_| discard) };
+            let found = reconcile(&databases, &settings.bus("replay")?, &registry, &options).await.map_err(told)?;
+            if json {
+                out::line(serde_json::to_string_pretty(&found)?);
+            } else {
+                out::text(&found);
+            }
+            let is_good = found.began_epoch.is_some() || found.is_reconciled();
+            Ok(if is_good { Verdict::Good } else { Verdict::FoundSomething })
         }
         of_read_models => generations::replay(settings, of_read_models, json).await,
     }

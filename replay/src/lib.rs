@@ -1,4 +1,4 @@
-//! Audits of the log, and read models made of it again. Audits read, and change nothing.
+//! Audits of the log, and read models made of it again. Audits read, and change nothing, but for `reconcile --discard`.
 //!
 //! | to … | use |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | see a stream's events and what they fold to | [`show()`] |
 //! | fold a read model again beside the live one, compare, switch | [`rebuild()`], [`promote()`] |
 //! | compare two generations of a read model | [`diff()`] |
+//! | see what Kafka and read models have that a restored log has not | [`reconcile()`] |
 //! | see a read model as it was | [`as_of()`] |
 
 mod as_of;
@@ -13,6 +14,7 @@ mod diff;
 mod error;
 mod promote;
 mod rebuild;
+mod reconcile;
 mod report;
 mod show;
 mod verify;
@@ -22,6 +24,7 @@ pub use diff::{DiffOptions, DiffReport, DifferenceKind, FieldDifference, PartDif
 pub use error::ReplayError;
 pub use promote::{PromoteOptions, Promoted, promote};
 pub use rebuild::{Outcome, RebuildReport, RebuildRequest, Then, rebuild};
+pub use reconcile::{FollowerAhead, ForeignEvent, PartitionState, ReconcileOptions, Reconciled, reconcile};
 pub use report::{Finding, PartitionReport, Report};
 pub use show::{ShowUntil, Shown, ShownEvent, show};
 pub use verify::{Phase, Progress, VerifyOptions, verify};

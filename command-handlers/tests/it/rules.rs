@@ -37,6 +37,9 @@ fn commands() -> Vec<(&'static str, Value)> {
         ("/v1/inventory/release-stock", order()),
         ("/v1/inventory/expire-reservation", stock(json!({ "orderId": "o-1", "dueAt": "2026-01-01T00:00:00Z" }))),
         ("/v1/inventory/set-reorder-point", stock(json!({ "reorderPoint": 1 }))),
+        ("/v1/inventory/open-reorder-proposal", stock(json!({ "reorderPoint": 5, "available": 3, "stockVersion": 1 }))),
+        ("/v1/inventory/raise-reorder-proposal", stock(json!({ "quantity": 50, "reference": "PO-7" }))),
+        ("/v1/inventory/close-reorder-proposal", stock(json!({ "available": 9, "stockVersion": 2 }))),
     ]
 }
 

@@ -5,6 +5,7 @@ mod faults;
 mod loading;
 mod output;
 mod reading;
+mod restored;
 mod support;
 mod tools;
 mod whole_way;

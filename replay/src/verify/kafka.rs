@@ -1,6 +1,6 @@
 //! `<service>.events` against the log: every event at least once, with the same bytes, in order, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use daybook_bus::{BusConfig, Inspector, Message, PartitionReader, StartAt, headers as h};
@@ -8,6 +8,7 @@ use daybook_kernel::digest;
 use daybook_log::{LogError, PartitionLog, StoredEvent};
 
 use crate::ReplayError;
+use crate::reconcile::is_void;
 use crate::report::PartitionReport;
 
 /// Messages taken at once.
@@ -31,6 +32,8 @@ struct Follow<'a> {
     /// Ranges below `next` that did not come: from, to (exclusive).
     missing: BTreeMap<i64, i64>,
     repeats: u64,
+    /// Where the epoch after each begins, as far as that was asked.
+    epochs: HashMap<i32, Option<i64>>,
 }
 
 /// Reads the topic's partition from its beginning; every event below `end` must be in it.
@@ -42,7 +45,7 @@ pub(super) async fn compare(
     tell: &mut (dyn FnMut(i64, i64) + Send),
 ) -> Result<(), ReplayError> {
     let mut reader = PartitionReader::open(bus, &bus.events(log.service()), log.number(), StartAt::Earliest).await?;
-    let mut follow = Follow { log, report, window: Vec::new(), end, next: 0, missing: BTreeMap::new(), repeats: 0 };
+    let mut follow = Follow { log, report, window: Vec::new(), end, next: 0, missing: BTreeMap::new(), repeats: 0, epochs: HashMap::new() };
     let mut caught_up: Option<Instant> = None;
     loop {
         let stable_end = reader.stable_end().await?;
@@ -75,6 +78,10 @@ impl Follow<'_> {
                 return Ok(());
             }
         };
+        // What an operator has discarded stays on the topic, and is void.
+        if is_void(self.log, message, &mut self.epochs).await? {
+            return Ok(());
+        }
         let Some(index) = self.find(offset).await? else {
             let place = self.report.at(offset);
             let expected = if offset < self.end {

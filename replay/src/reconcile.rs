@@ -1,0 +1,297 @@
+//! `reconcile`: after a restore of the log's database to an older state, what Kafka and the read models have that the log has not.
+//! Discarding it begins the log's next epoch.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+
+use daybook_bus::{BusConfig, Inspector, Message, PartitionReader, StartAt, headers as h};
+use daybook_kernel::Registry;
+use daybook_log::{Log, LogError, PartitionLog, Writer, WriterSessions};
+use daybook_messages::lanes_group;
+use daybook_postgres::{Databases, OwnConnection, Role};
+use serde::Serialize;
+
+use crate::ReplayError;
+
+const CHECKPOINTS: &str = include_str!("sql/reconcile_checkpoints.sql");
+
+/// Messages taken at once.
+const MESSAGES: usize = 1_000;
+const BYTES: usize = 8 << 20;
+/// How far back in a topic is looked at first; eight times as far each time that nothing of the log is met.
+const FIRST_LOOK: i64 = 1_000;
+/// Longest reason, in characters.
+const MAX_REASON: usize = 1_000;
+/// How many events that the log has not are named, for each partition.
+const NAMED: usize = 20;
+
+/// What to reconcile.
+#[derive(Clone, Debug)]
+pub struct ReconcileOptions {
+    /// The service.
+    pub service: String,
+    /// Begins the next epoch, for this reason: what the log has not is void from then on.
+    pub discard: Option<String>,
+}
+
+/// An event on Kafka that the log has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForeignEvent {
+    /// Of the log that wrote it; −1 where the message does not say.
+    pub offset: i64,
+    /// Full protobuf name.
+    pub r#type: String,
+    /// The stream.
+    pub stream: String,
+    /// The command that led to it.
+    pub command_id: String,
+}
+
+/// One partition of the log, and what Kafka has beyond it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionState {
+    /// Its number.
+    pub partition: i32,
+    /// The log's next offset.
+    pub log_end: i64,
+    /// The log's epoch.
+    pub epoch: i32,
+    /// How many events the topic has that the log has not.
+    pub foreign_events: u64,
+    /// The first of them.
+    pub named: Vec<ForeignEvent>,
+    /// How many messages the lanes had done with, and will decide again: they begin where the log says.
+    pub messages_again: i64,
+}
+
+/// A read model that has been where the log has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowerAhead {
+    /// The read model.
+    pub read_model: String,
+    /// Its generation.
+    pub generation: i32,
+    /// `live`, `kept`, `ready` or `building`.
+    pub state: String,
+    /// The log partition.
+    pub partition: i32,
+    /// The next offset that it would fold.
+    pub at: i64,
+    /// The epoch of what it has folded.
+    pub epoch: i32,
+}
+
+/// What was found, and what was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reconciled {
+    /// The service.
+    pub service: String,
+    /// Each partition.
+    pub partitions: Vec<PartitionState>,
+    /// Read models that must be rebuilt.
+    pub ahead: Vec<FollowerAhead>,
+    /// The epoch that was begun, if so.
+    pub began_epoch: Option<i32>,
+}
+
+impl Reconciled {
+    /// Whether Kafka and the read models have nothing that the log has not.
+    pub fn is_reconciled(&self) -> bool {
+        self.ahead.is_empty() && self.partitions.iter().all(|p| p.foreign_events == 0)
+    }
+
+    /// The read models that must be rebuilt, each once.
+    fn models(&self) -> Vec<&str> {
+        let mut models: Vec<&str> = self.ahead.iter().map(|a| a.read_model.as_str()).collect();
+        models.dedup();
+        models
+    }
+}
+
+impl Display for Reconciled {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for p in &self.partitions {
+            let name = format!("{}/{}", self.service, p.partition);
+            if p.foreign_events > 0 {
+                writeln!(f, "{name}: the log ends before {}, and Kafka has {} more events:", p.log_end, p.foreign_events)?;
+                for e in &p.named {
+                    writeln!(f, "  {name}:{}  {}  {}  command {}", e.offset, e.stream, e.r#type, e.command_id)?;
+                }
+                let unnamed = p.foreign_events.saturating_sub(p.named.len() as u64);
+                if unnamed > 0 {
+                    writeln!(f, "  and {unnamed} more")?;
+                }
+            }
+            if p.messages_again > 0 {
+                writeln!(f, "{name}: {} messages that had been decided are decided again", p.messages_again)?;
+            }
+        }
+        for a in &self.ahead {
+            let (model, at) = (&a.read_model, a.at);
+            writeln!(f, "read model {model} (generation {}, {}) has been at {}/{}:{at}", a.generation, a.state, self.service, a.partition)?;
+        }
+        match self.began_epoch {
+            Some(epoch) => writeln!(f, "epoch {epoch} has begun: what the log has not is void")?,
+            None if self.is_reconciled() => {
+                return write!(f, "nothing differs: Kafka and the read models have nothing that the log has not");
+            }
+            None => writeln!(
+                f,
+                "to go on without these events: stop the projectors, then `daybook replay reconcile {} --discard --reason WHY`",
+                self.service
+            )?,
+        }
+        for model in self.models() {
+            writeln!(f, "then `daybook replay rebuild {model} --promote --accept-differences`")?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares, and discards where that is asked for.
+///
+/// # Errors
+/// When a database or Kafka does not answer, a client's transaction hides what a topic holds, or the request makes no sense.
+pub async fn reconcile(
+    databases: &Databases,
+    bus: &BusConfig,
+    registry: &Registry,
+    options: &ReconcileOptions,
+) -> Result<Reconciled, ReplayError> {
+    let service = options.service.as_str();
+    if !registry.services().contains(&service) {
+        return Err(ReplayError::Usage(format!("this build has no service {service:?}; it has {}", registry.services().join(", "))));
+    }
+    let log = Log::open(databases, service, Role::Reader, 2).await?;
+    let inspector = Inspector::new(bus)?;
+    let mut partitions = Vec::new();
+    for n in 0..log.partitions().cast_signed() {
+        partitions.push(look(&log.partition(n)?, bus, &inspector).await?);
+    }
+    let ahead = ahead(databases, &log, &partitions).await?;
+    let mut found = Reconciled { service: service.to_owned(), partitions, ahead, began_epoch: None };
+    if let Some(reason) = &options.discard {
+        let reason = reason.trim();
+        if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.contains('\0') {
+            return Err(ReplayError::Usage(format!("--reason: say in 1 to {MAX_REASON} characters why these events are given up")));
+        }
+        if found.is_reconciled() {
+            return Err(ReplayError::Usage(
+                "there is nothing to discard: Kafka and the read models have nothing that the log has not".to_owned(),
+            ));
+        }
+        found.began_epoch = Some(begin_epoch(databases, service, &found, reason).await?);
+    }
+    Ok(found)
+}
+
+/// An opening page in every partition. A process that dies on the way leaves some of them in the next epoch: the one after that is begun then.
+async fn begin_epoch(databases: &Databases, service: &str, found: &Reconciled, reason: &str) -> Result<i32, ReplayError> {
+    let log = Log::open(databases, service, Role::Writer, 1).await?;
+    let sessions = WriterSessions::new(1);
+    let epoch = found.partitions.iter().map(|p| p.epoch).max().unwrap_or(1) + 1;
+    for p in &found.partitions {
+        let writer = Writer::new(log.partition(p.partition)?, &sessions).await?;
+        writer.begin_epoch(Writer::now(), epoch, reason).await?;
+        writer.release().await;
+    }
+    Ok(epoch)
+}
+
+async fn look(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> Result<PartitionState, ReplayError> {
+    let head = log.last_page().await?;
+    let (foreign_events, named) = foreign(log, bus, inspector).await?;
+    let topic = bus.messages(log.service());
+    let committed = inspector.committed(&lanes_group(bus, log.service()), &topic, log.number()).await?.unwrap_or(0);
+    Ok(PartitionState {
+        partition: log.number(),
+        log_end: head.next_offset(),
+        epoch: head.epoch,
+        foreign_events,
+        named,
+        messages_again: if foreign_events > 0 { (committed - (head.message_offset + 1)).max(0) } else { 0 },
+    })
+}
+
+/// What stands at the end of the topic that the log has not: read from further and further back, until something is met that it has.
+async fn foreign(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> Result<(u64, Vec<ForeignEvent>), ReplayError> {
+    let topic = bus.events(log.service());
+    let readable = inspector.decided(&topic, log.number()).await?;
+    let (first, end) = (readable.first, readable.stable_end.offset());
+    let (mut back, mut epochs) = (FIRST_LOOK, HashMap::new());
+    loop {
+        let from = first.max(end - back);
+        let mut reader = PartitionReader::open(bus, &topic, log.number(), StartAt::Offset(from)).await?;
+        let (mut meets, mut count, mut named) = (from == first, 0, Vec::new());
+        while let Some(messages) = reader.recv_before(readable.stable_end, MESSAGES, BYTES).await {
+            for message in &messages {
+                if stands(log, message, &mut epochs).await? {
+                    meets = true;
+                } else {
+                    count += 1;
+                    if named.len() < NAMED {
+                        named.push(told(message));
+                    }
+                }
+            }
+        }
+        if meets {
+            return Ok((count, named));
+        }
+        back = back.saturating_mul(8);
+    }
+}
+
+/// Whether the log has this event, or has begun another epoch in its place.
+async fn stands(log: &PartitionLog, message: &Message, epochs: &mut HashMap<i32, Option<i64>>) -> Result<bool, LogError> {
+    let Ok(Some(offset)) = message.headers.get_parsed::<i64>(h::OFFSET) else { return Ok(false) };
+    if is_void(log, message, epochs).await? {
+        return Ok(true);
+    }
+    let digest = message.headers.get_str(h::PAGE_DIGEST).ok().flatten().unwrap_or_default().to_owned();
+    let found = log.read_events(offset, 1).await?;
+    Ok(found.first().is_some_and(|event| event.offset == offset && hex::encode(&event.page_digest) == digest))
+}
+
+/// Whether an operator has begun another epoch before the event of this message: it is of a past that the log does not have.
+/// `epochs`: where the epoch after each begins, as far as that was asked.
+pub(crate) async fn is_void(log: &PartitionLog, message: &Message, epochs: &mut HashMap<i32, Option<i64>>) -> Result<bool, LogError> {
+    let epoch = message.headers.get_parsed::<i32>(h::EPOCH).ok().flatten();
+    let offset = message.headers.get_parsed::<i64>(h::OFFSET).ok().flatten();
+    let (Some(epoch), Some(offset)) = (epoch, offset) else { return Ok(false) };
+    let begins = match epochs.get(&epoch) {
+        Some(known) => *known,
+        None => *epochs.entry(epoch).or_insert(log.first_offset_after_epoch(epoch).await?),
+    };
+    Ok(begins.is_some_and(|first| first <= offset))
+}
+
+fn told(message: &Message) -> ForeignEvent {
+    let text = |name| message.headers.get_str(name).ok().flatten().unwrap_or_default().to_owned();
+    ForeignEvent {
+        offset: message.headers.get_parsed::<i64>(h::OFFSET).ok().flatten().unwrap_or(-1),
+        r#type: text(h::CE_TYPE),
+        stream: String::from_utf8_lossy(message.key.as_deref().unwrap_or_default()).into_owned(),
+        command_id: text(h::COMMAND_ID),
+    }
+}
+
+/// The read models that have been where the log has not: beyond its end, or in an epoch that ended before.
+async fn ahead(databases: &Databases, log: &Log, partitions: &[PartitionState]) -> Result<Vec<FollowerAhead>, ReplayError> {
+    let read = OwnConnection::new(databases.read_url(), Some(Role::Reader), &[], "daybook replay").await?;
+    let mut ahead = Vec::new();
+    for row in read.query(CHECKPOINTS, &[&&**log.service()]).await? {
+        let (partition, at, epoch): (i32, i64, i32) = (row.get(3), row.get(4), row.get(5));
+        let Some(state) = partitions.iter().find(|p| p.partition == partition) else { continue };
+        let over = log.partition(partition)?.first_offset_after_epoch(epoch).await?.is_some_and(|first| first < at);
+        if at > state.log_end || over {
+            let (read_model, generation, state) = (row.get(0), row.get(1), row.get(2));
+            ahead.push(FollowerAhead { read_model, generation, state, partition, at, epoch });
+        }
+    }
+    Ok(ahead)
+}
