@@ -84,6 +84,12 @@ impl Feed {
         }
     }
 
+    /// Kafka was lost, or is there again.
+    pub(crate) fn connection(&self, stands: bool) {
+        self.problem.send_replace((!stands).then(|| "Kafka can't be reached".to_owned()));
+        self.set_connected(stands);
+    }
+
     fn set_connected(&self, yes: bool) {
         for memory in self.generations.followed() {
             memory.connected(yes);
@@ -106,8 +112,7 @@ impl Feed {
                 messages = tail.recv(AT_ONCE) => self.take(&mut staging, messages?),
                 _ = connection.changed() => {
                     let stands = *connection.borrow_and_update();
-                    self.problem.send_replace((!stands).then(|| "Kafka can't be reached".to_owned()));
-                    self.set_connected(stands);
+                    self.connection(stands);
                 }
                 () = self.again.notified() => {
                     if begun.elapsed() >= patience {

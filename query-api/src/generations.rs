@@ -96,6 +96,11 @@ impl Generations {
         self.answering.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Has pushes applied to one, as long as it does not [leave](Self::leave).
+    pub(crate) fn follow(&self, memory: &Arc<Memory>) {
+        lock(&self.followed).push(memory.clone());
+    }
+
     /// All that pushes are applied to.
     pub(crate) fn followed(&self) -> Vec<Arc<Memory>> {
         lock(&self.followed).clone()
@@ -145,7 +150,7 @@ impl Generations {
         let slot = self.slots.fetch_add(1, Ordering::SeqCst);
         let memory = Arc::new(Memory::new(model, Arc::new(live), &places, self.cache.clone(), slot, told));
         memory.learn(&checkpoints);
-        lock(&self.followed).push(memory.clone());
+        self.follow(&memory);
         if self.following.load(Ordering::SeqCst) {
             // Read again: what was pushed before it was followed is in these, or in none.
             match self.store.checkpoints(&[(model, &memory.live)]).await.map(|mut all| all.remove(0)) {
@@ -210,11 +215,16 @@ impl Generations {
         let _ = tokio::task::spawn_blocking(move || cache.forget(slot)).await;
     }
 
-    /// Switches when the next generation is as far as what was shown, everywhere.
+    /// Looks whether the next generation is far enough, and switches then.
     async fn far_enough(&self, old: &Arc<Memory>, next: &Arc<Memory>) -> Result<bool, QueryError> {
         let checkpoints = self.store.checkpoints(&[(&next.model, &next.live)]).await?.remove(0);
-        next.learn(&checkpoints);
-        let Some(stamps) = stamps(next, &checkpoints) else { return Ok(false) };
+        Ok(self.go_over(old, next, &checkpoints))
+    }
+
+    /// Switches when the next generation, whose checkpoints these are, is as far as what was shown, everywhere.
+    pub(crate) fn go_over(&self, old: &Arc<Memory>, next: &Arc<Memory>, checkpoints: &Checkpoints) -> bool {
+        next.learn(checkpoints);
+        let Some(stamps) = stamps(next, checkpoints) else { return false };
         // Nothing more is shown of the old one while it is compared.
         let held = old.lock();
         let mut shown = vec![Position::UNKNOWN; next.sources.len()];
@@ -229,6 +239,6 @@ impl Generations {
             self.answer(Some(old), next);
         }
         drop(held);
-        Ok(there)
+        there
     }
 }

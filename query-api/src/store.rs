@@ -182,3 +182,163 @@ fn folded(row: &Row, from: usize, hidden: Streams) -> Folded {
     let at = Position::new(row.get(from + 3), row.get(from + 2));
     Folded { service: row.get(from), partition: row.get(from + 1), at, hidden }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_projections::prepare;
+    use daybook_testkit::{TestDatabase, eventually};
+    use shop_projectors::read_models;
+
+    use super::*;
+    use crate::cache::Cache;
+    use crate::hot::Hot;
+    use crate::memory::Told;
+    use crate::meters::Meters;
+
+    /// The shop's read models, of 2 partitions a service.
+    async fn prepared() -> (TestDatabase, Store) {
+        let database = TestDatabase::migrated(&["catalog", "inventory"], 2).await;
+        prepare(&database.databases(), &daybook_testkit::bus(), &read_models()).await.expect("the logs are there");
+        let store = Store::new(&database.url, 1).expect("a URL");
+        // Connected, however long that takes here.
+        eventually("it to answer", || async { store.live().await.ok() }).await;
+        (database, store)
+    }
+
+    #[tokio::test]
+    async fn the_live_generation_is_the_one_that_is_served() {
+        let (database, store) = prepared().await;
+        let live = async || {
+            let all = store.live().await.expect("it is read").into_iter();
+            let mut of = all.filter(|(model, _)| model == "product-pages").map(|(_, live)| (live.generation, live.parts));
+            (of.next(), of.next())
+        };
+        assert_eq!(live().await, (Some((1, "product_pages_1".to_owned())), None));
+        let others = "INSERT INTO read.generation SELECT projection, n, fingerprint, s, 'product_pages_' || n \
+                      FROM read.generation, (VALUES (2, 'building'), (3, 'ready'), (4, 'kept'), (5, 'retired')) AS other (n, s) \
+                      WHERE projection = 'product-pages'";
+        database.owner().await.batch_execute(others).await.expect("the owner may");
+        assert_eq!(live().await, (Some((1, "product_pages_1".to_owned())), None));
+    }
+
+    #[tokio::test]
+    async fn connections_read_only_as_who_reads_read_models_and_by_index() {
+        let (_database, store) = prepared().await;
+        let client = store.connection().await.expect("it answers");
+        let row = client.query_one("SELECT current_user::text", &[]).await.expect("it answers");
+        assert_eq!(row.get::<_, &str>(0), "daybook_query");
+        for (setting, value) in [
+            ("default_transaction_read_only", "on"),
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_bitmapscan", "off"),
+            ("jit", "off"),
+            ("statement_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+        ] {
+            let row = client.query_one("SELECT current_setting($1)", &[&setting]).await.expect("there is one");
+            assert_eq!(row.get::<_, &str>(0), value, "{setting}");
+        }
+    }
+
+    #[tokio::test]
+    async fn checkpoints_are_those_of_each_generation_in_order_with_its_streams_that_show_nothing() {
+        let (database, store) = prepared().await;
+        let owner = database.owner().await;
+        let state = "INSERT INTO read.checkpoint SELECT projection, 2, service, partition, 0, 1 FROM read.checkpoint WHERE projection = 'product-pages'; \
+                     UPDATE read.checkpoint SET epoch = 2 + partition, next_offset = 1000 * generation + 100 * (projection = 'product-pages')::int \
+                         + 10 * (service = 'inventory')::int + partition; \
+                     INSERT INTO read.product_pages_1 (key, part, bytes, service, stream_id, partition, \"offset\") \
+                         VALUES ('A-1', 'stock/w', '', 'inventory', 'shown', 1, 0); \
+                     INSERT INTO read.parked (projection, generation, service, partition, stream_id, \"offset\", reason) VALUES \
+                         ('product-pages', 1, 'catalog', 0, 'p/b', 0, 'r'), ('product-pages', 1, 'catalog', 0, 'p/a', 0, 'r'), \
+                         ('product-pages', 1, 'catalog', 1, 'shown', 0, 'r'), ('product-pages', 1, 'inventory', 0, 'p/a', 0, 'r'), \
+                         ('product-pages', 1, 'inventory', 1, 'shown', 0, 'r'), ('product-pages', 2, 'catalog', 0, 'p/c', 0, 'r'), \
+                         ('category-listings', 1, 'catalog', 0, 'p/d', 0, 'r'); \
+                     INSERT INTO read.parked (projection, generation, service, partition, stream_id, \"offset\", reason) \
+                         SELECT 'category-listings', 1, 'catalog', 1, 'q/' || n, 0, 'r' FROM generate_series(10, 34) AS n";
+        owner.batch_execute(state).await.expect("the owner may");
+        let second = "CREATE TABLE read.product_pages_2 (LIKE read.product_pages_1 INCLUDING ALL); GRANT SELECT ON read.product_pages_2 TO daybook_query";
+        owner.batch_execute(second).await.expect("the owner may");
+        let (pages, next, lists) = (Live::new(1, "product_pages_1"), Live::new(2, "product_pages_2"), Live::new(1, "category_listings_1"));
+        let asked = [("product-pages", &next), ("category-listings", &lists), ("none", &pages), ("product-pages", &pages)];
+        let read = async || {
+            let all = store.checkpoints(&asked).await.expect("they are read").into_iter();
+            let text = |of: Folded| {
+                format!(
+                    "{}/{}:{}@{} {}{}",
+                    of.service,
+                    of.partition,
+                    of.at.next(),
+                    of.at.epoch(),
+                    of.hidden.named.join(" "),
+                    if of.hidden.more { " *" } else { "" }
+                )
+            };
+            all.map(|of| of.into_iter().map(text).collect::<Vec<String>>()).collect::<Vec<_>>()
+        };
+        let twenty = (10..30).map(|n| format!("q/{n}")).collect::<Vec<_>>().join(" ");
+        let most = format!("catalog/1:1001@3 {twenty} *");
+        let expected = [
+            vec!["catalog/0:2100@2 p/c", "catalog/1:2101@3 ", "inventory/0:2110@2 ", "inventory/1:2111@3 "],
+            vec!["catalog/0:1000@2 p/d", &most],
+            vec![],
+            vec!["catalog/0:1100@2 p/a p/b", "catalog/1:1101@3 shown", "inventory/0:1110@2 p/a", "inventory/1:1111@3 "],
+        ];
+        assert_eq!(read().await, expected);
+        // Where nothing is parked it is another statement that reads them.
+        owner.batch_execute("DELETE FROM read.parked").await.expect("the owner may");
+        let bare: Vec<Vec<String>> =
+            expected.iter().map(|of| of.iter().map(|text| format!("{} ", text.split(' ').next().unwrap_or_default())).collect()).collect();
+        assert_eq!(read().await, bare);
+    }
+
+    /// Of key `A-1`, for a memory that knows these partitions.
+    async fn snapshot(store: &Store, places: &[(&str, i32)]) -> Result<Snapshot, QueryError> {
+        let told = Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
+        let places: Vec<(String, i32)> = places.iter().map(|(service, partition)| ((*service).to_owned(), *partition)).collect();
+        let live = Arc::new(Live::new(1, "product_pages_1"));
+        let memory = Memory::new("product-pages", live, &places, Cache::new(1 << 20), 0, Arc::new(told));
+        store.snapshot(&memory, &View::all("A-1")).await
+    }
+
+    const PLACES: [(&str, i32); 4] = [("catalog", 0), ("catalog", 1), ("inventory", 0), ("inventory", 1)];
+
+    #[tokio::test]
+    async fn what_was_folded_from_other_partitions_than_a_memory_knows_is_not_shown() {
+        let (_database, store) = prepared().await;
+        assert_eq!(snapshot(&store, &PLACES).await.expect("they are the same").stamps.len(), 4);
+        assert!(matches!(snapshot(&store, &PLACES[..3]).await, Err(QueryError::Checkpoints { generation: 1, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_names_what_shows_nothing_by_its_source_and_says_what_is_stale() {
+        let (database, store) = prepared().await;
+        let owner = database.owner().await;
+        let park = async |service: &str, partition: i32, streams: std::ops::Range<i32>| {
+            let sql = "INSERT INTO read.parked (projection, generation, service, partition, stream_id, \"offset\", reason) \
+                       SELECT 'product-pages', 1, $1, $2, 's/' || n, 0, 'r' FROM generate_series($3::int, $4::int) AS n";
+            owner.execute(sql, &[&service, &partition, &streams.start, &(streams.end - 1)]).await.expect("the owner may");
+        };
+        let state = "UPDATE read.checkpoint SET epoch = 2, next_offset = 7 WHERE projection = 'product-pages' AND service = 'catalog' AND partition = 1; \
+                     INSERT INTO read.product_pages_1 (key, part, bytes, service, stream_id, partition, \"offset\") \
+                         VALUES ('A-1', 'details', '', 'catalog', 's/0', 1, 0), ('A-1', 'stock/w', '', 'inventory', 's/1', 0, 0)";
+        owner.batch_execute(state).await.expect("the owner may");
+        park("catalog", 1, 0..1).await;
+        park("inventory", 1, 2..3).await;
+        let read = async || snapshot(&store, &PLACES).await.expect("it is read");
+        let first = read().await;
+        assert_eq!((first.stamps[1], first.stamps[0].epoch()), (Position::new(2, 7), 1));
+        let parts: Vec<_> = first.parts.iter().map(|part| (&*part.id, part.source, part.stale.as_deref())).collect();
+        assert_eq!(parts, [("details", 1, Some("s/0")), ("stock/w", 2, None)]);
+        let of = |named: &[&str]| Streams { named: named.iter().map(|s| (*s).to_owned()).collect(), more: false };
+        assert_eq!(first.hidden, [of(&[]), of(&[]), of(&[]), of(&["s/2"])]);
+        // So many are read, and no more: whether there are others nobody knows.
+        let more = async || read().await.hidden.iter().map(|streams| streams.more).collect::<Vec<_>>();
+        park("catalog", 0, 100..198).await;
+        assert_eq!(more().await, [false; 4]);
+        park("catalog", 0, 198..199).await;
+        assert_eq!(more().await, [true; 4]);
+    }
+}

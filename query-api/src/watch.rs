@@ -146,3 +146,61 @@ impl Watch {
         metrics::gauge!("daybook_query_cache_bytes").set(bytes as f64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::pin::Pin;
+    use std::sync::atomic::Ordering;
+
+    use daybook_bus::BusConfig;
+    use daybook_testkit::{TestDatabase, eventually};
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::cache::Cache;
+
+    fn watch(url: &str) -> Watch {
+        let store = Store::new(url, 1).expect("a URL");
+        let generations = Arc::new(Generations::new(BTreeMap::new(), Cache::new(1 << 20), store.clone(), Duration::ZERO));
+        let feed = Arc::new(Feed::new(BusConfig::new("127.0.0.1:1"), std::iter::empty(), generations.clone(), store.clone()));
+        Watch::new(generations, feed, store, Duration::ZERO, Duration::ZERO)
+    }
+
+    /// Three who ask while somebody else looks.
+    async fn three(watch: &Watch) -> [Result<(), QueryError>; 3] {
+        let looking = watch.looks.lock().await;
+        let mut asking: [Pin<Box<_>>; 3] = [(); 3].map(|()| Box::pin(watch.fresh()));
+        for one in &mut asking {
+            assert!(one.as_mut().now_or_never().is_none(), "that look began before it asked");
+        }
+        drop(looking);
+        let [one, two, three] = asking;
+        [one.await, two.await, three.await]
+    }
+
+    #[tokio::test]
+    async fn all_who_ask_meanwhile_are_served_by_one_look_and_whoever_asks_later_by_another() {
+        let database = TestDatabase::migrated(&["catalog"], 1).await;
+        let watch = watch(&database.url);
+        // Connected, however long that takes here.
+        eventually("it to answer", || async { watch.store.live().await.ok() }).await;
+        let looks = || watch.begun.load(Ordering::SeqCst);
+        for all in 1..=2 {
+            for looked in three(&watch).await {
+                looked.expect("it answers");
+            }
+            assert_eq!(looks(), all);
+        }
+        watch.fresh().await.expect("it answers");
+        assert_eq!(looks(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_failed_is_none_for_anybody_who_waited_for_it() {
+        let watch = watch("postgres://u:p@127.0.0.1:1/x");
+        for looked in three(&watch).await {
+            looked.expect_err("nobody answers there");
+        }
+    }
+}

@@ -121,12 +121,22 @@ pub async fn delete_records(bus: &BusConfig, topic: &str, partition: i32) {
     admin(bus).delete_records(&offsets, &AdminOptions::new()).await.expect("Kafka answers");
 }
 
-/// Deletes a topic and makes it again, empty, as a wiped broker does.
-pub async fn recreate_topic(bus: &BusConfig, topic: &str, partitions: i32) {
-    let admin = admin(bus);
-    for result in admin.delete_topics(&[topic], &AdminOptions::new()).await.expect("Kafka answers") {
+/// Deletes a topic.
+pub async fn delete_topic(bus: &BusConfig, topic: &str) {
+    for result in admin(bus).delete_topics(&[topic], &AdminOptions::new()).await.expect("Kafka answers") {
         result.expect("the topic is there");
     }
+}
+
+/// Deletes a topic and makes it again, empty, as a wiped broker does.
+pub async fn recreate_topic(bus: &BusConfig, topic: &str, partitions: i32) {
+    delete_topic(bus, topic).await;
+    make_topic(bus, topic, partitions).await;
+}
+
+/// Makes a topic that is gone, or is about to be.
+pub async fn make_topic(bus: &BusConfig, topic: &str, partitions: i32) {
+    let admin = admin(bus);
     eventually("the topic to be there again", || async {
         let new =
             NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1").set("max.message.bytes", "4194304");

@@ -148,19 +148,7 @@ async fn check(config: &BusConfig, admin: &Admin, cluster: &Cluster, specs: &[&T
         let Some(actual) = settings.get(&spec.name) else {
             continue;
         };
-        let (mut losing, mut other) = (Vec::new(), Vec::new());
-        for (key, wanted) in &spec.settings {
-            let is = actual.get(key).map_or("unset", String::as_str);
-            if is == wanted {
-                continue;
-            }
-            let difference = format!("{key}={is} instead of {wanted}");
-            if loses(key, is, wanted) {
-                losing.push(difference);
-            } else {
-                other.push(difference);
-            }
-        }
+        let (losing, other) = differences(spec, actual);
         if !other.is_empty() {
             tracing::warn!(topic = spec.name, "topic has {}", other.join(", "));
         }
@@ -169,6 +157,24 @@ async fn check(config: &BusConfig, admin: &Admin, cluster: &Cluster, specs: &[&T
         }
     }
     Ok(())
+}
+
+/// What is set otherwise than wanted: where messages could be lost, and where not.
+fn differences(spec: &TopicSpec, actual: &BTreeMap<String, String>) -> (Vec<String>, Vec<String>) {
+    let (mut losing, mut other) = (Vec::new(), Vec::new());
+    for (key, wanted) in &spec.settings {
+        let is = actual.get(key).map_or("unset", String::as_str);
+        if is == wanted {
+            continue;
+        }
+        let difference = format!("{key}={is} instead of {wanted}");
+        if loses(key, is, wanted) {
+            losing.push(difference);
+        } else {
+            other.push(difference);
+        }
+    }
+    (losing, other)
 }
 
 /// Whether a setting other than the one wanted could lose messages: another policy, a shorter memory, a smaller limit.
@@ -257,6 +263,19 @@ pub async fn delete_before(config: &BusConfig, topic: &str, partition: i32, offs
     }
 }
 
+/// A topic that is to be made in a cluster of so many brokers.
+fn new_topic(spec: &TopicSpec, brokers: usize) -> NewTopic<'_> {
+    let replication = i32::try_from(brokers.clamp(1, 3)).unwrap_or(1);
+    let mut topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(replication));
+    for (key, value) in &spec.settings {
+        topic = topic.set(key, value);
+    }
+    if replication == 3 && !spec.settings.contains_key("min.insync.replicas") {
+        topic = topic.set("min.insync.replicas", "2");
+    }
+    topic
+}
+
 /// The admin client. Its drop waits for a thread, so that is left to another.
 struct Admin(Option<AdminClient<Quiet>>);
 
@@ -272,20 +291,7 @@ impl Admin {
         let (Some(client), false) = (&self.0, specs.is_empty()) else {
             return Ok(());
         };
-        let replication = i32::try_from(brokers.clamp(1, 3)).unwrap_or(1);
-        let topics: Vec<NewTopic<'_>> = specs
-            .iter()
-            .map(|spec| {
-                let mut topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(replication));
-                for (key, value) in &spec.settings {
-                    topic = topic.set(key, value);
-                }
-                if replication == 3 && !spec.settings.contains_key("min.insync.replicas") {
-                    topic = topic.set("min.insync.replicas", "2");
-                }
-                topic
-            })
-            .collect();
+        let topics: Vec<NewTopic<'_>> = specs.iter().map(|spec| new_topic(spec, brokers)).collect();
         let answers = client
             .create_topics(&topics, &options())
             .await
@@ -333,4 +339,82 @@ impl Drop for Admin {
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaRespErr;
+
+    use super::*;
+
+    fn spec(settings: &[(&str, &str)]) -> TopicSpec {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        TopicSpec { name: "pipe".to_owned(), partitions: 7, settings }
+    }
+
+    #[test]
+    fn there_are_as_many_replicas_as_brokers_and_three_at_most_of_which_two_are_in_sync() {
+        let plain = spec(&[("retention.ms", "5"), ("segment.ms", "6")]);
+        for (brokers, replicas) in [(0, 1), (1, 1), (2, 2), (3, 3), (4, 3), (100, 3)] {
+            let topic = new_topic(&plain, brokers);
+            assert_eq!((topic.name, topic.num_partitions), ("pipe", 7));
+            assert!(matches!(topic.replication, TopicReplication::Fixed(n) if n == replicas), "{brokers}: {:?}", topic.replication);
+            let in_sync: &[_] = if replicas == 3 { &[("min.insync.replicas", "2")] } else { &[] };
+            assert_eq!(topic.config, [&[("retention.ms", "5"), ("segment.ms", "6")], in_sync].concat(), "{brokers}");
+        }
+        let strict = spec(&[("min.insync.replicas", "3")]);
+        assert_eq!(new_topic(&strict, 3).config, [("min.insync.replicas", "3")], "what is wanted counts");
+    }
+
+    #[test]
+    fn another_policy_a_shorter_memory_and_a_smaller_limit_lose_messages_and_nothing_else_does() {
+        for (key, is, wanted, loses) in [
+            ("cleanup.policy", "compact", "delete", true),
+            ("cleanup.policy", "delete", "compact", true),
+            ("cleanup.policy", "compact,delete", "compact", true),
+            ("retention.ms", "4", "5", true),
+            ("retention.ms", "6", "5", false),
+            ("retention.ms", "-1", "5", false),
+            ("retention.ms", "9223372036854775806", "-1", true),
+            ("retention.ms", "unset", "5", true),
+            ("retention.bytes", "4", "-1", true),
+            ("retention.bytes", "-1", "4", false),
+            ("retention.bytes", "unset", "-1", true),
+            ("max.message.bytes", "4194303", "4194304", true),
+            ("max.message.bytes", "4194305", "4194304", false),
+            ("max.message.bytes", "4 MiB", "4194304", true),
+            ("segment.ms", "4", "5", false),
+            ("message.timestamp.type", "CreateTime", "LogAppendTime", false),
+            ("message.timestamp.type", "unset", "LogAppendTime", false),
+        ] {
+            let actual = if is == "unset" { BTreeMap::new() } else { BTreeMap::from([(key.to_owned(), is.to_owned())]) };
+            let difference = vec![format!("{key}={is} instead of {wanted}")];
+            let found = if loses { (difference, vec![]) } else { (vec![], difference) };
+            assert_eq!(differences(&spec(&[(key, wanted)]), &actual), found);
+            // As it is wanted, beside what nobody asks for.
+            let actual = BTreeMap::from([(key.to_owned(), wanted.to_owned()), ("more".to_owned(), "4".to_owned())]);
+            assert_eq!(differences(&spec(&[(key, wanted)]), &actual), (vec![], vec![]));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_new_topic_is_there_when_each_of_its_partitions_has_a_leader() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        for topic in ["led", "locked"] {
+            cluster.create_topic(topic, 2, 1).expect("a topic");
+        }
+        cluster.topic_error("locked", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).expect("it is there");
+        cluster.partition_leader("led", 1, None).expect("it is there");
+        let bus = BusConfig::new(cluster.bootstrap_servers());
+        let found = Cluster::read(&bus, Vec::new()).await.expect("nothing is waited for");
+        // Of one that can't be described nobody knows how many partitions it has.
+        assert_eq!(found.topics, BTreeMap::from([("led".to_owned(), (2, false))]));
+        let waiting = tokio::spawn(async move { Cluster::read(&bus, vec!["led".to_owned()]).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!waiting.is_finished(), "partition 1 has none");
+        cluster.partition_leader("led", 1, Some(1)).expect("it is there");
+        let found = waiting.await.expect("no panic").expect("it is led");
+        assert_eq!((found.brokers, found.topics.get("led")), (1, Some(&(2, true))));
+    }
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use daybook_bus::BusConfig;
 use daybook_proto::Named as _;
-use daybook_proto::v1::{PartChange, PushMarker};
+use daybook_proto::v1::{GenerationSwitched, HiddenStreams, PartChange, PushMarker, part_change};
 use futures_util::FutureExt as _;
 use prost::Message as _;
 use tokio::time::Instant;
@@ -15,15 +16,15 @@ use tokio::time::Instant;
 use super::world::{World, at};
 use crate::cache::Cache;
 use crate::entry::Part;
-use crate::feed::take_one;
+use crate::feed::{Feed, take_one};
 use crate::flight::{Landed, Landing, Snapshot};
 use crate::follow::{Change, Content, Follower, Source};
-use crate::generations::{Generations, is_as_far};
+use crate::generations::{Generations, is_as_far, stamps};
 use crate::hidden::Streams;
 use crate::memory::{Applied, Batch, Memory, Need};
 use crate::position::Position;
 use crate::staging::Staging;
-use crate::store::Store;
+use crate::store::{Checkpoints, Folded, Store};
 use crate::view::View;
 
 /// Any part of source 0 that holds a number.
@@ -302,6 +303,40 @@ fn what_is_pushed_of_another_generation_partition_or_model_is_neither_kept_nor_a
 }
 
 #[test]
+fn a_marker_says_of_which_epoch_from_where_and_how_many_changes_it_is_and_what_shows_nothing() {
+    let marker =
+        PushMarker { generation: 1, service: "s".into(), epoch: 1, from: 1, to: 2, batch: vec![1], changes: 1, ..Default::default() };
+    let content = Some(part_change::Content::Bytes(b"2".to_vec()));
+    let change = PartChange {
+        key: "a".into(),
+        part: "p0".into(),
+        generation: 1,
+        service: "s".into(),
+        batch: vec![1],
+        content,
+        ..Default::default()
+    };
+    let push = |marker: PushMarker| {
+        let (memory, view) = held();
+        let (followed, mut staging) = ([Arc::new(memory)], Staging::default());
+        for (name, bytes) in [(PartChange::TYPE, change.encode_to_vec()), (PushMarker::TYPE, marker.encode_to_vec())] {
+            assert_eq!(take_one(&followed, "m", &mut staging, name, &bytes), Ok(false));
+        }
+        let [memory] = followed;
+        let hidden = memory.hidden.header().map(|named| named.to_str().expect("text").to_owned());
+        (shows(&memory, &view, "p0"), memory.sources[0].reached(), hidden)
+    };
+    assert_eq!(push(marker.clone()), (Some(Bytes::from_static(b"2")), at(2), None));
+    assert_eq!(push(PushMarker { changes: 2, ..marker.clone() }), (None, at(2), None), "one is missing");
+    assert_eq!(push(PushMarker { from: 2, to: 3, ..marker.clone() }), (None, at(3), None), "what was before it is missing");
+    assert_eq!(push(PushMarker { epoch: 2, ..marker.clone() }), (None, Position::new(2, 2), None));
+    let hidden = Some(HiddenStreams { streams: vec!["x/1".to_owned()], more: true });
+    assert_eq!(push(PushMarker { hidden, ..marker }).2.as_deref(), Some("x/1, *"));
+    let switched = take_one(&[], "m", &mut Staging::default(), GenerationSwitched::TYPE, &[]);
+    assert_eq!(switched, Ok(true), "it is looked which generation is live");
+}
+
+#[test]
 fn each_page_of_a_list_is_found_by_what_is_pushed_of_it() {
     let (memory, _) = held();
     let pages = [1, 2, 3].map(|most| Arc::new(View::page("a", None, most)));
@@ -433,6 +468,78 @@ fn who_follows_is_told_what_pushes_did_not_say() {
     assert_eq!(*heard.lost.lock().expect("no panic"), [at(1), at(0), at(4), at(5)], "once each");
 }
 
+/// How far both sources have been folded, and what shows nothing of the first one.
+fn folded(first: i64, second: i64, hidden: &[&str]) -> Checkpoints {
+    let of = |partition, next, hidden| Folded { service: "s".to_owned(), partition, at: at(next), hidden };
+    let hidden: Vec<String> = hidden.iter().map(|stream| (*stream).to_owned()).collect();
+    vec![of(0, first, hidden.into()), of(1, second, Streams::default())]
+}
+
+#[test]
+fn checkpoints_are_those_of_a_memory_where_they_name_its_sources_and_no_others() {
+    let (memory, _) = held();
+    assert_eq!(stamps(&memory, &folded(7, 8, &[])), Some(vec![at(7), at(8)]));
+    assert_eq!(stamps(&memory, &folded(7, 8, &[])[..1].to_vec()), None, "one is missing");
+    let more = folded(7, 8, &[]).into_iter().chain(folded(9, 9, &[])).collect();
+    assert_eq!(stamps(&memory, &more), None, "there are more");
+    for change in [|of: &mut Folded| of.service = "t".to_owned(), |of: &mut Folded| of.partition = 2] {
+        let mut other = folded(7, 8, &[]);
+        change(&mut other[1]);
+        assert_eq!(stamps(&memory, &other), None);
+    }
+}
+
+/// Of a database that does not answer.
+fn nothing_read() -> (Store, Arc<Generations>) {
+    let store = Store::new("postgres://u:p@127.0.0.1:1/x", 1).expect("a url");
+    let generations = Generations::new(BTreeMap::new(), Cache::new(1 << 20), store.clone(), Duration::ZERO);
+    (store, Arc::new(generations))
+}
+
+#[test]
+fn a_generation_takes_over_where_it_is_as_far_as_all_that_was_seen_of_the_one_before() {
+    let (_, generations) = nothing_read();
+    let [old, next] = [(); 2].map(|()| Arc::new(World::unsynced(Vec::new())));
+    generations.answer(None, &old);
+    old.sync(&[at(3), at(0)]);
+    // Further than was shown: whoever has its token was told that it is reached.
+    old.sources[0].looked(at(4));
+    assert!(!generations.go_over(&old, &next, &folded(3, 0, &[])));
+    // And what was shown of the one before that.
+    old.shown_elsewhere(&[at(5), at(0)]);
+    assert!(!generations.go_over(&old, &next, &folded(4, 0, &[])));
+    let mut other = folded(5, 0, &[]);
+    other[1].partition = 2;
+    assert!(!generations.go_over(&old, &next, &other), "it is not of these sources");
+    assert!(Arc::ptr_eq(&generations.answering("m").expect("one answers"), &old));
+
+    assert!(generations.go_over(&old, &next, &folded(5, 0, &["x/1"])));
+    assert!(Arc::ptr_eq(&generations.answering("m").expect("one answers"), &next));
+    assert_eq!(next.hidden.header().expect("what shows nothing is named from the first answer on"), "x/1");
+    let view = Arc::new(View::all("a"));
+    next.depart(&view);
+    assert!(matches!(next.land(&view, read(4, &[])), Landing::TooOld), "the one before has shown more");
+    landed(&next, &view, read(5, &[]));
+}
+
+#[test]
+fn while_kafka_is_lost_nothing_is_shown_and_it_is_told() {
+    let (store, generations) = nothing_read();
+    let feed = Feed::new(BusConfig::new("127.0.0.1:1"), ["m".to_owned()].into_iter(), generations.clone(), store);
+    let (memory, view) = held();
+    let memory = Arc::new(memory);
+    generations.follow(&memory);
+    let told = || (memory.hit(&view.id, &[]).is_some(), feed.problem.borrow().clone());
+    feed.connection(true);
+    assert_eq!(told(), (true, None));
+    feed.connection(false);
+    assert_eq!(told(), (false, Some("Kafka can't be reached".to_owned())));
+    feed.connection(true);
+    assert_eq!(told(), (false, None), "what was pushed meanwhile may not have been seen");
+    memory.look(Instant::now() + Duration::from_secs(3_600), &[at(1), at(0)], Duration::from_secs(60));
+    assert_eq!(told(), (true, None));
+}
+
 #[test]
 fn when_another_generation_answers_what_is_being_read_of_the_one_before_is_not_shown_and_who_follows_begins_anew() {
     let store = Store::new("postgres://u:p@127.0.0.1:1/x", 1).expect("a url");
@@ -442,9 +549,11 @@ fn when_another_generation_answers_what_is_being_read_of_the_one_before_is_not_s
     generations.answer(None, &old);
     assert_eq!((is(&old.retired), is(&old.followed)), (false, true));
     next.sync(&[at(3), at(0)]);
+    // The database was seen further on.
+    next.sources[0].looked(at(4));
     heard.lost.lock().expect("no panic").clear();
     generations.answer(Some(&old), &next);
     assert_eq!((is(&old.retired), is(&old.followed), is(&next.retired), is(&next.followed)), (true, false, false, true));
-    assert_eq!(*heard.lost.lock().expect("no panic"), [at(3), at(0)]);
+    assert_eq!(*heard.lost.lock().expect("no panic"), [at(4), at(0)]);
     assert!(Arc::ptr_eq(&generations.answering("m").expect("one answers"), &next));
 }

@@ -129,6 +129,16 @@ async fn a_token_of_another_epoch_is_409() {
 }
 
 #[tokio::test]
+async fn a_partition_that_a_read_model_comes_to_read_is_known_soon() {
+    let api = Api::new().await;
+    api.put_page("A-1").await;
+    problem(ask(&api, "catalog/4:2@1", 0).await, 400).await;
+    let more = "INSERT INTO read.checkpoint SELECT projection, generation, 'catalog', 4, 3, 1 FROM read.generation WHERE projection = 'product-pages'";
+    api.database.owner().await.batch_execute(more).await.expect("the owner may");
+    eventually("it to be read", || async { (ask(&api, "catalog/4:2@1", 0).await.status() == 200).then_some(()) }).await;
+}
+
+#[tokio::test]
 async fn the_wait_is_against_the_generation_that_answers() {
     let api = Api::new().await;
     api.put_page("A-1").await;

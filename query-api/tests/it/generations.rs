@@ -38,6 +38,14 @@ async fn page(api: &Api) -> (u32, String) {
 
 /// Writes the page's title to a generation, moves its checkpoint and pushes both.
 async fn commit(api: &Api, owner: &tokio_postgres::Client, generation: i32, title: i64) {
+    let bytes = write(owner, generation, title).await;
+    let mut push = Push::new("catalog", 1, title - 1, title);
+    push.marker.generation = generation;
+    api.push(push.with("A-1", "details", Content::Bytes(bytes))).await;
+}
+
+/// The same, and pushes nothing. The part's bytes.
+async fn write(owner: &tokio_postgres::Client, generation: i32, title: i64) -> Vec<u8> {
     let page = ProductPage { sku: "A-1".into(), title: title.to_string(), description: format!("of {generation}"), ..Default::default() };
     let bytes = page.encode_to_vec();
     let sql = format!(
@@ -46,9 +54,29 @@ async fn commit(api: &Api, owner: &tokio_postgres::Client, generation: i32, titl
          UPDATE read.checkpoint SET next_offset = $2 WHERE projection = 'product-pages' AND generation = {generation} AND service = 'catalog' AND partition = 1"
     );
     owner.execute(&sql, &[&bytes, &title]).await.expect("the owner may");
-    let mut push = Push::new("catalog", 1, title - 1, title);
-    push.marker.generation = generation;
-    api.push(push.with("A-1", "details", Content::Bytes(bytes))).await;
+    bytes
+}
+
+/// Makes the next generation, in which the page has this title, and waits until it answers.
+async fn go_over(api: &Api, owner: &tokio_postgres::Client, generation: i32, title: i64) {
+    let before = generation - 1;
+    let of_it = format!(
+        "INSERT INTO read.generation SELECT projection, {generation}, fingerprint, 'ready', 'product_pages_{generation}' FROM read.generation \
+             WHERE projection = 'product-pages' AND generation = {before}; \
+         CREATE TABLE read.product_pages_{generation} (LIKE read.product_pages_{before} INCLUDING ALL); \
+         GRANT SELECT ON read.product_pages_{generation} TO daybook_query; \
+         INSERT INTO read.checkpoint SELECT projection, {generation}, service, partition, next_offset, epoch FROM read.checkpoint \
+             WHERE projection = 'product-pages' AND generation = {before}"
+    );
+    owner.batch_execute(&of_it).await.expect("the owner may");
+    write(owner, generation, title).await;
+    let switch = format!(
+        "UPDATE read.generation SET state = 'kept' WHERE projection = 'product-pages' AND generation = {before}; \
+         UPDATE read.generation SET state = 'live' WHERE projection = 'product-pages' AND generation = {generation}"
+    );
+    owner.batch_execute(&switch).await.expect("the owner may");
+    let wanted = (u32::try_from(title).expect("small"), format!("of {generation}"));
+    eventually(&format!("{wanted:?}"), || async { (page(api).await == wanted).then_some(()) }).await;
 }
 
 #[tokio::test]
@@ -101,6 +129,28 @@ async fn nobody_is_shown_what_is_older_when_another_generation_takes_over() {
         (said == [2]).then_some(said)
     });
     said.await;
+}
+
+#[tokio::test]
+async fn while_pushes_are_not_followed_no_generation_answers_from_memory_and_one_that_takes_over_later_does_at_once() {
+    let api = Api::new().await;
+    let owner = api.database.owner().await;
+    commit(&api, &owner, 1, 1).await;
+    eventually("the first", || async { (api.get(URL).send().await.expect("it answers").status() == 200).then_some(()) }).await;
+    let topic = api.bus.read("product-pages");
+    daybook_testkit::delete_topic(&api.bus, &topic).await;
+    let told = || async { (!api.api.readiness().await.is_ready()).then_some(()) };
+    eventually("it to say that pushes are not followed", told).await;
+    write(&owner, 1, 2).await;
+    assert_eq!(page(&api).await, (2, "of 1".to_owned()));
+    go_over(&api, &owner, 2, 3).await;
+    write(&owner, 2, 4).await;
+    assert_eq!(page(&api).await, (4, "of 2".to_owned()), "it is not followed either");
+
+    daybook_testkit::make_topic(&api.bus, &topic, 4).await;
+    eventually("pushes to be followed", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
+    go_over(&api, &owner, 3, 5).await;
+    assert!(api.api.readiness().await.is_whole(), "it answers from memory from the first");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Reading one partition alone.
 
-use daybook_bus::{BusError, PartitionReader, ReaderOptions, StartAt};
+use std::time::Duration;
+
+use daybook_bus::{BusError, Inspector, PartitionReader, ReaderOptions, StartAt};
 
 use crate::support::{bus, number, produce, producer, topic, within};
 
@@ -45,6 +47,39 @@ async fn an_audit_reads_up_to_the_end_and_no_further() {
     assert_eq!(read(&mut reader, 20).await, (100..120).collect::<Vec<u32>>());
     let end = reader.stable_end().await.expect("answers");
     assert_eq!(within("recv", reader.recv_before(end, 7, usize::MAX)).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_read_all_begins_at_the_very_end_and_reads_nothing_again() {
+    let bus = bus();
+    let topic = topic(&bus, "events", 1).await;
+    let producer = producer(&bus);
+    produce(&producer, &topic, 0, 0..5).await;
+    let mut reader = PartitionReader::open(&bus, &topic, 0, StartAt::Offset(5)).await.expect("opens");
+    assert_eq!(reader.position(), 5);
+    produce(&producer, &topic, 0, 5..7).await;
+    assert_eq!(read(&mut reader, 2).await, [5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_stands_at_the_end_waits_for_messages_that_are_on_their_way() {
+    // Its brokers send a message only when their patience with a fetch is over, so it is known long before it comes.
+    const HELD_UP: Duration = Duration::from_millis(800);
+    let bus = bus();
+    let mut slow = bus.clone();
+    slow.properties.insert("fetch.min.bytes".to_owned(), "1000000".to_owned());
+    slow.properties.insert("fetch.wait.max.ms".to_owned(), HELD_UP.as_millis().to_string());
+    let topic = topic(&bus, "events", 1).await;
+    let (producer, inspector) = (producer(&bus), Inspector::new(&bus).expect("inspector"));
+    let mut reader = PartitionReader::open(&slow, &topic, 0, StartAt::Earliest).await.expect("opens");
+    for round in 0..4 {
+        // It hears that it is at the end, and asks again.
+        tokio::time::sleep(HELD_UP * 2).await;
+        produce(&producer, &topic, 0, round..round + 1).await;
+        let end = within("readable", inspector.readable(&topic, 0)).await.expect("answers").stable_end;
+        let came = within("recv", reader.recv_before(end, 7, usize::MAX)).await.expect("there is one");
+        assert_eq!(came.iter().map(number).collect::<Vec<_>>(), [round]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,14 @@
 //! Creating and checking topics.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_bus::{BusError, Ensured, Inspector, PartitionReader, StartAt, TopicSpec, check_topics, delete_before, ensure_topics};
+use daybook_bus::{
+    BusConfig, BusError, Ensured, Inspector, PartitionReader, StartAt, TopicSpec, check_topics, delete_before, ensure_topics,
+};
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigSource, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::support::{bus, within};
@@ -34,18 +39,75 @@ async fn what_is_missing_is_created_and_what_exists_is_left_alone() {
     assert!(inspector.brokers().await.expect("answers") >= 1);
 }
 
+type Settings = &'static [(&'static str, &'static str)];
+
+/// What is set of a topic itself, as its brokers say.
+async fn set_of(bus: &BusConfig, topic: &str) -> BTreeMap<String, String> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &bus.brokers).create().expect("a client");
+    let mut described =
+        within("describe", admin.describe_configs([&ResourceSpecifier::Topic(topic)], &AdminOptions::new())).await.expect("Kafka answers");
+    let described = described.pop().expect("it was asked for").expect("it is there");
+    let of_its_own = described.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+    of_its_own.map(|entry| (entry.name, entry.value.expect("a value"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_topic_is_kept_for_as_long_as_its_messages_are_wanted() {
+    let bus = bus();
+    const MAX: (&str, &str) = ("max.message.bytes", "4194304");
+    const DELETE: (&str, &str) = ("cleanup.policy", "delete");
+    const COMPACT: (&str, &str) = ("cleanup.policy", "compact");
+    const OF_ANY_SIZE: (&str, &str) = ("retention.bytes", "-1");
+    const FOR_EVER: (&str, &str) = ("retention.ms", "-1");
+    const BY_ARRIVAL: (&str, &str) = ("message.timestamp.type", "LogAppendTime");
+    const FOURTEEN_DAYS: (&str, &str) = ("retention.ms", "1209600000");
+    const TEN_MINUTES: (&str, &str) = ("retention.ms", "600000");
+    const EACH_MINUTE: (&str, &str) = ("segment.ms", "60000");
+    let all: [(TopicSpec, String, i32, Settings); 6] = [
+        (TopicSpec::messages(&bus, "books", 3), bus.messages("books"), 3, &[MAX, DELETE, OF_ANY_SIZE, BY_ARRIVAL, FOURTEEN_DAYS]),
+        (TopicSpec::events(&bus, "books", 4), bus.events("books"), 4, &[MAX, DELETE, OF_ANY_SIZE, FOR_EVER]),
+        (TopicSpec::rejected(&bus, "books", 2), bus.rejected("books"), 2, &[MAX, DELETE, OF_ANY_SIZE, FOR_EVER]),
+        (TopicSpec::replies(&bus), bus.replies(), 16, &[MAX, DELETE, OF_ANY_SIZE, BY_ARRIVAL, TEN_MINUTES, EACH_MINUTE]),
+        (TopicSpec::read(&bus, "pages", 5), bus.read("pages"), 5, &[MAX, COMPACT]),
+        (TopicSpec::query_pods(&bus), bus.query_pods(), 1, &[MAX, COMPACT]),
+    ];
+    let specs: Vec<TopicSpec> = all.iter().map(|(spec, ..)| spec.clone()).collect();
+    within("ensure", ensure_topics(&bus, &specs)).await.expect("creates");
+    let inspector = Inspector::new(&bus).expect("inspector");
+    let replicas = inspector.brokers().await.expect("answers").min(3);
+    for (_, topic, partitions, wanted) in all {
+        assert_eq!(inspector.partitions(&topic).await.expect("answers"), Some(partitions), "{topic}");
+        let mut wanted: BTreeMap<String, String> = wanted.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        if replicas == 3 {
+            wanted.insert("min.insync.replicas".to_owned(), "2".to_owned());
+        }
+        assert_eq!(set_of(&bus, &topic).await, wanted, "{topic}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brokers_refuse_to_make_is_told() {
+    let bus = bus();
+    let mut impossible = TopicSpec::events(&bus, "books", 1);
+    impossible.settings.insert("cleanup.policy".to_owned(), "burn".to_owned());
+    let refused = within("ensure", ensure_topics(&bus, std::slice::from_ref(&impossible))).await.expect_err("there is no such policy");
+    assert!(matches!(&refused, BusError::Refused { action, .. } if action.contains(&impossible.name)), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_with_another_partition_count_is_refused() {
     let bus = bus();
     within("ensure", ensure_topics(&bus, &[TopicSpec::events(&bus, "books", 2)])).await.expect("creates");
-    for refused in [
-        ensure_topics(&bus, &[TopicSpec::events(&bus, "books", 4)]).await.map(drop),
-        check_topics(&bus, &[TopicSpec::events(&bus, "books", 4)]).await,
-    ] {
-        let error = refused.expect_err("another count");
-        assert!(matches!(error, BusError::PartitionCount { expected: 4, actual: 2, .. }), "{error}");
-        let text = error.to_string();
-        assert!(text.contains("has 2 partitions and needs 4") && text.contains("daybook migrate"), "{text}");
+    for wanted in [4, 1] {
+        for refused in [
+            ensure_topics(&bus, &[TopicSpec::events(&bus, "books", wanted)]).await.map(drop),
+            check_topics(&bus, &[TopicSpec::events(&bus, "books", wanted)]).await,
+        ] {
+            let error = refused.expect_err("another count");
+            assert!(matches!(error, BusError::PartitionCount { expected, actual: 2, .. } if expected == wanted), "{error}");
+            let text = error.to_string();
+            assert!(text.contains(&format!("has 2 partitions and needs {wanted}")) && text.contains("daybook migrate"), "{text}");
+        }
     }
 }
 
