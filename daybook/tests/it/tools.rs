@@ -92,6 +92,18 @@ async fn wrong_usage_is_2_and_missing_infrastructure_3() {
     assert_eq!(install.run(&["no-such-command"]).status.code(), Some(2));
     assert_eq!(install.run(&["command-handlers", "--services", "nosuch", "--listen", "127.0.0.1:0"]).status.code(), Some(2));
     let nowhere = install.run(&["replay", "verify", "--database-url", "postgres://nobody@127.0.0.1:1/none"]);
-    assert_eq!(nowhere.status.code(), Some(3), "{}", String::from_utf8_lossy(&nowhere.stderr));
+    let said = String::from_utf8_lossy(&nowhere.stderr);
+    assert_eq!(nowhere.status.code(), Some(3), "{said}");
+    assert!(said.contains("at 127.0.0.1:1: ") && said.matches("Connection refused").count() == 1, "{said}");
+    for (url, wrong) in [
+        ("postgres://u:geheim@127.0.0.1:1/d?foo=bar", "\"foo\""),
+        ("postgres://u:geheim@127.0.0.1:1/d?sslmode=allow", "sslmode=allow"),
+        ("nonsense", "postgres://"),
+    ] {
+        let refused = install.run(&["replay", "verify", "--database-url", url]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("DAYBOOK_DATABASE_URL") && said.contains(wrong) && !said.contains("geheim"), "{said}");
+    }
     assert_eq!(install.run(&["load", "catalogue", "/no/such/file"]).status.code(), Some(2));
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use daybook_bus::{Inbox, Inspector, Message, StartAt};
 use daybook_log::{Log, LogError, PartitionLog};
+use daybook_postgres::Pool;
 use daybook_process::shutdown;
-use deadpool_postgres::Pool;
 use futures_util::future::join_all;
 use metrics::Counter;
 use tokio::sync::watch;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
 use daybook_follow::{Event, FollowError, Follower, Following, Kind, Limits, Moved, Roster, Sources, Standing};
 use daybook_log::{Log, LogError, NewEvent, Outcome, Page, PageHead, PartitionLog, StoredEvent, Writer, WriterSessions};
-use daybook_postgres::Role;
+use daybook_postgres::{Connector, Pool, Role};
 use daybook_process::shutdown;
 use daybook_testkit::{TestDatabase, eventually};
-use deadpool_postgres::{Client, Manager, Pool, Runtime};
+use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
-use tokio_postgres::{NoTls, Statement};
+use tokio_postgres::Statement;
 
 pub(crate) const SERVICE: &str = "catalog";
 
@@ -118,14 +118,13 @@ impl Ledger {
     /// A follower of this name, standing at the log's beginning.
     pub(crate) async fn follower(&self, name: &'static str) -> Arc<Counter> {
         self.database.owner().await.execute("INSERT INTO read.place (follower) VALUES ($1)", &[&name]).await.expect("new");
-        let pool = self.pool("");
+        let pool = self.pool(&[]);
         Arc::new(Counter { name, pool, trouble: Mutex::default() })
     }
 
-    fn pool(&self, options: &str) -> Pool {
-        let mut config: tokio_postgres::Config = self.database.databases().read_url().parse().expect("a url");
-        config.options(options);
-        Pool::builder(Manager::new(config, NoTls)).max_size(8).runtime(Runtime::Tokio1).build().expect("a pool")
+    fn pool(&self, settings: &[(&str, &str)]) -> Pool {
+        let connector = Connector::new(self.database.databases().read_url(), None, settings, "a test").expect("a url");
+        connector.pool(8, Duration::from_secs(10)).expect("a pool")
     }
 
     /// A process that follows for these, in a group of this name.
@@ -142,7 +141,7 @@ impl Ledger {
             options: GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() },
             group: self.bus.group(group),
             logs: vec![log],
-            pool: self.pool("-c statement_timeout=800"),
+            pool: self.pool(&[("statement_timeout", "800")]),
             limits,
         };
         let roster = watch::Sender::new(roster(kinds));

@@ -8,8 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use daybook_follow::Moved;
 use daybook_kernel::StreamId;
-use daybook_postgres::{Connector, Databases, Role};
-use deadpool_postgres::Pool;
+use daybook_postgres::{Connector, Databases, Pool, Role};
 use tokio_postgres::{Row, Statement};
 
 use crate::batch::{Before, Changes, Skipped};
