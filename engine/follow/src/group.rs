@@ -85,7 +85,7 @@ impl Following {
     pub fn start(sources: Sources, roster: watch::Receiver<Roster>, shutdown: Shutdown) -> Result<Self, BusError> {
         let board = Arc::new(Board::default());
         let shared = Arc::new(Shared { limits: sources.limits, board: board.clone() });
-        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)?, pool: sources.pool });
+        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)?, pool: sources.pool, ending: shutdown.clone() });
         let logs = sources.logs.into_iter().map(|log| (sources.bus.events(log.service()), log)).collect();
         let (bus, name, options) = (sources.bus, sources.group, sources.options);
         let (consumer, tasks) = (Mutex::default(), Mutex::default());

@@ -19,7 +19,8 @@ pub(crate) const SERVICE: &str = "catalog";
 
 const TABLES: &str = r#"
     CREATE TABLE read.place (
-        follower text PRIMARY KEY, next bigint NOT NULL DEFAULT 0, epoch int NOT NULL DEFAULT 1, term bigint NOT NULL DEFAULT 0);
+        follower text PRIMARY KEY, next bigint NOT NULL DEFAULT 0, epoch int NOT NULL DEFAULT 1, term bigint NOT NULL DEFAULT 0,
+        given_up_at_term bigint NOT NULL DEFAULT -1);
     CREATE TABLE read.effect (
         follower text, "offset" bigint CHECK ("offset" >= 0), payload bytea NOT NULL, PRIMARY KEY (follower, "offset"))"#;
 
@@ -369,9 +370,12 @@ impl Follower for One {
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
         async {
             let client = self.of.pool.get().await.map_err(failed)?;
-            let row = client.query_opt("SELECT next, term FROM read.place WHERE follower = $1", &[&self.of.name]).await.map_err(failed)?;
+            let row = client
+                .query_opt("SELECT next, term, given_up_at_term = term FROM read.place WHERE follower = $1", &[&self.of.name])
+                .await
+                .map_err(failed)?;
             let row = row.ok_or_else(|| FollowError::Gone(self.of.name.to_owned()))?;
-            Ok(Standing { next: row.get(0), term: row.get(1) })
+            Ok(Standing { next: row.get(0), term: row.get(1), given_up: row.get(2) })
         }
         .boxed()
     }
@@ -449,5 +453,14 @@ impl Follower for One {
 
     fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn give_up(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async {
+            let sql = "UPDATE read.place SET term = term + 1, given_up_at_term = term + 1 WHERE follower = $1 AND term = $2";
+            self.of.pool.get().await.map_err(failed)?.execute(sql, &[&self.of.name, &self.term]).await.map_err(failed)?;
+            Ok(())
+        }
+        .boxed()
     }
 }

@@ -71,7 +71,7 @@ impl From<ProjectorError> for FollowError {
 
 impl Follower for Projector {
     fn name(&self) -> String {
-        Self::name(self)
+        format!("{} (generation {})", Self::name(self), self.generation.number)
     }
 
     fn next(&self) -> i64 {
@@ -102,7 +102,7 @@ impl Follower for Projector {
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
         async {
             let checkpoint = self.store.checkpoint(&self.place()).await?;
-            Ok(Standing { next: checkpoint.next, term: checkpoint.term })
+            Ok(Standing { next: checkpoint.next, term: checkpoint.term, given_up: checkpoint.given_up })
         }
         .boxed()
     }
@@ -183,5 +183,9 @@ impl Follower for Projector {
 
     fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
         async { Ok(Self::let_go(self).await?) }.boxed()
+    }
+
+    fn give_up(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::give_up(self).await?) }.boxed()
     }
 }
