@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
-use daybook_http::{Cors, Operations, bind, operations};
+use daybook_http::{Cors, Listening, Operations, bind, operations};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions};
 use daybook_postgres::Role;
-use daybook_process::{Shutdown, shutdown};
+use daybook_process::{Beside, Shutdown, shutdown};
 use daybook_projections::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_search::SearchSchema;
@@ -63,7 +63,7 @@ fn cors(browsers: &Browsers) -> anyhow::Result<Option<Cors>> {
 async fn start_handlers(
     settings: &Settings,
     (handling, cors): (&Handling, Option<Cors>),
-    listen: SocketAddr,
+    (listening, beside): (Listening, Beside),
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<CommandHandlers> {
@@ -73,7 +73,7 @@ async fn start_handlers(
     if let Some(unknown) = services.iter().find(|s| !all.contains(s)) {
         return Err(usage(format!("--services: this build has no service {unknown:?}; it has {}", all.join(", "))));
     }
-    let mut config = HandlerConfig { cors, ..HandlerConfig::default() };
+    let mut config = HandlerConfig { cors, beside, ..HandlerConfig::default() };
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
     }
@@ -83,16 +83,9 @@ async fn start_handlers(
     if let Some(ms) = handling.linger_ms {
         config.linger = Duration::from_millis(ms);
     }
-    let parts = HandlerParts {
-        config,
-        databases: settings.databases()?,
-        bus: settings.bus("command-handlers")?,
-        registry,
-        services,
-        listen,
-        metrics,
-    };
-    let handlers = CommandHandlers::start(parts, stop).await?;
+    let parts =
+        HandlerParts { config, databases: settings.databases()?, bus: settings.bus("command-handlers")?, registry, services, metrics };
+    let handlers = CommandHandlers::start(parts, listening, stop).await?;
     out::announce(format_args!("commands on http://{}", handlers.address()));
     Ok(handlers)
 }
@@ -122,7 +115,7 @@ fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
 async fn start_queries(
     settings: &Settings,
     (querying, cors): (&Querying, Option<Cors>),
-    listen: SocketAddr,
+    (listening, beside): (Listening, Beside),
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<QueryApi> {
@@ -134,12 +127,17 @@ async fn start_queries(
         metrics,
         past,
         cors,
+        beside,
         search: Some(searched(querying)?),
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
-    let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     out::announce(format_args!("queries on http://{}", listening.address()));
     Ok(QueryApi::start(config, listening, stop).await?)
+}
+
+/// Before anything else is done: who can't have an address hears it at once.
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<Listening> {
+    bind(address).await.with_context(|| format!("can't listen on {address}; choose another address with {option}"))
 }
 
 async fn start_projectors(settings: &Settings, models: Vec<ReadModel>, stop: Shutdown) -> anyhow::Result<Projectors> {
@@ -151,9 +149,14 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let metrics = telemetry::metrics()?;
     let stop = on_signal()?;
     let cors = cors(&args.browsers)?;
+    let commands = listen(args.commands_listen, "--commands-listen").await?;
+    let queries = listen(args.queries_listen, "--queries-listen").await?;
     let projectors = start_projectors(settings, read_models(), stop.clone()).await?;
-    let queries = start_queries(settings, (&args.querying, cors.clone()), args.queries_listen, metrics.clone(), stop.clone()).await?;
-    let handlers = start_handlers(settings, (&args.handling, cors), args.commands_listen, metrics, stop.clone()).await?;
+    let asked = projectors.clone();
+    let beside = Beside::new(move || asked.waiting());
+    let queries = (queries, beside.clone());
+    let queries = start_queries(settings, (&args.querying, cors.clone()), queries, metrics.clone(), stop.clone()).await?;
+    let handlers = start_handlers(settings, (&args.handling, cors), (commands, beside), metrics, stop.clone()).await?;
     stop.requested().await;
     tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
     Ok(Verdict::Good)
@@ -161,8 +164,9 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
 
 /// Endpoint, lanes and relay.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
-    let stop = on_signal()?;
-    start_handlers(settings, (&args.handling, cors(&args.browsers)?), args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    let (stop, cors) = (on_signal()?, cors(&args.browsers)?);
+    let alone = (listen(args.listen, "--listen").await?, Beside::default());
+    start_handlers(settings, (&args.handling, cors), alone, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 
@@ -177,6 +181,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
         }
         models.retain(|m| wanted.iter().any(|w| w == m.name));
     }
+    let listening = listen(args.listen, "--listen").await?;
     let projectors = Arc::new(start_projectors(settings, models, stop.clone()).await?);
     let asked = projectors.clone();
     let ready = move || {
@@ -184,7 +189,6 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
         async move { projectors.readiness().await }
     };
     let document = serde_json::json!({ "openapi": "3.1.0", "info": { "title": "Daybook projectors", "version": env!("CARGO_PKG_VERSION") }, "paths": {} });
-    let listening = bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
     out::announce(format_args!("projectors on http://{}", listening.address()));
     let serving = listening.serve(operations(Operations::new(ready, metrics, document), axum::Router::new()), stop);
     tokio::join!(serving, projectors.stopped());
@@ -193,8 +197,9 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
 
 /// The query API.
 pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
-    let stop = on_signal()?;
-    start_queries(settings, (&args.querying, cors(&args.browsers)?), args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    let (stop, cors) = (on_signal()?, cors(&args.browsers)?);
+    let alone = (listen(args.listen, "--listen").await?, Beside::default());
+    start_queries(settings, (&args.querying, cors), alone, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 
