@@ -56,6 +56,14 @@ stop_running() { # pid file, text, signals
 
 in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# Whether HTTP is served there: a port is bound before that. In a shell of its own, for a connection that is closed under us ends it.
+serves() ( # port
+  exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
+  printf 'GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' >&3
+  IFS= read -r -t 3 status <&3
+  [[ $status == "HTTP/1."?" 200"* ]]
+) 2>/dev/null
+
 # Below the range that the kernel takes ports of outgoing connections from, so nobody gets it by chance.
 free_port() {
   local port i
@@ -147,7 +155,7 @@ load_clone() {
   services=$root/scripts/services/services
 }
 
-# Starts a Daybook with every role in a run's folder, on the services that the environment names, and returns once it listens.
+# Starts a Daybook with every role in a run's folder, on the services that the environment names, and returns once it serves.
 # Its ports are in `port` and `queries_port` then.
 # shellcheck disable=SC2034 # used by who calls this
 launch_daybook() { # folder, binary, options for `daybook up`
@@ -161,12 +169,12 @@ launch_daybook() { # folder, binary, options for `daybook up`
   launch "$dir" "$dir/daybook.pid" "$dir/daybook.log" "$binary" up --commands-listen "127.0.0.1:$port" \
     --queries-listen "127.0.0.1:$queries_port" "$@"
   for _ in {1..300}; do
-    if in_use "$port"; then return; fi
+    if serves "$port"; then return; fi
     if [ -s "$dir/daybook.pid" ] && [ -z "$(running_with "$dir/daybook.pid" "$running")" ]; then break; fi
     sleep 0.1
   done
   tail -n 15 "$dir/daybook.log" >&2
-  die "Daybook ended, or does not listen after 30 s"
+  die "Daybook ended, or does not serve after 30 s"
 }
 
 # Stops the Daybook and the services that a run has in a folder of its own, and forgets it.

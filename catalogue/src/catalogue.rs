@@ -56,7 +56,7 @@ pub struct Catalogue {
     rows: Rows,
     first: VecDeque<(u64, Result<Row, String>)>,
     mapping: Arc<Mapping>,
-    currency: String,
+    currency: Option<String>,
     seen: HashMap<String, Seen>,
 }
 
@@ -70,8 +70,9 @@ impl Catalogue {
     /// neither row nor mapping names one.
     ///
     /// # Errors
-    /// When it can't be read, is something that is not read, has no rows, or has none of the columns that a product needs.
-    pub fn open(path: &Path, mapping: Arc<Mapping>, currency: &str, read: Arc<AtomicU64>) -> Result<(Self, u64), FileError> {
+    /// When it can't be read, is something that is not read, has no rows, has none of the columns that a product needs, or nothing says which
+    /// currency its prices are in.
+    pub fn open(path: &Path, mapping: Arc<Mapping>, currency: Option<&str>, read: Arc<AtomicU64>) -> Result<(Self, u64), FileError> {
         let named = |what: String| FileError(format!("{}: {what}", path.display()));
         let (bytes, length) = bytes::open(path, read)?;
         let mut rows = Rows::new(bytes, mapping.format, mapping.delimiter).map_err(named)?;
@@ -80,7 +81,7 @@ impl Catalogue {
             // An export that broke looks so. Whoever means it has nothing to load.
             return Err(named("has no rows: nothing is loaded".to_owned()));
         }
-        let catalogue = Self { rows, first, mapping, currency: currency.to_owned(), seen: HashMap::new() };
+        let catalogue = Self { rows, first, mapping, currency: currency.map(str::to_owned), seen: HashMap::new() };
         catalogue.fits().map_err(named)?;
         Ok((catalogue, length))
     }
@@ -111,7 +112,7 @@ impl Catalogue {
             .map(|(field, named)| format!("{field} (column {})", named.join(" or ")))
             .collect();
         if lacking.is_empty() {
-            return Ok(());
+            return self.has_currency(&columns);
         }
         let mut has = columns.iter().take(12).copied().collect::<Vec<_>>().join(", ");
         if columns.len() > 12 {
@@ -122,6 +123,22 @@ impl Catalogue {
              read was {}",
             lacking.join(", "),
             self.mapping.name()
+        ))
+    }
+
+    /// Whether anything can say which currency a price is in.
+    fn has_currency(&self, columns: &[&str]) -> Result<(), String> {
+        let (named, constant) = self.mapping.currency();
+        if self.currency.is_some() || constant.is_some() || named.iter().any(|n| columns.contains(&n.as_str())) {
+            return Ok(());
+        }
+        let lacks = match named {
+            [] => format!("{} names no currency", self.mapping.name()),
+            named => format!("there is no column for the currency ({})", named.join(" or ")),
+        };
+        Err(format!(
+            "{lacks}, and prices are not loaded in a guessed one: give --currency, for example --currency USD, or a mapping whose [price] has \
+             currency = a column or {{ constant = \"USD\" }} (docs/loading.md)"
         ))
     }
 
@@ -161,7 +178,7 @@ impl Iterator for Catalogue {
         let what = match row {
             Ok(row) => {
                 self.note(&row);
-                self.mapping.apply(&row, &self.currency)
+                self.mapping.apply(&row, self.currency.as_deref())
             }
             Err(reason) => What::Bad { sku: None, reason },
         };
@@ -175,14 +192,50 @@ pub(crate) mod tests {
 
     /// A file of these bytes.
     pub(crate) fn of(bytes: &[u8], mapping: Mapping) -> Result<Catalogue, FileError> {
+        of_currency(bytes, mapping, Some("EUR"))
+    }
+
+    fn of_currency(bytes: &[u8], mapping: Mapping, currency: Option<&str>) -> Result<Catalogue, FileError> {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};
         let mut name = DefaultHasher::new();
         (bytes, std::thread::current().id()).hash(&mut name);
         let path = std::env::temp_dir().join(format!("shop-catalogue-{}-{:x}", std::process::id(), name.finish()));
         std::fs::write(&path, bytes).expect("a temporary file");
-        let catalogue = Catalogue::open(&path, Arc::new(mapping), "EUR", Arc::default()).map(|(catalogue, _)| catalogue);
+        let catalogue = Catalogue::open(&path, Arc::new(mapping), currency, Arc::default()).map(|(catalogue, _)| catalogue);
         std::fs::remove_file(&path).expect("it was written");
         catalogue
+    }
+
+    #[test]
+    fn no_price_is_loaded_in_a_currency_that_nobody_named() {
+        let refused = |text: &str, mapping: Mapping| of_currency(text.as_bytes(), mapping, None).err().expect("it is refused").to_string();
+        let map = |currency: &str| {
+            let text = format!("[product]\nsku = \"sku\"\ntitle = \"title\"\n[price]\ncolumn = \"price\"\nunit = \"minor\"\n{currency}");
+            Mapping::parse(&text).expect("a good mapping")
+        };
+        let table = "sku,title,price\nA,a lamp,1999\n";
+        let why = refused(table, Mapping::own().expect("own"));
+        assert!(why.contains("no column for the currency (price.currency)") && why.contains("--currency USD"), "{why}");
+        let why = refused("{\"sku\":\"A\",\"title\":\"a lamp\",\"price\":{\"minorUnits\":1999}}\n", Mapping::own().expect("own"));
+        assert!(why.contains("price.currency"), "{why}");
+        assert!(refused(table, map("")).contains("a test names no currency"));
+        assert!(refused(table, map("currency = \"Curr\"")).contains("(Curr)"));
+        // The option, the mapping, or the row says it.
+        let price = |text: &str, mapping: Mapping, currency: Option<&str>| {
+            let mut catalogue = of_currency(text.as_bytes(), mapping, currency).expect("it fits");
+            match catalogue.next().expect("a row").what {
+                What::Product(product) => product.create.price.expect("a price").currency,
+                What::Bad { reason, .. } => reason,
+                What::Skipped(why) => why,
+            }
+        };
+        assert_eq!(price(table, map(""), Some("USD")), "USD");
+        assert_eq!(price(table, map("currency = { constant = \"CHF\" }"), None), "CHF");
+        let with = |value: &str| format!("sku,title,price,Curr\nA,a lamp,1999,{value}\n");
+        assert_eq!(price(&with("JPY"), map("currency = \"Curr\""), None), "JPY");
+        assert_eq!(price(&with(""), map("currency = \"Curr\""), Some("USD")), "USD");
+        let why = price(&with(""), map("currency = \"Curr\""), None);
+        assert_eq!(why, "price has no currency (column Curr): --currency names that of rows without one");
     }
 
     fn own(text: &str) -> Catalogue {

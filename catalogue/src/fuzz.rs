@@ -49,7 +49,7 @@ proptest! {
     #[test]
     fn a_row_is_a_product_or_told_as_a_bad_one(line in damaged_json(a_row())) {
         if let Ok(row) = Row::from_json(&line, 1) {
-            match Mapping::own().expect("own").apply(&row, "EUR") {
+            match Mapping::own().expect("own").apply(&row, Some("EUR")) {
                 What::Product(product) => prop_assert!(!product.create.sku.is_empty()),
                 What::Bad { reason, .. } => prop_assert!(!reason.trim().is_empty()),
                 What::Skipped(why) => prop_assert!(false, "{why}"),

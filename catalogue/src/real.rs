@@ -19,7 +19,7 @@ fn products(file: &Path, mapping: Mapping, currency: &str) -> Option<Vec<CreateP
         println!("NOT RUN: {} is not there", file.display());
         return None;
     }
-    let (mut catalogue, _) = Catalogue::open(file, Arc::new(mapping), currency, Arc::default()).expect("it fits");
+    let (mut catalogue, _) = Catalogue::open(file, Arc::new(mapping), Some(currency), Arc::default()).expect("it fits");
     let mut products = Vec::new();
     for entry in catalogue.by_ref() {
         match entry.what {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use daybook_http::Cors;
+use daybook_process::Beside;
 
 /// Settings of the command handlers.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct HandlerConfig {
     pub linger: Duration,
     /// Origins whose web pages may send commands from a browser; none by default.
     pub cors: Option<Cors>,
+    /// What other roles of the process say in `/readyz`; none by default.
+    pub beside: Beside,
 }
 
 impl Default for HandlerConfig {
@@ -43,6 +46,7 @@ impl Default for HandlerConfig {
             snapshot_every: 500,
             linger: Duration::from_millis(2),
             cors: None,
+            beside: Beside::default(),
         }
     }
 }

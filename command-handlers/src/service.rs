@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions, SharedProducer};
-use daybook_http::{Listening, Operations, bind};
+use daybook_http::{Listening, Operations};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::{Log, Writer, WriterSessions, read_secret};
 use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, Role};
-use daybook_process::{Readiness, Shutdown};
+use daybook_process::{Beside, Readiness, Shutdown};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -36,8 +36,6 @@ pub struct HandlerParts {
     pub registry: Registry,
     /// Services whose lanes run here; the endpoint serves all.
     pub services: Vec<String>,
-    /// Where the endpoint listens.
-    pub listen: SocketAddr,
     /// Prometheus' text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -52,11 +50,11 @@ pub struct CommandHandlers {
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 
 impl CommandHandlers {
-    /// Starts lanes and endpoint; returns once the endpoint listens. They stop with the shutdown.
+    /// Starts lanes and endpoint; returns once the endpoint serves on the bound address. They stop with the shutdown.
     ///
     /// # Errors
     /// When Postgres or Kafka can't be reached, was not migrated, or a topic has another number of partitions than its log.
-    pub async fn start(parts: HandlerParts, shutdown: Shutdown) -> Result<Self, HandlerError> {
+    pub async fn start(parts: HandlerParts, listening: Listening, shutdown: Shutdown) -> Result<Self, HandlerError> {
         let mut logs = Vec::new();
         for service in parts.registry.services() {
             logs.push(Log::open(&parts.databases, service, Role::Writer, 8).await?);
@@ -99,11 +97,9 @@ impl CommandHandlers {
             tasks.spawn(group.stay(parts.bus.clone(), shutdown.clone()));
         }
         let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, shutdown.clone()).await?;
-        let ready = readiness(groups, logs, endpoint.clone(), board);
+        let ready = readiness(groups, logs, endpoint.clone(), board, parts.config.beside.clone());
         let operations = Operations::new(ready, parts.metrics.clone(), openapi::document(&registry));
         let router = daybook_http::operations(operations, endpoint.routes());
-        let listening: Listening =
-            bind(parts.listen).await.map_err(|e| HandlerError::Configuration(format!("can't listen on {}: {e}", parts.listen)))?;
         let address = listening.address();
         tasks.spawn(listening.with_cors(parts.config.cors.clone()).serve(router, shutdown));
         Ok(Self { address, tasks })
@@ -126,9 +122,10 @@ fn readiness(
     logs: Vec<Log>,
     endpoint: Endpoint,
     board: Board,
+    beside: Beside,
 ) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync + 'static {
     move || {
-        let (groups, logs, endpoint, board) = (groups.clone(), logs.clone(), endpoint.clone(), board.clone());
+        let (groups, logs, endpoint, board, beside) = (groups.clone(), logs.clone(), endpoint.clone(), board.clone(), beside.clone());
         Box::pin(async move {
             let mut readiness = Readiness::default();
             for (service, joined) in &groups {
@@ -137,7 +134,8 @@ fn readiness(
             }
             readiness = readiness.check("postgres", reaches(&logs).await);
             readiness = readiness.check("kafka", endpoint.kafka_problem());
-            board.waiting().into_iter().fold(readiness, |readiness, (partition, why)| readiness.waits(partition, why))
+            let readiness = board.waiting().into_iter().fold(readiness, |readiness, (partition, why)| readiness.waits(partition, why));
+            readiness.beside(&beside)
         })
     }
 }

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use daybook_bus::GroupOptions;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Following, Limits, Sources};
-use daybook_http::{Cors, Operations, bind, operations};
+use daybook_http::{Cors, Listening, Operations, bind, operations};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions};
 use daybook_postgres::Role;
-use daybook_process::{Shutdown, shutdown};
+use daybook_process::{Beside, Shutdown, shutdown};
 use daybook_projections::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_reactors::{Reactors, ReactorsConfig};
@@ -92,12 +92,12 @@ async fn reactors(settings: &Settings, services: &[String]) -> anyhow::Result<Re
 async fn start_handlers(
     settings: &Settings,
     (handling, cors): (&Handling, Option<Cors>),
-    listen: SocketAddr,
+    (listening, beside): (Listening, Beside),
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<CommandHandlers> {
     let (registry, services) = (registry()?, handled(handling)?);
-    let mut config = HandlerConfig { cors, ..HandlerConfig::default() };
+    let mut config = HandlerConfig { cors, beside, ..HandlerConfig::default() };
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
     }
@@ -107,16 +107,9 @@ async fn start_handlers(
     if let Some(ms) = handling.linger_ms {
         config.linger = Duration::from_millis(ms);
     }
-    let parts = HandlerParts {
-        config,
-        databases: settings.databases()?,
-        bus: settings.bus("command-handlers")?,
-        registry,
-        services,
-        listen,
-        metrics,
-    };
-    let handlers = CommandHandlers::start(parts, stop).await?;
+    let parts =
+        HandlerParts { config, databases: settings.databases()?, bus: settings.bus("command-handlers")?, registry, services, metrics };
+    let handlers = CommandHandlers::start(parts, listening, stop).await?;
     out::announce(format_args!("commands on http://{}", handlers.address()));
     Ok(handlers)
 }
@@ -146,7 +139,7 @@ fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
 async fn start_queries(
     settings: &Settings,
     (querying, cors): (&Querying, Option<Cors>),
-    listen: SocketAddr,
+    (listening, beside): (Listening, Beside),
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<QueryApi> {
@@ -158,12 +151,17 @@ async fn start_queries(
         metrics,
         past,
         cors,
+        beside,
         search: Some(searched(querying)?),
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
-    let listening = bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     out::announce(format_args!("queries on http://{}", listening.address()));
     Ok(QueryApi::start(config, listening, stop).await?)
+}
+
+/// Before anything else is done: who can't have an address hears it at once.
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<Listening> {
+    bind(address).await.with_context(|| format!("can't listen on {address}; choose another address with {option}"))
 }
 
 async fn start_projectors(
@@ -181,10 +179,15 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let metrics = telemetry::metrics()?;
     let stop = on_signal()?;
     let cors = cors(&args.browsers)?;
+    let commands = listen(args.commands_listen, "--commands-listen").await?;
+    let queries = listen(args.queries_listen, "--queries-listen").await?;
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
     let projectors = start_projectors(settings, read_models(), Some(&reactors), stop.clone()).await?;
-    let queries = start_queries(settings, (&args.querying, cors.clone()), args.queries_listen, metrics.clone(), stop.clone()).await?;
-    let handlers = start_handlers(settings, (&args.handling, cors), args.commands_listen, metrics, stop.clone()).await?;
+    let asked = projectors.clone();
+    let beside = Beside::new(move || asked.waiting());
+    let queries = (queries, beside.clone());
+    let queries = start_queries(settings, (&args.querying, cors.clone()), queries, metrics.clone(), stop.clone()).await?;
+    let handlers = start_handlers(settings, (&args.handling, cors), (commands, beside), metrics, stop.clone()).await?;
     stop.requested().await;
     tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
     Ok(Verdict::Good)
@@ -192,12 +195,15 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
 
 /// Endpoint, lanes, relay and reactors.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
-    let (metrics, stop) = (telemetry::metrics()?, on_signal()?);
+    let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
+    let listening = listen(args.listen, "--listen").await?;
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
     let group = GroupOptions { max_messages_per_partition: 4_096, ..GroupOptions::default() };
     let sources = Sources::of(settings.bus("followers")?, group, Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
-    let handlers = start_handlers(settings, (&args.handling, cors(&args.browsers)?), args.listen, metrics, stop).await?;
+    let asked = following.clone();
+    let beside = Beside::new(move || asked.waiting());
+    let handlers = start_handlers(settings, (&args.handling, cors), (listening, beside), metrics, stop).await?;
     tokio::join!(handlers.stopped(), following.stopped());
     Ok(Verdict::Good)
 }
@@ -213,6 +219,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
         }
         models.retain(|m| wanted.iter().any(|w| w == m.name));
     }
+    let listening = listen(args.listen, "--listen").await?;
     let projectors = Arc::new(start_projectors(settings, models, None, stop.clone()).await?);
     let asked = projectors.clone();
     let ready = move || {
@@ -220,7 +227,6 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
         async move { projectors.readiness().await }
     };
     let document = serde_json::json!({ "openapi": "3.1.0", "info": { "title": "Daybook projectors", "version": env!("CARGO_PKG_VERSION") }, "paths": {} });
-    let listening = bind(args.listen).await.with_context(|| format!("can't listen on {}", args.listen))?;
     out::announce(format_args!("projectors on http://{}", listening.address()));
     let serving = listening.serve(operations(Operations::new(ready, metrics, document), axum::Router::new()), stop);
     tokio::join!(serving, projectors.stopped());
@@ -229,8 +235,9 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
 
 /// The query API.
 pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
-    let stop = on_signal()?;
-    start_queries(settings, (&args.querying, cors(&args.browsers)?), args.listen, telemetry::metrics()?, stop).await?.stopped().await;
+    let (stop, cors) = (on_signal()?, cors(&args.browsers)?);
+    let alone = (listen(args.listen, "--listen").await?, Beside::default());
+    start_queries(settings, (&args.querying, cors), alone, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use daybook_bus::BusConfig;
-use daybook_postgres::{Databases, ServiceDatabases};
+use daybook_postgres::{Connector, Databases, ServiceDatabases};
 use serde::Deserialize;
 
 use crate::cli::Global;
@@ -88,17 +88,26 @@ impl Settings {
         })
     }
 
-    /// The map from service and partition to database.
+    /// The map from service and partition to database. Each URL can be one; a bad one is refused by the name of its setting.
     pub(crate) fn databases(&self) -> anyhow::Result<Databases> {
         let url = self.database_url.as_ref().ok_or_else(|| usage("no database: set --database-url or DAYBOOK_DATABASE_URL"))?;
+        check_url("--database-url (DAYBOOK_DATABASE_URL, or database_url of the settings' file)", url)?;
         let mut databases = Databases::one(url);
         for (name, service) in &self.services {
+            if let Some(url) = &service.url {
+                check_url(&format!("services.{name}.database_url of the settings' file"), url)?;
+            }
+            for (range, url) in &service.partitions {
+                let range = format!("{}-{}", range.start(), range.end());
+                check_url(&format!("services.{name}.partitions.{range:?} of the settings' file"), url)?;
+            }
             databases = databases.with_service(name, service.clone());
         }
-        Ok(match &self.read_url {
-            Some(url) => databases.with_read(url),
-            None => databases,
-        })
+        if let Some(url) = &self.read_url {
+            check_url("read.database_url of the settings' file", url)?;
+            databases = databases.with_read(url);
+        }
+        Ok(databases)
     }
 
     pub(crate) fn bus(&self, client_id: &str) -> anyhow::Result<BusConfig> {
@@ -107,6 +116,10 @@ impl Settings {
         bus.properties = self.kafka_properties.clone();
         Ok(bus)
     }
+}
+
+fn check_url(setting: &str, url: &str) -> anyhow::Result<()> {
+    Connector::check(url).map_err(|why| usage(format!("{setting}: {why}")))
 }
 
 fn read_file(named: Option<&Path>) -> anyhow::Result<File> {
@@ -164,6 +177,27 @@ mod tests {
         let read = Settings::read(&cli.global);
         std::fs::remove_file(&path).expect("it was written");
         read
+    }
+
+    #[test]
+    fn a_url_that_can_t_be_one_is_wrong_usage_and_named_by_its_setting() {
+        let bad = "postgres://u:geheim@h/d?foo=bar";
+        let good = "database_url = \"postgres://h/d\"\n";
+        for (n, (text, setting)) in [
+            (format!("database_url = {bad:?}"), "--database-url (DAYBOOK_DATABASE_URL"),
+            (format!("{good}[services.catalog]\ndatabase_url = {bad:?}"), "services.catalog.database_url"),
+            (format!("{good}[services.catalog]\npartitions.\"8-15\" = {bad:?}"), "services.catalog.partitions.\"8-15\""),
+            (format!("{good}[read]\ndatabase_url = {bad:?}"), "read.database_url"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let settings = read(&format!("url-{n}"), text.as_bytes()).expect("it can be read");
+            let error = settings.databases().expect_err("it is no URL of a database");
+            assert!(error.is::<UsageError>(), "{error}");
+            let said = error.to_string();
+            assert!(said.starts_with(setting) && said.contains("\"foo\"") && !said.contains("geheim"), "{said}");
+        }
     }
 
     fn a_name() -> impl Strategy<Value = String> {

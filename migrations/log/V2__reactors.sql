@@ -12,6 +12,8 @@ CREATE TABLE reactor (
     epoch int NOT NULL,
     -- Raised by each takeover: who holds a lower one writes nothing.
     term bigint NOT NULL DEFAULT 0,
+    -- The term at which the last holder gave it up; of an older term it says nothing.
+    given_up_at_term bigint,
     PRIMARY KEY (name, partition),
     CHECK (settled <= next_offset)
 );
@@ -32,5 +34,5 @@ CREATE TABLE reactor_parked (
 );
 
 GRANT SELECT ON reactor, reactor_parked TO daybook_writer, daybook_reader;
-GRANT UPDATE (next_offset, settled, epoch, term) ON reactor TO daybook_writer;
+GRANT UPDATE (next_offset, settled, epoch, term, given_up_at_term) ON reactor TO daybook_writer;
 GRANT INSERT, UPDATE, DELETE ON reactor_parked TO daybook_writer;

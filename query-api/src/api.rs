@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use daybook_http::{Front, Listening, Operations, Problem, operations};
 use daybook_kernel::Secret;
-use daybook_process::{Readiness, Shutdown};
+use daybook_process::{Beside, Readiness, Shutdown};
 use daybook_proto::TextForm;
 use daybook_search::SearchReader;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
@@ -153,6 +153,7 @@ impl Drop for Background {
 pub struct QueryApi {
     serving: Arc<Serving>,
     search: Option<Arc<Search>>,
+    beside: Beside,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     openapi: serde_json::Value,
     background: Arc<Background>,
@@ -232,6 +233,7 @@ impl QueryApi {
         Ok(Self {
             serving,
             search,
+            beside: config.beside,
             metrics: config.metrics,
             openapi,
             background: Arc::new(Background(tasks)),
@@ -265,7 +267,7 @@ impl QueryApi {
     /// Whether the database answers and holds a generation of every read model, and what is searched has been read.
     pub async fn readiness(&self) -> Readiness {
         let readiness = self.serving.readiness().await;
-        self.search.iter().fold(readiness, |all, search| all.check("search", search.unread()))
+        self.search.iter().fold(readiness, |all, search| all.check("search", search.unread())).beside(&self.beside)
     }
 
     /// How many waits for a token's position are under way: one a request and position.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use daybook_bus::BusConfig;
 use daybook_http::Cors;
 use daybook_kernel::{ReadModel, Secret};
+use daybook_process::Beside;
 use daybook_search::SearchSchema;
 use prost_reflect::DescriptorPool;
 
@@ -91,6 +92,8 @@ pub struct QueryConfig {
     pub heartbeat: Duration,
     /// Origins whose web pages may ask from a browser; none by default.
     pub cors: Option<Cors>,
+    /// What other roles of the process say in `/readyz`; none by default.
+    pub beside: Beside,
 }
 
 impl QueryConfig {
@@ -115,6 +118,7 @@ impl QueryConfig {
             max_subscribers: 20_000,
             heartbeat: Duration::from_secs(15),
             cors: None,
+            beside: Beside::default(),
         }
     }
 }

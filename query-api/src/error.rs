@@ -1,6 +1,6 @@
 //! Why read models can't be served.
 
-use daybook_postgres::{DatabaseError, describe};
+use daybook_postgres::{DatabaseError, Unreachable, describe};
 
 /// Serving could not begin, or Postgres did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +30,12 @@ pub enum QueryError {
     /// A replica that lags, or a database that was set back.
     #[error("the database shows an older state of {0} than was read before: it is asked again")]
     Behind(String),
-    /// The driver or the server said so.
+    /// No connection could be made.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The driver or the server said so. It is no source: the text has it already.
     #[error("Postgres: {}", describe(.0))]
-    Postgres(#[from] tokio_postgres::Error),
+    Postgres(tokio_postgres::Error),
     /// No connection was to be had.
     #[error("no connection to Postgres: {0}")]
     Pool(String),
@@ -41,6 +44,7 @@ pub enum QueryError {
 impl From<DatabaseError> for QueryError {
     fn from(e: DatabaseError) -> Self {
         match e {
+            DatabaseError::Unreachable(e) => Self::Unreachable(e),
             DatabaseError::Postgres(e) => Self::Postgres(e),
             DatabaseError::Pool(why) => Self::Pool(why),
             DatabaseError::Configuration(why) => Self::Configuration(why),
@@ -48,12 +52,9 @@ impl From<DatabaseError> for QueryError {
     }
 }
 
-impl From<deadpool_postgres::PoolError> for QueryError {
-    fn from(e: deadpool_postgres::PoolError) -> Self {
-        match e {
-            deadpool_postgres::PoolError::Backend(e) => Self::Postgres(e),
-            other => Self::Pool(other.to_string()),
-        }
+impl From<tokio_postgres::Error> for QueryError {
+    fn from(e: tokio_postgres::Error) -> Self {
+        Self::Postgres(e)
     }
 }
 
@@ -62,6 +63,11 @@ impl QueryError {
     pub(crate) fn is_not_migrated(&self) -> bool {
         // No table, no schema, no right, no role.
         let codes = ["42P01", "3F000", "42501", "22023"];
-        matches!(self, Self::Postgres(e) if e.as_db_error().is_some_and(|db| codes.contains(&db.code().code())))
+        let said = match self {
+            Self::Postgres(e) => e,
+            Self::Unreachable(e) => e.cause(),
+            _ => return false,
+        };
+        said.as_db_error().is_some_and(|db| codes.contains(&db.code().code()))
     }
 }

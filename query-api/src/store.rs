@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daybook_postgres::{Connector, Role};
-use deadpool_postgres::{Client, Pool};
+use daybook_postgres::{Connector, Pool, Role};
+use deadpool_postgres::Client;
 use tokio_postgres::Row;
 
 use crate::entry::Part;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::ReplayError;
 use crate::diff::{DiffOptions, DiffReport, compare};
 use crate::promote::{PromoteOptions, Promoted, promote, switch};
+use crate::report::Counted;
 
 /// What becomes of a generation that was rebuilt.
 #[derive(Clone, Debug, Default)]
@@ -221,11 +222,11 @@ impl fmt::Display for RebuildReport {
         let Self { projection, generation, filled, seconds, .. } = self;
         writeln!(
             f,
-            "{projection} generation {generation}: {} events of {} streams in {seconds:.1} s ({:.0} a second), {} passes over partitions",
-            filled.events,
-            filled.streams,
+            "{projection} generation {generation}: {} of {} in {seconds:.1} s ({:.0} a second), {} over partitions",
+            Counted(filled.events, "event"),
+            Counted(filled.streams, "stream"),
             filled.events as f64 / seconds.max(1e-6),
-            filled.passes
+            Counted(filled.passes, "pass")
         )?;
         for p in &filled.parked {
             writeln!(f, "  parked: {} {} at {}/{}:{}: {}", p.service, p.stream, p.service, p.partition, p.offset, p.reason)?;
@@ -256,7 +257,8 @@ impl fmt::Display for Promoted {
         if pods.moved.is_empty() && pods.elsewhere.is_empty() {
             return writeln!(f, "  no process of the query API says that it is alive");
         }
-        writeln!(f, "  {} processes of the query API serve it", pods.moved.len())?;
+        let serve = if pods.moved.len() == 1 { "serves" } else { "serve" };
+        writeln!(f, "  {} of the query API {serve} it", Counted(pods.moved.len(), "process"))?;
         pods.elsewhere.iter().try_for_each(|(pod, on)| writeln!(f, "  NOT moved yet: {pod}, which serves generation {on}"))
     }
 }

@@ -98,6 +98,17 @@ impl PartitionReport {
     }
 }
 
+/// So many of something, as people say it: `1 event`, `2 events`.
+pub(crate) struct Counted<N>(pub(crate) N, pub(crate) &'static str);
+
+impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(n, what) = self;
+        let more = if *n == N::from(1) { "" } else { if what.ends_with("ss") { "es" } else { "s" } };
+        write!(f, "{n} {what}{more}")
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: expected {}, found {}", self.place, self.what, self.expected, self.found)
@@ -108,18 +119,23 @@ impl fmt::Display for PartitionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}/{}: {} pages, {} events, {} commands, {} snapshots",
-            self.service, self.partition, self.pages, self.events, self.commands, self.snapshots
+            "{}/{}: {}, {}, {}, {}",
+            self.service,
+            self.partition,
+            Counted(self.pages, "page"),
+            Counted(self.events, "event"),
+            Counted(self.commands, "command"),
+            Counted(self.snapshots, "snapshot")
         )?;
         if let Some(repeats) = self.repeats_on_kafka {
-            write!(f, ", {repeats} repeats on Kafka")?;
+            write!(f, ", {} on Kafka", Counted(repeats, "repeat"))?;
         }
         writeln!(f, ", head page {} {}", self.head_page, self.head_digest)?;
         for finding in &self.findings {
             writeln!(f, "  WRONG {finding}")?;
         }
         if self.more_findings > 0 {
-            writeln!(f, "  WRONG and {} more findings", self.more_findings)?;
+            writeln!(f, "  WRONG and {}", Counted(self.more_findings, "more finding"))?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))
     }
@@ -133,9 +149,10 @@ impl fmt::Display for Report {
         let findings: u64 = self.partitions.iter().map(|p| p.findings.len() as u64 + p.more_findings).sum();
         let events: u64 = self.partitions.iter().map(|p| p.events).sum();
         if findings == 0 {
-            writeln!(f, "sound: {events} events in {} partitions", self.partitions.len())
+            writeln!(f, "sound: {} in {}", Counted(events, "event"), Counted(self.partitions.len(), "partition"))
         } else {
-            writeln!(f, "NOT SOUND: {findings} findings in {events} events of {} partitions", self.partitions.len())
+            let (findings, events) = (Counted(findings, "finding"), Counted(events, "event"));
+            writeln!(f, "NOT SOUND: {findings} in {events} of {}", Counted(self.partitions.len(), "partition"))
         }
     }
 }
@@ -143,6 +160,26 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_something_is_told_as_one() {
+        let one = PartitionReport {
+            pages: 1,
+            events: 1,
+            commands: 1,
+            snapshots: 0,
+            repeats_on_kafka: Some(1),
+            ..PartitionReport::new("catalog", 3)
+        };
+        let mut report = Report { partitions: vec![one] };
+        let said = report.to_string();
+        assert!(said.contains("catalog/3: 1 page, 1 event, 1 command, 0 snapshots, 1 repeat on Kafka,"), "{said}");
+        assert!(said.contains("sound: 1 event in 1 partition\n"), "{said}");
+        let place = report.partitions[0].at(0);
+        report.partitions[0].find(place, "digest", "a", "b");
+        assert!(report.to_string().contains("NOT SOUND: 1 finding in 1 event of 1 partition\n"));
+        assert_eq!(Counted(2, "pass").to_string() + " " + &Counted(1, "pass").to_string(), "2 passes 1 pass");
+    }
 
     #[test]
     fn a_finding_names_its_place_and_a_flood_of_them_is_counted() {

@@ -29,7 +29,7 @@ pub(crate) const OWN: &str = "own";
 /// When the file or the mapping can't be read, or a row is no product.
 pub(crate) fn rows(path: &Path, map: &Path) -> anyhow::Result<Vec<CreateProduct>> {
     let mapping = if map == Path::new(OWN) { Mapping::own()? } else { Mapping::read(map)? };
-    let (catalogue, _) = Catalogue::open(path, Arc::new(mapping), "EUR", Arc::default())?;
+    let (catalogue, _) = Catalogue::open(path, Arc::new(mapping), Some("EUR"), Arc::default())?;
     let row = |entry: Entry| match entry.what {
         What::Product(product) => Some(Ok(product.create)),
         What::Skipped(_) => None,

@@ -25,8 +25,9 @@ const CATEGORY: usize = 200;
 const ATTRIBUTE: usize = 8_000;
 
 impl Mapping {
-    /// Makes a product of a row. `currency` counts where neither row nor mapping names one.
-    pub(crate) fn apply(&self, row: &Row, currency: &str) -> What {
+    /// Makes a product of a row. `currency` counts where neither row nor mapping names one; without it such a row is bad, for a price in a
+    /// currency that was guessed would be a wrong one.
+    pub(crate) fn apply(&self, row: &Row, currency: Option<&str>) -> What {
         if let Some(skip) = self.skip.iter().find(|skip| skip.matches(row)) {
             let why = if skip.equals.is_some() { "has a value that is skipped" } else { "is empty" };
             return What::Skipped(format!("{} {why}", skip.column));
@@ -111,7 +112,7 @@ impl Mapping {
         self.attributes.as_ref().map_or(own, |a| Style { separator: &a.separator, ..own })
     }
 
-    fn money(&self, row: &Row, currency: &str) -> Result<Money, String> {
+    fn money(&self, row: &Row, currency: Option<&str>) -> Result<Money, String> {
         let price = &self.price;
         let amount = match (price.amount.value(row), price.amount.constant()) {
             (Some((_, Value::Text(text))), _) => text.trim().to_owned(),
@@ -121,7 +122,11 @@ impl Mapping {
             (None, None) => return Err(missing("price", &price.amount)),
         };
         let named = texts(&price.currency, row, &self.style()).map_err(|what| format!("currency: {what}"))?;
-        let currency = named.unwrap_or_else(|| currency.to_owned());
+        let Some(currency) = named.or_else(|| currency.map(str::to_owned)) else {
+            let columns = price.currency.columns();
+            let column = if columns.is_empty() { String::new() } else { format!(" (column {})", columns.join(" or ")) };
+            return Err(format!("price has no currency{column}: --currency names that of rows without one"));
+        };
         // The rows of one file may have several currencies. What is none, the command's rules tell.
         let places = match price.unit {
             Unit::Minor => 0,

@@ -188,6 +188,11 @@ impl Mapping {
         [("sku", self.sku.columns()), ("title", self.title.columns()), ("price", self.price.amount.columns())]
     }
 
+    /// Where currencies come from: columns, or one for every row.
+    pub(crate) fn currency(&self) -> (&[String], Option<&str>) {
+        (self.price.currency.columns(), self.price.currency.constant())
+    }
+
     /// All columns that are named, each with the others that would do.
     pub(crate) fn named(&self) -> Vec<&[String]> {
         let texts = [&self.sku, &self.title, &self.description, &self.brand, &self.manufacturer_number, &self.language, &self.draft];

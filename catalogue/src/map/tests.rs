@@ -67,7 +67,7 @@ const LEAST: Said = Said {
 
 fn apply(map: &str, json: &str) -> What {
     let row = Row::from_json(json.as_bytes(), 1).expect("a row");
-    Mapping::parse(map).expect("a good mapping").apply(&row, "EUR")
+    Mapping::parse(map).expect("a good mapping").apply(&row, Some("EUR"))
 }
 
 fn product(map: &str, json: &str) -> Product {
@@ -254,7 +254,7 @@ fn a_mapping_takes_from_its_base_the_sections_that_it_has_not() {
     write("other.toml", "based_on = \"base.toml\"\n[attributes]\nprefixes = [{ prefix = \"t_\", keep = true }]");
     write("third.toml", "based_on = \"other.toml\"");
     let row = Row::from_json(br#"{"id":"A","title":"t","price":"1,5","kind":"toner","t_a":"x","name":"n"}"#, 1).expect("a row");
-    let What::Product(p) = Mapping::read(&folder.join("other.toml")).expect("good").apply(&row, "EUR") else { panic!("no product") };
+    let What::Product(p) = Mapping::read(&folder.join("other.toml")).expect("good").apply(&row, Some("EUR")) else { panic!("no product") };
     assert_eq!(p.create.category, "Printing");
     assert_eq!(p.create.attributes, BTreeMap::from([("t_a".to_owned(), "x".to_owned())]));
     assert!(Mapping::read(&folder.join("third.toml")).is_err_and(|e| e.to_string().contains("one step is taken")));

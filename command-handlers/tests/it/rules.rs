@@ -388,3 +388,16 @@ async fn web_pages_of_the_origins_that_are_set_may_send_commands_and_no_others()
         endpoint.stop().await;
     }
 }
+
+/// The server below answers before anything of ours: docs/http.md says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_with_a_byte_that_no_uri_has_is_no_http_and_percent_encoded_it_is_a_path() {
+    let endpoint = Endpoint::new(None).await;
+    for raw in [">", "<", "`"] {
+        let answer = endpoint.ask("GET", &format!("/v1/commands/{raw}"), &[], b"").await;
+        assert_eq!((answer.status, answer.body.len()), (400, 0), "{raw}");
+    }
+    let answer = endpoint.ask("GET", "/v1/commands/%3E", &[], b"").await;
+    assert!(answer.status >= 400 && answer.header("content-type") == Some("application/problem+json"), "{}", answer.status);
+    endpoint.stop().await;
+}

@@ -70,10 +70,10 @@ impl Install {
             bus: self.bus.clone(),
             registry,
             services: services.iter().map(|s| (*s).to_owned()).collect(),
-            listen: "127.0.0.1:0".parse().expect("an address"),
             metrics: Arc::new(String::new),
         };
-        let handlers = CommandHandlers::start(parts, stopping).await.expect("everything is there");
+        let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+        let handlers = CommandHandlers::start(parts, listening, stopping).await.expect("everything is there");
         let url = format!("http://{}", handlers.address());
         let process = Process { url, stop, handlers };
         eventually("the process to be ready", || async {

@@ -72,16 +72,19 @@ impl Post {
 }
 
 /// What is wrong with a warehouse or a currency, before anything is sent under it.
-pub(super) fn fault_of_settings(warehouse: Option<&str>, currency: &str) -> Option<String> {
+pub(super) fn fault_of_settings(warehouse: Option<&str>, currency: Option<&str>) -> Option<String> {
     let receive = ReceiveStock { sku: "A".into(), warehouse: warehouse.unwrap_or("w").to_owned(), quantity: 1, ..Default::default() };
     let create = CreateProduct {
         sku: "A".into(),
         title: "A".into(),
-        price: Some(Money { currency: currency.to_owned(), minor_units: 0 }),
+        price: Some(Money { currency: currency.unwrap_or("EUR").to_owned(), minor_units: 0 }),
         ..Default::default()
     };
     let violations = [StockCommand::from(receive).violations(), ProductCommand::from(create).violations()].concat();
-    violations.first().map(|v| format!("{} {}", v.field, v.message))
+    violations.first().map(|v| match v.field.as_str() {
+        "price.currency" => format!("--currency {}", v.message),
+        _ => format!("--{} {}", v.field, v.message),
+    })
 }
 
 #[cfg(test)]
@@ -123,8 +126,8 @@ mod tests {
 
     #[test]
     fn settings_are_checked_before_anything_is_sent() {
-        assert_eq!(fault_of_settings(Some("w-1"), "EUR"), None);
-        assert!(fault_of_settings(Some("w 1"), "EUR").expect("bad").starts_with("warehouse"));
-        assert!(fault_of_settings(None, "EURO").expect("bad").starts_with("price.currency"));
+        assert_eq!(fault_of_settings(Some("w-1"), Some("EUR")), None);
+        assert!(fault_of_settings(Some("w 1"), None).expect("bad").starts_with("--warehouse"));
+        assert!(fault_of_settings(None, Some("EURO")).expect("bad").starts_with("--currency"));
     }
 }

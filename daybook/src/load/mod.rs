@@ -60,9 +60,10 @@ pub(crate) struct CatalogueOptions {
     /// The warehouse that receives it.
     #[arg(long, env = "DAYBOOK_LOAD_WAREHOUSE", default_value = "w-1")]
     pub(crate) warehouse: String,
-    /// The currency of prices where neither row nor mapping names one, as ISO 4217 does.
-    #[arg(long, env = "DAYBOOK_LOAD_CURRENCY", default_value = "EUR")]
-    pub(crate) currency: String,
+    /// The currency of prices where neither row nor mapping names one, as ISO 4217 does. It is not guessed: without it a file that names
+    /// none is refused.
+    #[arg(long, env = "DAYBOOK_LOAD_CURRENCY", value_name = "USD")]
+    pub(crate) currency: Option<String>,
     /// How many rows are under way at once.
     #[arg(long, env = "DAYBOOK_LOAD_CLIENTS", default_value_t = 512, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) clients: u16,
@@ -128,14 +129,15 @@ pub(crate) struct UsageError(String);
 /// repeat finds it.
 pub(crate) async fn catalogue(options: CatalogueOptions) -> anyhow::Result<LoadReport> {
     let warehouse = options.stock.then(|| options.warehouse.clone());
-    if let Some(fault) = command::fault_of_settings(warehouse.as_deref(), &options.currency) {
+    if let Some(fault) = command::fault_of_settings(warehouse.as_deref(), options.currency.as_deref()) {
         return Err(UsageError(fault).into());
     }
     let mapping = options.map.as_deref().map_or_else(Mapping::own, Mapping::read).map_err(|e| UsageError(e.to_string()))?;
     let progress = Progress::default();
     let file = if options.update { Readable::twice(&options.file)? } else { Readable::once(&options.file) };
     let mapping = Arc::new(mapping);
-    let open = |read| Catalogue::open(&file.path, mapping.clone(), &options.currency, read).map_err(|e| UsageError(e.to_string()));
+    let open =
+        |read| Catalogue::open(&file.path, mapping.clone(), options.currency.as_deref(), read).map_err(|e| UsageError(e.to_string()));
     let order = if options.update {
         let (catalogue, _) = open(Arc::default())?;
         let most = options.most();

@@ -364,11 +364,13 @@ async fn a_table_goes_in_by_its_mapping_and_a_dry_run_says_so_before() {
     // Nothing is sent under a mapping that does not fit, and nothing under one that can't be read.
     let other = Temporary::new("other.csv", "sku,title\nA,x\n");
     let heading = Temporary::new("heading.csv", "sku,title,price.minorUnits\n");
+    let unnamed = Temporary::new("unnamed.csv", "sku,title,price.minorUnits\nA,x,1\n");
     for (args, said) in [
         (["load", "catalogue", &heading.path(), "--url", &up.commands], "has no rows"),
         (["load", "catalogue", &other.path(), "--map", &map_path], "sku (column Artikel)"),
         (["load", "catalogue", &other.path(), "--map", "/no/such/map.toml"], "map.toml can't be read"),
         (["load", "catalogue", &other.path(), "--url", &up.commands], "price (column price.minorUnits or"),
+        (["load", "catalogue", &unnamed.path(), "--url", &up.commands], "give --currency"),
     ] {
         let output = install.run(&args);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -92,6 +92,60 @@ async fn wrong_usage_is_2_and_missing_infrastructure_3() {
     assert_eq!(install.run(&["no-such-command"]).status.code(), Some(2));
     assert_eq!(install.run(&["command-handlers", "--services", "nosuch", "--listen", "127.0.0.1:0"]).status.code(), Some(2));
     let nowhere = install.run(&["replay", "verify", "--database-url", "postgres://nobody@127.0.0.1:1/none"]);
-    assert_eq!(nowhere.status.code(), Some(3), "{}", String::from_utf8_lossy(&nowhere.stderr));
+    let said = String::from_utf8_lossy(&nowhere.stderr);
+    assert_eq!(nowhere.status.code(), Some(3), "{said}");
+    assert!(said.contains("at 127.0.0.1:1: ") && said.matches("Connection refused").count() == 1, "{said}");
+    for (url, wrong) in [
+        ("postgres://u:geheim@127.0.0.1:1/d?foo=bar", "\"foo\""),
+        ("postgres://u:geheim@127.0.0.1:1/d?sslmode=allow", "sslmode=allow"),
+        ("nonsense", "postgres://"),
+    ] {
+        let refused = install.run(&["replay", "verify", "--database-url", url]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("DAYBOOK_DATABASE_URL") && said.contains(wrong) && !said.contains("geheim"), "{said}");
+    }
     assert_eq!(install.run(&["load", "catalogue", "/no/such/file"]).status.code(), Some(2));
+}
+
+/// Before it has looked whether there is a database at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_role_says_at_once_that_its_address_is_taken() {
+    let install = Install::new().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("it is bound").to_string();
+    for (args, option) in [
+        (vec!["up", "--queries-listen", "127.0.0.1:0", "--commands-listen"], "--commands-listen"),
+        (vec!["up", "--commands-listen", "127.0.0.1:0", "--queries-listen"], "--queries-listen"),
+        (vec!["command-handlers", "--listen"], "--listen"),
+        (vec!["projectors", "--listen"], "--listen"),
+        (vec!["query-api", "--listen"], "--listen"),
+    ] {
+        let nowhere = ["--database-url", "postgres://nobody@127.0.0.1:1/none"];
+        let output = install.run(&[&args[..], &[taken.as_str()], &nowhere].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        assert!(said.contains(&format!("can't listen on {taken}; choose another address with {option}: ")), "{args:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readyz_of_up_names_a_follower_that_stands_still_on_both_addresses() {
+    let install = Install::new().await;
+    // The log has not got so far: the follower's database was restored to another state.
+    let owner = install.database.owner().await;
+    let ahead =
+        "UPDATE read.checkpoint SET next_offset = 1000 WHERE projection = 'product-pages' AND service = 'catalog' AND partition = 1";
+    owner.batch_execute(ahead).await.expect("the owner may");
+    let up = install.up().await;
+    for url in [&up.commands, &up.queries] {
+        let (status, body) = daybook_testkit::eventually("the follower to be named", || async {
+            let response = install.client.get(format!("{url}/readyz")).send().await.ok()?;
+            let (status, body) = (response.status().as_u16(), response.json::<Value>().await.ok()?);
+            body["checks"]["product-pages catalog/1 (generation 1)"].is_string().then_some((status, body))
+        })
+        .await;
+        assert_eq!((status, &body["status"]), (200, &json!("degraded")), "{body}");
+        assert!(body["checks"]["product-pages catalog/1 (generation 1)"].as_str().expect("why").contains("the log ends at 0"), "{body}");
+    }
 }

@@ -176,7 +176,7 @@ async fn catch_up(
     }
 }
 
-/// Waits while another holder works, and takes over when it has stood still with more to do. Returns at once where nobody has taken
+/// Waits while another holder works, and takes over when it has given up, or has stood still with more to do. Returns at once where nobody has taken
 /// over: an operator's tool has moved the checkpoint on.
 async fn stand_by(follower: &mut dyn Follower, shared: &Shared, place: &Place, stop: &Shutdown) -> Result<(), FollowError> {
     let mut seen = follower.standing().await?;
@@ -189,6 +189,12 @@ async fn stand_by(follower: &mut dyn Follower, shared: &Shared, place: &Place, s
     shared.board.stands_by(place);
     let mut since = Instant::now();
     loop {
+        if seen.given_up {
+            tracing::info!(follower = follower.name(), "the other process has given it up; taking over");
+            follower.take_over().await?;
+            shared.board.works(place);
+            return Ok(());
+        }
         pause(shared.limits.idle, stop).await;
         if stop.is_requested() {
             return Ok(());

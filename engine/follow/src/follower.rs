@@ -4,7 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use daybook_log::PartitionLog;
-use deadpool_postgres::{Client, Pool};
+use daybook_postgres::Pool;
+use deadpool_postgres::Client;
 use futures_util::future::BoxFuture;
 
 use crate::event::Event;
@@ -16,6 +17,8 @@ pub struct Standing {
     pub next: i64,
     /// Raised by each takeover: who holds a lower one writes nothing.
     pub term: i64,
+    /// Whether its last holder has given it up, and nobody has taken it over since.
+    pub given_up: bool,
 }
 
 /// What a statement that moves a checkpoint found.
@@ -69,7 +72,7 @@ pub struct Home {
 /// Follows one log partition. A batch is prepared, executed with those of others in one transaction, and then
 /// committed; what it holds in memory it may only believe after that.
 pub trait Follower: Send + Sync + 'static {
-    /// For people: what follows, and which partition.
+    /// For people: what follows, which generation of it, and which partition.
     fn name(&self) -> String;
 
     /// The next offset: all before it is done with.
@@ -129,6 +132,9 @@ pub trait Follower: Send + Sync + 'static {
 
     /// The partition goes elsewhere: waits a moment for what it has sent, and notes how far that has come.
     fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
+
+    /// The process ends: gives the checkpoint up where it is its own, and writes nothing from then on. It raises the term, as a takeover does.
+    fn give_up(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 }
 
 /// A kind of follower: it makes one for each partition that this process has.

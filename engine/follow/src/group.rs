@@ -106,7 +106,7 @@ impl Following {
     pub fn start(sources: Sources, shutdown: Shutdown) -> Result<Self, BusError> {
         let board = Arc::new(Board::default());
         let shared = Arc::new(Shared { limits: sources.limits, board: board.clone() });
-        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)? });
+        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)?, ending: shutdown.clone() });
         let mut logs = HashMap::new();
         for log in sources.logs {
             logs.entry(sources.bus.events(log.service())).or_insert(log);
@@ -134,6 +134,16 @@ impl Following {
     /// Which followers of which partitions this process has.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// What waits here, and why: the followers that stand still. For the readiness of other roles of the process, whose clients are
+    /// served all the same.
+    pub fn waiting(&self) -> Vec<(String, String)> {
+        let named = |((follower, generation, service, n), why): (crate::Place, String)| {
+            let generation = if generation > 0 { format!(" (generation {generation})") } else { String::new() };
+            (format!("{follower} {service}/{n}{generation}"), why)
+        };
+        self.board.troubles().into_iter().map(named).collect()
     }
 
     /// Returns once the group is left and all tasks have ended.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use daybook_bus::{Inbox, Inspector, Message, StartAt};
 use daybook_log::{Log, PartitionLog};
-use daybook_process::shutdown;
+use daybook_process::{Shutdown, shutdown};
 use futures_util::future::join_all;
 use metrics::Counter;
 use tokio::sync::watch;
@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Common {
     pub(crate) shared: Arc<Shared>,
     pub(crate) inspector: Inspector,
+    /// The process' end.
+    pub(crate) ending: Shutdown,
 }
 
 struct Meters {
@@ -326,7 +328,8 @@ impl Owned {
         true
     }
 
-    /// Ends what works alone, and keeps the followers for the next assignment.
+    /// Ends what works alone, and keeps the followers for the next assignment. At the process' end there is none: they give up what they hold. At
+    /// a rebalance they don't: a member of this group takes over anyhow, and another group's would only come between.
     async fn rest(mut self) -> Vec<Member> {
         for stop in self.stops.values() {
             stop.send_replace(true);
@@ -339,6 +342,12 @@ impl Owned {
         let lets_go = self.together.iter_mut().map(|member| guarded(member.follower.let_go()));
         for error in join_all(lets_go).await.into_iter().filter_map(Result::err) {
             tracing::debug!(partition = self.log.name(), %error, "a follower could not note how far it has come");
+        }
+        if self.common.ending.is_requested() {
+            let gives_up = self.together.iter_mut().map(|member| guarded(member.follower.give_up()));
+            for error in join_all(gives_up).await.into_iter().filter_map(Result::err) {
+                tracing::debug!(partition = self.log.name(), %error, "a follower could not give its checkpoint up");
+            }
         }
         for place in self.together.iter().map(|member| &member.place).chain(self.stops.keys()) {
             self.common.shared.board.gave_up(place);

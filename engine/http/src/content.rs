@@ -119,6 +119,9 @@ impl Coding {
         if !self.begins(packed) {
             return Err(Packed::Damaged(self.no_beginning()));
         }
+        if packed.len() < self.head() {
+            return Err(Packed::Damaged(self.too_short()));
+        }
         match self {
             Self::Gzip => self.bounded(flate2::bufread::MultiGzDecoder::new(packed), most),
             Self::Deflate => {
@@ -140,7 +143,11 @@ impl Coding {
     /// Whether bytes begin as the coding's do.
     fn begins(self, packed: &[u8]) -> bool {
         match self {
-            Self::Gzip => packed.starts_with(&[0x1f, 0x8b]) || packed == [0x1f],
+            // … then the method, which is deflate, and flags, of which three are none.
+            Self::Gzip => {
+                let first = &packed[..packed.len().min(3)];
+                [0x1f, 0x8b, 8].starts_with(first) && packed.get(3).is_none_or(|flags| flags & 0xe0 == 0)
+            }
             // The method is deflate, and the two bytes together a multiple of 31.
             Self::Deflate => match *packed {
                 [method, flags, ..] => method & 0x0f == 8 && u16::from_be_bytes([method, flags]).is_multiple_of(31),
@@ -174,6 +181,24 @@ impl Coding {
                 "is damaged: its packed bytes or their checksum are wrong, there is more behind its end, or its window is larger than 8 MiB"
             }
         })
+    }
+
+    /// Bytes that whatever was packed has before anything of its content.
+    fn head(self) -> usize {
+        match self {
+            Self::Gzip => 10,
+            Self::Deflate => 2,
+            Self::Zstd => 5,
+        }
+    }
+
+    /// So few bytes may begin as the coding's do by chance.
+    fn too_short(self) -> &'static str {
+        match self {
+            Self::Gzip => "is too short for gzip (RFC 1952): it was cut off, or never packed",
+            Self::Deflate => "is too short for deflate, which is zlib's format (RFC 1950): it was cut off, or never packed",
+            Self::Zstd => "is too short for zstd (RFC 8878): it was cut off, or never packed",
+        }
     }
 
     fn no_beginning(self) -> &'static str {
@@ -251,9 +276,15 @@ mod tests {
             let damaged = |bytes: &[u8]| matches!(coding.unpack(bytes, MOST), Err(Packed::Damaged(_)));
             for end in 1..good.len() {
                 let Err(Packed::Damaged(why)) = coding.unpack(&good[..end], MOST) else { panic!("{coding:?} ends at {end}") };
-                assert!(why.starts_with("ends too early: it was cut off"), "{coding:?} ends at {end}: {why}");
+                let said = if end < coding.head() { "is too short for" } else { "ends too early: it was cut off" };
+                assert!(why.starts_with(said) && why.contains("cut off"), "{coding:?} ends at {end}: {why}");
             }
             assert_eq!(coding.unpack(b"", MOST), Err(Packed::Damaged("is empty")));
+            // Rubbish, also such that begins as something packed does.
+            for rubbish in [&b"x"[..], b"P", b"(", b"hi", b"\x1f\x8bhello, I am no gzip", b"\x1f\x8b\x08\xffhello, I am none either"] {
+                let Err(Packed::Damaged(why)) = coding.unpack(rubbish, MOST) else { panic!("{coding:?}: {rubbish:?}") };
+                assert!(why.contains("never packed") || why.starts_with("does not begin as"), "{coding:?} {rubbish:?}: {why}");
+            }
             for (bytes, part) in [
                 (&body[..], "does not begin as"),
                 (&[&good[..], b"garbage, more of it than a heading has"].concat(), "more behind its end"),

@@ -15,7 +15,7 @@ pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 /// The names and values of a query string, in its order. A plus is a blank, as forms write it.
 ///
 /// # Errors
-/// 400 that names the first parameter whose bytes are no UTF-8: whatever stood for them would be another text.
+/// 400 that names the first parameter whose bytes are no UTF-8, or that has a `%` of no byte: whatever stood for them would be another text.
 pub fn pairs(query: Option<&str>) -> Result<Vec<Pair<'_>>, Problem> {
     let parts = query.unwrap_or_default().split('&').filter(|part| !part.is_empty());
     parts
@@ -32,7 +32,7 @@ pub fn pairs(query: Option<&str>) -> Result<Vec<Pair<'_>>, Problem> {
 /// A segment of a path. `field` is what it is called where it can't be read.
 ///
 /// # Errors
-/// 400 that names the field: its bytes are no UTF-8.
+/// 400 that names the field: its bytes are no UTF-8, or it has a `%` of no byte.
 pub fn segment<'a>(segment: &'a str, field: &str) -> Result<Cow<'a, str>, Problem> {
     if !segment.contains('%') {
         return Ok(Cow::Borrowed(segment));
@@ -50,6 +50,9 @@ fn invalid(field: &str, fault: String) -> Problem {
 }
 
 fn decoded(text: &str, of_a_form: bool) -> Result<Cow<'_, str>, String> {
+    if let Some(at) = broken_escape(text) {
+        return Err(format!("must be percent-encoded, has a % behind {at} bytes that no two hexadecimal digits follow; a % itself is %25"));
+    }
     let plain = if of_a_form && text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
     let fault = |bytes: &[u8]| {
         std::str::from_utf8(bytes).err().map(|error| {
@@ -65,6 +68,13 @@ fn decoded(text: &str, of_a_form: bool) -> Result<Cow<'_, str>, String> {
         },
         Cow::Owned(text) => owned(percent_decode(text.as_bytes()).collect()),
     }
+}
+
+/// Where a `%` stands that begins no byte. Form readers take it as it is; whoever sent it meant something else.
+fn broken_escape(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let broken = |at: &usize| bytes[*at] == b'%' && !bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    (0..bytes.len()).find(broken)
 }
 
 /// Reads a query string, in which each known parameter may stand once. The values are in the order of `known`.
@@ -130,12 +140,29 @@ mod tests {
 
     #[test]
     fn a_query_string_is_read_as_forms_write_it() {
-        let query = "a+b=c%2Bd&&x=&y&z=1=2&%C3%BC=%E6%9C%A8&k=100%&l=%zz&raw=木";
-        let expected = [("a b", "c+d"), ("x", ""), ("y", ""), ("z", "1=2"), ("ü", "木"), ("k", "100%"), ("l", "%zz"), ("raw", "木")];
+        let query = "a+b=c%2Bd&&x=&y&z=1=2&%C3%BC=%E6%9C%A8&k=100%25&raw=木";
+        let expected = [("a b", "c+d"), ("x", ""), ("y", ""), ("z", "1=2"), ("ü", "木"), ("k", "100%"), ("raw", "木")];
         let all = pairs(Some(query)).expect("UTF-8");
         assert_eq!(all.iter().map(|(n, v)| (&**n, &**v)).collect::<Vec<_>>(), expected);
         let reference: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         assert_eq!(all, reference, "nothing else is read than the standard's reader reads");
+    }
+
+    #[tokio::test]
+    async fn a_percent_sign_of_no_byte_is_named_and_never_taken_for_itself() {
+        for (query, field, behind) in [
+            ("q=%f", "q", "behind 0 bytes"),
+            ("a=1&q=100%", "q", "behind 3 bytes"),
+            ("q=a+%zz", "q", "behind 2 bytes"),
+            ("q=%%41", "q", "behind 0"),
+            ("%=1", "%", "behind 0"),
+        ] {
+            let (at, message) = told(parameters(Some(query), ["a", "q"]).expect_err(query)).await;
+            assert!(at == field && message.contains(behind) && message.contains("%25"), "{query}: {at} {message}");
+        }
+        let (field, message) = told(segment("a%2", "key").expect_err("it ends too early")).await;
+        assert!(field == "key" && message.contains("behind 1 bytes"), "{message}");
+        assert_eq!(segment("100%25", "key").expect("good"), "100%");
     }
 
     #[tokio::test]

@@ -1,13 +1,16 @@
 //! Infrastructure errors. Refusals never travel as one of these.
 
-use daybook_postgres::{DatabaseError, describe};
+use daybook_postgres::{DatabaseError, Unreachable, describe};
 
 /// Postgres did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The driver or the server said so.
+    /// No connection could be made.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The driver or the server said so. It is no source: the text has it already.
     #[error("Postgres: {}", describe(.0))]
-    Postgres(#[from] tokio_postgres::Error),
+    Postgres(tokio_postgres::Error),
     /// No connection was to be had from the pool.
     #[error("no connection to Postgres: {0}")]
     Pool(String),
@@ -25,18 +28,27 @@ pub enum LogError {
     Superseded(String),
 }
 
-impl From<deadpool_postgres::PoolError> for LogError {
-    fn from(e: deadpool_postgres::PoolError) -> Self {
-        match e {
-            deadpool_postgres::PoolError::Backend(e) => Self::Postgres(e),
-            other => Self::Pool(other.to_string()),
+impl LogError {
+    /// What Postgres or the driver said, whether to a statement or to who wanted to connect.
+    pub fn postgres(&self) -> Option<&tokio_postgres::Error> {
+        match self {
+            Self::Unreachable(unreachable) => Some(unreachable.cause()),
+            Self::Postgres(error) => Some(error),
+            _ => None,
         }
+    }
+}
+
+impl From<tokio_postgres::Error> for LogError {
+    fn from(e: tokio_postgres::Error) -> Self {
+        Self::Postgres(e)
     }
 }
 
 impl From<DatabaseError> for LogError {
     fn from(e: DatabaseError) -> Self {
         match e {
+            DatabaseError::Unreachable(e) => Self::Unreachable(e),
             DatabaseError::Postgres(e) => Self::Postgres(e),
             DatabaseError::Pool(why) => Self::Pool(why),
             DatabaseError::Configuration(why) => Self::Configuration(why),

@@ -22,6 +22,7 @@ const LOG: &[(&str, &str)] = &[
 const READ: &[(&str, &str)] = &[
     ("V1__read", include_str!("../../../migrations/read/V1__read.sql")),
     ("V2__checkpoint_term", include_str!("../../../migrations/read/V2__checkpoint_term.sql")),
+    ("V3__checkpoint_given_up", include_str!("../../../migrations/read/V3__checkpoint_given_up.sql")),
 ];
 
 /// A service's name that is safe as a schema's: `[a-z][a-z0-9_]{0,40}`, and none of our own.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use daybook_postgres::{Connector, Databases, Role};
-use deadpool_postgres::Pool;
+use daybook_postgres::{Connector, Databases, Pool, Role};
 use uuid::Uuid;
 
 use crate::sql::PLANNER_SETTINGS;

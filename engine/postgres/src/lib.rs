@@ -4,21 +4,25 @@
 //! |---|---|
 //! | know where a log partition or the read models are | [`Databases`] |
 //! | connect | [`Connector`]; [`OwnConnection`] for a session that ends with who asked for it |
-//! | share connections | [`Connector::pool`] |
+//! | share connections | [`Pool`], by [`Connector::pool`] |
+//! | look whether a URL can be one | [`Connector::check`] |
 //!
 //! A connection URL is `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE`; its `sslmode` is
-//! that of libpq ([`TlsMode`]).
+//! one of libpq's ([`TlsMode`]).
 
 mod connector;
 mod databases;
 mod error;
 mod own;
+mod pool;
 mod role;
 mod tls;
+mod url;
 
 pub use connector::Connector;
 pub use databases::{Databases, ServiceDatabases};
-pub use error::{DatabaseError, describe};
+pub use error::{DatabaseError, Unreachable, describe};
 pub use own::OwnConnection;
+pub use pool::Pool;
 pub use role::Role;
 pub use tls::TlsMode;

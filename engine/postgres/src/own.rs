@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
-use crate::{Connector, DatabaseError, Role};
+use crate::{Connector, DatabaseError, Role, describe};
 
 /// The server looks every second whether the client is still there, also in the middle of a statement.
 const SETTINGS: &[(&str, &str)] = &[("client_connection_check_interval", "1000"), ("jit", "off")];
@@ -27,7 +27,7 @@ impl OwnConnection {
         let (client, connection) = Connector::new(url, role, &[SETTINGS, settings].concat(), application)?.connect().await?;
         let driving = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended");
+                tracing::debug!(error = describe(&error), "a connection ended");
             }
         });
         Ok(Self { client, driving })

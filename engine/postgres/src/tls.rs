@@ -12,8 +12,9 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::DatabaseError;
+use crate::url::{cut, refused};
 
-/// What a connection asks of TLS, as libpq's `sslmode` has it.
+/// What a connection asks of TLS, as libpq's `sslmode` has it. Its `allow` is missing: it is `prefer` with the weaker way first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// No TLS.
@@ -54,23 +55,25 @@ pub(crate) struct Tls {
     root: Option<String>,
 }
 
-fn refused<T>(why: impl Into<String>) -> Result<T, DatabaseError> {
-    Err(DatabaseError::Configuration(why.into()))
-}
-
 /// Takes `sslmode` and `sslrootcert` out of a URL, for the driver knows only some of their values.
 pub(crate) fn split(url: &str) -> Result<(String, Tls), DatabaseError> {
     let mut tls = Tls { mode: TlsMode::Prefer, root: None };
-    let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), tls)) };
+    let (base, Some(query)) = cut(url) else { return Ok((url.to_owned(), tls)) };
     let mut rest = Vec::new();
-    for pair in query.split('&') {
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let Ok(value) = percent_encoding::percent_decode_str(value).decode_utf8() else {
-            return refused(format!("the database URL: {name} is not UTF-8"));
+            return refused(format!("the database URL's parameter {name} is not UTF-8 once its %XX are read"));
         };
         match name {
             "sslmode" => match TlsMode::ALL.iter().find(|(known, _)| *known == value) {
                 Some((_, mode)) => tls.mode = *mode,
+                None if value == "allow" => {
+                    return refused(
+                        "the database URL: sslmode=allow is not taken, for it would go without TLS wherever the server lets it; use prefer, \
+                         which goes with TLS wherever the server has it, or disable, require, verify-ca or verify-full",
+                    );
+                }
                 None => {
                     return refused(format!(
                         "the database URL: sslmode must be disable, prefer, require, verify-ca or verify-full, not {value:?}"
@@ -188,11 +191,14 @@ mod tests {
         let (url, tls) = split("postgres://u@h/d?sslmode=disable").expect("valid");
         assert_eq!((url.as_str(), tls.mode), ("postgres://u@h/d", TlsMode::Disable));
         assert_eq!(split("postgres://u@h/d").expect("valid").1.mode, TlsMode::Prefer, "as libpq has it");
+        let (url, tls) = split("postgres://u:p?sslmode=x@h/d?&sslmode=require&").expect("valid");
+        assert_eq!((url.as_str(), tls.mode), ("postgres://u:p?sslmode=x@h/d", TlsMode::Require), "a password may have a ?");
     }
 
     #[test]
     fn what_is_not_valid_is_refused_and_named() {
         assert!(why("postgres://h/d?sslmode=always").contains("sslmode must be disable, prefer"));
+        assert!(why("postgres://h/d?sslmode=allow").contains("sslmode=allow is not taken"));
         assert!(why("postgres://h/d?sslmode=verify-full").contains("need sslrootcert=FILE"));
         assert!(why("postgres://h/d?sslmode=verify-ca&sslrootcert=/no/such/file").contains("sslrootcert /no/such/file"));
         assert!(why("postgres://h/d?sslmode=verify-ca&sslrootcert=/dev/null").contains("no certificate"));

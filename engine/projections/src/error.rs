@@ -75,12 +75,12 @@ impl ProjectorError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Superseded(_) | Self::Locked(_) | Self::Log(LogError::Pool(_)) => true,
-            Self::Log(LogError::Postgres(error)) => match error.as_db_error().map(|db| db.code().code()) {
+            Self::Log(error) => error.postgres().is_some_and(|said| match said.as_db_error().map(|db| db.code().code()) {
                 // The connection; another transaction; too little of something; a lock; a server on its way down or up.
                 Some(code) => ["08", "40", "53", "55P03", "57P"].iter().any(|class| code.starts_with(class)),
                 // It was the driver that met it: the connection is lost.
                 None => true,
-            },
+            }),
             _ => false,
         }
     }
@@ -94,12 +94,6 @@ impl From<DatabaseError> for ProjectorError {
 
 impl From<tokio_postgres::Error> for ProjectorError {
     fn from(e: tokio_postgres::Error) -> Self {
-        Self::Log(e.into())
-    }
-}
-
-impl From<deadpool_postgres::PoolError> for ProjectorError {
-    fn from(e: deadpool_postgres::PoolError) -> Self {
         Self::Log(e.into())
     }
 }

@@ -9,6 +9,7 @@ macro_rules! statements {
 statements! {
     ASK = "ask.sql",
     GENERATION = "generation.sql",
+    GIVE_UP = "give_up.sql",
     INDEX_PARTS = "index_parts.sql",
     INDEX_VIEWS = "index_views.sql",
     INDEX_WRITERS = "index_writers.sql",

@@ -34,12 +34,6 @@ impl From<tokio_postgres::Error> for ReactorError {
     }
 }
 
-impl From<deadpool_postgres::PoolError> for ReactorError {
-    fn from(error: deadpool_postgres::PoolError) -> Self {
-        Self::Log(error.into())
-    }
-}
-
 impl From<DatabaseError> for ReactorError {
     fn from(error: DatabaseError) -> Self {
         Self::Log(error.into())

@@ -112,7 +112,7 @@ impl Reacting {
             next: 0,
             epoch: 1,
             end: 0,
-            stored: Mark { next: 0, settled: 0, epoch: 1, term: 0 },
+            stored: Mark { next: 0, settled: 0, epoch: 1, term: 0, given_up: false },
             has_held: false,
             queue: Queue::default(),
             parked: HashMap::new(),
@@ -130,6 +130,7 @@ impl Reacting {
 
     /// Forgets what it holds, and stands at these marks.
     async fn stand_at(&mut self, mark: Mark) -> Result<(), ReactorError> {
+        let mark = Mark { given_up: false, ..mark };
         (self.next, self.epoch, self.stored, self.write) = (mark.next, mark.epoch, mark, None);
         self.queue = Queue::at(mark.settled, mark.next);
         self.to_park.clear();
@@ -141,6 +142,7 @@ impl Reacting {
 
     async fn take_over(&mut self) -> Result<(), ReactorError> {
         let mark = self.store.take_over().await?;
+        let mark = Mark { given_up: false, ..mark };
         let is_its_own = self.has_held && Mark { term: self.stored.term, ..mark } == self.stored && mark.term == self.stored.term + 1;
         if is_its_own && self.queue.look().is_ok() {
             self.stored.term = mark.term;
@@ -187,7 +189,7 @@ impl Reacting {
 
     async fn go_back(&mut self, to: i64, epoch: i32) -> Result<(), ReactorError> {
         tracing::warn!(reactor = self.full_name(), from = self.next, to, "the log was restored to an older state; going back in it");
-        let mark = Mark { next: self.stored.next.min(to), settled: self.stored.settled.min(to), epoch, term: self.stored.term };
+        let mark = Mark { next: self.stored.next.min(to), settled: self.stored.settled.min(to), epoch, ..self.stored };
         match self.store.write_alone(&self.stored, &mark, &[]).await? {
             Moved::Yes => {}
             Moved::No | Moved::Locked => return Err(ReactorError::Superseded(self.full_name())),
@@ -296,7 +298,7 @@ impl Reacting {
         let next = self.queue.acknowledged().max(self.stored.next);
         let settled = self.queue.settled().clamp(self.stored.settled, next);
         let epoch = if next == self.next { self.epoch } else { self.stored.epoch };
-        Mark { next, settled, epoch, term: self.stored.term }
+        Mark { next, settled, epoch, ..self.stored }
     }
 
     /// Whether there is something to write, and it is time for it.
@@ -551,7 +553,7 @@ impl Follower for Reacting {
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
         async {
             let mark = self.store.mark().await?;
-            Ok(Standing { next: mark.next, term: mark.term })
+            Ok(Standing { next: mark.next, term: mark.term, given_up: mark.given_up })
         }
         .boxed()
     }
@@ -637,5 +639,15 @@ impl Follower for Reacting {
 
     fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
         async { Ok(Self::let_go(self).await?) }.boxed()
+    }
+
+    fn give_up(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async {
+            if self.has_held {
+                self.store.give_up(self.stored.term).await?;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 }

@@ -9,8 +9,7 @@ use daybook_follow::{Follower, Followers, Home, Kind, Roster};
 use daybook_kernel::{Begins, ErasedReactor, Registry};
 use daybook_log::{Log, PartitionLog, read_secret};
 use daybook_messages::lanes_group;
-use daybook_postgres::{Connector, Databases, Role};
-use deadpool_postgres::Pool;
+use daybook_postgres::{Connector, Databases, Pool, Role};
 use tokio::sync::watch;
 
 use crate::ReactorError;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use daybook_follow::Moved;
 use daybook_kernel::{Instant, StreamId};
 use daybook_log::{Log, LogError, PartitionLog};
-use daybook_postgres::{Connector, Role};
-use deadpool_postgres::{Client, Pool};
+use daybook_postgres::{Connector, Pool, Role};
+use deadpool_postgres::Client;
 use tokio_postgres::{Row, Statement};
 
 use crate::ReactorError;
@@ -23,6 +23,7 @@ statements! {
     ASK = "ask.sql",
     BEGIN = "begin.sql",
     FREE = "free.sql",
+    GIVE_UP = "give_up.sql",
     MARK = "mark.sql",
     PARK_AGAIN = "park_again.sql",
     READ_PARKED = "read_parked.sql",
@@ -84,6 +85,8 @@ pub(crate) struct Mark {
     pub(crate) epoch: i32,
     /// Raised by each takeover.
     pub(crate) term: i64,
+    /// Its last holder has given it up.
+    pub(crate) given_up: bool,
 }
 
 /// A stream that waits behind an event.
@@ -108,7 +111,7 @@ pub(crate) struct Store {
 }
 
 fn mark(row: &Row) -> Mark {
-    Mark { next: row.get(0), settled: row.get(1), epoch: row.get(2), term: row.get(3) }
+    Mark { next: row.get(0), settled: row.get(1), epoch: row.get(2), term: row.get(3), given_up: row.get(4) }
 }
 
 impl Store {
@@ -132,6 +135,12 @@ impl Store {
 
     pub(crate) async fn take_over(&self) -> Result<Mark, ReactorError> {
         self.one(TAKE_OVER).await
+    }
+
+    /// Nothing where another process has it.
+    pub(crate) async fn give_up(&self, term: i64) -> Result<(), ReactorError> {
+        self.pool.get().await?.execute(&self.sql(GIVE_UP), &[&self.name, &self.partition, &term]).await?;
+        Ok(())
     }
 
     async fn one(&self, statement: &str) -> Result<Mark, ReactorError> {

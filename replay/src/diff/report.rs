@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::fields::FieldDifference;
+use crate::report::Counted;
 
 /// So many streams are named; all are counted.
 const NAMED: usize = 1_000;
@@ -143,23 +144,26 @@ impl fmt::Display for DiffReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { projection, old, new, .. } = self;
         if self.is_identical() {
-            return writeln!(f, "{projection}: generations {old} and {new} are identical: {} parts", self.identical);
+            return writeln!(f, "{projection}: generations {old} and {new} are identical: {}", Counted(self.identical, "part"));
         }
         writeln!(
             f,
-            "{projection}: generation {new} against {old}: {} parts identical, {} differ, {} gone, {} new",
-            self.identical, self.differing, self.only_old, self.only_new
+            "{projection}: generation {new} against {old}: {} identical, {} differ, {} gone, {} new",
+            Counted(self.identical, "part"),
+            self.differing,
+            self.only_old,
+            self.only_new
         )?;
         for (n, what) in [
             (self.unsettled, "could not be compared, for their streams kept moving"),
-            (self.undecodable, "are no message of the read model"),
+            (self.undecodable, "can't be read as the read model's message"),
         ] {
             if n > 0 {
-                writeln!(f, "  {n} parts {what}")?;
+                writeln!(f, "  {} {what}", Counted(n, "part"))?;
             }
         }
         for (field, n) in &self.fields {
-            writeln!(f, "  {field}: in {n} parts")?;
+            writeln!(f, "  {field}: in {}", Counted(*n, "part"))?;
         }
         for (what, streams) in [("parked now", &self.newly_parked), ("no longer parked", &self.no_longer_parked)] {
             for stream in streams {
@@ -167,7 +171,7 @@ impl fmt::Display for DiffReport {
             }
         }
         if self.streams > 0 {
-            writeln!(f, "  of {} streams; the first {} parts:", self.streams, self.shown.len())?;
+            writeln!(f, "  of {}; the first {}:", Counted(self.streams, "stream"), Counted(self.shown.len(), "part"))?;
         }
         self.shown.iter().try_for_each(|d| write!(f, "{d}"))
     }

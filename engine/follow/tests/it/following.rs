@@ -110,9 +110,9 @@ async fn a_checkpoint_that_a_promotion_holds_holds_up_nobody_else() {
     process.stop().await;
 }
 
-/// Two builds beside each other: one works, the other stands by, whichever comes last is first, and a death is made good.
+/// Two builds beside each other: one works, the other stands by, whichever comes last is first, and its end is made good.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_groups_one_works_and_the_other_stands_by_until_it_stands_still() {
+async fn of_two_groups_one_works_and_the_other_stands_by_until_it_ends() {
     let mut ledger = Ledger::new().await;
     let follower = ledger.follower("one").await;
     let kinds = [follower.clone()];
@@ -130,8 +130,87 @@ async fn of_two_groups_one_works_and_the_other_stands_by_until_it_stands_still()
     new.stop().await;
     ledger.append_and_publish(3).await;
     ledger.caught_up(&follower).await;
-    assert_eq!((ledger.place(&follower).await.1, old.works()), (3, vec!["one"]));
+    // Given up, and taken over.
+    assert_eq!((ledger.place(&follower).await.1, old.works()), (4, vec!["one"]));
     old.stop().await;
+}
+
+/// A death, which gives nothing up: another process' takeover that is followed by nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_stands_still_with_more_in_the_log_is_replaced() {
+    let mut ledger = Ledger::new().await;
+    let follower = ledger.follower("one").await;
+    let process = ledger.process("g", std::slice::from_ref(&follower)).await;
+    ledger.append_and_publish(5).await;
+    ledger.caught_up(&follower).await;
+    ledger.database.owner().await.batch_execute("UPDATE read.place SET term = term + 1").await.expect("the owner may");
+    ledger.append_and_publish(3).await;
+    ledger.caught_up(&follower).await;
+    assert_eq!(ledger.place(&follower).await.1, 3);
+    process.stop().await;
+}
+
+/// Nobody here would ever be seen to stand still.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_in_order_gives_up_and_who_stands_by_takes_over_at_its_next_look() {
+    let limits = Limits { still: Duration::from_secs(3_600), idle: Duration::from_millis(100), ..Limits::default() };
+    let mut ledger = Ledger::new().await;
+    let all = [ledger.follower("one").await, ledger.follower("two").await];
+    let first = ledger.process_with("first", &all, limits.clone()).await;
+    ledger.append_and_publish(5).await;
+    for follower in &all {
+        ledger.caught_up(follower).await;
+    }
+    let second = ledger.process_with("second", &all, limits.clone()).await;
+    first_stands_by(&mut ledger, &first).await;
+    second.stop().await;
+    // With nothing more in the log, too.
+    eventually("the first to take over", || async { (first.works().len() == 2).then_some(()) }).await;
+    ledger.append_and_publish(5).await;
+    for follower in &all {
+        ledger.caught_up(follower).await;
+        assert_eq!(ledger.place(follower).await.1, 4, "taken over, taken over, given up, taken over");
+    }
+
+    // Who stands by has nothing to give up.
+    let third = ledger.process_with("third", &all, limits).await;
+    first_stands_by(&mut ledger, &first).await;
+    first.stop().await;
+    ledger.append_and_publish(5).await;
+    for follower in &all {
+        ledger.caught_up(follower).await;
+        assert_eq!(ledger.place(follower).await.1, 5);
+    }
+    third.stop().await;
+}
+
+/// Events come until the process has found out that another one has taken over.
+async fn first_stands_by(ledger: &mut Ledger, first: &Process) {
+    while !first.works().is_empty() {
+        ledger.append_and_publish(1).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// In a rebalance a member of the same group takes over anyhow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebalance_gives_nothing_up() {
+    let mut ledger = Ledger::new().await;
+    let follower = ledger.follower("one").await;
+    let kinds = [follower.clone()];
+    let mut processes = vec![ledger.process("g", &kinds).await];
+    for _ in 0..3 {
+        processes.push(ledger.process("g", &kinds).await);
+        ledger.append_and_publish(5).await;
+        ledger.caught_up(&follower).await;
+    }
+    eventually("all to have joined", || async { processes.iter().all(|p| p.following.is_joined()).then_some(()) }).await;
+    let sql = "SELECT count(*) FROM read.place WHERE given_up_at_term >= 0";
+    let given_up: i64 = ledger.database.owner().await.query_one(sql, &[]).await.expect("readable").get(0);
+    assert_eq!(given_up, 0);
+    for process in processes {
+        process.stop().await;
+    }
 }
 
 /// A holder that is replaced, and fails before it could write: it must not go on under the term that it finds.

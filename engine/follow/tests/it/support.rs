@@ -6,20 +6,21 @@ use std::time::Duration;
 use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
 use daybook_follow::{Event, FollowError, Follower, Following, Home, Kind, Limits, Moved, Roster, Sources, Standing};
 use daybook_log::{Log, LogError, NewEvent, Outcome, Page, PageHead, PartitionLog, StoredEvent, Writer, WriterSessions};
-use daybook_postgres::Role;
+use daybook_postgres::{Connector, Pool, Role};
 use daybook_process::shutdown;
 use daybook_testkit::{TestDatabase, eventually};
-use deadpool_postgres::{Client, Manager, Pool, Runtime};
+use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
-use tokio_postgres::{NoTls, Statement};
+use tokio_postgres::Statement;
 
 pub(crate) const SERVICE: &str = "catalog";
 
 const TABLES: &str = r#"
     CREATE TABLE read.place (
-        follower text PRIMARY KEY, next bigint NOT NULL DEFAULT 0, epoch int NOT NULL DEFAULT 1, term bigint NOT NULL DEFAULT 0);
+        follower text PRIMARY KEY, next bigint NOT NULL DEFAULT 0, epoch int NOT NULL DEFAULT 1, term bigint NOT NULL DEFAULT 0,
+        given_up_at_term bigint NOT NULL DEFAULT -1);
     CREATE TABLE read.effect (
         follower text, "offset" bigint CHECK ("offset" >= 0), payload bytea NOT NULL, PRIMARY KEY (follower, "offset"))"#;
 
@@ -118,14 +119,13 @@ impl Ledger {
     /// A follower of this name, standing at the log's beginning.
     pub(crate) async fn follower(&self, name: &'static str) -> Arc<Counter> {
         self.database.owner().await.execute("INSERT INTO read.place (follower) VALUES ($1)", &[&name]).await.expect("new");
-        let (pool, together) = (self.pool(""), self.pool("-c statement_timeout=800"));
+        let (pool, together) = (self.pool(&[]), self.pool(&[("statement_timeout", "800")]));
         Arc::new(Counter { name, pool, home: Home { name: "read", pool: together, rests: true }, trouble: Mutex::default() })
     }
 
-    fn pool(&self, options: &str) -> Pool {
-        let mut config: tokio_postgres::Config = self.database.databases().read_url().parse().expect("a url");
-        config.options(options);
-        Pool::builder(Manager::new(config, NoTls)).max_size(8).runtime(Runtime::Tokio1).build().expect("a pool")
+    fn pool(&self, settings: &[(&str, &str)]) -> Pool {
+        let connector = Connector::new(self.database.databases().read_url(), None, settings, "a test").expect("a url");
+        connector.pool(8, Duration::from_secs(10)).expect("a pool")
     }
 
     /// A process that follows for these, in a group of this name.
@@ -375,9 +375,12 @@ impl Follower for One {
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
         async {
             let client = self.of.pool.get().await.map_err(failed)?;
-            let row = client.query_opt("SELECT next, term FROM read.place WHERE follower = $1", &[&self.of.name]).await.map_err(failed)?;
+            let row = client
+                .query_opt("SELECT next, term, given_up_at_term = term FROM read.place WHERE follower = $1", &[&self.of.name])
+                .await
+                .map_err(failed)?;
             let row = row.ok_or_else(|| FollowError::Gone(self.of.name.to_owned()))?;
-            Ok(Standing { next: row.get(0), term: row.get(1) })
+            Ok(Standing { next: row.get(0), term: row.get(1), given_up: row.get(2) })
         }
         .boxed()
     }
@@ -459,5 +462,14 @@ impl Follower for One {
 
     fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn give_up(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async {
+            let sql = "UPDATE read.place SET term = term + 1, given_up_at_term = term + 1 WHERE follower = $1 AND term = $2";
+            self.of.pool.get().await.map_err(failed)?.execute(sql, &[&self.of.name, &self.term]).await.map_err(failed)?;
+            Ok(())
+        }
+        .boxed()
     }
 }

@@ -87,6 +87,20 @@ async fn migrating_again_or_at_once_changes_nothing() {
     assert_eq!(pages, 3);
 }
 
+/// As builds left it that knew of no giving up.
+#[tokio::test]
+async fn checkpoints_of_before_are_given_up_by_nobody() {
+    let database = TestDatabase::migrated(&["ledger"], 1).await;
+    let owner = connect_owner(&database.url).await.expect("it answers");
+    let before = "ALTER TABLE read.checkpoint DROP COLUMN given_up_at_term; DELETE FROM read.migration WHERE version = 3; \
+                  INSERT INTO read.checkpoint (projection, generation, service, partition, next_offset, epoch, term) VALUES ('p', 1, 'ledger', 0, 7, 1, 0)";
+    owner.batch_execute(before).await.expect("the owner may");
+    let options = MigrateOptions { services: vec!["ledger".into()], partitions: 1 };
+    migrate(&database.databases(), &options).await.expect("it goes on from there");
+    let row = owner.query_one("SELECT next_offset, given_up_at_term = term FROM read.checkpoint", &[]).await.expect("it stands");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1)), (7, false));
+}
+
 #[tokio::test]
 async fn a_log_that_was_never_made_says_what_to_do() {
     let database = TestDatabase::new().await;

@@ -1,3 +1,4 @@
 //! A Postgres of the tests' own.
 
+mod reaching;
 mod tls;

@@ -82,10 +82,7 @@ async fn connect(server: &Server, host: &str, query: &str) -> Result<bool, Datab
     let connector = Connector::new(&url, None, &[("jit", "off")], "test")?;
     // By a pool, as nearly everybody connects.
     let pool = connector.pool(1, std::time::Duration::from_secs(5))?;
-    let client = pool.get().await.map_err(|error| match error {
-        deadpool_postgres::PoolError::Backend(error) => DatabaseError::Postgres(error),
-        other => DatabaseError::Pool(other.to_string()),
-    })?;
+    let client = pool.get().await?;
     let row = client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await?;
     Ok(row.get(0))
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use daybook_follow::{Event, FollowError, Follower, Home, Kind, Moved, Standing};
 use daybook_kernel::ReadModel;
 use daybook_log::PartitionLog;
-use deadpool_postgres::{Client, Pool};
+use daybook_postgres::Pool;
+use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Statement;
@@ -77,7 +78,7 @@ impl From<ProjectorError> for FollowError {
 
 impl Follower for Projector {
     fn name(&self) -> String {
-        Self::name(self)
+        format!("{} (generation {})", Self::name(self), self.generation.number)
     }
 
     fn next(&self) -> i64 {
@@ -108,7 +109,7 @@ impl Follower for Projector {
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
         async {
             let checkpoint = self.store.checkpoint(&self.place()).await?;
-            Ok(Standing { next: checkpoint.next, term: checkpoint.term })
+            Ok(Standing { next: checkpoint.next, term: checkpoint.term, given_up: checkpoint.given_up })
         }
         .boxed()
     }
@@ -193,5 +194,9 @@ impl Follower for Projector {
 
     fn let_go(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
         async { Ok(Self::let_go(self).await?) }.boxed()
+    }
+
+    fn give_up(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {
+        async { Ok(Self::give_up(self).await?) }.boxed()
     }
 }

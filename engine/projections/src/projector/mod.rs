@@ -165,11 +165,19 @@ impl Projector {
         Ok(())
     }
 
+    /// Gives the checkpoint up, so that nobody who stands by waits to see it stand still. It writes nothing from then on, until it takes over again.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn give_up(&mut self) -> Result<(), ProjectorError> {
+        if self.has_held { self.store.give_up(&self.place()).await } else { Ok(()) }
+    }
+
     async fn stand_at(&mut self, checkpoint: Checkpoint) -> Result<(), ProjectorError> {
         self.prepared = None;
         // Whoever had it before may have noted some.
         self.removals_before = Some(checkpoint.next);
-        let Checkpoint { next, epoch, pushed, term } = checkpoint;
+        let Checkpoint { next, epoch, pushed, term, given_up: _ } = checkpoint;
         (self.next, self.epoch, self.pushed, self.term) = (next, epoch, pushed, term);
         (self.parked, self.hidden) = self.store.parked(&self.place()).await?;
         self.untried.retain(|stream| self.parked.contains(stream));

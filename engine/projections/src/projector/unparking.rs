@@ -43,7 +43,7 @@ impl Projector {
                 let unasked = self.untried.len() < before;
                 if let Err(error) = self.retry(&what).await {
                     if !error.is_passing() {
-                        self.give_up(&what, &error).await?;
+                        self.leave_parked(&what, &error).await?;
                         continue;
                     }
                     // It was not the stream's fault, and it has its turn again.
@@ -114,7 +114,7 @@ impl Projector {
 
     /// A stream that can't be folded again for a reason of its own would hold up all others at each attempt: it stays parked, with
     /// that reason, until it is asked for again.
-    async fn give_up(&mut self, what: &Waiting, error: &ProjectorError) -> Result<(), ProjectorError> {
+    async fn leave_parked(&mut self, what: &Waiting, error: &ProjectorError) -> Result<(), ProjectorError> {
         tracing::error!(projector = self.name(), stream = what.stream, %error, "a parked stream can't be folded again");
         let retried = Retried { stopped: Some((what.offset, error.to_string())), ..Retried::default() };
         if !self.store.write_retried(&self.place(), self.next, what, &retried).await? {

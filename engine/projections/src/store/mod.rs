@@ -8,8 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use daybook_follow::Moved;
 use daybook_kernel::StreamId;
-use daybook_postgres::{Connector, Databases, Role};
-use deadpool_postgres::Pool;
+use daybook_postgres::{Connector, Databases, Pool, Role};
 use tokio_postgres::{Row, Statement};
 
 use crate::batch::{Before, Changes, Skipped};
@@ -68,6 +67,8 @@ pub(crate) struct Checkpoint {
     pub(crate) pushed: i64,
     /// Raised by who takes over.
     pub(crate) term: i64,
+    /// Whether its last holder has given it up, and nobody has taken it over since.
+    pub(crate) given_up: bool,
 }
 
 /// A checkpoint's move.
@@ -131,11 +132,19 @@ impl ReadStore {
         self.one_checkpoint(at, sql::TAKE_OVER).await
     }
 
+    /// Gives a checkpoint up, if it is still this holder's.
+    pub(crate) async fn give_up(&self, at: &Place<'_>) -> Result<(), ProjectorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(sql::GIVE_UP).await?;
+        client.execute(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition, &at.term]).await?;
+        Ok(())
+    }
+
     async fn one_checkpoint(&self, at: &Place<'_>, statement: &str) -> Result<Checkpoint, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(statement).await?;
         let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
-        row.map(|r| Checkpoint { next: r.get(0), epoch: r.get(1), pushed: r.get(2), term: r.get(3) })
+        row.map(|r| Checkpoint { next: r.get(0), epoch: r.get(1), pushed: r.get(2), term: r.get(3), given_up: r.get(4) })
             .ok_or_else(|| ProjectorError::NotPrepared(at.projection.to_owned()))
     }
 

@@ -1,6 +1,6 @@
 //! Who holds a checkpoint, and what it does to the read models.
 
-use daybook_follow::FollowError;
+use daybook_follow::{FollowError, Follower as _};
 use daybook_projections::{Limits, ProjectorError};
 
 use crate::models::{by_category, created, poisoned, retitled};
@@ -29,6 +29,51 @@ async fn a_holder_that_was_replaced_writes_nothing_though_the_checkpoint_stands_
     assert!(matches!(late, Err(ProjectorError::Superseded(_))), "{late:?}");
     shop.follow(&mut new, &[message(&stored[0], 0)]).await.expect("it holds it");
     assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+}
+
+/// What it has still under way, too.
+#[tokio::test]
+async fn a_holder_that_has_given_up_is_fenced_and_gives_up_nothing_of_another_one() {
+    let model = by_category();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    // One that has never held it has nothing to give up.
+    shop.projector(&model, "catalog", 0).await.give_up().await.expect("it answers");
+    let mut old = shop.projector(&model, "catalog", 0).await;
+    old.take_over().await.expect("nobody holds it");
+    old.catch_up().await.expect("it is its own");
+    let standing = old.standing().await.expect("it answers");
+    assert_eq!((standing.next, standing.term, standing.given_up), (1, 1, false));
+    // A promotion holds it: that is not waited for, and who stands by will see it stand still.
+    let mut owner = shop.database.owner().await;
+    let promotion = owner.transaction().await.expect("it begins");
+    promotion.batch_execute("SELECT FROM read.checkpoint FOR UPDATE").await.expect("nobody holds it for long");
+    old.give_up().await.expect("it answers");
+    promotion.rollback().await.expect("it ends");
+    assert!(!old.standing().await.expect("it answers").given_up);
+
+    old.give_up().await.expect("it answers");
+    let standing = old.standing().await.expect("it answers");
+    assert_eq!((standing.next, standing.term, standing.given_up), (1, 2, true), "the term rises, the place stays");
+    shop.append([retitled("A-1", "two")]).await;
+    let late = old.catch_up().await;
+    assert!(matches!(late, Err(ProjectorError::Superseded(_))), "{late:?}");
+
+    let mut new = shop.projector(&model, "catalog", 0).await;
+    new.take_over().await.expect("nobody holds it");
+    old.give_up().await.expect("it answers");
+    let standing = new.standing().await.expect("it answers");
+    assert_eq!((standing.term, standing.given_up), (3, false), "it is not the old one's to give up");
+    new.catch_up().await.expect("it holds it");
+    assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+}
+
+#[tokio::test]
+async fn a_follower_s_name_tells_its_generation() {
+    let model = by_category();
+    let shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let projector = shop.projector(&model, "catalog", 0).await;
+    assert_eq!(daybook_follow::Follower::name(&projector), "by-category catalog/0 (generation 1)");
 }
 
 /// The interleaving that the offset alone does not tell: nothing moves while a stream is freed.

@@ -144,6 +144,9 @@ async fn a_partition_that_stands_still_says_so_and_goes_on_by_itself() {
     })
     .await;
     assert!(why.contains("by-category catalog/0"), "{why}");
+    // What other roles of the process say beside what they are asked.
+    let beside = process.projectors.waiting();
+    assert!(beside.iter().any(|(which, why)| which == "by-category catalog/0 (generation 1)" && !why.is_empty()), "{beside:?}");
     owner.batch_execute("GRANT UPDATE ON read.checkpoint TO daybook_projector").await.expect("the owner may");
     shop.caught_up(&model).await;
     eventually("the trouble to be over", || async { process.projectors.readiness().await.is_ready().then_some(()) }).await;
@@ -163,6 +166,42 @@ async fn who_lets_a_partition_go_has_noted_what_kafka_acknowledged() {
         process.stop().await;
         assert_eq!(shop.pushed(&model, "catalog", 0).await, n + 1);
     }
+}
+
+/// Two builds beside each other. The one that ends in order leaves nothing that the other would have to see stand still.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_in_order_gives_up_what_it_holds_and_a_rebalance_gives_up_nothing() {
+    let models = [pages(), by_category()];
+    let mut shop = Shop::new(2, &models).await;
+    let given_up = "SELECT count(*) FROM read.checkpoint WHERE given_up_at_term = term";
+    let ever = "SELECT count(*) FROM read.checkpoint WHERE given_up_at_term >= 0";
+    let one = shop.process(&models).await;
+    eventually("one process to have them all", || async { (one.projectors.partitions().len() == 6).then_some(()) }).await;
+    let two = shop.process(&models).await;
+    eventually("both to have some", || async {
+        (one.projectors.partitions().len() == 3 && two.projectors.partitions().len() == 3).then_some(())
+    })
+    .await;
+    let stored = shop.append((0..20).map(|n| created(&format!("A-{n}"), "one", "toys")).collect::<Vec<_>>()).await;
+    shop.publish("catalog", &stored).await;
+    for model in &models {
+        shop.caught_up(model).await;
+    }
+    assert_eq!(shop.count(ever).await, 0);
+    let has = |process: &crate::support::Process| process.projectors.partitions().len();
+    two.stop().await;
+    eventually("the first to have them all", || async { (has(&one) == 6).then_some(()) }).await;
+    one.stop().await;
+    assert_eq!(shop.count(given_up).await, 6);
+
+    // Another build's, which has one read model alone: it takes over what it finds, and the rest stays given up.
+    let other = shop.process(&models[..1]).await;
+    let stored = shop.append((0..20).map(|n| retitled(&format!("A-{n}"), "two")).collect::<Vec<_>>()).await;
+    shop.publish("catalog", &stored).await;
+    shop.caught_up(&models[0]).await;
+    assert_eq!(shop.count(given_up).await, 2);
+    other.stop().await;
+    assert_eq!(shop.count(given_up).await, 6);
 }
 
 /// What is changed is taken to be there. Where it is not, the batch is written in the other way.

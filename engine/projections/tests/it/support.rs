@@ -272,6 +272,10 @@ impl Shop {
         rows.iter().map(|r| ((r.get(0), r.get(1)), r.get(2))).collect()
     }
 
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.database.owner().await.query_one(sql, &[]).await.expect("the owner may").get(0)
+    }
+
     /// A partition's checkpoint: next offset and epoch.
     pub(crate) async fn checkpoint(&self, model: &ReadModel, service: &str, partition: i32) -> (i64, i32) {
         let sql =

@@ -120,10 +120,10 @@ impl Install {
             bus: self.bus.clone(),
             registry: shop(),
             services: vec![SERVICE.to_owned()],
-            listen: "127.0.0.1:0".parse().expect("an address"),
             metrics: Arc::new(String::new),
         };
-        Lanes { handlers: CommandHandlers::start(parts, stopping).await.expect("everything is there"), stop }
+        let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+        Lanes { handlers: CommandHandlers::start(parts, listening, stopping).await.expect("everything is there"), stop }
     }
 
     /// A process that runs these, in the group of its build.
