@@ -7,13 +7,15 @@ use std::fmt::{self, Display, Formatter};
 use daybook_bus::{BusConfig, Inspector, Message, PartitionReader, StartAt, headers as h};
 use daybook_kernel::Registry;
 use daybook_log::{Log, LogError, PartitionLog, Writer, WriterSessions};
-use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, OwnConnection, Role};
 use serde::Serialize;
 
 use crate::ReplayError;
 
 const CHECKPOINTS: &str = include_str!("sql/reconcile_checkpoints.sql");
+
+/// A generation that is not served any more.
+const KEPT: &str = "kept";
 
 /// Messages taken at once.
 const MESSAGES: usize = 1_000;
@@ -62,7 +64,7 @@ pub struct PartitionState {
     pub foreign_events: u64,
     /// The first of them.
     pub named: Vec<ForeignEvent>,
-    /// How many messages the lanes had done with, and will decide again: they begin where the log says.
+    /// How many messages Kafka has behind the last one that the log knows of: the lanes begin there, and decide them, most of them again.
     pub messages_again: i64,
 }
 
@@ -99,14 +101,14 @@ pub struct Reconciled {
 }
 
 impl Reconciled {
-    /// Whether Kafka and the read models have nothing that the log has not.
+    /// Whether Kafka and the read models that are served have nothing that the log has not.
     pub fn is_reconciled(&self) -> bool {
-        self.ahead.is_empty() && self.partitions.iter().all(|p| p.foreign_events == 0)
+        self.models().is_empty() && self.partitions.iter().all(|p| p.foreign_events == 0)
     }
 
     /// The read models that must be rebuilt, each once.
     fn models(&self) -> Vec<&str> {
-        let mut models: Vec<&str> = self.ahead.iter().map(|a| a.read_model.as_str()).collect();
+        let mut models: Vec<&str> = self.ahead.iter().filter(|a| a.state != KEPT).map(|a| a.read_model.as_str()).collect();
         models.dedup();
         models
     }
@@ -127,7 +129,7 @@ impl Display for Reconciled {
                 }
             }
             if p.messages_again > 0 {
-                writeln!(f, "{name}: {} messages that had been decided are decided again", p.messages_again)?;
+                writeln!(f, "{name}: {} messages behind the log's last page are still on Kafka, and are decided again", p.messages_again)?;
             }
         }
         for a in &self.ahead {
@@ -137,7 +139,7 @@ impl Display for Reconciled {
         match self.began_epoch {
             Some(epoch) => writeln!(f, "epoch {epoch} has begun: what the log has not is void")?,
             None if self.is_reconciled() => {
-                return write!(f, "nothing differs: Kafka and the read models have nothing that the log has not");
+                writeln!(f, "nothing differs: Kafka and the read models have nothing that the log has not")?;
             }
             None => writeln!(
                 f,
@@ -147,6 +149,12 @@ impl Display for Reconciled {
         }
         for model in self.models() {
             writeln!(f, "then `daybook replay rebuild {model} --promote --accept-differences`")?;
+        }
+        let mut kept: Vec<(&str, i32)> =
+            self.ahead.iter().filter(|a| a.state == KEPT).map(|a| (a.read_model.as_str(), a.generation)).collect();
+        kept.dedup();
+        for (model, generation) in kept {
+            writeln!(f, "of no more use: `daybook replay retire {model} --generation {generation}`")?;
         }
         Ok(())
     }
@@ -206,14 +214,14 @@ async fn look(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> Res
     let head = log.last_page().await?;
     let (foreign_events, named) = foreign(log, bus, inspector).await?;
     let topic = bus.messages(log.service());
-    let committed = inspector.committed(&lanes_group(bus, log.service()), &topic, log.number()).await?.unwrap_or(0);
+    let end = inspector.written(&topic, log.number()).await?.end;
     Ok(PartitionState {
         partition: log.number(),
         log_end: head.next_offset(),
         epoch: head.epoch,
         foreign_events,
         named,
-        messages_again: if foreign_events > 0 { (committed - (head.message_offset + 1)).max(0) } else { 0 },
+        messages_again: if foreign_events > 0 { (end - (head.message_offset + 1)).max(0) } else { 0 },
     })
 }
 

@@ -130,6 +130,10 @@ async fn a_restored_log_is_reconciled_and_all_that_was_acknowledged_is_decided_a
         let diff = install.run(&["replay", "diff", model]);
         assert!(diff.status.success(), "{model}: {}", String::from_utf8_lossy(&diff.stdout));
     }
-    assert_eq!(install.reconcile(&[]).0, Some(0), "what is void differs from nothing");
+    let (code, after) = install.reconcile(&[]);
+    assert_eq!(code, Some(0), "what is void differs from nothing: {after}");
+    for kept in after["ahead"].as_array().expect("a list") {
+        assert_eq!((&kept["state"], &kept["generation"]), (&json!("kept"), &json!(1)), "of no more use: {kept}");
+    }
     install.verify().await;
 }
