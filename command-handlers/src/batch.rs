@@ -9,7 +9,7 @@ use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, StreamId, id
 use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage, RejectedMessage};
 use daybook_proto::v1::command_result::Outcome;
 use daybook_proto::v1::reply::Answer as ReplyAnswer;
-use daybook_proto::v1::{Accepted, CommandResult, EventRef, KeyReused, Metadata, Parked, PreconditionFailed, Refused};
+use daybook_proto::v1::{Accepted, Caller, CommandResult, EventRef, KeyReused, Metadata, Parked, PreconditionFailed, Refused, Who};
 use prost::Message as _;
 use uuid::Uuid;
 
@@ -156,7 +156,7 @@ impl Batch<'_> {
         if let Some(expected) = r.if_match.filter(|expected| *expected != before) {
             return self.write(arrival, before, Vec::new(), Outcome::PreconditionFailed(PreconditionFailed { expected }));
         }
-        let context = Context::new(self.now, *id).with_request(&r.caller, &r.actor, &r.reason);
+        let context = Context::new(self.now, *id).with_request(r.caller.as_ref().unwrap_or(&Caller::default()), &r.actor, &r.reason);
         // A panic is a bug of the decider: it costs this message, not the partition.
         match catch_unwind(AssertUnwindSafe(|| arrival.aggregate.decide(&mut held.state, &arrival.command, &context))) {
             Ok(ErasedDecision { events, refusal }) => {
@@ -241,7 +241,7 @@ impl Batch<'_> {
         if result.command_digest == arrival.digest {
             self.answer(arrival, true, ReplyAnswer::Result(result.clone()));
         } else {
-            if daybook_messages::is_process(&arrival.request.caller) {
+            if arrival.request.caller.as_ref().is_some_and(|caller| caller.kind() == Who::Process) {
                 self.reject(arrival);
             }
             self.answer(arrival, false, ReplyAnswer::KeyReused(KeyReused {}));
@@ -252,7 +252,8 @@ impl Batch<'_> {
         let message_offset = arrival.message_offset.unwrap_or(-1);
         let reason = format!(
             "{} sent another {} under the id of a command that has a result: its rule has changed in between, and the first result stands",
-            arrival.request.caller, arrival.request.r#type
+            arrival.request.caller.clone().unwrap_or_default().name(),
+            arrival.request.r#type
         );
         self.decided.rejected.push(RejectedMessage {
             rejected_id: ids::misfit_id(self.place.service, self.place.partition, message_offset, &arrival.digest),

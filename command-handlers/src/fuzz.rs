@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use daybook_bus::{Headers, Message, headers as h};
 use daybook_kernel::{CommandFault, Registry, Secret, StreamId};
-use daybook_proto::v1::{Handle, Request};
+use daybook_proto::v1::{Caller, Handle, Request};
 use daybook_testkit::fuzz::{damaged, damaged_json, damaged_text, valid};
 use proptest::prelude::*;
 use proptest::strategy::Union;
@@ -214,7 +214,7 @@ proptest! {
     ) {
         let aggregate = SHOP.of_command(name).expect("a command of the shop");
         let command = aggregate.read_json(name, json.to_string().as_bytes()).expect("valid");
-        let request = Request { r#type: name.to_owned(), command: command.bytes, caller: "bob".into(), actor: "alice".into(), if_match: Some(3), ..Default::default() };
+        let request = Request { r#type: name.to_owned(), command: command.bytes, caller: Some(Caller::process("bob")), actor: "alice".into(), if_match: Some(3), ..Default::default() };
         let record = Addressed::new(aggregate.service(), command.stream, "k", request.clone()).record("t".into(), PARTITIONS, &secret());
         let mut headers = record.headers;
         let mut changed = None;

@@ -41,7 +41,7 @@ pub(crate) enum MisfitKind {
     /// It will never be decided.
     Rejected(Message),
     /// A newer build's endpoint sent it: it waits for a lane of that build.
-    NewerBuild { stream: StreamId, command_id: Uuid, request: Request },
+    NewerBuild { stream: StreamId, command_id: Uuid, request: Box<Request> },
 }
 
 /// Reads messages for one partition of one service.
@@ -81,7 +81,8 @@ impl Intake {
             Err(fault) => return Err(reject(message, signed, reply_to, fault.to_string())),
         };
         let stream = command.stream.clone();
-        let command_id = signed.unwrap_or_else(|| ids::command_id(&self.service, &request.caller, stream.as_str(), &key));
+        let command_id =
+            signed.unwrap_or_else(|| ids::command_id(&self.service, daybook_messages::key_scope(&request), stream.as_str(), &key));
         if message.key.as_deref() != Some(stream.as_str().as_bytes()) {
             return Err(reject(message, Some(command_id), reply_to, format!("the message's key is not its stream id, {stream}")));
         }
@@ -97,7 +98,7 @@ impl Intake {
         let message_offset = message.offset;
         let stream = message.key.as_deref().and_then(|k| std::str::from_utf8(k).ok()).and_then(|k| StreamId::parse(k).ok());
         let kind = match (signed, stream) {
-            (Some(command_id), Some(stream)) => MisfitKind::NewerBuild { stream, command_id, request },
+            (Some(command_id), Some(stream)) => MisfitKind::NewerBuild { stream, command_id, request: Box::new(request) },
             _ => MisfitKind::Rejected(message),
         };
         Box::new(Misfit { message_offset, command_id: signed, reply_to, reason, kind })
@@ -133,6 +134,7 @@ impl Intake {
 mod tests {
     use daybook_bus::headers as h;
     use daybook_bus::{Headers, Record};
+    use daybook_proto::v1::Caller;
     use shop_proto::inventory::v1::ReceiveStock;
 
     use super::*;
@@ -171,7 +173,8 @@ mod tests {
 
     /// As an endpoint sends it.
     fn signed(type_name: &str) -> Message {
-        let request = Request { r#type: type_name.to_owned(), command: received(), caller: "bob".into(), ..Default::default() };
+        let request =
+            Request { r#type: type_name.to_owned(), command: received(), caller: Some(Caller::process("bob")), ..Default::default() };
         let addressed = Addressed::new("inventory", StreamId::parse(STREAM).expect("a stream id"), "k", request);
         let Record { topic, partition, key, headers, value } = addressed.record("t".into(), PARTITIONS, &Secret::new([1; 32]));
         Message { topic, partition, offset: 9, timestamp_ms: None, key: Some(key), value, headers }

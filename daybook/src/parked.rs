@@ -209,7 +209,7 @@ async fn show_message(settings: &Settings, id: Uuid) -> anyhow::Result<Verdict> 
     let shown = json!({
         "id": m.parked_id.to_string(), "partition": partition.name(), "messageOffset": m.message_offset, "stream": m.stream_id,
         "commandId": m.command_id.to_string(), "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string(),
-        "type": request.r#type, "command": command, "caller": request.caller, "actor": request.actor,
+        "type": request.r#type, "command": command, "caller": request.caller.unwrap_or_default().name(), "actor": request.actor,
     });
     out::line(format_args!("{shown:#}"));
     Ok(Verdict::Good)

@@ -34,6 +34,15 @@ pub(crate) fn registry() -> anyhow::Result<Registry> {
     Ok(Registry::new(shop_domain::aggregates())?)
 }
 
+/// Every read model of this build, each of which says who may read it.
+fn models() -> anyhow::Result<Vec<ReadModel>> {
+    let models = read_models();
+    for model in &models {
+        model.access.clone().context("a read model")?;
+    }
+    Ok(models)
+}
+
 /// Databases, topics and read models, made or checked.
 pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow::Result<Verdict> {
     let (databases, bus, registry) = (settings.databases()?, settings.bus("migrate")?, registry()?);
@@ -48,7 +57,7 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
     for prepared in daybook_reactors::prepare(&databases, &shop_domain::reactors()).await? {
         out::line(format_args!("reactor {}: {}", prepared.reactor, if prepared.made { "made now" } else { "ready" }));
     }
-    for prepared in daybook_projections::prepare(&databases, &bus, &read_models()).await? {
+    for prepared in daybook_projections::prepare(&databases, &bus, &models()?).await? {
         let found = match prepared.found {
             Found::Made => "made now",
             Found::Current => "ready",
@@ -143,7 +152,7 @@ async fn start_queries(
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<QueryApi> {
-    let models = read_models().iter().map(QueryModel::from).collect();
+    let models = models()?.iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
     let secret = daybook_log::read_secret(&databases, Role::Query).await?;
     let past = querying.as_of.then(|| past(databases.clone()));
@@ -182,7 +191,7 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let commands = listen(args.commands_listen, "--commands-listen").await?;
     let queries = listen(args.queries_listen, "--queries-listen").await?;
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
-    let projectors = start_projectors(settings, read_models(), Some(&reactors), stop.clone()).await?;
+    let projectors = start_projectors(settings, models()?, Some(&reactors), stop.clone()).await?;
     let asked = projectors.clone();
     let beside = Beside::new(move || asked.waiting());
     let queries = (queries, beside.clone());
@@ -211,7 +220,7 @@ pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHan
 /// Projectors, with health and metrics beside them.
 pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> anyhow::Result<Verdict> {
     let (metrics, stop) = (telemetry::metrics()?, on_signal()?);
-    let mut models = read_models();
+    let mut models = models()?;
     if let Some(wanted) = &args.projections {
         let known: Vec<&str> = models.iter().map(|m| m.name).collect();
         if let Some(unknown) = wanted.iter().find(|w| !known.contains(&w.as_str())) {

@@ -1,5 +1,5 @@
 use daybook_kernel::{Aggregate, Decider, Decision, Registry, digest};
-use daybook_proto::v1::Request;
+use daybook_proto::v1::{Caller, Request};
 use serde_json::json;
 use shop_domain::catalog::Product;
 use shop_proto::catalog::v1::{CreateProduct, ProductCommand, ProductCreated, ProductEvent, ProductRefusal, ProductState};
@@ -173,7 +173,7 @@ fn an_events_metadata_is_its_requests_own() {
     let mut arrival = receive(1, 10);
     let text = |name: &str| name.to_owned();
     arrival.request = Request {
-        caller: text("caller"),
+        caller: Some(Caller::process("caller")),
         actor: text("actor"),
         reason: text("reason"),
         source_address: text("address"),
@@ -190,7 +190,7 @@ fn an_events_metadata_is_its_requests_own() {
         reason: text("reason"),
         source_address: text("address"),
         traceparent: text("trace"),
-        caller: text("caller"),
+        caller: Some(Caller::process("caller")),
         personal_subject: String::new(),
     };
     let of = |arrival: &Arrival| {

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_http::{Coding, Packed, Problem};
 use daybook_kernel::{Command, CommandFault};
-use daybook_proto::v1::{Handle, Request as CommandRequest};
+use daybook_proto::v1::{Caller, Handle, Request as CommandRequest};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use super::admission::Admission;
 use super::headers::{BodyForm, body_form, idempotency_key, if_match, no_other_wishes, prefer, text};
 use super::{Endpoint, Route, render};
 use crate::handle;
-use daybook_messages::{ANONYMOUS, Addressed, MAX_COMMAND};
+use daybook_messages::{Addressed, MAX_COMMAND};
 
 /// So much of a body that is too large is read and dropped, so that the client sees the answer.
 const MAX_DRAINED: usize = 16 << 20;
@@ -297,7 +297,7 @@ fn request_of(headers: &HeaderMap, command: Command, if_match: Option<u64>, addr
         r#type: command.type_name.to_owned(),
         command: command.bytes,
         if_match,
-        caller: ANONYMOUS.to_owned(),
+        caller: Some(Caller::anonymous()),
         actor: text(headers, "Daybook-Actor", 255)?.unwrap_or_default(),
         reason: text(headers, "Daybook-Reason", 1_000)?.unwrap_or_default(),
         source_address: address.ip().to_string(),

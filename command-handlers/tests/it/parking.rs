@@ -318,8 +318,8 @@ async fn a_command_that_only_a_newer_build_knows_waits_and_later_ones_of_its_str
     install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
     let secret = daybook_log::read_secret(&install.databases(), daybook_postgres::Role::Writer).await.expect("migrated");
     let (stream, at) = (StreamId::new("product", "A-1"), partition_of("product/A-1"));
-    let (r#type, caller) = ("shop.catalog.v1.TeleportProduct".to_owned(), "anonymous".to_owned());
-    let request = Request { r#type, caller, command: vec![1], ..Default::default() };
+    let (r#type, caller) = ("shop.catalog.v1.TeleportProduct".to_owned(), daybook_proto::v1::Caller::anonymous());
+    let request = Request { r#type, caller: Some(caller), command: vec![1], ..Default::default() };
     let record = Addressed::new("catalog", stream, "k", request).record(install.bus.messages("catalog").into(), PARTITIONS, &secret);
     let producer = Producer::new(&install.bus, ProducerOptions::default()).expect("Kafka answers");
     producer.send(vec![record]).await.expect("delivered");

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use daybook_proto::v1::Caller;
 use uuid::Uuid;
 
 use crate::{Instant, ids};
@@ -11,7 +12,7 @@ use crate::{Instant, ids};
 pub struct Context {
     now: Instant,
     command_id: Uuid,
-    caller: String,
+    caller: Caller,
     actor: String,
     reason: String,
     handed_out: Cell<u32>,
@@ -20,12 +21,12 @@ pub struct Context {
 impl Context {
     /// `now` is the page's time, one for all its commands.
     pub fn new(now: Instant, command_id: Uuid) -> Self {
-        Self { now, command_id, caller: String::new(), actor: String::new(), reason: String::new(), handed_out: Cell::new(0) }
+        Self { now, command_id, caller: Caller::default(), actor: String::new(), reason: String::new(), handed_out: Cell::new(0) }
     }
 
     /// Who asks, for whom, and why, as the request said.
-    pub fn with_request(mut self, caller: &str, actor: &str, reason: &str) -> Self {
-        caller.clone_into(&mut self.caller);
+    pub fn with_request(mut self, caller: &Caller, actor: &str, reason: &str) -> Self {
+        self.caller.clone_from(caller);
         actor.clone_into(&mut self.actor);
         reason.clone_into(&mut self.reason);
         self
@@ -41,8 +42,8 @@ impl Context {
         self.command_id
     }
 
-    /// Whose idempotency key it is.
-    pub fn caller(&self) -> &str {
+    /// Who asks, as the install has found out.
+    pub fn caller(&self) -> &Caller {
         &self.caller
     }
 

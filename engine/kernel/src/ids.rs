@@ -16,9 +16,9 @@ fn derive(kind: &str, parts: &[&[u8]]) -> Uuid {
     Uuid::new_v5(&NAMESPACE, &name)
 }
 
-/// A command's id: of service, caller, stream id and idempotency key. A key is scoped to one caller and one stream.
-pub fn command_id(service: &str, caller: &str, stream_id: &str, key: &str) -> Uuid {
-    derive("command", &[service.as_bytes(), caller.as_bytes(), stream_id.as_bytes(), key.as_bytes()])
+/// A command's id: of service, the caller's key scope, stream id and idempotency key. A key is scoped to one caller and one stream.
+pub fn command_id(service: &str, key_scope: &str, stream_id: &str, key: &str) -> Uuid {
+    derive("command", &[service.as_bytes(), key_scope.as_bytes(), stream_id.as_bytes(), key.as_bytes()])
 }
 
 /// The n-th id that deciding a command asks for, from 0.

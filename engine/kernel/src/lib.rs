@@ -1,6 +1,7 @@
 //! The kernel of Daybook: deciders, projections, reactors, ids, tokens, digests, and the given/when/then spec.
 //! Pure and synchronous: no tokio, no I/O, no clock, no randomness. A bank could be built on it.
 
+mod access;
 mod aggregate;
 mod context;
 mod decider;
@@ -17,6 +18,7 @@ mod stream;
 mod time;
 mod token;
 
+pub use access::{AccessError, access_of_command, access_of_read_model};
 pub use aggregate::{Aggregate, AnyState, Command, CommandFault, ErasedDecision, ErasedEvent, ErasedRefusal};
 pub use context::Context;
 pub use decider::{Decider, Decision, fold};

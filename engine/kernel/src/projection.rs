@@ -6,9 +6,11 @@ use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use daybook_proto::v1::Access;
 use daybook_proto::{EventSet, MessageSet as _, Named, SetError, decode_strict};
 use prost::Message;
 
+use crate::access::{AccessError, access_of_read_model};
 use crate::aggregate::{fingerprint, known_event};
 use crate::panic::panic_text;
 use crate::{Digest, Instant, StreamId, Version};
@@ -280,6 +282,8 @@ pub struct ReadModel {
     pub root: Option<&'static str>,
     /// One a kind of stream.
     pub folds: Vec<Arc<dyn ErasedFold>>,
+    /// Who may read it.
+    pub access: Result<Access, AccessError>,
     /// What the items of a list get from another read model when they are served.
     pub fill: Option<Fill>,
 }
@@ -299,7 +303,7 @@ pub struct Fill {
 impl ReadModel {
     /// A read model of message `M`, without projections yet.
     pub fn of<M: Named>(name: &'static str, root: Option<&'static str>) -> Self {
-        Self { name, message: M::TYPE, root, folds: Vec::new(), fill: None }
+        Self { name, message: M::TYPE, root, folds: Vec::new(), access: access_of_read_model(M::pool(), M::TYPE), fill: None }
     }
 
     /// Adds a projection.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use daybook_proto::JsonValue;
 
+use crate::access::{AccessError, access_of_command};
 use crate::Aggregate;
 
 /// Every aggregate of this build. One visible list makes it (see `domain`).
@@ -29,6 +30,9 @@ pub enum RegistryError {
         /// Kebab-case.
         command: String,
     },
+    /// Each command says who may send it.
+    #[error("a command {0}")]
+    Access(#[from] AccessError),
     /// Stream ids begin with the aggregate's name.
     #[error("service {service} has two aggregates named {aggregate}: rename one")]
     AggregateTwice {
@@ -49,6 +53,7 @@ impl Registry {
         for aggregate in aggregates {
             let service = aggregate.service();
             for full in aggregate.command_types() {
+                access_of_command(aggregate.descriptors(), full)?;
                 let name = kebab(full);
                 if registry.commands.insert((service, name.clone()), full).is_some() {
                     return Err(RegistryError::CommandTwice { service: service.to_owned(), command: name });

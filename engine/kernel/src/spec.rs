@@ -50,7 +50,7 @@ impl<D: Decider> Given<D> {
         violations.extend(command.violations());
         assert!(violations.is_empty(), "the command breaks its field rules: {violations:?}");
         let state = fold::<D>(&self.history);
-        let context = Context::new(self.now, Uuid::from_u128(1)).with_request("anonymous", "spec", "");
+        let context = Context::new(self.now, Uuid::from_u128(1)).with_request(&daybook_proto::v1::Caller::anonymous(), "spec", "");
         let decision = D::decide(&state, &command, &context);
         When { state, decision }
     }

@@ -6,14 +6,13 @@ use bytes::Bytes;
 use daybook_bus::headers as h;
 use daybook_bus::{Headers, Message, Record};
 use daybook_kernel::{Secret, StreamId, ids};
-use daybook_proto::v1::Request;
+use daybook_proto::v1::{Caller, Request};
 use prost::Message as _;
 use uuid::Uuid;
 
 use crate::key::idempotency_key;
+use crate::key_scope;
 
-/// The caller of whoever has not been authenticated.
-pub const ANONYMOUS: &str = "anonymous";
 /// What the MAC of the engine's own messages is for.
 const MAC_LABEL: &str = "message";
 
@@ -61,7 +60,7 @@ pub struct Addressed {
 impl Addressed {
     /// As the endpoint sends it: the id is worked out from service, caller, stream and key.
     pub fn new(service: &str, stream: StreamId, key: &str, request: Request) -> Self {
-        let command_id = ids::command_id(service, &request.caller, stream.as_str(), key);
+        let command_id = ids::command_id(service, key_scope(&request), stream.as_str(), key);
         Self { service: service.to_owned(), stream, command_id, key: key.to_owned(), request, reply_to: None, source: "endpoint" }
     }
 
@@ -76,7 +75,6 @@ impl Addressed {
         headers.push(h::CONTENT_TYPE, "application/protobuf");
         headers.push_display(h::COMMAND_ID, self.command_id);
         let texts = [
-            (h::CALLER, &r.caller),
             (h::ACTOR, &r.actor),
             (h::REASON, &r.reason),
             (h::SOURCE_ADDRESS, &r.source_address),
@@ -88,6 +86,10 @@ impl Addressed {
             if !text.is_empty() {
                 headers.push(name, text.clone());
             }
+        }
+        // Who is not named is anybody.
+        if let Some(caller) = r.caller.as_ref().filter(|caller| **caller != Caller::anonymous()) {
+            headers.push(h::CALLER, caller.to_header());
         }
         if let Some(version) = r.if_match {
             headers.push_display(h::IF_MATCH, version);
@@ -138,7 +140,7 @@ impl Envelope {
             r#type,
             command: value.to_vec(),
             if_match: headers.get_parsed(h::IF_MATCH).map_err(|e| e.to_string())?,
-            caller: ANONYMOUS.to_owned(),
+            caller: Some(Caller::anonymous()),
             actor: text(h::ACTOR)?,
             reason: text(h::REASON)?,
             source_address: String::new(),
@@ -151,7 +153,10 @@ impl Envelope {
             limits(&request)?;
             return Ok(Self { request, key, command_id: None, reply_to: None });
         };
-        request.caller = text(h::CALLER)?;
+        if let Some(caller) = headers.get_str(h::CALLER).map_err(|e| e.to_string())? {
+            let caller = Caller::of_header(caller).ok_or("the header daybook-caller is not of a form that this build knows")?;
+            request.caller = Some(caller);
+        }
         request.source_address = text(h::SOURCE_ADDRESS)?;
         request.causation_id = text(h::CAUSATION)?;
         let command_id: Uuid =
@@ -186,14 +191,20 @@ fn limits(request: &Request) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use daybook_proto::v1::Who;
+
     use super::*;
+
+    fn bob() -> Caller {
+        Caller { kind: Who::Customer.into(), id: "bob".into(), key_scope: "bob's".into(), ..Caller::default() }
+    }
 
     fn sent(secret: &Secret) -> Message {
         let request = Request {
             r#type: "t.Do".into(),
             command: vec![1],
             if_match: Some(3),
-            caller: "bob".into(),
+            caller: Some(bob()),
             actor: "alice".into(),
             source_address: "10.0.0.1".into(),
             ..Default::default()
@@ -224,9 +235,9 @@ mod tests {
     fn an_engine_message_is_read_as_it_was_written() {
         let secret = Secret::new([1; 32]);
         let read = Envelope::read(&sent(&secret), &secret).expect("its MAC is valid");
-        assert_eq!(read.request.caller, "bob");
+        assert_eq!(read.request.caller, Some(bob()));
         assert_eq!(read.request.if_match, Some(3));
-        assert_eq!(read.command_id, Some(ids::command_id("s", "bob", "a/1", "k")));
+        assert_eq!(read.command_id, Some(ids::command_id("s", "bob's", "a/1", "k")));
         assert_eq!(read.reply_to, Some(ReplyTo { partition: 4, request_id: 9 }));
     }
 
@@ -235,7 +246,7 @@ mod tests {
         let secret = Secret::new([1; 32]);
         let message = sent(&secret);
         let plain = Envelope::read(&without(&message, &[h::MAC]), &secret).expect("a client's message");
-        assert_eq!((plain.request.caller.as_str(), plain.command_id, plain.reply_to), (ANONYMOUS, None, None));
+        assert_eq!((plain.request.caller, plain.command_id, plain.reply_to), (Some(Caller::anonymous()), None, None));
         assert!(plain.request.source_address.is_empty());
         let error = Envelope::read(&message, &Secret::new([2; 32])).expect_err("another secret");
         assert!(error.contains("daybook-mac"), "{error}");
@@ -266,7 +277,7 @@ mod tests {
         let other_id = Uuid::from_u128(7).to_string();
         let changes = [
             (h::COMMAND_ID, other_id.as_str()),
-            (h::CALLER, "eve"),
+            (h::CALLER, r#"{"kind":"STAFF","id":"eve"}"#),
             (h::ACTOR, "eve"),
             (h::REASON, "why not"),
             (h::SOURCE_ADDRESS, "10.0.0.2"),

@@ -10,21 +10,14 @@ mod envelope;
 mod key;
 
 use daybook_bus::BusConfig;
+use daybook_proto::v1::Request;
 
-pub use envelope::{ANONYMOUS, Addressed, Envelope, ReplyTo};
+pub use envelope::{Addressed, Envelope, ReplyTo};
 pub use key::idempotency_key;
 
-/// What the callers of the engine's own processes begin with; nobody else can have such a name, for callers are signed.
-const REACTOR: &str = "reactor/";
-
-/// The caller of what a reactor sends.
-pub fn reactor(name: &str) -> String {
-    format!("{REACTOR}{name}")
-}
-
-/// Whether a caller is one of the engine's own processes: nobody waits for the answer, and nobody would read it.
-pub fn is_process(caller: &str) -> bool {
-    caller.starts_with(REACTOR)
+/// What the idempotency key of a request is scoped by.
+pub fn key_scope(request: &Request) -> &str {
+    request.caller.as_ref().map_or("", |caller| caller.key_scope.as_str())
 }
 
 /// Largest command, in bytes.

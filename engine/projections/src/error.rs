@@ -13,6 +13,9 @@ pub enum ProjectorError {
     /// Kafka.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// A read model that does not say who may read it.
+    #[error("a read model {0}")]
+    Access(#[from] daybook_kernel::AccessError),
     /// The read model has no tables yet.
     #[error("there is no read model {0} in this database: run `daybook migrate`")]
     NotPrepared(String),

@@ -40,6 +40,9 @@ impl Projectors {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_beside(config: ProjectorsConfig, mut others: Vec<Followers>, shutdown: Shutdown) -> Result<Self, ProjectorError> {
+        for model in &config.models {
+            model.access.clone()?;
+        }
         let store = ReadStore::new(&config.databases, config.read_connections)?;
         let mut logs: BTreeMap<&str, Log> = BTreeMap::new();
         for service in config.models.iter().flat_map(daybook_kernel::ReadModel::services) {

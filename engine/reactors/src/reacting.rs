@@ -11,7 +11,7 @@ use daybook_kernel::ids::EventPlace;
 use daybook_kernel::{ErasedReactor, EventAt, ReactError, Secret, ServiceMessage, StreamId, Version};
 use daybook_log::{Log, LogError, PartitionLog};
 use daybook_messages::Addressed;
-use daybook_proto::v1::Request;
+use daybook_proto::v1::{Caller, Request};
 use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -222,7 +222,7 @@ impl Reacting {
             let request = Request {
                 r#type: type_name.to_owned(),
                 command: bytes,
-                caller: daybook_messages::reactor(self.reactor.name()),
+                caller: Some(Caller::process(format!("reactor/{}", self.reactor.name()))),
                 correlation_id: correlation_id.clone(),
                 causation_id: causation_id.clone(),
                 traceparent: traceparent.clone(),

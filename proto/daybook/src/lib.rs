@@ -1,6 +1,7 @@
 //! Daybook's own protobuf contract (`daybook.v1`), and the traits that generated code implements for every
 //! service's messages. Pure: no I/O, no clock.
 
+mod caller;
 mod checks;
 mod decode;
 mod form;

@@ -9,7 +9,7 @@ use daybook_log::{
 };
 use daybook_postgres::Role;
 use daybook_proto::v1::command_result::Outcome as Came;
-use daybook_proto::v1::{Accepted, CommandResult, EventRef, Metadata, Refused, Request};
+use daybook_proto::v1::{Accepted, Caller, CommandResult, EventRef, Metadata, Refused, Request};
 use daybook_replay::{PartitionReport, VerifyOptions, verify};
 use daybook_testkit::TestDatabase;
 use prost::Message as _;
@@ -106,8 +106,12 @@ impl Fixture {
             let outcome = decided.refusal.map_or(Came::Accepted(Accepted {}), |r| {
                 Came::Refused(Refused { code: r.code.into(), title: r.title.into(), r#type: r.type_name.into(), refusal: r.payload })
             });
-            let request =
-                Request { r#type: type_name.into(), command: command.bytes.clone(), caller: "anonymous".into(), ..Default::default() };
+            let request = Request {
+                r#type: type_name.into(),
+                command: command.bytes.clone(),
+                caller: Some(Caller::anonymous()),
+                ..Default::default()
+            };
             let result = CommandResult {
                 service: "inventory".into(),
                 stream_id: stream_id.clone(),

@@ -1,5 +1,6 @@
 //! Each reaction takes effect once, whoever sends it and however often.
 
+use daybook_proto::v1::Caller;
 use daybook_testkit::eventually;
 
 use crate::support::*;
@@ -19,7 +20,7 @@ async fn a_fall_of_the_stock_opens_a_proposal_and_its_return_closes_it_and_the_c
     let (cause, effect) = (metadata(&crossed), metadata(&opened));
     let place = format!("inventory/{}:{}@{}", install.partition(&stock("A-1")), crossed.offset, crossed.epoch);
     assert_eq!((effect.correlation_id.as_str(), effect.causation_id), (cause.correlation_id.as_str(), place));
-    assert_eq!((effect.correlation_id.as_str(), effect.caller.as_str()), ("c-1", "reactor/reorder"));
+    assert_eq!((effect.correlation_id.as_str(), effect.caller), ("c-1", Some(Caller::process("reactor/reorder"))));
 
     install.receive("A-1", 9).await;
     let closed = install.has_events(&reorder("A-1"), 2).await.remove(1);
@@ -100,7 +101,7 @@ async fn a_rule_that_has_changed_between_two_sends_leaves_the_first_result_and_a
     process.stop().await;
     install.database.owner().await.batch_execute("UPDATE inventory.reactor SET next_offset = 0, settled = 0").await.expect("the owner may");
     let process = install.process(vec![picky::<2>()]).await;
-    let rejected = "SELECT count(*) FROM inventory.rejected WHERE reason LIKE 'reactor/picky sent another %'";
+    let rejected = "SELECT count(*) FROM inventory.rejected WHERE reason LIKE 'PROCESS reactor/picky sent another %'";
     eventually("a note", || async { (install.count(rejected).await == 1).then_some(()) }).await;
     // It goes on.
     install.receive("A-2", 1).await;
