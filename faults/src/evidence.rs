@@ -34,6 +34,9 @@ pub struct Evidence {
     /// Two builds served, of which one knows less.
     #[serde(default)]
     pub two_builds: bool,
+    /// The offset from which on the reactor `reorder` reacts, by partition of inventory's log; none: from the log's beginning.
+    #[serde(default)]
+    pub reacting_from: BTreeMap<i32, i64>,
 }
 
 /// One service's log.

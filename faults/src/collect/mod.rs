@@ -6,7 +6,7 @@ mod read;
 mod watch;
 
 pub use kafka::{any_message, committed, ends, held_back};
-pub use watch::Watch;
+pub use watch::{Watch, reacting_from};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -76,8 +76,8 @@ pub async fn collect(
         differences.insert(model.clone(), audit(sources, &["replay", "diff", model]).await?);
     }
     differences.insert("verify".to_owned(), audit(sources, &["replay", "verify", "--kafka"]).await?);
-    let two_builds = sources.two_builds;
-    Ok(Evidence { history, logs, topics, rejected, parts, differences, served, sightings, aside, recoveries, two_builds })
+    let (two_builds, reacting_from) = (sources.two_builds, BTreeMap::new());
+    Ok(Evidence { history, logs, topics, rejected, parts, differences, served, sightings, aside, recoveries, two_builds, reacting_from })
 }
 
 /// What one of Daybook's own audits finds: nothing when it exits with 0, else what it printed.
