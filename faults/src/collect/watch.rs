@@ -176,7 +176,7 @@ async fn heads(client: &Client) -> anyhow::Result<Heads> {
 }
 
 /// The services whose log has reactors: schemas with a table `reactor`, which an older build does not make.
-async fn reacting(client: &Client) -> anyhow::Result<Vec<String>> {
+pub(super) async fn reacting(client: &Client) -> anyhow::Result<Vec<String>> {
     let rows = client.query("SELECT schemaname::text FROM pg_tables WHERE tablename = 'reactor' ORDER BY 1", &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -107,6 +107,7 @@ rules! {
     MIXED_PAGE: "I4" Served "mixed-page", "All that a page shows of one stream is of one version of it.";
     FROM_NOWHERE: "I4" Served "from-nowhere", "A page shows nothing that the log never said.";
     WENT_BACK: "I8" Course "went-back", "Log offsets, versions and checkpoints never go back.";
+    DUEL: "I10" Course "duel", "When all has caught up and nobody comes or goes, nobody takes a checkpoint over.";
     NOT_RECOVERED: "I10" Course "not-recovered", "After a fault, work goes on and all catches up.";
     RECOVERED_LATE: "I10" Course "recovered-late", "After a fault, work goes on within the time that was said.";
 }

@@ -1,6 +1,6 @@
 //! A run in which everything went well: two services, two partitions each, every kind of answer once.
 
-use daybook_faults::evidence::{Aside, Evidence, Part, Recovery, Served, Sighting};
+use daybook_faults::evidence::{Aside, Evidence, Part, Recovery, Served, Sighting, Term};
 use daybook_faults::history::{Asked, Command, Told, Via};
 use daybook_faults::judge::judge;
 use daybook_faults::judge::rules::ALL;
@@ -385,6 +385,7 @@ fn course(evidence: &mut Evidence) {
         evidence.sightings.push(Sighting { what: "version inventory stock/A-1@w-1".into(), at, value });
         evidence.sightings.push(Sighting { what: "checkpoint product-pages 1 inventory/0".into(), at, value: value - 1 });
     }
+    evidence.terms.push(Term { what: "product-pages inventory/0".into(), before: 3, after: 3 });
     let (first_acknowledged, caught_up) = (Some(900_000), Some(2_000_000));
     evidence.recoveries.push(Recovery { nemesis: "kill lane".into(), first_acknowledged, caught_up, within: 10_000_000 });
 }
