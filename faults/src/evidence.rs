@@ -34,6 +34,12 @@ pub struct Evidence {
     /// Two builds served, of which one knows less.
     #[serde(default)]
     pub two_builds: bool,
+    /// The offset from which on the reactor `reorder` reacts, by partition of inventory's log; none: from the log's beginning.
+    #[serde(default)]
+    pub reacting_from: BTreeMap<i32, i64>,
+    /// The terms of checkpoints at the end, looked at twice.
+    #[serde(default)]
+    pub terms: Vec<Term>,
 }
 
 /// One service's log.
@@ -163,6 +169,17 @@ pub struct Sighting {
     pub at: u64,
     /// The number.
     pub value: i64,
+}
+
+/// A checkpoint's term, before and after a while in which nobody came or went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// Which checkpoint, for example `product-pages catalog/0`.
+    pub what: String,
+    /// The term at first.
+    pub before: i64,
+    /// The term a few seconds later.
+    pub after: i64,
 }
 
 /// A message that was set aside.

@@ -217,7 +217,10 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     let history = run.recorder.entries();
     let keys = Keys::of(&history);
     let asked = history.len();
-    let evidence = collect(&sources, &run.http, &keys, history, run.watch.sightings(), run.recoveries).await?;
+    let mut evidence = collect(&sources, &run.http, &keys, history, run.watch.sightings(), run.recoveries).await?;
+    if let Some(rolled) = &rolled {
+        evidence.reacting_from.clone_from(&rolled.reacting_from);
+    }
     std::fs::write(settings.folder.join("evidence.json"), serde_json::to_vec(&evidence)?)?;
     if let Some(rolled) = rolled {
         run.wrong.extend(rolled.told(&evidence));

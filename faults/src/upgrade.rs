@@ -12,7 +12,7 @@ use crate::collect;
 use crate::evidence::Evidence;
 
 /// What the newer build alone knows.
-const NEWER: &str = "shop.inventory.v1.ReservationExtended";
+const NEWER: &str = "shop.inventory.v1.ReorderPointRegained";
 /// How often each build takes a partition over from the other, at the least.
 const TAKEN_OVER: usize = 2;
 
@@ -27,6 +27,8 @@ enum Build {
 pub(crate) struct Rolled {
     /// Who wrote under which name.
     writers: BTreeMap<String, Build>,
+    /// Where the reactor `reorder`, which the older build does not have, has begun in inventory's log.
+    pub(crate) reacting_from: BTreeMap<i32, i64>,
     wrong: Vec<String>,
 }
 
@@ -40,10 +42,14 @@ pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Dura
     let mut members = cluster.members();
     members.sort_by_key(|member| (member.name.rsplit('-').next().map(str::to_owned), member.role));
     let stay = length / 6;
-    let mut rolled = Rolled { writers: BTreeMap::new(), wrong: Vec::new() };
+    let mut rolled = Rolled { writers: BTreeMap::new(), reacting_from: BTreeMap::new(), wrong: Vec::new() };
     for (way, binary, build) in [("forward", new, Build::New), ("back", old, Build::Old), ("forward again", new, Build::New)] {
         if build == Build::New {
             cluster.migrate_with(new).await.context("the newer build's migration failed")?;
+        }
+        if rolled.reacting_from.is_empty() {
+            // No process of the newer build runs yet.
+            rolled.reacting_from = collect::reacting_from(&cluster.owner_url()).await?;
         }
         for (n, member) in members.iter().enumerate() {
             cluster.replace(&member.name, binary).await.with_context(|| format!("{way}: {}", member.name))?;

@@ -66,7 +66,7 @@ pub const POINTS: &[&str] = &[
     "project.before-commit",
     // Parts and checkpoint are committed; nothing was pushed.
     "project.after-commit",
-    // What follows from a batch of events is known; nothing of it was sent.
+    // A batch of events asks for something; nothing of it was sent.
     "react.before-send",
     // Kafka has acknowledged reactions, or there were none; the reactor's marks were not written.
     "react.before-checkpoint",

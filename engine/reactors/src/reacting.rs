@@ -283,8 +283,8 @@ impl Reacting {
                 Err(why) => self.park(event, &why),
             }
         }
-        daybook_failpoint::reach("react.before-send");
         let delivery = (!records.is_empty()).then(|| {
+            daybook_failpoint::reach("react.before-send");
             self.meters.sent.increment(records.len() as u64);
             self.common.producer.send(records).boxed()
         });

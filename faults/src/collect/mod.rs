@@ -3,10 +3,12 @@
 mod kafka;
 mod log;
 mod read;
+mod terms;
 mod watch;
 
 pub use kafka::{any_message, committed, ends, held_back};
-pub use watch::Watch;
+pub use terms::{STILL, Terms, terms};
+pub use watch::{Watch, reacting_from};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -76,8 +78,23 @@ pub async fn collect(
         differences.insert(model.clone(), audit(sources, &["replay", "diff", model]).await?);
     }
     differences.insert("verify".to_owned(), audit(sources, &["replay", "verify", "--kafka"]).await?);
-    let two_builds = sources.two_builds;
-    Ok(Evidence { history, logs, topics, rejected, parts, differences, served, sightings, aside, recoveries, two_builds })
+    let terms = terms::when_quiet(&sources.database).await?;
+    let (two_builds, reacting_from) = (sources.two_builds, BTreeMap::new());
+    Ok(Evidence {
+        history,
+        logs,
+        topics,
+        rejected,
+        parts,
+        differences,
+        served,
+        sightings,
+        aside,
+        recoveries,
+        two_builds,
+        reacting_from,
+        terms,
+    })
 }
 
 /// What one of Daybook's own audits finds: nothing when it exits with 0, else what it printed.

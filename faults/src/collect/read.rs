@@ -29,13 +29,18 @@ pub(super) async fn parts(client: &Client) -> anyhow::Result<BTreeMap<String, Ve
 /// When one of them does not answer.
 pub(super) async fn served(http: &Http, queries: &[Place], keys: &Keys) -> anyhow::Result<Vec<Served>> {
     let mut all = Vec::new();
-    let wanted = [("product-pages", &keys.skus), ("stock-levels", &keys.stocks), ("category-listings", &keys.categories)];
+    let wanted = [
+        ("product-pages", &keys.skus),
+        ("stock-levels", &keys.stocks),
+        ("category-listings", &keys.categories),
+        ("reorder-alerts", &keys.warehouses),
+    ];
     for at in queries {
         for (model, keys) in wanted {
             for key in keys {
                 // A list is read page by page, and told as one.
                 let (status, body) = match model {
-                    "category-listings" => (200, whole_list(http, at, model, key, "").await?),
+                    "category-listings" | "reorder-alerts" => (200, whole_list(http, at, model, key, "").await?),
                     _ => match http.page(at, model, key, "", &[]).await {
                         Told::Page { status, body, .. } => (status, body),
                         told => anyhow::bail!("{model}/{key} of {}: {told:?}", at.name),

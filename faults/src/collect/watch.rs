@@ -99,10 +99,16 @@ impl Watch {
             })
             .await??;
         }
+        // What reactors send is in the logs before it is looked where these end. Nothing reacts to what that leads to.
+        if marks.to_react.is_none() {
+            marks.to_react = Some(heads(&client).await?);
+        }
+        reacted(&client, marks.to_react.as_ref().context("heads")?).await?;
         if marks.heads.is_none() {
             marks.heads = Some(heads(&client).await?);
         }
         let heads = marks.heads.as_ref().context("heads")?;
+        reacted(&client, heads).await?;
         folded(&client, heads).await?;
         published(&kafka, heads).await?;
         self.served(http, heads).await
@@ -116,8 +122,13 @@ impl Watch {
             .map(|((service, partition), (next, epoch))| format!("{service}/{partition}:{}@{epoch}", next - 1))
             .collect();
         for at in &self.sources.queries {
-            let models =
-                [("product-pages", "nothing"), ("stock-levels", "nothing"), ("category-listings", "nothing"), ("products", "search")];
+            let models = [
+                ("product-pages", "nothing"),
+                ("stock-levels", "nothing"),
+                ("category-listings", "nothing"),
+                ("reorder-alerts", "nothing"),
+                ("products", "search"),
+            ];
             for (model, key) in models {
                 let told = http.page(at, model, key, "", &tokens).await;
                 ensure!(matches!(told, Told::Page { .. }), "{model} of {}: {told:?}", at.name);
@@ -142,6 +153,8 @@ struct Marks<'a> {
     /// Endpoints that have not taken a command yet, and the command.
     to_ask: Vec<(&'a Place, Command)>,
     messages: Option<Ends>,
+    /// How far reactors have to come before it is looked where the logs end.
+    to_react: Option<Heads>,
     heads: Option<Heads>,
 }
 
@@ -160,6 +173,53 @@ async fn heads(client: &Client) -> anyhow::Result<Heads> {
         }
     }
     Ok(heads)
+}
+
+/// The services whose log has reactors: schemas with a table `reactor`, which an older build does not make.
+pub(super) async fn reacting(client: &Client) -> anyhow::Result<Vec<String>> {
+    let rows = client.query("SELECT schemaname::text FROM pg_tables WHERE tablename = 'reactor' ORDER BY 1", &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Where a reactor stands.
+struct Mark {
+    /// For example `reorder inventory/0`.
+    of: String,
+    at: (String, i32),
+    next: i64,
+    settled: i64,
+}
+
+async fn reactors(client: &Client) -> anyhow::Result<Vec<Mark>> {
+    let mut marks = Vec::new();
+    for service in reacting(client).await? {
+        let sql = format!("SELECT name, partition, next_offset, settled FROM {service}.reactor ORDER BY name, partition");
+        for row in client.query(&sql, &[]).await? {
+            let (name, partition): (String, i32) = (row.get(0), row.get(1));
+            let (of, at) = (format!("{name} {service}/{partition}"), (service.clone(), partition));
+            marks.push(Mark { of, at, next: row.get(2), settled: row.get(3) });
+        }
+    }
+    Ok(marks)
+}
+
+/// Where the reactor `reorder` stands in inventory's log, by partition.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn reacting_from(database: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+    let client = connect(database).await?;
+    let rows = client.query("SELECT partition, next_offset FROM inventory.reactor WHERE name = 'reorder'", &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Reactors have reacted to all, and all that they sent has come to an end.
+async fn reacted(client: &Client, heads: &Heads) -> anyhow::Result<()> {
+    for Mark { of, at, next, settled } in reactors(client).await? {
+        let head = heads.get(&at).map_or(0, |head| head.0);
+        ensure!(next >= head && settled >= head, "{of}: reacted to {next}, settled to {settled} of {head}");
+    }
+    Ok(())
 }
 
 /// Checkpoints of live generations are at the heads, and pushed.
@@ -238,6 +298,9 @@ async fn look(client: &Client) -> anyhow::Result<Vec<(String, i64)>> {
         let (projection, generation, service): (String, i32, String) = (row.get(0), row.get(1), row.get(2));
         let (partition, next): (i32, i64) = (row.get(3), row.get(4));
         seen.push((format!("checkpoint {projection} {generation} {service}/{partition}"), next));
+    }
+    for Mark { of, next, settled, .. } in reactors(client).await? {
+        seen.extend([(format!("reactor {of} next"), next), (format!("reactor {of} settled"), settled)]);
     }
     Ok(seen)
 }

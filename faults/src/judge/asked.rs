@@ -11,12 +11,14 @@ use super::decode::{self, LedgerResult, Outcome, integer};
 use super::digest;
 use super::folded::Folded;
 use super::product::REVISED;
+use super::reactions::{self, Reactions};
 use super::rules;
+use super::stock::{CROSSED, REGAINED};
 use super::verdict::Findings;
 use crate::history::{Command, Told};
 
 /// Every rule of what was asked.
-pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Findings) {
+pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, reactions: &Reactions<'_>, findings: &mut Findings) {
     for deed in &case.deeds {
         if let Some((row, result)) = case.result(deed.service, deed.id) {
             let digest_known = result_is_of_what_was_asked(deed, row, result, findings);
@@ -25,16 +27,19 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
             }
         }
     }
-    rows_were_asked(case, findings);
+    rows_were_asked(case, reactions, findings);
     sums_are_right(case, findings);
 }
 
 /// `nobody-asked`: under another id the same command would take effect a second time. Every client writes down what it is about to
-/// ask; what is not meant to take effect is not among it.
-fn rows_were_asked(case: &Case<'_>, findings: &mut Findings) {
+/// ask; what is not meant to take effect is not among it. What reactors send is asked for by events, and has rules of its own.
+fn rows_were_asked(case: &Case<'_>, reactions: &Reactions<'_>, findings: &mut Findings) {
     let asked: HashSet<(&str, Uuid)> = case.deeds.iter().map(|deed| (deed.service, deed.id)).collect();
     for row in &case.rows {
         let holds = row.id.is_some_and(|id| asked.contains(&(row.service, id)));
+        if !holds && (reactions.asked_for(row) || reactions::is_a_targets(row)) {
+            continue;
+        }
         findings.check(rules::NOBODY_ASKED, row.recorded_at, holds, || {
             (format!("nobody asked for {} of {}", row.ledger.command_id, row.ledger.stream_id), vec![row.line()])
         });
@@ -124,7 +129,7 @@ fn effects_are_what_was_asked(
     });
 }
 
-/// What each command may lead to, besides `ReorderPointCrossed`, which any change of stock may.
+/// What each command may lead to, besides what a stock says of its reorder point, which any change of it may.
 const EFFECTS: &[(&str, &[&str])] = &[
     ("CreateProduct", &["ProductCreated"]),
     ("ReviseProduct", &["ProductRevised"]),
@@ -143,11 +148,12 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("ReleaseStock", &["StockReleased"]),
     ("ExpireReservation", &["ReservationExpired"]),
     ("SetReorderPoint", &["ReorderPointSet"]),
+    ("RaiseReorderProposal", &["ReorderProposalRaised"]),
 ];
 
 /// Whether a command may lead to an event: its type, every field that both have, and of a revision all that it changes.
 fn explains(folded: &Folded<'_>, asked: &Read, at: &Written<'_>) -> bool {
-    if at.kind() == "ReorderPointCrossed" {
+    if [CROSSED, REGAINED].contains(&at.kind()) {
         return true;
     }
     let name = asked.name();

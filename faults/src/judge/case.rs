@@ -16,6 +16,9 @@ use crate::history::{Asked, Command, Entry, Told};
 /// Whose keys the harness's clients use: until there is authentication, everybody's.
 pub(super) const CALLER: &str = "anonymous";
 
+/// The kind of what an older build parks.
+const NEWER_BUILD: &str = "newer-build";
+
 /// An event, with where it stands.
 #[derive(Debug)]
 pub(super) struct Written<'a> {
@@ -184,9 +187,14 @@ impl<'a> Case<'a> {
     }
 
     /// What stands of a command among the messages that were set aside.
-    pub(super) fn set_aside<'s>(&'s self, deed: &'s Deed<'_>) -> impl Iterator<Item = &'s Aside> {
-        let known = self.aside.get(&(deed.service, deed.id)).map(Vec::as_slice).unwrap_or_default();
+    pub(super) fn set_aside<'s>(&'s self, service: &'s str, id: Uuid) -> impl Iterator<Item = &'s Aside> {
+        let known = self.aside.get(&(service, id)).map(Vec::as_slice).unwrap_or_default();
         known.iter().map(|n| &self.evidence.aside[*n])
+    }
+
+    /// Whether an older build had left it to the newer one, which took it up.
+    pub(super) fn is_for_a_newer_build(&self, aside: &Aside) -> bool {
+        self.evidence.two_builds && aside.kind == NEWER_BUILD && !aside.open
     }
 
     /// A command's result: the first, where there are several.

@@ -10,6 +10,7 @@ use crate::evidence::{Recovery, Sighting};
 /// Every rule of the run's course.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     numbers_only_grow(case, findings);
+    nobody_duels(case, findings);
     for recovery in &case.evidence.recoveries {
         work_goes_on(recovery, findings);
     }
@@ -23,6 +24,18 @@ fn numbers_only_grow(case: &Case<'_>, findings: &mut Findings) {
         let moment = i64::try_from(sighting.at).unwrap_or(i64::MAX);
         findings.check(rules::WENT_BACK, moment, before.is_none_or(|before| before.value <= sighting.value), || {
             (format!("{} went back to {}", sighting.what, sighting.value), vec![format!("{before:?}"), format!("{sighting:?}")])
+        });
+    }
+}
+
+/// `duel`: two holders that take a checkpoint from each other raise its term for ever.
+fn nobody_duels(case: &Case<'_>, findings: &mut Findings) {
+    for term in &case.evidence.terms {
+        findings.check(rules::DUEL, 0, term.before == term.after, || {
+            (
+                format!("the term of {} rose from {} to {} while all was quiet", term.what, term.before, term.after),
+                vec![format!("{term:?}")],
+            )
         });
     }
 }

@@ -9,6 +9,7 @@ use super::case::{Case, Row, Written};
 use super::decode::{LedgerResult, Outcome, integer};
 use super::folded::Folded;
 use super::product::Product;
+use super::reorder::Reordering;
 use super::rules;
 use super::stock::{Shelf, open_reservations};
 use super::verdict::Findings;
@@ -74,6 +75,23 @@ fn is_founded(case: &Case<'_>, folded: &Folded<'_>, asked: &Read, row: &Row<'_>,
             let events = case.streams.get(&(row.service, stream)).into_iter().flatten().take(at).map(|n| &case.written[*n]);
             stock_answer(shelf, events, asked, &result.outcome)
         }
+        ("reorder", key) => {
+            let nothing = Reordering::default();
+            let state = folded.reorderings.get(key).map_or(Some(&nothing), |story| story.states.get(at))?;
+            reorder_answer(state, asked, &result.outcome)
+        }
+        _ => None,
+    }
+}
+
+fn reorder_answer(state: &Reordering, asked: &Read, outcome: &Outcome) -> Option<bool> {
+    let wanted = (integer(&asked.json["quantity"]).unwrap_or_default(), asked.json["reference"].as_str().unwrap_or_default());
+    match (asked.name(), outcome) {
+        ("RaiseReorderProposal", Outcome::Refused { code }) if code == "no-reorder-proposal" => Some(state.alert.is_none()),
+        ("RaiseReorderProposal", Outcome::Refused { code }) if code == "reorder-proposal-raised-before" => {
+            Some(state.ordered().is_some_and(|ordered| ordered.0 > 0 && ordered != wanted))
+        }
+        ("RaiseReorderProposal", Outcome::Accepted) => Some(state.ordered() == Some(wanted)),
         _ => None,
     }
 }
@@ -111,6 +129,7 @@ fn stock_answer<'w>(shelf: &Shelf, events: impl Iterator<Item = &'w Written<'w>>
         },
         ("ReceiveStock", Outcome::Accepted) => Some(false),
         ("AdjustStock", Outcome::Accepted) => Some(asked.json["delta"] == json!(0)),
+        ("SetReorderPoint", Outcome::Accepted) => Some(shelf.reorder_point == number("reorderPoint")),
         ("ReserveStock", Outcome::Accepted) => Some(reserved() == Some(number("quantity"))),
         _ => None,
     }

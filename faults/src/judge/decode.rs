@@ -125,6 +125,8 @@ pub(super) struct Metadata {
     pub(super) command: Option<Uuid>,
     pub(super) correlation: String,
     pub(super) traceparent: String,
+    pub(super) causation: String,
+    pub(super) caller: String,
 }
 
 /// An event's metadata.
@@ -132,7 +134,9 @@ pub(super) fn metadata(bytes: &[u8]) -> Result<Metadata, String> {
     let message = decoded("daybook.v1.Metadata", bytes)?;
     let id = bytes_of(&message, "command_id");
     let command = if id.is_empty() { None } else { Some(Uuid::from_slice(&id).map_err(|e| e.to_string())?) };
-    Ok(Metadata { command, correlation: text_of(&message, "correlation_id"), traceparent: text_of(&message, "traceparent") })
+    let [correlation, traceparent, causation, caller] =
+        ["correlation_id", "traceparent", "causation_id", "caller"].map(|field| text_of(&message, field));
+    Ok(Metadata { command, correlation, traceparent, causation, caller })
 }
 
 fn text_of(message: &DynamicMessage, field: &str) -> String {

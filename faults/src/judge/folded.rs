@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::case::{Case, Written};
 use super::decode::{Token, integer};
 use super::product::Product;
+use super::reorder::Reordering;
 use super::stock::Shelf;
 
 /// Every state of one stream.
@@ -73,6 +74,8 @@ pub(super) struct Folded<'a> {
     pub(super) products: BTreeMap<&'a str, Story<'a, Product>>,
     /// By `sku@warehouse`.
     pub(super) shelves: BTreeMap<&'a str, Shelves<'a>>,
+    /// By `sku@warehouse`.
+    pub(super) reorderings: BTreeMap<&'a str, Story<'a, Reordering>>,
     /// By SKU: the keys of its stock, in byte order of the warehouses.
     stock_of: BTreeMap<&'a str, Vec<&'a str>>,
     /// By key of `category-listings`: the SKUs that it has ever listed.
@@ -82,7 +85,13 @@ pub(super) struct Folded<'a> {
 impl<'a> Folded<'a> {
     /// Folds every stream of the shop.
     pub(super) fn of(case: &Case<'a>) -> Self {
-        let mut folded = Self { products: BTreeMap::new(), shelves: BTreeMap::new(), stock_of: BTreeMap::new(), listed: BTreeMap::new() };
+        let mut folded = Self {
+            products: BTreeMap::new(),
+            shelves: BTreeMap::new(),
+            reorderings: BTreeMap::new(),
+            stock_of: BTreeMap::new(),
+            listed: BTreeMap::new(),
+        };
         for (&(service, stream), places) in &case.streams {
             if let Some(sku) = stream.strip_prefix("product/") {
                 let story = Story::of(case, (service, stream), places, Product::after);
@@ -90,6 +99,9 @@ impl<'a> Folded<'a> {
                     folded.listed.entry(category.to_owned()).or_default().insert(sku);
                 }
                 folded.products.insert(sku, story);
+            }
+            if let Some(key) = stream.strip_prefix("reorder/") {
+                folded.reorderings.insert(key, Story::of(case, (service, stream), places, Reordering::after));
             }
             if let Some((key, (sku, warehouse))) = stream.strip_prefix("stock/").and_then(|key| Some((key, key.split_once('@')?))) {
                 let story = Story::of(case, (service, stream), places, Shelf::after);
@@ -110,6 +122,14 @@ impl<'a> Folded<'a> {
     /// The streams of a product's stock, in byte order of the warehouses.
     pub(super) fn stock_of(&self, sku: &str) -> impl Iterator<Item = &Shelves<'a>> {
         self.stock_of.get(sku).into_iter().flatten().map(|key| &self.shelves[*key])
+    }
+
+    /// The reorderings for a warehouse, in byte order of the SKUs.
+    pub(super) fn reorderings_for(&self, warehouse: &str) -> impl Iterator<Item = (&'a str, &Story<'a, Reordering>)> {
+        let mut found: Vec<_> = self.reorderings.iter().filter_map(|(key, story)| Some((key.split_once('@')?, story))).collect();
+        found.retain(|((_, of), _)| *of == warehouse);
+        found.sort_by_key(|((sku, _), _)| *sku);
+        found.into_iter().map(|((sku, _), story)| (sku, story))
     }
 
     /// The SKUs that a category has ever listed.

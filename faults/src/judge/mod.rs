@@ -13,7 +13,9 @@ mod log;
 mod models;
 mod once;
 mod product;
+mod reactions;
 mod reads;
+mod reorder;
 pub mod rules;
 mod stock;
 mod told;
@@ -23,6 +25,7 @@ pub use verdict::{Verdict, Violation};
 
 use case::Case;
 use folded::Folded;
+use reactions::Reactions;
 use verdict::Findings;
 
 use crate::evidence::Evidence;
@@ -34,10 +37,11 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     log::judge(&case, &mut findings);
     once::judge(&case, &mut findings);
     stock::judge(&case, &mut findings);
-    let folded = Folded::of(&case);
+    let (folded, reactions) = (Folded::of(&case), Reactions::of(&case));
+    reactions::judge(&case, &folded, &reactions, &mut findings);
     decided::judge(&case, &folded, &mut findings);
     told::judge(&case, &mut findings);
-    asked::judge(&case, &folded, &mut findings);
+    asked::judge(&case, &folded, &reactions, &mut findings);
     kafka::judge(&case, &mut findings);
     models::judge(&case, &folded, &mut findings);
     reads::judge(&case, &folded, &mut findings);

@@ -7,15 +7,17 @@ use serde_json::Value;
 use super::case::Case;
 use super::decode;
 use super::folded::{Folded, level_json, line_json};
+use super::reorder::Reordering;
 use super::rules;
 use super::verdict::Findings;
 use crate::evidence::{Part, Served};
 
 /// Read models that the judge folds itself, and the messages of their parts.
-const MODELS: [(&str, &str); 3] = [
+const MODELS: [(&str, &str); 4] = [
     ("product-pages", "shop.read.v1.ProductPage"),
     ("category-listings", "shop.read.v1.CategoryListing"),
     ("stock-levels", "shop.read.v1.StockLevel"),
+    ("reorder-alerts", "shop.read.v1.ReorderAlerts"),
 ];
 
 /// After every read of the history.
@@ -103,6 +105,13 @@ fn expected_parts<'f>(folded: &'f Folded<'_>, model: &str) -> BTreeMap<Name, Exp
                 }
             }
         }
+        "reorder-alerts" => {
+            for (key, story) in &folded.reorderings {
+                let (Some((sku, warehouse)), Some(alert)) = (key.split_once('@'), &story.last().alert) else { continue };
+                let is_it = move |told: &Value| told["items"].as_array().is_some_and(|i| i.len() == 1 && story.last().is_alert(&i[0]));
+                expected.insert((warehouse.to_owned(), sku.to_owned()), (Box::new(is_it), alert.clone()));
+            }
+        }
         _ => {
             for (key, shelves) in &folded.shelves {
                 let Some(level) = level_json(key, shelves.story.last()) else { continue };
@@ -135,6 +144,13 @@ fn served_is_the_fold(folded: &Folded<'_>, served: &Served, findings: &mut Findi
             let now = |sku: &&str| folded.products[sku].last().categories().contains(&key);
             let wanted: Vec<&str> = folded.listed(key).filter(now).collect();
             (served.status == 200 && is_listing(folded, body, &wanted), format!("{wanted:?}"))
+        }
+        "reorder-alerts" => {
+            let wanted: Vec<(&str, &Reordering)> = folded.reorderings_for(key).map(|(sku, story)| (sku, story.last())).collect();
+            let wanted: Vec<(&str, &Reordering)> = wanted.into_iter().filter(|(_, reordering)| reordering.alert.is_some()).collect();
+            let items = body["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let same = items.len() == wanted.len() && items.iter().zip(&wanted).all(|(item, (_, reordering))| reordering.is_alert(item));
+            (served.status == 200 && same, format!("{:?}", wanted.iter().map(|(sku, _)| *sku).collect::<Vec<_>>()))
         }
         "products" => {
             let shown = folded.products.iter().filter(|(_, story)| story.last().shown);

@@ -69,6 +69,7 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
             "product-pages" => reader.product_page(read),
             "category-listings" => reader.listing(read),
             "stock-levels" => reader.level(read),
+            "reorder-alerts" => reader.alerts(read),
             _ => {}
         }
     }
@@ -217,6 +218,29 @@ impl<'c, 'a> Reader<'c, 'a> {
         for sku in folded.listed(read.key).filter(|sku| is_last && !told.contains(sku)) {
             let story = &folded.products[sku];
             self.state(read, story, &story.states_where(|product| !product.categories().contains(&read.key)));
+        }
+    }
+
+    /// The first page of `reorder-alerts`: its items, and, where there is no further page, what it does not list.
+    fn alerts(&mut self, read: &'c Read<'_>) {
+        let folded = self.folded;
+        let mut told = BTreeSet::new();
+        for item in read.each("items") {
+            let sku = item["sku"].as_str().unwrap_or_default();
+            told.insert(sku);
+            let story = folded.reorderings.get(format!("{sku}@{}", read.key).as_str());
+            let states = story.map(|story| story.states_where(|reordering| reordering.is_alert(item))).unwrap_or_default();
+            let holds = self.findings.check(rules::MIXED_PAGE, moment(read.entry), !states.is_empty(), || {
+                (format!("{}: its item {sku} was never so", read.key), vec![entry_line(read.entry)])
+            });
+            if let Some(story) = story.filter(|_| holds) {
+                self.position_is_told(read, story.service, story.partition);
+                self.state(read, story, &states);
+            }
+        }
+        let is_last = read.body["nextPageToken"].as_str().is_none_or(str::is_empty);
+        for (_, story) in folded.reorderings_for(read.key).filter(|(sku, _)| is_last && !told.contains(sku)) {
+            self.state(read, story, &story.states_where(|reordering| reordering.alert.is_none()));
         }
     }
 

@@ -66,8 +66,13 @@ rules! {
     STOCK_BELOW_ZERO: "I6" Effects "stock-below-zero", "At no time is less than nothing on hand, or reserved.";
     RESERVED_ABOVE_HAND: "I6" Effects "reserved-above-hand", "At no time is more reserved than on hand.";
     RESERVATION_UNBALANCED: "I6" Effects "reservation-unbalanced", "What is committed, released or expired was reserved, once and as many.";
+    CROSSING_UNTOLD: "I6" Effects "crossing-untold", "A stock says that it fell below its reorder point, or is back at it, when it does, and only then.";
     WRONG_CONDITION: "I2" Effects "wrong-condition", "A command fails for its condition if and only if its stream was at another version.";
     UNFOUNDED_ANSWER: "I2" Effects "unfounded-answer", "A refusal, or that there was nothing to do, is what the stream says before it.";
+    REACTION_MISSING: "I2" Effects "reaction-missing", "Every event that a reactor reacts to has its command in the ledger, or among what was set aside for a reason.";
+    REACTION_UNASKED: "I2" Effects "reaction-unasked", "Every command of a reactor is what an event asks for, under the id that is derived from the event.";
+    REACTION_DIFFERS: "I2" Effects "reaction-differs", "A reaction's command is what its event asks for, and its events what the target's stream said before it leads to.";
+    PROPOSAL_DIFFERS: "I2" Effects "proposal-differs", "When all has come to an end, a proposal to reorder is open exactly where the last that a stock said is that it fell.";
     UNEXPECTED_ANSWER: "I1" Told "unexpected-answer", "Every answer is one that the contract knows; what is shed says when to come again.";
     WRONG_COMMAND_ID: "I1" Told "wrong-command-id", "A command's id is UUIDv5 of service, caller, stream and key.";
     LOST_COMMAND: "I1" Told "lost-command", "An acknowledged command has its result in the ledger.";
@@ -102,6 +107,7 @@ rules! {
     MIXED_PAGE: "I4" Served "mixed-page", "All that a page shows of one stream is of one version of it.";
     FROM_NOWHERE: "I4" Served "from-nowhere", "A page shows nothing that the log never said.";
     WENT_BACK: "I8" Course "went-back", "Log offsets, versions and checkpoints never go back.";
+    DUEL: "I10" Course "duel", "When all has caught up and nobody comes or goes, nobody takes a checkpoint over.";
     NOT_RECOVERED: "I10" Course "not-recovered", "After a fault, work goes on and all catches up.";
     RECOVERED_LATE: "I10" Course "recovered-late", "After a fault, work goes on within the time that was said.";
 }

@@ -7,6 +7,11 @@ use super::decode::integer;
 use super::rules;
 use super::verdict::Findings;
 
+/// The event of a stock that has fallen below its reorder point.
+pub(super) const CROSSED: &str = "ReorderPointCrossed";
+/// The event of one that is back at it.
+pub(super) const REGAINED: &str = "ReorderPointRegained";
+
 /// What one stream of stock folds to. Signed, so that a fall below zero shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shelf {
@@ -24,6 +29,12 @@ impl Shelf {
         self.on_hand - self.reserved
     }
 
+    /// Fewer are available than the reorder point says.
+    fn is_below(&self) -> bool {
+        // Where the books are wrong, that is another finding.
+        self.available().max(0) < self.reorder_point
+    }
+
     /// After one more event.
     pub(super) fn after(&self, at: &Written<'_>) -> Self {
         let mut next = self.clone();
@@ -35,7 +46,8 @@ impl Shelf {
             "StockCommitted" => (next.on_hand, next.reserved) = (next.on_hand - quantity, next.reserved - quantity),
             "StockReleased" | "ReservationExpired" => next.reserved -= quantity,
             "ReorderPointSet" => next.reorder_point = integer(&at.json["reorderPoint"]).unwrap_or_default(),
-            "ReorderPointCrossed" => {}
+            // What is told of the point moves nothing.
+            CROSSED | REGAINED => {}
             _ => return next,
         }
         next.has_level = true;
@@ -51,8 +63,10 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
             continue;
         }
         let (mut shelf, mut open) = (Shelf::default(), Open::new());
+        let mut crossings = Crossings { two_builds: case.evidence.two_builds, due: None };
         for at in places.iter().map(|n| &case.written[*n]) {
-            shelf = shelf.after(at);
+            let after = shelf.after(at);
+            let before = std::mem::replace(&mut shelf, after);
             let place = format!("{service} {stream} version {}", at.event.version);
             let moment = at.event.recorded_at;
             findings.check(rules::STOCK_BELOW_ZERO, moment, shelf.on_hand >= 0 && shelf.reserved >= 0, || {
@@ -62,7 +76,55 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
                 (format!("{place}: {} reserved of {} on hand", shelf.reserved, shelf.on_hand), vec![at.line()])
             });
             reservations_balance(at, &mut open, &place, findings);
+            crossings.look(at, &before, &shelf, findings);
         }
+        crossings.end(findings);
+    }
+}
+
+/// What a stock has to say next of its reorder point.
+struct Crossings<'w> {
+    /// An older build of a rolling upgrade says nothing of a return.
+    two_builds: bool,
+    /// Which event has to follow, behind this one, and how the stock stands.
+    due: Option<(&'static str, &'w Written<'w>, Shelf)>,
+}
+
+impl<'w> Crossings<'w> {
+    /// `crossing-untold`: the event behind one that makes a stock fall below its reorder point, or come back to it, says so, and no
+    /// other event does.
+    fn look(&mut self, at: &'w Written<'w>, before: &Shelf, shelf: &Shelf, findings: &mut Findings) {
+        if ![CROSSED, REGAINED].contains(&at.kind()) {
+            self.end(findings);
+            self.due = match (before.is_below(), shelf.is_below()) {
+                (false, true) => Some((CROSSED, at, shelf.clone())),
+                (true, false) => Some((REGAINED, at, shelf.clone())),
+                _ => None,
+            };
+            return;
+        }
+        let told = |field: &str| integer(&at.json[field]).unwrap_or_default();
+        let due = self.due.take();
+        let holds = due.as_ref().is_some_and(|(kind, cause, shelf)| {
+            let same = ["sku", "warehouse"].iter().all(|field| cause.json[field] == at.json[field]) && cause.command == at.command;
+            *kind == at.kind() && same && (told("reorderPoint"), told("available")) == (shelf.reorder_point, shelf.available())
+        });
+        findings.check(rules::CROSSING_UNTOLD, at.event.recorded_at, holds, || {
+            let what = format!("{} version {}: {} is not what happened", at.event.stream_id, at.event.version, at.kind());
+            (what, due.iter().map(|(_, cause, _)| cause.line()).chain([at.line()]).collect())
+        });
+    }
+
+    /// What had to be said until here, and was not.
+    fn end(&mut self, findings: &mut Findings) {
+        let Some((kind, cause, _)) = self.due.take() else { return };
+        if self.two_builds && kind == REGAINED {
+            return;
+        }
+        findings.check(rules::CROSSING_UNTOLD, cause.event.recorded_at, false, || {
+            let what = format!("{} version {} is not followed by {kind}", cause.event.stream_id, cause.event.version);
+            (what, vec![cause.line()])
+        });
     }
 }
 

@@ -5,13 +5,10 @@ use super::case::{Case, Deed, entry_line, is_final, moment};
 use super::decode::{LedgerResult, Outcome};
 use super::rules;
 use super::verdict::Findings;
-use crate::evidence::Aside;
 use crate::history::{Asked, Command, Entry, Told, Via};
 
-/// The kind of what an older build parks.
-const NEWER_BUILD: &str = "newer-build";
 /// Read models that are there under every key.
-const LISTS: [&str; 2] = ["category-listings", "products"];
+const LISTS: [&str; 3] = ["category-listings", "products", "reorder-alerts"];
 
 /// Every rule of answers.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
@@ -98,7 +95,9 @@ fn is_told(result: &LedgerResult, told: &Told) -> bool {
 fn handles_are_known(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
     if let Asked::Handle { .. } = &entry.asked {
         let holds = match &entry.told {
-            Told::Invalid { status: 410, .. } => case.set_aside(deed).next().is_some() && case.result(deed.service, deed.id).is_none(),
+            Told::Invalid { status: 410, .. } => {
+                case.set_aside(deed.service, deed.id).next().is_some() && case.result(deed.service, deed.id).is_none()
+            }
             Told::Invalid { .. } => false,
             _ => true,
         };
@@ -110,9 +109,8 @@ fn handles_are_known(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, findings: 
 
 /// `set-aside`: neither rejected nor parked, unless two builds serve and the older one left it to the newer, which took it up.
 fn set_aside_for_a_newer_build(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
-    let right = |aside: &&Aside| case.evidence.two_builds && aside.kind == NEWER_BUILD && !aside.open;
     let can_be_read = || deed.entries.iter().any(|(_, command)| asked::read(command).is_some());
-    let wrong = case.set_aside(deed).find(|aside| !right(aside)).filter(|_| can_be_read());
+    let wrong = case.set_aside(deed.service, deed.id).find(|aside| !case.is_for_a_newer_build(aside)).filter(|_| can_be_read());
     findings.check(rules::SET_ASIDE, deed.moment(), wrong.is_none(), || {
         (format!("{} can be read, and was set aside", deed.id), wrong.iter().map(|w| format!("{w:?}")).chain(deed.lines()).collect())
     });
@@ -143,13 +141,13 @@ fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings)
 
 /// What an older build of a rolling upgrade does not know.
 fn is_new(command: &Command) -> bool {
-    command.name == "extend-reservation" || command.body.get("lot").is_some()
+    command.name == "raise-reorder-proposal"
 }
 
 /// `accepted-without-result`: now that all has caught up, an accepted command has its result, or was set aside for a reason.
 fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
     let Some((entry, _)) = deed.entries.iter().find(|(entry, _)| matches!(entry.told, Told::Accepted { .. })) else { return };
-    let aside = case.set_aside(deed).any(|aside| !aside.reason.is_empty());
+    let aside = case.set_aside(deed.service, deed.id).any(|aside| !aside.reason.is_empty());
     let holds = aside || case.results(deed.service, deed.id).len() > 0;
     findings.check(rules::ACCEPTED_WITHOUT_RESULT, moment(entry), holds, || {
         (format!("{} was accepted, has no result and was not set aside", deed.id), deed.lines())

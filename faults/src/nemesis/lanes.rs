@@ -82,7 +82,7 @@ pub(super) async fn pages_from(cluster: &Cluster, (service, number): &Partition,
 }
 
 /// Asks again until there is an answer.
-async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(mut ask: impl FnMut() -> F) -> anyhow::Result<T> {
+pub(super) async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(mut ask: impl FnMut() -> F) -> anyhow::Result<T> {
     let end = Instant::now() + PATIENCE;
     loop {
         let answer = tokio::time::timeout(ANSWER, ask()).await.context("Postgres does not answer").flatten();

@@ -17,6 +17,7 @@ mod postgres_log;
 mod provoke;
 mod repeats;
 mod services;
+mod takeovers;
 mod transactions;
 
 use std::future::Future;
@@ -93,6 +94,7 @@ pub fn all() -> Vec<Box<dyn Nemesis>> {
         disk::all(),
         kafka::all(),
         groups::all(),
+        takeovers::all(),
         clock::all(),
         poison::all(),
         repeats::all(),

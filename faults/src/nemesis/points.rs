@@ -53,6 +53,7 @@ fn about(point: &str) -> &'static str {
         "reply" => "command handlers die around telling what came of commands",
         "publish" => "command handlers die around publishing events",
         "project" => "projectors die around the commit of parts and checkpoint",
+        "react" => "command handlers die around sending what reactors ask for, and noting that it was sent",
         "push" => "projectors die between the parts and their marker",
         "rebuild" => "a rebuild dies, and the next one succeeds",
         "promote" => "a promotion dies, and the next one succeeds",
@@ -77,6 +78,9 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
     while marks.did(&what)? == 0 && Instant::now() < end {
         if point.starts_with("aside.") {
             poison::one(&mut field).await?;
+        }
+        if point.starts_with("react.") {
+            field.ask_for_reorders(&mut asked);
         }
         field.ask_for_products(&mut asked);
         field.read_anew(&mut asked);

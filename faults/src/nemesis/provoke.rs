@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Field;
 use crate::history::{Command, Told, Via};
-use crate::workload::{Place, new_product};
+use crate::workload::{Place, fall_and_return, new_product};
 
 /// Each provocation is a client of its own: it asks one thing, and no more.
 static CLIENT: AtomicU32 = AtomicU32::new(2_000_000);
@@ -47,7 +47,19 @@ impl Field<'_> {
         }
     }
 
-    /// The same; of what is accepted every endpoint is asked for the result, again and again, until there is one.
+    /// Makes a stock fall below its reorder point and come back, by way of every endpoint.
+    pub(super) fn ask_for_reorders(&mut self, asked: &mut Asked) {
+        for member in self.cluster.handlers() {
+            let (http, commands, by) = (self.http.clone(), fall_and_return(self.random.random()), client());
+            asked.0.spawn(async move {
+                for command in commands {
+                    http.command(by, &member.place(), &command).await;
+                }
+            });
+        }
+    }
+
+    /// The same as for products; of what is accepted every endpoint is asked for the result, again and again, until there is one.
     pub(super) fn ask_for_products_by_handle(&mut self, asked: &mut Asked) {
         let places: Vec<Place> = self.cluster.handlers().into_iter().map(|member| member.place()).collect();
         for at in places.clone() {

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 pub use client::{Http, Place};
 pub use raw::RawClient;
 use shop::Shop;
-pub(crate) use shop::new_product;
+pub(crate) use shop::{fall_and_return, new_product};
 pub use transaction::Transaction;
 
 use crate::history::{Asked, Entry, Recorder};
@@ -140,6 +140,8 @@ pub struct Keys {
     pub stocks: BTreeSet<String>,
     /// Categories that products were put into.
     pub categories: BTreeSet<String>,
+    /// Warehouses whose stock was named in a command.
+    pub warehouses: BTreeSet<String>,
 }
 
 impl Keys {
@@ -153,6 +155,7 @@ impl Keys {
                 Some(("product", sku)) => drop(keys.skus.insert(sku.to_owned())),
                 Some(("stock", stock)) => {
                     keys.skus.extend(stock.split('@').next().map(str::to_owned));
+                    keys.warehouses.extend(stock.split_once('@').map(|(_, warehouse)| warehouse.to_owned()));
                     keys.stocks.insert(stock.to_owned());
                 }
                 _ => {}

@@ -23,6 +23,13 @@ pub(super) async fn work(floor: Arc<Floor>, client: u32) {
         }
         let Some(fresh) = floor.shop.look_for(&mut random) else { continue };
         let sku = fresh.sku().to_owned();
+        // An older build of a rolling upgrade has no such read model.
+        let alerts =
+            fresh.stream.strip_prefix("reorder/").and_then(|key| Some(key.split_once('@')?.1)).filter(|_| !floor.options.two_builds);
+        if let Some(warehouse) = alerts {
+            floor.http.read(client, at, "reorder-alerts", warehouse, std::slice::from_ref(&fresh.token)).await;
+            continue;
+        }
         match choice {
             // A list that should show what was just changed: of a product, its stock, or both.
             4..12 => {

@@ -111,8 +111,8 @@ async fn insist(floor: &Floor, client: u32, command: &Command, random: &mut StdR
         if let Told::Accepted { location: Some(location) } = &told {
             told = follow(floor, client, command, location, random).await;
         }
-        if let Told::Done { token, events, .. } = &told {
-            floor.shop.tell(&command.stream, token, !events.is_empty());
+        if let Told::Done { token, .. } = &told {
+            floor.shop.tell(&command.stream, token);
         }
         if is_definite(&told) || gives_up {
             return is_definite(&told);

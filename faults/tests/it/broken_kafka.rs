@@ -136,3 +136,8 @@ fn nothing_caught_up_after_a_fault() {
 fn recovered_too_late() {
     caught("I10", "recovered-late", &[], |e| e.recoveries[0].caught_up = Some(e.recoveries[0].within + 1));
 }
+
+#[test]
+fn two_holders_that_take_a_checkpoint_from_each_other() {
+    caught("I10", "duel", &[], |e| e.terms[0].after += 1);
+}

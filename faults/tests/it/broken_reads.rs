@@ -5,7 +5,7 @@ use daybook_faults::history::{Asked, Told};
 use daybook_faults::judge::judge;
 use serde_json::{Value, json};
 
-use crate::good::{LINES, good, lines_of, page_of_a1};
+use crate::good::{LINES, good, lines_of, page_of_a1, reordering};
 use crate::support::{caught, read};
 use crate::world::encode;
 
@@ -220,7 +220,7 @@ fn a_page_behind_its_position_beside_a_stream_that_is_said_to_be_parked() {
 /// A rule that looked at nothing says so.
 #[test]
 fn a_token_that_covers_nothing_of_a_page_is_not_looked_at() {
-    let mut evidence = good();
+    let mut evidence = reordering();
     for entry in &mut evidence.history {
         let (Asked::Read { tokens, .. }, Told::Page { positions, .. }) = (&mut entry.asked, &mut entry.told) else { continue };
         *tokens = vec!["catalog/0:-1@1".to_owned()];

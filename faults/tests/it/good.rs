@@ -1,6 +1,6 @@
 //! A run in which everything went well: two services, two partitions each, every kind of answer once.
 
-use daybook_faults::evidence::{Aside, Evidence, Part, Recovery, Served, Sighting};
+use daybook_faults::evidence::{Aside, Evidence, Part, Recovery, Served, Sighting, Term};
 use daybook_faults::history::{Asked, Command, Told, Via};
 use daybook_faults::judge::judge;
 use daybook_faults::judge::rules::ALL;
@@ -8,19 +8,34 @@ use serde_json::{Value, json};
 
 use crate::world::{BEGAN, End, World, command, encode, publish, reforge, tell_rejected};
 
-/// The good run.
+/// The good run, up to where a stock has a reorder point: most that breaks is of that part.
 pub(crate) fn good() -> Evidence {
+    run(false)
+}
+
+/// The same, and two stocks that fall below their reorder points.
+pub(crate) fn reordering() -> Evidence {
+    run(true)
+}
+
+fn run(with_reorders: bool) -> Evidence {
     let mut w = World::new();
     products(&mut w);
     stock(&mut w);
     unanswered(&mut w);
     revisions(&mut w);
     last_reads(&mut w);
+    if with_reorders {
+        reorders(&mut w);
+    }
     let mut evidence = w.evidence;
     reforge(&mut evidence);
     publish(&mut evidence);
     tell_rejected(&mut evidence);
     read_models(&mut evidence);
+    if with_reorders {
+        reordered(&mut evidence);
+    }
     course(&mut evidence);
     evidence
 }
@@ -68,7 +83,7 @@ fn item(sku: &str, title: &str, category: &str, price: i64, lines: &[(&str, i64,
     json!({ "sku": sku, "title": title, "brand": "Lux", "category": category, "price": money(price), "image": "", "stock": lines_of(lines) })
 }
 
-fn note_done(w: &mut World, command: &Command, events: Vec<(&'static str, Value)>) {
+pub(crate) fn note_done(w: &mut World, command: &Command, events: Vec<(&'static str, Value)>) {
     let told = w.done(command, events);
     w.note(Asked::Command(command.clone()), told);
 }
@@ -257,20 +272,129 @@ fn read_models(evidence: &mut Evidence) {
     }
 }
 
+/// The stock that falls and comes back, and its reordering.
+pub(crate) const B1: &str = "stock/B-1@w-1";
+pub(crate) const REORDER_B1: &str = "reorder/B-1@w-1";
+/// The stock that stays below its point, and its reordering.
+pub(crate) const B2: &str = "stock/B-2@w-1";
+pub(crate) const REORDER_B2: &str = "reorder/B-2@w-1";
+
+pub(crate) fn of(sku: &str, more: Value) -> Value {
+    let mut body = json!({ "sku": sku, "warehouse": "w-1" });
+    body.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+    body
+}
+
+fn reorders(w: &mut World) {
+    let opened = |sku: &str, point: u32, available: u32, version: &str| {
+        of(sku, json!({ "reorderPoint": point, "available": available, "stockVersion": version }))
+    };
+    let five = of("B-1", json!({ "quantity": 5 }));
+    note_done(w, &command("receive-stock", B1, "five", five.clone()), vec![("StockReceived", five)]);
+    let point = of("B-1", json!({ "reorderPoint": 3 }));
+    let set = command("set-reorder-point", B1, "point", point.clone());
+    note_done(w, &set, vec![("ReorderPointSet", point.clone())]);
+    note_done(w, &command("set-reorder-point", B1, "point-again", point), Vec::new());
+    let three = of("B-1", json!({ "orderId": "o-9", "quantity": 3 }));
+    let crossed = of("B-1", json!({ "reorderPoint": 3, "available": 2 }));
+    note_done(w, &command("reserve-stock", B1, "reserve", three.clone()), vec![("StockReserved", three), ("ReorderPointCrossed", crossed)]);
+    let open = opened("B-1", 3, 2, "4");
+    let first = command("open-reorder-proposal", REORDER_B1, "", open.clone());
+    w.reaction((B1, 4), &first, vec![("ReorderProposalOpened", open)]);
+    raises(w);
+    let four = of("B-1", json!({ "quantity": 4 }));
+    let regained = of("B-1", json!({ "reorderPoint": 3, "available": 6 }));
+    note_done(w, &command("receive-stock", B1, "four", four.clone()), vec![("StockReceived", four), ("ReorderPointRegained", regained)]);
+    let close = of("B-1", json!({ "available": 6, "stockVersion": "6" }));
+    w.reaction((B1, 6), &command("close-reorder-proposal", REORDER_B1, "", close.clone()), vec![("ReorderProposalClosed", close)]);
+
+    let (point, crossed) = (of("B-2", json!({ "reorderPoint": 2 })), of("B-2", json!({ "reorderPoint": 2, "available": 0 })));
+    let set = command("set-reorder-point", B2, "point", point.clone());
+    note_done(w, &set, vec![("ReorderPointSet", point), ("ReorderPointCrossed", crossed)]);
+    let open = opened("B-2", 2, 0, "2");
+    w.reaction((B2, 2), &command("open-reorder-proposal", REORDER_B2, "", open.clone()), vec![("ReorderProposalOpened", open)]);
+    let (body, at) = (alerts(&w.evidence), heads(&w.evidence));
+    let at: Vec<&str> = at.iter().map(String::as_str).collect();
+    w.read("p-1", ("reorder-alerts", "w-1"), &at, &body, &at);
+}
+
+/// Goods are ordered for an open proposal: once, again, and under another reference.
+fn raises(w: &mut World) {
+    let goods = |quantity: u32| of("B-1", json!({ "quantity": quantity, "reference": "PO-7" }));
+    note_done(w, &command("raise-reorder-proposal", REORDER_B1, "raise", goods(50)), vec![("ReorderProposalRaised", goods(50))]);
+    note_done(w, &command("raise-reorder-proposal", REORDER_B1, "raise-again", goods(50)), Vec::new());
+    let more = command("raise-reorder-proposal", REORDER_B1, "raise-more", goods(60));
+    let refused = End::Refused("reorder-proposal-raised-before", json!({ "quantity": 50, "reference": "PO-7" }), Vec::new());
+    let told = w.page(vec![(&more, refused)]).remove(0);
+    w.note(Asked::Command(more), told);
+}
+
+/// The token of each partition of inventory's log as it stands.
+fn heads(evidence: &Evidence) -> Vec<String> {
+    evidence.logs["inventory"].events.iter().map(|(partition, events)| format!("inventory/{partition}:{}@1", events.len() - 1)).collect()
+}
+
+/// `reorder-alerts` of w-1.
+pub(crate) fn alerts(evidence: &Evidence) -> Value {
+    let mut events = evidence.logs["inventory"].events.values().flatten();
+    let at = events.find(|e| e.stream_id == REORDER_B2).expect("it stands").recorded_at;
+    let opened_at = chrono::DateTime::from_timestamp_micros(at).expect("a time").to_rfc3339();
+    let more = json!({ "reorderPoint": 2, "available": 0, "openedAt": opened_at, "ordered": 0, "reference": "" });
+    json!({ "items": [of("B-2", more)], "nextPageToken": "" })
+}
+
+/// What read models have of it.
+fn reordered(evidence: &mut Evidence) {
+    let body = alerts(evidence);
+    let level = |sku: &str, on_hand: u32, reserved: u32, point: u32| {
+        let available = on_hand - reserved;
+        of(
+            sku,
+            json!({ "onHand": on_hand, "reserved": reserved, "available": available, "reorderPoint": point, "below": available < point }),
+        )
+    };
+    let levels = [("B-1", level("B-1", 9, 3, 3)), ("B-2", level("B-2", 0, 0, 2))];
+    let part = |key: &str, part: &str, kind: &str, json: &Value| Part {
+        key: key.to_owned(),
+        part: part.to_owned(),
+        bytes: encode(&format!("shop.read.v1.{kind}"), json),
+    };
+    let line = json!({ "stock": lines_of(&[("w-1", 9, 3)]) });
+    evidence.parts.get_mut("product-pages").expect("parts").push(part("B-1", "stock/w-1", "ProductPage", &line));
+    let alert = json!({ "items": body["items"] });
+    evidence.parts.insert("reorder-alerts".to_owned(), vec![part("w-1", "B-2", "ReorderAlerts", &alert)]);
+    for (sku, level) in &levels {
+        let of_it = part(&format!("{sku}@w-1"), "level", "StockLevel", level);
+        evidence.parts.get_mut("stock-levels").expect("parts").push(of_it);
+    }
+    for at in ["p-1", "p-2"] {
+        let mut serve = |model: &str, key: &str, body: &Value| {
+            let (model, key, at, body) = (model.to_owned(), key.to_owned(), at.to_owned(), body.clone());
+            evidence.served.push(Served { model, key, at, status: 200, body });
+        };
+        serve("reorder-alerts", "w-1", &body);
+        for (sku, level) in &levels {
+            serve("stock-levels", &format!("{sku}@w-1"), level);
+        }
+    }
+}
+
 fn course(evidence: &mut Evidence) {
     for (at, value) in [(1, 0), (2, 3), (3, 3), (4, 7)] {
         evidence.sightings.push(Sighting { what: "log inventory/0".into(), at, value });
         evidence.sightings.push(Sighting { what: "version inventory stock/A-1@w-1".into(), at, value });
         evidence.sightings.push(Sighting { what: "checkpoint product-pages 1 inventory/0".into(), at, value: value - 1 });
     }
+    evidence.terms.push(Term { what: "product-pages inventory/0".into(), before: 3, after: 3 });
     let (first_acknowledged, caught_up) = (Some(900_000), Some(2_000_000));
     evidence.recoveries.push(Recovery { nemesis: "kill lane".into(), first_acknowledged, caught_up, within: 10_000_000 });
 }
 
 #[test]
 fn the_judge_passes_a_good_run_and_no_rule_of_it_is_vacuous() {
-    let evidence = good();
+    let evidence = reordering();
     assert!(evidence.logs["catalog"].pages[&0][0].recorded_at == BEGAN);
+    assert!(judge(&good()).holds());
     let verdict = judge(&evidence);
     assert!(verdict.holds(), "{verdict}");
     assert_eq!(verdict.vacuous(), Vec::<&str>::new(), "{verdict}");
@@ -303,6 +427,7 @@ fn every_rule_has_a_broken_run_that_it_catches() {
         include_str!("broken_kafka.rs"),
         include_str!("broken_log.rs"),
         include_str!("broken_reads.rs"),
+        include_str!("broken_reorder.rs"),
         include_str!("broken_told.rs"),
     ];
     let cases: String = cases.concat().split_whitespace().collect();

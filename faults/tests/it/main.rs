@@ -4,6 +4,7 @@ mod broken_chain;
 mod broken_kafka;
 mod broken_log;
 mod broken_reads;
+mod broken_reorder;
 mod broken_told;
 mod good;
 mod support;

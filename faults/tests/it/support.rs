@@ -13,7 +13,12 @@ use crate::world::PARTITIONS;
 /// Breaks the good run: the first violation must be of this rule, and the only others of those that can't but fall with it.
 #[track_caller]
 pub(crate) fn caught(invariant: &str, rule: &str, also: &[&str], breaking: impl FnOnce(&mut Evidence)) {
-    let mut evidence = good();
+    caught_in(good(), invariant, rule, also, breaking);
+}
+
+/// The same of another good run.
+#[track_caller]
+pub(crate) fn caught_in(mut evidence: Evidence, invariant: &str, rule: &str, also: &[&str], breaking: impl FnOnce(&mut Evidence)) {
     breaking(&mut evidence);
     let verdict = judge(&evidence);
     let first = verdict.first().map(|v| (v.invariant, v.rule));

@@ -26,6 +26,14 @@ pub(crate) enum End {
     Refused(&'static str, Value, Vec<(&'static str, Value)>),
 }
 
+/// Whose command it is, and what has led to it.
+struct Origin {
+    id: Uuid,
+    caller: String,
+    correlation_id: String,
+    causation_id: String,
+}
+
 /// A run that is being built.
 pub(crate) struct World {
     pub(crate) evidence: Evidence,
@@ -76,6 +84,31 @@ impl World {
 
     /// Writes a page of these commands, which are of one partition; what each is to be told.
     pub(crate) fn page(&mut self, decided: Vec<(&Command, End)>) -> Vec<Told> {
+        let origin = |command: &Command| Origin {
+            id: digest::command_id(&command.service, "anonymous", &command.stream, &command.key),
+            caller: "anonymous".into(),
+            correlation_id: format!("c-{}", command.key),
+            causation_id: String::new(),
+        };
+        self.write(decided.into_iter().map(|(command, end)| (command, origin(command), end)).collect())
+    }
+
+    /// Writes what the reactor `reorder` sends for this version of a stream, and what it leads to.
+    pub(crate) fn reaction(&mut self, (stream, version): (&str, i64), command: &Command, events: Vec<(&'static str, Value)>) {
+        let (service, partition) = ("inventory", digest::partition(stream, PARTITIONS));
+        let events_there = &self.evidence.logs[service].events[&partition];
+        let cause = events_there.iter().find(|event| event.stream_id == stream && event.version == version).expect("it stands");
+        let at = digest::Place { epoch: 1, service, partition, offset: cause.offset };
+        let origin = Origin {
+            id: digest::reaction_id(&at, "reorder", &type_of(command), &command.stream),
+            caller: "reactor/reorder".into(),
+            correlation_id: Metadata::decode(cause.metadata.as_slice()).expect("metadata").correlation_id,
+            causation_id: format!("{service}/{partition}:{}@1", cause.offset),
+        };
+        self.write(vec![(command, origin, End::Done(events))]);
+    }
+
+    fn write(&mut self, decided: Vec<(&Command, Origin, End)>) -> Vec<Told> {
         let (service, stream) = (decided[0].0.service.clone(), decided[0].0.stream.clone());
         let partition = digest::partition(&stream, PARTITIONS);
         let recorded_at = BEGAN + self.tick();
@@ -85,15 +118,15 @@ impl World {
         let page = i64::try_from(pages.len()).expect("few");
         let rows = log.commands.get_mut(&partition).expect("born");
         let mut told = Vec::new();
-        for (ordinal, (command, end)) in (0..).zip(decided) {
+        for (ordinal, (command, origin, end)) in (0..).zip(decided) {
             assert_eq!(
                 (digest::partition(&command.stream, PARTITIONS), &command.service),
                 (partition, &service),
                 "one page, one partition"
             );
-            let id = digest::command_id(&service, "anonymous", &command.stream, &command.key);
-            let (command_id, correlation_id, traceparent) = (id.as_bytes().to_vec(), format!("c-{}", command.key), TRACE.to_owned());
-            let metadata = Metadata { command_id, correlation_id, traceparent, actor: "tester".into(), ..Metadata::default() };
+            let Origin { id, caller, correlation_id, causation_id } = origin;
+            let (command_id, traceparent, actor) = (id.as_bytes().to_vec(), TRACE.to_owned(), "tester".into());
+            let metadata = Metadata { command_id, correlation_id, causation_id, traceparent, actor, caller, ..Metadata::default() };
             let metadata = metadata.encode_to_vec();
             let (written, outcome, problem) = match end {
                 End::Done(written) => (written, Outcome::Accepted(Accepted {}), None),

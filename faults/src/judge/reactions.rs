@@ -1,0 +1,208 @@
+//! What reactors send: each event that asks for a command has it in the ledger, once, and nothing else is there. Sources:
+//! `docs/followers.md` ("Reactors"), `docs/digests.md` for the ids, and the contract of each command in `proto/shop`.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::case::{Case, Row, Written};
+use super::decode::{self, LedgerResult, Outcome, integer};
+use super::digest::{self, Place};
+use super::folded::Folded;
+use super::log::page_numbered;
+use super::reorder::Reordering;
+use super::rules;
+use super::stock::{CROSSED, REGAINED};
+use super::verdict::Findings;
+
+/// The reactor that the shop has.
+const REACTOR: &str = "reorder";
+/// Whose commands a reactor's are: this, and its name.
+const CALLERS: &str = "reactor/";
+/// The streams that only it, and people who order goods, send to.
+const TARGETS: &str = "reorder/";
+const OPEN: &str = "shop.inventory.v1.OpenReorderProposal";
+const CLOSE: &str = "shop.inventory.v1.CloseReorderProposal";
+
+/// A command that an event asks for.
+struct Reaction<'w> {
+    at: &'w Written<'w>,
+    /// Where the event stands, as the command's cause.
+    cause: String,
+    target: String,
+    id: Uuid,
+    /// Full protobuf name.
+    kind: &'static str,
+    /// As JSON, default values written out, and encoded; none where the event can't be read.
+    command: Option<(Value, Vec<u8>)>,
+}
+
+/// All that reactors must have sent.
+pub(super) struct Reactions<'w> {
+    all: Vec<Reaction<'w>>,
+    ids: HashSet<(&'w str, Uuid)>,
+}
+
+impl<'w> Reactions<'w> {
+    /// Of every event since the reactor began.
+    pub(super) fn of(case: &'w Case<'_>) -> Self {
+        let all: Vec<Reaction<'w>> = case.written.iter().filter_map(|at| reaction(case, at)).collect();
+        let ids = all.iter().map(|reaction| (reaction.at.service, reaction.id)).collect();
+        Self { all, ids }
+    }
+
+    /// Whether an event has asked for the command of this row.
+    pub(super) fn asked_for(&self, row: &Row<'_>) -> bool {
+        row.id.is_some_and(|id| self.ids.contains(&(row.service, id)))
+    }
+}
+
+/// Whether a row is of a stream that a reactor sends to.
+pub(super) fn is_a_targets(row: &Row<'_>) -> bool {
+    row.ledger.stream_id.starts_with(TARGETS)
+}
+
+/// What an event asks the reactor `reorder` for.
+fn reaction<'w>(case: &'w Case<'_>, at: &'w Written<'w>) -> Option<Reaction<'w>> {
+    let key = at.event.stream_id.strip_prefix("stock/").filter(|_| at.service == "inventory")?;
+    let (kind, fields): (_, &[&str]) = match at.kind() {
+        CROSSED => (OPEN, &["sku", "warehouse", "reorderPoint", "available"]),
+        REGAINED => (CLOSE, &["sku", "warehouse", "available"]),
+        _ => return None,
+    };
+    let (partition, offset) = (at.partition, at.event.offset);
+    let began = case.evidence.reacting_from.get(&partition).copied().unwrap_or_default();
+    let pages = case.evidence.logs[at.service].pages.get(&partition)?;
+    let epoch = page_numbered(pages, at.event.page).filter(|_| offset >= began)?.epoch;
+    let target = format!("{TARGETS}{key}");
+    let id = digest::reaction_id(&Place { epoch, service: at.service, partition, offset }, REACTOR, kind, &target);
+    let mut body: serde_json::Map<String, Value> =
+        fields.iter().filter_map(|field| Some(((*field).to_owned(), at.json.get(*field)?.clone()))).collect();
+    body.insert("stockVersion".to_owned(), json!(at.event.version.to_string()));
+    let (cause, command) = (format!("{}/{partition}:{offset}@{epoch}", at.service), decode::command(kind, &Value::Object(body)).ok());
+    Some(Reaction { at, cause, target, id, kind, command })
+}
+
+/// Every rule of reactors.
+pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, reactions: &Reactions<'_>, findings: &mut Findings) {
+    for reaction in &reactions.all {
+        came_to_an_end(case, reaction, findings);
+        if let Some((row, result)) = case.result(reaction.at.service, reaction.id) {
+            is_what_was_asked(case, folded, reaction, row, result, findings);
+        }
+    }
+    nothing_else_was_sent(case, reactions, findings);
+    proposals_are_the_stocks(case, folded, reactions, findings);
+}
+
+/// `reaction-missing`, `set-aside`: the command has a result, or was set aside for a reason, which no command that can be read is.
+fn came_to_an_end(case: &Case<'_>, reaction: &Reaction<'_>, findings: &mut Findings) {
+    let (at, id) = (reaction.at, reaction.id);
+    let aside = || case.set_aside(at.service, id);
+    let holds = case.results(at.service, id).len() > 0 || aside().any(|aside| !aside.reason.is_empty());
+    findings.check(rules::REACTION_MISSING, at.event.recorded_at, holds, || {
+        (format!("{} {} has led to no command {id} of {}", at.event.stream_id, at.kind(), reaction.target), vec![at.line()])
+    });
+    let wrong = aside().find(|aside| !case.is_for_a_newer_build(aside));
+    findings.check(rules::SET_ASIDE, at.event.recorded_at, wrong.is_none(), || {
+        (format!("{id}, which a reactor sent, was set aside"), wrong.iter().map(|w| format!("{w:?}")).chain([at.line()]).collect())
+    });
+}
+
+/// `reaction-differs`: the command is what the event asks for, and came to what its stream said before it.
+fn is_what_was_asked(
+    case: &Case<'_>,
+    folded: &Folded<'_>,
+    reaction: &Reaction<'_>,
+    row: &Row<'_>,
+    result: &LedgerResult,
+    findings: &mut Findings,
+) {
+    let Some((asked, bytes)) = &reaction.command else { return };
+    let written: Vec<&Written<'_>> =
+        result.events.iter().filter_map(|(_, offset)| case.event_at(row.service, row.partition, *offset)).collect();
+    let before = usize::try_from(result.version).unwrap_or_default().saturating_sub(result.events.len());
+    let nothing = Reordering::default();
+    let stream = folded.reorderings.get(reaction.target.strip_prefix(TARGETS).unwrap_or_default());
+    let state = stream.map_or(Some(&nothing), |story| story.states.get(before));
+    let of_this = result.command_digest == digest::command(reaction.kind, bytes, -1) && row.ledger.stream_id == reaction.target;
+    let holds = of_this
+        && result.outcome == Outcome::Accepted
+        && state.is_some_and(|state| match (effect(reaction.kind, state, asked), written.as_slice()) {
+            (None, []) => true,
+            (Some(kind), [event]) => event.kind() == kind && event.json == *asked && is_its_event(reaction, event),
+            _ => false,
+        });
+    findings.check(rules::REACTION_DIFFERS, row.recorded_at, holds, || {
+        let what = format!("the reaction to {} is not what that asks for, or came to something else", reaction.cause);
+        let seen = [reaction.at.line(), asked.to_string(), row.line(), format!("before it: {state:?}")];
+        (what, seen.into_iter().chain(written.iter().map(|at| at.line())).collect())
+    });
+}
+
+/// The event that a command leads to; none where a newer version of the stock was heard of, or there is nothing to do.
+fn effect(kind: &str, state: &Reordering, asked: &Value) -> Option<&'static str> {
+    let is_newer = integer(&asked["stockVersion"]).unwrap_or_default() > state.heard;
+    match kind {
+        OPEN => (is_newer && state.alert.is_none()).then_some("ReorderProposalOpened"),
+        _ => is_newer.then_some("ReorderProposalClosed"),
+    }
+}
+
+/// Its metadata name the reactor, the event that it reacts to, and what that goes back to.
+fn is_its_event(reaction: &Reaction<'_>, event: &Written<'_>) -> bool {
+    let (Ok(own), Ok(cause)) = (decode::metadata(&event.event.metadata), decode::metadata(&reaction.at.event.metadata)) else {
+        // Metadata that can't be read are a finding of their own.
+        return true;
+    };
+    own.caller == format!("{CALLERS}{REACTOR}") && own.causation == reaction.cause && own.correlation == cause.correlation
+}
+
+/// `reaction-unasked`: what a reactor sent, by its caller or by the stream that nobody else sends to, is what an event asks for.
+fn nothing_else_was_sent(case: &Case<'_>, reactions: &Reactions<'_>, findings: &mut Findings) {
+    let by_clients: HashSet<(&str, Uuid)> = case.deeds.iter().map(|deed| (deed.service, deed.id)).collect();
+    for row in case.rows.iter().filter(|row| is_a_targets(row)) {
+        let is_a_clients = row.id.is_some_and(|id| by_clients.contains(&(row.service, id)));
+        if is_a_clients {
+            continue;
+        }
+        findings.check(rules::REACTION_UNASKED, row.recorded_at, reactions.asked_for(row), || {
+            (format!("no event asks for {} of {}", row.ledger.command_id, row.ledger.stream_id), vec![row.line()])
+        });
+    }
+    for at in &case.written {
+        let caller = decode::metadata(&at.event.metadata).map(|metadata| metadata.caller).unwrap_or_default();
+        if !caller.starts_with(CALLERS) {
+            continue;
+        }
+        let holds = at.command.is_some_and(|id| reactions.ids.contains(&(at.service, id)));
+        findings.check(rules::REACTION_UNASKED, at.event.recorded_at, holds, || {
+            (format!("{caller} has written {}, and no event asks for that", at.event.stream_id), vec![at.line()])
+        });
+    }
+}
+
+/// `proposal-differs`: now that all has come to an end, a proposal is open where the last that a stock said is that it fell.
+fn proposals_are_the_stocks(case: &Case<'_>, folded: &Folded<'_>, reactions: &Reactions<'_>, findings: &mut Findings) {
+    // An older build says nothing of a return.
+    if case.evidence.two_builds {
+        return;
+    }
+    let mut last: HashMap<&str, &Reaction<'_>> = HashMap::new();
+    for reaction in &reactions.all {
+        let newest = last.entry(&reaction.target).or_insert(reaction);
+        if newest.at.event.version < reaction.at.event.version {
+            *newest = reaction;
+        }
+    }
+    for (target, reaction) in last {
+        let story = folded.reorderings.get(target.strip_prefix(TARGETS).unwrap_or_default());
+        let is_open = story.is_some_and(|story| story.last().alert.is_some());
+        // The end has no moment: what else is wrong says more.
+        findings.check(rules::PROPOSAL_DIFFERS, i64::MAX, is_open == (reaction.kind == OPEN), || {
+            let seen = [reaction.at.line(), format!("folds to {:?}", story.map(|story| story.last()))];
+            (format!("{target}: a proposal is open: {is_open}, after {}", reaction.at.kind()), seen.to_vec())
+        });
+    }
+}
