@@ -1,9 +1,10 @@
 //! Generates Rust from `.proto` files, without protoc: the messages (prost), and what Daybook's options say of
-//! them: message sets, stream ids, checks, the reading of commands in JSON. One call in a `build.rs`.
+//! them: message sets, events made of commands, stream ids, checks, the reading of commands in JSON. One call in a `build.rs`.
 
 mod checks;
 mod json;
 mod sets;
+mod shared;
 mod texts;
 
 use std::collections::BTreeSet;

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 
 use crate::checks::{Rules, option, text};
+use crate::shared;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -50,6 +51,12 @@ pub(crate) fn generate(runtime: &str, messages: &[MessageDescriptor]) -> Result<
             );
         }
         set(&mut out, aggregate, *kind, members)?;
+        if let (Kind::Command, Some(events)) = (kind, sets.get(&(aggregate.clone(), Kind::Event))) {
+            let events: Vec<&MessageDescriptor> = events.iter().map(|m| &m.message).collect();
+            for command in members {
+                out += &shared::conversions(&command.message, &names(&command.extra), &events);
+            }
+        }
     }
     Ok(out.replace("RT::", &format!("{runtime}::")))
 }
@@ -160,6 +167,7 @@ fn set(out: &mut String, aggregate: &str, kind: Kind, members: &[Member]) -> Res
         let _ = writeln!(out, "{v}({v}),");
     }
     out.push_str("}\n");
+    *out += &shared::accessors(&name, &members.iter().map(|m| &m.message).collect::<Vec<_>>());
     for v in &variants {
         let _ = writeln!(out, "impl From<{v}> for {name} {{ fn from(m: {v}) -> Self {{ Self::{v}(m) }} }}");
     }
@@ -218,6 +226,11 @@ fn set(out: &mut String, aggregate: &str, kind: Kind, members: &[Member]) -> Res
         }
     }
     Ok(())
+}
+
+/// The fields that a template names.
+fn names(template: &str) -> Vec<String> {
+    template.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// `{sku}@{warehouse}` as Rust. Refused unless it is certain that two streams never share an id: every field
@@ -346,6 +359,39 @@ mod tests {
         assert!(message(&fields, "{a}@{b}").is_ok());
         assert!(message(&fields, "{a}-{b}").is_err());
         assert!(message(&fields, "{a}{b}").is_err());
+    }
+
+    #[test]
+    fn an_event_takes_from_a_command_what_both_have_by_name_and_type() {
+        let with = |fields: &str| {
+            let of_command = format!("string a = 1 {ID}; uint32 n = 2; optional string o = 3; map<string, string> m = 4; string x = 5;");
+            let command =
+                format!("message Do {{ option (daybook.v1.command) = {{aggregate: \"a\", stream_id: \"{{a}}\"}}; {of_command} }}");
+            file(&format!("{command} message Done {{ option (daybook.v1.event) = {{aggregate: \"a\"}}; {fields} }}"))
+                .expect("it makes sense")
+        };
+        let copied = |code: &str| code.split("for Done {").nth(1).map(|c| c.lines().next().unwrap_or_default().to_owned());
+        let all =
+            copied(&with("string a = 1; uint32 n = 2; optional string o = 3; map<string, string> m = 4;")).expect("they share the key");
+        assert!(["a: c.a", "n: c.n", "o: c.o", "m: c.m"].iter().all(|c| all.contains(c)) && !all.contains("Default"), "{all}");
+        // Another type, another presence, another name: left at the default.
+        let one =
+            copied(&with("string a = 1; int32 n = 2; string o = 3; map<string, uint32> m = 4; repeated string x = 5;")).expect("the key");
+        assert!(one.contains("{ a: c.a.clone(), ..Default::default() }"), "{one}");
+        // Without the field that names the stream it is about something else.
+        assert_eq!(copied(&with("uint32 n = 2;")), None);
+    }
+
+    #[test]
+    fn a_set_tells_the_fields_that_all_its_members_have() {
+        let code = file(
+            "message A { option (daybook.v1.event) = {aggregate: \"a\"}; string id = 1; uint32 n = 2; string only = 3; string code = 4; }\n\
+             message B { option (daybook.v1.event) = {aggregate: \"a\"}; string id = 7; uint32 n = 8; uint32 other = 3; string code = 4; }",
+        )
+        .expect("it makes sense");
+        assert!(code.contains("pub fn id(&self) -> &str") && code.contains("pub fn n(&self) -> u32"), "{code}");
+        // `code` is how a set of refusals names its member.
+        assert!(["fn only", "fn other", "fn code"].iter().all(|name| !code.contains(name)), "{code}");
     }
 
     #[test]
