@@ -1,35 +1,31 @@
 //! Generates Rust from `.proto` files, without protoc: the messages (prost), and what Daybook's options say of
-//! them: message sets, stream ids, checks, the reading of commands in JSON. One call in a `build.rs`.
+//! them: message sets, events made of commands, stream ids, checks, the reading of commands in JSON. One call in a `build.rs`.
 
 mod checks;
 mod json;
 mod sets;
+mod shared;
 mod texts;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use prost_reflect::DescriptorPool;
 
 /// What a `build.rs` wants compiled.
 pub struct Build {
     include: PathBuf,
-    files: Vec<String>,
+    folder: String,
     runtime: String,
 }
 
 impl Build {
-    /// Compiles files below `include`, a folder relative to the crate.
-    pub fn new(include: impl Into<PathBuf>) -> Self {
-        Self { include: include.into(), files: Vec::new(), runtime: "::daybook_proto".to_owned() }
-    }
-
-    /// Adds one file, named as other files would import it.
-    pub fn file(mut self, name: &str) -> Self {
-        self.files.push(name.to_owned());
-        self
+    /// Compiles every `.proto` file below `folder`, a folder of `include`, which is relative to the crate. Files import each other by
+    /// their paths from `include` on. A new file needs no word from its `build.rs`.
+    pub fn new(include: impl Into<PathBuf>, folder: &str) -> Self {
+        Self { include: include.into(), folder: folder.to_owned(), runtime: "::daybook_proto".to_owned() }
     }
 
     /// Where the generated code finds the traits that it implements: `::daybook_proto`, or `crate` in that crate itself.
@@ -41,15 +37,20 @@ impl Build {
     /// Writes `daybook_generated.rs` and `descriptors.bin` to `OUT_DIR`.
     ///
     /// # Errors
-    /// When a file does not compile, or when a command's stream id could be shared by two streams.
+    /// When there is no file, one does not compile, or a command's stream id could be shared by two streams.
     pub fn compile(self) -> Result<()> {
         let out = PathBuf::from(std::env::var("OUT_DIR").context("OUT_DIR: call this from a build.rs")?);
-        for file in &self.files {
-            println!("cargo:rerun-if-changed={}", self.include.join(file).display());
+        let folder = self.include.join(&self.folder);
+        // Cargo looks at all that is below a folder: a file that is new, changed or gone has this run again.
+        println!("cargo:rerun-if-changed={}", folder.display());
+        let mut files = Vec::new();
+        find(&folder, &self.folder, &mut files)?;
+        if files.is_empty() {
+            bail!("there is no .proto file below {}: name the folder that holds them", folder.display());
         }
         let mut compiler = protox::Compiler::new([&self.include])?;
         compiler.include_imports(true).include_source_info(true);
-        for file in &self.files {
+        for file in &files {
             compiler.open_file(file)?;
         }
         // The set of prost-types drops extensions; the encoded one keeps the options that we read.
@@ -58,7 +59,7 @@ impl Build {
         let pool = DescriptorPool::decode(encoded.as_slice())?;
         std::fs::write(out.join("descriptors.bin"), &encoded)?;
 
-        let ours: Vec<_> = pool.files().filter(|f| self.files.iter().any(|name| name == f.name())).collect();
+        let ours: Vec<_> = pool.files().filter(|f| files.iter().any(|name| name == f.name())).collect();
         let packages: BTreeSet<String> = ours.iter().map(|f| f.package_name().to_owned()).collect();
 
         let mut prost = prost_build::Config::new();
@@ -82,6 +83,24 @@ impl Build {
         std::fs::write(out.join("daybook_generated.rs"), merge(&index))?;
         Ok(())
     }
+}
+
+/// Adds the `.proto` files below a folder, sorted, named as files import each other: what is generated must not hang on the order in
+/// which a file system tells them.
+fn find(folder: &Path, name: &str, files: &mut Vec<String>) -> Result<()> {
+    let reading = || format!("{}: can't be read", folder.display());
+    let mut entries = std::fs::read_dir(folder).with_context(reading)?.collect::<Result<Vec<_>, _>>().with_context(reading)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if path.is_dir() {
+            find(&path, &name, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(name);
+        }
+    }
+    Ok(())
 }
 
 /// The nested modules of one package, one line, as prost expects them: sibling packages reach each other by `super`.
@@ -117,4 +136,25 @@ fn merge(lines: &str) -> String {
     let mut out = String::new();
     tree("", &split, 0, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_below_a_folder_are_found_in_order_and_nothing_else() {
+        let dir = std::env::temp_dir().join(format!("daybook-codegen-find-{}", std::process::id()));
+        for file in ["shop/b/v1/z.proto", "shop/b/v1/a.proto", "shop/a/v1/m.proto", "shop/src/lib.rs", "shop/top.proto", "other/x.proto"] {
+            let path = dir.join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+            std::fs::write(path, "").expect("it can be written");
+        }
+        let mut files = Vec::new();
+        find(&dir.join("shop"), "shop", &mut files).expect("it can be read");
+        assert_eq!(files, ["shop/a/v1/m.proto", "shop/b/v1/a.proto", "shop/b/v1/z.proto", "shop/top.proto"]);
+        let missing = find(&dir.join("none"), "none", &mut files).expect_err("it is not there").to_string();
+        assert!(missing.contains("none"), "{missing}");
+        std::fs::remove_dir_all(dir).expect("it can be removed");
+    }
 }

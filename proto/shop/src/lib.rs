@@ -10,7 +10,7 @@ use daybook_proto::DescriptorPool;
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/daybook_generated.rs"));
 }
-pub use generated::shop::{catalog, common, inventory, read};
+pub use generated::shop::*;
 
 /// The encoded `FileDescriptorSet` of the shop's messages and all that they import, with their options: what a client
 /// in another language, or a tool, needs to read everything that the shop says.
