@@ -66,8 +66,7 @@ impl Feed {
         loop {
             let began = Instant::now();
             let Err(ended) = self.follow(patience).await;
-            self.set_connected(false);
-            self.generations.following.store(false, Ordering::SeqCst);
+            self.ended();
             tracing::warn!(error = %ended, "pushes are not followed: queries are answered from the database meanwhile");
             // Where pushes stay away they are followed all the same: that read models are behind is told by them.
             self.problem.send_replace((!matches!(ended, Ended::Silent)).then(|| ended.to_string()));
@@ -82,6 +81,13 @@ impl Feed {
                 rest = (rest * 2).min(REST.1);
             }
         }
+    }
+
+    /// Pushes are not followed any more.
+    fn ended(&self) {
+        // In this order: a generation that begins meanwhile finds that they are not, or is among those that are told.
+        self.generations.following.store(false, Ordering::SeqCst);
+        self.set_connected(false);
     }
 
     /// Kafka was lost, or is there again.
@@ -196,5 +202,74 @@ fn apply(followed: &[Arc<Memory>], model: &str, staging: &mut Staging, marker: P
                 hidden: marked.hidden.clone(),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_bus::{Headers, Producer, ProducerOptions, Record};
+    use daybook_testkit::eventually;
+
+    use super::*;
+    use crate::position::Position;
+    use crate::prepared::{MODEL, Prepared, told};
+
+    fn feed(prepared: &Prepared, generations: &Arc<Generations>) -> Feed {
+        Feed::new(prepared.bus.clone(), [MODEL.to_owned()].into_iter(), generations.clone(), prepared.store.clone())
+    }
+
+    #[tokio::test]
+    async fn what_is_pushed_while_checkpoints_are_read_is_not_missed_and_only_then_it_is_told_that_pushes_are_followed() {
+        let prepared = Prepared::new().await;
+        let generations = prepared.generations(told());
+        let memory = prepared.answering(&generations).await;
+        let feed = Arc::new(feed(&prepared, &generations));
+        let told = || (feed.problem.borrow().is_none(), memory.is_trusted());
+        let held = prepared.store.connection().await.expect("it answers");
+        let following = tokio::spawn(feed.clone().run());
+        eventually("topics to be open", || async { generations.following.load(Ordering::SeqCst).then_some(()) }).await;
+        assert_eq!(told(), (false, false), "checkpoints can't be read yet");
+
+        let marker = PushMarker { generation: 1, service: "catalog".into(), partition: 1, epoch: 1, to: 1, ..Default::default() };
+        let record = Record {
+            topic: feed.topic(MODEL).into(),
+            partition: 1,
+            key: "k".into(),
+            headers: Headers::new().with(headers::CE_TYPE, PushMarker::TYPE),
+            value: Some(marker.encode_to_vec().into()),
+        };
+        let producer = Producer::new(&prepared.bus, ProducerOptions::default()).expect("a producer");
+        producer.send(vec![record]).await.expect("Kafka answers");
+        drop(held);
+        eventually("the push", || async { (memory.batches.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+        assert_eq!(told(), (true, true));
+        let source = memory.source("catalog", 1).expect("there is one");
+        assert_eq!(memory.sources[usize::from(source)].reached(), Position::new(1, 1));
+        following.abort();
+    }
+
+    #[tokio::test]
+    async fn when_pushes_are_not_followed_any_more_that_is_known_before_those_that_answer_are_told() {
+        let prepared = Prepared::new().await;
+        let generations = prepared.generations(told());
+        generations.following.store(true, Ordering::SeqCst);
+        let memory = prepared.answering(&generations).await;
+        let feed = feed(&prepared, &generations);
+        let is = |following: bool| generations.following.load(Ordering::SeqCst) == following;
+        assert!(is(true) && memory.is_trusted());
+        std::thread::scope(|scope| {
+            // Nobody can be told as long as this is held.
+            let core = memory.lock();
+            let ending = scope.spawn(|| feed.ended());
+            let begun = std::time::Instant::now();
+            while !is(false) && begun.elapsed() < Duration::from_secs(60) {
+                std::thread::yield_now();
+            }
+            let known = is(false);
+            drop(core);
+            ending.join().expect("it ends");
+            assert!(known, "a generation that begins now would be told of it by nobody");
+        });
+        assert!(!memory.is_trusted());
     }
 }

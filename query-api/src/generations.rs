@@ -242,3 +242,104 @@ impl Generations {
         there
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_testkit::eventually;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::prepared::{MODEL, Prepared, told};
+    use crate::view::View;
+
+    /// Begins to follow the first generation while pushes are followed. What happens meanwhile happens when its checkpoints have been
+    /// read once, and before they are read again.
+    async fn begun(meanwhile: impl AsyncFnOnce(&Prepared, &Generations)) -> (Arc<Generations>, Result<Arc<Memory>, QueryError>) {
+        let prepared = Prepared::new().await;
+        let (told, store) = (told(), &prepared.store);
+        let generations = prepared.generations(told.clone());
+        generations.following.store(true, Ordering::SeqCst);
+        let held = store.connection().await.expect("it answers");
+        // The one connection is given to those who wait in the order in which they came.
+        let mut beginning = Box::pin(generations.begin(MODEL, Live::new(1, "product_pages_1"), told));
+        let mut between = Box::pin(store.connection());
+        assert!(beginning.as_mut().now_or_never().is_none() && between.as_mut().now_or_never().is_none());
+        drop(held);
+        let meanwhile = async {
+            let held = between.await.expect("it answers");
+            assert_eq!(generations.followed().len(), 1, "it is followed before checkpoints are read again");
+            meanwhile(&prepared, &generations).await;
+            drop(held);
+        };
+        let (memory, ()) = tokio::join!(beginning, meanwhile);
+        (generations, memory)
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_and_pushed_before_a_generation_is_followed_is_in_the_checkpoints_that_are_read_then() {
+        let (generations, memory) = begun(async |prepared, _| {
+            prepared.execute("UPDATE read.checkpoint SET next_offset = 7 WHERE projection = 'product-pages' AND service = 'catalog'").await;
+        })
+        .await;
+        let memory = memory.expect("they are read");
+        let reached: Vec<i64> = memory.sources.iter().map(|source| source.reached().next()).collect();
+        assert_eq!(reached, [7, 7, 0, 0]);
+        assert!(memory.is_trusted());
+        assert!(generations.followed().iter().all(|followed| Arc::ptr_eq(followed, &memory)));
+    }
+
+    #[tokio::test]
+    async fn a_generation_whose_checkpoints_cannot_be_read_again_is_not_followed() {
+        let (generations, memory) = begun(async |prepared, _| {
+            prepared.execute("REVOKE SELECT ON read.checkpoint FROM daybook_query").await;
+        })
+        .await;
+        assert!(memory.is_err());
+        assert!(generations.followed().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_begins_while_following_ends_does_not_answer_from_memory() {
+        let (_, memory) = begun(async |_, generations| generations.following.store(false, Ordering::SeqCst)).await;
+        assert!(!memory.expect("they are read").is_trusted());
+    }
+
+    #[tokio::test]
+    async fn one_generation_at_a_time_is_warmed_up_and_takes_over_and_then_nothing_is_left_of_the_one_before() {
+        let prepared = Prepared::new().await;
+        let told = told();
+        let generations = prepared.generations(told.clone());
+        let old = prepared.answering(&generations).await;
+        let view = Arc::new(View::all("A-1"));
+        old.load(&prepared.store, &view, &[], Instant::now() + Duration::from_secs(60)).await.expect("it is read");
+        told.hot.missed("A-1");
+        // As far as no generation is yet.
+        let far = Position::new(1, 9);
+        old.shown_elsewhere(&[far; 4]);
+        let second = "INSERT INTO read.generation SELECT projection, 2, fingerprint, 'ready', 'product_pages_2' FROM read.generation WHERE projection = 'product-pages'; \
+                      CREATE TABLE read.product_pages_2 (LIKE read.product_pages_1 INCLUDING ALL); GRANT SELECT ON read.product_pages_2 TO daybook_query; \
+                      INSERT INTO read.checkpoint SELECT projection, 2, service, partition, 0, 1 FROM read.checkpoint WHERE projection = 'product-pages'; \
+                      UPDATE read.generation SET state = 'kept' WHERE projection = 'product-pages' AND generation = 1; \
+                      UPDATE read.generation SET state = 'live' WHERE projection = 'product-pages' AND generation = 2";
+        prepared.execute(second).await;
+        for _ in 0..2 {
+            let answering = prepared.answering(&generations).await;
+            assert!(Arc::ptr_eq(&answering, &old), "the next one is not as far");
+        }
+        let followed = |generation: i32| generations.followed().iter().filter(|m| m.live.generation == generation).count();
+        assert_eq!((followed(1), followed(2)), (1, 1), "it has begun, and none beside it");
+
+        let mut follows = told.subscriptions.begin("A-1");
+        let switched = generations.switched.notified();
+        prepared.execute("UPDATE read.checkpoint SET next_offset = 9 WHERE projection = 'product-pages' AND generation = 2").await;
+        let next = eventually("it to take over", || async { generations.answering(MODEL).filter(|m| m.live.generation == 2) }).await;
+        eventually("the switch to end", || async { (!lock(&generations.switching).contains(MODEL)).then_some(()) }).await;
+        assert_eq!((followed(1), followed(2)), (0, 1));
+        assert_eq!(next.loads.load(Ordering::SeqCst), 1, "what is asked for most was loaded before it answered");
+        assert!(follows.changed().now_or_never().is_some(), "who follows a key looks at it once more");
+        assert!(switched.now_or_never().is_some(), "this process says so");
+        let held = |memory: &Memory| generations.cache.has(memory.slot, "A-1");
+        eventually("what was held to be forgotten", || async { (!held(&old)).then_some(()) }).await;
+        assert!(held(&next));
+    }
+}

@@ -32,6 +32,8 @@ mod page;
 mod past;
 mod pods;
 mod position;
+#[cfg(test)]
+mod prepared;
 mod render;
 mod search;
 mod source;

@@ -172,6 +172,12 @@ impl Memory {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether somebody holds the lock.
+    #[cfg(test)]
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(self.core.try_lock(), Err(std::sync::TryLockError::WouldBlock))
+    }
+
     /// The place of a source; none: there is no such log partition.
     pub(crate) fn source(&self, service: &str, partition: i32) -> Option<u16> {
         let found = self.sources.binary_search_by(|s| (&*s.at.service, s.at.partition).cmp(&(service, partition)));

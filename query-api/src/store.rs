@@ -76,9 +76,20 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(url: &str, connections: usize) -> Result<Self, QueryError> {
+        Self::within(PATIENCE, url, connections)
+    }
+
+    /// Who asks waits this long for a connection.
+    fn within(patience: Duration, url: &str, connections: usize) -> Result<Self, QueryError> {
         let connector = Connector::new(url, Some(Role::Query), SETTINGS, "daybook query-api")?.within(PATIENCE, PATIENCE * 5);
-        let pool = connector.pool(connections, PATIENCE)?;
+        let pool = connector.pool(connections, patience)?;
         Ok(Self { pool })
+    }
+
+    /// Has one connection, and whoever asks waits for it: a test that holds it decides when the next one is answered.
+    #[cfg(test)]
+    pub(crate) fn of_one_connection(url: &str) -> Self {
+        Self::within(Duration::from_secs(60), url, 1).expect("a URL")
     }
 
     /// A connection, waited for a moment.
@@ -185,29 +196,16 @@ fn folded(row: &Row, from: usize, hidden: Streams) -> Folded {
 
 #[cfg(test)]
 mod tests {
-    use daybook_projections::prepare;
-    use daybook_testkit::{TestDatabase, eventually};
-    use shop_projectors::read_models;
-
     use super::*;
     use crate::cache::Cache;
     use crate::hot::Hot;
     use crate::memory::Told;
     use crate::meters::Meters;
-
-    /// The shop's read models, of 2 partitions a service.
-    async fn prepared() -> (TestDatabase, Store) {
-        let database = TestDatabase::migrated(&["catalog", "inventory"], 2).await;
-        prepare(&database.databases(), &daybook_testkit::bus(), &read_models()).await.expect("the logs are there");
-        let store = Store::new(&database.url, 1).expect("a URL");
-        // Connected, however long that takes here.
-        eventually("it to answer", || async { store.live().await.ok() }).await;
-        (database, store)
-    }
+    use crate::prepared::Prepared;
 
     #[tokio::test]
     async fn the_live_generation_is_the_one_that_is_served() {
-        let (database, store) = prepared().await;
+        let Prepared { database, store, .. } = Prepared::new().await;
         let live = async || {
             let all = store.live().await.expect("it is read").into_iter();
             let mut of = all.filter(|(model, _)| model == "product-pages").map(|(_, live)| (live.generation, live.parts));
@@ -223,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_read_only_as_who_reads_read_models_and_by_index() {
-        let (_database, store) = prepared().await;
+        let Prepared { database: _database, store, .. } = Prepared::new().await;
         let client = store.connection().await.expect("it answers");
         let row = client.query_one("SELECT current_user::text", &[]).await.expect("it answers");
         assert_eq!(row.get::<_, &str>(0), "daybook_query");
@@ -244,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn checkpoints_are_those_of_each_generation_in_order_with_its_streams_that_show_nothing() {
-        let (database, store) = prepared().await;
+        let Prepared { database, store, .. } = Prepared::new().await;
         let owner = database.owner().await;
         let state = "INSERT INTO read.checkpoint SELECT projection, 2, service, partition, 0, 1 FROM read.checkpoint WHERE projection = 'product-pages'; \
                      UPDATE read.checkpoint SET epoch = 2 + partition, next_offset = 1000 * generation + 100 * (projection = 'product-pages')::int \
@@ -307,14 +305,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_folded_from_other_partitions_than_a_memory_knows_is_not_shown() {
-        let (_database, store) = prepared().await;
+        let Prepared { database: _database, store, .. } = Prepared::new().await;
         assert_eq!(snapshot(&store, &PLACES).await.expect("they are the same").stamps.len(), 4);
         assert!(matches!(snapshot(&store, &PLACES[..3]).await, Err(QueryError::Checkpoints { generation: 1, .. })));
     }
 
     #[tokio::test]
     async fn a_snapshot_names_what_shows_nothing_by_its_source_and_says_what_is_stale() {
-        let (database, store) = prepared().await;
+        let Prepared { database, store, .. } = Prepared::new().await;
         let owner = database.owner().await;
         let park = async |service: &str, partition: i32, streams: std::ops::Range<i32>| {
             let sql = "INSERT INTO read.parked (projection, generation, service, partition, stream_id, \"offset\", reason) \

@@ -117,7 +117,7 @@ impl Watch {
             };
             if told.elapsed() >= LOOK_EVERY {
                 told = Instant::now();
-                self.tell();
+                self.tell(told);
             }
             let _ = tokio::time::timeout(rest, self.wanted.notified()).await;
             // However many begin to wait.
@@ -130,13 +130,13 @@ impl Watch {
     }
 
     /// Once a second: the gauges, and those who follow keys that nothing wakes.
-    fn tell(&self) {
+    fn tell(&self, now: Instant) {
         for memory in self.generations.all_answering() {
             let (trusted, meters) = (memory.is_trusted(), &memory.told.meters);
             meters.trusted.set(if trusted { 1.0 } else { 0.0 });
             meters.waits.set(memory.waits() as f64);
             meters.subscribers.set(memory.told.subscriptions.count() as f64);
-            meters.age.set(memory.lock().pushed.elapsed().as_secs_f64());
+            meters.age.set(now.saturating_duration_since(memory.lock().pushed).as_secs_f64());
             if !trusted {
                 memory.told.subscriptions.wake_all();
             }
@@ -159,10 +159,19 @@ mod tests {
 
     use super::*;
     use crate::cache::Cache;
+    use crate::flight::{Landing, Snapshot};
+    use crate::memory::Memory;
+    use crate::position::Position;
+    use crate::prepared::{MODEL, Metered, Prepared, told};
+    use crate::view::View;
 
     fn watch(url: &str) -> Watch {
         let store = Store::new(url, 1).expect("a URL");
         let generations = Arc::new(Generations::new(BTreeMap::new(), Cache::new(1 << 20), store.clone(), Duration::ZERO));
+        of(generations, store)
+    }
+
+    fn of(generations: Arc<Generations>, store: Store) -> Watch {
         let feed = Arc::new(Feed::new(BusConfig::new("127.0.0.1:1"), std::iter::empty(), generations.clone(), store.clone()));
         Watch::new(generations, feed, store, Duration::ZERO, Duration::ZERO)
     }
@@ -202,5 +211,90 @@ mod tests {
         for looked in three(&watch).await {
             looked.expect_err("nobody answers there");
         }
+    }
+
+    #[tokio::test]
+    async fn a_look_is_as_old_as_its_beginning_and_says_nothing_of_what_was_lost_while_it_was_answered() {
+        let prepared = Prepared::new().await;
+        let generations = prepared.generations(told());
+        generations.following.store(true, Ordering::SeqCst);
+        let memory = prepared.answering(&generations).await;
+        let watch = of(generations, prepared.store.clone());
+        assert!(memory.is_trusted());
+        let held = prepared.store.connection().await.expect("it answers");
+        let mut looking = Box::pin(watch.look());
+        assert!(looking.as_mut().now_or_never().is_none(), "it waits for the connection");
+        memory.connected(false);
+        memory.connected(true);
+        drop(held);
+        looking.await.expect("it answers");
+        assert!(!memory.is_trusted(), "what was pushed while Kafka was away may not have been there when it looked");
+        watch.look().await.expect("it answers");
+        assert!(memory.is_trusted());
+    }
+
+    /// Of one source; what is read of it has come to 4.
+    fn read(memory: &Memory, key: &str) {
+        let view = Arc::new(View::all(key));
+        memory.depart(&view);
+        let snapshot = Snapshot { parts: Vec::new(), stamps: vec![Position::new(1, 4)], hidden: Vec::new() };
+        assert!(matches!(memory.land(&view, snapshot), Landing::Landed(_)));
+    }
+
+    #[tokio::test]
+    async fn gauges_say_how_it_is_and_while_nothing_is_shown_from_memory_those_are_woken_whom_no_push_wakes() {
+        let metered = Metered::new();
+        let watch = watch("postgres://u:p@127.0.0.1:1/x");
+        let (told, cache) = (metered.within(told), Cache::new(1 << 20));
+        let generations = Arc::new(Generations::new(BTreeMap::new(), cache.clone(), watch.store.clone(), Duration::ZERO));
+        let watch = of(generations, watch.store.clone());
+        let live = Arc::new(Live::new(7, "m_7"));
+        let memory = Arc::new(Memory::new(MODEL, live, &[("s".to_owned(), 0)], cache, 0, told.clone()));
+        watch.generations.answer(None, &memory);
+        let gauge = |name: &str| metered.gauge(&format!("daybook_query_{name}"));
+        assert_eq!(gauge("generation"), Some(7.0));
+
+        // Further than anything here gets.
+        let _waits = [20, 30].map(|next| memory.sources[0].waits.begin(Position::new(1, next)));
+        let mut follows = ["a", "a", "b"].map(|key| told.subscriptions.begin(key));
+        read(&memory, "a");
+        let held = eventually("it to be counted", || async {
+            read(&memory, "b");
+            Some(watch.generations.held()).filter(|(entries, _)| *entries == 2)
+        });
+        let (_, bytes) = held.await;
+        let tell = |later: u64| {
+            let now = memory.lock().pushed + Duration::from_secs(later);
+            metered.within(|| watch.tell(now));
+            ["cache_trusted", "waits", "subscribers", "push_age_seconds"].map(|name| gauge(name).expect("it is set"))
+        };
+        assert_eq!(tell(3_600), [0.0, 2.0, 3.0, 3_600.0]);
+        assert_eq!((gauge("cache_entries"), gauge("cache_bytes")), (Some(2.0), Some(bytes as f64)));
+        assert!(follows.iter_mut().all(|follow| follow.changed().now_or_never().is_some()), "each looks once more");
+
+        memory.sync(&[Position::new(1, 4)]);
+        follows.iter_mut().for_each(|follow| follow.changed().now_or_never().unwrap_or_default());
+        assert_eq!(tell(60), [1.0, 2.0, 3.0, 60.0]);
+        assert!(follows.iter_mut().all(|follow| follow.changed().now_or_never().is_none()), "pushes wake them");
+
+        memory.look(Instant::now(), &[Position::new(1, 9)], Duration::MAX);
+        assert_eq!(gauge("push_lag_events"), Some(5.0));
+    }
+
+    #[tokio::test]
+    async fn it_goes_on_telling_whether_or_not_the_database_answers() {
+        let metered = Metered::new();
+        let watch = Arc::new(watch("postgres://u:p@127.0.0.1:1/x"));
+        let live = Arc::new(Live::new(1, "m_1"));
+        let memory = Arc::new(Memory::new(MODEL, live, &[], Cache::new(1 << 20), 0, metered.within(told)));
+        watch.generations.answer(None, &memory);
+        let running = tokio::spawn(watch.run());
+        let mut follows = Vec::new();
+        for followers in 1..=2 {
+            follows.push(memory.told.subscriptions.begin("a"));
+            let told = || async { metered.gauge("daybook_query_subscribers").filter(|told| *told == f64::from(followers)) };
+            eventually("it to be told", told).await;
+        }
+        running.abort();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -520,6 +520,33 @@ fn a_generation_takes_over_where_it_is_as_far_as_all_that_was_seen_of_the_one_be
     next.depart(&view);
     assert!(matches!(next.land(&view, read(4, &[])), Landing::TooOld), "the one before has shown more");
     landed(&next, &view, read(5, &[]));
+}
+
+/// Sees whether the generation of before can show anything when the next one begins to answer.
+#[derive(Default)]
+struct Beside {
+    old: OnceLock<Arc<Memory>>,
+    locked: Mutex<Vec<bool>>,
+}
+
+impl Follower for Beside {
+    fn applied(&self, _: &Source, _: i64, _: i64, _: i32, _: &[Change]) {}
+
+    fn lost(&self, _: &Source, _: Position) {
+        self.locked.lock().expect("no panic").extend(self.old.get().map(|old| old.is_locked()));
+    }
+}
+
+#[test]
+fn nothing_more_is_shown_of_the_generation_before_from_the_comparison_until_the_next_one_answers() {
+    let (_, generations) = nothing_read();
+    let beside = Arc::new(Beside::default());
+    let [old, next] = [Vec::new(), vec![beside.clone() as Arc<dyn Follower>]].map(|all| Arc::new(World::unsynced(all)));
+    generations.answer(None, &old);
+    let _ = beside.old.set(old.clone());
+    assert!(generations.go_over(&old, &next, &folded(0, 0, &[])));
+    assert_eq!(*beside.locked.lock().expect("no panic"), [true, true]);
+    assert!(!old.is_locked());
 }
 
 #[test]
