@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use daybook_proto::JsonValue;
 
-use crate::access::{AccessError, access_of_command};
 use crate::Aggregate;
+use crate::access::{AccessError, access_of_command};
 
 /// Every aggregate of this build. One visible list makes it (see `domain`).
 #[derive(Clone, Default)]

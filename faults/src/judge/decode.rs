@@ -118,6 +118,9 @@ fn kebab(name: &str) -> String {
     words
 }
 
+/// `daybook.v1.Who.PROCESS`.
+const PROCESS: i32 = 6;
+
 /// What an event's metadata says of where it comes from; texts are empty where it says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
@@ -126,7 +129,8 @@ pub(super) struct Metadata {
     pub(super) correlation: String,
     pub(super) traceparent: String,
     pub(super) causation: String,
-    pub(super) caller: String,
+    /// The engine's own process that asked; empty where a client did.
+    pub(super) process: String,
 }
 
 /// An event's metadata.
@@ -134,9 +138,12 @@ pub(super) fn metadata(bytes: &[u8]) -> Result<Metadata, String> {
     let message = decoded("daybook.v1.Metadata", bytes)?;
     let id = bytes_of(&message, "command_id");
     let command = if id.is_empty() { None } else { Some(Uuid::from_slice(&id).map_err(|e| e.to_string())?) };
-    let [correlation, traceparent, causation, caller] =
-        ["correlation_id", "traceparent", "causation_id", "caller"].map(|field| text_of(&message, field));
-    Ok(Metadata { command, correlation, traceparent, causation, caller })
+    let [correlation, traceparent, causation] = ["correlation_id", "traceparent", "causation_id"].map(|field| text_of(&message, field));
+    let caller = message.get_field_by_name("caller");
+    let caller = caller.as_ref().and_then(|value| value.as_message());
+    let is_process = |caller: &DynamicMessage| caller.get_field_by_name("kind").and_then(|kind| kind.as_enum_number()) == Some(PROCESS);
+    let process = caller.filter(|caller| is_process(caller)).map(|caller| text_of(caller, "id")).unwrap_or_default();
+    Ok(Metadata { command, correlation, traceparent, causation, process })
 }
 
 fn text_of(message: &DynamicMessage, field: &str) -> String {

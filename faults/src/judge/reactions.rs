@@ -156,7 +156,7 @@ fn is_its_event(reaction: &Reaction<'_>, event: &Written<'_>) -> bool {
         // Metadata that can't be read are a finding of their own.
         return true;
     };
-    own.caller == format!("{CALLERS}{REACTOR}") && own.causation == reaction.cause && own.correlation == cause.correlation
+    own.process == format!("{CALLERS}{REACTOR}") && own.causation == reaction.cause && own.correlation == cause.correlation
 }
 
 /// `reaction-unasked`: what a reactor sent, by its caller or by the stream that nobody else sends to, is what an event asks for.
@@ -172,13 +172,13 @@ fn nothing_else_was_sent(case: &Case<'_>, reactions: &Reactions<'_>, findings: &
         });
     }
     for at in &case.written {
-        let caller = decode::metadata(&at.event.metadata).map(|metadata| metadata.caller).unwrap_or_default();
-        if !caller.starts_with(CALLERS) {
+        let process = decode::metadata(&at.event.metadata).map(|metadata| metadata.process).unwrap_or_default();
+        if !process.starts_with(CALLERS) {
             continue;
         }
         let holds = at.command.is_some_and(|id| reactions.ids.contains(&(at.service, id)));
         findings.check(rules::REACTION_UNASKED, at.event.recorded_at, holds, || {
-            (format!("{caller} has written {}, and no event asks for that", at.event.stream_id), vec![at.line()])
+            (format!("{process} has written {}, and no event asks for that", at.event.stream_id), vec![at.line()])
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use daybook_faults::evidence::{Aside, Evidence};
 use daybook_faults::judge::judge;
-use daybook_proto::v1::{CommandResult, Metadata};
+use daybook_proto::v1::{Caller, CommandResult, Metadata};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -143,7 +143,7 @@ fn a_command_of_a_reactor_elsewhere() {
         "I2",
         "reaction-unasked",
         &[],
-        with_its_chain(|e| led_to_by(e, other, 1, |metadata| metadata.caller = "reactor/reorder".into())),
+        with_its_chain(|e| led_to_by(e, other, 1, |metadata| metadata.caller = Some(Caller::process("reactor/reorder")))),
     );
 }
 
@@ -160,7 +160,7 @@ fn a_reaction_that_does_not_say_what_it_reacts_to() {
     for change in [
         |metadata: &mut Metadata| metadata.causation_id = "inventory/0:0@1".into(),
         |metadata: &mut Metadata| metadata.correlation_id = "another".into(),
-        |metadata: &mut Metadata| metadata.caller = "anonymous".into(),
+        |metadata: &mut Metadata| metadata.caller = Some(Caller::anonymous()),
     ] {
         let breaking = with_its_chain(|e| led_to_by(e, REORDER_B1, 3, change));
         caught("I2", "reaction-differs", &[], breaking);

@@ -6,7 +6,7 @@ use daybook_faults::evidence::{Event, Evidence, Ledger, Log, Page, Published, Re
 use daybook_faults::history::{Asked, Command, Entry, Told, Via};
 use daybook_faults::judge::digest;
 use daybook_proto::v1::command_result::Outcome;
-use daybook_proto::v1::{Accepted, CommandResult, EventRef, Metadata, Refused};
+use daybook_proto::v1::{Accepted, Caller, CommandResult, EventRef, Metadata, Refused};
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(crate) enum End {
 /// Whose command it is, and what has led to it.
 struct Origin {
     id: Uuid,
-    caller: String,
+    caller: Caller,
     correlation_id: String,
     causation_id: String,
 }
@@ -86,7 +86,7 @@ impl World {
     pub(crate) fn page(&mut self, decided: Vec<(&Command, End)>) -> Vec<Told> {
         let origin = |command: &Command| Origin {
             id: digest::command_id(&command.service, "anonymous", &command.stream, &command.key),
-            caller: "anonymous".into(),
+            caller: Caller::anonymous(),
             correlation_id: format!("c-{}", command.key),
             causation_id: String::new(),
         };
@@ -101,7 +101,7 @@ impl World {
         let at = digest::Place { epoch: 1, service, partition, offset: cause.offset };
         let origin = Origin {
             id: digest::reaction_id(&at, "reorder", &type_of(command), &command.stream),
-            caller: "reactor/reorder".into(),
+            caller: Caller::process("reactor/reorder"),
             correlation_id: Metadata::decode(cause.metadata.as_slice()).expect("metadata").correlation_id,
             causation_id: format!("{service}/{partition}:{}@1", cause.offset),
         };
@@ -126,7 +126,8 @@ impl World {
             );
             let Origin { id, caller, correlation_id, causation_id } = origin;
             let (command_id, traceparent, actor) = (id.as_bytes().to_vec(), TRACE.to_owned(), "tester".into());
-            let metadata = Metadata { command_id, correlation_id, causation_id, traceparent, actor, caller, ..Metadata::default() };
+            let metadata =
+                Metadata { command_id, correlation_id, causation_id, traceparent, actor, caller: Some(caller), ..Metadata::default() };
             let metadata = metadata.encode_to_vec();
             let (written, outcome, problem) = match end {
                 End::Done(written) => (written, Outcome::Accepted(Accepted {}), None),
