@@ -323,3 +323,19 @@ async fn an_epoch_that_begins_is_followed() {
     ledger.caught_up(&follower).await;
     process.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_holds_up_its_own_followers_alone() {
+    let mut ledger = Ledger::new().await;
+    let (here, away) = (ledger.follower("here").await, ledger.follower_away("away").await);
+    ledger.append_and_publish(3).await;
+    let process = ledger.process("one", &[here.clone(), away.clone()]).await;
+    ledger.caught_up(&here).await;
+    eventually("the other one to stand still", || async { process.troubles().iter().any(|(name, _)| *name == "away").then_some(()) }).await;
+    for _ in 0..20 {
+        ledger.append_and_publish(5).await;
+    }
+    ledger.caught_up(&here).await;
+    assert_eq!(process.troubles().iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["away"]);
+    process.stop().await;
+}

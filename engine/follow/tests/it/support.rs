@@ -123,6 +123,13 @@ impl Ledger {
         Arc::new(Counter { name, pool, home: Home { name: "read", pool: together, rests: true }, trouble: Mutex::default() })
     }
 
+    /// As [`follower`](Self::follower), with its checkpoint in a database that does not answer.
+    pub(crate) async fn follower_away(&self, name: &'static str) -> Arc<Counter> {
+        let nobody = Connector::new("postgres://nobody@127.0.0.1:1/none", None, &[], "a test").expect("a url");
+        let pool = nobody.pool(1, Duration::from_millis(200)).expect("a pool");
+        Arc::new(Counter { name, home: Home { name: "away", pool: pool.clone(), rests: true }, pool, trouble: Mutex::default() })
+    }
+
     fn pool(&self, settings: &[(&str, &str)]) -> Pool {
         let connector = Connector::new(self.database.databases().read_url(), None, settings, "a test").expect("a url");
         connector.pool(8, Duration::from_secs(10)).expect("a pool")
