@@ -1,7 +1,7 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
 //! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor is one function, and one
-//! line in [`reactors`].
+//! line in the list of reactors.
 
 use std::sync::Arc;
 
@@ -39,9 +39,18 @@ aggregates! {
     }
 }
 
-/// Every reactor of the shop.
-pub fn reactors() -> Vec<Arc<dyn ErasedReactor>> {
-    vec![<dyn ErasedReactor>::of::<inventory::Reordering>()]
+/// The list: a new reactor is a function, and a line here.
+macro_rules! reactors {
+    ($($reactor:ty),* $(,)?) => {
+        /// Every reactor of the shop.
+        pub fn reactors() -> Vec<Arc<dyn ErasedReactor>> {
+            vec![$(<dyn ErasedReactor>::of::<$reactor>()),*]
+        }
+    };
+}
+
+reactors! {
+    inventory::Reordering,
 }
 
 #[cfg(test)]
