@@ -1,23 +1,56 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
-//! A new aggregate is one `.proto` file, one file here, and one line in [`aggregates`]; a new reactor is one function, and one line in
-//! [`reactors`].
+//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor is one function, and one
+//! line in the list of reactors.
 
 use std::sync::Arc;
 
 use daybook_kernel::{Aggregate, ErasedReactor};
 
-pub mod catalog;
-pub mod inventory;
+/// The list: a new aggregate is a file in its service's folder, and a line here.
+macro_rules! aggregates {
+    ($($(#[$doc:meta])* $service:ident { $($file:ident::$aggregate:ident),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            pub mod $service {
+                $(
+                    mod $file;
+                    pub use $file::*;
+                )*
+            }
+        )*
 
-/// Every aggregate of the shop.
-pub fn aggregates() -> Vec<Arc<dyn Aggregate>> {
-    vec![<dyn Aggregate>::of::<catalog::Product>(), <dyn Aggregate>::of::<inventory::Stock>(), <dyn Aggregate>::of::<inventory::Reorder>()]
+        /// Every aggregate of the shop.
+        pub fn aggregates() -> Vec<Arc<dyn Aggregate>> {
+            vec![$($(<dyn Aggregate>::of::<$service::$aggregate>(),)*)*]
+        }
+    };
 }
 
-/// Every reactor of the shop.
-pub fn reactors() -> Vec<Arc<dyn ErasedReactor>> {
-    vec![<dyn ErasedReactor>::of::<inventory::Reordering>()]
+aggregates! {
+    /// Service `catalog`: what the shop sells, and what it costs.
+    catalog {
+        product::Product,
+    }
+    /// Service `inventory`: what lies where, and for whom.
+    inventory {
+        stock::Stock,
+        reorder::Reorder,
+    }
+}
+
+/// The list: a new reactor is a function, and a line here.
+macro_rules! reactors {
+    ($($reactor:ty),* $(,)?) => {
+        /// Every reactor of the shop.
+        pub fn reactors() -> Vec<Arc<dyn ErasedReactor>> {
+            vec![$(<dyn ErasedReactor>::of::<$reactor>()),*]
+        }
+    };
+}
+
+reactors! {
+    inventory::Reordering,
 }
 
 #[cfg(test)]

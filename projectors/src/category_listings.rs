@@ -102,12 +102,14 @@ mod spec {
     use proptest::prelude::*;
     use shop_proto::catalog::v1::*;
     use shop_proto::common::v1::Money;
+    use shop_proto::samples;
+    use shop_proto::samples::product::{self, categorized, detached, published, retired};
 
-    use crate::merging::Sample;
     use super::*;
+    use crate::merging::Sample;
 
     fn money(currency: &str, minor_units: i64) -> Option<Money> {
-        Some(Money { currency: currency.to_owned(), minor_units })
+        Some(samples::money(currency, minor_units))
     }
 
     fn created(sku: &str, title: &str, category: &str) -> ProductEvent {
@@ -115,17 +117,12 @@ mod spec {
         ProductCreated { sku, title, category, brand: "Lux".into(), price: money("EUR", 1999), ..Default::default() }.into()
     }
 
-    fn categorized(category: &str) -> ProductEvent {
-        ProductCategorized { sku: "A-1".into(), category: category.to_owned() }.into()
-    }
-
     fn repriced(currency: &str, minor_units: i64, sale: Option<i64>) -> ProductEvent {
-        let sale = sale.map(|minor_units| Sale { minor_units, starts_at: None, ends_at: None });
-        ProductRepriced { sku: "A-1".into(), price: Some(Price { list: money(currency, minor_units), sale }) }.into()
+        product::repriced(samples::money(currency, minor_units), sale.map(product::sale))
     }
 
     fn attached(url: &str, kind: MediaKind) -> ProductEvent {
-        MediaAttached { sku: "A-1".into(), media: Some(Media { url: url.to_owned(), kind: kind.into(), alt: String::new() }) }.into()
+        MediaAttached { sku: "A-1".into(), media: Some(Media { kind: kind.into(), ..product::picture(url, "") }) }.into()
     }
 
     /// See `crate::samples`.
@@ -181,9 +178,8 @@ mod spec {
     fn a_draft_and_a_retired_product_are_not_listed() {
         let drafted = ProductCreated { sku: "A-1".into(), category: "Home".into(), draft: true, ..Default::default() };
         assert!(keys(&[drafted.clone().into()]).is_empty());
-        assert_eq!(keys(&[drafted.into(), ProductPublished { sku: "A-1".into() }.into()]), ["Home"]);
-        let retired = ProductRetired { sku: "A-1".into(), reason: String::new() };
-        assert!(keys(&[created("A-1", "Lamp", "Home"), retired.into()]).is_empty());
+        assert_eq!(keys(&[drafted.into(), published()]), ["Home"]);
+        assert!(keys(&[created("A-1", "Lamp", "Home"), retired()]).is_empty());
     }
 
     #[test]
@@ -203,8 +199,7 @@ mod spec {
         );
         assert_eq!((shown.price, shown.sale.map(|s| s.minor_units)), (money("EUR", 1500), Some(999)));
         assert_eq!((shown.image.as_str(), shown.stock.len()), ("https://a/1.jpg", 0));
-        let detached = MediaDetached { sku: "A-1".into(), url: "https://a/1.jpg".into() };
-        assert_eq!(item(&[&events[..], &[detached.into()]].concat()).image, "https://a/2.jpg");
+        assert_eq!(item(&[&events[..], &[detached("https://a/1.jpg")]].concat()).image, "https://a/2.jpg");
     }
 
     #[test]

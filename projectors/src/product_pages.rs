@@ -115,24 +115,19 @@ impl Projection for Stock {
 
     fn fold(view: &mut StockLineView, event: &StockEvent, _: &EventAt<'_>) {
         use StockEvent as E;
-        let (sku, warehouse) = match event {
-            E::StockReceived(e) => (&e.sku, &e.warehouse),
-            E::StockAdjusted(e) => (&e.sku, &e.warehouse),
-            E::StockReserved(e) => (&e.sku, &e.warehouse),
-            E::StockCommitted(e) => (&e.sku, &e.warehouse),
-            E::StockReleased(e) => (&e.sku, &e.warehouse),
-            E::ReservationExpired(e) => (&e.sku, &e.warehouse),
-            // No piece has moved. A stream of nothing else is a warehouse that never had the product: it has no line.
-            E::ReservationExtended(_)
-            | E::ReservationRefused(_)
-            | E::CommitRefused(_)
-            | E::ReorderPointSet(_)
-            | E::ReorderPointCrossed(_)
-            | E::ReorderPointRegained(_) => return,
-        };
-        view.sku.clone_from(sku);
+        // No piece has moved. A stream of nothing else is a warehouse that never had the product: it has no line.
+        if let E::ReservationExtended(_)
+        | E::ReservationRefused(_)
+        | E::CommitRefused(_)
+        | E::ReorderPointSet(_)
+        | E::ReorderPointCrossed(_)
+        | E::ReorderPointRegained(_) = event
+        {
+            return;
+        }
+        event.sku().clone_into(&mut view.sku);
         let line = view.line.get_or_insert_default();
-        line.warehouse.clone_from(warehouse);
+        event.warehouse().clone_into(&mut line.warehouse);
         moved(line, event);
         line.available = line.on_hand.saturating_sub(line.reserved);
     }
@@ -184,86 +179,60 @@ mod spec {
     use shop_proto::catalog::v1::*;
     use shop_proto::common::v1::Money;
     use shop_proto::inventory::v1::*;
+    use shop_proto::samples::product::{categorized, drafted, published, retired};
+    use shop_proto::samples::{self, product, sku, stock, with};
 
-    use crate::merging::Sample;
     use super::*;
+    use crate::merging::Sample;
 
-    fn sku() -> String {
-        "A-1".to_owned()
+    fn created() -> ProductEvent {
+        let mut attributes = product::create().attributes;
+        attributes.insert("size".into(), "M".into());
+        ProductCreated { attributes, ..(&product::create()).into() }.into()
     }
 
     fn money(currency: &str, minor_units: i64) -> Option<Money> {
-        Some(Money { currency: currency.to_owned(), minor_units })
-    }
-
-    fn created() -> ProductEvent {
-        ProductCreated {
-            sku: sku(),
-            title: "Lamp".into(),
-            description: "Gives light.".into(),
-            brand: "Lux".into(),
-            category: "Home > Lamps".into(),
-            price: money("EUR", 1999),
-            attributes: [("colour".into(), "red".into()), ("size".into(), "M".into())].into(),
-            draft: false,
-            gtins: vec!["4006381333931".into()],
-            manufacturer_number: "LX-100/B".into(),
-            language: "en".into(),
-        }
-        .into()
-    }
-
-    fn drafted() -> ProductEvent {
-        ProductCreated { sku: sku(), title: "Lamp".into(), price: money("EUR", 1999), draft: true, ..Default::default() }.into()
-    }
-
-    fn published() -> ProductEvent {
-        ProductPublished { sku: sku() }.into()
-    }
-
-    fn retired() -> ProductEvent {
-        ProductRetired { sku: sku(), reason: "broke".into() }.into()
+        Some(samples::money(currency, minor_units))
     }
 
     fn price(currency: &str, minor_units: i64, sale: Option<i64>) -> Price {
-        let sale = sale.map(|minor_units| Sale { minor_units, starts_at: None, ends_at: None });
-        Price { list: money(currency, minor_units), sale }
+        product::price(currency, minor_units, sale.map(product::sale))
     }
 
     fn repriced(price: Price) -> ProductEvent {
-        ProductRepriced { sku: sku(), price: Some(price) }.into()
+        product::repriced(price.list.expect("a price"), price.sale)
     }
 
     fn media(alt: &str) -> Media {
-        Media { url: "https://a/1.jpg".into(), kind: MediaKind::Image.into(), alt: alt.to_owned() }
+        product::picture("https://a/1.jpg", alt)
     }
 
     fn attached(alt: &str) -> ProductEvent {
-        MediaAttached { sku: sku(), media: Some(media(alt)) }.into()
+        product::attached("https://a/1.jpg", alt)
     }
 
     fn received(warehouse: &str, quantity: u32) -> StockEvent {
-        StockReceived { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+        with(&stock::received(quantity), "warehouse", warehouse)
     }
 
     fn adjusted(warehouse: &str, delta: i32) -> StockEvent {
-        StockAdjusted { sku: sku(), warehouse: warehouse.to_owned(), delta, ..Default::default() }.into()
+        with(&stock::adjusted(delta), "warehouse", warehouse)
     }
 
     fn reserved(warehouse: &str, quantity: u32) -> StockEvent {
-        StockReserved { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+        with(&stock::reserved("o-1", quantity), "warehouse", warehouse)
     }
 
     fn committed(warehouse: &str, quantity: u32) -> StockEvent {
-        StockCommitted { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+        with(&stock::committed("o-1", quantity), "warehouse", warehouse)
     }
 
     fn released(warehouse: &str, quantity: u32) -> StockEvent {
-        StockReleased { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+        with(&stock::released("o-1", quantity), "warehouse", warehouse)
     }
 
     fn expired(warehouse: &str, quantity: u32) -> StockEvent {
-        ReservationExpired { sku: sku(), warehouse: warehouse.to_owned(), quantity, ..Default::default() }.into()
+        with(&stock::expired("o-1", quantity), "warehouse", warehouse)
     }
 
     /// See `crate::samples`.
@@ -328,8 +297,7 @@ mod spec {
 
     #[test]
     fn a_draft_is_shown_as_it_was_revised_before() {
-        let categorized = ProductCategorized { sku: sku(), category: "Home".into() };
-        let page = details(&[drafted(), categorized.into(), published()]).expect("published");
+        let page = details(&[drafted(), categorized("Home"), published()]).expect("published");
         assert_eq!((page.category.as_str(), page.version), ("Home", 3));
     }
 
@@ -368,8 +336,7 @@ mod spec {
     fn media_stand_once_an_address() {
         let page = details(&[created(), attached("front"), attached("back")]).expect("published");
         assert_eq!(page.media, [media("back")]);
-        let detached = MediaDetached { sku: sku(), url: "https://a/1.jpg".into() };
-        assert!(details(&[created(), attached("front"), detached.into()]).expect("published").media.is_empty());
+        assert!(details(&[created(), attached("front"), product::detached("https://a/1.jpg")]).expect("published").media.is_empty());
     }
 
     #[test]

@@ -112,49 +112,29 @@ mod tests {
     use daybook_kernel::{Instant, Version};
     use shop_proto::catalog::v1::*;
     use shop_proto::common::v1::Money;
-    use shop_proto::inventory::v1::{StockReceived, StockReserved};
+    use shop_proto::samples::stock::{received, reserved};
+    use shop_proto::samples::{self, product};
 
-    use crate::merging::Sample;
     use super::*;
+    use crate::merging::Sample;
 
     fn money(currency: &str, minor_units: i64) -> Option<Money> {
-        Some(Money { currency: currency.to_owned(), minor_units })
+        Some(samples::money(currency, minor_units))
     }
 
     fn created(draft: bool) -> ProductEvent {
-        ProductCreated {
-            sku: "A-1".into(),
-            title: "Lamp".into(),
-            description: "Shines".into(),
-            brand: "Lux".into(),
-            category: "Home > Lamps".into(),
-            price: money("EUR", 2999),
-            attributes: [("colour".to_owned(), "red".to_owned())].into(),
-            draft,
-            gtins: vec!["4006381333931".into()],
-            manufacturer_number: "LX-100/B".into(),
-            language: "en".into(),
-        }
-        .into()
+        ProductCreated { draft, price: money("EUR", 2999), ..(&product::create()).into() }.into()
     }
 
     fn repriced(currency: &str, minor_units: i64) -> ProductEvent {
-        ProductRepriced { sku: "A-1".into(), price: Some(Price { list: money(currency, minor_units), sale: None }) }.into()
-    }
-
-    fn received(quantity: u32) -> StockEvent {
-        StockReceived { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
-    }
-
-    fn reserved(quantity: u32) -> StockEvent {
-        StockReserved { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
+        product::repriced(samples::money(currency, minor_units), None)
     }
 
     /// See `crate::samples`.
     pub(crate) fn samples() -> Vec<Sample> {
         vec![
             Sample::of("A-1", [created(false), repriced("EUR", 1999), repriced("USD", 5)]),
-            Sample::of("A-1@w-1", [received(5), reserved(3)]),
+            Sample::of("A-1@w-1", [received(5), reserved("o-1", 3)]),
         ]
     }
 
@@ -168,7 +148,7 @@ mod tests {
         P::render(&view, &stream)
     }
 
-    fn product(events: &[ProductEvent]) -> Option<SearchedProduct> {
+    fn found(events: &[ProductEvent]) -> Option<SearchedProduct> {
         let mut parts = parts::<Product>(events);
         assert!(parts.len() < 2);
         parts.pop().map(|p| p.message)
@@ -187,8 +167,7 @@ mod tests {
             language: Some(String::new()),
             ..Default::default()
         };
-        let categorized = ProductCategorized { sku: "A-1".into(), category: "Home".into() };
-        let found = product(&[created(false), revised.into(), categorized.into()]).expect("published");
+        let found = found(&[created(false), revised.into(), product::categorized("Home")]).expect("published");
         assert_eq!((found.title.as_str(), found.brand.as_str(), found.category.as_str()), ("Lamp II", "Lux", "Home"));
         assert_eq!(found.attributes, [("watt".to_owned(), "5".to_owned())].into());
         assert_eq!(
@@ -200,22 +179,21 @@ mod tests {
 
     #[test]
     fn a_draft_and_a_retired_product_are_not_found() {
-        let retired = || ProductRetired { sku: "A-1".into(), ..Default::default() }.into();
-        assert_eq!(product(&[created(true)]), None);
-        assert!(product(&[created(true), ProductPublished { sku: "A-1".into() }.into()]).is_some());
-        assert_eq!(product(&[created(false), retired()]), None);
+        assert_eq!(found(&[created(true)]), None);
+        assert!(found(&[created(true), product::published()]).is_some());
+        assert_eq!(found(&[created(false), product::retired()]), None);
     }
 
     #[test]
     fn the_price_is_that_of_the_main_currency() {
-        let price = |events: &[ProductEvent]| product(events).and_then(|p| p.price);
+        let price = |events: &[ProductEvent]| found(events).and_then(|p| p.price);
         assert_eq!(price(&[created(false), repriced("EUR", 1999)]), money("EUR", 1999));
         assert_eq!(price(&[created(false), repriced("USD", 5)]), money("EUR", 2999));
     }
 
     #[test]
     fn a_warehouse_tells_what_it_can_promise() {
-        let parts = parts::<Stock>(&[received(5), reserved(3)]);
+        let parts = parts::<Stock>(&[received(5), reserved("o-1", 3)]);
         let [part] = parts.as_slice() else { panic!("one part") };
         assert_eq!((part.key.as_str(), part.part.as_str()), ("A-1", "stock/w-1"));
         assert_eq!(part.message.stock, [SearchedStock { warehouse: "w-1".into(), available: 2 }]);

@@ -49,26 +49,15 @@ pub(crate) use spec::samples;
 #[cfg(test)]
 mod spec {
     use daybook_kernel::{Instant, Version};
-    use shop_proto::inventory::v1::*;
+    use shop_proto::samples::reorder::{closed, opened, raised};
+    use shop_proto::samples::with;
 
-    use crate::merging::Sample;
     use super::*;
-
-    fn opened(sku: &str) -> ReorderEvent {
-        ReorderProposalOpened { sku: sku.into(), warehouse: "w-1".into(), reorder_point: 5, available: 3, stock_version: 2 }.into()
-    }
-
-    fn raised() -> ReorderEvent {
-        ReorderProposalRaised { sku: "A-1".into(), warehouse: "w-1".into(), quantity: 50, reference: "PO-7".into() }.into()
-    }
-
-    fn closed() -> ReorderEvent {
-        ReorderProposalClosed { sku: "A-1".into(), warehouse: "w-1".into(), available: 53, stock_version: 9 }.into()
-    }
+    use crate::merging::Sample;
 
     /// See `crate::samples`.
     pub(crate) fn samples() -> Vec<Sample> {
-        vec![Sample::of("A-1@w-1", [opened("A-1"), raised()]), Sample::of("A-2@w-1", [opened("A-2")])]
+        vec![Sample::of("A-1@w-1", [opened(2), raised(50)]), Sample::of("A-2@w-1", [with(&opened(2), "sku", "A-2")])]
     }
 
     fn shown(events: &[ReorderEvent]) -> Vec<(String, String, ReorderAlert)> {
@@ -83,13 +72,13 @@ mod spec {
 
     #[test]
     fn an_alert_is_shown_until_enough_is_there_again() {
-        let alerts = shown(&[opened("A-1")]);
+        let alerts = shown(&[opened(2)]);
         let [(key, part, alert)] = alerts.as_slice() else { panic!("one alert") };
         assert_eq!((key.as_str(), part.as_str(), alert.available, alert.ordered), ("w-1", "A-1", 3, 0));
         assert_eq!(alert.opened_at.as_ref().map(|at| at.seconds), Some(1));
-        let alerts = shown(&[opened("A-1"), raised()]);
+        let alerts = shown(&[opened(2), raised(50)]);
         assert_eq!((alerts[0].2.ordered, alerts[0].2.reference.as_str()), (50, "PO-7"));
-        assert_eq!(shown(&[opened("A-1"), raised(), closed()]), []);
-        assert_eq!(shown(&[opened("A-1"), raised(), closed(), opened("A-1")])[0].2.ordered, 0, "a new proposal");
+        assert_eq!(shown(&[opened(2), raised(50), closed(9)]), []);
+        assert_eq!(shown(&[opened(2), raised(50), closed(9), opened(2)])[0].2.ordered, 0, "a new proposal");
     }
 }

@@ -22,21 +22,12 @@ impl Projection for Levels {
 
     fn fold(level: &mut StockLevel, event: &StockEvent, _: &EventAt<'_>) {
         use StockEvent as E;
-        let (sku, warehouse) = match event {
-            E::StockReceived(e) => (&e.sku, &e.warehouse),
-            E::StockAdjusted(e) => (&e.sku, &e.warehouse),
-            E::StockReserved(e) => (&e.sku, &e.warehouse),
-            E::StockCommitted(e) => (&e.sku, &e.warehouse),
-            E::StockReleased(e) => (&e.sku, &e.warehouse),
-            E::ReservationExpired(e) => (&e.sku, &e.warehouse),
-            // Who is to reorder wants to see a product that has never come in.
-            E::ReorderPointSet(e) => (&e.sku, &e.warehouse),
-            E::ReorderPointCrossed(e) => (&e.sku, &e.warehouse),
-            E::ReorderPointRegained(e) => (&e.sku, &e.warehouse),
-            E::ReservationExtended(_) | E::ReservationRefused(_) | E::CommitRefused(_) => return,
-        };
-        level.sku.clone_from(sku);
-        level.warehouse.clone_from(warehouse);
+        // A reorder point, too: who is to reorder wants to see a product that has never come in.
+        if matches!(event, E::ReservationExtended(_) | E::ReservationRefused(_) | E::CommitRefused(_)) {
+            return;
+        }
+        event.sku().clone_into(&mut level.sku);
+        event.warehouse().clone_into(&mut level.warehouse);
         if let E::ReorderPointSet(e) = event {
             level.reorder_point = e.reorder_point;
         }
@@ -62,25 +53,18 @@ pub(crate) use spec::samples;
 mod spec {
     use daybook_kernel::{Instant, Version};
     use shop_proto::inventory::v1::*;
+    use shop_proto::samples::stock::{received, reorder_point_set, reserved};
+    use shop_proto::samples::with;
 
-    use crate::merging::Sample;
     use super::*;
-
-    fn received(quantity: u32) -> StockEvent {
-        StockReceived { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
-    }
-
-    fn reserved(quantity: u32) -> StockEvent {
-        StockReserved { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() }.into()
-    }
-
-    fn watched(reorder_point: u32) -> StockEvent {
-        ReorderPointSet { sku: "A-1".into(), warehouse: "w-1".into(), reorder_point }.into()
-    }
+    use crate::merging::Sample;
 
     /// See `crate::samples`.
     pub(crate) fn samples() -> Vec<Sample> {
-        vec![Sample::of("A-1@w-1", [received(5), watched(4), reserved(2)]), Sample::of("A-2@w-1", [watched(1)])]
+        vec![
+            Sample::of("A-1@w-1", [received(5), reorder_point_set(4), reserved("o-1", 2)]),
+            Sample::of("A-2@w-1", [with(&reorder_point_set(1), "sku", "A-2")]),
+        ]
     }
 
     fn level(events: &[StockEvent]) -> Option<StockLevel> {
@@ -100,12 +84,12 @@ mod spec {
     #[test]
     fn a_level_shows_what_there_is_and_whether_that_is_below_the_reorder_point() {
         let shown = |events: &[StockEvent]| level(events).map(|l| (l.on_hand, l.reserved, l.available, l.reorder_point, l.below));
-        assert_eq!(shown(&[received(5), reserved(2)]), Some((5, 2, 3, 0, false)));
-        assert_eq!(shown(&[received(5), reserved(2), watched(3)]), Some((5, 2, 3, 3, false)));
-        assert_eq!(shown(&[received(5), watched(4), reserved(2)]), Some((5, 2, 3, 4, true)));
-        assert_eq!(shown(&[received(5), watched(4), reserved(2), received(1)]), Some((6, 2, 4, 4, false)));
-        assert_eq!(shown(&[watched(4)]), Some((0, 0, 0, 4, true)));
-        assert_eq!(shown(&[watched(4), watched(0)]), Some((0, 0, 0, 0, false)));
+        assert_eq!(shown(&[received(5), reserved("o-1", 2)]), Some((5, 2, 3, 0, false)));
+        assert_eq!(shown(&[received(5), reserved("o-1", 2), reorder_point_set(3)]), Some((5, 2, 3, 3, false)));
+        assert_eq!(shown(&[received(5), reorder_point_set(4), reserved("o-1", 2)]), Some((5, 2, 3, 4, true)));
+        assert_eq!(shown(&[received(5), reorder_point_set(4), reserved("o-1", 2), received(1)]), Some((6, 2, 4, 4, false)));
+        assert_eq!(shown(&[reorder_point_set(4)]), Some((0, 0, 0, 4, true)));
+        assert_eq!(shown(&[reorder_point_set(4), reorder_point_set(0)]), Some((0, 0, 0, 0, false)));
     }
 
     #[test]

@@ -47,13 +47,7 @@ fn open(state: &ReorderState, c: &OpenReorderProposal) -> Decision<Reorder> {
     if is_over(state, c.stock_version) || state.proposal.is_some() {
         return Decision::nothing();
     }
-    Decision::event(ReorderProposalOpened {
-        sku: c.sku.clone(),
-        warehouse: c.warehouse.clone(),
-        reorder_point: c.reorder_point,
-        available: c.available,
-        stock_version: c.stock_version,
-    })
+    Decision::event(ReorderProposalOpened::from(c))
 }
 
 fn raise(state: &ReorderState, c: &RaiseReorderProposal) -> Decision<Reorder> {
@@ -66,12 +60,7 @@ fn raise(state: &ReorderState, c: &RaiseReorderProposal) -> Decision<Reorder> {
     if proposal.quantity > 0 {
         return Decision::refuse(ReorderProposalRaisedBefore { quantity: proposal.quantity, reference: proposal.reference.clone() });
     }
-    Decision::event(ReorderProposalRaised {
-        sku: c.sku.clone(),
-        warehouse: c.warehouse.clone(),
-        quantity: c.quantity,
-        reference: c.reference.clone(),
-    })
+    Decision::event(ReorderProposalRaised::from(c))
 }
 
 /// The version is kept even where nothing is open: an older fall that arrives later must open nothing.
@@ -79,12 +68,7 @@ fn close(state: &ReorderState, c: &CloseReorderProposal) -> Decision<Reorder> {
     if is_over(state, c.stock_version) {
         return Decision::nothing();
     }
-    Decision::event(ReorderProposalClosed {
-        sku: c.sku.clone(),
-        warehouse: c.warehouse.clone(),
-        available: c.available,
-        stock_version: c.stock_version,
-    })
+    Decision::event(ReorderProposalClosed::from(c))
 }
 
 /// Opens a proposal when a stock falls below its reorder point, and closes it when it is back.
@@ -122,40 +106,11 @@ mod spec {
     use daybook_kernel::spec::{given, given_nothing};
     use daybook_kernel::{Instant, StreamId, Version};
     use daybook_proto::MessageSet as _;
+    use shop_proto::samples::reorder::{close, closed, open, opened, raise, raised};
+    use shop_proto::samples::stock::{crossed, received, regained};
+    use shop_proto::samples::{sku, warehouse};
 
     use super::*;
-
-    fn sku() -> String {
-        "A-1".to_owned()
-    }
-
-    fn warehouse() -> String {
-        "w-1".to_owned()
-    }
-
-    fn open(stock_version: i64) -> OpenReorderProposal {
-        OpenReorderProposal { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3, stock_version }
-    }
-
-    fn raise(quantity: u32) -> RaiseReorderProposal {
-        RaiseReorderProposal { sku: sku(), warehouse: warehouse(), quantity, reference: "PO-7".into() }
-    }
-
-    fn close(stock_version: i64) -> CloseReorderProposal {
-        CloseReorderProposal { sku: sku(), warehouse: warehouse(), available: 9, stock_version }
-    }
-
-    fn opened(stock_version: i64) -> ReorderEvent {
-        ReorderProposalOpened { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3, stock_version }.into()
-    }
-
-    fn raised(quantity: u32) -> ReorderEvent {
-        ReorderProposalRaised { sku: sku(), warehouse: warehouse(), quantity, reference: "PO-7".into() }.into()
-    }
-
-    fn closed(stock_version: i64) -> ReorderEvent {
-        ReorderProposalClosed { sku: sku(), warehouse: warehouse(), available: 9, stock_version }.into()
-    }
 
     #[test]
     fn a_fall_opens_one_proposal_until_it_is_closed() {
@@ -190,12 +145,12 @@ mod spec {
             let at = EventAt { stream: &stream, version: Version(7), recorded_at: Instant::default() };
             Reordering::react(&event, &at)
         };
-        let sent = react(ReorderPointCrossed { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3 }.into());
+        let sent = react(crossed(5, 3));
         assert_eq!(sent, [ServiceMessage::of(&ReorderCommand::from(open(7)))]);
         assert_eq!(sent[0].target.as_str(), "reorder/A-1@w-1");
-        let sent = react(ReorderPointRegained { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 9 }.into());
+        let sent = react(regained(5, 9));
         assert_eq!(sent, [ServiceMessage::of(&ReorderCommand::from(close(7)))]);
-        assert_eq!(react(StockReceived { sku: sku(), warehouse: warehouse(), quantity: 1, ..Default::default() }.into()), []);
+        assert_eq!(react(received(1)), []);
         assert!(ReorderEvent::TYPES.len() == 3, "all that happens to a proposal is tried here");
     }
 }

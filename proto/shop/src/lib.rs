@@ -4,6 +4,8 @@
 use std::sync::LazyLock;
 
 pub mod currency;
+#[cfg(feature = "samples")]
+pub mod samples;
 
 use daybook_proto::DescriptorPool;
 

@@ -1,7 +1,0 @@
-//! Service `inventory`: what lies where, and for whom.
-
-mod reorder;
-mod stock;
-
-pub use reorder::{Reorder, Reordering};
-pub use stock::Stock;
