@@ -143,7 +143,8 @@ impl Reacting {
     async fn take_over(&mut self) -> Result<(), ReactorError> {
         let mark = self.store.take_over().await?;
         let mark = Mark { given_up: false, ..mark };
-        let is_its_own = self.has_held && Mark { term: self.stored.term, ..mark } == self.stored && mark.term == self.stored.term + 1;
+        let had_it_last = self.has_held && mark.term == self.stored.term + 1;
+        let is_its_own = had_it_last && Mark { term: self.stored.term, ..mark } == self.stored;
         if is_its_own && self.queue.look().is_ok() {
             self.stored.term = mark.term;
             self.write = None;
@@ -151,8 +152,9 @@ impl Reacting {
         } else {
             self.stand_at(mark).await?;
         }
-        if !std::mem::replace(&mut self.has_held, true) {
-            // This may be a newer build.
+        self.has_held = true;
+        if !had_it_last {
+            // This may be a newer build than the one that had it.
             self.untried = self.parked.keys().cloned().collect();
         }
         Ok(())

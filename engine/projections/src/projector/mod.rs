@@ -148,18 +148,21 @@ impl Projector {
     }
 
     /// Takes the checkpoint over from whoever has it, and stands where it stands. What is held in memory stays good while the
-    /// checkpoint is its own last one. Streams that are parked are tried again once, for this may be a newer build.
+    /// checkpoint is its own last one. Where somebody else had it before, streams that are parked are tried again once: this may be a
+    /// newer build.
     ///
     /// # Errors
     /// As [`resume`](Self::resume).
     pub async fn take_over(&mut self) -> Result<(), ProjectorError> {
         let checkpoint = self.store.take_over(&self.place()).await?;
-        let is_its_own = self.has_held && checkpoint.term == self.term + 1 && checkpoint.next == self.next && self.prepared.is_none();
+        let had_it_last = self.has_held && checkpoint.term == self.term + 1;
+        let is_its_own = had_it_last && checkpoint.next == self.next && self.prepared.is_none();
         if !is_its_own {
             self.held.clear();
         }
         self.stand_at(checkpoint).await?;
-        if !std::mem::replace(&mut self.has_held, true) {
+        self.has_held = true;
+        if !had_it_last {
             self.try_parked_again();
         }
         Ok(())

@@ -3,7 +3,7 @@
 use daybook_follow::{FollowError, Follower as _};
 use daybook_projections::{Limits, ProjectorError};
 
-use crate::models::{by_category, created, poisoned, retitled};
+use crate::models::{by_category, by_category_mended, created, poisoned, retitled};
 use crate::support::{Shop, message};
 
 #[tokio::test]
@@ -94,6 +94,26 @@ async fn a_stream_is_freed_by_the_holder_alone() {
     assert_eq!(shop.parked(&model).await.len(), 1);
     new.tend().await.expect("it holds it");
     assert!(shop.parked(&model).await.is_empty());
+}
+
+/// As in a rolling upgrade: an older build has the partition in between, and parks what only the newer one can fold.
+#[tokio::test]
+async fn a_stream_that_another_holder_has_parked_in_between_is_tried_again() {
+    let (older, newer) = (by_category(), by_category_mended());
+    let mut shop = Shop::new(1, std::slice::from_ref(&older)).await;
+    shop.append([created("A-1", "one", "toys")]).await;
+    let mut new = shop.projector(&newer, "catalog", 0).await;
+    new.take_over().await.expect("nobody holds it");
+    new.catch_up().await.expect("it is its own");
+    let mut old = shop.projector(&older, "catalog", 0).await;
+    old.take_over().await.expect("it answers");
+    shop.append([retitled("A-1", &poisoned())]).await;
+    old.catch_up().await.expect("it parks the stream");
+    assert_eq!(shop.parked(&older).await.len(), 1);
+    new.take_over().await.expect("it answers");
+    new.tend().await.expect("it holds it");
+    assert!(shop.parked(&older).await.is_empty());
+    assert_eq!(shop.parts(&older).await, shop.fresh_fold(&newer).await);
 }
 
 #[tokio::test]
