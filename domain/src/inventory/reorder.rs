@@ -43,8 +43,10 @@ fn is_over(state: &ReorderState, stock_version: i64) -> bool {
     stock_version <= state.stock_version
 }
 
+/// Where a proposal is open, the stock was back before it fell again, and that has not arrived yet: this is another proposal, and
+/// what closes the one before comes too late.
 fn open(state: &ReorderState, c: &OpenReorderProposal) -> Decision<Reorder> {
-    if is_over(state, c.stock_version) || state.proposal.is_some() {
+    if is_over(state, c.stock_version) {
         return Decision::nothing();
     }
     Decision::event(ReorderProposalOpened::from(c))
@@ -106,6 +108,7 @@ mod spec {
     use daybook_kernel::spec::{given, given_nothing};
     use daybook_kernel::{Instant, StreamId, Version};
     use daybook_proto::MessageSet as _;
+    use proptest::prelude::*;
     use shop_proto::samples::reorder::{close, closed, open, opened, raise, raised};
     use shop_proto::samples::stock::{crossed, received, regained};
     use shop_proto::samples::{sku, warehouse};
@@ -113,9 +116,12 @@ mod spec {
     use super::*;
 
     #[test]
-    fn a_fall_opens_one_proposal_until_it_is_closed() {
+    fn each_fall_opens_a_proposal_whether_or_not_the_one_before_is_known_to_be_closed() {
         given_nothing::<Reorder>().when(open(2)).then([opened(2)]);
-        given::<Reorder>([opened(2)]).when(open(7)).then_nothing();
+        given::<Reorder>([opened(2)]).when(open(2)).then_nothing();
+        given::<Reorder>([opened(2), raised(50)]).when(open(7)).then([opened(7)]);
+        given::<Reorder>([opened(2), opened(7)]).when(close(4)).then_nothing();
+        given::<Reorder>([opened(2), raised(50), opened(7)]).when(raise(50)).then([raised(50)]);
         given::<Reorder>([opened(2), closed(4)]).when(open(7)).then([opened(7)]);
     }
 
@@ -152,5 +158,29 @@ mod spec {
         assert_eq!(sent, [ServiceMessage::of(&ReorderCommand::from(close(7)))]);
         assert_eq!(react(received(1)), []);
         assert!(ReorderEvent::TYPES.len() == 3, "all that happens to a proposal is tried here");
+    }
+
+    proptest! {
+        /// A stock falls and is back by turns. In whatever order its messages arrive, and however often, they end in the same.
+        #[test]
+        fn the_order_in_which_messages_arrive_makes_no_difference(
+            turns in 1..12_i64,
+            arrivals in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+        ) {
+            let command = |version: i64| -> ReorderCommand { if version % 2 == 1 { open(version).into() } else { close(version).into() } };
+            let in_order: Vec<i64> = (1..=turns).collect();
+            let shuffled = arrivals.iter().map(|at| in_order[at.index(in_order.len())]).chain(in_order.iter().rev().copied());
+            let end = |versions: Vec<i64>| {
+                let mut state = ReorderState::default();
+                for version in versions {
+                    let context = Context::new(Instant::default(), Default::default());
+                    for event in Reorder::decide(&state, &command(version), &context).events {
+                        Reorder::evolve(&mut state, &event);
+                    }
+                }
+                state
+            };
+            prop_assert_eq!(end(shuffled.collect()), end(in_order.clone()));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What reactors send: each event that asks for a command has it in the ledger, once, and nothing else is there. Sources:
 //! `docs/followers.md` ("Reactors"), `docs/digests.md` for the ids, and the contract of each command in `proto/shop`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -93,7 +93,6 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, reactions: &Reactions<
         }
     }
     nothing_else_was_sent(case, reactions, findings);
-    proposals_are_the_stocks(case, folded, reactions, findings);
 }
 
 /// `reaction-missing`, `set-aside`: the command has a result, or was set aside for a reason, which no command that can be read is.
@@ -145,7 +144,7 @@ fn is_what_was_asked(
 fn effect(kind: &str, state: &Reordering, asked: &Value) -> Option<&'static str> {
     let is_newer = integer(&asked["stockVersion"]).unwrap_or_default() > state.heard;
     match kind {
-        OPEN => (is_newer && state.alert.is_none()).then_some("ReorderProposalOpened"),
+        OPEN => is_newer.then_some("ReorderProposalOpened"),
         _ => is_newer.then_some("ReorderProposalClosed"),
     }
 }
@@ -179,30 +178,6 @@ fn nothing_else_was_sent(case: &Case<'_>, reactions: &Reactions<'_>, findings: &
         let holds = at.command.is_some_and(|id| reactions.ids.contains(&(at.service, id)));
         findings.check(rules::REACTION_UNASKED, at.event.recorded_at, holds, || {
             (format!("{process} has written {}, and no event asks for that", at.event.stream_id), vec![at.line()])
-        });
-    }
-}
-
-/// `proposal-differs`: now that all has come to an end, a proposal is open where the last that a stock said is that it fell.
-fn proposals_are_the_stocks(case: &Case<'_>, folded: &Folded<'_>, reactions: &Reactions<'_>, findings: &mut Findings) {
-    // An older build says nothing of a return.
-    if case.evidence.two_builds {
-        return;
-    }
-    let mut last: HashMap<&str, &Reaction<'_>> = HashMap::new();
-    for reaction in &reactions.all {
-        let newest = last.entry(&reaction.target).or_insert(reaction);
-        if newest.at.event.version < reaction.at.event.version {
-            *newest = reaction;
-        }
-    }
-    for (target, reaction) in last {
-        let story = folded.reorderings.get(target.strip_prefix(TARGETS).unwrap_or_default());
-        let is_open = story.is_some_and(|story| story.last().alert.is_some());
-        // The end has no moment: what else is wrong says more.
-        findings.check(rules::PROPOSAL_DIFFERS, i64::MAX, is_open == (reaction.kind == OPEN), || {
-            let seen = [reaction.at.line(), format!("folds to {:?}", story.map(|story| story.last()))];
-            (format!("{target}: a proposal is open: {is_open}, after {}", reaction.at.kind()), seen.to_vec())
         });
     }
 }

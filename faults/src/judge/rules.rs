@@ -72,7 +72,6 @@ rules! {
     REACTION_MISSING: "I2" Effects "reaction-missing", "Every event that a reactor reacts to has its command in the ledger, or among what was set aside for a reason.";
     REACTION_UNASKED: "I2" Effects "reaction-unasked", "Every command of a reactor is what an event asks for, under the id that is derived from the event.";
     REACTION_DIFFERS: "I2" Effects "reaction-differs", "A reaction's command is what its event asks for, and its events what the target's stream said before it leads to.";
-    PROPOSAL_DIFFERS: "I2" Effects "proposal-differs", "When all has come to an end, a proposal to reorder is open exactly where the last that a stock said is that it fell.";
     UNEXPECTED_ANSWER: "I1" Told "unexpected-answer", "Every answer is one that the contract knows; what is shed says when to come again.";
     WRONG_COMMAND_ID: "I1" Told "wrong-command-id", "A command's id is UUIDv5 of service, caller, stream and key.";
     LOST_COMMAND: "I1" Told "lost-command", "An acknowledged command has its result in the ledger.";
