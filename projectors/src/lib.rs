@@ -190,6 +190,15 @@ mod merging {
         }
     }
 
+    #[test]
+    fn each_read_model_says_who_may_read_it() {
+        for model in read_models() {
+            if let Err(why) = model.access {
+                panic!("{why}");
+            }
+        }
+    }
+
     /// The test above finds what it is for.
     #[test]
     fn parts_that_would_not_merge_are_found() {

@@ -106,3 +106,26 @@ async fn an_event_that_this_build_does_not_know_waits_for_a_process_that_does() 
     process.stop().await;
     lanes.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_stream_flows_again_only_when_what_it_has_sent_has_come_to_an_end() {
+    let guard = panics_at(19).await;
+    let install = Install::new(&[picky::<1>()]).await;
+    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    install.receive("A-1", 19).await;
+    let databases = install.database.databases();
+    let is_parked = async || !parked(&databases, &[picky::<1>()]).await.expect("the database answers").is_empty();
+    eventually("the stream to be parked", || async { is_parked().await.then_some(()) }).await;
+    PANICS_AT.store(0, Ordering::Relaxed);
+    drop(guard);
+    // Nobody decides: what is sent may be lost before anybody does.
+    lanes.stop().await;
+    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Retry).await.expect("the database answers"));
+    eventually("it to be sent twice", || async { (install.messages_to(&reorder("A-1")).await >= 2).then_some(()) }).await;
+    assert!(is_parked().await, "it has no result");
+    let lanes = install.lanes().await;
+    eventually("the stream to flow", || async { (!is_parked().await).then_some(()) }).await;
+    install.has_events(&reorder("A-1"), 1).await;
+    process.stop().await;
+    lanes.stop().await;
+}

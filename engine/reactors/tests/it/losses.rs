@@ -1,5 +1,7 @@
 //! What Kafka loses is sent again; what a restore takes away is gone back to.
 
+use daybook_log::{Log, Writer, WriterSessions};
+use daybook_postgres::Role;
 use daybook_testkit::{eventually, recreate_topic};
 
 use crate::support::*;
@@ -74,6 +76,39 @@ async fn a_log_that_was_restored_to_an_older_state_is_gone_back_in() {
     install.has_events(&reorder("A-2"), 1).await;
     install.settled("picky").await;
     install.has_events(&reorder("A-1"), 1).await;
+    process.stop().await;
+    lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_log_that_has_grown_again_is_gone_back_in_to_the_epoch_that_began() {
+    let install = Install::new(&[picky::<1>()]).await;
+    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    install.receive("A-1", 1).await;
+    install.has_events(&reorder("A-1"), 1).await;
+    install.settled("picky").await;
+    process.stop().await;
+    lanes.stop().await;
+    // Of the stock's partition all pages are lost; the reactor's marks are not, and another epoch begins.
+    let n = install.partition(&stock("A-1"));
+    let tables = ["command", "request", "event", "page"].map(|table| format!("DELETE FROM inventory.{table}_{n} WHERE page > 0;"));
+    let sql = format!("SET session_replication_role = replica; {}", tables.concat());
+    install.database.owner().await.batch_execute(&sql).await.expect("the owner may, with the triggers off");
+    let results = format!("SELECT count(*) FROM inventory.command WHERE stream_id = '{}'", reorder("A-1"));
+    let before = install.count(&results).await;
+    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer, 1).await.expect("it is there");
+    let writer = Writer::new(log.partition(n).expect("one"), &WriterSessions::new(1)).await.expect("the database answers");
+    let opened = writer.begin_epoch(Writer::now(), 2, "restored").await.expect("nobody else writes");
+    assert_eq!((opened.head.epoch, opened.head.next_offset()), (2, 0));
+    writer.release().await;
+    // What the lanes decide again stands where the reactor believes to have been.
+    recreate_topic(&install.bus, &install.bus.events(SERVICE), PARTITIONS.cast_signed()).await;
+    let lanes = install.lanes().await;
+    install.receive("A-1", 2).await;
+    eventually("the log to grow beyond the mark", || async { (install.events(&stock("A-1")).await.len() >= 2).then_some(()) }).await;
+    let process = install.process(vec![picky::<1>()]).await;
+    install.settled("picky").await;
+    assert!(install.count(&results).await >= before + 2, "one for each event of the epoch that began");
     process.stop().await;
     lanes.stop().await;
 }

@@ -1,5 +1,10 @@
 //! Each reaction takes effect once, whoever sends it and however often.
 
+use std::sync::Arc;
+
+use daybook_follow::{Event, FollowError};
+use daybook_log::Log;
+use daybook_postgres::Role;
 use daybook_proto::v1::Caller;
 use daybook_testkit::eventually;
 
@@ -146,4 +151,40 @@ async fn a_reactor_that_migrate_has_not_heard_of_does_not_start() {
     };
     let why = daybook_reactors::Reactors::new(config).await.err().expect("no checkpoint").to_string();
     assert!(why.contains("reorder") && why.contains("daybook migrate"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_was_replaced_writes_nothing_goes_on_under_no_term_of_another_and_gives_nothing_up() {
+    let install = Install::new(&[picky::<1>()]).await;
+    let lanes = install.lanes().await;
+    install.receive("A-1", 1).await;
+    let event = install.has_events(&stock("A-1"), 1).await.remove(0);
+    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer, 2).await.expect("it is there");
+    let partition = log.partition(install.partition(&stock("A-1"))).expect("one");
+    let reactors = install.reactors(vec![picky::<1>()]).await;
+    let kind = reactors.followers().roster.borrow().0[0].clone();
+    let (mut old, mut new) = (kind.open(partition.clone()), kind.open(partition.clone()));
+    old.take_over().await.expect("the database answers");
+    new.take_over().await.expect("the database answers");
+    assert_eq!((old.term(), new.term()), (1, 2));
+
+    let pool = kind.home(&partition).pool;
+    let client = pool.get().await.expect("the database answers");
+    let events = [Arc::new(Event::stored(event).expect("in order"))];
+    old.prepare(&client, &events).await.expect("it can be reacted to");
+    // Its mark is due when Kafka has acknowledged, and a moment has passed.
+    eventually("the message to arrive", || async { (install.messages_to(&reorder("A-1")).await >= 1).then_some(()) }).await;
+    assert!(matches!(old.tend().await, Err(FollowError::Moved(_))), "it writes nothing");
+    assert!(matches!(old.resume().await, Err(FollowError::Moved(_))), "and does not go on under the other's term");
+    old.give_up().await.expect("the database answers");
+    let standing = new.standing().await.expect("the database answers");
+    assert_eq!((standing.next, standing.term, standing.given_up), (0, 2, false));
+
+    new.prepare(&client, &events).await.expect("it can be reacted to");
+    install.has_events(&reorder("A-1"), 1).await;
+    new.tend().await.expect("it is its own");
+    new.give_up().await.expect("the database answers");
+    let standing = old.standing().await.expect("the database answers");
+    assert_eq!((standing.next, standing.term, standing.given_up), (1, 3, true));
+    lanes.stop().await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, headers};
+use daybook_bus::{BusConfig, GroupOptions, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Following, Limits, Sources};
 use daybook_kernel::{Begins, ErasedReactor, EventAt, Reactor, Registry, ServiceMessage, StreamId};
@@ -134,14 +134,30 @@ impl Install {
     /// As of another build: in a group of its own.
     pub(crate) async fn process_of(&self, reactors: Vec<Arc<dyn ErasedReactor>>, build: &str) -> Process {
         let (stop, stopping) = shutdown();
-        let databases = self.database.databases();
-        let config = ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), reactors, connections: 2 };
-        let reactors = Reactors::new(config).await.expect("everything is there");
+        let reactors = self.reactors(reactors).await;
         let limits = Limits { idle: Duration::from_millis(100), ..Limits::default() };
         let options = GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() };
         let mut sources = Sources::of(self.bus.clone(), options, limits, vec![reactors.followers()]);
         sources.group += build;
         Process { following: Following::start(sources, stopping).expect("librdkafka takes it"), stop }
+    }
+
+    pub(crate) async fn reactors(&self, reactors: Vec<Arc<dyn ErasedReactor>>) -> Reactors {
+        let databases = self.database.databases();
+        let config = ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), reactors, connections: 2 };
+        Reactors::new(config).await.expect("everything is there")
+    }
+
+    /// How many messages were sent to a stream.
+    pub(crate) async fn messages_to(&self, stream: &str) -> usize {
+        let topic = self.bus.messages(SERVICE);
+        let mut reader =
+            PartitionReader::open(&self.bus, &topic, self.partition(stream), StartAt::Earliest).await.expect("the topic is there");
+        let (mut count, end) = (0, reader.stable_end().await.expect("Kafka answers"));
+        while let Some(messages) = reader.recv_before(end, 1_000, 1 << 20).await {
+            count += messages.iter().filter(|message| message.key.as_deref() == Some(stream.as_bytes())).count();
+        }
+        count
     }
 
     /// Sends a command as a client does.
