@@ -61,6 +61,13 @@ struct Meters {
     sent_again: Counter,
 }
 
+/// Where events came from: only the log is believed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Log,
+    Kafka,
+}
+
 /// Marks that are to be written, and the statement for the connection that they were prepared on.
 struct Write {
     to: Mark,
@@ -267,9 +274,13 @@ impl Reacting {
         });
     }
 
-    /// Reacts to the next events, in order, and sends what they ask for.
-    fn work(&mut self, events: &[&Event]) {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { return };
+    /// Reacts to the next events, in order, and sends what they ask for. Only what the log says may park a stream: where an event that
+    /// Kafka brought can't be reacted to, nothing is done, and the log is asked.
+    ///
+    /// # Errors
+    /// [`FollowError::Carefully`], of events that are not from the log.
+    fn work(&mut self, events: &[&Event], from: Source) -> Result<(), FollowError> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
         let (mut reactions, mut records) = (Vec::new(), Vec::new());
         for event in events {
             if self.is_parked(event) {
@@ -282,6 +293,7 @@ impl Reacting {
                         records.push(record);
                     }
                 }
+                Err(why) if from == Source::Kafka => return Err(FollowError::Carefully(why.to_string())),
                 Err(why) => self.park(event, &why),
             }
         }
@@ -293,6 +305,7 @@ impl Reacting {
         self.queue.sent(first.offset, last.offset + 1, reactions, delivery);
         (self.next, self.epoch) = (last.offset + 1, last.epoch);
         self.meters.lag.set((self.end - self.next) as f64);
+        Ok(())
     }
 
     /// The marks as they should be stored. They never go back: what is sent again lies before them.
@@ -342,7 +355,8 @@ impl Reacting {
         let limit = READ_AT_ONCE.min(self.end - self.next);
         if limit > 0 {
             let events = self.stored_events(self.next, limit).await?;
-            self.work(&events.iter().collect::<Vec<_>>());
+            // From the log nothing is refused.
+            let _ = self.work(&events.iter().collect::<Vec<_>>(), Source::Log);
         }
         if self.is_due() { self.write_marks().await } else { Ok(()) }
     }
@@ -569,7 +583,7 @@ impl Follower for Reacting {
             if self.queue.in_flight() >= MOST_IN_FLIGHT {
                 return Err(FollowError::Busy(self.full_name()));
             }
-            self.work(&events.iter().map(|event| &**event).collect::<Vec<_>>());
+            self.work(&events.iter().map(|event| &**event).collect::<Vec<_>>(), Source::Kafka)?;
             self.write = None;
             if self.is_due() {
                 let statement = self.store.prepare_write(client).await?;

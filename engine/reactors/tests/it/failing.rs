@@ -129,3 +129,21 @@ async fn a_parked_stream_flows_again_only_when_what_it_has_sent_has_come_to_an_e
     process.stop().await;
     lanes.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kafka_alone_says_parks_nothing() {
+    let install = Install::new(&[picky::<1>()]).await;
+    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    install.receive("A-1", 1).await;
+    install.has_events(&reorder("A-1"), 1).await;
+    install.settled("picky").await;
+    // Somebody else writes where the next event will stand.
+    install.forge(&stock("A-1"), "shop.inventory.v1.StockTeleported").await;
+    install.receive("A-1", 2).await;
+    install.receive("A-1", 3).await;
+    install.has_events(&reorder("A-1"), 3).await;
+    install.settled("picky").await;
+    assert_eq!(parked(&install.database.databases(), &[picky::<1>()]).await.expect("the database answers"), []);
+    process.stop().await;
+    lanes.stop().await;
+}

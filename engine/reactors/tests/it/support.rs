@@ -160,6 +160,26 @@ impl Install {
         count
     }
 
+    /// A message on the events topic, at the log's end, that no relay has written.
+    pub(crate) async fn forge(&self, stream: &str, type_name: &'static str) {
+        let n = self.partition(stream);
+        let head = self.log(SERVICE).await.partition(n).expect("one").last_page().await.expect("it answers");
+        let version = self.events(stream).await.len() + 1;
+        let record = Record {
+            topic: self.bus.events(SERVICE).into(),
+            partition: n,
+            key: stream.to_owned().into(),
+            headers: Headers::new()
+                .with(headers::CE_TYPE, type_name)
+                .with(headers::CE_TIME, "2026-11-21T08:00:00.123456Z")
+                .with(headers::OFFSET, head.next_offset().to_string())
+                .with(headers::EPOCH, head.epoch.to_string())
+                .with(headers::VERSION, version.to_string()),
+            value: Some(Vec::new().into()),
+        };
+        self.producer.send(vec![record]).await.expect("Kafka takes it");
+    }
+
     /// Sends a command as a client does.
     pub(crate) async fn send<C: CommandSet>(&self, command: impl Into<C>, correlation: &str) {
         let command: C = command.into();
