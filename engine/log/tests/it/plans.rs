@@ -45,6 +45,18 @@ async fn no_statement_of_a_lane_or_a_reader_scans_a_log() {
     }
 }
 
+/// Every lane asks it when it starts: a log that is in the epoch that is asked for must not be read for that.
+#[tokio::test]
+async fn where_the_next_epoch_begins_is_looked_for_only_where_there_is_one() {
+    let f = Fixture::new().await;
+    let reader = f.database.owner().await;
+    let sql = include_str!("../../src/sql/first_of_epoch.sql").replace("{schema}", "ledger").replace("{n}", "0");
+    let plan = reader.simple_query(&format!("EXPLAIN (GENERIC_PLAN, COSTS OFF) {sql}")).await.expect("explainable");
+    let lines = plan.iter().filter_map(|m| if let tokio_postgres::SimpleQueryMessage::Row(r) = m { r.get(0) } else { None });
+    let lines: Vec<&str> = lines.collect();
+    assert!(lines.iter().any(|line| line.contains("One-Time Filter")), "{}", lines.join("\n"));
+}
+
 /// A lane prepares its statements while the log is new, and keeps the plans.
 #[tokio::test]
 async fn no_statement_of_a_lane_scans_a_log_that_has_hardly_begun() {
