@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use daybook_command_handlers::ParkedMessages;
+use daybook_follow::Ask;
 use daybook_log::Log;
 use daybook_postgres::Databases;
-use daybook_projections::{Ask, ParkedStream, ReadStore, Unparked};
-use daybook_reactors::ParkedReaction;
+use daybook_projections::{ParkedStream, ReadStore, Unparked};
+use daybook_reactors::{ParkedReaction, ParkedReactions};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -66,7 +67,7 @@ fn read_store(settings: &Settings) -> anyhow::Result<ReadStore> {
 async fn list(settings: &Settings, as_json: bool) -> anyhow::Result<Verdict> {
     let messages = messages(settings).await?.list().await?;
     let streams = read_store(settings)?.parked_streams(None, None, None).await?;
-    let reactions = daybook_reactors::parked(&settings.databases()?, &shop_domain::reactors()).await?;
+    let reactions = ParkedReactions::open(&settings.databases()?, &shop_domain::reactors()).await?.list().await?;
     for (partition, m) in &messages {
         if as_json {
             let line = json!({ "id": m.parked_id.to_string(), "partition": partition.name(), "stream": m.stream_id, "kind": m.kind, "reason": m.reason, "parkedAt": m.parked_at.to_string() });
@@ -112,18 +113,23 @@ fn reaction_place(r: &ParkedReaction) -> String {
 fn reaction_json(r: &ParkedReaction) -> Value {
     json!({
         "id": reaction_name(r), "kind": "reaction", "reactor": r.reactor, "partition": format!("{}/{}", r.service, r.partition),
-        "offset": r.offset, "version": r.version, "stream": r.stream, "reason": r.reason, "parkedAt": r.since.to_string(), "asked": r.asked,
+        "offset": r.offset, "version": r.version, "stream": r.stream, "reason": r.reason, "parkedAt": r.since.to_string(), "asked": r.asked.map(Ask::as_str),
     })
 }
 
-/// The stream as it is parked for a reactor, if it is.
-async fn reaction(settings: &Settings, reactor: &str, stream: &str) -> anyhow::Result<Option<ParkedReaction>> {
+/// What is parked for one reactor.
+async fn reactions(settings: &Settings, reactor: &str) -> anyhow::Result<ParkedReactions> {
     let reactors: Vec<_> = shop_domain::reactors().into_iter().filter(|r| r.name() == reactor).collect();
-    Ok(daybook_reactors::parked(&settings.databases()?, &reactors).await?.into_iter().find(|r| r.stream == stream))
+    Ok(ParkedReactions::open(&settings.databases()?, &reactors).await?)
+}
+
+/// A stream as it is parked, if it is.
+async fn reaction(parked: &ParkedReactions, stream: &str) -> anyhow::Result<Option<ParkedReaction>> {
+    Ok(parked.list().await?.into_iter().find(|r| r.stream == stream))
 }
 
 async fn show_reaction(settings: &Settings, reactor: &str, stream: &str) -> anyhow::Result<Verdict> {
-    let Some(r) = reaction(settings, reactor, stream).await? else { return Err(not_parked(reactor, stream)) };
+    let Some(r) = reaction(&reactions(settings, reactor).await?, stream).await? else { return Err(not_parked(reactor, stream)) };
     let mut shown = reaction_json(&r);
     shown["event"] = event(&settings.databases()?, &r.service, r.partition, r.offset, &r.stream).await?;
     out::line(format_args!("{shown:#}"));
@@ -142,13 +148,8 @@ async fn settle_reaction(
     ask: Ask,
     as_json: bool,
 ) -> anyhow::Result<Verdict> {
-    let found = shop_domain::reactors().into_iter().find(|r| r.name() == reactor);
-    let asks = if ask == Ask::Retry { daybook_reactors::Ask::Retry } else { daybook_reactors::Ask::Skip };
-    let asked = match &found {
-        Some(found) => daybook_reactors::ask(&settings.databases()?, found, stream, asks).await?,
-        None => false,
-    };
-    if !asked {
+    let parked = reactions(settings, reactor).await?;
+    if !parked.ask(stream, ask).await? {
         return Err(not_parked(reactor, stream));
     }
     if !as_json {
@@ -157,7 +158,7 @@ async fn settle_reaction(
     let until = std::time::Instant::now() + Duration::from_secs(unpark.wait);
     let (word, now) = loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        match reaction(settings, reactor, stream).await? {
+        match reaction(&parked, stream).await? {
             None => break ("healed", None),
             Some(now) if now.asked.is_none() => break ("parked-again", Some(now)),
             Some(now) if std::time::Instant::now() > until => break ("unanswered", Some(now)),

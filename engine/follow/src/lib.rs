@@ -15,6 +15,7 @@
 //! | read an event, wherever it came from | [`Event`] |
 
 mod alone;
+mod ask;
 mod board;
 mod commit;
 mod config;
@@ -26,6 +27,7 @@ mod partition;
 mod pass;
 mod ring;
 
+pub use ask::Ask;
 pub use board::{Board, Place};
 pub use config::Limits;
 pub use event::{Event, Trail, Unreadable};

@@ -16,6 +16,7 @@ mod error;
 mod own;
 mod pool;
 mod role;
+mod text;
 mod tls;
 mod url;
 
@@ -25,4 +26,5 @@ pub use error::{DatabaseError, Unreachable, describe};
 pub use own::OwnConnection;
 pub use pool::Pool;
 pub use role::Role;
+pub use text::storable;
 pub use tls::TlsMode;

@@ -23,7 +23,7 @@ mod upkeep;
 pub use config::{Limits, ProjectorsConfig, PushLimits};
 pub use error::ProjectorError;
 pub use generation::{Generation, fingerprint};
-pub use parked::{Ask, ParkedStream, Unparked};
+pub use parked::{ParkedStream, Unparked};
 pub use prepare::{Found, Prepared, prepare};
 pub use projector::{Counts, Projector};
 pub use projectors::Projectors;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use daybook_follow::Ask;
 use daybook_kernel::Instant;
 use tokio_postgres::Row;
 
@@ -11,29 +12,6 @@ use crate::{ProjectorError, sql};
 
 /// How often it is looked whether what was asked for is done.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// What an operator can ask for. The projector that owns the partition does it, so that parts have one writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Fold the stream again: what kept it from being folded is gone.
-    Retry,
-    /// Do without the event that can't be folded, now and in every rebuild; then fold the stream again.
-    Skip,
-}
-
-impl Ask {
-    /// As the database writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Skip => "skip",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Retry, Self::Skip].into_iter().find(|a| a.as_str() == text)
-    }
-}
 
 /// A stream that holds an event which a projection could not fold. What is shown of it is older than the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

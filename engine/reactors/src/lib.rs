@@ -9,16 +9,17 @@
 //! |---|---|
 //! | give reactors their checkpoints | [`prepare`] |
 //! | run them among the followers of a process | [`Reactors`] |
-//! | see and settle what is parked for them | [`parked`], [`ask`] |
+//! | see and settle what is parked for them | [`ParkedReactions`] |
 
 mod error;
 mod parked;
 mod queue;
 mod reacting;
+mod retrying;
 mod runner;
+mod settling;
 mod store;
 
 pub use error::ReactorError;
-pub use parked::{ParkedReaction, ask, parked};
+pub use parked::{ParkedReaction, ParkedReactions};
 pub use runner::{Prepared, Reactors, ReactorsConfig, prepare};
-pub use store::Ask;

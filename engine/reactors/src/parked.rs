@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use daybook_follow::Ask;
 use daybook_kernel::{ErasedReactor, Instant};
 use daybook_log::Log;
 use daybook_postgres::{Databases, Role};
 
 use crate::ReactorError;
-use crate::store::{Ask, Store, pools};
+use crate::store::{Store, pools};
 
 /// A stream that is parked for a reactor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,57 +30,63 @@ pub struct ParkedReaction {
     /// Since when.
     pub since: Instant,
     /// What an operator asks for, if so.
-    pub asked: Option<String>,
+    pub asked: Option<Ask>,
 }
 
-async fn stores(
-    databases: &Databases,
-    reactors: &[Arc<dyn ErasedReactor>],
-) -> Result<Vec<(&'static str, String, i32, Store)>, ReactorError> {
-    let mut stores = Vec::new();
-    for reactor in reactors {
-        let log = Log::open(databases, reactor.service(), Role::Writer, 1).await?;
-        let pools = pools(&log, 1)?;
-        for n in 0..log.partitions().cast_signed() {
-            let partition = log.partition(n)?;
-            let store = Store::new(reactor.name(), &partition, pools[partition.url()].clone());
-            stores.push((reactor.name(), reactor.service().to_owned(), n, store));
+/// The streams that are parked for some reactors.
+pub struct ParkedReactions(Vec<(&'static str, String, i32, Store)>);
+
+impl ParkedReactions {
+    /// Those of these reactors.
+    ///
+    /// # Errors
+    /// When a database can't be reached, or was not migrated.
+    pub async fn open(databases: &Databases, reactors: &[Arc<dyn ErasedReactor>]) -> Result<Self, ReactorError> {
+        let mut stores = Vec::new();
+        for reactor in reactors {
+            let log = Log::open(databases, reactor.service(), Role::Writer, 1).await?;
+            let pools = pools(&log, Some(Role::Writer), 1)?;
+            for n in 0..log.partitions().cast_signed() {
+                let partition = log.partition(n)?;
+                let store = Store::new(reactor.name(), &partition, pools[partition.url()].clone());
+                stores.push((reactor.name(), reactor.service().to_owned(), n, store));
+            }
         }
+        Ok(Self(stores))
     }
-    Ok(stores)
-}
 
-/// All streams that are parked for these reactors.
-///
-/// # Errors
-/// When a database does not answer.
-pub async fn parked(databases: &Databases, reactors: &[Arc<dyn ErasedReactor>]) -> Result<Vec<ParkedReaction>, ReactorError> {
-    let mut parked = Vec::new();
-    for (reactor, service, partition, store) in stores(databases, reactors).await? {
-        parked.extend(store.parked().await?.into_iter().map(|row| ParkedReaction {
-            reactor,
-            service: service.clone(),
-            partition,
-            stream: row.stream.as_str().to_owned(),
-            version: row.version,
-            offset: row.offset,
-            reason: row.reason,
-            since: row.parked_at,
-            asked: row.asked,
-        }));
-    }
-    Ok(parked)
-}
-
-/// Asks the process that has a parked stream's partition for something. False: it is not parked for this reactor.
-///
-/// # Errors
-/// When a database does not answer.
-pub async fn ask(databases: &Databases, reactor: &Arc<dyn ErasedReactor>, stream: &str, what: Ask) -> Result<bool, ReactorError> {
-    for (.., store) in stores(databases, std::slice::from_ref(reactor)).await? {
-        if store.ask(stream, what.as_str()).await? {
-            return Ok(true);
+    /// All of them.
+    ///
+    /// # Errors
+    /// When a database does not answer.
+    pub async fn list(&self) -> Result<Vec<ParkedReaction>, ReactorError> {
+        let mut parked = Vec::new();
+        for (reactor, service, partition, store) in &self.0 {
+            parked.extend(store.parked().await?.into_iter().map(|row| ParkedReaction {
+                reactor,
+                service: service.clone(),
+                partition: *partition,
+                stream: row.stream.as_str().to_owned(),
+                version: row.version,
+                offset: row.offset,
+                reason: row.reason,
+                since: row.parked_at,
+                asked: row.asked,
+            }));
         }
+        Ok(parked)
     }
-    Ok(false)
+
+    /// Asks the process that has a parked stream's partition for something. False: it is not parked.
+    ///
+    /// # Errors
+    /// When a database does not answer.
+    pub async fn ask(&self, stream: &str, what: Ask) -> Result<bool, ReactorError> {
+        for (.., store) in &self.0 {
+            if store.ask(stream, what).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

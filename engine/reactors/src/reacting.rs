@@ -1,7 +1,6 @@
 //! One reactor in one partition, among the other followers of the partition.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,26 +16,21 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use metrics::{Counter, Gauge};
 use tokio_postgres::Statement;
-use uuid::Uuid;
 
 use crate::ReactorError;
 use crate::queue::{Queue, Reaction};
-use crate::store::{Ask, Mark, ParkedRow, Store};
+use crate::store::{Mark, ParkedRow, Store};
 
 /// Events read from the log at once.
-const READ_AT_ONCE: i64 = 1_000;
+pub(crate) const READ_AT_ONCE: i64 = 1_000;
 /// Most reactions of one reactor and partition that may be on their way to Kafka.
 const MOST_IN_FLIGHT: usize = 10_000;
 /// The marks are written no more often than this while events go by: what is sent twice after a crash is a repeat.
 const WRITE_EVERY: Duration = Duration::from_millis(100);
-/// How long a reaction may be without a result before somebody looks whether Kafka has lost it.
-const LOST_AFTER: Duration = Duration::from_secs(2);
-/// Open reactions that are looked up at once.
-const LOOK_UP: usize = 1_000;
 /// How long a holder that lets go waits for what it has sent.
 const LAST_SENDS: Duration = Duration::from_secs(2);
 /// While there is no room for more.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a service's commands go.
 pub(crate) struct Target {
@@ -54,11 +48,11 @@ pub(crate) struct Common {
     pub(crate) targets: HashMap<&'static str, Target>,
 }
 
-struct Meters {
+pub(crate) struct Meters {
     lag: Gauge,
-    parked: Gauge,
+    pub(crate) parked: Gauge,
     sent: Counter,
-    sent_again: Counter,
+    pub(crate) sent_again: Counter,
 }
 
 /// Where events came from: only the log is believed.
@@ -71,36 +65,36 @@ enum Source {
 /// Marks that are to be written, and the statement for the connection that they were prepared on.
 struct Write {
     to: Mark,
-    statement: Option<Statement>,
+    statement: Statement,
 }
 
 /// Reacts to the events of one log partition.
 pub(crate) struct Reacting {
     reactor: Arc<dyn ErasedReactor>,
-    log: PartitionLog,
-    common: Arc<Common>,
-    store: Store,
+    pub(crate) log: PartitionLog,
+    pub(crate) common: Arc<Common>,
+    pub(crate) store: Store,
     /// The next event to react to.
-    next: i64,
+    pub(crate) next: i64,
     epoch: i32,
     end: i64,
     /// The marks as they are stored.
-    stored: Mark,
+    pub(crate) stored: Mark,
     has_held: bool,
-    queue: Queue,
+    pub(crate) queue: Queue,
     /// Streams that wait, and the version that they wait at.
-    parked: HashMap<StreamId, i64>,
+    pub(crate) parked: HashMap<StreamId, i64>,
     /// Of these, those that are not stored yet.
     to_park: Vec<ParkedRow>,
     /// Parked streams that this process has not tried yet.
-    untried: HashSet<StreamId>,
+    pub(crate) untried: HashSet<StreamId>,
     write: Option<Write>,
     written_at: Instant,
-    meters: Meters,
+    pub(crate) meters: Meters,
 }
 
 /// What one event asks for: messages with their records, or why it can't be said.
-type Reactions = Result<Vec<(Reaction, Record)>, ReactError>;
+pub(crate) type Reactions = Result<Vec<(Reaction, Record)>, ReactError>;
 
 impl Reacting {
     pub(crate) fn new(reactor: Arc<dyn ErasedReactor>, log: PartitionLog, common: Arc<Common>, store: Store) -> Self {
@@ -119,7 +113,7 @@ impl Reacting {
             next: 0,
             epoch: 1,
             end: 0,
-            stored: Mark { next: 0, settled: 0, epoch: 1, term: 0, given_up: false },
+            stored: Mark { next: 0, settled: 0, epoch: 1, term: 0 },
             has_held: false,
             queue: Queue::default(),
             parked: HashMap::new(),
@@ -131,13 +125,12 @@ impl Reacting {
         }
     }
 
-    fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("{} {}", self.reactor.name(), self.log.name())
     }
 
     /// Forgets what it holds, and stands at these marks.
     async fn stand_at(&mut self, mark: Mark) -> Result<(), ReactorError> {
-        let mark = Mark { given_up: false, ..mark };
         (self.next, self.epoch, self.stored, self.write) = (mark.next, mark.epoch, mark, None);
         self.queue = Queue::at(mark.settled, mark.next);
         self.to_park.clear();
@@ -149,7 +142,6 @@ impl Reacting {
 
     async fn take_over(&mut self) -> Result<(), ReactorError> {
         let mark = self.store.take_over().await?;
-        let mark = Mark { given_up: false, ..mark };
         let had_it_last = self.has_held && mark.term == self.stored.term + 1;
         let is_its_own = had_it_last && Mark { term: self.stored.term, ..mark } == self.stored;
         if is_its_own && self.queue.look().is_ok() {
@@ -209,7 +201,7 @@ impl Reacting {
     }
 
     /// What an event asks for. Nothing for events of other aggregates.
-    fn react(&self, event: &Event) -> Reactions {
+    pub(crate) fn react(&self, event: &Event) -> Reactions {
         if event.stream.aggregate() != self.reactor.aggregate() {
             return Ok(Vec::new());
         }
@@ -254,7 +246,7 @@ impl Reacting {
         Ok(reactions)
     }
 
-    fn is_parked(&self, event: &Event) -> bool {
+    pub(crate) fn is_parked(&self, event: &Event) -> bool {
         self.parked.get(&event.stream).is_some_and(|version| event.version >= *version)
     }
 
@@ -281,22 +273,18 @@ impl Reacting {
     /// [`FollowError::Carefully`], of events that are not from the log.
     fn work(&mut self, events: &[&Event], from: Source) -> Result<(), FollowError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-        let (mut reactions, mut records) = (Vec::new(), Vec::new());
+        let mut asked = Vec::new();
         for event in events {
             if self.is_parked(event) {
                 continue;
             }
             match self.react(event) {
-                Ok(asked) => {
-                    for (reaction, record) in asked {
-                        reactions.push(reaction);
-                        records.push(record);
-                    }
-                }
+                Ok(more) => asked.extend(more),
                 Err(why) if from == Source::Kafka => return Err(FollowError::Carefully(why.to_string())),
                 Err(why) => self.park(event, &why),
             }
         }
+        let (reactions, records): (Vec<Reaction>, Vec<Record>) = asked.into_iter().unzip();
         let delivery = (!records.is_empty()).then(|| {
             daybook_failpoint::reach("react.before-send");
             self.meters.sent.increment(records.len() as u64);
@@ -339,7 +327,7 @@ impl Reacting {
         self.to_park.clear();
     }
 
-    async fn stored_events(&self, from: i64, limit: i64) -> Result<Vec<Event>, ReactorError> {
+    pub(crate) async fn stored_events(&self, from: i64, limit: i64) -> Result<Vec<Event>, ReactorError> {
         let stored = self.log.read_events(from, limit).await?;
         Ok(stored.into_iter().map(Event::stored).collect::<Result<Vec<_>, LogError>>()?)
     }
@@ -367,152 +355,6 @@ impl Reacting {
         self.settle().await?;
         self.write_marks().await?;
         self.tend_parked().await
-    }
-
-    /// Looks which of the open reactions have come to an end. Where Kafka has lost one, goes back to the first that is open.
-    async fn settle(&mut self) -> Result<(), ReactorError> {
-        while let Some((from, to)) = self.queue.forgotten() {
-            let events = self.stored_events(from, READ_AT_ONCE.min(to - from)).await?;
-            let Some(last) = events.last().map(|event| event.offset + 1) else { break };
-            let mut told = Vec::new();
-            for event in events.iter().filter(|event| !self.is_parked(event)) {
-                told.extend(self.react(event).unwrap_or_default().into_iter().map(|(reaction, _)| reaction));
-            }
-            let ends = self.ends(&told).await?;
-            for reaction in &mut told {
-                reaction.message_offset = ends[&(reaction.service, reaction.partition)] - 1;
-            }
-            self.queue.remember(last, told);
-        }
-        let open = self.queue.oldest(LOOK_UP);
-        if open.is_empty() {
-            return Ok(());
-        }
-        // How far the lanes have come, before it is asked what they have decided: in the other order, what is decided meanwhile
-        // would look lost.
-        let old: Vec<&Reaction> = open.iter().filter(|reaction| reaction.since.elapsed() >= LOST_AFTER).collect();
-        let passed = self.passed(&old).await?;
-        let mut by_target: BTreeMap<(&'static str, i32), Vec<(&str, Uuid)>> = BTreeMap::new();
-        for reaction in &open {
-            let commands = by_target.entry((reaction.service, reaction.partition)).or_default();
-            commands.push((reaction.target.as_str(), reaction.command_id));
-        }
-        let mut ended = HashSet::new();
-        for ((service, partition), commands) in by_target {
-            ended.extend(self.common.targets[service].log.partition(partition)?.ended(&commands).await?);
-        }
-        self.queue.ended(&ended);
-        let lost = old.iter().find(|reaction| {
-            let (passed, end) = passed[&(reaction.service, reaction.partition)];
-            !ended.contains(&reaction.command_id) && (passed > reaction.message_offset || end <= reaction.message_offset)
-        });
-        if let Some(lost) = lost {
-            let (reactor, command, from) = (self.full_name(), lost.command_id.to_string(), self.queue.settled());
-            tracing::warn!(reactor, command, from, "Kafka has lost a reaction that it had acknowledged; they are sent again");
-            self.meters.sent_again.increment(1);
-            self.next = from;
-            self.queue = Queue::at(from, from);
-        }
-        Ok(())
-    }
-
-    /// The ends of the topics that these reactions go to: what was sent before lies before them.
-    async fn ends(&self, reactions: &[Reaction]) -> Result<HashMap<(&'static str, i32), i64>, ReactorError> {
-        let mut ends = HashMap::new();
-        for reaction in reactions {
-            let at = (reaction.service, reaction.partition);
-            if let Entry::Vacant(free) = ends.entry(at) {
-                let topic = &self.common.targets[reaction.service].topic;
-                free.insert(self.common.inspector.written(topic, reaction.partition).await?.end);
-            }
-        }
-        Ok(ends)
-    }
-
-    /// How far the lanes of these reactions' targets have come, and where their topics end.
-    async fn passed(&self, reactions: &[&Reaction]) -> Result<HashMap<(&'static str, i32), (i64, i64)>, ReactorError> {
-        let mut passed = HashMap::new();
-        for reaction in reactions {
-            let at = (reaction.service, reaction.partition);
-            if let Entry::Vacant(free) = passed.entry(at) {
-                let target = &self.common.targets[reaction.service];
-                let committed = self.common.inspector.committed(&target.lanes, &target.topic, reaction.partition).await?;
-                let end = self.common.inspector.written(&target.topic, reaction.partition).await?.end;
-                free.insert((committed.unwrap_or(0), end));
-            }
-        }
-        Ok(passed)
-    }
-
-    /// Tries parked streams again: once by itself, for this may be a newer build, and when an operator asks for it.
-    async fn tend_parked(&mut self) -> Result<(), ReactorError> {
-        if self.parked.is_empty() {
-            return Ok(());
-        }
-        for row in self.store.parked().await? {
-            let asked = row.asked.as_deref().and_then(Ask::parse);
-            if asked.is_some() || self.untried.contains(&row.stream) {
-                self.retry(row, asked).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reacts to the events that wait, up to where this reactor stands. The stream flows again when all that was sent has come to an
-    /// end: until then nobody else would send it again.
-    async fn retry(&mut self, row: ParkedRow, asked: Option<Ask>) -> Result<(), ReactorError> {
-        let after = if asked == Some(Ask::Skip) { row.version } else { row.version - 1 };
-        let stored = self.log.read_stream_after(row.stream.as_str(), after, i64::MAX).await?;
-        let (mut reactions, mut records, mut stopped) = (Vec::new(), Vec::new(), None);
-        for event in stored.into_iter().filter(|event| event.offset < self.next) {
-            let event = Event::stored(event)?;
-            match self.react(&event) {
-                Ok(asked) => {
-                    for (reaction, record) in asked {
-                        reactions.push(reaction);
-                        records.push(record);
-                    }
-                }
-                Err(why) => {
-                    stopped = Some((event.version, event.offset, why.to_string()));
-                    break;
-                }
-            }
-        }
-        if !records.is_empty() {
-            self.common.producer.send(records).await?;
-        }
-        let mut open: Vec<&Reaction> = reactions.iter().collect();
-        let until = Instant::now() + LOST_AFTER;
-        while !open.is_empty() && Instant::now() < until {
-            tokio::time::sleep(PAUSE).await;
-            let mut ended = HashSet::new();
-            for reaction in &open {
-                let partition = self.common.targets[reaction.service].log.partition(reaction.partition)?;
-                ended.extend(partition.ended(&[(reaction.target.as_str(), reaction.command_id)]).await?);
-            }
-            open.retain(|reaction| !ended.contains(&reaction.command_id));
-        }
-        if !open.is_empty() {
-            // It has its turn again.
-            return Ok(());
-        }
-        self.untried.remove(&row.stream);
-        let (reactor, stream) = (self.full_name(), row.stream.as_str().to_owned());
-        let stands = match stopped {
-            None => {
-                tracing::info!(reactor, stream, "a parked stream flows again");
-                self.parked.remove(&row.stream);
-                self.store.free(&row.stream, self.stored.term).await?
-            }
-            Some((version, offset, reason)) => {
-                tracing::warn!(reactor, stream, offset, reason, "a parked stream was tried again in vain");
-                self.parked.insert(row.stream.clone(), version);
-                self.store.park_again(&ParkedRow { version, offset, reason, asked: None, ..row }, self.stored.term).await?
-            }
-        };
-        self.meters.parked.set(self.parked.len() as f64);
-        if stands { Ok(()) } else { Err(ReactorError::Superseded(self.full_name())) }
     }
 
     async fn let_go(&mut self) -> Result<(), ReactorError> {
@@ -567,11 +409,7 @@ impl Follower for Reacting {
     }
 
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
-        async {
-            let mark = self.store.mark().await?;
-            Ok(Standing { next: mark.next, term: mark.term, given_up: mark.given_up })
-        }
-        .boxed()
+        async { Ok(self.store.standing().await?) }.boxed()
     }
 
     fn prepare<'a>(&'a mut self, client: &'a Client, events: &'a [Arc<Event>]) -> BoxFuture<'a, Result<(), FollowError>> {
@@ -587,7 +425,7 @@ impl Follower for Reacting {
             self.write = None;
             if self.is_due() {
                 let statement = self.store.prepare_write(client).await?;
-                self.write = Some(Write { to: self.marks(), statement: Some(statement) });
+                self.write = Some(Write { to: self.marks(), statement });
             }
             Ok(())
         }
@@ -601,11 +439,11 @@ impl Follower for Reacting {
     fn execute<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Moved, tokio_postgres::Error>> {
         async move {
             match &self.write {
-                Some(Write { to, statement: Some(statement) }) => {
+                Some(Write { to, statement }) => {
                     daybook_failpoint::reach("react.before-checkpoint");
                     self.store.write(client, statement, &self.stored, to, &self.to_park).await
                 }
-                _ => Ok(Moved::Yes),
+                None => Ok(Moved::Yes),
             }
         }
         .boxed()

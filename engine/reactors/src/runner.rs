@@ -9,7 +9,7 @@ use daybook_follow::{Follower, Followers, Home, Kind, Roster};
 use daybook_kernel::{Begins, ErasedReactor, Registry};
 use daybook_log::{Log, PartitionLog, read_secret};
 use daybook_messages::lanes_group;
-use daybook_postgres::{Connector, Databases, Pool, Role};
+use daybook_postgres::{Databases, Pool, Role};
 use tokio::sync::watch;
 
 use crate::ReactorError;
@@ -59,16 +59,17 @@ pub async fn prepare(databases: &Databases, reactors: &[Arc<dyn ErasedReactor>])
     let mut prepared = Vec::new();
     for reactor in reactors {
         let log = Log::open(databases, reactor.service(), Role::Writer, 1).await?;
+        // The owner's: a writer may move marks, and make none.
+        let pools = pools(&log, None, 1)?;
         let mut made = false;
         for n in 0..log.partitions() {
             let partition = log.partition(n.cast_signed())?;
-            let pool = Connector::new(partition.url(), None, &[], "daybook migrate")?.pool(1, Duration::from_secs(10))?;
             let head = partition.last_page().await?;
             let (at, epoch) = match reactor.begins() {
                 Begins::AtTheEnd => (head.next_offset(), head.epoch),
                 Begins::AtTheBeginning => (0, 1),
             };
-            made |= Store::new(reactor.name(), &partition, pool).begin(at, epoch).await?;
+            made |= Store::new(reactor.name(), &partition, pools[partition.url()].clone()).begin(at, epoch).await?;
         }
         prepared.push(Prepared { reactor: reactor.name(), made });
     }
@@ -134,7 +135,7 @@ impl Reactors {
         let mut kinds: Vec<Arc<dyn Kind>> = Vec::new();
         for reactor in &config.reactors {
             let log = &logs[reactor.service()];
-            let pools = pools(log, config.connections)?;
+            let pools = pools(log, Some(Role::Writer), config.connections)?;
             for n in 0..log.partitions() {
                 let partition = log.partition(n.cast_signed())?;
                 Store::new(reactor.name(), &partition, pools[partition.url()].clone()).mark().await?;

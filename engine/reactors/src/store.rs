@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use daybook_follow::Moved;
+use daybook_follow::{Ask, Moved, Standing};
 use daybook_kernel::{Instant, StreamId};
 use daybook_log::{Log, LogError, PartitionLog};
-use daybook_postgres::{Connector, Pool, Role};
+use daybook_postgres::{Connector, Pool, Role, storable};
 use deadpool_postgres::Client;
 use tokio_postgres::{Row, Statement};
 
@@ -36,38 +36,13 @@ const SETTINGS: &[(&str, &str)] =
     &[("statement_timeout", "800"), ("lock_timeout", "500"), ("idle_in_transaction_session_timeout", "30000")];
 /// How long a connection of a pool is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest reason that is kept, in characters.
-const MAX_REASON: usize = 2_000;
 
-/// What an operator can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Try the event again.
-    Retry,
-    /// Do without the event.
-    Skip,
-}
-
-impl Ask {
-    /// As it is stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Skip => "skip",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Retry, Self::Skip].into_iter().find(|ask| ask.as_str() == text)
-    }
-}
-
-/// Connections for the rows of reactors, by the URL of the database.
-pub(crate) fn pools(log: &Log, size: usize) -> Result<BTreeMap<String, Pool>, ReactorError> {
+/// Connections for the rows of reactors, by the URL of the database; without a role they are the owner's.
+pub(crate) fn pools(log: &Log, role: Option<Role>, size: usize) -> Result<BTreeMap<String, Pool>, ReactorError> {
     let mut pools = BTreeMap::new();
     for n in 0..log.partitions() {
         if let Entry::Vacant(free) = pools.entry(log.partition(n.cast_signed())?.url().to_owned()) {
-            let pool = Connector::new(free.key(), Some(Role::Writer), SETTINGS, "daybook reactors")?.pool(size, PATIENCE)?;
+            let pool = Connector::new(free.key(), role, SETTINGS, "daybook reactors")?.pool(size, PATIENCE)?;
             free.insert(pool);
         }
     }
@@ -85,8 +60,6 @@ pub(crate) struct Mark {
     pub(crate) epoch: i32,
     /// Raised by each takeover.
     pub(crate) term: i64,
-    /// Its last holder has given it up.
-    pub(crate) given_up: bool,
 }
 
 /// A stream that waits behind an event.
@@ -98,7 +71,7 @@ pub(crate) struct ParkedRow {
     pub(crate) offset: i64,
     pub(crate) reason: String,
     pub(crate) parked_at: Instant,
-    pub(crate) asked: Option<String>,
+    pub(crate) asked: Option<Ask>,
 }
 
 /// A reactor's rows of one partition.
@@ -111,7 +84,7 @@ pub(crate) struct Store {
 }
 
 fn mark(row: &Row) -> Mark {
-    Mark { next: row.get(0), settled: row.get(1), epoch: row.get(2), term: row.get(3), given_up: row.get(4) }
+    Mark { next: row.get(0), settled: row.get(1), epoch: row.get(2), term: row.get(3) }
 }
 
 impl Store {
@@ -130,11 +103,18 @@ impl Store {
     }
 
     pub(crate) async fn mark(&self) -> Result<Mark, ReactorError> {
-        self.one(MARK).await
+        Ok(mark(&self.one(MARK).await?))
+    }
+
+    /// The same, as the other followers are asked for it.
+    pub(crate) async fn standing(&self) -> Result<Standing, ReactorError> {
+        let row = self.one(MARK).await?;
+        let Mark { next, term, .. } = mark(&row);
+        Ok(Standing { next, term, given_up: row.get(4) })
     }
 
     pub(crate) async fn take_over(&self) -> Result<Mark, ReactorError> {
-        self.one(TAKE_OVER).await
+        Ok(mark(&self.one(TAKE_OVER).await?))
     }
 
     /// Nothing where another process has it.
@@ -143,9 +123,9 @@ impl Store {
         Ok(())
     }
 
-    async fn one(&self, statement: &str) -> Result<Mark, ReactorError> {
+    async fn one(&self, statement: &str) -> Result<Row, ReactorError> {
         let row = self.pool.get().await?.query_opt(&self.sql(statement), &[&self.name, &self.partition]).await?;
-        row.as_ref().map(mark).ok_or_else(|| ReactorError::NotPrepared(self.name.to_owned()))
+        row.ok_or_else(|| ReactorError::NotPrepared(self.name.to_owned()))
     }
 
     pub(crate) async fn prepare_write(&self, client: &Client) -> Result<Statement, ReactorError> {
@@ -204,7 +184,8 @@ impl Store {
             let stream: String = row.get(0);
             let stream = StreamId::parse(&stream).map_err(|why| LogError::Damaged(format!("a parked stream: {why}")))?;
             let parked_at = row.get::<_, chrono::DateTime<chrono::Utc>>(4).into();
-            Ok(ParkedRow { stream, version: row.get(1), offset: row.get(2), reason: row.get(3), parked_at, asked: row.get(5) })
+            let asked = row.get::<_, Option<&str>>(5).and_then(Ask::parse);
+            Ok(ParkedRow { stream, version: row.get(1), offset: row.get(2), reason: row.get(3), parked_at, asked })
         };
         rows.iter().map(row).collect()
     }
@@ -226,13 +207,8 @@ impl Store {
     }
 
     /// False: the stream is not parked.
-    pub(crate) async fn ask(&self, stream: &str, what: &str) -> Result<bool, ReactorError> {
-        let rows = self.pool.get().await?.execute(&self.sql(ASK), &[&self.name, &self.partition, &stream, &what]).await?;
+    pub(crate) async fn ask(&self, stream: &str, what: Ask) -> Result<bool, ReactorError> {
+        let rows = self.pool.get().await?.execute(&self.sql(ASK), &[&self.name, &self.partition, &stream, &what.as_str()]).await?;
         Ok(rows == 1)
     }
-}
-
-/// A reason as it can be kept: Postgres' texts hold no zero byte, and what a panic says may be anything.
-fn storable(reason: &str) -> String {
-    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
 }

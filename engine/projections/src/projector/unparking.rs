@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
-use daybook_follow::Event;
+use daybook_follow::{Ask, Event};
 use daybook_kernel::StreamId;
 use daybook_log::LogError;
 
 use super::Projector;
 use crate::ProjectorError;
 use crate::batch::{Before, Changes, Folded, Pace, ViewRow, fold};
-use crate::parked::Ask;
 use crate::push::{Shown, Span};
 use crate::store::{Retried, Waiting};
 

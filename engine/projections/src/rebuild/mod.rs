@@ -14,7 +14,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use daybook_log::PartitionLog;
-use daybook_postgres::OwnConnection;
+use daybook_postgres::{OwnConnection, storable};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -26,9 +26,6 @@ use progress::Throttle;
 pub use progress::{RebuildPhase, RebuildProgress};
 pub(crate) use tail::Places;
 pub use tail::Tail;
-
-/// Longest reason that is kept, in characters.
-const MAX_REASON: usize = 2_000;
 
 /// An index build may sort 64 MiB in memory; its statements are durable with the generation's state, which is written last. All that
 /// is asked of these tables is a look-up in an index, so a small sample says enough to the planner: of the tables of 100,000
@@ -188,11 +185,6 @@ impl Building {
         transaction.execute(sql::SET_CHECKPOINTS, &[&name, &number, &services, &partitions, &offsets, &epochs]).await?;
         Ok(transaction.commit().await?)
     }
-}
-
-/// Postgres' texts hold no zero byte, and what a panic says may be anything.
-fn storable(reason: &str) -> String {
-    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
 }
 
 fn sum(filled: Vec<FilledPartition>) -> Filled {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use daybook_follow::Moved;
 use daybook_kernel::StreamId;
-use daybook_postgres::{Connector, Databases, Pool, Role};
+use daybook_postgres::{Connector, Databases, Pool, Role, storable};
 use tokio_postgres::{Row, Statement};
 
 use crate::batch::{Before, Changes, Skipped};
@@ -32,14 +32,6 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 /// What followers write together may not take long: all of them wait for it.
 const TOGETHER: (&str, &str) = ("statement_timeout", "800");
 const ALONE: (&str, &str) = ("statement_timeout", "60000");
-
-/// Longest reason that is kept, in characters.
-const MAX_REASON: usize = 2_000;
-
-/// A reason as it can be kept: Postgres' texts hold no zero byte, and what a panic says may be anything.
-pub(crate) fn storable(reason: &str) -> String {
-    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
-}
 
 /// The read models' database, under the projectors' role.
 #[derive(Clone)]

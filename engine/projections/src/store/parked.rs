@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use daybook_follow::Ask;
+use daybook_postgres::storable;
+
 use super::{Place, ReadStore};
-use crate::parked::Ask;
 use crate::{ProjectorError, sql};
 
 /// A parked stream that is to be folded again.
@@ -57,7 +59,7 @@ impl ReadStore {
         let (view_offset, version): (Vec<i64>, Vec<i64>) = retried.view.iter().map(|(o, v, _)| (*o, *v)).unzip();
         let view: Vec<Option<&[u8]>> = retried.view.iter().map(|(.., bytes)| bytes.as_deref()).collect();
         let stopped_at = retried.stopped.as_ref().map(|(offset, _)| *offset);
-        let reason = retried.stopped.as_ref().map(|(_, reason)| super::storable(reason));
+        let reason = retried.stopped.as_ref().map(|(_, reason)| storable(reason));
         let asked = what.asked.map(Ask::as_str);
         let moved = client
             .execute(

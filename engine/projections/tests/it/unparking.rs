@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use daybook_projections::{Ask, Limits, ReadStore, Unparked};
+use daybook_follow::Ask;
+use daybook_projections::{Limits, ReadStore, Unparked};
 use daybook_testkit::{alter_topic, eventually};
 
 use crate::models::{by_category, by_category_mended, categorized, created, cure, poisoned, retired, retitled};

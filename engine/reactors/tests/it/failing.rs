@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use daybook_reactors::{Ask, ask, parked};
+use daybook_follow::Ask;
 use daybook_testkit::eventually;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -26,10 +26,7 @@ async fn a_rule_that_panics_parks_the_stream_until_it_is_tried_again() {
     install.receive("A-1", 14).await;
     install.receive("A-2", 1).await;
     install.has_events(&reorder("A-2"), 1).await;
-    let databases = install.database.databases();
-    let found =
-        eventually("the stream to be parked", || async { parked(&databases, &[picky::<1>()]).await.ok().filter(|all| !all.is_empty()) })
-            .await;
+    let found = eventually("the stream to be parked", || async { Some(install.parked().await).filter(|all| !all.is_empty()) }).await;
     let [one] = found.as_slice() else { panic!("one stream: {found:?}") };
     assert_eq!((one.reactor, one.stream.as_str(), one.version), ("picky", "stock/A-1@w-1", 1));
     assert!(one.reason.contains("as it was told"), "{}", one.reason);
@@ -37,18 +34,18 @@ async fn a_rule_that_panics_parks_the_stream_until_it_is_tried_again() {
     assert_eq!(install.events(&reorder("A-1")).await.len(), 0, "later events of the stream wait");
 
     // In vain, then not.
-    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Retry).await.expect("the database answers"));
+    assert!(install.ask("stock/A-1@w-1", Ask::Retry).await);
     eventually("it to be tried", || async {
-        let all = parked(&databases, &[picky::<1>()]).await.ok()?;
+        let all = install.parked().await;
         all.first().is_some_and(|one| one.asked.is_none()).then_some(())
     })
     .await;
     PANICS_AT.store(0, Ordering::Relaxed);
     drop(guard);
-    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Retry).await.expect("the database answers"));
+    assert!(install.ask("stock/A-1@w-1", Ask::Retry).await);
     // One for each delivery, the one that waited behind it too.
     install.has_events(&reorder("A-1"), 2).await;
-    eventually("the stream to flow", || async { parked(&databases, &[picky::<1>()]).await.ok()?.is_empty().then_some(()) }).await;
+    eventually("the stream to flow", || async { install.parked().await.is_empty().then_some(()) }).await;
     process.stop().await;
     lanes.stop().await;
 }
@@ -60,13 +57,12 @@ async fn an_operator_can_do_without_an_event() {
     let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
     install.receive("A-1", 17).await;
     install.receive("A-1", 3).await;
-    let databases = install.database.databases();
-    eventually("the stream to be parked", || async { (!parked(&databases, &[picky::<1>()]).await.ok()?.is_empty()).then_some(()) }).await;
-    assert!(!ask(&databases, &picky::<1>(), "stock/A-9@w-1", Ask::Skip).await.expect("the database answers"), "it is not parked");
-    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Skip).await.expect("the database answers"));
+    eventually("the stream to be parked", || async { (!install.parked().await.is_empty()).then_some(()) }).await;
+    assert!(!install.ask("stock/A-9@w-1", Ask::Skip).await, "it is not parked");
+    assert!(install.ask("stock/A-1@w-1", Ask::Skip).await);
     let opened = install.has_events(&reorder("A-1"), 1).await;
     assert_eq!(metadata(&opened[0]).causation_id.split_once('@').expect("with its epoch").1, "1");
-    eventually("the stream to flow", || async { parked(&databases, &[picky::<1>()]).await.ok()?.is_empty().then_some(()) }).await;
+    eventually("the stream to flow", || async { install.parked().await.is_empty().then_some(()) }).await;
     PANICS_AT.store(0, Ordering::Relaxed);
     drop(guard);
     process.stop().await;
@@ -93,15 +89,12 @@ async fn an_event_that_this_build_does_not_know_waits_for_a_process_that_does() 
     };
     install.database.owner().await.batch_execute(&rename("shop.inventory.v1.StockTeleported")).await.expect("the owner may");
     let process = install.process(vec![picky::<1>()]).await;
-    let databases = install.database.databases();
-    let found =
-        eventually("the stream to be parked", || async { parked(&databases, &[picky::<1>()]).await.ok().filter(|all| !all.is_empty()) })
-            .await;
+    let found = eventually("the stream to be parked", || async { Some(install.parked().await).filter(|all| !all.is_empty()) }).await;
     assert!(found[0].reason.contains("StockTeleported"), "{found:?}");
     process.stop().await;
     install.database.owner().await.batch_execute(&rename("shop.inventory.v1.StockReceived")).await.expect("the owner may");
     let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
-    eventually("the stream to flow", || async { parked(&databases, &[picky::<1>()]).await.ok()?.is_empty().then_some(()) }).await;
+    eventually("the stream to flow", || async { install.parked().await.is_empty().then_some(()) }).await;
     install.has_events(&reorder("A-1"), 1).await;
     process.stop().await;
     lanes.stop().await;
@@ -113,14 +106,13 @@ async fn a_parked_stream_flows_again_only_when_what_it_has_sent_has_come_to_an_e
     let install = Install::new(&[picky::<1>()]).await;
     let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
     install.receive("A-1", 19).await;
-    let databases = install.database.databases();
-    let is_parked = async || !parked(&databases, &[picky::<1>()]).await.expect("the database answers").is_empty();
+    let is_parked = async || !install.parked().await.is_empty();
     eventually("the stream to be parked", || async { is_parked().await.then_some(()) }).await;
     PANICS_AT.store(0, Ordering::Relaxed);
     drop(guard);
     // Nobody decides: what is sent may be lost before anybody does.
     lanes.stop().await;
-    assert!(ask(&databases, &picky::<1>(), "stock/A-1@w-1", Ask::Retry).await.expect("the database answers"));
+    assert!(install.ask("stock/A-1@w-1", Ask::Retry).await);
     eventually("it to be sent twice", || async { (install.messages_to(&reorder("A-1")).await >= 2).then_some(()) }).await;
     assert!(is_parked().await, "it has no result");
     let lanes = install.lanes().await;
@@ -143,7 +135,7 @@ async fn what_kafka_alone_says_parks_nothing() {
     install.receive("A-1", 3).await;
     install.has_events(&reorder("A-1"), 3).await;
     install.settled("picky").await;
-    assert_eq!(parked(&install.database.databases(), &[picky::<1>()]).await.expect("the database answers"), []);
+    assert_eq!(install.parked().await, []);
     process.stop().await;
     lanes.stop().await;
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupOptions, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
-use daybook_follow::{Following, Limits, Sources};
+use daybook_follow::{Ask, Following, Limits, Sources};
 use daybook_kernel::{Begins, ErasedReactor, EventAt, Reactor, Registry, ServiceMessage, StreamId};
 use daybook_log::{Log, StoredEvent};
 use daybook_postgres::Role;
 use daybook_process::shutdown;
 use daybook_proto::CommandSet;
 use daybook_proto::v1::Metadata;
-use daybook_reactors::{Reactors, ReactorsConfig, prepare};
+use daybook_reactors::{ParkedReaction, ParkedReactions, Reactors, ReactorsConfig, prepare};
 use daybook_testkit::{TestDatabase, bus, eventually};
 use prost::Message as _;
 use shop_proto::inventory::v1::*;
@@ -146,6 +146,20 @@ impl Install {
         let databases = self.database.databases();
         let config = ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), reactors, connections: 2 };
         Reactors::new(config).await.expect("everything is there")
+    }
+
+    /// The streams that are parked for the reactor `picky`.
+    pub(crate) async fn parked(&self) -> Vec<ParkedReaction> {
+        self.parked_reactions().await.list().await.expect("the database answers")
+    }
+
+    /// Asks for something of a stream that is parked for it. False: it is not.
+    pub(crate) async fn ask(&self, stream: &str, what: Ask) -> bool {
+        self.parked_reactions().await.ask(stream, what).await.expect("the database answers")
+    }
+
+    async fn parked_reactions(&self) -> ParkedReactions {
+        ParkedReactions::open(&self.database.databases(), &[picky::<1>()]).await.expect("the database answers")
     }
 
     /// How many messages were sent to a stream.
