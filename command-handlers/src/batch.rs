@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, StreamId, ids};
 use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage, RejectedMessage};
+use daybook_messages::ReplyTo;
 use daybook_proto::v1::command_result::Outcome;
 use daybook_proto::v1::reply::Answer as ReplyAnswer;
 use daybook_proto::v1::{Accepted, Caller, CommandResult, EventRef, KeyReused, Metadata, Parked, PreconditionFailed, Refused, Who};
@@ -17,7 +18,6 @@ use crate::HandlerError;
 use crate::aside::keepable;
 use crate::intake::Arrival;
 use crate::memory::{Held, Memory};
-use daybook_messages::ReplyTo;
 
 /// Largest event with its metadata, in bytes: what can't be published would stop a partition for ever.
 const MAX_EVENT: usize = 900 * 1024;

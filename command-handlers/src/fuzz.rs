@@ -6,6 +6,8 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use daybook_bus::{Headers, Message, headers as h};
 use daybook_kernel::{CommandFault, Registry, Secret, StreamId};
+use daybook_messages::Addressed;
+use daybook_messages::MAX_COMMAND;
 use daybook_proto::v1::{Caller, Handle, Request};
 use daybook_testkit::fuzz::{damaged, damaged_json, damaged_text, valid};
 use proptest::prelude::*;
@@ -16,8 +18,6 @@ use crate::aside::keepable;
 use crate::endpoint::openapi;
 use crate::handle;
 use crate::intake::{Intake, MisfitKind};
-use daybook_messages::Addressed;
-use daybook_messages::MAX_COMMAND;
 
 const PARTITIONS: u32 = 4;
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use daybook_bus::Message;
 use daybook_kernel::{Aggregate, Command, CommandFault, Digest, Registry, Secret, StreamId, digest, ids};
+use daybook_messages::{Envelope, MAX_COMMAND, ReplyTo};
 use daybook_proto::SetError;
 use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;
-
-use daybook_messages::{Envelope, MAX_COMMAND, ReplyTo};
 
 /// A command that a lane can decide.
 pub(crate) struct Arrival {

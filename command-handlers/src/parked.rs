@@ -3,13 +3,13 @@
 use daybook_bus::{BusConfig, Producer, ProducerOptions};
 use daybook_kernel::{Secret, StreamId};
 use daybook_log::{Log, ParkedMessage, PartitionLog, Writer, read_secret};
+use daybook_messages::Addressed;
 use daybook_postgres::{Databases, Role};
 use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;
 
 use crate::HandlerError;
-use daybook_messages::Addressed;
 
 /// The parked messages of some services.
 pub struct ParkedMessages {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use daybook_bus::GroupOptions;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
-use daybook_follow::{Following, Limits, Sources};
+use daybook_follow::{Following, Limits, Sources, group_options};
 use daybook_http::{Cors, Listening, Operations, bind, operations};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions};
@@ -207,8 +206,7 @@ pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHan
     let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
     let listening = listen(args.listen, "--listen").await?;
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
-    let group = GroupOptions { max_messages_per_partition: 4_096, ..GroupOptions::default() };
-    let sources = Sources::of(settings.bus("followers")?, group, Limits::default(), vec![reactors.followers()]);
+    let sources = Sources::of(settings.bus("followers")?, group_options(), Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
     let asked = following.clone();
     let beside = Beside::new(move || asked.waiting());

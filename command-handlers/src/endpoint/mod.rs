@@ -20,12 +20,12 @@ use axum::routing::{get, post};
 use daybook_bus::{Inspector, ProducerOptions, SharedProducer};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::Log;
+use daybook_messages::lanes_group;
 use daybook_process::Shutdown;
 
 use crate::service::HandlerParts;
 use crate::{HandlerConfig, HandlerError};
 use admission::Limit;
-use daybook_messages::lanes_group;
 use waiting::Waiting;
 
 /// While no more commands than this are under way, each goes to Kafka at once.

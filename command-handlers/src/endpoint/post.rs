@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_http::{Coding, Packed, Problem};
 use daybook_kernel::{Command, CommandFault};
+use daybook_messages::{Addressed, MAX_COMMAND};
 use daybook_proto::v1::{Caller, Handle, Request as CommandRequest};
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -20,7 +21,6 @@ use super::admission::Admission;
 use super::headers::{BodyForm, body_form, idempotency_key, if_match, no_other_wishes, prefer, text};
 use super::{Endpoint, Route, render};
 use crate::handle;
-use daybook_messages::{Addressed, MAX_COMMAND};
 
 /// So much of a body that is too large is read and dropped, so that the client sees the answer.
 const MAX_DRAINED: usize = 16 << 20;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, BusError, PartitionReader, StartAt, TopicSpec};
+use daybook_messages::ReplyTo;
 use daybook_process::Shutdown;
 use daybook_proto::v1::{Replies, Reply};
 use prost::Message as _;
@@ -13,7 +14,6 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::HandlerError;
-use daybook_messages::ReplyTo;
 
 /// How long a passing trouble of Kafka's is waited out at the start.
 const PATIENCE: Duration = Duration::from_secs(10);

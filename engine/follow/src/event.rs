@@ -25,13 +25,13 @@ pub struct Event {
     pub payload: Bytes,
     /// The time of its page.
     pub recorded_at: Instant,
-    /// What it says: decoded when the first follower wants it, for all of them.
+    /// The event itself: decoded when the first follower wants it, for all of them.
     pub decoded: DecodedOnce,
-    /// What led to it.
+    /// Correlation and trace context.
     pub trail: Trail,
 }
 
-/// What led to an event, as it came: read only by who goes on from it.
+/// Correlation and trace context of an event, as they came: read only where a follower goes on from it.
 #[derive(Clone, Debug)]
 pub enum Trail {
     /// The event's metadata, encoded, from the log.

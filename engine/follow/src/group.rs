@@ -34,7 +34,7 @@ pub struct Followers {
     pub roster: watch::Receiver<Roster>,
 }
 
-/// What is followed, for whom, and with what.
+/// The logs that are followed, their followers, and Kafka.
 pub struct Sources {
     /// Kafka.
     pub bus: BusConfig,
@@ -48,6 +48,12 @@ pub struct Sources {
     pub rosters: Vec<watch::Receiver<Roster>>,
     /// How much is done and held at once.
     pub limits: Limits,
+}
+
+/// How a process is a member of the followers' group. What followers hold takes far more memory than what waits for them: a small inbox is
+/// enough.
+pub fn group_options() -> GroupOptions {
+    GroupOptions { max_messages_per_partition: 4_096, ..GroupOptions::default() }
 }
 
 impl Sources {
@@ -136,7 +142,7 @@ impl Following {
         &self.board
     }
 
-    /// What waits here, and why: the followers that stand still. For the readiness of other roles of the process, whose clients are
+    /// The followers that stand still, and the reason of each. For the readiness of other roles of the process, whose clients are
     /// served all the same.
     pub fn waiting(&self) -> Vec<(String, String)> {
         let named = |((follower, generation, service, n), why): (crate::Place, String)| {

@@ -32,5 +32,5 @@ pub use board::{Board, Place};
 pub use config::Limits;
 pub use event::{Event, Trail, Unreadable};
 pub use follower::{FollowError, Follower, Home, Kind, Moved, Roster, Standing};
-pub use group::{Followers, Following, Sources};
+pub use group::{Followers, Following, Sources, group_options};
 pub use ring::{Added, Ring};

@@ -16,16 +16,16 @@ use crate::config::Limits;
 use crate::event::Event;
 use crate::follower::{FollowError, Follower, Home, Moved};
 
-/// Who goes, and with which events.
+/// The followers that go, and the events of each.
 pub(crate) struct Pass {
     home: Home,
     members: Vec<(Member, Vec<Arc<Event>>)>,
 }
 
-/// What came of a [`Pass`].
+/// The outcome of a [`Pass`].
 pub(crate) struct Passed {
     pub(crate) home: Home,
-    /// How many events the largest batch had.
+    /// The events of the largest batch.
     pub(crate) largest: usize,
     pub(crate) took: Duration,
     pub(crate) stay: Vec<Member>,
@@ -48,7 +48,7 @@ impl Pass {
         let begun = Instant::now();
         let largest = self.members.iter().map(|(_, events)| events.len()).max().unwrap_or_default();
         let (mut members, batches): (Vec<Member>, Vec<_>) = self.members.into_iter().unzip();
-        let mut reasons: Vec<Option<Why>> = match self.home.pool.get().await {
+        let reasons: Vec<Option<Why>> = match self.home.pool.get().await {
             Ok(client) => {
                 let outcomes = write(&client, &mut members, &batches, transactions).await;
                 let reason = |(outcome, longest)| match outcome {
@@ -63,7 +63,7 @@ impl Pass {
             }
         };
         let (mut stay, mut leave) = (Vec::new(), Vec::new());
-        for (member, reason) in members.into_iter().zip(reasons.drain(..)) {
+        for (member, reason) in members.into_iter().zip(reasons) {
             match reason {
                 Some(why) => leave.push((member, why)),
                 None => stay.push(member),
@@ -73,7 +73,7 @@ impl Pass {
     }
 }
 
-/// What became of each, in their order, and how long it has computed at once at the most.
+/// The outcome of each, in their order, and the longest time that it has computed at once.
 async fn write(
     client: &Client,
     members: &mut [Member],

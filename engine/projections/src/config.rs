@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupOptions};
+use daybook_follow::group_options;
 use daybook_kernel::ReadModel;
 use daybook_postgres::Databases;
 
@@ -109,8 +110,6 @@ pub struct ProjectorsConfig {
 impl ProjectorsConfig {
     /// With everything else as it is by default.
     pub fn new(databases: Databases, bus: BusConfig, models: Vec<ReadModel>) -> Self {
-        // Views and parts take far more memory than what waits to be folded: a small inbox is enough.
-        let group = GroupOptions { max_messages_per_partition: 4_096, ..GroupOptions::default() };
-        Self { databases, bus, models, limits: Limits::default(), read_connections: 4, log_connections: 4, group }
+        Self { databases, bus, models, limits: Limits::default(), read_connections: 4, log_connections: 4, group: group_options() }
     }
 }
