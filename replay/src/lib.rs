@@ -18,6 +18,7 @@ mod reconcile;
 mod report;
 mod show;
 mod verify;
+mod window;
 
 pub use as_of::{AsOf, At, Position, Stopped, as_of};
 pub use diff::{DiffOptions, DiffReport, DifferenceKind, FieldDifference, PartDifference, StreamName, compare as diff};

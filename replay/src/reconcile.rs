@@ -1,7 +1,6 @@
 //! `reconcile`: after a restore of the log's database to an older state, what Kafka and the read models have that the log has not.
 //! Discarding it begins the log's next epoch.
 
-use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
 use daybook_bus::{BusConfig, Inspector, Message, PartitionReader, StartAt, headers as h};
@@ -11,6 +10,7 @@ use daybook_postgres::{Databases, OwnConnection, Role};
 use serde::Serialize;
 
 use crate::ReplayError;
+use crate::window::Window;
 
 const CHECKPOINTS: &str = include_str!("sql/reconcile_checkpoints.sql");
 
@@ -230,14 +230,14 @@ async fn foreign(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> 
     let topic = bus.events(log.service());
     let readable = inspector.decided(&topic, log.number()).await?;
     let (first, end) = (readable.first, readable.stable_end.offset());
-    let (mut back, mut epochs) = (FIRST_LOOK, HashMap::new());
+    let (mut back, mut window) = (FIRST_LOOK, Window::of(log));
     loop {
         let from = first.max(end - back);
         let mut reader = PartitionReader::open(bus, &topic, log.number(), StartAt::Offset(from)).await?;
         let (mut meets, mut count, mut named) = (from == first, 0, Vec::new());
         while let Some(messages) = reader.recv_before(readable.stable_end, MESSAGES, BYTES).await {
             for message in &messages {
-                if stands(log, message, &mut epochs).await? {
+                if stands(&mut window, message).await? {
                     meets = true;
                 } else {
                     count += 1;
@@ -255,27 +255,13 @@ async fn foreign(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> 
 }
 
 /// Whether the log has this event, or has begun another epoch in its place.
-async fn stands(log: &PartitionLog, message: &Message, epochs: &mut HashMap<i32, Option<i64>>) -> Result<bool, LogError> {
+async fn stands(window: &mut Window<'_>, message: &Message) -> Result<bool, LogError> {
     let Ok(Some(offset)) = message.headers.get_parsed::<i64>(h::OFFSET) else { return Ok(false) };
-    if is_void(log, message, epochs).await? {
+    if window.is_void(message).await? {
         return Ok(true);
     }
-    let digest = message.headers.get_str(h::PAGE_DIGEST).ok().flatten().unwrap_or_default().to_owned();
-    let found = log.read_events(offset, 1).await?;
-    Ok(found.first().is_some_and(|event| event.offset == offset && hex::encode(&event.page_digest) == digest))
-}
-
-/// Whether an operator has begun another epoch before the event of this message: it is of a past that the log does not have.
-/// `epochs`: where the epoch after each begins, as far as that was asked.
-pub(crate) async fn is_void(log: &PartitionLog, message: &Message, epochs: &mut HashMap<i32, Option<i64>>) -> Result<bool, LogError> {
-    let epoch = message.headers.get_parsed::<i32>(h::EPOCH).ok().flatten();
-    let offset = message.headers.get_parsed::<i64>(h::OFFSET).ok().flatten();
-    let (Some(epoch), Some(offset)) = (epoch, offset) else { return Ok(false) };
-    let begins = match epochs.get(&epoch) {
-        Some(known) => *known,
-        None => *epochs.entry(epoch).or_insert(log.first_offset_after_epoch(epoch).await?),
-    };
-    Ok(begins.is_some_and(|first| first <= offset))
+    let digest = message.headers.get_str(h::PAGE_DIGEST).ok().flatten().unwrap_or_default();
+    Ok(window.at(offset).await?.is_some_and(|event| hex::encode(&event.page_digest) == digest))
 }
 
 fn told(message: &Message) -> ForeignEvent {

@@ -1,6 +1,6 @@
 //! `<service>.events` against the log: every event at least once, with the same bytes, in order, and nothing else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use daybook_bus::{BusConfig, Inspector, Message, PartitionReader, StartAt, headers as h};
@@ -8,14 +8,12 @@ use daybook_kernel::digest;
 use daybook_log::{LogError, PartitionLog, StoredEvent};
 
 use crate::ReplayError;
-use crate::reconcile::is_void;
 use crate::report::PartitionReport;
+use crate::window::Window;
 
 /// Messages taken at once.
 const MESSAGES: usize = 1_000;
 const BYTES: usize = 8 << 20;
-/// Events of the log held for comparison.
-const WINDOW: i64 = 500;
 /// How long events that were committed a moment ago may take to their topic.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -23,8 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Follow<'a> {
     log: &'a PartitionLog,
     report: &'a mut PartitionReport,
-    /// A stretch of the log, in order.
-    window: Vec<StoredEvent>,
+    window: Window<'a>,
     /// Where the log ends, as far as that was asked.
     end: i64,
     /// The offset behind the highest one that came.
@@ -32,8 +29,6 @@ struct Follow<'a> {
     /// Ranges below `next` that did not come: from, to (exclusive).
     missing: BTreeMap<i64, i64>,
     repeats: u64,
-    /// Where the epoch after each begins, as far as that was asked.
-    epochs: HashMap<i32, Option<i64>>,
 }
 
 /// Reads the topic's partition from its beginning; every event below `end` must be in it.
@@ -45,7 +40,7 @@ pub(super) async fn compare(
     tell: &mut (dyn FnMut(i64, i64) + Send),
 ) -> Result<(), ReplayError> {
     let mut reader = PartitionReader::open(bus, &bus.events(log.service()), log.number(), StartAt::Earliest).await?;
-    let mut follow = Follow { log, report, window: Vec::new(), end, next: 0, missing: BTreeMap::new(), repeats: 0, epochs: HashMap::new() };
+    let mut follow = Follow { log, report, window: Window::of(log), end, next: 0, missing: BTreeMap::new(), repeats: 0 };
     let mut caught_up: Option<Instant> = None;
     loop {
         let stable_end = reader.stable_end().await?;
@@ -79,10 +74,14 @@ impl Follow<'_> {
             }
         };
         // What an operator has discarded stays on the topic, and is void.
-        if is_void(self.log, message, &mut self.epochs).await? {
+        if self.window.is_void(message).await? {
             return Ok(());
         }
-        let Some(index) = self.find(offset).await? else {
+        let Some(event) = self.window.at(offset).await? else {
+            if offset >= self.end {
+                // The log may have grown since, and the message with it: the message came after its page.
+                self.end = self.end.max(self.log.last_page().await?.next_offset());
+            }
             let place = self.report.at(offset);
             let expected = if offset < self.end {
                 "an event in the log too".to_owned()
@@ -92,25 +91,12 @@ impl Follow<'_> {
             self.report.find(place, "message on Kafka", expected, format!("one, at Kafka's offset {}", message.offset));
             return Ok(());
         };
-        for (what, expected, found) in differences(&self.window[index], message) {
+        for (what, expected, found) in differences(event, message) {
             let place = self.report.at(offset);
             self.report.find(place, &format!("{what} on Kafka (its offset {})", message.offset), expected, found);
         }
         self.place(offset, message.offset);
         Ok(())
-    }
-
-    /// Where an event stands in the window, which is moved to it. Repeats come in runs, from wherever a relay took up again: a
-    /// stretch of the log is read once for each.
-    async fn find(&mut self, offset: i64) -> Result<Option<usize>, LogError> {
-        if !self.window.first().zip(self.window.last()).is_some_and(|(first, last)| (first.offset..=last.offset).contains(&offset)) {
-            self.window = self.log.read_events(offset, WINDOW).await?;
-            if self.window.first().is_none_or(|e| e.offset != offset) && offset >= self.end {
-                // The log may have grown since, and the message with it: the message came after its page.
-                self.end = self.end.max(self.log.last_page().await?.next_offset());
-            }
-        }
-        Ok(self.window.binary_search_by_key(&offset, |e| e.offset).ok())
     }
 
     /// First arrivals must be in order; what came before is a repeat.
