@@ -20,13 +20,12 @@ async fn panics_at(quantity: u32) -> MutexGuard<'static, ()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_panics_parks_the_stream_until_it_is_tried_again() {
     let guard = panics_at(13).await;
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 13).await;
     install.receive("A-1", 14).await;
     install.receive("A-2", 1).await;
     install.has_events(&reorder("A-2"), 1).await;
-    let found = eventually("the stream to be parked", || async { Some(install.parked().await).filter(|all| !all.is_empty()) }).await;
+    let found = install.has_parked().await;
     let [one] = found.as_slice() else { panic!("one stream: {found:?}") };
     assert_eq!((one.reactor, one.stream.as_str(), one.version), ("picky", "stock/A-1@w-1", 1));
     assert!(one.reason.contains("as it was told"), "{}", one.reason);
@@ -45,7 +44,7 @@ async fn a_rule_that_panics_parks_the_stream_until_it_is_tried_again() {
     assert!(install.ask("stock/A-1@w-1", Ask::Retry).await);
     // One for each delivery, the one that waited behind it too.
     install.has_events(&reorder("A-1"), 2).await;
-    eventually("the stream to flow", || async { install.parked().await.is_empty().then_some(()) }).await;
+    install.flows().await;
     process.stop().await;
     lanes.stop().await;
 }
@@ -53,16 +52,15 @@ async fn a_rule_that_panics_parks_the_stream_until_it_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_can_do_without_an_event() {
     let guard = panics_at(17).await;
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 17).await;
     install.receive("A-1", 3).await;
-    eventually("the stream to be parked", || async { (!install.parked().await.is_empty()).then_some(()) }).await;
+    install.has_parked().await;
     assert!(!install.ask("stock/A-9@w-1", Ask::Skip).await, "it is not parked");
     assert!(install.ask("stock/A-1@w-1", Ask::Skip).await);
     let opened = install.has_events(&reorder("A-1"), 1).await;
     assert_eq!(metadata(&opened[0]).causation_id.split_once('@').expect("with its epoch").1, "1");
-    eventually("the stream to flow", || async { install.parked().await.is_empty().then_some(()) }).await;
+    install.flows().await;
     PANICS_AT.store(0, Ordering::Relaxed);
     drop(guard);
     process.stop().await;
@@ -71,8 +69,7 @@ async fn an_operator_can_do_without_an_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_this_build_does_not_know_waits_for_a_process_that_does() {
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 1).await;
     install.has_events(&reorder("A-1"), 1).await;
     install.settled("picky").await;
@@ -89,12 +86,12 @@ async fn an_event_that_this_build_does_not_know_waits_for_a_process_that_does() 
     };
     install.database.owner().await.batch_execute(&rename("shop.inventory.v1.StockTeleported")).await.expect("the owner may");
     let process = install.process(vec![picky::<1>()]).await;
-    let found = eventually("the stream to be parked", || async { Some(install.parked().await).filter(|all| !all.is_empty()) }).await;
+    let found = install.has_parked().await;
     assert!(found[0].reason.contains("StockTeleported"), "{found:?}");
     process.stop().await;
     install.database.owner().await.batch_execute(&rename("shop.inventory.v1.StockReceived")).await.expect("the owner may");
     let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
-    eventually("the stream to flow", || async { install.parked().await.is_empty().then_some(()) }).await;
+    install.flows().await;
     install.has_events(&reorder("A-1"), 1).await;
     process.stop().await;
     lanes.stop().await;
@@ -103,8 +100,7 @@ async fn an_event_that_this_build_does_not_know_waits_for_a_process_that_does() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_stream_flows_again_only_when_what_it_has_sent_has_come_to_an_end() {
     let guard = panics_at(19).await;
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 19).await;
     let is_parked = async || !install.parked().await.is_empty();
     eventually("the stream to be parked", || async { is_parked().await.then_some(()) }).await;
@@ -124,8 +120,7 @@ async fn a_parked_stream_flows_again_only_when_what_it_has_sent_has_come_to_an_e
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_kafka_alone_says_parks_nothing() {
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 1).await;
     install.has_events(&reorder("A-1"), 1).await;
     install.settled("picky").await;

@@ -63,8 +63,7 @@ async fn reactions_of_a_process_that_died_are_looked_after_by_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_restored_to_an_older_state_is_gone_back_in() {
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 1).await;
     install.has_events(&reorder("A-1"), 1).await;
     install.settled("picky").await;
@@ -82,8 +81,7 @@ async fn a_log_that_was_restored_to_an_older_state_is_gone_back_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_log_that_has_grown_again_is_gone_back_in_to_the_epoch_that_began() {
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 1).await;
     install.has_events(&reorder("A-1"), 1).await;
     install.settled("picky").await;

@@ -15,8 +15,7 @@ const CLOSED: &str = "shop.inventory.v1.ReorderProposalClosed";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fall_of_the_stock_opens_a_proposal_and_its_return_closes_it_and_the_chain_can_be_walked() {
-    let install = Install::new(&[reordering()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![reordering()]).await);
+    let (install, lanes, process) = Install::running(reordering()).await;
     install.reorder_below("A-1", 5, "c-1").await;
     let opened = install.has_events(&reorder("A-1"), 1).await.remove(0);
     assert_eq!(opened.type_name, OPENED);
@@ -37,8 +36,7 @@ async fn a_fall_of_the_stock_opens_a_proposal_and_its_return_closes_it_and_the_c
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_a_death_and_not_marked_is_sent_again_and_is_a_repeat() {
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     for n in 1..=20 {
         install.receive(&format!("A-{n}"), n).await;
     }
@@ -50,7 +48,7 @@ async fn what_was_sent_before_a_death_and_not_marked_is_sent_again_and_is_a_repe
     let results = "SELECT count(*) FROM inventory.command";
     let before = install.count(results).await;
     // As it is left by a process that was killed between Kafka's acknowledgement and the mark.
-    install.database.owner().await.batch_execute("UPDATE inventory.reactor SET next_offset = 0, settled = 0").await.expect("the owner may");
+    install.forget_marks().await;
     let process = install.process(vec![picky::<1>()]).await;
     install.settled("picky").await;
     for n in 1..=20 {
@@ -98,13 +96,12 @@ async fn of_two_builds_one_reacts_and_the_other_stands_by_until_it_is_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_has_changed_between_two_sends_leaves_the_first_result_and_a_note() {
-    let install = Install::new(&[picky::<1>()]).await;
-    let (lanes, process) = (install.lanes().await, install.process(vec![picky::<1>()]).await);
+    let (install, lanes, process) = Install::running(picky::<1>()).await;
     install.receive("A-1", 1).await;
     install.has_events(&reorder("A-1"), 1).await;
     install.settled("picky").await;
     process.stop().await;
-    install.database.owner().await.batch_execute("UPDATE inventory.reactor SET next_offset = 0, settled = 0").await.expect("the owner may");
+    install.forget_marks().await;
     let process = install.process(vec![picky::<2>()]).await;
     let rejected = "SELECT count(*) FROM inventory.rejected WHERE reason LIKE 'PROCESS reactor/picky sent another %'";
     eventually("a note", || async { (install.count(rejected).await == 1).then_some(()) }).await;

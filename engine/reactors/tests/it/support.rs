@@ -108,6 +108,19 @@ impl Install {
         install
     }
 
+    /// With lanes, and one process that runs this reactor.
+    pub(crate) async fn running(reactor: Arc<dyn ErasedReactor>) -> (Self, Lanes, Process) {
+        let install = Self::new(std::slice::from_ref(&reactor)).await;
+        let (lanes, process) = (install.lanes().await, install.process(vec![reactor]).await);
+        (install, lanes, process)
+    }
+
+    /// As it is left by a process that was killed between Kafka's acknowledgement and the mark.
+    pub(crate) async fn forget_marks(&self) {
+        let sql = "UPDATE inventory.reactor SET next_offset = 0, settled = 0";
+        self.database.owner().await.batch_execute(sql).await.expect("the owner may");
+    }
+
     pub(crate) async fn log(&self, service: &str) -> Log {
         Log::open(&self.database.databases(), service, Role::Reader, 2).await.expect("migrated")
     }
@@ -151,6 +164,16 @@ impl Install {
     /// The streams that are parked for the reactor `picky`.
     pub(crate) async fn parked(&self) -> Vec<ParkedReaction> {
         self.parked_reactions().await.list().await.expect("the database answers")
+    }
+
+    /// Waits until something is parked for it.
+    pub(crate) async fn has_parked(&self) -> Vec<ParkedReaction> {
+        eventually("a stream to be parked", || async { Some(self.parked().await).filter(|all| !all.is_empty()) }).await
+    }
+
+    /// Waits until nothing is parked for it any more.
+    pub(crate) async fn flows(&self) {
+        eventually("the stream to flow", || async { self.parked().await.is_empty().then_some(()) }).await;
     }
 
     /// Asks for something of a stream that is parked for it. False: it is not.
