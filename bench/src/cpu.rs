@@ -100,6 +100,18 @@ fn threads(pid: u32) -> BTreeMap<String, f64> {
     threads
 }
 
+/// How many threads a process has.
+pub(crate) fn thread_count(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
+/// How many of librdkafka's clients a process has: each has one main thread.
+pub(crate) fn rdkafka_clients(pid: u32) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let names = tasks.filter_map(|task| read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "rdk:main").count()
+}
+
 /// User, nice, system, irq, softirq: what was neither idle nor taken by another machine.
 fn machine() -> f64 {
     let stat = read_to_string("/proc/stat").unwrap_or_default();

@@ -73,6 +73,33 @@ impl Footprint {
         Ok(rows.iter().map(statement).collect())
     }
 
+    /// Flushes of the write-ahead log since Postgres started.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn flushes(&self) -> anyhow::Result<i64> {
+        let sql = "SELECT coalesce(sum(fsyncs), 0)::bigint FROM pg_stat_io WHERE object = 'wal'";
+        Ok(self.owner.query_one(sql, &[]).await?.get(0))
+    }
+
+    /// How many checkpoints of these read models stand behind the log of `inventory`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn behind(&self, models: &[&str]) -> anyhow::Result<i64> {
+        Ok(self.owner.query_one(include_str!("sql/behind.sql"), &[&models]).await?.get(0))
+    }
+
+    /// The time from the event that made a stock fall below its reorder point to the first event of its reordering, in microseconds, of
+    /// each stream whose id is LIKE this.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn hops(&self, streams: &str) -> anyhow::Result<Vec<u32>> {
+        let rows = self.owner.query(include_str!("sql/hops.sql"), &[&streams]).await?;
+        Ok(rows.iter().map(|row| row.get::<_, f64>(0).max(0.0) as u32).collect())
+    }
+
     /// How large everything is now.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod raw_postgres;
 mod reads;
 mod rebuild;
 mod report;
+mod roles;
 mod samples;
 mod search;
 mod shop;
@@ -114,6 +115,15 @@ enum Role {
         #[arg(long)]
         as_json: bool,
     },
+    /// The cost of a command, role by role; starts and stops the processes itself.
+    Roles(roles::RolesBench),
+    /// Keeps up the shop's read models, and copies of them under other names, until it is killed.
+    #[command(hide = true)]
+    Project {
+        /// How many, copies included.
+        #[arg(long)]
+        read_models: usize,
+    },
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
@@ -181,6 +191,16 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(Role::Static) => {
             raw_http::serve().await?;
             return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Project { read_models }) => {
+            roles::project(read_models, &options.database_url, &options.brokers).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Role::Roles(ref what)) => {
+            let (database_url, postgres_pid, kafka_pid) = (options.database_url.as_str(), options.postgres_pid, options.kafka_pid);
+            let services = roles::Services { database_url, postgres_pid, kafka_pid, length: Duration::from_secs(options.seconds) };
+            let (entries, failed) = roles::run(what, &services).await?;
+            return finish(&options, &entries, failed);
         }
         Some(Role::Search(ref search)) => {
             if search.http {

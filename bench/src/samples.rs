@@ -139,7 +139,7 @@ fn measured(all: Vec<Seen>, length: Duration, weight: f64) -> Measured {
 }
 
 /// Of sorted microseconds; 0 when there are none.
-fn percentile(sorted: &[u32], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[u32], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(rank).map_or(0.0, |us| f64::from(*us))
 }

@@ -1,0 +1,413 @@
+//! The cost of a command, role by role: command handlers alone, then beside read models, and all in one process.
+//!
+//! Each arrangement of processes runs by itself on the same log, and is measured with several numbers of clients: commands a second, CPU
+//! of each process, requests that the broker answered, statements and flushes of Postgres. And the time of a reactor's hop.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use daybook_bus::BusConfig;
+use daybook_kernel::ReadModel;
+use daybook_postgres::Databases;
+use daybook_process::shutdown;
+use daybook_projections::{Projectors, ProjectorsConfig, prepare};
+
+use crate::TOUCHING;
+use crate::commands::{Load, wait_until_ready};
+use crate::cpu::{Processes, machine_description, rdkafka_clients, thread_count};
+use crate::footprint::Footprint;
+use crate::http::Connection;
+use crate::report::{Entries, Entry, constant};
+use crate::samples::{Measured, Spread, closed_loop, percentile};
+
+/// Streams that the commands are spread over.
+const STREAMS: u64 = 10_000;
+/// Runs before it counts.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Read models that [`project`] keeps up to show the cost of a further one.
+const MANY: usize = 12;
+/// How often a reactor's hop is measured, and the pause between two.
+const HOPS: usize = 200;
+const BETWEEN_HOPS: Duration = Duration::from_millis(20);
+/// How long read models may take to catch up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Options of `daybook-bench roles`.
+#[derive(Debug, Args)]
+pub(crate) struct RolesBench {
+    /// The daybook to run.
+    #[arg(long, value_name = "FILE")]
+    binary: PathBuf,
+    /// Numbers of clients.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256, 512])]
+    at: Vec<usize>,
+    /// The file that counts the broker's requests.
+    #[arg(long, value_name = "FILE")]
+    counter: Option<PathBuf>,
+}
+
+/// A process that an arrangement runs.
+#[derive(Clone, Copy)]
+enum Role {
+    CommandHandlers,
+    /// Of all read models, or of one.
+    Projectors(Option<&'static str>),
+    /// Of [`MANY`] read models: [`project`].
+    ManyReadModels,
+    Up,
+}
+
+/// Arrangements: a short name for programs, one for people, and the processes.
+const ARRANGEMENTS: [(&str, &str, &[Role]); 5] = [
+    ("handlers", "command-handlers alone", &[Role::CommandHandlers]),
+    ("product_pages", "… and product-pages", &[Role::CommandHandlers, Role::Projectors(Some("product-pages"))]),
+    ("read_models", "… and all read models", &[Role::CommandHandlers, Role::Projectors(None)]),
+    ("twelve", "… and twelve read models", &[Role::CommandHandlers, Role::ManyReadModels]),
+    ("up", "daybook up (query API too)", &[Role::Up]),
+];
+
+/// A child that is stopped when it goes, however that comes.
+struct Running {
+    name: &'static str,
+    child: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An end in order: who is killed keeps its partitions until the group gives it up.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let until = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address that nobody has at the moment.
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+}
+
+impl Role {
+    fn start(self, binary: &Path, commands: SocketAddr) -> anyhow::Result<Running> {
+        let own = std::env::current_exe()?;
+        let (name, mut command) = match self {
+            Self::CommandHandlers | Self::Projectors(_) | Self::Up => ("handlers", Command::new(binary)),
+            Self::ManyReadModels => ("projectors", Command::new(own)),
+        };
+        let name = match self {
+            Self::CommandHandlers => {
+                command.args(["command-handlers", "--listen", &commands.to_string()]);
+                name
+            }
+            Self::Projectors(which) => {
+                command.args(["projectors", "--listen", "127.0.0.1:0"]);
+                if let Some(which) = which {
+                    command.args(["--projections", which]);
+                }
+                "projectors"
+            }
+            Self::ManyReadModels => {
+                command.args(["project", "--read-models", &MANY.to_string()]);
+                name
+            }
+            Self::Up => {
+                command.args(["up", "--commands-listen", &commands.to_string(), "--queries-listen", &free_address()?.to_string()]);
+                "up"
+            }
+        };
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().with_context(|| format!("{name} can't be started"))?;
+        Ok(Running { name, child })
+    }
+
+    /// The read models that it keeps up; none: it keeps up none.
+    fn keeps_up(self) -> Option<Vec<&'static str>> {
+        let all = || shop_projectors::read_models().iter().map(|model| model.name).collect();
+        match self {
+            Self::CommandHandlers => None,
+            Self::Projectors(Some(which)) => Some(vec![which]),
+            Self::Projectors(None) | Self::Up => Some(all()),
+            Self::ManyReadModels => Some(copies(MANY).iter().map(|model| model.name).collect()),
+        }
+    }
+}
+
+/// The shop's read models, and as many copies of them under other names as are wanted.
+fn copies(wanted: usize) -> Vec<ReadModel> {
+    let models = shop_projectors::read_models();
+    let copy = |n: usize| {
+        let mut model = models[n % models.len()].clone();
+        if n >= models.len() {
+            model.name = String::leak(format!("{}-{}", model.name, n / models.len() + 1));
+        }
+        model
+    };
+    (0..wanted.max(models.len())).map(copy).collect()
+}
+
+/// Keeps up so many read models until it is killed: what `daybook projectors` would do in a shop that has them.
+///
+/// # Errors
+/// When a database or Kafka can't be reached.
+pub(crate) async fn project(wanted: usize, database_url: &str, brokers: &str) -> anyhow::Result<()> {
+    let (databases, bus, models) = (Databases::one(database_url), BusConfig::new(brokers), copies(wanted));
+    prepare(&databases, &bus, &models).await?;
+    let (stop, stopped) = shutdown();
+    let projectors = Projectors::start(ProjectorsConfig::new(databases, bus, models), stopped).await?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    terminate.recv().await;
+    stop.send_replace(true);
+    projectors.stopped().await;
+    Ok(())
+}
+
+/// One measurement.
+struct Row {
+    arrangement: &'static str,
+    title: &'static str,
+    clients: usize,
+    measured: Measured,
+    /// µs of CPU a command, by process.
+    cpu: Vec<(&'static str, f64)>,
+    /// Requests that the broker answered, a command; none where they can't be counted.
+    requests: Option<f64>,
+    statements: f64,
+    flushes: f64,
+    behind_ms: f64,
+}
+
+impl Row {
+    /// µs of CPU a command, of all processes but the clients'.
+    fn cpu_of_all(&self) -> f64 {
+        self.cpu.iter().filter(|(name, _)| *name != "bench").map(|(_, us)| us).sum()
+    }
+}
+
+/// Where it is measured.
+pub(crate) struct Services<'a> {
+    pub(crate) database_url: &'a str,
+    pub(crate) postgres_pid: Option<u32>,
+    pub(crate) kafka_pid: Option<u32>,
+    /// Of each measurement.
+    pub(crate) length: Duration,
+}
+
+impl Services<'_> {
+    /// Requests that the broker has answered, all kinds together.
+    fn requests(&self, options: &RolesBench) -> Option<u64> {
+        let (pid, counter) = (self.kafka_pid?, options.counter.as_ref()?);
+        let output = Command::new("java").arg(counter).arg(pid.to_string()).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+        Some(text.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum())
+    }
+}
+
+/// Measures all arrangements, prints, and returns what programs want.
+///
+/// # Errors
+/// When a process does not start, or what it must do does not come.
+pub(crate) async fn run(options: &RolesBench, services: &Services<'_>) -> anyhow::Result<(Entries, u64)> {
+    let migrated = Command::new(&options.binary).args(["migrate", "--partitions", "4"]).stdout(Stdio::null()).status()?;
+    if !migrated.success() {
+        bail!("daybook migrate ended with {migrated}");
+    }
+    let footprint = Footprint::new(services.database_url, None).await?;
+    let load = Load::on(STREAMS);
+    let (mut rows, mut processes, mut hops) = (Vec::new(), Vec::new(), None);
+    for (arrangement, title, roles) in ARRANGEMENTS {
+        eprintln!("    {title}");
+        let commands = free_address()?;
+        let running = roles.iter().map(|role| role.start(&options.binary, commands)).collect::<anyhow::Result<Vec<_>>>()?;
+        wait_until_ready(commands).await?;
+        while load.posted() < STREAMS {
+            closed_loop(load.clients(commands, TOUCHING), WARM_UP, 1.0).await?;
+        }
+        let kept_up = roles.iter().find_map(|role| role.keeps_up());
+        let shape: Vec<String> = running
+            .iter()
+            .map(|r| format!("{} {} threads, {} of Kafka's clients", r.name, thread_count(r.child.id()), rdkafka_clients(r.child.id())))
+            .collect();
+        processes.push((title, shape.join("; ")));
+        for clients in &options.at {
+            rows.push(
+                measure(options, services, &footprint, &load, (arrangement, title, &running), commands, *clients, kept_up.as_deref())
+                    .await?,
+            );
+        }
+        if matches!(roles, [Role::Up]) {
+            hops = Some(hop(&footprint, commands).await?);
+        }
+    }
+    print!("{}", table(services.length, &rows, &processes, hops));
+    let failed = rows.iter().map(|row| row.measured.failed()).sum();
+    Ok((entries(&rows, hops), failed))
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn measure(
+    options: &RolesBench,
+    services: &Services<'_>,
+    footprint: &Footprint,
+    load: &Arc<Load>,
+    (arrangement, title, running): (&'static str, &'static str, &[Running]),
+    commands: SocketAddr,
+    clients: usize,
+    kept_up: Option<&[&'static str]>,
+) -> anyhow::Result<Row> {
+    let (_, posters) = closed_loop(load.clients(commands, clients), WARM_UP, 1.0).await?;
+    caught_up(footprint, kept_up).await?;
+    let mut all: Vec<(&'static str, u32)> = running.iter().map(|r| (r.name, r.child.id())).collect();
+    all.extend(services.postgres_pid.map(|pid| ("postgres", pid)));
+    all.extend(services.kafka_pid.map(|pid| ("kafka", pid)));
+    all.push(("bench", std::process::id()));
+    let all = Processes(all);
+    footprint.reset().await?;
+    let (requests, flushes) = (services.requests(options), footprint.flushes().await?);
+    let used = all.used();
+    let (measured, _) = closed_loop(posters, services.length, 1.0).await?;
+    let behind = caught_up(footprint, kept_up).await?;
+    let used = all.used().since(&used);
+    let done = measured.done.max(1) as f64;
+    let requests = requests.zip(services.requests(options)).map(|(before, after)| (after - before) as f64 / done);
+    let flushes = (footprint.flushes().await? - flushes) as f64 / done;
+    let statements = footprint.statements().await?.iter().map(|s| s.calls as f64).sum::<f64>() / done;
+    let cpu = used.processes.iter().map(|(name, us)| (*name, us / done)).collect();
+    Ok(Row { arrangement, title, clients, measured, cpu, requests, statements, flushes, behind_ms: behind.as_secs_f64() * 1e3 })
+}
+
+/// Waits until these read models hold all of the log, and says how long that took.
+async fn caught_up(footprint: &Footprint, models: Option<&[&'static str]>) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let Some(models) = models else { return Ok(Duration::ZERO) };
+    while footprint.behind(models).await? > 0 {
+        if begun.elapsed() > PATIENCE {
+            bail!("read models have not caught up after {} s", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(begun.elapsed())
+}
+
+/// A reactor's hop, alone: stocks that fall below their reorder point, one after the other.
+async fn hop(footprint: &Footprint, commands: SocketAddr) -> anyhow::Result<(Spread, Spread)> {
+    let run = &uuid::Uuid::new_v4().simple().to_string()[..12];
+    let mut connection = Connection::new(commands);
+    for n in 0..HOPS {
+        let steps = [
+            ("receive-stock", "\"quantity\":10"),
+            ("set-reorder-point", "\"reorderPoint\":5"),
+            ("adjust-stock", "\"delta\":-8,\"reason\":\"a hop\""),
+        ];
+        for (command, field) in steps {
+            let body = format!(r#"{{"sku":"{run}-{n}","warehouse":"w-1",{field}}}"#);
+            let request = format!(
+                "POST /v1/inventory/{command} HTTP/1.1\r\nHost: daybook\r\nContent-Type: application/json\r\nIdempotency-Key: {command}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let answer = connection.send(request.as_bytes()).await?;
+            if answer.status != 200 {
+                bail!("{command} was answered {}: {}", answer.status, String::from_utf8_lossy(answer.body));
+            }
+        }
+        tokio::time::sleep(BETWEEN_HOPS).await;
+    }
+    let begun = Instant::now();
+    loop {
+        let mut hops = footprint.hops(&format!("reorder/{run}-%")).await?;
+        if hops.len() >= HOPS {
+            hops.sort_unstable();
+            return Ok((constant(percentile(&hops, 50)), constant(percentile(&hops, 99))));
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!("{} of {HOPS} stocks have a proposal after {} s", hops.len(), PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The row of command handlers alone with as many clients.
+fn alone<'a>(rows: &'a [Row], row: &Row) -> Option<&'a Row> {
+    rows.iter().find(|other| other.arrangement == ARRANGEMENTS[0].0 && other.clients == row.clients)
+}
+
+fn entries(rows: &[Row], hops: Option<(Spread, Spread)>) -> Entries {
+    let mut entries = Entries::new();
+    for row in rows {
+        let (name, alone) = (format!("{}_{}", row.arrangement, row.clients), alone(rows, row));
+        entries.insert(name.clone(), Entry::new(row.measured.per_second, "commands/s", alone.map(|r| r.measured.per_second.value)));
+        entries.insert(format!("{name}_p50"), Entry::new(row.measured.p50, "us", alone.map(|r| r.measured.p50.value)));
+        entries.insert(format!("{name}_cpu"), Entry::new(constant(row.cpu_of_all()), "us/command", alone.map(Row::cpu_of_all)));
+        for (process, us) in &row.cpu {
+            entries.insert(format!("{name}_cpu_{process}"), Entry::new(constant(*us), "us/command", None));
+        }
+        if let Some(requests) = row.requests {
+            entries.insert(format!("{name}_requests"), Entry::new(constant(requests), "requests/command", None));
+        }
+        entries.insert(format!("{name}_statements"), Entry::new(constant(row.statements), "statements/command", None));
+        entries.insert(format!("{name}_flushes"), Entry::new(constant(row.flushes), "flushes/command", None));
+    }
+    if let Some((p50, p99)) = hops {
+        entries.insert("hop_p50".into(), Entry::new(p50, "us", None));
+        entries.insert("hop_p99".into(), Entry::new(p99, "us", None));
+    }
+    entries
+}
+
+fn table(length: Duration, rows: &[Row], processes: &[(&'static str, String)], hops: Option<(Spread, Spread)>) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}; {} s each\n", machine_description(), length.as_secs());
+    for (title, shape) in processes {
+        let _ = writeln!(out, "{title:<30}{shape}");
+    }
+    let _ = writeln!(
+        out,
+        "\n{:<30}{:>8}{:>9}{:>8}{:>9}{:>9}{:>10}{:>9}{:>8}{:>8}  CPU by process, µs a command",
+        "", "clients", "/s", "÷alone", "p50 ms", "CPU µs", "− alone", "requests", "stmts", "flushes"
+    );
+    for row in rows {
+        let alone = alone(rows, row);
+        let ratio = alone.map_or(1.0, |alone| row.measured.per_second.value / alone.measured.per_second.value.max(1e-9));
+        let more = alone.map_or(0.0, |alone| row.cpu_of_all() - alone.cpu_of_all());
+        let requests = row.requests.map_or_else(|| "?".to_owned(), |requests| format!("{requests:.2}"));
+        let each: Vec<String> = row.cpu.iter().map(|(name, us)| format!("{name} {us:.0}")).collect();
+        let _ = writeln!(
+            out,
+            "{:<30}{:>8}{:>9.0}{ratio:>8.2}{:>9.2}{:>9.0}{more:>10.0}{requests:>9}{:>8.2}{:>8.3}  {}  behind {:.0} ms",
+            row.title,
+            row.clients,
+            row.measured.per_second.value,
+            row.measured.p50.value / 1e3,
+            row.cpu_of_all(),
+            row.statements,
+            row.flushes,
+            each.join(", "),
+            row.behind_ms,
+        );
+    }
+    if let Some((p50, p99)) = hops {
+        let _ = writeln!(
+            out,
+            "\na reactor's hop, alone, from the event's page to the page of its command: p50 {:.2} ms, p99 {:.2} ms",
+            p50.value / 1e3,
+            p99.value / 1e3
+        );
+    }
+    let _ = writeln!(
+        out,
+        "(CPU: all processes but the clients'. requests: answered by the broker, by its own counters; ? where they can't be read. − alone: more than command handlers alone)"
+    );
+    for row in rows {
+        for (error, count) in &row.measured.errors {
+            let _ = writeln!(out, "FAILED: {}, {} clients: {count} × {error}", row.title, row.clients);
+        }
+    }
+    out
+}
