@@ -13,9 +13,8 @@ use crate::rebuild::MODEL;
 const ARRAYS: &str = include_str!("../../../engine/projections/src/sql/write_batch.sql");
 const COPIED_TABLES: &str = include_str!("../sql/copied_tables.sql");
 const COPIED_BATCH: &str = include_str!("../sql/copied_batch.sql");
-const COPY_PARTS: &str = r#"COPY copied_part (key, part, bytes, stream_id, "offset") FROM STDIN (FORMAT binary)"#;
+const COPY_PARTS: &str = r#"COPY copied_part (key, part, bytes, stream_id, "offset", version) FROM STDIN (FORMAT binary)"#;
 const COPY_WRITERS: &str = "COPY copied_writer (key, stream_id) FROM STDIN (FORMAT binary)";
-const COPY_VIEWS: &str = r#"COPY copied_view (stream_id, "offset", version, view) FROM STDIN (FORMAT binary)"#;
 /// What a binary COPY begins with: signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const SERVICE: &str = "catalog";
@@ -28,7 +27,7 @@ pub(super) enum Way {
     Copy,
 }
 
-/// Streams with one part and one view each, as large as a product page's details.
+/// Streams with one part each, which is also their view, as large as a product page's details.
 pub(super) struct Batch {
     streams: Vec<String>,
     keys: Vec<String>,
@@ -101,10 +100,12 @@ pub(super) async fn clear(client: &Client, parts: &str) -> anyhow::Result<()> {
 async fn arrays(client: &Client, statement: &Statement, fence: &[&(dyn ToSql + Sync)], batch: &Batch, to: i64) -> anyhow::Result<u64> {
     let count = batch.keys.len();
     let (bytes, offsets) = (vec![batch.bytes.as_slice(); count], vec![to - 1; count]);
-    let (parts, versions) = (vec!["details"; count], vec![1_i64; count]);
+    let parts = vec!["details"; count];
     let (keys, streams) = batch.writers();
     let (texts, numbers): (&[&str], &[i64]) = (&[], &[]);
-    let rows: [&(dyn ToSql + Sync); 20] = [
+    let part_versions = vec![Some(1_i64); count];
+    let (no_views, none): (Vec<Option<&[u8]>>, &[&[u8]]) = (vec![None; count], &[]);
+    let rows: [&(dyn ToSql + Sync); 23] = [
         &None::<i64>,
         &texts,
         &texts,
@@ -117,14 +118,17 @@ async fn arrays(client: &Client, statement: &Statement, fence: &[&(dyn ToSql + S
         &offsets,
         &keys,
         &streams,
-        &batch.streams,
-        &offsets,
-        &versions,
-        &bytes,
+        &texts,
+        &numbers,
+        &numbers,
+        &none,
         &texts,
         &numbers,
         &texts,
         &0_i64,
+        &part_versions,
+        &no_views,
+        &batch.streams,
     ];
     let moved: bool = client.query_one(statement, &[fence, &rows].concat()).await?.get(1);
     Ok(moved.into())
@@ -139,11 +143,10 @@ async fn copied(
 ) -> anyhow::Result<u64> {
     let (offset, version) = ((to - 1).to_be_bytes(), 1_i64.to_be_bytes());
     let both = || batch.keys.iter().zip(&batch.streams).map(|(key, stream)| (key.as_bytes(), stream.as_bytes()));
-    copy(transaction, COPY_PARTS, both().map(|(key, stream)| [key, b"details", &batch.bytes, stream, &offset])).await?;
+    copy(transaction, COPY_PARTS, both().map(|(key, stream)| [key, b"details", &batch.bytes, stream, &offset, &version])).await?;
     if batch.is_new {
         copy(transaction, COPY_WRITERS, both().map(|(key, stream)| [key, stream])).await?;
     }
-    copy(transaction, COPY_VIEWS, both().map(|(_, stream)| [stream, &offset[..], &version, &batch.bytes])).await?;
     Ok(transaction.execute(statement, fence).await?)
 }
 

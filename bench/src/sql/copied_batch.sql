@@ -5,23 +5,17 @@ WITH moved AS (
     RETURNING service, partition
 ),
 written AS (
-    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset")
-    SELECT w.key, w.part, w.bytes, moved.service, w.stream_id, moved.partition, w."offset"
+    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset", version)
+    SELECT w.key, w.part, w.bytes, moved.service, w.stream_id, moved.partition, w."offset", w.version
     FROM moved, copied_part w
     ON CONFLICT (key, part) DO UPDATE
-    SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition, "offset" = EXCLUDED."offset"
+    SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition,
+        "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
 ),
 writers AS (
     INSERT INTO read.{parts}_writer (key, service, stream_id)
     SELECT n.key, moved.service, n.stream_id
     FROM moved, copied_writer n
     ON CONFLICT (key, service, stream_id) DO NOTHING
-),
-views AS (
-    INSERT INTO read.{parts}_view (service, stream_id, partition, "offset", version, view)
-    SELECT moved.service, v.stream_id, moved.partition, v."offset", v.version, v.view
-    FROM moved, copied_view v
-    ON CONFLICT (service, stream_id) DO UPDATE
-    SET partition = EXCLUDED.partition, "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
 )
 SELECT FROM moved

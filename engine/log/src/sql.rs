@@ -46,6 +46,12 @@ pub(crate) fn at(statement: &str, schema: &str, partition: u32) -> String {
 }
 
 /// The log's statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep
-/// that plan while they grow.
-pub(crate) const PLANNER_SETTINGS: &[(&str, &str)] =
-    &[("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
+/// that plan while they grow. No parameter could make another plan better, and planning a page's statement costs as much as a small page:
+/// it is planned once a connection.
+pub(crate) const PLANNER_SETTINGS: &[(&str, &str)] = &[
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];

@@ -17,8 +17,8 @@ const MAX_PART: usize = 1_024;
 pub(crate) enum Before {
     /// It was in memory.
     Held(View),
-    /// As the database has it; without bytes where neither the view nor the part that it would be is there.
-    Stored { version: i64, bytes: Option<Vec<u8>> },
+    /// As the database has it.
+    Stored { version: i64, bytes: Vec<u8> },
     /// The stream has no events yet.
     New,
 }
@@ -41,6 +41,19 @@ pub(crate) struct Change {
     pub(crate) bytes: Option<Vec<u8>>,
     /// It is there before the batch, as far as the view says.
     pub(crate) is_known: bool,
+    /// It is as it was: its row is written for the view alone that it holds now, or holds no longer.
+    pub(crate) is_same: bool,
+    /// The view of its stream, whose only part it is: it is kept in the part's row.
+    pub(crate) view: Option<PartView>,
+}
+
+/// A view that is kept in the row of its stream's only part.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PartView {
+    /// Of the last event folded into it.
+    pub(crate) version: i64,
+    /// None: it equals the part.
+    pub(crate) bytes: Option<Vec<u8>>,
 }
 
 /// Events that an operator decided to do without, by stream.
@@ -62,11 +75,11 @@ pub(crate) struct ViewRow {
     pub(crate) stream: StreamId,
     pub(crate) offset: i64,
     pub(crate) version: i64,
-    /// None: it equals the stream's only part, and is kept there.
+    /// None: it is kept in the row of the stream's only part.
     pub(crate) bytes: Option<Vec<u8>>,
     /// Encoded bytes, wherever they are kept.
     pub(crate) size: usize,
-    /// It is there before the batch.
+    /// It is there before the batch, and was kept as it is now: in a part's row, or in one of its own.
     pub(crate) is_known: bool,
 }
 
@@ -158,6 +171,7 @@ pub(crate) fn fold(
     }
     let mut streams: Vec<_> = streams.into_iter().collect();
     streams.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut only_places = Vec::new();
     for (id, stream) in streams {
         let Some(offset) = stream.offset else { continue };
         let after = render(&*stream.fold, &stream.view.state, &id).map_err(|reason| Stopped { stream: id.clone(), offset, reason })?;
@@ -166,13 +180,61 @@ pub(crate) fn fold(
         folded.changes.writers.extend(new.map(|key| (key, id.clone())));
         let bytes = stream.fold.encode_view(&stream.view.state);
         let size = bytes.len();
-        let is_the_part = matches!(after.as_slice(), [only] if only.bytes == bytes);
+        let (was_in_a_part, only) = (stream.rendered.len() == 1, only_place(&after));
+        if was_in_a_part || only.is_some() {
+            write_unchanged(&mut folded.changes.parts, &id, offset, &stream.rendered, &after);
+        }
         difference(&mut folded.changes.parts, &id, offset, stream.rendered, after);
-        let bytes = (!is_the_part).then_some(bytes);
-        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes, size, is_known: stream.is_known });
+        let is_known = stream.is_known && was_in_a_part == only.is_some();
+        folded.changes.views.push(ViewRow { stream: id, offset, version: stream.view.version, bytes: Some(bytes), size, is_known });
         folded.views.push(stream.view);
+        only_places.push(only);
     }
+    keep_in_parts(&mut folded.changes, only_places);
     Ok(folded)
+}
+
+/// The place of an only part.
+fn only_place(parts: &[RenderedPart]) -> Option<(String, String)> {
+    match parts {
+        [only] => Some((only.key.clone(), only.part.clone())),
+        _ => None,
+    }
+}
+
+/// Has the parts of a stream written that stay as they are: the row of an only part holds the stream's view.
+fn write_unchanged(
+    changes: &mut BTreeMap<(String, String), Change>,
+    stream: &StreamId,
+    offset: i64,
+    before: &[RenderedPart],
+    after: &[RenderedPart],
+) {
+    for part in after.iter().filter(|part| before.contains(part)) {
+        changes.entry((part.key.clone(), part.part.clone())).or_insert_with(|| Change {
+            stream: stream.clone(),
+            offset,
+            bytes: Some(part.bytes.clone()),
+            is_known: true,
+            is_same: true,
+            view: None,
+        });
+    }
+}
+
+/// Puts the view of each stream that has exactly one part into that part's row; `only`: its place, for each view.
+fn keep_in_parts(changes: &mut Changes, only: Vec<Option<(String, String)>>) {
+    for (row, place) in changes.views.iter_mut().zip(only) {
+        let Some(place) = place else { continue };
+        match changes.parts.get_mut(&place).filter(|change| change.stream == row.stream) {
+            Some(change) => {
+                let bytes = row.bytes.take().filter(|bytes| Some(bytes) != change.bytes.as_ref());
+                change.view = Some(PartView { version: row.version, bytes });
+            }
+            // Another stream has come to have a part there.
+            None => row.is_known = false,
+        }
+    }
 }
 
 /// Folds one event. On an error the stream is as it was before it; at the quick pace it may be half changed, and is thrown away.
@@ -238,8 +300,7 @@ fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<St
             });
         }
         Before::Held(view) => view,
-        Before::Stored { bytes: None, .. } => return Err("its view is its part, and the part is not there".to_owned()),
-        Before::Stored { version, bytes: Some(bytes) } => {
+        Before::Stored { version, bytes } => {
             View { state: fold.decode_view(&bytes).map_err(|e| format!("its view can't be read: {e}"))?, version }
         }
     };
@@ -274,12 +335,14 @@ pub(crate) fn difference(
         let place = (key, part);
         let before = old.remove(&place);
         if before.as_ref() != Some(&bytes) {
-            changes.insert(place, Change { stream: stream.clone(), offset, bytes: Some(bytes), is_known: before.is_some() });
+            let (stream, is_known) = (stream.clone(), before.is_some());
+            changes.insert(place, Change { stream, offset, bytes: Some(bytes), is_known, is_same: false, view: None });
         }
     }
     for place in old.into_keys() {
         // A part is one stream's for ever. Were it not so, the one that is there would have to win.
-        changes.entry(place).or_insert_with(|| Change { stream: stream.clone(), offset, bytes: None, is_known: true });
+        let stream = stream.clone();
+        changes.entry(place).or_insert(Change { stream, offset, bytes: None, is_known: true, is_same: false, view: None });
     }
 }
 

@@ -9,5 +9,13 @@ FROM (
     LEFT JOIN read.{new} n ON n.key = w.key AND n.part = w.part
     WHERE o.bytes IS DISTINCT FROM n.bytes
 ) d
-LEFT JOIN read.{old}_view ov ON ov.service = d.service AND ov.stream_id = d.stream_id
-LEFT JOIN read.{new}_view nv ON nv.service = d.service AND nv.stream_id = d.stream_id
+LEFT JOIN LATERAL (
+    SELECT p.version, p."offset" FROM read.{old} p WHERE p.service = d.service AND p.stream_id = d.stream_id AND p.version IS NOT NULL
+    UNION ALL
+    SELECT v.version, v."offset" FROM read.{old}_view v WHERE v.service = d.service AND v.stream_id = d.stream_id
+) ov ON true
+LEFT JOIN LATERAL (
+    SELECT p.version, p."offset" FROM read.{new} p WHERE p.service = d.service AND p.stream_id = d.stream_id AND p.version IS NOT NULL
+    UNION ALL
+    SELECT v.version, v."offset" FROM read.{new}_view v WHERE v.service = d.service AND v.stream_id = d.stream_id
+) nv ON true

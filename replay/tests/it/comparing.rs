@@ -195,7 +195,7 @@ impl Two {
 
     async fn view(&self, generation: i32, (service, stream, version, offset): Stands<'_>) {
         let sql = format!(
-            "INSERT INTO read.by_category_{generation}_view (service, stream_id, partition, \"offset\", version) VALUES ($1, $2, 0, $3, $4)"
+            "INSERT INTO read.by_category_{generation}_view (service, stream_id, partition, \"offset\", version, view) VALUES ($1, $2, 0, $3, $4, '')"
         );
         self.owner.execute(&sql, &[&service, &stream, &offset, &version]).await.expect("the owner may");
     }

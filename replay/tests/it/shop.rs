@@ -301,7 +301,15 @@ impl Shop {
         let owner = self.database.owner().await;
         let table = format!("read.{}_{generation}", model.name.replace('-', "_"));
         let parts = owner.query(&format!("SELECT key, part, bytes, service, stream_id, partition FROM {table}"), &[]).await;
-        let views = owner.query(&format!(r#"SELECT stream_id, version, "offset", view FROM {table}_view"#), &[]).await;
+        let views = owner
+            .query(
+                &format!(
+                    "SELECT stream_id, version, view FROM {table}_view \
+                     UNION ALL SELECT stream_id, version, coalesce(view, bytes) FROM {table} WHERE version IS NOT NULL"
+                ),
+                &[],
+            )
+            .await;
         let parked = r#"SELECT stream_id, "offset", reason FROM read.parked WHERE projection = $1 AND generation = $2"#;
         let checkpoints = "SELECT service, partition, next_offset, epoch FROM read.checkpoint WHERE projection = $1 AND generation = $2";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&model.name, &generation];
@@ -309,7 +317,7 @@ impl Shop {
         let checkpoints = owner.query(checkpoints, &values).await;
         Holds {
             parts: parts.expect("it is there").iter().map(|r| ((r.get(0), r.get(1)), (r.get(2), r.get(3), r.get(4), r.get(5)))).collect(),
-            views: views.expect("it is there").iter().map(|r| (r.get(0), (r.get(1), r.get(3)))).collect(),
+            views: views.expect("it is there").iter().map(|r| (r.get(0), (r.get(1), r.get(2)))).collect(),
             parked: parked.expect("the owner may").iter().map(|r| (r.get(0), r.get(1), r.get(2))).collect(),
             checkpoints: checkpoints.expect("the owner may").iter().map(|r| ((r.get(0), r.get(1)), (r.get(2), r.get(3)))).collect(),
         }
@@ -368,7 +376,7 @@ pub(crate) type PartRow = (Vec<u8>, String, String, i32);
 pub(crate) struct Holds {
     pub(crate) parts: BTreeMap<(String, String), PartRow>,
     /// Version and view; none where it is the stream's only part.
-    pub(crate) views: BTreeMap<String, (i64, Option<Vec<u8>>)>,
+    pub(crate) views: BTreeMap<String, (i64, Vec<u8>)>,
     pub(crate) parked: Vec<(String, i64, String)>,
     pub(crate) checkpoints: BTreeMap<(String, i32), (i64, i32)>,
 }

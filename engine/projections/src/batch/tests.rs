@@ -89,8 +89,13 @@ fn a_part_that_is_another_and_as_long_as_before_is_written() {
 
 #[test]
 fn a_view_is_kept_in_its_part_where_the_two_are_the_same_and_not_where_they_are_as_long() {
-    assert!(quick(&[created("A", 0, "abc")]).changes.views[0].bytes.is_some());
-    assert!(quick(&[created("A", 0, "aba")]).changes.views[0].bytes.is_none());
+    let kept = |title| {
+        let changes = quick(&[created("A", 0, title)]).changes;
+        assert!(changes.views[0].bytes.is_none(), "it has no row of its own");
+        changes.parts.into_values().next().and_then(|part| part.view).expect("it is in its part's row")
+    };
+    assert!(kept("abc").bytes.is_some());
+    assert_eq!(kept("aba"), PartView { version: 1, bytes: None });
 }
 
 #[test]
@@ -105,7 +110,7 @@ fn the_event_that_was_skipped_is_passed_over_and_no_other_and_it_counts() {
     // Also where it is all that a batch has of its stream.
     let alone = folded(&events[2..3], held(&events[..2]), &skipped, Pace::Quick).expect("it can be folded");
     assert_eq!(alone.changes.views.iter().map(|v| (v.offset, v.version)).collect::<Vec<_>>(), [(2, 3)]);
-    assert!(alone.changes.parts.is_empty());
+    assert!(alone.changes.parts.values().all(|part| part.is_same), "only the view has moved");
 }
 
 #[test]
@@ -165,5 +170,8 @@ fn what_leaves_its_key_is_removed_and_what_never_stood_is_not() {
     assert_eq!(quick(&events).changes.writers.len(), 1, "but it was a writer of that key");
     let after = folded(&events[1..], held(&events[..1]), &Skipped::default(), Pace::Quick).expect("it can be folded");
     let place = ("toys".to_owned(), "card".to_owned());
-    assert_eq!(after.changes.parts[&place], Change { stream: StreamId::new("product", "A"), offset: 1, bytes: None, is_known: true });
+    assert_eq!(
+        after.changes.parts[&place],
+        Change { stream: StreamId::new("product", "A"), offset: 1, bytes: None, is_known: true, is_same: false, view: None }
+    );
 }

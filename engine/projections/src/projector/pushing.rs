@@ -98,6 +98,7 @@ impl Projector {
         }
         let mut shown: Vec<Shown> = parts
             .into_iter()
+            .filter(|(_, c)| !c.is_same)
             .map(|((key, part), c)| Shown {
                 key,
                 part,

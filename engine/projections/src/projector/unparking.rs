@@ -10,7 +10,7 @@ use daybook_log::LogError;
 
 use super::Projector;
 use crate::ProjectorError;
-use crate::batch::{Before, Changes, Folded, Pace, ViewRow, fold};
+use crate::batch::{Before, Changes, Folded, Pace, PartView, fold};
 use crate::push::{Shown, Span};
 use crate::store::{Retried, Waiting};
 
@@ -160,29 +160,42 @@ struct Again {
     /// Bytes, and the offset of the last event that they rest on.
     parts: BTreeMap<(String, String), (Vec<u8>, i64)>,
     keys: BTreeSet<String>,
-    view: Option<ViewRow>,
+    view: Option<StreamView>,
     stopped: Option<(i64, String)>,
+}
+
+/// The view of a stream, wherever it is to be kept.
+struct StreamView {
+    /// Of the last event folded into it.
+    offset: i64,
+    version: i64,
+    bytes: Vec<u8>,
 }
 
 impl Again {
     /// Where the next page goes on.
     fn before(&self, stream: &StreamId) -> HashMap<StreamId, Before> {
         let Some(view) = &self.view else { return HashMap::new() };
-        // A view that is its stream's only part is kept there.
-        let bytes = view.bytes.clone().or_else(|| self.parts.values().next().map(|(bytes, _)| bytes.clone()));
-        HashMap::from([(stream.clone(), Before::Stored { version: view.version, bytes })])
+        HashMap::from([(stream.clone(), Before::Stored { version: view.version, bytes: view.bytes.clone() })])
     }
 
     fn take(&mut self, page: Folded) {
         let Changes { parts, writers, views, stopped } = page.changes;
+        let mut in_its_part = None;
         for (place, change) in parts {
             match change.bytes {
-                Some(bytes) => self.parts.insert(place, (bytes, change.offset)),
+                Some(bytes) => {
+                    in_its_part = change.view.map(|view| view.bytes.unwrap_or_else(|| bytes.clone()));
+                    self.parts.insert(place, (bytes, change.offset))
+                }
                 None => self.parts.remove(&place),
             };
         }
         self.keys.extend(writers.into_iter().map(|(key, _)| key));
-        self.view = views.into_iter().next().or_else(|| self.view.take());
+        if let Some(row) = views.into_iter().next() {
+            let bytes = row.bytes.or(in_its_part).unwrap_or_default();
+            self.view = Some(StreamView { offset: row.offset, version: row.version, bytes });
+        }
         self.stopped = stopped.into_iter().next().map(|s| (s.offset, s.reason));
     }
 }
@@ -192,15 +205,22 @@ fn compare(again: Again, stream: &StreamId, stands: Vec<Shown>, skipped: Option<
     let Again { parts, keys, view, stopped } = again;
     let freed = stopped.is_none();
     let mut retried = Retried { keys, skipped, stopped, ..Retried::default() };
-    retried.view = view.map(|v| (v.offset, v.version, v.bytes));
+    let mut in_its_part = None;
+    match view {
+        Some(view) if parts.len() == 1 => in_its_part = Some(view),
+        Some(view) => retried.view = Some((view.offset, view.version, view.bytes)),
+        None => {}
+    }
     let mut before: BTreeMap<(String, String), Shown> = stands.into_iter().map(|s| ((s.key.clone(), s.part.clone()), s)).collect();
     let mut shown = Vec::new();
     for ((key, part), (bytes, offset)) in parts {
+        let view = in_its_part.take().map(|v| PartView { version: v.version, bytes: (v.bytes != bytes).then_some(v.bytes) });
+        // Also where it stands: its row holds the view, or holds it no longer.
+        retried.written.push(((key.clone(), part.clone()), bytes.clone(), offset, view));
         match before.remove(&(key.clone(), part.clone())) {
             // It stands as it is; only that it is not older than the log any more is new.
             Some(same) if same.bytes.as_ref() == Some(&bytes) => shown.extend(freed.then_some(same)),
             _ => {
-                retried.written.push((key.clone(), part.clone(), bytes.clone(), offset));
                 let stream = stream.as_str().to_owned();
                 shown.push(Shown { key, part, stream, offset, bytes: Some(bytes), stale: false });
             }

@@ -84,16 +84,18 @@ impl<'a> Sheets<'a> {
 
     pub(crate) fn add(&mut self, s: &StreamRows<'_>) {
         let (service, n) = (self.service, self.partition);
+        let is_only = s.parts.len() == 1;
         for p in s.parts {
-            self.parts.row(7).text(&p.key).text(&p.part).bytes(&p.bytes).text(service).text(s.stream).int(n).bigint(s.offset);
+            let row = self.parts.row(9).text(&p.key).text(&p.part).bytes(&p.bytes).text(service).text(s.stream).int(n).bigint(s.offset);
+            match (is_only, p.bytes == s.view) {
+                (false, _) => row.null().null(),
+                (true, true) => row.bigint(s.version).null(),
+                (true, false) => row.bigint(s.version).bytes(s.view),
+            };
         }
-        let view = self.views.row(6).text(service).text(s.stream).int(n).bigint(s.offset).bigint(s.version);
-        // A view that is its stream's only part is kept once.
-        if matches!(s.parts, [only] if only.bytes == s.view) {
-            view.null()
-        } else {
-            view.bytes(s.view)
-        };
+        if !is_only {
+            self.views.row(6).text(service).text(s.stream).int(n).bigint(s.offset).bigint(s.version).bytes(s.view);
+        }
         for key in s.keys {
             self.writers.row(3).text(key).text(service).text(s.stream);
         }

@@ -7,16 +7,20 @@ CREATE TABLE read.{parts} (
     service text COLLATE "C" NOT NULL,
     stream_id text COLLATE "C" NOT NULL,
     partition int NOT NULL,
-    "offset" bigint NOT NULL
+    "offset" bigint NOT NULL,
+    -- Where it is its stream's only part, the stream's view stands here: the version that it is folded up to, and its bytes, null where
+    -- they are the part's. One row a stream is half of the work of two.
+    version bigint,
+    view bytea
 ) WITH (fillfactor = 80);
+-- The views of the other streams: of those with several parts, or none.
 CREATE TABLE read.{parts}_view (
     service text COLLATE "C" NOT NULL,
     stream_id text COLLATE "C" NOT NULL,
     partition int NOT NULL,
     "offset" bigint NOT NULL,
     version bigint NOT NULL,
-    -- Null: it is the bytes of the stream's only part.
-    view bytea
+    view bytea NOT NULL
 ) WITH (fillfactor = 80);
 -- Which streams have ever had a part under a key: what a read model as it was is folded from. Written at a part's
 -- first appearance, never changed.
@@ -27,5 +31,6 @@ CREATE TABLE read.{parts}_writer (
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON read.{parts}, read.{parts}_view TO daybook_projector;
 GRANT SELECT, INSERT ON read.{parts}_writer TO daybook_projector;
-GRANT SELECT ON read.{parts} TO daybook_query;
+-- Not the views: they hold what is shown nowhere.
+GRANT SELECT (key, part, bytes, service, stream_id, partition, "offset") ON read.{parts} TO daybook_query;
 GRANT SELECT ON read.{parts}, read.{parts}_view, read.{parts}_writer TO daybook_reader;

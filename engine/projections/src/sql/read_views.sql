@@ -1,6 +1,8 @@
--- The views of a batch's streams that are not in memory. Where a stream's only part is its view, that is kept once: in
--- the part.
-SELECT v.stream_id, v.version, coalesce(v.view, p.bytes) AS view
+-- The views of a batch's streams that are not in memory: those kept in the row of their stream's only part, and those in rows of their own.
+SELECT p.stream_id, p.version, coalesce(p.view, p.bytes) AS view
+FROM read.{parts} p
+WHERE p.service = $1 AND p.stream_id = ANY ($2::text[]) AND p.version IS NOT NULL
+UNION ALL
+SELECT v.stream_id, v.version, v.view
 FROM read.{parts}_view v
-LEFT JOIN read.{parts} p ON v.view IS NULL AND p.stream_id = v.stream_id AND p.service = v.service
 WHERE v.service = $1 AND v.stream_id = ANY ($2::text[])

@@ -32,11 +32,28 @@ trimmed AS (
         AND t.partition = moved.partition AND t."offset" < moved.pushed
 ),
 written AS (
-    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset")
-    SELECT w.key, w.part, w.bytes, moved.service, w.stream_id, moved.partition, w."offset"
-    FROM moved, unnest($13::text[], $14::text[], $15::bytea[], $16::text[], $17::bigint[]) AS w (key, part, bytes, stream_id, "offset")
+    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset", version, view)
+    SELECT w.key, w.part, w.bytes, moved.service, w.stream_id, moved.partition, w."offset", w.version, w.view
+    FROM moved, unnest($13::text[], $14::text[], $15::bytea[], $16::text[], $17::bigint[], $28::bigint[], $29::bytea[])
+        AS w (key, part, bytes, stream_id, "offset", version, view)
     ON CONFLICT (key, part) DO UPDATE
-    SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition, "offset" = EXCLUDED."offset"
+    SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition,
+        "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
+),
+-- A stream that takes another one's place must not take its view with it.
+displaced AS (
+    INSERT INTO read.{parts}_view (service, stream_id, partition, "offset", version, view)
+    SELECT p.service, p.stream_id, p.partition, p."offset", p.version, coalesce(p.view, p.bytes)
+    FROM moved, unnest($13::text[], $14::text[], $16::text[]) AS w (key, part, stream_id)
+    JOIN read.{parts} p ON p.key = w.key AND p.part = w.part AND p.stream_id <> w.stream_id
+    WHERE p.version IS NOT NULL AND NOT p.stream_id = ANY ($20::text[] || $30::text[])
+    ON CONFLICT (service, stream_id) DO NOTHING
+),
+-- The views of these streams ($30) are kept in their parts.
+in_parts AS (
+    DELETE FROM read.{parts}_view v
+    USING moved, unnest($30::text[]) AS n (stream_id)
+    WHERE v.stream_id = n.stream_id AND v.service = moved.service
 ),
 writers AS (
     INSERT INTO read.{parts}_writer (key, service, stream_id)

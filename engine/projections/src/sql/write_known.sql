@@ -13,8 +13,9 @@ moved AS (
     RETURNING c.service
 ),
 written AS (
-    UPDATE read.{parts} p SET bytes = w.bytes, "offset" = w."offset"
-    FROM moved, unnest($10::text[], $11::text[], $12::bytea[], $13::text[], $14::bigint[]) AS w (key, part, bytes, stream_id, "offset")
+    UPDATE read.{parts} p SET bytes = w.bytes, "offset" = w."offset", version = w.version, view = w.view
+    FROM moved, unnest($10::text[], $11::text[], $12::bytea[], $13::text[], $14::bigint[], $19::bigint[], $20::bytea[])
+        AS w (key, part, bytes, stream_id, "offset", version, view)
     WHERE p.key = w.key AND p.part = w.part AND p.stream_id = w.stream_id AND p.service = moved.service
     RETURNING 1
 ),

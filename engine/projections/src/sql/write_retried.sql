@@ -13,11 +13,18 @@ gone AS (
     WHERE p.key = r.key AND p.part = r.part AND p.service = moved.service AND p.stream_id = $6
 ),
 written AS (
-    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset")
-    SELECT w.key, w.part, w.bytes, moved.service, $6, moved.partition, w."offset"
-    FROM moved, unnest($9::text[], $10::text[], $11::bytea[], $12::bigint[]) AS w (key, part, bytes, "offset")
+    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset", version, view)
+    SELECT w.key, w.part, w.bytes, moved.service, $6, moved.partition, w."offset", w.version, w.view
+    FROM moved, unnest($9::text[], $10::text[], $11::bytea[], $12::bigint[], $24::bigint[], $25::bytea[])
+        AS w (key, part, bytes, "offset", version, view)
     ON CONFLICT (key, part) DO UPDATE
-    SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition, "offset" = EXCLUDED."offset"
+    SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition,
+        "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
+),
+apart AS (
+    DELETE FROM read.{parts}_view v
+    USING moved
+    WHERE v.stream_id = $6 AND v.service = moved.service AND array_length(array_remove($24::bigint[], NULL), 1) = 1
 ),
 writers AS (
     INSERT INTO read.{parts}_writer (key, service, stream_id)

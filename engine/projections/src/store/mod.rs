@@ -11,19 +11,21 @@ use daybook_kernel::StreamId;
 use daybook_postgres::{Connector, Databases, Pool, Role, storable};
 use tokio_postgres::{Row, Statement};
 
-use crate::batch::{Before, Changes, Skipped};
+use crate::batch::{Before, Change, Changes, Skipped};
 use crate::generation::Generation;
 use crate::{ProjectorError, sql};
 
 pub(crate) use parked::{Retried, Waiting};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
-/// plan while they grow.
+/// plan while they grow. No parameter could make another plan better, and planning a batch's statement costs as much as a small batch:
+/// it is planned once a connection.
 const SETTINGS: &[(&str, &str)] = &[
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
     ("lock_timeout", "10000"),
     ("idle_in_transaction_session_timeout", "30000"),
 ];
@@ -77,6 +79,26 @@ fn pool(databases: &Databases, connections: usize, timeout: (&str, &str)) -> Res
     let settings = [SETTINGS, &[timeout]].concat();
     let connector = Connector::new(databases.read_url(), Some(Role::Projector), &settings, "daybook projector")?;
     Ok(connector.pool(connections, PATIENCE)?)
+}
+
+/// Version and bytes of the views that are kept in these parts' rows.
+fn views_in_parts<'a>(parts: impl Iterator<Item = &'a Change>) -> (Vec<Option<i64>>, Vec<Option<&'a [u8]>>) {
+    parts.map(|c| (c.view.as_ref().map(|v| v.version), c.view.as_ref().and_then(|v| v.bytes.as_deref()))).unzip()
+}
+
+/// The views that have rows of their own, a column each.
+struct ViewArrays<'a> {
+    streams: Vec<&'a str>,
+    offsets: Vec<i64>,
+    versions: Vec<i64>,
+    views: Vec<&'a [u8]>,
+}
+
+fn views_apart(changes: &Changes) -> ViewArrays<'_> {
+    let apart = || changes.views.iter().filter_map(|v| v.bytes.as_deref().map(|bytes| (v, bytes)));
+    let (streams, offsets) = apart().map(|(v, _)| (v.stream.as_str(), v.offset)).unzip();
+    let (versions, views) = apart().map(|(v, bytes)| (v.version, bytes)).unzip();
+    ViewArrays { streams, offsets, versions, views }
 }
 
 fn moved(row: &Row) -> Moved {
@@ -190,9 +212,8 @@ impl ReadStore {
         let (keys, ids): (Vec<&str>, Vec<&str>) = parts.keys().map(|(key, part)| (key.as_str(), part.as_str())).unzip();
         let (streams, offsets): (Vec<&str>, Vec<i64>) = parts.values().map(|c| (c.stream.as_str(), c.offset)).unzip();
         let bytes: Vec<Option<&[u8]>> = parts.values().map(|c| c.bytes.as_deref()).collect();
-        let views = &changes.views;
-        let (view_streams, view_offsets): (Vec<&str>, Vec<i64>) = views.iter().map(|v| (v.stream.as_str(), v.offset)).unzip();
-        let (versions, encoded): (Vec<i64>, Vec<Option<&[u8]>>) = views.iter().map(|v| (v.version, v.bytes.as_deref())).unzip();
+        let (part_versions, part_views) = views_in_parts(parts.values());
+        let ViewArrays { streams: view_streams, offsets: view_offsets, versions, views } = views_apart(changes);
         let row = client
             .query_one(
                 statement,
@@ -214,7 +235,9 @@ impl ReadStore {
                     &view_streams,
                     &view_offsets,
                     &versions,
-                    &encoded,
+                    &views,
+                    &part_versions,
+                    &part_views,
                 ],
             )
             .await?;
@@ -241,9 +264,9 @@ impl ReadStore {
         let bytes: Vec<&[u8]> = written().map(|(.., bytes)| bytes).collect();
         let (streams, offsets): (Vec<&str>, Vec<i64>) = written().map(|(_, c, _)| (c.stream.as_str(), c.offset)).unzip();
         let (new_keys, new_streams): (Vec<&str>, Vec<&str>) = changes.writers.iter().map(|(k, s)| (k.as_str(), s.as_str())).unzip();
-        let views = &changes.views;
-        let (view_streams, view_offsets): (Vec<&str>, Vec<i64>) = views.iter().map(|v| (v.stream.as_str(), v.offset)).unzip();
-        let (versions, encoded): (Vec<i64>, Vec<Option<&[u8]>>) = views.iter().map(|v| (v.version, v.bytes.as_deref())).unzip();
+        let (part_versions, part_views) = views_in_parts(written().map(|(_, c, _)| c));
+        let ViewArrays { streams: view_streams, offsets: view_offsets, versions, views } = views_apart(changes);
+        let in_parts: Vec<&str> = changes.views.iter().filter(|v| v.bytes.is_none()).map(|v| v.stream.as_str()).collect();
         let stopped = &changes.stopped;
         let (stopped_streams, stopped_offsets): (Vec<&str>, Vec<i64>) = stopped.iter().map(|s| (s.stream.as_str(), s.offset)).unzip();
         let reasons: Vec<String> = stopped.iter().map(|s| storable(&s.reason)).collect();
@@ -273,11 +296,14 @@ impl ReadStore {
                     &view_streams,
                     &view_offsets,
                     &versions,
-                    &encoded,
+                    &views,
                     &stopped_streams,
                     &stopped_offsets,
                     &reasons,
                     &at.term,
+                    &part_versions,
+                    &part_views,
+                    &in_parts,
                 ],
             )
             .await?;

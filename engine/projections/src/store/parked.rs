@@ -6,6 +6,7 @@ use daybook_follow::Ask;
 use daybook_postgres::storable;
 
 use super::{Place, ReadStore};
+use crate::batch::PartView;
 use crate::{ProjectorError, sql};
 
 /// A parked stream that is to be folded again.
@@ -20,14 +21,14 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 pub(crate) struct Retried {
     pub(crate) gone: Vec<(String, String)>,
-    /// Key, part, bytes and offset.
-    pub(crate) written: Vec<(String, String, Vec<u8>, i64)>,
+    /// Key and part, bytes, offset, and the view that is kept there.
+    pub(crate) written: Vec<((String, String), Vec<u8>, i64, Option<PartView>)>,
     /// Keys that it has, or had, a part under.
     pub(crate) keys: BTreeSet<String>,
     /// Key and part of all that is pushed of it.
     pub(crate) noted: Vec<(String, String)>,
-    /// Offset, version and bytes.
-    pub(crate) view: Option<(i64, i64, Option<Vec<u8>>)>,
+    /// Offset, version and bytes of a view in a row of its own.
+    pub(crate) view: Option<(i64, i64, Vec<u8>)>,
     /// The event to do without from now on.
     pub(crate) skipped: Option<i64>,
     /// Where it stopped again, and why.
@@ -53,11 +54,14 @@ impl ReadStore {
         let (gone_keys, gone_parts) = places(&retried.gone);
         let (noted_keys, noted_parts) = places(&retried.noted);
         let written = &retried.written;
-        let (keys, parts): (Vec<&str>, Vec<&str>) = written.iter().map(|(k, p, ..)| (k.as_str(), p.as_str())).unzip();
-        let (bytes, offsets): (Vec<&[u8]>, Vec<i64>) = written.iter().map(|(.., b, o)| (b.as_slice(), *o)).unzip();
+        let (keys, parts): (Vec<&str>, Vec<&str>) = written.iter().map(|((k, p), ..)| (k.as_str(), p.as_str())).unzip();
+        let (bytes, offsets): (Vec<&[u8]>, Vec<i64>) = written.iter().map(|(_, b, o, _)| (b.as_slice(), *o)).unzip();
+        let in_parts = || written.iter().map(|(.., view)| view.as_ref());
+        let part_versions: Vec<Option<i64>> = in_parts().map(|view| view.map(|v| v.version)).collect();
+        let part_views: Vec<Option<&[u8]>> = in_parts().map(|view| view.and_then(|v| v.bytes.as_deref())).collect();
         let writers: Vec<&str> = retried.keys.iter().map(String::as_str).collect();
         let (view_offset, version): (Vec<i64>, Vec<i64>) = retried.view.iter().map(|(o, v, _)| (*o, *v)).unzip();
-        let view: Vec<Option<&[u8]>> = retried.view.iter().map(|(.., bytes)| bytes.as_deref()).collect();
+        let view: Vec<&[u8]> = retried.view.iter().map(|(.., bytes)| bytes.as_slice()).collect();
         let stopped_at = retried.stopped.as_ref().map(|(offset, _)| *offset);
         let reason = retried.stopped.as_ref().map(|(_, reason)| storable(reason));
         let asked = what.asked.map(Ask::as_str);
@@ -88,6 +92,8 @@ impl ReadStore {
                     &reason,
                     &asked,
                     &at.term,
+                    &part_versions,
+                    &part_views,
                 ],
             )
             .await?;

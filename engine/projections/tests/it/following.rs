@@ -126,7 +126,7 @@ async fn what_is_held_stays_good_over_a_rebalance_unless_somebody_else_had_the_p
     first.catch_up().await.expect("it is its own");
     // Its view is gone from the database: who reads it again parks the stream, who holds it goes on.
     let owner = shop.database.owner().await;
-    owner.batch_execute("DELETE FROM read.by_category_1_view").await.expect("the owner may");
+    owner.batch_execute("DELETE FROM read.by_category_1").await.expect("the owner may");
     first.take_over().await.expect("it is its own");
     shop.append([retitled("A-1", "two")]).await;
     first.catch_up().await.expect("it is its own");

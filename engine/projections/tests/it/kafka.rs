@@ -119,7 +119,7 @@ async fn a_batch_is_bounded_however_much_kafka_brings() {
     shop.database
         .owner()
         .await
-        .batch_execute("UPDATE read.checkpoint SET next_offset = 0; DELETE FROM read.by_category_1; DELETE FROM read.by_category_1_view")
+        .batch_execute("UPDATE read.checkpoint SET next_offset = 0; DELETE FROM read.by_category_1")
         .await
         .expect("the owner may");
     let mut projector = shop.projector_with(&model, "catalog", 0, limits).await;

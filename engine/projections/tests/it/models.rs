@@ -122,6 +122,33 @@ impl Projection for ByCategory {
     }
 }
 
+/// A part for each word of a product's title.
+pub(crate) fn by_word() -> ReadModel {
+    ReadModel::of::<ProductPage>("by-word", None).with::<ByWord>()
+}
+
+struct ByWord;
+
+impl Projection for ByWord {
+    type Event = ProductEvent;
+    type View = ProductDetailsView;
+    type Model = ProductPage;
+
+    fn fold(view: &mut ProductDetailsView, event: &ProductEvent, _: &EventAt<'_>) {
+        fold_page(view, event);
+    }
+
+    fn render(view: &ProductDetailsView, _: &StreamId) -> Vec<Part<ProductPage>> {
+        let page = view.page.clone().unwrap_or_default();
+        let word = |word: &str| Part {
+            key: word.to_owned(),
+            part: page.sku.clone(),
+            message: ProductPage { media: vec![Media { url: page.category.clone(), ..Default::default() }], ..Default::default() },
+        };
+        page.title.split_whitespace().map(word).collect()
+    }
+}
+
 fn fold_page(view: &mut ProductDetailsView, event: &ProductEvent) {
     let page = view.page.get_or_insert_default();
     view.shown = true;

@@ -96,7 +96,7 @@ async fn an_event_whose_predecessors_are_missing_in_its_view_parks_its_stream() 
     let mut projector = shop.projector(&model, "catalog", 0).await;
     projector.catch_up().await.expect("it folds");
     // A view that somebody took away.
-    shop.database.owner().await.batch_execute("DELETE FROM read.by_category_1_view").await.expect("the owner may");
+    shop.database.owner().await.batch_execute("DELETE FROM read.by_category_1").await.expect("the owner may");
     projector.resume().await.expect("it answers");
     shop.append([categorized("A-1", "games")]).await;
     projector.catch_up().await.expect("a stream that stops is no error");

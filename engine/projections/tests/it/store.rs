@@ -4,7 +4,9 @@ use daybook_follow::FollowError;
 use daybook_kernel::StreamId;
 use daybook_projections::{Limits, ProjectorError};
 
-use crate::models::{by_category, categorized, created, levels, pages, received, retired, retitled, unheard_of};
+use shop_proto::catalog::v1::{ProductCreated, ProductEvent};
+
+use crate::models::{by_category, by_word, categorized, created, fact, levels, pages, received, retired, retitled, unheard_of};
 use crate::support::Shop;
 
 #[tokio::test]
@@ -186,17 +188,74 @@ async fn a_view_that_is_its_streams_only_part_is_kept_once() {
     projector.catch_up().await.expect("it folds");
     assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
     let owner = shop.database.owner().await;
-    let kept = owner.query("SELECT stream_id, version FROM read.stock_levels_1_view WHERE view IS NULL ORDER BY 1", &[]).await;
+    let kept = owner.query("SELECT stream_id, version FROM read.stock_levels_1 WHERE view IS NULL ORDER BY 1", &[]).await;
     let kept: Vec<(String, i64)> = kept.expect("it answers").iter().map(|r| (r.get(0), r.get(1))).collect();
     assert_eq!(kept, [("stock/A-1@w-1".to_owned(), 3), ("stock/A-2@w-1".to_owned(), 1)]);
+    assert_eq!(owner.query("SELECT 1 FROM read.stock_levels_1_view", &[]).await.expect("it answers").len(), 0);
 
     // A part that somebody took away took the view with it: that is told, not guessed.
     owner.batch_execute("DELETE FROM read.stock_levels_1 WHERE key = 'A-2@w-1'").await.expect("the owner may");
     shop.append([received("A-2", "w-1", 1)]).await;
     projector.catch_up().await.expect("a stream that stops is no error");
-    assert!(shop.parked(&model).await[0].2.contains("the part is not there"));
+    assert!(shop.parked(&model).await[0].2.contains("the view stands at version 0"));
     // Folded again from the log, it is whole.
     projector.try_parked_again();
     projector.tend().await.expect("it is the owner");
     assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
+}
+
+/// The streams whose views stand in a part's row, and those whose views have rows of their own.
+async fn kept(shop: &Shop) -> [Vec<(String, i64)>; 2] {
+    let owner = shop.database.owner().await;
+    let mut kept = [Vec::new(), Vec::new()];
+    for (streams, sql) in kept.iter_mut().zip([
+        "SELECT stream_id, version FROM read.by_word_1 WHERE version IS NOT NULL ORDER BY 1",
+        "SELECT stream_id, version FROM read.by_word_1_view ORDER BY 1",
+    ]) {
+        *streams = owner.query(sql, &[]).await.expect("it answers").iter().map(|r| (r.get(0), r.get(1))).collect();
+    }
+    kept
+}
+
+#[tokio::test]
+async fn a_view_stands_in_the_row_of_its_streams_only_part_and_moves_as_parts_come_and_go() {
+    let model = by_word();
+    for (held_bytes, at_once) in [(0, 1), (0, 1_000), (1 << 20, 1)] {
+        let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+        let limits = Limits { held_bytes, catch_up_events: at_once, ..Limits::default() };
+        let mut projector = shop.projector_with(&model, "catalog", 0, limits).await;
+        let of_a = |version| vec![("product/A".to_owned(), version)];
+        shop.append([created("A", "one", "toys")]).await;
+        for (title, in_part, apart) in [
+            ("one", of_a(2), vec![]),
+            ("one two", vec![], of_a(3)),
+            ("two one", vec![], of_a(4)),
+            ("two", of_a(5), vec![]),
+            ("three", of_a(6), vec![]),
+            ("", vec![], of_a(7)),
+            ("four", of_a(8), vec![]),
+            ("four", of_a(9), vec![]),
+        ] {
+            shop.append([retitled("A", title)]).await;
+            projector.catch_up().await.expect("it folds");
+            assert_eq!(kept(&shop).await, [in_part, apart], "{title:?}");
+            assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await, "{title:?}");
+            assert!(shop.parked(&model).await.is_empty(), "{title:?}");
+        }
+    }
+}
+
+/// Two streams ought not to have the same part. Where they do, neither loses its view.
+#[tokio::test]
+async fn a_stream_that_takes_anothers_place_does_not_take_its_view() {
+    let model = by_word();
+    let mut shop = Shop::new(1, std::slice::from_ref(&model)).await;
+    let limits = Limits { held_bytes: 0, catch_up_events: 1, ..Limits::default() };
+    let mut projector = shop.projector_with(&model, "catalog", 0, limits).await;
+    // The part is called as the SKU in the event, and that is not the stream's.
+    let stranger = fact::<ProductEvent>("B", ProductCreated { sku: "A".into(), title: "one".into(), ..Default::default() });
+    shop.append([created("A", "one", "toys"), stranger, retitled("A", "two"), retitled("B", "three")]).await;
+    projector.catch_up().await.expect("it folds");
+    assert!(shop.parked(&model).await.is_empty());
+    assert_eq!(kept(&shop).await, [vec![("product/A".to_owned(), 2), ("product/B".to_owned(), 2)], vec![]]);
 }
