@@ -19,8 +19,9 @@ pub struct Limits {
     /// How long the checkpoint of another holder must have stood still, with more in the log, until who stands by takes
     /// over (3 s by default).
     pub still: Duration,
-    /// After a small batch a partition rests so many times as long as that took (4 by default): what arrives meanwhile goes
-    /// together. On a busy machine fewer and larger batches leave more of it to everybody.
+    /// After a batch of several events that was not a full one a partition rests so many times as long as that took (4 by default): what
+    /// arrives meanwhile goes together. On a busy machine fewer and larger batches leave more of it to everybody. After a single event it
+    /// does not: nothing says that company comes, and the next one is to be seen at once.
     pub rest: u32,
     /// The longest rest (20 ms by default).
     pub longest_rest: Duration,

@@ -317,7 +317,7 @@ impl Owned {
         }
         let passes: Vec<Pass> = passes.into_values().collect();
         for passed in join_all(passes.into_iter().map(|pass| pass.run(&limits, &self.meters.transactions))).await {
-            if passed.home.rests && passed.largest < limits.batch_events {
+            if passed.home.rests && (2..limits.batch_events).contains(&passed.largest) {
                 rests.begin(passed.home.name, (passed.took * limits.rest).min(limits.longest_rest));
             }
             self.together.extend(passed.stay);

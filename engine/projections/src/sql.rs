@@ -7,6 +7,7 @@ macro_rules! statements {
 }
 
 statements! {
+    ANALYZE_FILLED = "analyze_filled.sql",
     ASK = "ask.sql",
     GENERATION = "generation.sql",
     GIVE_UP = "give_up.sql",

@@ -74,6 +74,16 @@ async fn no_statement_of_a_lane_scans_a_log_that_has_hardly_begun() {
         let ledger = streams.iter().zip(0..).map(|(s, i)| row(s, page * 1000 + i)).collect();
         append(&writer, &mut head, events, ledger).await;
     }
+    // Statistics that Postgres takes of so small a log by itself.
+    f.database
+        .owner()
+        .await
+        .batch_execute("ANALYZE ledger.event_0; ANALYZE ledger.command_0; ANALYZE ledger.page_0")
+        .await
+        .expect("it may");
+    for sql in [APPEND, READ_STREAMS] {
+        explain(lane.client(), sql, true).await;
+    }
 }
 
 async fn explain(client: &tokio_postgres::Client, sql: &str, lane: bool) {

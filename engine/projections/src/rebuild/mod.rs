@@ -152,8 +152,11 @@ impl Building {
     /// Each table on a session of its own: an index build keeps one core busy.
     async fn index(&self) -> Result<(), LifecycleError> {
         let mut building = JoinSet::new();
-        for statements in [tables::INDEX_PARTS, tables::INDEX_VIEWS, tables::INDEX_WRITERS] {
-            let (statements, url) = (tables::at(statements, &self.generation.parts), self.databases.read_url().to_owned());
+        let parts = &self.generation.parts;
+        let filled = [(tables::INDEX_PARTS, ""), (tables::INDEX_VIEWS, "_view"), (tables::INDEX_WRITERS, "_writer")];
+        for (indexes, table) in filled {
+            let analyze = tables::at(tables::ANALYZE_FILLED, &format!("{parts}{table}"));
+            let (statements, url) = (format!("{}; {analyze}", tables::at(indexes, parts)), self.databases.read_url().to_owned());
             building.spawn(async move {
                 let session = OwnConnection::new(&url, None, INDEX_SETTINGS, "daybook rebuild").await?;
                 session.batch_execute(&statements).await.map_err(|e| match e.as_db_error() {

@@ -1,3 +1,2 @@
 -- The index of a generation's writers.
-ALTER TABLE read.{parts}_writer ADD PRIMARY KEY (key, service, stream_id);
-ANALYZE read.{parts}_writer
+ALTER TABLE read.{parts}_writer ADD PRIMARY KEY (key, service, stream_id)

@@ -2,7 +2,7 @@
 -- COMMIT to misread. Everything selects FROM moved: where the checkpoint is not where this batch was read from,
 -- somebody else has moved it, and nothing at all is written; likewise where its term ($27) is another holder's. A checkpoint that
 -- another transaction holds (a promotion) is not waited for: others may share this transaction. $8: how far Kafka has
--- acknowledged what was pushed; null where nothing is.
+-- acknowledged what was pushed; null where nothing is. Why columns are compared with themselves: see write_known.sql.
 WITH held AS (
     SELECT FROM read.checkpoint
     WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4
@@ -17,7 +17,7 @@ moved AS (
 gone AS (
     DELETE FROM read.{parts} p
     USING moved, unnest($9::text[], $10::text[], $11::text[], $12::bigint[]) AS r (key, part, stream_id, "offset")
-    WHERE p.key = r.key AND p.part = r.part AND p.service = moved.service AND p.stream_id = r.stream_id
+    WHERE p.key = r.key AND p.part = r.part AND p.service = moved.service AND p.stream_id = r.stream_id AND r."offset" = r."offset" + 0
     RETURNING moved.projection, moved.generation, moved.service, moved.partition, r."offset", p.key, p.part, p.stream_id
 ),
 noted AS (
@@ -46,14 +46,14 @@ displaced AS (
     SELECT p.service, p.stream_id, p.partition, p."offset", p.version, coalesce(p.view, p.bytes)
     FROM moved, unnest($13::text[], $14::text[], $16::text[]) AS w (key, part, stream_id)
     JOIN read.{parts} p ON p.key = w.key AND p.part = w.part AND p.stream_id <> w.stream_id
-    WHERE p.version IS NOT NULL AND NOT p.stream_id = ANY ($20::text[] || $30::text[])
+    WHERE w.key = w.key || '' AND p.version IS NOT NULL AND NOT p.stream_id = ANY ($20::text[] || $30::text[])
     ON CONFLICT (service, stream_id) DO NOTHING
 ),
 -- The views of these streams ($30) are kept in their parts.
 in_parts AS (
     DELETE FROM read.{parts}_view v
     USING moved, unnest($30::text[]) AS n (stream_id)
-    WHERE v.stream_id = n.stream_id AND v.service = moved.service
+    WHERE v.stream_id = n.stream_id AND v.service = moved.service AND n.stream_id = n.stream_id || ''
 ),
 writers AS (
     INSERT INTO read.{parts}_writer (key, service, stream_id)

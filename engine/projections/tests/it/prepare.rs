@@ -119,14 +119,47 @@ async fn no_statement_of_a_projector_scans_a_read_model() {
         sql!("kept_up_generations.sql"),
         sql!("one_generation.sql"),
     ] {
-        let plan = client.simple_query(&format!("EXPLAIN (GENERIC_PLAN, COSTS OFF) {sql}")).await.expect(file);
-        let lines: Vec<_> = plan
-            .iter()
-            .filter_map(|m| match m {
-                tokio_postgres::SimpleQueryMessage::Row(r) => r.get(0).map(str::to_owned),
-                _ => None,
-            })
-            .collect();
+        let lines = plan(&client, file, &sql).await;
         assert!(!lines.iter().any(|l| l.contains("Seq Scan on")), "{file}\n{}", lines.join("\n"));
+    }
+}
+
+/// The plan of a statement, whatever its parameters are.
+async fn plan(client: &tokio_postgres::Client, file: &str, sql: &str) -> Vec<String> {
+    let plan = client.simple_query(&format!("EXPLAIN (GENERIC_PLAN, COSTS OFF) {sql}")).await.expect(file);
+    let text = |m: &tokio_postgres::SimpleQueryMessage| match m {
+        tokio_postgres::SimpleQueryMessage::Row(r) => r.get(0).map(str::to_owned),
+        _ => None,
+    };
+    plan.iter().filter_map(text).collect()
+}
+
+/// A statement is planned once a connection, and the tables may be small then: a plan that reads a whole index would be kept while they grow.
+#[tokio::test]
+async fn no_statement_of_a_projector_reads_a_whole_index_of_a_read_model_that_has_hardly_begun() {
+    let shop = Shop::new(1, &[by_category()]).await;
+    let (client, owner) = (shop.database.owner().await, shop.database.owner().await);
+    client
+        .batch_execute("SET ROLE daybook_projector; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        .await
+        .expect("the owner may");
+    let fill = |from: i32, to: i32| {
+        format!(
+            "INSERT INTO read.by_category_1 SELECT 'k' || i, 'p', '', 'catalog', 'product/' || i, 0, i, 1 FROM generate_series({from}, {to}) i;
+             INSERT INTO read.by_category_1_view SELECT 'catalog', 'product/' || i, 0, i, 1, '' FROM generate_series({from}, {to}) i;
+             ANALYZE read.by_category_1; ANALYZE read.by_category_1_view"
+        )
+    };
+    for (from, to) in [(1, 0), (1, 5), (6, 60), (61, 1_000)] {
+        if to > 0 {
+            owner.batch_execute(&fill(from, to)).await.expect("the owner may");
+        }
+        for (file, sql) in [sql!("write_batch.sql"), sql!("write_known.sql"), sql!("read_views.sql")] {
+            let lines = plan(&client, file, &sql).await;
+            let mut scans =
+                lines.iter().enumerate().filter(|(_, l)| l.contains("Index") && l.contains("Scan") && l.contains(" on by_category_1"));
+            let whole = scans.find(|(n, _)| !lines.get(n + 1).is_some_and(|next| next.contains("Index Cond")));
+            assert!(whole.is_none(), "{file} with {to} rows: {whole:?}\n{}", lines.join("\n"));
+        }
     }
 }
