@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions, SharedProducer};
-use daybook_http::{Listening, Operations};
+use daybook_http::{Operations, Surface};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::{Log, Writer, WriterSessions, read_secret};
 use daybook_messages::lanes_group;
@@ -54,7 +54,7 @@ impl CommandHandlers {
     ///
     /// # Errors
     /// When Postgres or Kafka can't be reached, was not migrated, or a topic has another number of partitions than its log.
-    pub async fn start(parts: HandlerParts, listening: Listening, shutdown: Shutdown) -> Result<Self, HandlerError> {
+    pub async fn start(parts: HandlerParts, surface: Surface, shutdown: Shutdown) -> Result<Self, HandlerError> {
         let mut logs = Vec::new();
         for service in parts.registry.services() {
             logs.push(Log::open(&parts.databases, service, Role::Writer, 8).await?);
@@ -100,8 +100,8 @@ impl CommandHandlers {
         let ready = readiness(groups, logs, endpoint.clone(), board, parts.config.beside.clone());
         let operations = Operations::new(ready, parts.metrics.clone(), openapi::document(&registry));
         let router = daybook_http::operations(operations, endpoint.routes());
-        let address = listening.address();
-        tasks.spawn(listening.with_cors(parts.config.cors.clone()).serve(router, shutdown));
+        let address = surface.address();
+        tasks.spawn(surface.serve(router, shutdown));
         Ok(Self { address, tasks })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Following, Limits, Sources, group_options};
-use daybook_http::{Cors, Listening, Operations, bind, operations};
+use daybook_http::{Cors, Gate, Operations, Surface, operations};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions};
 use daybook_postgres::Role;
@@ -99,13 +99,13 @@ async fn reactors(settings: &Settings, services: &[String]) -> anyhow::Result<Re
 
 async fn start_handlers(
     settings: &Settings,
-    (handling, cors): (&Handling, Option<Cors>),
-    (listening, beside): (Listening, Beside),
+    handling: &Handling,
+    (surface, beside): (Surface, Beside),
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<CommandHandlers> {
     let (registry, services) = (registry()?, handled(handling)?);
-    let mut config = HandlerConfig { cors, beside, ..HandlerConfig::default() };
+    let mut config = HandlerConfig { beside, ..HandlerConfig::default() };
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
     }
@@ -117,7 +117,7 @@ async fn start_handlers(
     }
     let parts =
         HandlerParts { config, databases: settings.databases()?, bus: settings.bus("command-handlers")?, registry, services, metrics };
-    let handlers = CommandHandlers::start(parts, listening, stop).await?;
+    let handlers = CommandHandlers::start(parts, surface, stop).await?;
     out::announce(format_args!("commands on http://{}", handlers.address()));
     Ok(handlers)
 }
@@ -146,8 +146,8 @@ fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
 
 async fn start_queries(
     settings: &Settings,
-    (querying, cors): (&Querying, Option<Cors>),
-    (listening, beside): (Listening, Beside),
+    querying: &Querying,
+    (surface, beside): (Surface, Beside),
     metrics: Metrics,
     stop: Shutdown,
 ) -> anyhow::Result<QueryApi> {
@@ -158,18 +158,19 @@ async fn start_queries(
     let config = QueryConfig {
         metrics,
         past,
-        cors,
         beside,
         search: Some(searched(querying)?),
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
-    out::announce(format_args!("queries on http://{}", listening.address()));
-    Ok(QueryApi::start(config, listening, stop).await?)
+    out::announce(format_args!("queries on http://{}", surface.address()));
+    Ok(QueryApi::start(config, surface, stop).await?)
 }
 
 /// Before anything else is done: who can't have an address hears it at once.
-async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<Listening> {
-    bind(address).await.with_context(|| format!("can't listen on {address}; choose another address with {option}"))
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<Surface> {
+    Surface::bind(address, Gate::anonymous())
+        .await
+        .with_context(|| format!("can't listen on {address}; choose another address with {option}"))
 }
 
 async fn start_projectors(
@@ -187,15 +188,15 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let metrics = telemetry::metrics()?;
     let stop = on_signal()?;
     let cors = cors(&args.browsers)?;
-    let commands = listen(args.commands_listen, "--commands-listen").await?;
-    let queries = listen(args.queries_listen, "--queries-listen").await?;
+    let commands = listen(args.commands_listen, "--commands-listen").await?.with_cors(cors.clone());
+    let queries = listen(args.queries_listen, "--queries-listen").await?.with_cors(cors);
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
     let projectors = start_projectors(settings, models()?, Some(&reactors), stop.clone()).await?;
     let asked = projectors.clone();
     let beside = Beside::new(move || asked.waiting());
     let queries = (queries, beside.clone());
-    let queries = start_queries(settings, (&args.querying, cors.clone()), queries, metrics.clone(), stop.clone()).await?;
-    let handlers = start_handlers(settings, (&args.handling, cors), (commands, beside), metrics, stop.clone()).await?;
+    let queries = start_queries(settings, &args.querying, queries, metrics.clone(), stop.clone()).await?;
+    let handlers = start_handlers(settings, &args.handling, (commands, beside), metrics, stop.clone()).await?;
     stop.requested().await;
     tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
     Ok(Verdict::Good)
@@ -204,13 +205,13 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
 /// Endpoint, lanes, relay and reactors.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
     let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
-    let listening = listen(args.listen, "--listen").await?;
+    let surface = listen(args.listen, "--listen").await?.with_cors(cors);
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
     let sources = Sources::of(settings.bus("followers")?, group_options(), Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
     let asked = following.clone();
     let beside = Beside::new(move || asked.waiting());
-    let handlers = start_handlers(settings, (&args.handling, cors), (listening, beside), metrics, stop).await?;
+    let handlers = start_handlers(settings, &args.handling, (surface, beside), metrics, stop).await?;
     tokio::join!(handlers.stopped(), following.stopped());
     Ok(Verdict::Good)
 }
@@ -243,8 +244,8 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
 /// The query API.
 pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
     let (stop, cors) = (on_signal()?, cors(&args.browsers)?);
-    let alone = (listen(args.listen, "--listen").await?, Beside::default());
-    start_queries(settings, (&args.querying, cors), alone, telemetry::metrics()?, stop).await?.stopped().await;
+    let alone = (listen(args.listen, "--listen").await?.with_cors(cors), Beside::default());
+    start_queries(settings, &args.querying, alone, telemetry::metrics()?, stop).await?.stopped().await;
     Ok(Verdict::Good)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use daybook_http::{Front, Listening, Operations, Problem, operations};
+use daybook_http::{Front, Operations, Problem, Surface, operations};
 use daybook_kernel::Secret;
 use daybook_process::{Beside, Readiness, Shutdown};
 use daybook_proto::TextForm;
@@ -261,7 +261,7 @@ impl QueryApi {
     /// What is held in memory is answered before any route is looked for.
     fn front(&self) -> Front {
         let serving = self.serving.clone();
-        Arc::new(move |request| page::at_once(&serving, request))
+        Arc::new(move |request, caller| page::at_once(&serving, request, caller))
     }
 
     /// Whether the database answers and holds a generation of every read model, and what is searched has been read.
@@ -289,11 +289,10 @@ impl QueryApi {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn start(config: QueryConfig, listening: Listening, shutdown: Shutdown) -> Result<Self, QueryError> {
-        let cors = config.cors.clone();
+    pub async fn start(config: QueryConfig, surface: Surface, shutdown: Shutdown) -> Result<Self, QueryError> {
         let api = Self::open(config).await?;
         let (finished, done) = watch::channel(false);
-        let serving = listening.with_cors(cors).serve_behind(api.front(), api.router(), shutdown.clone());
+        let serving = surface.serve_behind(api.front(), api.router(), shutdown.clone());
         let live = api.serving.clone();
         tokio::spawn(async move {
             shutdown.requested().await;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::BusConfig;
-use daybook_http::Cors;
 use daybook_kernel::{ReadModel, Secret};
 use daybook_process::Beside;
 use daybook_search::SearchSchema;
@@ -90,8 +89,6 @@ pub struct QueryConfig {
     pub max_subscribers: usize,
     /// How long a live query may be silent before a comment is sent, so that nobody between thinks it dead (15 s by default).
     pub heartbeat: Duration,
-    /// Origins whose web pages may ask from a browser; none by default.
-    pub cors: Option<Cors>,
     /// What other roles of the process say in `/readyz`; none by default.
     pub beside: Beside,
 }
@@ -117,7 +114,6 @@ impl QueryConfig {
             warm_up: Duration::from_secs(10),
             max_subscribers: 20_000,
             heartbeat: Duration::from_secs(15),
-            cors: None,
             beside: Beside::default(),
         }
     }
