@@ -47,7 +47,7 @@ fn commands() -> Vec<(&'static str, Value)> {
     ]
 }
 
-const OPERATIONS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
+const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 
 struct Endpoint {
     install: Install,

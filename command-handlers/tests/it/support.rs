@@ -1,6 +1,5 @@
 //! An install of one database and one Kafka prefix, and processes that serve it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, Headers, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
@@ -32,7 +31,7 @@ pub(crate) struct Install {
 pub(crate) struct Process {
     pub(crate) url: String,
     stop: watch::Sender<bool>,
-    handlers: CommandHandlers,
+    pub(crate) handlers: CommandHandlers,
 }
 
 impl Install {
@@ -86,7 +85,6 @@ impl Install {
             bus: self.bus.clone(),
             registry,
             services: services.iter().map(|s| (*s).to_owned()).collect(),
-            metrics: Arc::new(String::new),
         };
         let handlers = CommandHandlers::start(parts, surface, stopping).await.expect("everything is there");
         Process { url: format!("http://{}", handlers.address()), stop, handlers }

@@ -18,7 +18,7 @@ pub use content::{Coding, Packed, content_type};
 pub use cors::Cors;
 pub use front::Front;
 pub use gate::Gate;
-pub use operations::{Operations, operations};
+pub use operations::{Probe, operations_routes, surface_routes};
 pub use problem::Problem;
 pub use query::{Pair, not_utf8, pairs, parameters, parameters_but, segment};
 pub use schema::{Schemas, decimals};

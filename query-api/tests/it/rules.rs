@@ -30,7 +30,7 @@ enum Forms {
 }
 
 /// The document's path, one that is asked, the same as another client may write it, and the forms.
-const ROUTES: [(&str, &str, &str, Forms); 17] = [
+const ROUTES: [(&str, &str, &str, Forms); 16] = [
     ("/v1/product-pages/{key}", "/v1/product-pages/A-1", "/v1/product-pages/%41-1", Forms::Page),
     ("/v1/product-pages/{key}/page", "/v1/product-pages/A-1/page", "/v1/product-pages/%41-1/page", Forms::Page),
     ("/v1/product-pages/{key}/events", "/v1/product-pages/A-1/events", "/v1/product%2Dpages/A-1/events", Forms::Events),
@@ -46,7 +46,6 @@ const ROUTES: [(&str, &str, &str, Forms); 17] = [
     ("/v1/products/suggest", "/v1/products/suggest", "/v1/products/suggest?q=la", Forms::Search),
     ("/healthz", "/healthz", "/healthz", Forms::Fixed),
     ("/readyz", "/readyz", "/readyz", Forms::Fixed),
-    ("/metrics", "/metrics", "/metrics", Forms::Fixed),
     ("/openapi.json", "/openapi.json", "/openapi.json", Forms::Fixed),
 ];
 
