@@ -43,6 +43,7 @@ fn models() -> anyhow::Result<Vec<ReadModel>> {
 pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow::Result<Verdict> {
     let (databases, bus, registry) = (settings.databases()?, settings.bus("migrate")?, registry()?);
     let services = registry.services().into_iter().map(str::to_owned).collect();
+    daybook_postgres::migrate_install(&databases).await?;
     let migrated = daybook_log::migrate(&databases, &MigrateOptions { services, partitions: args.partitions }).await?;
     let mut logs = Vec::new();
     for (service, partitions, born) in migrated.logs {
@@ -137,7 +138,7 @@ fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
 async fn start_queries(settings: &Settings, querying: &Querying, surface: Surface, stop: Shutdown) -> anyhow::Result<QueryApi> {
     let models = models()?.iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
-    let secret = daybook_log::read_secret(&databases, Role::Query).await?;
+    let secret = daybook_postgres::read_secret(&databases, Role::Query).await?;
     let past = querying.as_of.then(|| past(databases.clone()));
     let config = QueryConfig {
         past,

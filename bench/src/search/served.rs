@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use daybook_log::connect_owner;
+use daybook_postgres::connect_owner;
 use prost::Message as _;
 use serde_json::Value;
 use shop_proto::read::v1::{SearchedProduct, SearchedStock};
