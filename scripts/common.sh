@@ -156,7 +156,7 @@ load_clone() {
 }
 
 # Starts a Daybook with every role in a run's folder, on the services that the environment names, and returns once it serves.
-# Its ports are in `port` and `queries_port` then.
+# Its ports are in `port` and `queries_port` then. Its operations get a port that nobody asks.
 # shellcheck disable=SC2034 # used by who calls this
 launch_daybook() { # folder, binary, options for `daybook up`
   local dir=$1 binary=$2 running
@@ -167,7 +167,7 @@ launch_daybook() { # folder, binary, options for `daybook up`
   say "$port" >"$dir/port"
   running="up --commands-listen 127.0.0.1:$port"
   launch "$dir" "$dir/daybook.pid" "$dir/daybook.log" "$binary" up --commands-listen "127.0.0.1:$port" \
-    --queries-listen "127.0.0.1:$queries_port" "$@"
+    --queries-listen "127.0.0.1:$queries_port" --operations-listen 127.0.0.1:0 "$@"
   for _ in {1..300}; do
     if serves "$port"; then return; fi
     if [ -s "$dir/daybook.pid" ] && [ -z "$(running_with "$dir/daybook.pid" "$running")" ]; then break; fi

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use daybook_log::connect_owner;
+use daybook_postgres::connect_owner;
 
 /// Where to look.
 pub(crate) struct Footprint {

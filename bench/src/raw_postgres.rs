@@ -3,8 +3,8 @@
 
 use anyhow::Context as _;
 use daybook_kernel::StreamId;
-use daybook_log::{LedgerRow, Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, connect_owner, migrate};
-use daybook_postgres::{Databases, Role};
+use daybook_log::{LedgerRow, Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, migrate};
+use daybook_postgres::{Databases, Role, connect_owner, migrate_install};
 use uuid::Uuid;
 
 use crate::samples::Client;
@@ -36,7 +36,9 @@ impl OwnDatabase {
         owner.batch_execute(&format!("CREATE DATABASE {name}")).await.context("a database for the raw limits can't be made")?;
         let own = format!("{}/{name}", url.rsplit_once('/').context("the database URL names no database")?.0);
         let options = MigrateOptions { services: vec![SERVICE.to_owned()], partitions: 1 };
-        migrate(&Databases::one(&own), &options).await?;
+        let databases = Databases::one(&own);
+        migrate_install(&databases).await?;
+        migrate(&databases, &options).await?;
         Ok(Self { owner, name, url: own })
     }
 

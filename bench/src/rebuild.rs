@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use daybook_kernel::StreamId;
-use daybook_log::{Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, connect_owner, migrate};
-use daybook_postgres::{Databases, OwnConnection, Role};
+use daybook_log::{Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, migrate};
+use daybook_postgres::{Databases, OwnConnection, Role, connect_owner, migrate_install};
 use daybook_projections::lifecycle::{Building, known_generations};
 use daybook_projections::rebuild::{Filled, RebuildOptions};
 use daybook_proto::EventSet;
@@ -85,6 +85,7 @@ pub(crate) async fn in_its_own_database(database_url: &str, work: impl AsyncFnOn
 async fn measure(options: &RebuildBench, url: &str, processes: &Processes, as_json: bool) -> anyhow::Result<()> {
     let databases = Databases::one(url);
     let services = ["catalog", "inventory"].map(str::to_owned).to_vec();
+    migrate_install(&databases).await?;
     migrate(&databases, &MigrateOptions { services, partitions: options.partitions }).await?;
     eprintln!("    a log of {} events of {} streams", options.events, options.streams);
     let begun = Instant::now();

@@ -103,13 +103,14 @@ impl Role {
             Self::CommandHandlers | Self::Projectors(_) | Self::Up => ("handlers", Command::new(binary)),
             Self::ManyReadModels => ("projectors", Command::new(own)),
         };
+        command.env("DAYBOOK_OPERATIONS_LISTEN", "127.0.0.1:0");
         let name = match self {
             Self::CommandHandlers => {
                 command.args(["command-handlers", "--listen", &commands.to_string()]);
                 name
             }
             Self::Projectors(which) => {
-                command.args(["projectors", "--listen", "127.0.0.1:0"]);
+                command.arg("projectors");
                 if let Some(which) = which {
                     command.args(["--projections", which]);
                 }

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use daybook_http::Cors;
-use daybook_process::Beside;
-
 /// Settings of the command handlers.
 #[derive(Clone, Debug)]
 pub struct HandlerConfig {
@@ -27,10 +24,6 @@ pub struct HandlerConfig {
     pub snapshot_every: u64,
     /// How long a command may wait for company on its way to Kafka when many are under way; none waits when few are.
     pub linger: Duration,
-    /// Origins whose web pages may send commands from a browser; none by default.
-    pub cors: Option<Cors>,
-    /// What other roles of the process say in `/readyz`; none by default.
-    pub beside: Beside,
 }
 
 impl Default for HandlerConfig {
@@ -45,8 +38,6 @@ impl Default for HandlerConfig {
             recent_results: 50_000,
             snapshot_every: 500,
             linger: Duration::from_millis(2),
-            cors: None,
-            beside: Beside::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use daybook_bus::BusError;
 use daybook_log::LogError;
+use daybook_postgres::DatabaseError;
 use daybook_process::Backoff;
 
 /// Infrastructure failed; refusals never travel as one of these.
@@ -40,6 +41,12 @@ pub enum HandlerError {
     /// Another process writes this partition now.
     #[error("another process writes {0} now")]
     NotTheWriter(String),
+}
+
+impl From<DatabaseError> for HandlerError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Log(error.into())
+    }
 }
 
 impl HandlerError {

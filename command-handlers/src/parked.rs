@@ -2,9 +2,9 @@
 
 use daybook_bus::{BusConfig, Producer, ProducerOptions};
 use daybook_kernel::{Secret, StreamId};
-use daybook_log::{Log, ParkedMessage, PartitionLog, Writer, read_secret};
+use daybook_log::{Log, ParkedMessage, PartitionLog, Writer};
 use daybook_messages::Addressed;
-use daybook_postgres::{Databases, Role};
+use daybook_postgres::{Databases, Role, read_secret};
 use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions, SharedProducer};
-use daybook_http::{Listening, Operations};
+use daybook_http::{Probe, Surface};
 use daybook_kernel::{Registry, Secret};
-use daybook_log::{Log, Writer, WriterSessions, read_secret};
+use daybook_log::{Log, Writer, WriterSessions};
 use daybook_messages::lanes_group;
-use daybook_postgres::{Databases, Role};
-use daybook_process::{Beside, Readiness, Shutdown};
+use daybook_postgres::{Databases, Role, read_secret};
+use daybook_process::{Readiness, Shutdown};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -36,13 +36,12 @@ pub struct HandlerParts {
     pub registry: Registry,
     /// Services whose lanes run here; the endpoint serves all.
     pub services: Vec<String>,
-    /// Prometheus' text.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// The running command handlers of one process.
 pub struct CommandHandlers {
     address: SocketAddr,
+    probe: Probe,
     tasks: JoinSet<()>,
 }
 
@@ -54,7 +53,7 @@ impl CommandHandlers {
     ///
     /// # Errors
     /// When Postgres or Kafka can't be reached, was not migrated, or a topic has another number of partitions than its log.
-    pub async fn start(parts: HandlerParts, listening: Listening, shutdown: Shutdown) -> Result<Self, HandlerError> {
+    pub async fn start(parts: HandlerParts, surface: Surface, shutdown: Shutdown) -> Result<Self, HandlerError> {
         let mut logs = Vec::new();
         for service in parts.registry.services() {
             logs.push(Log::open(&parts.databases, service, Role::Writer, 8).await?);
@@ -97,17 +96,21 @@ impl CommandHandlers {
             tasks.spawn(group.stay(parts.bus.clone(), shutdown.clone()));
         }
         let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, shutdown.clone()).await?;
-        let ready = readiness(groups, logs, endpoint.clone(), board, parts.config.beside.clone());
-        let operations = Operations::new(ready, parts.metrics.clone(), openapi::document(&registry));
-        let router = daybook_http::operations(operations, endpoint.routes());
-        let address = listening.address();
-        tasks.spawn(listening.with_cors(parts.config.cors.clone()).serve(router, shutdown));
-        Ok(Self { address, tasks })
+        let probe = Probe::new(Ready { groups, logs, endpoint: endpoint.clone(), board }, Ready::readiness);
+        let router = daybook_http::surface_routes(endpoint.routes(), probe.clone(), openapi::document(&registry));
+        let address = surface.address();
+        tasks.spawn(surface.serve(router, shutdown));
+        Ok(Self { address, probe, tasks })
     }
 
     /// Where the endpoint listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks whether lanes have joined their groups, and Postgres and Kafka are within reach.
+    pub fn probe(&self) -> Probe {
+        self.probe.clone()
     }
 
     /// Returns once everything has stopped in order.
@@ -116,27 +119,27 @@ impl CommandHandlers {
     }
 }
 
-/// `/readyz`: every group joined, Postgres and Kafka within reach; a partition that waits is named, and drains nobody.
-fn readiness(
+/// What the command handlers' readiness is worked out from.
+#[derive(Clone)]
+struct Ready {
+    /// Services whose lanes run here, and whether each has joined its group.
     groups: Vec<(String, Arc<AtomicBool>)>,
     logs: Vec<Log>,
     endpoint: Endpoint,
     board: Board,
-    beside: Beside,
-) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync + 'static {
-    move || {
-        let (groups, logs, endpoint, board, beside) = (groups.clone(), logs.clone(), endpoint.clone(), board.clone(), beside.clone());
-        Box::pin(async move {
-            let mut readiness = Readiness::default();
-            for (service, joined) in &groups {
-                let problem = (!joined.load(Ordering::Relaxed)).then(|| "has not joined its group yet".to_owned());
-                readiness = readiness.check(format!("lanes of {service}"), problem);
-            }
-            readiness = readiness.check("postgres", reaches(&logs).await);
-            readiness = readiness.check("kafka", endpoint.kafka_problem());
-            let readiness = board.waiting().into_iter().fold(readiness, |readiness, (partition, why)| readiness.waits(partition, why));
-            readiness.beside(&beside)
-        })
+}
+
+impl Ready {
+    /// Every group joined, Postgres and Kafka within reach; a partition that waits is named, and drains nobody.
+    async fn readiness(self) -> Readiness {
+        let mut readiness = Readiness::default();
+        for (service, joined) in &self.groups {
+            let problem = (!joined.load(Ordering::Relaxed)).then(|| "has not joined its group yet".to_owned());
+            readiness = readiness.check(format!("lanes of {service}"), problem);
+        }
+        readiness = readiness.check("postgres", reaches(&self.logs).await);
+        readiness = readiness.check("kafka", self.endpoint.kafka_problem());
+        self.board.waiting().into_iter().fold(readiness, |readiness, (partition, why)| readiness.waits(partition, why))
     }
 }
 

@@ -135,6 +135,9 @@ pub(crate) struct Up {
     /// Where the query API listens; port 0: any.
     #[arg(long, env = "DAYBOOK_QUERIES_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR:PORT")]
     pub(crate) queries_listen: SocketAddr,
+    /// Where readiness with its details and metrics are served, without a gate: keep it from the net. Port 0: any, printed.
+    #[arg(long, env = "DAYBOOK_OPERATIONS_LISTEN", default_value = "127.0.0.1:9080", value_name = "ADDR:PORT")]
+    pub(crate) operations_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
     #[command(flatten)]
@@ -148,6 +151,9 @@ pub(crate) struct CommandHandlers {
     /// Where the endpoint listens; port 0: any, printed.
     #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
+    /// Where readiness with its details and metrics are served, without a gate: keep it from the net. Port 0: any, printed.
+    #[arg(long, env = "DAYBOOK_OPERATIONS_LISTEN", default_value = "127.0.0.1:9081", value_name = "ADDR:PORT")]
+    pub(crate) operations_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
     #[command(flatten)]
@@ -156,9 +162,9 @@ pub(crate) struct CommandHandlers {
 
 #[derive(Debug, Args)]
 pub(crate) struct Projectors {
-    /// Where health and metrics are served; port 0: any, printed.
-    #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDR:PORT")]
-    pub(crate) listen: SocketAddr,
+    /// Where readiness with its details and metrics are served, without a gate: keep it from the net. Port 0: any, printed.
+    #[arg(long, env = "DAYBOOK_OPERATIONS_LISTEN", default_value = "127.0.0.1:9083", value_name = "ADDR:PORT")]
+    pub(crate) operations_listen: SocketAddr,
     /// Read models to fold here; all when it is not given.
     #[arg(long, env = "DAYBOOK_PROJECTIONS", value_delimiter = ',', value_name = "A,B")]
     pub(crate) projections: Option<Vec<String>>,
@@ -169,6 +175,9 @@ pub(crate) struct QueryApi {
     /// Where it listens; port 0: any, printed.
     #[arg(long, env = "DAYBOOK_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR:PORT")]
     pub(crate) listen: SocketAddr,
+    /// Where readiness with its details and metrics are served, without a gate: keep it from the net. Port 0: any, printed.
+    #[arg(long, env = "DAYBOOK_OPERATIONS_LISTEN", default_value = "127.0.0.1:9082", value_name = "ADDR:PORT")]
+    pub(crate) operations_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) querying: Querying,
     #[command(flatten)]

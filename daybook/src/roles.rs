@@ -1,17 +1,16 @@
 //! The serving roles: each alone, or all in one process.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Following, Limits, Sources, group_options};
-use daybook_http::{Cors, Listening, Operations, bind, operations};
+use daybook_http::{Cors, Gate, Probe, Surface, operations_routes};
 use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions};
 use daybook_postgres::Role;
-use daybook_process::{Beside, Shutdown, shutdown};
+use daybook_process::{Shutdown, shutdown};
 use daybook_projections::{Found, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_reactors::{Reactors, ReactorsConfig};
@@ -25,8 +24,6 @@ use crate::{Verdict, out, searching, telemetry};
 
 /// The longest name of an attribute, in characters: as the field rules of maps have it.
 const LONGEST_ATTRIBUTE: usize = 128;
-
-type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Every aggregate of this build.
 pub(crate) fn registry() -> anyhow::Result<Registry> {
@@ -46,6 +43,7 @@ fn models() -> anyhow::Result<Vec<ReadModel>> {
 pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow::Result<Verdict> {
     let (databases, bus, registry) = (settings.databases()?, settings.bus("migrate")?, registry()?);
     let services = registry.services().into_iter().map(str::to_owned).collect();
+    daybook_postgres::migrate_install(&databases).await?;
     let migrated = daybook_log::migrate(&databases, &MigrateOptions { services, partitions: args.partitions }).await?;
     let mut logs = Vec::new();
     for (service, partitions, born) in migrated.logs {
@@ -97,15 +95,9 @@ async fn reactors(settings: &Settings, services: &[String]) -> anyhow::Result<Re
     Ok(Reactors::new(config).await?)
 }
 
-async fn start_handlers(
-    settings: &Settings,
-    (handling, cors): (&Handling, Option<Cors>),
-    (listening, beside): (Listening, Beside),
-    metrics: Metrics,
-    stop: Shutdown,
-) -> anyhow::Result<CommandHandlers> {
+async fn start_handlers(settings: &Settings, handling: &Handling, surface: Surface, stop: Shutdown) -> anyhow::Result<CommandHandlers> {
     let (registry, services) = (registry()?, handled(handling)?);
-    let mut config = HandlerConfig { cors, beside, ..HandlerConfig::default() };
+    let mut config = HandlerConfig::default();
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
     }
@@ -115,9 +107,8 @@ async fn start_handlers(
     if let Some(ms) = handling.linger_ms {
         config.linger = Duration::from_millis(ms);
     }
-    let parts =
-        HandlerParts { config, databases: settings.databases()?, bus: settings.bus("command-handlers")?, registry, services, metrics };
-    let handlers = CommandHandlers::start(parts, listening, stop).await?;
+    let parts = HandlerParts { config, databases: settings.databases()?, bus: settings.bus("command-handlers")?, registry, services };
+    let handlers = CommandHandlers::start(parts, surface, stop).await?;
     out::announce(format_args!("commands on http://{}", handlers.address()));
     Ok(handlers)
 }
@@ -144,32 +135,40 @@ fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
     Ok(schema)
 }
 
-async fn start_queries(
-    settings: &Settings,
-    (querying, cors): (&Querying, Option<Cors>),
-    (listening, beside): (Listening, Beside),
-    metrics: Metrics,
-    stop: Shutdown,
-) -> anyhow::Result<QueryApi> {
+async fn start_queries(settings: &Settings, querying: &Querying, surface: Surface, stop: Shutdown) -> anyhow::Result<QueryApi> {
     let models = models()?.iter().map(QueryModel::from).collect();
     let databases = settings.databases()?;
-    let secret = daybook_log::read_secret(&databases, Role::Query).await?;
+    let secret = daybook_postgres::read_secret(&databases, Role::Query).await?;
     let past = querying.as_of.then(|| past(databases.clone()));
     let config = QueryConfig {
-        metrics,
         past,
-        cors,
-        beside,
         search: Some(searched(querying)?),
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
-    out::announce(format_args!("queries on http://{}", listening.address()));
-    Ok(QueryApi::start(config, listening, stop).await?)
+    out::announce(format_args!("queries on http://{}", surface.address()));
+    Ok(QueryApi::start(config, surface, stop).await?)
 }
 
 /// Before anything else is done: who can't have an address hears it at once.
-async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<Listening> {
-    bind(address).await.with_context(|| format!("can't listen on {address}; choose another address with {option}"))
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<Surface> {
+    Surface::bind(address, Gate::anonymous())
+        .await
+        .with_context(|| format!("can't listen on {address}; choose another address with {option}"))
+}
+
+/// The address of operations: for those who run Daybook, so nobody is asked who they are.
+struct OperationsAddress(Surface);
+
+impl OperationsAddress {
+    async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self(listen(address, "--operations-listen").await?))
+    }
+
+    /// Serves the readiness of all roles of the process, and its metrics, until the shutdown.
+    fn serve(self, roles: Vec<Probe>, metrics: telemetry::Metrics, stop: Shutdown) -> impl Future<Output = ()> {
+        out::announce(format_args!("operations on http://{}", self.0.address()));
+        self.0.serve(operations_routes(roles, metrics), stop)
+    }
 }
 
 async fn start_projectors(
@@ -182,40 +181,42 @@ async fn start_projectors(
     Ok(Projectors::start_beside(config, beside.map(Reactors::followers).into_iter().collect(), stop).await?)
 }
 
+fn followed(projectors: &Projectors) -> Probe {
+    Probe::new(projectors.clone(), |projectors| async move { projectors.readiness().await })
+}
+
 /// Every role in one process.
 pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Verdict> {
-    let metrics = telemetry::metrics()?;
-    let stop = on_signal()?;
-    let cors = cors(&args.browsers)?;
-    let commands = listen(args.commands_listen, "--commands-listen").await?;
-    let queries = listen(args.queries_listen, "--queries-listen").await?;
+    let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
+    let commands = listen(args.commands_listen, "--commands-listen").await?.with_cors(cors.clone());
+    let queries = listen(args.queries_listen, "--queries-listen").await?.with_cors(cors);
+    let operations = OperationsAddress::bind(args.operations_listen).await?;
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
     let projectors = start_projectors(settings, models()?, Some(&reactors), stop.clone()).await?;
-    let asked = projectors.clone();
-    let beside = Beside::new(move || asked.waiting());
-    let queries = (queries, beside.clone());
-    let queries = start_queries(settings, (&args.querying, cors.clone()), queries, metrics.clone(), stop.clone()).await?;
-    let handlers = start_handlers(settings, (&args.handling, cors), (commands, beside), metrics, stop.clone()).await?;
-    stop.requested().await;
-    tokio::join!(handlers.stopped(), queries.stopped(), projectors.stopped());
+    let queries = start_queries(settings, &args.querying, queries, stop.clone()).await?;
+    let handlers = start_handlers(settings, &args.handling, commands, stop.clone()).await?;
+    let roles = vec![handlers.probe(), queries.probe(), followed(&projectors)];
+    let serving = operations.serve(roles, metrics, stop);
+    tokio::join!(serving, handlers.stopped(), queries.stopped(), projectors.stopped());
     Ok(Verdict::Good)
 }
 
 /// Endpoint, lanes, relay and reactors.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
     let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
-    let listening = listen(args.listen, "--listen").await?;
+    let surface = listen(args.listen, "--listen").await?.with_cors(cors);
+    let operations = OperationsAddress::bind(args.operations_listen).await?;
     let reactors = reactors(settings, &handled(&args.handling)?).await?;
     let sources = Sources::of(settings.bus("followers")?, group_options(), Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
-    let asked = following.clone();
-    let beside = Beside::new(move || asked.waiting());
-    let handlers = start_handlers(settings, (&args.handling, cors), (listening, beside), metrics, stop).await?;
-    tokio::join!(handlers.stopped(), following.stopped());
+    let handlers = start_handlers(settings, &args.handling, surface, stop.clone()).await?;
+    let reacting = Probe::new(following.clone(), |following| async move { following.readiness() });
+    let serving = operations.serve(vec![handlers.probe(), reacting], metrics, stop);
+    tokio::join!(serving, handlers.stopped(), following.stopped());
     Ok(Verdict::Good)
 }
 
-/// Projectors, with health and metrics beside them.
+/// Projectors, which have no clients: all that they serve is operations.
 pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> anyhow::Result<Verdict> {
     let (metrics, stop) = (telemetry::metrics()?, on_signal()?);
     let mut models = models()?;
@@ -226,25 +227,21 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
         }
         models.retain(|m| wanted.iter().any(|w| w == m.name));
     }
-    let listening = listen(args.listen, "--listen").await?;
-    let projectors = Arc::new(start_projectors(settings, models, None, stop.clone()).await?);
-    let asked = projectors.clone();
-    let ready = move || {
-        let projectors = asked.clone();
-        async move { projectors.readiness().await }
-    };
-    let document = serde_json::json!({ "openapi": "3.1.0", "info": { "title": "Daybook projectors", "version": env!("CARGO_PKG_VERSION") }, "paths": {} });
-    out::announce(format_args!("projectors on http://{}", listening.address()));
-    let serving = listening.serve(operations(Operations::new(ready, metrics, document), axum::Router::new()), stop);
+    let operations = OperationsAddress::bind(args.operations_listen).await?;
+    let projectors = start_projectors(settings, models, None, stop.clone()).await?;
+    let serving = operations.serve(vec![followed(&projectors)], metrics, stop);
     tokio::join!(serving, projectors.stopped());
     Ok(Verdict::Good)
 }
 
 /// The query API.
 pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyhow::Result<Verdict> {
-    let (stop, cors) = (on_signal()?, cors(&args.browsers)?);
-    let alone = (listen(args.listen, "--listen").await?, Beside::default());
-    start_queries(settings, (&args.querying, cors), alone, telemetry::metrics()?, stop).await?.stopped().await;
+    let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
+    let surface = listen(args.listen, "--listen").await?.with_cors(cors);
+    let operations = OperationsAddress::bind(args.operations_listen).await?;
+    let queries = start_queries(settings, &args.querying, surface, stop.clone()).await?;
+    let serving = operations.serve(vec![queries.probe()], metrics, stop);
+    tokio::join!(serving, queries.stopped());
     Ok(Verdict::Good)
 }
 

@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Global, LogFormat};
 use crate::settings::usage;
 
+/// Gives the process's metrics in Prometheus' text format.
+pub(crate) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// Buckets of every time, in seconds: around the 100 ms that are the promise.
 const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
@@ -34,8 +37,8 @@ pub(crate) fn logs(global: &Global, serves: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the recorder; what it returns gives Prometheus' text.
-pub(crate) fn metrics() -> anyhow::Result<Arc<dyn Fn() -> String + Send + Sync>> {
+/// Installs the recorder.
+pub(crate) fn metrics() -> anyhow::Result<Metrics> {
     let handle = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?.install_recorder()?;
     let upkeep = handle.clone();
     tokio::spawn(async move {

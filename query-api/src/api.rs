@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use daybook_http::{Front, Listening, Operations, Problem, operations};
+use daybook_http::{Front, Probe, Problem, Surface};
 use daybook_kernel::Secret;
-use daybook_process::{Beside, Readiness, Shutdown};
+use daybook_process::{Readiness, Shutdown};
 use daybook_proto::TextForm;
 use daybook_search::SearchReader;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
@@ -153,8 +153,6 @@ impl Drop for Background {
 pub struct QueryApi {
     serving: Arc<Serving>,
     search: Option<Arc<Search>>,
-    beside: Beside,
-    metrics: Arc<dyn Fn() -> String + Send + Sync>,
     openapi: serde_json::Value,
     background: Arc<Background>,
     done: watch::Receiver<bool>,
@@ -230,24 +228,11 @@ impl QueryApi {
             warming.warm.send_replace(true);
         });
         tasks.push(warming.abort_handle());
-        Ok(Self {
-            serving,
-            search,
-            beside: config.beside,
-            metrics: config.metrics,
-            openapi,
-            background: Arc::new(Background(tasks)),
-            done: watch::channel(true).1,
-        })
+        Ok(Self { serving, search, openapi, background: Arc::new(Background(tasks)), done: watch::channel(true).1 })
     }
 
-    /// Its routes, and those of operations.
-    pub fn router(&self) -> Router {
-        let api = self.clone();
-        let ready = move || {
-            let api = api.clone();
-            async move { api.readiness().await }
-        };
+    /// Its routes, with health, readiness and its document.
+    fn router(&self) -> Router {
         let pages = Router::new()
             .route("/v1/{read_model}/{key}", get(page::get).fallback(page::other_method))
             // Of every key, also of one that is called as a route below its read model is.
@@ -255,19 +240,24 @@ impl QueryApi {
             .route("/v1/{read_model}/{key}/events", get(events::get).fallback(page::other_method))
             .with_state(self.serving.clone());
         let pages = self.search.iter().fold(pages, |all, search| all.merge(search::routes(search.clone())));
-        operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
+        daybook_http::surface_routes(pages, self.probe(), self.openapi.clone())
     }
 
     /// What is held in memory is answered before any route is looked for.
     fn front(&self) -> Front {
         let serving = self.serving.clone();
-        Arc::new(move |request| page::at_once(&serving, request))
+        Arc::new(move |request, caller| page::at_once(&serving, request, caller))
     }
 
     /// Whether the database answers and holds a generation of every read model, and what is searched has been read.
     pub async fn readiness(&self) -> Readiness {
         let readiness = self.serving.readiness().await;
-        self.search.iter().fold(readiness, |all, search| all.check("search", search.unread())).beside(&self.beside)
+        self.search.iter().fold(readiness, |all, search| all.check("search", search.unread()))
+    }
+
+    /// Asks for the [readiness](Self::readiness).
+    pub fn probe(&self) -> Probe {
+        Probe::new(self.clone(), |api| async move { api.readiness().await })
     }
 
     /// How many waits for a token's position are under way: one a request and position.
@@ -289,11 +279,10 @@ impl QueryApi {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn start(config: QueryConfig, listening: Listening, shutdown: Shutdown) -> Result<Self, QueryError> {
-        let cors = config.cors.clone();
+    pub async fn start(config: QueryConfig, surface: Surface, shutdown: Shutdown) -> Result<Self, QueryError> {
         let api = Self::open(config).await?;
         let (finished, done) = watch::channel(false);
-        let serving = listening.with_cors(cors).serve_behind(api.front(), api.router(), shutdown.clone());
+        let serving = surface.serve_behind(api.front(), api.router(), shutdown.clone());
         let live = api.serving.clone();
         tokio::spawn(async move {
             shutdown.requested().await;

@@ -1,12 +1,9 @@
 //! What is served, and from where; each field with its unit and why one would change it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::BusConfig;
-use daybook_http::Cors;
 use daybook_kernel::{ReadModel, Secret};
-use daybook_process::Beside;
 use daybook_search::SearchSchema;
 use prost_reflect::DescriptorPool;
 
@@ -70,8 +67,6 @@ pub struct QueryConfig {
     pub secret: Secret,
     /// Who reads the past for `?at=`; none (the default): it is refused.
     pub past: Option<Past>,
-    /// The process' metrics, in Prometheus' text format.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// How long a query with a token waits when the client does not say (2 s by default).
     pub default_wait: Duration,
     /// Longest that a client may wait (30 s by default).
@@ -90,14 +85,10 @@ pub struct QueryConfig {
     pub max_subscribers: usize,
     /// How long a live query may be silent before a comment is sent, so that nobody between thinks it dead (15 s by default).
     pub heartbeat: Duration,
-    /// Origins whose web pages may ask from a browser; none by default.
-    pub cors: Option<Cors>,
-    /// What other roles of the process say in `/readyz`; none by default.
-    pub beside: Beside,
 }
 
 impl QueryConfig {
-    /// With everything else as it is by default, and no metrics.
+    /// With everything else as it is by default.
     pub fn new(read_url: impl Into<String>, bus: BusConfig, models: Vec<QueryModel>, descriptors: DescriptorPool, secret: Secret) -> Self {
         Self {
             read_url: read_url.into(),
@@ -108,7 +99,6 @@ impl QueryConfig {
             descriptors,
             secret,
             past: None,
-            metrics: Arc::new(String::new),
             default_wait: Duration::from_secs(2),
             max_wait: Duration::from_secs(30),
             look_every: Duration::from_millis(10),
@@ -117,8 +107,6 @@ impl QueryConfig {
             warm_up: Duration::from_secs(10),
             max_subscribers: 20_000,
             heartbeat: Duration::from_secs(15),
-            cors: None,
-            beside: Beside::default(),
         }
     }
 }

@@ -47,7 +47,7 @@ impl From<DatabaseError> for QueryError {
             DatabaseError::Unreachable(e) => Self::Unreachable(e),
             DatabaseError::Postgres(e) => Self::Postgres(e),
             DatabaseError::Pool(why) => Self::Pool(why),
-            DatabaseError::Configuration(why) => Self::Configuration(why),
+            DatabaseError::Migration(why) | DatabaseError::Configuration(why) => Self::Configuration(why),
         }
     }
 }

@@ -148,8 +148,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
     }
     for (path, what) in [
         ("/healthz", "Whether the process is alive."),
-        ("/readyz", "Whether it can do its work."),
-        ("/metrics", "Metrics, for Prometheus."),
+        ("/readyz", "Whether it can do its work; why not is told on the process's operations address."),
         ("/openapi.json", "This document."),
     ] {
         paths.insert(path.to_owned(), operation(what));

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use daybook_http::Problem;
+use daybook_proto::v1::Caller;
 use daybook_proto::{TextForm, canonical};
 use tokio::time::Instant;
 
@@ -83,7 +84,9 @@ pub(crate) async fn handle(serving: &Arc<Serving>, request: &Parts, events: bool
 }
 
 /// Answers a request for a key that is in memory, where it asks for nothing else. None: that takes more, [`get`] does it.
-pub(crate) fn at_once(serving: &Serving, request: &Parts) -> Option<Response> {
+///
+/// No read model is kept from any caller yet: the caller decides nothing here.
+pub(crate) fn at_once(serving: &Serving, request: &Parts, _: &Caller) -> Option<Response> {
     let (uri, headers) = (&request.uri, &request.headers);
     if request.method != Method::GET || uri.query().is_some() || consistency::is_wanted(headers) {
         return None;

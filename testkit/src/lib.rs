@@ -9,8 +9,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use daybook_bus::BusConfig;
-use daybook_log::{MigrateOptions, connect_owner, migrate};
-use daybook_postgres::Databases;
+use daybook_log::{MigrateOptions, migrate};
+use daybook_postgres::{Databases, connect_owner, migrate_install};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -47,6 +47,7 @@ impl TestDatabase {
     pub async fn migrated(services: &[&str], partitions: u32) -> Self {
         let database = Self::new().await;
         let options = MigrateOptions { services: services.iter().map(|s| (*s).to_owned()).collect(), partitions };
+        migrate_install(&database.databases()).await.expect("a fresh database migrates");
         migrate(&database.databases(), &options).await.expect("a fresh database migrates");
         database
     }

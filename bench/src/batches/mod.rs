@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use daybook_kernel::ReadModel;
-use daybook_log::{Log, MigrateOptions, connect_owner, migrate};
-use daybook_postgres::{Databases, OwnConnection, Role};
+use daybook_log::{Log, MigrateOptions, migrate};
+use daybook_postgres::{Databases, OwnConnection, Role, connect_owner, migrate_install};
 use daybook_projections::lifecycle::Building;
 use daybook_projections::rebuild::RebuildOptions;
 use daybook_projections::{Generation, Limits, Projector, ReadStore};
@@ -48,6 +48,7 @@ pub(crate) async fn run(options: &Batches, database_url: &str, postgres_pid: Opt
 async fn measure(options: &Batches, url: &str, processes: &Processes, as_json: bool) -> anyhow::Result<()> {
     let databases = Databases::one(url);
     let services = ["catalog", "inventory"].map(str::to_owned).to_vec();
+    migrate_install(&databases).await?;
     migrate(&databases, &MigrateOptions { services, partitions: 1 }).await?;
     let model = read_models().into_iter().find(|m| m.name == MODEL).context("the shop has no product pages")?;
     // Of an empty log it has all its tables and indexes, and nothing in them.

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use daybook_log::connect_owner;
+use daybook_postgres::connect_owner;
 use prost::Message as _;
 use serde_json::Value;
 use shop_proto::read::v1::{SearchedProduct, SearchedStock};
@@ -113,7 +113,8 @@ struct Serving {
 
 impl Serving {
     fn start(mut daybook: Command) -> anyhow::Result<Self> {
-        let mut child = daybook.args(["query-api", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn()?;
+        let mut child =
+            daybook.args(["query-api", "--listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn()?;
         let output = BufReader::new(child.stdout.take().context("its output is a pipe")?);
         // From here on it ends with this, whatever it says.
         let mut serving = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), output };

@@ -135,10 +135,10 @@ fn operations() -> Map<String, Value> {
     let get = |id: &str, description: &str, responses: Value| json!({ "get": { "tags": ["operations"], "operationId": id, "description": description, "responses": responses } });
     let body =
         |description: &str, kind: &str, schema: Value| json!({ "description": description, "content": { kind: { "schema": schema } } });
-    let checks = json!({
+    let ready = json!({
         "type": "object",
-        "required": ["status", "checks"],
-        "properties": { "status": { "enum": ["ready", "degraded", "not ready"] }, "checks": { "type": "object", "additionalProperties": { "type": "string" } } },
+        "required": ["status"],
+        "properties": { "status": { "enum": ["ready", "degraded", "not ready"] } },
     });
     let alive = json!({ "type": "object", "required": ["status"], "properties": { "status": { "const": "alive" } } });
     let mut paths = Map::new();
@@ -151,12 +151,10 @@ fn operations() -> Map<String, Value> {
         get(
             "readyz",
             "Whether lanes have joined their groups, and Postgres and Kafka are within reach. `degraded`: ready, and a partition of a service \
-             waits; the check of its name says why.",
-            json!({ "200": body("Ready, or degraded.", "application/json", checks.clone()), "503": body("Not ready; the checks say why.", "application/json", checks) }),
+             waits. Which, and why, is told on the process's operations address.",
+            json!({ "200": body("Ready, or degraded.", "application/json", ready.clone()), "503": body("Not ready.", "application/json", ready) }),
         ),
     );
-    let text = json!({ "type": "string" });
-    paths.insert("/metrics".to_owned(), get("metrics", "Metrics.", json!({ "200": body("Prometheus' text format.", "text/plain", text) })));
     let any = json!({ "type": "object" });
     paths.insert(
         "/openapi.json".to_owned(),

@@ -1,8 +1,10 @@
 //! `POST /v1/{service}/{command}`: check, produce, wait.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
@@ -32,6 +34,7 @@ const DRAIN_IDLE: Duration = Duration::from_secs(1);
 /// The handler of the route.
 pub(super) async fn post_command(
     State(endpoint): State<Endpoint>,
+    Extension(caller): Extension<Arc<Caller>>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
@@ -44,7 +47,7 @@ pub(super) async fn post_command(
     let known = endpoint.0.registry.command_type(&service, &command).is_some();
     let (head, body) = request.into_parts();
     let mut body = Some(body);
-    let response = match answer(&endpoint, address, &service, &command, &head, &mut body).await {
+    let response = match answer(&endpoint, (&caller, address), &service, &command, &head, &mut body).await {
         Ok(response) => response,
         Err(problem) => {
             if let Some(unread) = body.filter(|_| is_read_to_its_end(&head, &problem)) {
@@ -79,7 +82,7 @@ pub(super) async fn other_method(
 
 async fn answer(
     endpoint: &Endpoint,
-    address: SocketAddr,
+    from: (&Caller, SocketAddr),
     service: &str,
     command: &str,
     head: &Parts,
@@ -103,7 +106,7 @@ async fn answer(
     };
     let command = read(endpoint, type_name, form, &body)?;
     let stream = command.stream.clone();
-    let mut addressed = Addressed::new(service, stream, &key, request_of(headers, command, if_match, address)?);
+    let mut addressed = Addressed::new(service, stream, &key, request_of(headers, command, if_match, from)?);
 
     let mut slot = endpoint.0.waiting.slot(addressed.command_id);
     addressed.reply_to = Some(slot.reply_to);
@@ -292,12 +295,17 @@ fn read(endpoint: &Endpoint, type_name: &'static str, form: BodyForm, body: &[u8
         })
 }
 
-fn request_of(headers: &HeaderMap, command: Command, if_match: Option<u64>, address: SocketAddr) -> Result<CommandRequest, Problem> {
+fn request_of(
+    headers: &HeaderMap,
+    command: Command,
+    if_match: Option<u64>,
+    (caller, address): (&Caller, SocketAddr),
+) -> Result<CommandRequest, Problem> {
     Ok(CommandRequest {
         r#type: command.type_name.to_owned(),
         command: command.bytes,
         if_match,
-        caller: Some(Caller::anonymous()),
+        caller: Some(caller.clone()),
         actor: text(headers, "Daybook-Actor", 255)?.unwrap_or_default(),
         reason: text(headers, "Daybook-Reason", 1_000)?.unwrap_or_default(),
         source_address: address.ip().to_string(),

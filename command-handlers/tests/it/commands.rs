@@ -94,11 +94,12 @@ async fn protobuf_and_json_are_one_command() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_readiness_metrics_and_openapi_are_served() {
+async fn health_readiness_and_openapi_are_served_and_nothing_of_operations() {
     let (install, p) = Install::started().await;
-    for path in ["healthz", "readyz", "metrics", "openapi.json"] {
-        let response = install.client.get(format!("{}/{path}", p.url)).send().await.expect("answers");
-        assert_eq!(response.status(), 200, "{path}");
-    }
+    let get = async |path: &str| Answer::of(install.client.get(format!("{}/{path}", p.url)).send().await.expect("answers")).await;
+    get("openapi.json").await.expect(200);
+    assert_eq!(get("healthz").await.expect(200).body, json!({ "status": "alive" }));
+    assert_eq!(get("readyz").await.expect(200).body, json!({ "status": "ready" }), "a status, and no more");
+    get("metrics").await.expect(404);
     p.stop().await;
 }

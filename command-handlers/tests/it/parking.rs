@@ -316,7 +316,7 @@ async fn a_snapshot_is_of_the_version_that_it_names_also_where_its_page_goes_on_
 async fn a_command_that_only_a_newer_build_knows_waits_and_later_ones_of_its_stream_behind_it() {
     let (install, p) = Install::started().await;
     install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
-    let secret = daybook_log::read_secret(&install.databases(), daybook_postgres::Role::Writer).await.expect("migrated");
+    let secret = daybook_postgres::read_secret(&install.databases(), daybook_postgres::Role::Writer).await.expect("migrated");
     let (stream, at) = (StreamId::new("product", "A-1"), partition_of("product/A-1"));
     let (r#type, caller) = ("shop.catalog.v1.TeleportProduct".to_owned(), daybook_proto::v1::Caller::anonymous());
     let request = Request { r#type, caller: Some(caller), command: vec![1], ..Default::default() };

@@ -1,13 +1,17 @@
 //! HTTP's own rules (RFC 9110), for every route of the endpoint: a route that the document has and the table lacks fails.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use daybook_bus::headers;
 use daybook_command_handlers::HandlerConfig;
-use daybook_http::Cors;
+use daybook_http::{Cors, Gate, Problem};
+use daybook_proto::v1::{Caller, Who};
 use daybook_testkit::http::{Answer, Exchange, ask, packed, request, routes};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Install, Process, key, shop};
+use crate::support::{Install, PARTITIONS, Process, key, partition_of, product, shop, surface};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
@@ -43,7 +47,7 @@ fn commands() -> Vec<(&'static str, Value)> {
     ]
 }
 
-const OPERATIONS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
+const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 
 struct Endpoint {
     install: Install,
@@ -55,8 +59,8 @@ struct Endpoint {
 impl Endpoint {
     async fn new(cors: Option<Cors>) -> Self {
         let install = Install::new().await;
-        let config = HandlerConfig { cors, ..HandlerConfig::default() };
-        let process = install.process_of(shop(), config, &["catalog", "inventory"]).await;
+        let surface = surface(Gate::anonymous()).await.with_cors(cors);
+        let process = install.process_on(surface, shop(), HandlerConfig::default(), &["catalog", "inventory"]).await;
         let body = json!({ "sku": "A-2", "title": "A lamp", "price": { "currency": "EUR", "minorUnits": 1 } }).to_string();
         let headers = [JSON, ("Idempotency-Key", &key()), ("Prefer", "respond-async")];
         let accepted = ask(&process.url, &request("POST", "/v1/catalog/create-product", &headers, body.as_bytes())).await;
@@ -400,4 +404,58 @@ async fn a_path_with_a_byte_that_no_uri_has_is_no_http_and_percent_encoded_it_is
     let answer = endpoint.ask("GET", "/v1/commands/%3E", &[], b"").await;
     assert!(answer.status >= 400 && answer.header("content-type") == Some("application/problem+json"), "{}", answer.status);
     endpoint.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_asked_the_gate_answers_first() {
+    let install = Install::new().await;
+    let closed = Gate::new(|_| Err(Problem::new(StatusCode::UNAUTHORIZED, "nobody is let in")));
+    let process = install.begin(surface(closed).await, shop(), HandlerConfig::default(), &["catalog", "inventory"]).await;
+    let commands = commands();
+    let others = ["/v1/commands/x", "/v1/catalog/make-coffee", "/v1/coffee/brew", "/v1/catalog/%FF", "/", "/v2", "*"];
+    for path in commands.iter().map(|(path, _)| *path).chain(OPERATIONS).chain(others) {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "QUERY", "OPTIONS", "BREW"] {
+            let answer = ask(&process.url, &request(method, path, &[], b"")).await;
+            assert_eq!(answer.status, 401, "{method} {path}");
+        }
+    }
+    for (path, body) in &commands {
+        let headers = [JSON, ("Idempotency-Key", &key())];
+        ask(&process.url, &request("POST", path, &headers, body.to_string().as_bytes())).await.problem(401);
+    }
+    ask(&process.url, b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await.problem(401);
+    for service in ["catalog", "inventory"] {
+        for partition in 0..PARTITIONS.cast_signed() {
+            let sent = install.topic(&install.bus.messages(service), partition).await;
+            assert!(sent.is_empty(), "nothing was sent to a lane: {sent:?}");
+        }
+    }
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_sent_by_the_caller_that_the_gate_names() {
+    let install = Install::new().await;
+    let by_name = Gate::new(|head| {
+        let name = head.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        Ok(Arc::new(Caller { kind: Who::Staff.into(), id: name.clone(), key_scope: name, ..Caller::default() }))
+    });
+    let process = install.process_on(surface(by_name).await, shop(), HandlerConfig::default(), &["catalog"]).await;
+    let key = key();
+    let send = async |name: &str| {
+        let body = product("A-1").to_string();
+        let headers = [JSON, ("Idempotency-Key", &key), ("Prefer", "wait=25"), ("Authorization", name)];
+        ask(&process.url, &request("POST", "/v1/catalog/create-product", &headers, body.as_bytes())).await
+    };
+    assert_eq!(send("ada").await.status, 200);
+    let again = send("ada").await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")), "her own key is a repeat");
+    assert_eq!(send("bob").await.status, 409, "the same key of another caller is another command");
+    let messages = install.topic(&install.bus.messages("catalog"), partition_of("product/A-1")).await;
+    let callers: Vec<_> = messages
+        .iter()
+        .map(|m| m.headers.get_str(headers::CALLER).expect("a text").and_then(Caller::of_header).map(|c| c.name()))
+        .collect();
+    assert_eq!(callers, ["STAFF ada", "STAFF ada", "STAFF bob"].map(|name| Some(name.to_owned())));
+    process.stop().await;
 }

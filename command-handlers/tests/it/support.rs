@@ -1,10 +1,10 @@
 //! An install of one database and one Kafka prefix, and processes that serve it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, Headers, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
+use daybook_http::{Gate, Surface};
 use daybook_kernel::{Registry, StreamId};
 use daybook_log::Log;
 use daybook_postgres::{Databases, Role};
@@ -31,7 +31,7 @@ pub(crate) struct Install {
 pub(crate) struct Process {
     pub(crate) url: String,
     stop: watch::Sender<bool>,
-    handlers: CommandHandlers,
+    pub(crate) handlers: CommandHandlers,
 }
 
 impl Install {
@@ -63,6 +63,21 @@ impl Install {
     }
 
     pub(crate) async fn process_of(&self, registry: Registry, config: HandlerConfig, services: &[&str]) -> Process {
+        self.process_on(surface(Gate::anonymous()).await, registry, config, services).await
+    }
+
+    pub(crate) async fn process_on(&self, surface: Surface, registry: Registry, config: HandlerConfig, services: &[&str]) -> Process {
+        let process = self.begin(surface, registry, config, services).await;
+        eventually("the process to be ready", || async {
+            let status = self.client.get(format!("{}/readyz", process.url)).send().await.ok()?.status();
+            (status == StatusCode::OK).then_some(())
+        })
+        .await;
+        process
+    }
+
+    /// A process that may not be ready yet.
+    pub(crate) async fn begin(&self, surface: Surface, registry: Registry, config: HandlerConfig, services: &[&str]) -> Process {
         let (stop, stopping) = shutdown();
         let parts = HandlerParts {
             config: HandlerConfig { session_timeout: Duration::from_secs(6), ..config },
@@ -70,18 +85,9 @@ impl Install {
             bus: self.bus.clone(),
             registry,
             services: services.iter().map(|s| (*s).to_owned()).collect(),
-            metrics: Arc::new(String::new),
         };
-        let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
-        let handlers = CommandHandlers::start(parts, listening, stopping).await.expect("everything is there");
-        let url = format!("http://{}", handlers.address());
-        let process = Process { url, stop, handlers };
-        eventually("the process to be ready", || async {
-            let status = self.client.get(format!("{}/readyz", process.url)).send().await.ok()?.status();
-            (status == StatusCode::OK).then_some(())
-        })
-        .await;
-        process
+        let handlers = CommandHandlers::start(parts, surface, stopping).await.expect("everything is there");
+        Process { url: format!("http://{}", handlers.address()), stop, handlers }
     }
 
     pub(crate) async fn post(&self, process: &Process, path: &str, key: &str, body: &Value) -> Answer {
@@ -142,6 +148,11 @@ impl Process {
         self.stop.send_replace(true);
         self.handlers.stopped().await;
     }
+}
+
+/// A free port behind a gate.
+pub(crate) async fn surface(gate: Gate) -> Surface {
+    Surface::bind("127.0.0.1:0".parse().expect("an address"), gate).await.expect("a free port")
 }
 
 /// An answer, read to its end.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use daybook_bus::Record;
+use daybook_process::Readiness;
 use daybook_testkit::{TransactionalClient, eventually};
 
 use crate::deferred::{get, post_async, settled};
@@ -129,16 +130,11 @@ async fn a_fenced_producer_s_messages_stay_unseen_and_its_successor_s_are_decide
     p.stop().await;
 }
 
-async fn readiness(install: &Install, p: &Process) -> serde_json::Value {
-    let answer = Answer::of(install.client.get(format!("{}/readyz", p.url)).send().await.expect("answers")).await;
-    answer.expect(200).body
-}
-
-/// What `/readyz` says once it says so.
-async fn says(install: &Install, p: &Process, status: &str) -> serde_json::Value {
+/// The readiness of the process once it is told by this word.
+async fn says(p: &Process, status: &str) -> Readiness {
     eventually(&format!("the process to be {status}"), || async {
-        let said = readiness(install, p).await;
-        (said["status"] == status).then_some(said)
+        let said = p.handlers.probe().ask().await;
+        (said.status() == status).then_some(said)
     })
     .await
 }
@@ -154,16 +150,17 @@ async fn a_partition_behind_a_transaction_that_is_left_open_is_named_and_goes_on
     client.send(creates(&install, &skus[0])).await;
     let location = deferred(&install, &p, &skus[1]).await;
     drop(client);
-    let said = says(&install, &p, "degraded").await;
+    let said = says(&p, "degraded").await;
     let partition = partition_of("product/A-1");
-    let why = said["checks"][format!("catalog/{partition}")].as_str().expect("the partition is named").to_owned();
+    let [(named, why)] = &said.degraded[..] else { panic!("one partition, and no other: {said:?}") };
+    assert_eq!(*named, format!("catalog/{partition}"));
     assert!(why.starts_with("waits since 20") && why.contains("open transaction of a Kafka client, at offset 0 of "), "{why}");
-    assert_eq!(said["checks"]["kafka"], "ok", "{said}");
-    assert_eq!(said["checks"].as_object().map(|all| all.len()), Some(5), "no other partition: {said}");
+    assert!(said.is_ready(), "nobody is sent elsewhere: {said:?}");
+    let told = Answer::of(install.client.get(format!("{}/readyz", p.url)).send().await.expect("answers")).await;
+    assert_eq!(told.expect(200).body, serde_json::json!({ "status": "degraded" }), "clients are told no more");
     get(&install, &p, &location).await.expect(202);
     settled(&install, &p, &location).await.expect(200);
-    let said = says(&install, &p, "ready").await;
-    assert_eq!(said["checks"].as_object().map(|all| all.len()), Some(4), "{said}");
+    says(&p, "ready").await;
     assert_eq!(created(&install).await, 1, "aborted messages stay unseen");
     p.stop().await;
 }

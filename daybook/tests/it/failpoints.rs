@@ -77,7 +77,7 @@ async fn a_command_takes_effect_once_though_its_process_dies_before_and_after_th
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_committed_and_not_pushed_is_shown_under_its_token() {
     let broken = Breakable::new().await;
-    let projectors = ["projectors", "--listen", "127.0.0.1:0", "--projections", "product-pages"];
+    let projectors = ["projectors", "--projections", "product-pages"];
     let handlers = broken.install.handlers().await;
     let queries = broken.install.start(&["query-api", "--listen", "127.0.0.1:0"]).await;
     let mut running = broken.install.start(&projectors).await;

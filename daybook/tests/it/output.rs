@@ -99,7 +99,7 @@ async fn tools_say_what_they_are_asked_for_and_roles_what_they_do() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("--log"), "{}", String::from_utf8_lossy(&wrong.stderr));
 
-    let mut role = install.unasked(&["projectors", "--listen", "127.0.0.1:0"]);
+    let mut role = install.unasked(&["projectors"]);
     let mut role = role.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(role.stderr.take().expect("piped")));
     let logs = lines.any(|line| line.is_ok_and(|line| line.contains("INFO")));

@@ -22,6 +22,7 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) commands: String,
     pub(crate) queries: String,
+    pub(crate) operations: String,
 }
 
 impl Install {
@@ -44,6 +45,7 @@ impl Install {
         let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
         command.args(args).env("DAYBOOK_DATABASE_URL", &self.database.url).env("DAYBOOK_KAFKA", &self.bus.brokers);
         command.env("DAYBOOK_KAFKA_PREFIX", &self.bus.prefix).env("DAYBOOK_SESSION_TIMEOUT", "6");
+        command.env("DAYBOOK_OPERATIONS_LISTEN", "127.0.0.1:0");
         command.env("DAYBOOK_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
         command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
         command
@@ -58,24 +60,23 @@ impl Install {
     pub(crate) async fn start(&self, args: &[&str]) -> Process {
         let mut child = self.command(args).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let (mut commands, mut queries) = (String::new(), String::new());
-        let (with_commands, with_queries) = match args[0] {
-            "up" => (true, true),
-            "query-api" => (false, true),
-            "projectors" => (false, false),
-            _ => (true, false),
-        };
-        while (with_commands && commands.is_empty()) || (with_queries && queries.is_empty()) {
-            let line = lines.next().expect("it prints where it listens").expect("text");
-            if let Some(url) = line.strip_prefix("commands on ") {
-                url.clone_into(&mut commands);
-            } else if let Some(url) = line.strip_prefix("queries on ") {
-                url.clone_into(&mut queries);
+        let (mut commands, mut queries, mut operations) = Default::default();
+        // Operations are served last.
+        for line in lines.by_ref().map(|line| line.expect("text")) {
+            for (what, url) in [("commands", &mut commands), ("queries", &mut queries), ("operations", &mut operations)] {
+                if let Some(at) = line.strip_prefix(what).and_then(|rest| rest.strip_prefix(" on ")) {
+                    *url = at.to_owned();
+                }
+            }
+            if !operations.is_empty() {
+                break;
             }
         }
+        let has = |role: &str| args[0] == "up" || args[0] == role;
+        assert_eq!((commands.is_empty(), queries.is_empty()), (!has("command-handlers"), !has("query-api")), "it prints where it listens");
         // Whatever else it prints must not block it.
         std::thread::spawn(move || lines.for_each(drop));
-        let process = Process { child, commands, queries };
+        let process = Process { child, commands, queries, operations };
         for url in [&process.commands, &process.queries].into_iter().filter(|u| !u.is_empty()) {
             eventually("the process to be ready", || async {
                 let status = self.client.get(format!("{url}/readyz")).send().await.ok()?.status();

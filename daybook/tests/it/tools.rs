@@ -52,7 +52,7 @@ async fn a_parked_stream_is_listed_shown_and_retried_until_its_event_can_be_fold
         owner.batch_execute(&sql).await.expect("the owner may");
     };
     renamed("shop.catalog.v1.ProductSang").await;
-    let projectors = install.start(&["projectors", "--projections", "product-pages", "--listen", "127.0.0.1:0"]).await;
+    let projectors = install.start(&["projectors", "--projections", "product-pages"]).await;
     let listed = daybook_testkit::eventually("the stream to be parked", || async {
         let output = install.run(&["parked", "list", "--json"]);
         serde_json::from_slice::<Value>(&output.stdout).ok()
@@ -118,8 +118,11 @@ async fn every_role_says_at_once_that_its_address_is_taken() {
         (vec!["up", "--queries-listen", "127.0.0.1:0", "--commands-listen"], "--commands-listen"),
         (vec!["up", "--commands-listen", "127.0.0.1:0", "--queries-listen"], "--queries-listen"),
         (vec!["command-handlers", "--listen"], "--listen"),
-        (vec!["projectors", "--listen"], "--listen"),
         (vec!["query-api", "--listen"], "--listen"),
+        (vec!["up", "--commands-listen", "127.0.0.1:0", "--queries-listen", "127.0.0.1:0", "--operations-listen"], "--operations-listen"),
+        (vec!["command-handlers", "--listen", "127.0.0.1:0", "--operations-listen"], "--operations-listen"),
+        (vec!["query-api", "--listen", "127.0.0.1:0", "--operations-listen"], "--operations-listen"),
+        (vec!["projectors", "--operations-listen"], "--operations-listen"),
     ] {
         let nowhere = ["--database-url", "postgres://nobody@127.0.0.1:1/none"];
         let output = install.run(&[&args[..], &[taken.as_str()], &nowhere].concat());
@@ -130,7 +133,7 @@ async fn every_role_says_at_once_that_its_address_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readyz_of_up_names_a_follower_that_stands_still_on_both_addresses() {
+async fn operations_of_up_name_a_follower_that_stands_still_and_no_surface_does() {
     let install = Install::new().await;
     // The log has not got so far: the follower's database was restored to another state.
     let owner = install.database.owner().await;
@@ -138,14 +141,53 @@ async fn readyz_of_up_names_a_follower_that_stands_still_on_both_addresses() {
         "UPDATE read.checkpoint SET next_offset = 1000 WHERE projection = 'product-pages' AND service = 'catalog' AND partition = 1";
     owner.batch_execute(ahead).await.expect("the owner may");
     let up = install.up().await;
-    for url in [&up.commands, &up.queries] {
-        let (status, body) = daybook_testkit::eventually("the follower to be named", || async {
-            let response = install.client.get(format!("{url}/readyz")).send().await.ok()?;
-            let (status, body) = (response.status().as_u16(), response.json::<Value>().await.ok()?);
-            body["checks"]["product-pages catalog/1 (generation 1)"].is_string().then_some((status, body))
-        })
-        .await;
-        assert_eq!((status, &body["status"]), (200, &json!("degraded")), "{body}");
-        assert!(body["checks"]["product-pages catalog/1 (generation 1)"].as_str().expect("why").contains("the log ends at 0"), "{body}");
+    let get = async |url: &str, path: &str| install.client.get(format!("{url}{path}")).send().await.expect("it answers");
+    let (status, body) = daybook_testkit::eventually("the follower to be named", || async {
+        let response = get(&up.operations, "/readyz").await;
+        let (status, body) = (response.status(), response.json::<Value>().await.expect("JSON"));
+        let why = body["checks"]["partitions"].as_str()?.to_owned();
+        (why.contains("product-pages catalog/1 (generation 1): ") && why.contains("the log ends at 0")).then_some((status, body))
+    })
+    .await;
+    assert_eq!((status.as_u16(), &body["status"]), (503, &json!("not ready")));
+    // What else runs in the process is named beside it.
+    for check in ["lanes of catalog", "kafka", "pushes", "search", "followers' group"] {
+        assert!(body["checks"][check].is_string(), "{check}: {body}");
+    }
+    for surface in [&up.commands, &up.queries] {
+        let ready = get(surface, "/readyz").await;
+        assert_eq!(ready.status(), 200, "clients are served all the same");
+        assert_eq!(ready.json::<Value>().await.expect("JSON"), json!({ "status": "ready" }));
+        assert_eq!(get(surface, "/metrics").await.status(), 404);
+    }
+    assert_eq!(get(&up.operations, "/v1/product-pages/A-1").await.status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_role_serves_its_operations_on_an_address_of_their_own() {
+    let install = Install::new().await;
+    let mut roles = Vec::new();
+    // Two of a kind beside each other.
+    for _ in 0..2 {
+        for role in ["command-handlers", "projectors", "query-api"] {
+            let args = [role, "--listen", "127.0.0.1:0"];
+            roles.push((role, install.start(if role == "projectors" { &args[..1] } else { &args }).await));
+        }
+    }
+    for (role, check) in [("command-handlers", "lanes of catalog"), ("projectors", "projection product-pages"), ("query-api", "warm-up")] {
+        for process in roles.iter().filter(|(name, _)| *name == role).map(|(_, process)| process) {
+            let get = async |path: &str| install.client.get(format!("{}{path}", process.operations)).send().await.expect("it answers");
+            assert_eq!(get("/healthz").await.status(), 200, "{role}");
+            let body = daybook_testkit::eventually("the role to be ready", || async {
+                let ready = get("/readyz").await;
+                (ready.status() == 200).then_some(ready.json::<Value>().await.expect("JSON"))
+            })
+            .await;
+            assert_eq!(body["checks"][check], "ok", "{role}: {body}");
+            let metrics = get("/metrics").await;
+            assert!(metrics.headers()["content-type"].to_str().is_ok_and(|kind| kind.starts_with("text/plain")), "{role}");
+            assert!(metrics.text().await.expect("a text").contains("daybook_"), "{role}");
+            assert_eq!(get("/openapi.json").await.status(), 404, "{role}: it is no surface");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use daybook_bus::{BusConfig, BusError, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector};
 use daybook_kernel::{Digest, digest};
 use daybook_log::Log;
-use daybook_process::Shutdown;
+use daybook_process::{Readiness, Shutdown};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -142,9 +142,17 @@ impl Following {
         &self.board
     }
 
-    /// The followers that stand still, and the reason of each. For the readiness of other roles of the process, whose clients are
-    /// served all the same.
-    pub fn waiting(&self) -> Vec<(String, String)> {
+    /// Whether the group is joined, and no follower stands still.
+    pub fn readiness(&self) -> Readiness {
+        let joined = self.is_joined();
+        let readiness =
+            Readiness::default().check("followers' group", (!joined).then(|| "has not joined the consumer group yet".to_owned()));
+        let still: Vec<String> = self.waiting().into_iter().map(|(which, why)| format!("{which}: {why}")).collect();
+        readiness.check("partitions", (!still.is_empty()).then(|| still.join("; ")))
+    }
+
+    /// The followers that stand still, and the reason of each.
+    fn waiting(&self) -> Vec<(String, String)> {
         let named = |((follower, generation, service, n), why): (crate::Place, String)| {
             let generation = if generation > 0 { format!(" (generation {generation})") } else { String::new() };
             (format!("{follower} {service}/{n}{generation}"), why)

@@ -1,11 +1,14 @@
-//! What stands before a surface's routes: most requests of some surfaces are answered from memory, at once. To find their
-//! route, to take their path apart for a handler and to box what that waits for takes longer than such an answer itself.
+//! A request's way through a surface: the gate, then what memory answers at once, then the routes.
 //!
-//! And what holds for every route: which methods there are, what OPTIONS tells, how long answers may be kept.
+//! Most requests of some surfaces are answered from memory. To find their route, to take their path apart for a handler and to
+//! box what that waits for takes longer than such an answer itself.
+//!
+//! Rules of every route stand here too: which methods there are, what OPTIONS tells, how long answers may be kept.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,30 +18,31 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
+use daybook_proto::v1::Caller;
 use futures_util::future::Either;
 use hyper::body::Incoming;
 use tower_service::Service as _;
 
 use crate::wire::Client;
-use crate::{Cors, Problem};
+use crate::{Cors, Gate, Problem};
 
-/// Answers what it can at once; none: the routes answer. It must not say anything else than they would.
-pub type Front = Arc<dyn Fn(&Parts) -> Option<Response> + Send + Sync>;
+/// Answers a caller's request at once where it can; none: the routes answer. It must not say anything else than they would.
+pub type Front = Arc<dyn Fn(&Parts, &Caller) -> Option<Response> + Send + Sync>;
 
 /// An answer that says nothing else is of its moment: no cache may keep it.
 const FORGET: HeaderValue = HeaderValue::from_static("no-store");
 
-/// A surface, for every connection.
-#[derive(Clone)]
-pub(crate) struct Surface {
+/// What a surface answers with, for all of its connections.
+pub(crate) struct Chain {
+    pub(crate) gate: Gate,
     pub(crate) front: Option<Front>,
     pub(crate) router: Router,
     pub(crate) cors: Option<Cors>,
 }
 
-/// A surface, for one connection.
+/// What one connection is answered with.
 pub(crate) struct Connection {
-    pub(crate) surface: Arc<Surface>,
+    pub(crate) chain: Arc<Chain>,
     /// The client's address.
     pub(crate) peer: SocketAddr,
     pub(crate) client: Client,
@@ -51,17 +55,20 @@ impl hyper::service::Service<axum::http::Request<Incoming>> for Connection {
 
     fn call(&self, request: axum::http::Request<Incoming>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let surface = &self.surface;
-        let asked = surface.cors.as_ref().map(|cors| (cors.clone(), cors.asked(&head.headers)));
-        if let Some(response) = surface.at_once(&head) {
-            return Either::Left(ready(Ok(told(response, asked))));
-        }
+        let chain = &self.chain;
+        let asked = chain.cors.as_ref().map(|cors| (cors.clone(), cors.asked(&head.headers)));
+        let caller = match chain.at_once(&head) {
+            ControlFlow::Continue(caller) => caller,
+            ControlFlow::Break(response) => return Either::Left(ready(Ok(told(response, asked)))),
+        };
+        // Handlers take it as `Extension<Arc<Caller>>`.
+        head.extensions.insert(caller);
         head.extensions.insert(ConnectInfo(self.peer));
         if head.version < Version::HTTP_2 {
             // Of others hyper hears itself when they end: it reads while it answers.
             head.extensions.insert(self.client.clone());
         }
-        let (mut router, options) = (surface.router.clone(), head.method == Method::OPTIONS);
+        let (mut router, options) = (chain.router.clone(), head.method == Method::OPTIONS);
         let request = Request::from_parts(head, Body::new(body));
         Either::Right(Box::pin(async move {
             let response = match router.call(request).await {
@@ -73,20 +80,27 @@ impl hyper::service::Service<axum::http::Request<Incoming>> for Connection {
     }
 }
 
-impl Surface {
-    fn at_once(&self, head: &Parts) -> Option<Response> {
+impl Chain {
+    /// The answer of a request that needs no route, or the caller of one that does.
+    fn at_once(&self, head: &Parts) -> ControlFlow<Response, Arc<Caller>> {
+        // The gate's one exception. It says what the setting of origins says, whatever the path, and nothing of what is there.
+        if let Some(response) = self.cors.as_ref().and_then(|cors| cors.preflight(head)).filter(|_| refused(head).is_none()) {
+            return ControlFlow::Break(response);
+        }
+        let caller = match self.gate.pass(head) {
+            Ok(caller) => caller,
+            Err(problem) => return ControlFlow::Break(problem.into_response()),
+        };
         if let Some(problem) = refused(head) {
-            return Some(problem.into_response());
+            return ControlFlow::Break(problem.into_response());
         }
-        if head.method == Method::OPTIONS {
-            if let Some(response) = self.cors.as_ref().and_then(|cors| cors.preflight(head)) {
-                return Some(response);
-            }
-            if head.uri.path() == "*" {
-                return Some((StatusCode::NO_CONTENT, [(header::ALLOW, "GET, HEAD, OPTIONS, POST")]).into_response());
-            }
+        if head.method == Method::OPTIONS && head.uri.path() == "*" {
+            return ControlFlow::Break((StatusCode::NO_CONTENT, [(header::ALLOW, "GET, HEAD, OPTIONS, POST")]).into_response());
         }
-        self.front.as_ref().and_then(|front| front(head))
+        match self.front.as_ref().and_then(|front| front(head, &caller)) {
+            Some(response) => ControlFlow::Break(response),
+            None => ControlFlow::Continue(caller),
+        }
     }
 }
 

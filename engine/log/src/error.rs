@@ -51,6 +51,7 @@ impl From<DatabaseError> for LogError {
             DatabaseError::Unreachable(e) => Self::Unreachable(e),
             DatabaseError::Postgres(e) => Self::Postgres(e),
             DatabaseError::Pool(why) => Self::Pool(why),
+            DatabaseError::Migration(why) => Self::Migration(why),
             DatabaseError::Configuration(why) => Self::Configuration(why),
         }
     }

@@ -20,7 +20,7 @@ pub use audit::{EventRow, RequestRow, Rows, SnapshotRow, Stray};
 pub use bulk::{BulkEvent, BulkEvents, BulkOrder, BulkRead};
 pub use error::LogError;
 pub use messages::{Fate, ParkedMessage, RejectedMessage};
-pub use migrate::{MIGRATION_LOCK, MigrateOptions, Migrated, SchemaName, connect_owner, migrate, read_secret};
+pub use migrate::{MigrateOptions, Migrated, SchemaName, migrate};
 pub use outcome::Outcome;
 pub use page::{LedgerRow, NewEvent, Page, PageHead, StoredEvent};
 pub use partition::{Log, PartitionLog};

@@ -17,6 +17,9 @@ pub enum DatabaseError {
     /// No connection was to be had from the pool.
     #[error("no connection to Postgres: {0}")]
     Pool(String),
+    /// A schema could not be brought to what this build needs.
+    #[error("migration: {0}")]
+    Migration(String),
     /// A URL, or a file that it names, that can't be right.
     #[error("{0}")]
     Configuration(String),

@@ -5,5 +5,5 @@ mod readiness;
 mod shutdown;
 
 pub use backoff::Backoff;
-pub use readiness::{Beside, Readiness};
+pub use readiness::Readiness;
 pub use shutdown::{Shutdown, shutdown};

@@ -1,8 +1,5 @@
 //! Whether a process can do its work.
 
-use std::fmt;
-use std::sync::Arc;
-
 /// Whether a process can do its work, check by check.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
@@ -12,34 +9,21 @@ pub struct Readiness {
     pub degraded: Vec<(String, String)>,
 }
 
-/// What waits of the work that other roles do in the same process: each part, and why.
-#[derive(Clone)]
-pub struct Beside(Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>);
-
-impl Beside {
-    /// `waiting` is asked each time.
-    pub fn new(waiting: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(waiting))
-    }
-}
-
-impl Default for Beside {
-    /// No other role.
-    fn default() -> Self {
-        Self::new(Vec::new)
-    }
-}
-
-impl fmt::Debug for Beside {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Beside")
-    }
-}
-
 impl Readiness {
-    /// Adds what waits in the process's other roles: it is named, and no reason to send this role's clients elsewhere.
-    pub fn beside(self, others: &Beside) -> Self {
-        (others.0)().into_iter().fold(self, |readiness, (part, why)| readiness.waits(part, why))
+    /// With another role's: of a check that both have, all problems stay.
+    pub fn and(mut self, other: Self) -> Self {
+        for (what, problem) in other.checks {
+            match self.checks.iter_mut().find(|(name, _)| *name == what) {
+                None => self.checks.push((what, problem)),
+                Some((_, mine)) => match (mine.as_mut(), problem) {
+                    (Some(mine), Some(problem)) if *mine != problem => *mine += &format!("; {problem}"),
+                    (None, problem) => *mine = problem,
+                    _ => {}
+                },
+            }
+        }
+        self.degraded.extend(other.degraded);
+        self
     }
 
     /// Adds a check.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use daybook_bus::{BusConfig, TopicSpec, ensure_topics};
 use daybook_kernel::ReadModel;
-use daybook_log::{Log, MIGRATION_LOCK, connect_owner};
-use daybook_postgres::{Databases, Role};
+use daybook_log::Log;
+use daybook_postgres::{Databases, Migrating, Role};
 use tokio_postgres::Client;
 
 use crate::generation::{fingerprint, parts_table};
@@ -47,9 +47,7 @@ pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel
             partitions.insert(service, log.partitions().cast_signed());
         }
     }
-    let mut owner = connect_owner(databases.read_url()).await?;
-    // Held until the connection ends.
-    owner.batch_execute(&format!("SET lock_timeout = '120s'; SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+    let mut owner = Migrating::begin(databases.read_url()).await?;
     let mut prepared = Vec::with_capacity(models.len());
     for model in models {
         clear_dead_unless_running(databases, model.name).await?;

@@ -79,18 +79,8 @@ impl Projectors {
         for (model, problem) in self.upkeep.problems() {
             readiness = readiness.check(format!("projection {model}"), problem);
         }
-        let joined = self.following.is_joined();
-        readiness = readiness.check("followers' group", (!joined).then(|| "has not joined the consumer group yet".to_owned()));
-        readiness = readiness.check("read models' database", self.store.ping().await.err().map(|e| e.to_string()));
-        let still: Vec<String> = self.following.waiting().into_iter().map(|(which, why)| format!("{which}: {why}")).collect();
-        readiness.check("partitions", (!still.is_empty()).then(|| still.join("; ")))
-    }
-
-    /// What waits here, and why: the followers that stand still, and the read models that no generation is kept up of. For the readiness of
-    /// other roles of the process, whose clients are served all the same.
-    pub fn waiting(&self) -> Vec<(String, String)> {
-        let unkept = self.upkeep.problems().into_iter().filter_map(|(model, problem)| Some((format!("projection {model}"), problem?)));
-        unkept.chain(self.following.waiting()).collect()
+        let reached = self.store.ping().await.err().map(|e| e.to_string());
+        readiness.check("read models' database", reached).and(self.following.readiness())
     }
 
     /// The partitions that this process works on now: (read model, generation, service, partition).

@@ -7,9 +7,9 @@ use std::time::Duration;
 use daybook_bus::{BusConfig, Inspector, ProducerOptions, SharedProducer};
 use daybook_follow::{Follower, Followers, Home, Kind, Roster};
 use daybook_kernel::{Begins, ErasedReactor, Registry};
-use daybook_log::{Log, PartitionLog, read_secret};
+use daybook_log::{Log, PartitionLog};
 use daybook_messages::lanes_group;
-use daybook_postgres::{Databases, Pool, Role};
+use daybook_postgres::{Databases, Pool, Role, read_secret};
 use tokio::sync::watch;
 
 use crate::ReactorError;

@@ -62,8 +62,10 @@ pub struct Member {
     pub name: String,
     /// What it does.
     pub role: Role,
-    /// Where it serves HTTP, the same for ever.
+    /// Where its surface is, the same for ever; of one that has none, where its operations are.
     pub url: String,
+    /// Where its operations are, the same for ever.
+    pub operations: String,
     /// None while it does not run.
     pub pid: Option<u32>,
     /// How often it has been started.
@@ -97,6 +99,8 @@ struct Process {
     role: Role,
     binary: PathBuf,
     port: u16,
+    /// Of its operations; of a role that has no surface, the same.
+    operations_port: u16,
     link: Arc<Link>,
     variables: Vec<(String, String)>,
     child: Option<Child>,
@@ -123,8 +127,10 @@ pub struct Life {
 impl Process {
     fn start(&mut self, shared: &Shared) -> anyhow::Result<()> {
         use std::os::unix::process::CommandExt as _;
-        let listen = format!("127.0.0.1:{}", self.port);
-        let mut command = shared.command(&self.binary, &[self.role.subcommand(), "--listen", &listen], &shared.url_by(&self.link), true);
+        let mut command = shared.command(&self.binary, &[self.role.subcommand()], &shared.url_by(&self.link), true);
+        // By variables: a build that has no operations address yet passes the one of it over.
+        command.env("DAYBOOK_LISTEN", format!("127.0.0.1:{}", self.port));
+        command.env("DAYBOOK_OPERATIONS_LISTEN", format!("127.0.0.1:{}", self.operations_port));
         let log = std::fs::File::options().append(true).create(true).open(shared.plan.log(&self.name))?;
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C is for the harness, which ends the others in its order.
@@ -171,6 +177,7 @@ impl Process {
             name: self.name.clone(),
             role: self.role,
             url: format!("http://127.0.0.1:{}", self.port),
+            operations: format!("http://127.0.0.1:{}", self.operations_port),
             pid: self.child.as_ref().map(Child::id),
             starts: self.starts,
             paused: self.paused,
@@ -186,6 +193,12 @@ impl Members {
         format!("{}-{last}", role.name())
     }
 
+    fn free_port(&mut self) -> anyhow::Result<u16> {
+        let port = ports::free(&self.ports).context("no free port")?;
+        self.ports.push(port);
+        Ok(port)
+    }
+
     pub(super) fn add(
         &mut self,
         shared: &Shared,
@@ -194,14 +207,15 @@ impl Members {
         link: Arc<Link>,
         variables: Vec<(String, String)>,
     ) -> anyhow::Result<()> {
-        let port = ports::free(&self.ports).context("no free port")?;
-        self.ports.push(port);
+        let port = self.free_port()?;
+        let operations_port = if role == Role::Projectors { port } else { self.free_port()? };
         let now = Instant::now();
         let mut process = Process {
             name: name.clone(),
             role,
             binary: shared.plan.binary.clone(),
             port,
+            operations_port,
             link,
             variables,
             child: None,

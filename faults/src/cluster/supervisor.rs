@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use tokio::task::JoinHandle;
 
-use super::{Cluster, Service, Shared};
+use super::{Cluster, Member, Service, Shared};
 
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a probe may take.
@@ -63,7 +63,7 @@ impl Cluster {
     pub async fn is_ready(&self, name: &str) -> bool {
         let Ok(member) = self.member(name) else { return false };
         let Ok(client) = client() else { return false };
-        probe(&client, &member.url).await.is_ok()
+        probe(&client, &member).await.is_ok()
     }
 
     /// Waits until every process that is not held down says that it is ready.
@@ -77,7 +77,7 @@ impl Cluster {
             let members = self.members();
             let probes = members.iter().filter(|member| !member.held_down).map(|member| {
                 let client = &client;
-                async move { probe(client, &member.url).await.err().map(|why| format!("{}: {why}", member.name)) }
+                async move { probe(client, member).await.err().map(|why| format!("{}: {why}", member.name)) }
             });
             let missing: Vec<String> = futures_util::future::join_all(probes).await.into_iter().flatten().collect();
             if missing.is_empty() {
@@ -95,11 +95,14 @@ fn client() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder().no_proxy().timeout(PROBE).build()
 }
 
-async fn probe(client: &reqwest::Client, url: &str) -> Result<(), String> {
-    let response = client.get(format!("{url}/readyz")).send().await.map_err(|error| error.to_string())?;
+/// Asks where clients would be sent by it; where it is not ready, its operations tell why.
+async fn probe(client: &reqwest::Client, member: &Member) -> Result<(), String> {
+    let ask = |url: &str| client.get(format!("{url}/readyz")).send();
+    let response = ask(&member.url).await.map_err(|error| error.to_string())?;
     let status = response.status();
     if status.is_success() {
         return Ok(());
     }
-    Err(format!("{status} {}", response.text().await.unwrap_or_default()))
+    let told = ask(&member.operations).await.unwrap_or(response);
+    Err(format!("{status} {}", told.text().await.unwrap_or_default()))
 }

@@ -1,9 +1,9 @@
 //! Health, readiness, and the document.
 
 use daybook_testkit::TestDatabase;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Api, header, problem};
+use crate::support::{Api, problem};
 
 #[tokio::test]
 async fn the_document_describes_every_read_model() {
@@ -27,12 +27,14 @@ async fn the_document_describes_every_read_model() {
 }
 
 #[tokio::test]
-async fn it_is_alive_and_ready_when_its_read_models_are_built() {
+async fn it_is_alive_and_ready_when_its_read_models_are_built_and_says_no_more() {
     let api = Api::new().await;
-    assert_eq!(api.get("/healthz").send().await.expect("it answers").status(), 200);
-    assert_eq!(api.get("/readyz").send().await.expect("it answers").status(), 200);
-    let metrics = api.get("/metrics").send().await.expect("it answers");
-    assert!(header(&metrics, "content-type").starts_with("text/plain"));
+    for (path, status) in [("/healthz", "alive"), ("/readyz", "ready")] {
+        let answer = api.get(path).send().await.expect("it answers");
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.json::<Value>().await.expect("JSON"), json!({ "status": status }), "{path}");
+    }
+    problem(api.get("/metrics").send().await.expect("it answers"), 404).await;
     problem(api.get("/nothing").send().await.expect("it answers"), 404).await;
 }
 
@@ -42,7 +44,9 @@ async fn a_database_that_was_never_migrated_is_said_and_waited_for() {
     assert_eq!(api.get("/healthz").send().await.expect("it answers").status(), 200);
     let readiness = api.get("/readyz").send().await.expect("it answers");
     assert_eq!(readiness.status(), 503);
-    assert!(readiness.text().await.expect("JSON").contains("daybook migrate"));
+    assert_eq!(readiness.json::<Value>().await.expect("JSON"), json!({ "status": "not ready" }));
+    let checks = api.api.readiness().await.checks;
+    assert!(checks.iter().any(|(_, problem)| problem.as_ref().is_some_and(|why| why.contains("daybook migrate"))), "{checks:?}");
     let problem = problem(api.get("/v1/product-pages/A-1").send().await.expect("it answers"), 503).await;
     assert!(problem["title"].as_str().is_some_and(|t| t.contains("daybook migrate")), "{problem}");
 }

@@ -202,10 +202,9 @@ async fn a_clients_open_transaction_on_a_topic_of_pushes_makes_it_slower_and_not
         client.send(Record { topic: topic.clone(), partition, key: "k".into(), headers: Default::default(), value }).await;
     }
     let told = async || {
-        let response = api.get("/readyz").send().await.expect("it answers");
-        let (status, body) = (response.status(), response.json::<serde_json::Value>().await.expect("JSON"));
-        assert_eq!(status, 200, "{body}");
-        (body["status"] == "degraded").then(|| body["checks"]["pushes"].as_str().expect("a text").to_owned())
+        let readiness = api.api.readiness().await;
+        assert!(readiness.is_ready(), "{readiness:?}");
+        readiness.degraded.into_iter().find_map(|(what, why)| (what == "pushes").then_some(why))
     };
     // Pushes are followed anew meanwhile, and what comes after that is held back again.
     for title in ["Lamp", "Table", "Chair"] {
@@ -334,10 +333,10 @@ async fn without_kafka_it_reads_through_and_says_so() {
     // Nobody listens there.
     let api = Api::begin(Prepared::new().await, |config| config.bus.brokers = "127.0.0.1:1".to_owned()).await;
     api.write("A-1", "details", &details("Cable")).await;
-    let readiness = api.get("/readyz").send().await.expect("it answers");
-    assert_eq!(readiness.status(), 503);
-    let text = readiness.text().await.expect("JSON");
-    assert!(text.contains("read from the database"), "{text}");
+    assert_eq!(api.get("/readyz").send().await.expect("it answers").status(), 503);
+    let readiness = api.api.readiness().await;
+    let why = readiness.checks.into_iter().find_map(|(what, problem)| problem.filter(|_| what == "pushes"));
+    assert!(why.as_ref().is_some_and(|why| why.contains("read from the database")), "{why:?}");
     assert_eq!(title(&api).await, "Cable");
     commit(&api, "Lamp").await;
     assert_eq!(title(&api).await, "Lamp", "nothing is shown from memory");

@@ -1,17 +1,21 @@
 //! HTTP's own rules (RFC 9110), for every route of the query API: a route that the document has and the table lacks fails.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use daybook_http::Cors;
+use daybook_http::{Cors, Gate, Problem};
 use daybook_projections::prepare;
+use daybook_proto::v1::Caller;
 use daybook_query_api::QueryModel;
 use daybook_testkit::eventually;
 use daybook_testkit::http::{Answer, Exchange, ask, request, routes};
+use reqwest::StatusCode;
 use shop_projectors::read_models;
 
 use crate::search::{put_product, schema};
-use crate::support::{Api, Prepared};
+use crate::support::{Api, Prepared, surface};
 
 /// What a route can be had as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +30,7 @@ enum Forms {
 }
 
 /// The document's path, one that is asked, the same as another client may write it, and the forms.
-const ROUTES: [(&str, &str, &str, Forms); 17] = [
+const ROUTES: [(&str, &str, &str, Forms); 16] = [
     ("/v1/product-pages/{key}", "/v1/product-pages/A-1", "/v1/product-pages/%41-1", Forms::Page),
     ("/v1/product-pages/{key}/page", "/v1/product-pages/A-1/page", "/v1/product-pages/%41-1/page", Forms::Page),
     ("/v1/product-pages/{key}/events", "/v1/product-pages/A-1/events", "/v1/product%2Dpages/A-1/events", Forms::Events),
@@ -42,7 +46,6 @@ const ROUTES: [(&str, &str, &str, Forms); 17] = [
     ("/v1/products/suggest", "/v1/products/suggest", "/v1/products/suggest?q=la", Forms::Search),
     ("/healthz", "/healthz", "/healthz", Forms::Fixed),
     ("/readyz", "/readyz", "/readyz", Forms::Fixed),
-    ("/metrics", "/metrics", "/metrics", Forms::Fixed),
     ("/openapi.json", "/openapi.json", "/openapi.json", Forms::Fixed),
 ];
 
@@ -52,10 +55,10 @@ async fn serving(cors: Option<Cors>, places: usize) -> Api {
     let products: Vec<_> = read_models().into_iter().filter(|m| m.name == "products").collect();
     prepare(&prepared.database.databases(), &prepared.bus, &products).await.expect("the logs are there");
     put_product(&prepared.database.owner().await, "A-1", "Lamp", 500, 0).await;
-    let api = Api::begin(prepared, |config| {
+    let surface = surface(Gate::anonymous()).await.with_cors(cors);
+    let api = Api::begin_on(surface, prepared, |config| {
         config.models.extend(products.iter().map(QueryModel::from));
         config.search = Some(schema());
-        config.cors = cors;
         config.heartbeat = Duration::from_secs(3_600);
         config.max_subscribers = places;
     })
@@ -408,4 +411,40 @@ async fn web_pages_of_the_origins_that_are_set_may_ask_and_no_others() {
         missing.problem(404);
         assert_eq!(missing.header("access-control-allow-origin"), allowed, "a page may read why");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_asked_the_gate_answers_first() {
+    // Closed once the page is held: what memory answers at once is what a gate may miss.
+    let (open, prepared) = (Arc::new(AtomicBool::new(true)), Prepared::new().await);
+    let seen = open.clone();
+    let gate = Gate::new(move |_| match seen.load(SeqCst) {
+        true => Ok(Arc::new(Caller::anonymous())),
+        false => Err(Problem::new(StatusCode::UNAUTHORIZED, "nobody is let in")),
+    });
+    let api = Api::begin_on(surface(gate).await, prepared, |_| {}).await;
+    eventually("it to follow pushes", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
+    api.put_page("A-1").await;
+    let page = "/v1/product-pages/A-1";
+    assert_eq!(api.asked("GET", page, &[]).await.status, 200);
+    let loads = api.api.loads();
+    assert_eq!((api.asked("GET", page, &[]).await.status, api.api.loads()), (200, loads), "it is held");
+    open.store(false, SeqCst);
+    for path in ROUTES.iter().flat_map(|(_, path, other, _)| [*path, *other]).chain([
+        "/v1/product-pages/A-2",
+        "/v1/no-model/A-1",
+        "/",
+        "*",
+        "/v1/product-pages/%FF",
+    ]) {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "QUERY", "OPTIONS", "BREW"] {
+            let answer = api.asked(method, path, &[]).await;
+            assert_eq!((answer.status, answer.header("etag")), (401, None), "{method} {path}");
+        }
+        api.asked("GET", path, &[("Consistency-Token", "catalog/1:77@1"), ("Accept", "text/event-stream")]).await.problem(401);
+    }
+    ask(&api.address, b"GET /v1/product-pages/A-1 HTTP/1.1\r\nConnection: close\r\n\r\n").await.problem(401);
+    assert_eq!((api.api.loads(), api.api.waits()), (loads, 0), "nothing was read, and nobody waits");
+    open.store(true, SeqCst);
+    assert_eq!(api.asked("GET", page, &[]).await.status, 200);
 }

@@ -1,5 +1,6 @@
 //! Searching over HTTP, from parts in the database.
 
+use daybook_http::{Gate, Surface};
 use daybook_kernel::Secret;
 use daybook_projections::prepare;
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
@@ -66,11 +67,11 @@ impl Searched {
             put_stock(&owner, &product.sku, *available, 0).await;
         }
         let (stop, shutdown) = daybook_process::shutdown();
-        let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
-        let address = format!("http://{}/v1/products", listening.address());
+        let surface = Surface::bind("127.0.0.1:0".parse().expect("an address"), Gate::anonymous()).await.expect("a free port");
+        let address = format!("http://{}/v1/products", surface.address());
         let models = models.iter().map(QueryModel::from).collect();
         let new = QueryConfig::new(&database.url, bus, models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
-        let api = QueryApi::start(QueryConfig { search: Some(schema()), ..new }, listening, shutdown).await.expect("it starts");
+        let api = QueryApi::start(QueryConfig { search: Some(schema()), ..new }, surface, shutdown).await.expect("it starts");
         let searched = Self { address, client: reqwest::Client::new(), api, database, _stop: stop };
         eventually("the index is read", async || (searched.raw("/search").await.status() == 200).then_some(())).await;
         searched

@@ -1,6 +1,7 @@
 //! A query API on a port of its own, and read models filled by hand.
 
 use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record, headers};
+use daybook_http::{Gate, Surface};
 use daybook_kernel::{ReadModel, Secret};
 use daybook_projections::prepare;
 use daybook_proto::Named;
@@ -41,6 +42,11 @@ pub(crate) struct Prepared {
     pub(crate) bus: BusConfig,
 }
 
+/// A free port behind a gate.
+pub(crate) async fn surface(gate: Gate) -> Surface {
+    Surface::bind("127.0.0.1:0".parse().expect("an address"), gate).await.expect("a free port")
+}
+
 impl Prepared {
     /// Of 4 partitions a service, with nothing in them.
     pub(crate) async fn new() -> Self {
@@ -69,14 +75,17 @@ impl Api {
     }
 
     pub(crate) async fn begin(prepared: Prepared, change: impl FnOnce(&mut QueryConfig)) -> Self {
+        Self::begin_on(surface(Gate::anonymous()).await, prepared, change).await
+    }
+
+    pub(crate) async fn begin_on(surface: Surface, prepared: Prepared, change: impl FnOnce(&mut QueryConfig)) -> Self {
         let Prepared { database, bus } = prepared;
         let (stop, shutdown) = daybook_process::shutdown();
-        let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
-        let address = format!("http://{}", listening.address());
+        let address = format!("http://{}", surface.address());
         let models = models().iter().map(QueryModel::from).collect();
         let mut config = QueryConfig::new(&database.url, bus.clone(), models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
         change(&mut config);
-        let api = QueryApi::start(config, listening, shutdown).await.expect("it starts");
+        let api = QueryApi::start(config, surface, shutdown).await.expect("it starts");
         let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
         Self { database, address, api, client: reqwest::Client::new(), bus, producer, stop }
     }

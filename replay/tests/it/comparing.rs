@@ -223,7 +223,7 @@ impl Two {
         let url = self.shop.database.url.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            let owner = daybook_log::connect_owner(&url).await.expect("it answers");
+            let owner = daybook_postgres::connect_owner(&url).await.expect("it answers");
             owner.batch_execute(sql).await.expect("the owner may");
         })
     }

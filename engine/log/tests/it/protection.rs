@@ -1,7 +1,7 @@
 //! Insert-only: refused by trigger and by privilege, on parents and on partitions.
 
-use daybook_log::{Log, MigrateOptions, connect_owner, migrate};
-use daybook_postgres::Role;
+use daybook_log::{Log, MigrateOptions, migrate};
+use daybook_postgres::{Role, connect_owner, migrate_install};
 use daybook_testkit::TestDatabase;
 
 use crate::support::{Fixture, append, event, row};
@@ -77,10 +77,14 @@ async fn migrating_again_or_at_once_changes_nothing() {
     let database = TestDatabase::new().await;
     let options = MigrateOptions { services: vec!["ledger".into()], partitions: 3 };
     let databases = database.databases();
-    let all = futures_util::future::join_all((0..4).map(|_| migrate(&databases, &options))).await;
-    let born: Vec<bool> = all.into_iter().map(|m| m.expect("harmless").logs[0].2).collect();
+    let both = async || {
+        migrate_install(&databases).await.expect("harmless");
+        migrate(&databases, &options).await.expect("harmless")
+    };
+    let all = futures_util::future::join_all((0..4).map(|_| both())).await;
+    let born: Vec<bool> = all.into_iter().map(|m| m.logs[0].2).collect();
     assert_eq!(born.iter().filter(|b| **b).count(), 1, "born once");
-    let other = migrate(&databases, &MigrateOptions { partitions: 9, ..options }).await.expect("harmless");
+    let other = migrate(&databases, &MigrateOptions { partitions: 9, ..options.clone() }).await.expect("harmless");
     assert_eq!(other.logs[0].1, 3, "the number of partitions is fixed at birth");
     let client = connect_owner(&database.url).await.expect("it answers");
     let pages: i64 = client.query_one("SELECT count(*) FROM ledger.page", &[]).await.expect("readable").get(0);
@@ -95,8 +99,7 @@ async fn checkpoints_of_before_are_given_up_by_nobody() {
     let before = "ALTER TABLE read.checkpoint DROP COLUMN given_up_at_term; DELETE FROM read.migration WHERE version = 3; \
                   INSERT INTO read.checkpoint (projection, generation, service, partition, next_offset, epoch, term) VALUES ('p', 1, 'ledger', 0, 7, 1, 0)";
     owner.batch_execute(before).await.expect("the owner may");
-    let options = MigrateOptions { services: vec!["ledger".into()], partitions: 1 };
-    migrate(&database.databases(), &options).await.expect("it goes on from there");
+    migrate_install(&database.databases()).await.expect("it goes on from there");
     let row = owner.query_one("SELECT next_offset, given_up_at_term = term FROM read.checkpoint", &[]).await.expect("it stands");
     assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1)), (7, false));
 }

@@ -1,4 +1,5 @@
 //! A Postgres of the tests' own.
 
+mod migrating;
 mod reaching;
 mod tls;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use daybook_postgres::{Connector, DatabaseError, OwnConnection, Role};
 
 /// The tests' own server.
-fn server() -> String {
+pub(crate) fn server() -> String {
     std::env::var("DAYBOOK_TEST_DATABASE_URL").expect("DAYBOOK_TEST_DATABASE_URL names a Postgres: run scripts/test")
 }
 

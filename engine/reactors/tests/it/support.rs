@@ -7,6 +7,7 @@ use std::time::Duration;
 use daybook_bus::{BusConfig, GroupOptions, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Ask, Following, Limits, Sources};
+use daybook_http::{Gate, Surface};
 use daybook_kernel::{Begins, ErasedReactor, EventAt, Reactor, Registry, ServiceMessage, StreamId};
 use daybook_log::{Log, StoredEvent};
 use daybook_postgres::Role;
@@ -133,10 +134,9 @@ impl Install {
             bus: self.bus.clone(),
             registry: shop(),
             services: vec![SERVICE.to_owned()],
-            metrics: Arc::new(String::new),
         };
-        let listening = daybook_http::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
-        Lanes { handlers: CommandHandlers::start(parts, listening, stopping).await.expect("everything is there"), stop }
+        let surface = Surface::bind("127.0.0.1:0".parse().expect("an address"), Gate::anonymous()).await.expect("a free port");
+        Lanes { handlers: CommandHandlers::start(parts, surface, stopping).await.expect("everything is there"), stop }
     }
 
     /// A process that runs these, in the group of its build.
