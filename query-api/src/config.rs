@@ -1,55 +1,17 @@
-//! What is served, and from where; each field with its unit and why one would change it.
+//! Settings of a process that serves read models; each field with its unit and why one would change it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::BusConfig;
 use daybook_http::Cors;
-use daybook_kernel::{ReadModel, Secret};
+use daybook_kernel::Secret;
 use daybook_process::Beside;
 use daybook_search::SearchSchema;
 use prost_reflect::DescriptorPool;
 
+use crate::model::QueryModel;
 use crate::past::Past;
-
-/// One read model, as far as serving it needs to know.
-#[derive(Clone, Debug)]
-pub struct QueryModel {
-    /// As URLs name it, for example `product-pages`.
-    pub name: String,
-    /// Full protobuf name of the message that its parts merge to.
-    pub message: String,
-    /// Parts whose id begins with this must be there, or the key does not exist. None: a list, which always does.
-    pub root: Option<String>,
-    /// The services whose logs it reads: positions in others are no matter of it.
-    pub services: Vec<String>,
-    /// What the items of a list get from another read model when they are served.
-    pub fill: Option<Fill>,
-}
-
-/// Parts of another read model that are appended to each item of a list: their fields must be the item's own, under
-/// the same numbers.
-#[derive(Clone, Debug)]
-pub struct Fill {
-    /// The item's field that holds the other one's key.
-    pub by: String,
-    /// The other read model.
-    pub model: String,
-    /// What the ids of its parts begin with.
-    pub parts: String,
-}
-
-impl From<&ReadModel> for QueryModel {
-    fn from(model: &ReadModel) -> Self {
-        Self {
-            name: model.name.to_owned(),
-            message: model.message.to_owned(),
-            root: model.root.map(str::to_owned),
-            services: model.services().into_iter().map(str::to_owned).collect(),
-            fill: model.fill.map(|f| Fill { by: f.by.to_owned(), model: f.model.to_owned(), parts: f.parts.to_owned() }),
-        }
-    }
-}
 
 /// How a process serves read models.
 #[derive(Clone)]

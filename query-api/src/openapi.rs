@@ -4,9 +4,8 @@ use daybook_http::Schemas;
 use daybook_proto::TextForm;
 use serde_json::{Map, Value, json};
 
-use crate::api::Served;
-use crate::list::{DEFAULT_SIZE, MAX_SIZE};
-use crate::page::MAX_KEY;
+use crate::answer::list::{DEFAULT_SIZE, MAX_SIZE};
+use crate::model::{MAX_KEY, ServedModel};
 
 fn header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string" } })
@@ -79,7 +78,7 @@ fn events(name: &str, key: Value) -> Value {
 }
 
 /// The document.
-pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
+pub(crate) fn document<'a>(models: impl Iterator<Item = &'a ServedModel>) -> Value {
     let mut schemas = Schemas::served("");
     let mut paths = Map::new();
     for served in models {

@@ -17,12 +17,12 @@ use tokio::task::AbortHandle;
 
 use super::feed::Fresh;
 use super::{params, positions};
-use crate::config::QueryModel;
-use crate::consistency::{self, POSITION};
-use crate::generations::Generations;
-use crate::hidden::HIDDEN;
-use crate::negotiate::{self, Form};
-use crate::page;
+use crate::answer::consistency::{self, POSITION};
+use crate::answer::{negotiate, response};
+use crate::entry::Form;
+use crate::freshness::Generations;
+use crate::model::QueryModel;
+use crate::source::HIDDEN;
 use crate::store::Store;
 
 /// What searches are answered from.
@@ -137,7 +137,12 @@ impl Search {
             tracing::error!(model, %error, "a search ended without an answer");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the search ended without an answer; the operator has been told")
         })?;
-        Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens())), (HIDDEN, hidden)]))
+        Ok(response::made(
+            headers,
+            Form::Json,
+            body.into_bytes(),
+            [(POSITION, consistency::position_header(&at.tokens())), (HIDDEN, hidden)],
+        ))
     }
 
     fn rendered(&self, answer: &SearchAnswer, request: &SearchRequest, next: Option<String>) -> Value {

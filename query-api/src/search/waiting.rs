@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::positions::Positions;
-use crate::follow::{Change, Content, Source};
-use crate::position::Position;
+use crate::observers::{Change, Content};
+use crate::source::{Position, SourceId};
 
 /// One part as it is as of a place in the log.
 #[derive(Clone, Debug)]
@@ -41,11 +41,11 @@ pub(super) struct Loss {
 }
 
 /// The last loss of each source.
-pub(super) type Losses = BTreeMap<Source, Loss>;
+pub(super) type Losses = BTreeMap<SourceId, Loss>;
 
 #[derive(Debug, Default)]
 struct Held {
-    batches: BTreeMap<Source, Batch>,
+    batches: BTreeMap<SourceId, Batch>,
     lost: Losses,
     losses: u64,
 }
@@ -54,25 +54,25 @@ struct Held {
 #[derive(Debug)]
 pub(super) enum Next {
     /// What waited of one source.
-    Batch(Source, Batch),
+    Batch(SourceId, Batch),
     /// Something was missed: what waits cannot be applied before it has been read.
     Lost,
 }
 
 /// What waits.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct PendingChanges {
     held: Mutex<Held>,
     more: Notify,
 }
 
-impl Waiting {
+impl PendingChanges {
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A batch was pushed.
-    pub(super) fn push(&self, at: &Source, from: i64, to: i64, epoch: i32, changes: &[Change]) {
+    pub(super) fn push(&self, at: &SourceId, from: i64, to: i64, epoch: i32, changes: &[Change]) {
         let mut held = self.lock();
         let joins = held.batches.get(at).is_none_or(|batch| batch.epoch == epoch && from <= batch.to);
         if !joins || changes.iter().any(|c| c.content == Content::TooLarge) {
@@ -86,7 +86,7 @@ impl Waiting {
     }
 
     /// Something before this position was missed.
-    pub(super) fn lose(&self, at: &Source, before: Position) {
+    pub(super) fn lose(&self, at: &SourceId, before: Position) {
         self.lock().lose(at, before);
         self.more.notify_one();
     }
@@ -132,7 +132,7 @@ impl Waiting {
 }
 
 impl Held {
-    fn lose(&mut self, at: &Source, before: Position) {
+    fn lose(&mut self, at: &SourceId, before: Position) {
         // What waits of it ends before that, or will be read with it.
         self.batches.remove(at);
         self.losses += 1;

@@ -1,27 +1,11 @@
-//! What a client says in headers of how it wants its answer.
+//! Headers by which a client says how it wants its answer.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use daybook_http::{Choice, Offer, Problem};
 
-/// A form in which a read model is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// The protobuf JSON mapping.
-    Json,
-    /// The stored bytes.
-    Protobuf,
-}
-
-impl Form {
-    pub(crate) fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Protobuf => "application/x-protobuf",
-        }
-    }
-}
+use crate::entry::Form;
 
 /// What a page can be had as. Nobody is sent events who likes JSON as much.
 pub(crate) const PAGE: [Offer; 3] = [FORMS[0], FORMS[1], Offer::by_name(EVENT_STREAM)];

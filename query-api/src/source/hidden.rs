@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::http::{HeaderName, HeaderValue};
 use daybook_proto::v1::HiddenStreams;
 
-use crate::position::Position;
+use super::position::Position;
 
 /// The header that names them.
 pub(crate) const HIDDEN: HeaderName = HeaderName::from_static("daybook-hidden-streams");

@@ -1,6 +1,5 @@
-//! What is read from the database, held and changed by pushes as one: a key, a page of a list, or what its items are
-//! filled with. All of them are entries, under the same rules; a view says which parts are its own, and what one of them
-//! that comes or goes makes of it.
+//! Views: parts that are read from the database, held and changed by pushes as one. A key is one, a page of a list, or what its
+//! items are filled with. All of them are entries, under the same rules; a view says which parts are its own.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -10,8 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use daybook_kernel::digest;
 
-use crate::entry::{After, Entry, Part, PartNow};
-use crate::position::Position;
+use super::part::{Part, Parts};
 
 /// No key has it, and no part's id: what stands between them is told apart.
 pub(crate) const BETWEEN: char = '\0';
@@ -44,7 +42,7 @@ enum Of {
 }
 
 /// What the database is asked for.
-pub(crate) enum Asked<'a> {
+pub(crate) enum PartsQuery<'a> {
     All,
     /// Behind a part, up to a limit.
     Page {
@@ -77,11 +75,13 @@ impl View {
         Self { id: id.into(), keys: keys.into_iter().collect(), of: Of::Beginning(prefix.to_owned()) }
     }
 
-    pub(crate) fn asked(&self) -> Asked<'_> {
+    pub(crate) fn query(&self) -> PartsQuery<'_> {
         match &self.of {
-            Of::All => Asked::All,
-            Of::Page { after, most } => Asked::Page { after, limit: i64::try_from(*most).map_or(i64::MAX, |most| most.saturating_add(1)) },
-            Of::Beginning(prefix) => Asked::Beginning(prefix),
+            Of::All => PartsQuery::All,
+            Of::Page { after, most } => {
+                PartsQuery::Page { after, limit: i64::try_from(*most).map_or(i64::MAX, |most| most.saturating_add(1)) }
+            }
+            Of::Beginning(prefix) => PartsQuery::Beginning(prefix),
         }
     }
 
@@ -94,47 +94,40 @@ impl View {
         }
     }
 
-    /// As [`Entry::after`]. A page with a next one says nothing of what lies behind its last part.
-    pub(crate) fn after(&self, entry: &Entry, now: &PartNow, known: Position) -> After {
-        let Of::Page { most, .. } = &self.of else { return entry.after(now, known) };
-        if is_behind(&now.id, entry, *most) {
-            return After::Same;
-        }
-        let full = entry.parts().len() > *most;
-        match entry.after(now, known) {
-            // Which part moves up, only the database knows.
-            After::Changed(next) if full && next.parts().len() < entry.parts().len() => After::Unsure,
-            After::Changed(mut next) => {
-                next.cut(most.saturating_add(1));
-                After::Changed(next)
-            }
-            other => other,
-        }
+    /// How many parts it has at most beside the one that tells of a next page; none: all there are.
+    pub(crate) fn most(&self) -> Option<usize> {
+        if let Of::Page { most, .. } = self.of { Some(most) } else { None }
+    }
+
+    /// Whether a part lies behind all that these say something of: they are a page, and there is a next one.
+    pub(crate) fn is_behind(&self, id: &str, parts: &Parts) -> bool {
+        let next = |most| parts.len() > most && parts.last().is_some_and(|last| id.as_bytes() > last.id.as_bytes());
+        self.most().is_some_and(next)
     }
 
     /// Whether what one view has shown and what another would show are at odds. A pushed change reaches all views at once,
     /// but what is read may be further: then the others must not go on to show what is older. (That a part became something
     /// else and the same again between the two is not seen; each view for itself never goes back.)
-    pub(crate) fn is_at_odds(&self, entry: &Entry, other: &Self, theirs: &Entry) -> bool {
-        self.says_otherwise(entry, other, theirs) || other.says_otherwise(theirs, self, entry)
+    pub(crate) fn is_at_odds(&self, mine: &Parts, other: &Self, theirs: &Parts) -> bool {
+        self.says_otherwise(mine, other, theirs) || other.says_otherwise(theirs, self, mine)
     }
 
     /// Whether a part that this one shows is not shown so by another, which would show it.
-    fn says_otherwise(&self, entry: &Entry, other: &Self, theirs: &Entry) -> bool {
-        entry.parts().iter().any(|mine| {
+    fn says_otherwise(&self, parts: &Parts, other: &Self, theirs: &Parts) -> bool {
+        parts.iter().any(|mine| {
             let (key, part) = self.place(mine);
             let Some(id) = other.part_id(key, part) else { return false };
-            match theirs.part(&id) {
+            match theirs.find(&id) {
                 Some(their) => their.bytes != mine.bytes || their.stale != mine.stale,
                 None => other.knows(key, &id, theirs),
             }
         })
     }
 
-    /// Whether a part that an entry does not have is not there.
-    pub(crate) fn knows(&self, key: &str, id: &str, entry: &Entry) -> bool {
+    /// Whether a part that these do not have is not there.
+    pub(crate) fn knows(&self, key: &str, id: &str, parts: &Parts) -> bool {
         let is_mine = self.keys.binary_search_by(|mine| mine.as_str().cmp(key)).is_ok();
-        is_mine && !matches!(self.of, Of::Page { most, .. } if is_behind(id, entry, most))
+        is_mine && !self.is_behind(id, parts)
     }
 
     /// The key and the id of a part, which has another one here where there are several keys.
@@ -152,11 +145,6 @@ impl View {
     pub(crate) fn weight(&self) -> usize {
         if self.is_all() { 0 } else { self.keys.iter().map(|key| KEY_OVERHEAD + 2 * key.len()).sum() }
     }
-}
-
-/// Whether a part lies behind all that a page says something of.
-fn is_behind(id: &str, entry: &Entry, most: usize) -> bool {
-    entry.parts().len() > most && entry.parts().last().is_some_and(|last| id.as_bytes() > last.id.as_bytes())
 }
 
 /// What a page of a list is held under.
@@ -231,49 +219,15 @@ mod tests {
         Arc::new(Part { id: id.into(), bytes: Bytes::from_static(b"x"), source: 0, stale: None })
     }
 
-    fn page_of(most: usize, ids: &[&str]) -> (View, Entry) {
-        (View::page("k", Some("b"), most), Entry::new(1, ids.iter().map(|id| part(id)).collect(), Vec::new()))
-    }
-
-    /// The ids after a part has come, or gone; none: it must be read.
-    fn ids(of: &(View, Entry), id: &str, comes: bool) -> Option<Vec<String>> {
-        let now = PartNow { id: id.into(), source: 0, part: comes.then(|| part(id)), to: Position::new(1, 9) };
-        let ids = |entry: &Entry| entry.parts().iter().map(|p| p.id.to_string()).collect();
-        match of.0.after(&of.1, &now, Position::new(1, 4)) {
-            After::Same => Some(ids(&of.1)),
-            After::Changed(next) => Some(ids(&next)),
-            After::Unsure => None,
-        }
-    }
-
-    #[test]
-    fn a_page_with_a_next_one_pushes_its_last_part_out_and_is_read_when_one_must_move_up() {
-        let page = page_of(2, &["c", "e", "g"]);
-        assert_eq!(ids(&page, "d", true).expect("known"), ["c", "d", "e"]);
-        assert_eq!(ids(&page, "h", true).expect("known"), ["c", "e", "g"], "that is behind it");
-        assert_eq!(ids(&page, "h", false).expect("known"), ["c", "e", "g"]);
-        assert_eq!(ids(&page, "e", false), None);
-        assert_eq!(ids(&page, "g", false), None, "whether there is a next page");
-    }
-
-    #[test]
-    fn the_last_page_knows_all_that_is_behind_its_beginning() {
-        let page = page_of(2, &["c", "e"]);
-        assert_eq!(ids(&page, "h", true).expect("known"), ["c", "e", "h"], "there is a next page now");
-        assert_eq!(ids(&page, "e", false).expect("known"), ["c"]);
-        assert_eq!(page.0.part_id("k", "b"), None);
-        assert_eq!(page.0.part_id("k", "ba").as_deref(), Some("ba"));
-    }
-
     #[test]
     fn views_are_at_odds_about_what_both_would_show_and_nothing_else() {
-        let entry = |ids: &[&str]| Entry::new(1, ids.iter().map(|id| part(id)).collect(), Vec::new());
+        let entry = |ids: &[&str]| Parts::new(ids.iter().map(|id| part(id)).collect());
         let (all, page) = (View::all("k"), View::page("k", Some("b"), 1));
         assert!(!all.is_at_odds(&entry(&["a", "c", "d", "e"]), &page, &entry(&["c", "d"])), "it has what is before and behind");
         assert!(all.is_at_odds(&entry(&["a", "d", "e"]), &page, &entry(&["c", "d"])));
         assert!(page.is_at_odds(&entry(&["c", "d"]), &all, &entry(&["a", "c", "cc", "d"])));
         let stale = Arc::new(Part { stale: Some("a/1".into()), ..Part::clone(&part("c")) });
-        assert!(all.is_at_odds(&Entry::new(1, vec![stale], Vec::new()), &page, &entry(&["c"])), "one says that it is old");
+        assert!(all.is_at_odds(&Parts::new(vec![stale]), &page, &entry(&["c"])), "one says that it is old");
         let some = View::beginning(["k", "l"].map(str::to_owned).into(), "c");
         assert!(!some.is_at_odds(&entry(&["k\0c", "l\0c"]), &all, &entry(&["a", "c"])));
         assert!(some.is_at_odds(&entry(&["l\0c"]), &all, &entry(&["c"])));

@@ -1,4 +1,4 @@
-//! Who waits for a source to get somewhere: each is woken when it has, and nobody else.
+//! Waits for a source to get to a position: each ends when it has, and no other.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,23 +6,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::position::Position;
+use super::position::Position;
 
 #[derive(Default)]
-struct Waiting {
+struct Waiters {
     by_position: BTreeMap<(Position, u64), oneshot::Sender<()>>,
     next: u64,
 }
 
-/// Those who wait for one source.
+/// The waits for one source.
 #[derive(Default)]
 pub(crate) struct Waits {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Waiters>,
     /// As many as there are in `waiting`: what is pushed need not take the lock when nobody waits.
     count: AtomicU64,
 }
 
-/// One who waits. Leaves nothing behind when it is dropped.
+/// A wait. It leaves nothing behind when it is dropped.
 pub(crate) struct Wait {
     waits: Arc<Waits>,
     at: (Position, u64),
@@ -30,7 +30,7 @@ pub(crate) struct Wait {
 }
 
 impl Waits {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Waiters> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

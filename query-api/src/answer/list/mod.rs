@@ -6,8 +6,6 @@
 //! A page is a [view](crate::view) of the list, and what its items are filled with is one of another read model: both are
 //! held in memory under the rules of all entries, and the page that they make together until one of them changes.
 
-mod items;
-mod page;
 mod token;
 
 use std::borrow::Cow;
@@ -19,18 +17,13 @@ use bytes::Bytes;
 use daybook_http::Problem;
 use tokio::time::Instant;
 
-pub(crate) use items::Items;
-pub(crate) use page::Page;
-
-use crate::api::{Served, Serving};
-use crate::consistency::{self, POSITION};
-use crate::flight::LoadError;
-use crate::hidden::HIDDEN;
-use crate::memory::{Memory, Seen};
-use crate::negotiate::Form;
-use crate::page::{LOAD, STALE, unread};
-use crate::source::all_positions_text;
-use crate::view::View;
+use super::consistency::{self, POSITION};
+use super::response::{STALE, held};
+use super::serving::{LOAD, Serving, unread};
+use crate::entry::{Entry, Form, ListPage, View, represent};
+use crate::memory::{EntryAt, LoadError, Memory};
+use crate::model::{Items, ServedModel};
+use crate::source::{HIDDEN, all_positions_text};
 
 /// Items of a page when the client does not say.
 pub(crate) const DEFAULT_SIZE: usize = 20;
@@ -40,17 +33,17 @@ pub(crate) const MAX_SIZE: usize = 100;
 pub(crate) const NEXT: HeaderName = HeaderName::from_static("next-page-token");
 
 /// What a query string asks of a read model.
-pub(crate) struct Asked<'a> {
+pub(crate) struct ListQuery<'a> {
     /// As it was then.
     pub(crate) at: Option<Cow<'a, str>>,
     page_size: Option<Cow<'a, str>>,
     page_token: Option<Cow<'a, str>>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> ListQuery<'a> {
     /// # Errors
     /// 400 that names a parameter that is unknown, as those of a list are of a page, or can't be read.
-    pub(crate) fn of(serving: &Serving, served: &Served, query: Option<&'a str>) -> Result<Self, Problem> {
+    pub(crate) fn of(serving: &Serving, served: &ServedModel, query: Option<&'a str>) -> Result<Self, Problem> {
         let off: &[&str] = if serving.past.is_some() { &[] } else { &["at"] };
         if served.items.is_some() {
             let [at, page_size, page_token] = daybook_http::parameters_but(query, ["at", "page_size", "page_token"], off)?;
@@ -70,7 +63,7 @@ struct Wanted {
     after: Option<String>,
 }
 
-fn wanted(serving: &Serving, model: &str, key: &str, asked: &Asked<'_>) -> Result<Wanted, Problem> {
+fn wanted(serving: &Serving, model: &str, key: &str, asked: &ListQuery<'_>) -> Result<Wanted, Problem> {
     let mut wanted = Wanted { size: DEFAULT_SIZE, after: None };
     if let Some(value) = &asked.page_size {
         let size = value.parse().ok().filter(|n| (1..=MAX_SIZE).contains(n));
@@ -89,10 +82,10 @@ fn wanted(serving: &Serving, model: &str, key: &str, asked: &Asked<'_>) -> Resul
 /// Answers a list's query, as far as the request's tokens want it.
 pub(crate) async fn answer(
     serving: &Serving,
-    served: &Served,
+    served: &ServedModel,
     items: &Items,
     key: &str,
-    asked: &Asked<'_>,
+    asked: &ListQuery<'_>,
     headers: &HeaderMap,
     form: Form,
 ) -> Result<Response, Problem> {
@@ -100,7 +93,7 @@ pub(crate) async fn answer(
     let Wanted { size, after } = wanted(serving, &model.name, key, asked)?;
     let view = Arc::new(View::page(key, after.as_deref(), size));
     // One wait for both.
-    let deadline = consistency::is_wanted(headers).then(|| crate::page::deadline(serving, headers));
+    let deadline = consistency::is_wanted(headers).then(|| serving.deadline(headers));
     let listed = see_view(serving, served, Some(&view), headers, deadline).await?;
     let unreadable = |error: &str| unreadable(&model.name, key, error);
     let Some(seen) = listed.seen.as_ref() else { return Err(unreadable("there is nothing of it")) };
@@ -109,33 +102,34 @@ pub(crate) async fn answer(
         let shown = &parts[..parts.len().min(size)];
         let last = shown.last().filter(|_| parts.len() > size);
         let next = last.map(|last| token::write(&serving.secret, &model.name, key, &last.id));
-        Ok(Box::new(Page::of(items, shown, next, model.fill.as_ref())?))
+        Ok(Box::new(ListPage::of(items, shown, next, model.fill.as_ref())?))
     });
     let page = page.as_ref().map_err(|error| unreadable(error))?;
     let filling = match model.fill.as_ref().and_then(|fill| serving.model(&fill.model)) {
         Some(filling) => Some(see_view(serving, filling, page.filled_by.as_ref(), headers, deadline).await?),
         None => None,
     };
-    let meters = &served.told.meters;
+    let meters = &served.observers.meters;
     let from_memory = listed.held && filling.as_ref().is_none_or(|filling| filling.held);
     if from_memory { &meters.hits } else { &meters.misses }.increment(1);
 
-    let from = filling.as_ref().and_then(|filling| filling.seen.as_ref()).map(|seen| &seen.entry);
-    let filled = page.filled(from);
-    let (shown, made) = page.form(&filled, from.map(Arc::as_ref), items, form);
+    let from = filling.as_ref().and_then(|filling| filling.seen.as_ref()).map(|seen| &*seen.entry);
+    let parts = from.map(Entry::parts);
+    let filled = page.filled(parts);
+    let (shown, made) = page.form(&filled, parts, items, form);
     if made {
         listed.memory.weigh_again(&view.id, &seen.entry);
     }
-    let mut response = crate::page::held(headers, form, shown.map_err(|error| unreadable(&error))?);
+    let mut response = held(headers, form, shown.map_err(|error| unreadable(&error))?);
     let positions = [Some(&listed), filling.as_ref()].into_iter().flatten();
     let positions = all_positions_text(positions.flat_map(|v| v.seen.iter().flat_map(|seen| v.memory.positions(seen))));
-    let told = [
+    let extra = [
         (NEXT, page.next.clone()),
         (POSITION, HeaderValue::try_from(positions).ok().filter(|all| !all.is_empty())),
         (STALE, page.stale.clone()),
     ];
     let out = response.headers_mut();
-    out.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    out.extend(extra.into_iter().filter_map(|(name, value)| Some((name, value?))));
     if let Some(stale) = from.and_then(|from| from.stale()) {
         out.append(STALE, stale.clone());
     }
@@ -150,7 +144,7 @@ pub(crate) async fn answer(
 struct Viewed {
     memory: Arc<Memory>,
     /// None where nothing was asked for.
-    seen: Option<Seen>,
+    seen: Option<EntryAt>,
     /// It was in memory.
     held: bool,
 }
@@ -158,7 +152,7 @@ struct Viewed {
 /// What a view shows, as far as the request's tokens want it. Without a view they are waited for all the same.
 async fn see_view(
     serving: &Serving,
-    served: &Served,
+    served: &ServedModel,
     view: Option<&Arc<View>>,
     headers: &HeaderMap,
     deadline: Option<Instant>,
@@ -166,7 +160,7 @@ async fn see_view(
     loop {
         let memory = serving.memory(&served.model.name)?;
         let needs = match deadline {
-            Some(deadline) => Box::pin(crate::page::reach(serving, &memory, &served.model, headers, deadline)).await?,
+            Some(deadline) => Box::pin(serving.reach(&memory, &served.model, headers, deadline)).await?,
             None => Vec::new(),
         };
         let Some(view) = view else { return Ok(Viewed { memory, seen: None, held: true }) };
@@ -188,10 +182,10 @@ async fn see_view(
 /// What is wrong with the query, or that what was folded is no list.
 pub(crate) fn past(
     serving: &Serving,
-    served: &Served,
+    served: &ServedModel,
     items: &Items,
     (key, at): (&str, &str),
-    asked: &Asked<'_>,
+    asked: &ListQuery<'_>,
     bytes: Bytes,
     form: Form,
 ) -> Result<(Vec<u8>, Option<String>), Problem> {
@@ -203,7 +197,7 @@ pub(crate) fn past(
     let from = wanted.after.and_then(|n| n.parse::<usize>().ok()).unwrap_or_default().min(all.len());
     let to = (from + wanted.size).min(all.len());
     let next = (to < all.len()).then(|| token::write(&serving.secret, model, &place, &to.to_string()));
-    Ok((page::represent(items, &all[from..to], next.as_deref(), form).map_err(unreadable)?, next))
+    Ok((represent(items, &all[from..to], next.as_deref(), form).map_err(unreadable)?, next))
 }
 
 /// Parts that are no message of the read model: no client can mend that.

@@ -1,5 +1,8 @@
 //! The read schema, as the query API sees it: under a role that reads read models, and nothing else.
 
+mod generation;
+pub(crate) mod sql;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +11,11 @@ use daybook_postgres::{Connector, Pool, Role};
 use deadpool_postgres::Client;
 use tokio_postgres::Row;
 
-use crate::entry::Part;
-use crate::flight::Snapshot;
-use crate::hidden::Streams;
-use crate::memory::Memory;
-use crate::position::Position;
-use crate::view::{Asked, View};
-use crate::{QueryError, sql};
+pub(crate) use generation::{Checkpoint, Checkpoints, Generation, Snapshot, stamps};
+
+use crate::QueryError;
+use crate::entry::{Part, PartsQuery, View};
+use crate::source::{Position, Sources, Streams};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
 /// plan while they grow.
@@ -30,41 +31,6 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 /// How long a request waits for a connection: longer, and the client had better ask again.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A generation that is served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Live {
-    pub(crate) generation: i32,
-    /// The table of its parts.
-    pub(crate) parts: String,
-    /// The statements that read them: of one key, of a page, and those that fill items.
-    pub(crate) read_parts: String,
-    pub(crate) read_list: String,
-    pub(crate) read_fill: String,
-    /// The statement that reads which streams show nothing.
-    read_hidden: String,
-}
-
-impl Live {
-    pub(crate) fn new(generation: i32, parts: &str) -> Self {
-        let statements = [sql::READ_PARTS, sql::READ_LIST, sql::READ_FILL, sql::READ_HIDDEN];
-        let [read_parts, read_list, read_fill, read_hidden] = statements.map(|s| sql::at(s, parts));
-        Self { generation, parts: parts.to_owned(), read_parts, read_list, read_fill, read_hidden }
-    }
-}
-
-/// How far one log partition has been folded.
-#[derive(Clone, Debug)]
-pub(crate) struct Folded {
-    pub(crate) service: String,
-    pub(crate) partition: i32,
-    pub(crate) at: Position,
-    /// Its streams that are parked and show nothing.
-    pub(crate) hidden: Streams,
-}
-
-/// How far a generation has been folded, in order of service and partition.
-pub(crate) type Checkpoints = Vec<Folded>;
 
 /// Streams that show nothing which are read beside parts, as the statements have it.
 const HIDDEN_BESIDE: usize = 100;
@@ -98,24 +64,30 @@ impl Store {
     }
 
     /// The live generation of every read model.
-    pub(crate) async fn live(&self) -> Result<Vec<(String, Live)>, QueryError> {
+    pub(crate) async fn live(&self) -> Result<Vec<(String, Generation)>, QueryError> {
         let rows = self.pool.get().await?.query(sql::LIVE_GENERATIONS, &[]).await?;
         // The table's check lets no other names in; a statement is not made of anything else.
         let plain = |parts: &&str| parts.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let live = rows.iter().filter_map(|r| {
             let parts = Some(r.get::<_, &str>(2)).filter(plain)?;
-            Some((r.get(0), Live::new(r.get(1), parts)))
+            Some((r.get(0), Generation::new(r.get(1), parts)))
         });
         Ok(live.collect())
     }
 
     /// The parts of a view, and how far its generation had been folded then.
-    pub(crate) async fn snapshot(&self, memory: &Memory, view: &View) -> Result<Snapshot, QueryError> {
-        let rows = self.rows(memory, view).await?;
-        let hidden = vec![Streams::default(); memory.sources.len()];
+    pub(crate) async fn snapshot(
+        &self,
+        model: &str,
+        generation: &Generation,
+        sources: &Sources,
+        view: &View,
+    ) -> Result<Snapshot, QueryError> {
+        let rows = self.rows(model, generation, view).await?;
+        let hidden = vec![Streams::default(); sources.len()];
         let mut snapshot = Snapshot { parts: Vec::with_capacity(rows.len().saturating_sub(1)), stamps: Vec::new(), hidden };
         let mut left_hidden = HIDDEN_BESIDE;
-        let other = || QueryError::Checkpoints { model: memory.model.to_string(), generation: memory.live.generation };
+        let other = || QueryError::Checkpoints { model: model.to_owned(), generation: generation.number };
         for row in &rows {
             let Some(part) = row.get::<_, Option<&str>>(0) else {
                 let next: Vec<i64> = row.get::<_, Option<_>>(5).unwrap_or_default();
@@ -123,7 +95,7 @@ impl Store {
                 snapshot.stamps = epochs.into_iter().zip(next).map(|(epoch, next)| Position::new(epoch, next)).collect();
                 continue;
             };
-            let source = memory.source(row.get(2), row.get(3)).ok_or_else(other)?;
+            let source = sources.find(row.get(2), row.get(3)).ok_or_else(other)?;
             let Some(bytes) = row.get::<_, Option<&[u8]>>(1) else {
                 snapshot.hidden[usize::from(source)].named.push(part.to_owned());
                 left_hidden = left_hidden.saturating_sub(1);
@@ -140,33 +112,34 @@ impl Store {
         if left_hidden == 0 {
             snapshot.hidden.iter_mut().for_each(|streams| streams.more = true);
         }
-        if snapshot.stamps.len() == memory.sources.len() { Ok(snapshot) } else { Err(other()) }
+        if snapshot.stamps.len() == sources.len() { Ok(snapshot) } else { Err(other()) }
     }
 
     /// The rows of a view: one with the checkpoints, and one a part.
-    async fn rows(&self, memory: &Memory, view: &View) -> Result<Vec<Row>, QueryError> {
-        let (client, live) = (self.connection().await?, &memory.live);
-        let (model, generation) = (&*memory.model, live.generation);
+    async fn rows(&self, model: &str, generation: &Generation, view: &View) -> Result<Vec<Row>, QueryError> {
+        let client = self.connection().await?;
         let key = view.keys.first().map_or("", String::as_str);
-        let rows = match view.asked() {
-            Asked::All => client.query(&client.prepare_cached(&live.read_parts).await?, &[&key, &model, &generation]).await?,
-            Asked::Page { after, limit } => {
-                let statement = client.prepare_cached(&live.read_list).await?;
-                client.query(&statement, &[&model, &generation, &key, &after, &limit]).await?
+        let rows = match view.query() {
+            PartsQuery::All => {
+                client.query(&client.prepare_cached(&generation.read_parts).await?, &[&key, &model, &generation.number]).await?
             }
-            Asked::Beginning(prefix) => {
-                let statement = client.prepare_cached(&live.read_fill).await?;
-                client.query(&statement, &[&model, &generation, &view.keys, &prefix]).await?
+            PartsQuery::Page { after, limit } => {
+                let statement = client.prepare_cached(&generation.read_list).await?;
+                client.query(&statement, &[&model, &generation.number, &key, &after, &limit]).await?
+            }
+            PartsQuery::Beginning(prefix) => {
+                let statement = client.prepare_cached(&generation.read_fill).await?;
+                client.query(&statement, &[&model, &generation.number, &view.keys, &prefix]).await?
             }
         };
         Ok(rows)
     }
 
     /// How far generations have been folded, in the order that they were asked for.
-    pub(crate) async fn checkpoints(&self, generations: &[(&str, &Live)]) -> Result<Vec<Checkpoints>, QueryError> {
+    pub(crate) async fn checkpoints(&self, generations: &[(&str, &Generation)]) -> Result<Vec<Checkpoints>, QueryError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::READ_CHECKPOINTS).await?;
-        let (models, numbers): (Vec<&str>, Vec<i32>) = generations.iter().map(|(model, live)| (*model, live.generation)).unzip();
+        let (models, numbers): (Vec<&str>, Vec<i32>) = generations.iter().map(|(model, generation)| (*model, generation.number)).unzip();
         let rows = client.query(&statement, &[&models, &numbers]).await?;
         let mut all = vec![Checkpoints::new(); generations.len()];
         let mut parked = vec![false; generations.len()];
@@ -174,14 +147,14 @@ impl Store {
             let Ok(of) = usize::try_from(row.get::<_, i64>(0)) else { continue };
             if let (Some(all), Some(parked)) = (all.get_mut(of), parked.get_mut(of)) {
                 *parked = row.get(5);
-                all.push(folded(&row, 1, Streams::default()));
+                all.push(checkpoint(&row, 1, Streams::default()));
             }
         }
-        for (of, ((model, live), _)) in generations.iter().zip(parked).enumerate().filter(|(_, (_, parked))| *parked) {
+        for (of, ((model, generation), _)) in generations.iter().zip(parked).enumerate().filter(|(_, (_, parked))| *parked) {
             // Rare, and read again as a whole: the one snapshot has both.
-            let statement = client.prepare_cached(&live.read_hidden).await?;
-            let rows = client.query(&statement, &[model, &live.generation]).await?;
-            all[of] = rows.iter().map(|row| folded(row, 0, row.get::<_, Option<Vec<String>>>(4).unwrap_or_default().into())).collect();
+            let statement = client.prepare_cached(&generation.read_hidden).await?;
+            let rows = client.query(&statement, &[model, &generation.number]).await?;
+            all[of] = rows.iter().map(|row| checkpoint(row, 0, row.get::<_, Option<Vec<String>>>(4).unwrap_or_default().into())).collect();
         }
         all.iter_mut().for_each(|of| of.sort_unstable_by(|a, b| (&a.service, a.partition).cmp(&(&b.service, b.partition))));
         Ok(all)
@@ -189,18 +162,14 @@ impl Store {
 }
 
 /// A checkpoint's row, from a column on.
-fn folded(row: &Row, from: usize, hidden: Streams) -> Folded {
+fn checkpoint(row: &Row, from: usize, hidden: Streams) -> Checkpoint {
     let at = Position::new(row.get(from + 3), row.get(from + 2));
-    Folded { service: row.get(from), partition: row.get(from + 1), at, hidden }
+    Checkpoint { service: row.get(from), partition: row.get(from + 1), at, hidden }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::Cache;
-    use crate::hot::Hot;
-    use crate::memory::Told;
-    use crate::meters::Meters;
     use crate::prepared::Prepared;
 
     #[tokio::test]
@@ -208,7 +177,7 @@ mod tests {
         let Prepared { database, store, .. } = Prepared::new().await;
         let live = async || {
             let all = store.live().await.expect("it is read").into_iter();
-            let mut of = all.filter(|(model, _)| model == "product-pages").map(|(_, live)| (live.generation, live.parts));
+            let mut of = all.filter(|(model, _)| model == "product-pages").map(|(_, live)| (live.number, live.parts));
             (of.next(), of.next())
         };
         assert_eq!(live().await, (Some((1, "product_pages_1".to_owned())), None));
@@ -259,11 +228,12 @@ mod tests {
         owner.batch_execute(state).await.expect("the owner may");
         let second = "CREATE TABLE read.product_pages_2 (LIKE read.product_pages_1 INCLUDING ALL); GRANT SELECT ON read.product_pages_2 TO daybook_query";
         owner.batch_execute(second).await.expect("the owner may");
-        let (pages, next, lists) = (Live::new(1, "product_pages_1"), Live::new(2, "product_pages_2"), Live::new(1, "category_listings_1"));
+        let (pages, next, lists) =
+            (Generation::new(1, "product_pages_1"), Generation::new(2, "product_pages_2"), Generation::new(1, "category_listings_1"));
         let asked = [("product-pages", &next), ("category-listings", &lists), ("none", &pages), ("product-pages", &pages)];
         let read = async || {
             let all = store.checkpoints(&asked).await.expect("they are read").into_iter();
-            let text = |of: Folded| {
+            let text = |of: Checkpoint| {
                 format!(
                     "{}/{}:{}@{} {}{}",
                     of.service,
@@ -292,13 +262,10 @@ mod tests {
         assert_eq!(read().await, bare);
     }
 
-    /// Of key `A-1`, for a memory that knows these partitions.
+    /// What is read of key `A-1`, for a memory that knows these partitions.
     async fn snapshot(store: &Store, places: &[(&str, i32)]) -> Result<Snapshot, QueryError> {
-        let told = Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
-        let places: Vec<(String, i32)> = places.iter().map(|(service, partition)| ((*service).to_owned(), *partition)).collect();
-        let live = Arc::new(Live::new(1, "product_pages_1"));
-        let memory = Memory::new("product-pages", live, &places, Cache::new(1 << 20), 0, Arc::new(told));
-        store.snapshot(&memory, &View::all("A-1")).await
+        let partitions: Vec<(String, i32)> = places.iter().map(|(service, partition)| ((*service).to_owned(), *partition)).collect();
+        store.snapshot("product-pages", &Generation::new(1, "product_pages_1"), &Sources::new(1, &partitions), &View::all("A-1")).await
     }
 
     const PLACES: [(&str, i32); 4] = [("catalog", 0), ("catalog", 1), ("inventory", 0), ("inventory", 1)];

@@ -2,24 +2,23 @@
 //! changes.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::Items;
-use crate::config::Fill;
-use crate::entry::{Entry, Forms, Part};
-use crate::negotiate::Form;
-use crate::render;
-use crate::view::{View, in_front};
+use super::form::{Form, Forms, Representation};
+use super::part::{Part, Parts, SameParts};
+use super::render;
+use super::view::{View, in_front};
+use crate::model::{Fill, Items};
 
 /// About what an item costs beyond its bytes, which are its part's.
 const ITEM_OVERHEAD: usize = 96;
 
 /// What a page shows, as far as the list's own parts tell.
-pub(crate) struct Page {
+pub(crate) struct ListPage {
     items: Vec<Bytes>,
     /// What each item is filled with stands under this key; empty where nothing fills them.
     keys: Vec<String>,
@@ -35,12 +34,12 @@ pub(crate) struct Page {
 
 /// A page with its items filled.
 pub(crate) struct Filled {
-    /// From this entry. Weak: it is held elsewhere, or it is not the newest. Nothing else can be at its address meanwhile.
-    from: Option<Weak<Entry>>,
+    /// From these parts.
+    from: Option<SameParts>,
     forms: Forms,
 }
 
-impl Page {
+impl ListPage {
     /// Of these parts, which are in order.
     ///
     /// # Errors
@@ -69,16 +68,16 @@ impl Page {
         })
     }
 
-    /// With its items filled from an entry: as it was the last time, where that is the same.
-    pub(crate) fn filled(&self, from: Option<&Arc<Entry>>) -> Arc<Filled> {
+    /// With its items filled from these parts: as it was the last time, where that is the same.
+    pub(crate) fn filled(&self, from: Option<&Parts>) -> Arc<Filled> {
         let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |filled: &&mut Arc<Filled>| match (&filled.from, from) {
-            (Some(then), Some(now)) => then.as_ptr() == Arc::as_ptr(now),
+            (Some(then), Some(now)) => then.are(now),
             (then, now) => then.is_none() && now.is_none(),
         };
         match filled.as_mut().filter(same) {
             Some(filled) => filled.clone(),
-            None => filled.insert(Arc::new(Filled { from: from.map(Arc::downgrade), forms: Forms::default() })).clone(),
+            None => filled.insert(Arc::new(Filled { from: from.map(Parts::remember), forms: Forms::default() })).clone(),
         }
     }
 
@@ -86,10 +85,10 @@ impl Page {
     pub(crate) fn form<'a>(
         &self,
         filled: &'a Filled,
-        from: Option<&Entry>,
+        from: Option<&Parts>,
         items: &Items,
         form: Form,
-    ) -> (Result<&'a crate::entry::Shown, Arc<str>>, bool) {
+    ) -> (Result<&'a Representation, Arc<str>>, bool) {
         filled.forms.get(form, || {
             let next = self.next.as_ref().and_then(|token| token.to_str().ok());
             match from {
@@ -101,7 +100,7 @@ impl Page {
     }
 
     /// Each item, and behind it what stands under its key: merging is concatenating.
-    fn with(&self, from: &Entry) -> Vec<Bytes> {
+    fn with(&self, from: &Parts) -> Vec<Bytes> {
         let with = |(item, key): (&Bytes, &String)| {
             let prefix = in_front(key, "");
             let mut merged = item.to_vec();

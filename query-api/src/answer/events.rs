@@ -1,67 +1,38 @@
-//! Live queries: `GET /v1/{read-model}/{key}/events`, or the page itself with `Accept: text/event-stream`.
+//! LiveQueries queries: `GET /v1/{read-model}/{key}/events`, or the page itself with `Accept: text/event-stream`.
 //!
-//! Who follows a key holds no queue: it is woken, looks at what is newest, sends it, and waits again. So a slow reader is
+//! A live query holds no queue: it is woken, looks at what is newest, sends it, and waits again. So a slow reader is
 //! sent the newest state and none of those between, and all who follow a key share the bytes of one event.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use daybook_http::{Client, Problem};
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::api::{Served, Serving};
-use crate::flight::LoadError;
-use crate::memory::{Memory, Seen};
-use crate::negotiate::Form;
-use crate::page;
-use crate::subscriptions::Subscription;
+use super::response::{self, VARY};
+use super::serving::Serving;
+use crate::entry::Form;
+use crate::memory::{EntryAt, LoadError, Memory};
+use crate::model::ServedModel;
+use crate::observers::Subscription;
 
 /// How long one who follows a key rests when that can't be read.
 const REST: Duration = Duration::from_secs(1);
 /// How often something is written to a client that sends nothing more.
 const PROBE: Duration = Duration::from_secs(1);
-/// How many of those who follow keys read the database at once: queries come first.
-const READING: usize = 2;
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
-
-/// What all live queries of a process share.
-pub(crate) struct Live {
-    places: Arc<Semaphore>,
-    reading: Semaphore,
-    heartbeat: Duration,
-    /// The process stops: all end.
-    closing: watch::Sender<bool>,
-}
-
-impl Live {
-    pub(crate) fn new(max: usize, heartbeat: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Self { places, reading: Semaphore::new(READING), heartbeat, closing: watch::channel(false).0 }
-    }
-
-    /// Ends all of them.
-    pub(crate) fn close(&self) {
-        self.closing.send_replace(true);
-    }
-}
-
-/// The handler of the route.
-pub(crate) async fn get(State(serving): State<Arc<Serving>>, request: Request) -> Response {
-    page::handle(&serving, &request.into_parts().0, true).await
-}
 
 /// That a read model can be followed.
 ///
 /// # Errors
 /// 404: a list can't.
-pub(crate) fn is_followed(served: &Served) -> Result<(), Problem> {
+pub(crate) fn is_followed(served: &ServedModel) -> Result<(), Problem> {
     if served.items.is_some() {
         return Err(Problem::new(axum::http::StatusCode::NOT_FOUND, "a list can't be followed: read its pages"));
     }
@@ -69,12 +40,12 @@ pub(crate) fn is_followed(served: &Served) -> Result<(), Problem> {
 }
 
 /// Begins a live query; its first state covers the tokens, and the last event that the client says it has got.
-pub(crate) async fn answer(serving: &Arc<Serving>, served: &Served, key: &str, request: &Parts) -> Result<Response, Problem> {
+pub(crate) async fn answer(serving: &Arc<Serving>, served: &ServedModel, key: &str, request: &Parts) -> Result<Response, Problem> {
     let full = || Problem::unavailable("there is no place for another live query: ask again, or another process", 5);
     let place = serving.events.places.clone().try_acquire_owned().map_err(|_| full())?;
     // Before the first look: what changes after it wakes us.
-    let subscription = served.told.subscriptions.begin(key);
-    let (memory, seen) = page::see(serving, served, key, &request.headers).await?;
+    let subscription = served.observers.subscriptions.begin(key);
+    let (memory, seen) = serving.see(served, key, &request.headers).await?;
     let mut following = Following {
         serving: serving.clone(),
         model: memory.model.clone(),
@@ -97,7 +68,7 @@ pub(crate) async fn answer(serving: &Arc<Serving>, served: &Served, key: &str, r
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::VARY, page::VARY),
+        (header::VARY, VARY),
     ];
     Ok((headers, Body::from_stream(rest)).into_response())
 }
@@ -179,9 +150,9 @@ impl Following {
     }
 
     /// The event of a state; none when it was sent already.
-    fn event(&mut self, served: &Served, memory: &Memory, seen: &Seen) -> Result<Option<Bytes>, Problem> {
+    fn event(&mut self, served: &ServedModel, memory: &Memory, seen: &EntryAt) -> Result<Option<Bytes>, Problem> {
         let gone = served.model.root.as_ref().is_some_and(|root| !seen.entry.has(root));
-        let shown = if gone { None } else { Some(page::form(served, memory, &self.key, seen, Form::Json)?) };
+        let shown = if gone { None } else { Some(response::form(served, memory, &self.key, seen, Form::Json)?) };
         let tag = shown.map(|shown| shown.etag.clone());
         if self.sent.as_ref() == Some(&tag) {
             return Ok(None);

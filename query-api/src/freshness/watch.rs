@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::feed::Feed;
+use super::generations::Generations;
 use crate::QueryError;
-use crate::feed::Feed;
-use crate::generations::{Generations, stamps};
-use crate::store::{Live, Store};
+use crate::store::{Generation, Store, stamps};
 
 /// How often it looks when all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -36,9 +36,9 @@ pub(crate) struct Watch {
     ended: std::sync::atomic::AtomicU64,
 }
 
-/// What one look found.
+/// The findings of one look.
 #[derive(Default)]
-struct Found {
+struct LookSummary {
     doubted: bool,
     lost: bool,
     silent: bool,
@@ -60,15 +60,15 @@ impl Watch {
     }
 
     /// Looks once; the caller holds the lock of looks.
-    async fn look(&self) -> Result<Found, QueryError> {
+    async fn look(&self) -> Result<LookSummary, QueryError> {
         use std::sync::atomic::Ordering::SeqCst;
         let number = self.begun.fetch_add(1, SeqCst) + 1;
         let (followed, began) = (self.generations.followed(), Instant::now());
-        let asked: Vec<(&str, &Live)> = followed.iter().map(|m| (&*m.model, &*m.live)).collect();
-        let mut all = Found::default();
+        let asked: Vec<(&str, &Generation)> = followed.iter().map(|m| (&*m.model, &*m.generation)).collect();
+        let mut all = LookSummary::default();
         for (memory, checkpoints) in followed.iter().zip(self.store.checkpoints(&asked).await?) {
             memory.learn(&checkpoints);
-            let Some(stamps) = stamps(memory, &checkpoints) else {
+            let Some(stamps) = stamps(&memory.sources, &checkpoints) else {
                 memory.outdated.store(true, std::sync::atomic::Ordering::SeqCst);
                 continue;
             };
@@ -105,8 +105,8 @@ impl Watch {
                         self.feed.again.notify_one();
                     }
                     match found {
-                        Found { lost: true, .. } if self.waits() > 0 => self.waited_every,
-                        Found { doubted: true, .. } => DOUBT_EVERY,
+                        LookSummary { lost: true, .. } if self.waits() > 0 => self.waited_every,
+                        LookSummary { doubted: true, .. } => DOUBT_EVERY,
                         _ => LOOK_EVERY,
                     }
                 }
@@ -132,13 +132,13 @@ impl Watch {
     /// Once a second: the gauges, and those who follow keys that nothing wakes.
     fn tell(&self, now: Instant) {
         for memory in self.generations.all_answering() {
-            let (trusted, meters) = (memory.is_trusted(), &memory.told.meters);
+            let (trusted, meters) = (memory.is_trusted(), &memory.observers.meters);
             meters.trusted.set(if trusted { 1.0 } else { 0.0 });
             meters.waits.set(memory.waits() as f64);
-            meters.subscribers.set(memory.told.subscriptions.count() as f64);
+            meters.subscribers.set(memory.observers.subscriptions.count() as f64);
             meters.age.set(now.saturating_duration_since(memory.lock().pushed).as_secs_f64());
             if !trusted {
-                memory.told.subscriptions.wake_all();
+                memory.observers.subscriptions.wake_all();
             }
         }
         let (entries, bytes) = self.generations.held();
@@ -158,12 +158,11 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::cache::Cache;
-    use crate::flight::{Landing, Snapshot};
-    use crate::memory::Memory;
-    use crate::position::Position;
-    use crate::prepared::{MODEL, Metered, Prepared, told};
-    use crate::view::View;
+    use crate::entry::View;
+    use crate::memory::{Cache, Landing, Memory};
+    use crate::prepared::{MODEL, Metered, Prepared, observers};
+    use crate::source::Position;
+    use crate::store::Snapshot;
 
     fn watch(url: &str) -> Watch {
         let store = Store::new(url, 1).expect("a URL");
@@ -216,7 +215,7 @@ mod tests {
     #[tokio::test]
     async fn a_look_is_as_old_as_its_beginning_and_says_nothing_of_what_was_lost_while_it_was_answered() {
         let prepared = Prepared::new().await;
-        let generations = prepared.generations(told());
+        let generations = prepared.generations(observers());
         generations.following.store(true, Ordering::SeqCst);
         let memory = prepared.answering(&generations).await;
         let watch = of(generations, prepared.store.clone());
@@ -245,18 +244,18 @@ mod tests {
     async fn gauges_say_how_it_is_and_while_nothing_is_shown_from_memory_those_are_woken_whom_no_push_wakes() {
         let metered = Metered::new();
         let watch = watch("postgres://u:p@127.0.0.1:1/x");
-        let (told, cache) = (metered.within(told), Cache::new(1 << 20));
+        let (observers, cache) = (metered.within(observers), Cache::new(1 << 20));
         let generations = Arc::new(Generations::new(BTreeMap::new(), cache.clone(), watch.store.clone(), Duration::ZERO));
         let watch = of(generations, watch.store.clone());
-        let live = Arc::new(Live::new(7, "m_7"));
-        let memory = Arc::new(Memory::new(MODEL, live, &[("s".to_owned(), 0)], cache, 0, told.clone()));
+        let live = Arc::new(Generation::new(7, "m_7"));
+        let memory = Arc::new(Memory::new(MODEL, live, &[("s".to_owned(), 0)], cache, 0, observers.clone()));
         watch.generations.answer(None, &memory);
         let gauge = |name: &str| metered.gauge(&format!("daybook_query_{name}"));
         assert_eq!(gauge("generation"), Some(7.0));
 
         // Further than anything here gets.
         let _waits = [20, 30].map(|next| memory.sources[0].waits.begin(Position::new(1, next)));
-        let mut follows = ["a", "a", "b"].map(|key| told.subscriptions.begin(key));
+        let mut follows = ["a", "a", "b"].map(|key| observers.subscriptions.begin(key));
         read(&memory, "a");
         let held = eventually("it to be counted", || async {
             read(&memory, "b");
@@ -285,13 +284,13 @@ mod tests {
     async fn it_goes_on_telling_whether_or_not_the_database_answers() {
         let metered = Metered::new();
         let watch = Arc::new(watch("postgres://u:p@127.0.0.1:1/x"));
-        let live = Arc::new(Live::new(1, "m_1"));
-        let memory = Arc::new(Memory::new(MODEL, live, &[], Cache::new(1 << 20), 0, metered.within(told)));
+        let live = Arc::new(Generation::new(1, "m_1"));
+        let memory = Arc::new(Memory::new(MODEL, live, &[], Cache::new(1 << 20), 0, metered.within(observers)));
         watch.generations.answer(None, &memory);
         let running = tokio::spawn(watch.run());
         let mut follows = Vec::new();
         for followers in 1..=2 {
-            follows.push(memory.told.subscriptions.begin("a"));
+            follows.push(memory.observers.subscriptions.begin("a"));
             let told = || async { metered.gauge("daybook_query_subscribers").filter(|told| *told == f64::from(followers)) };
             eventually("it to be told", told).await;
         }

@@ -1,5 +1,5 @@
-//! Who follows a key of a read model: woken when something may have changed there. Nothing is queued for anybody; who is
-//! woken looks at what is newest.
+//! Subscriptions to a key of a read model: a subscriber is woken when something may have changed there. Nothing is queued for it;
+//! it looks at what is newest.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

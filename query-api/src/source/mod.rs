@@ -1,18 +1,56 @@
-//! A log partition, as one generation of a read model reads it.
+//! The sources of a generation: the log partitions that it reads, how far each of them is, those who wait for one to get
+//! further, and the streams of it that show nothing.
 
+mod hidden;
+mod position;
+mod waits;
+
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::follow;
-use crate::position::Position;
-use crate::waits::Waits;
+pub(crate) use hidden::{HIDDEN, Hidden, Streams};
+pub(crate) use position::Position;
+pub(crate) use waits::{Wait, Waits};
+
+/// The name of a source: a log partition, and the generation that reads it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SourceId {
+    pub(crate) generation: i32,
+    pub(crate) service: Arc<str>,
+    pub(crate) partition: i32,
+}
+
+/// The sources of one generation, in order of service and partition. A source's place among them is its number.
+pub(crate) struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Those of a generation that reads these log partitions, which are in order.
+    pub(crate) fn new(generation: i32, partitions: &[(String, i32)]) -> Self {
+        Self(partitions.iter().map(|(service, partition)| Source::new(generation, service, *partition)).collect())
+    }
+
+    /// The number of a source; none: there is no such log partition.
+    pub(crate) fn find(&self, service: &str, partition: i32) -> Option<u16> {
+        let found = self.0.binary_search_by(|s| (&*s.at.service, s.at.partition).cmp(&(service, partition)));
+        found.ok().and_then(|at| u16::try_from(at).ok())
+    }
+}
+
+impl Deref for Sources {
+    type Target = [Source];
+
+    fn deref(&self) -> &[Source] {
+        &self.0
+    }
+}
 
 /// One log partition that the generation reads.
 pub(crate) struct Source {
-    pub(crate) at: follow::Source,
-    /// As tokens name it: `catalog/3:`.
+    pub(crate) at: SourceId,
+    /// The beginning of its tokens: `catalog/3:`.
     prefix: Box<str>,
-    pub(crate) reached: AtomicU64,
+    reached: AtomicU64,
     /// The furthest that the database was seen at.
     looked: AtomicU64,
     pub(crate) waits: Arc<Waits>,
@@ -21,7 +59,7 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(generation: i32, service: &str, partition: i32) -> Self {
         Self {
-            at: follow::Source { generation, service: service.into(), partition },
+            at: SourceId { generation, service: service.into(), partition },
             prefix: format!("{service}/{partition}:").into(),
             reached: AtomicU64::default(),
             looked: AtomicU64::default(),
@@ -37,6 +75,12 @@ impl Source {
     /// The furthest that is known: served from memory, or to be read from the database.
     pub(crate) fn known(&self) -> Position {
         self.reached().max(Position::from_bits(self.looked.load(Ordering::SeqCst)))
+    }
+
+    /// All changes before a position are applied: those who wait for it are woken.
+    pub(crate) fn publish(&self, position: Position) {
+        self.reached.store(position.to_bits(), Ordering::SeqCst);
+        self.waits.reached(position);
     }
 
     /// The database was seen there.

@@ -8,11 +8,10 @@ use daybook_kernel::ConsistencyToken;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::config::QueryModel;
+use crate::freshness::Watch;
 use crate::memory::{Memory, Need};
-use crate::position::Position;
-use crate::waits::Wait;
-use crate::watch::Watch;
+use crate::model::QueryModel;
+use crate::source::{Position, Wait};
 
 /// The header that carries tokens.
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("consistency-token");

@@ -1,5 +1,5 @@
-//! What this process says of itself on `query.pods`, and what it learns there when it starts: the keys that are asked for
-//! most, so that it begins with them in memory.
+//! Messages of this process on `query.pods`, and of others: the keys that are asked for most, so that a process begins with them in
+//! memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,14 +9,11 @@ use bytes::Bytes;
 use daybook_bus::{BusConfig, BusError, Headers, PartitionReader, ProducerOptions, Record, SharedProducer, StartAt, headers};
 use daybook_proto::Named as _;
 use daybook_proto::v1::{HotKeys, QueryPod};
-use futures_util::{StreamExt as _, stream};
 use prost::Message as _;
 use tokio::time::Instant;
 
-use crate::generations::Generations;
-use crate::memory::Memory;
+use super::generations::Generations;
 use crate::store::Store;
-use crate::view::View;
 
 /// How often a process says which generations it answers from.
 const SAY_EVERY: Duration = Duration::from_secs(2);
@@ -24,8 +21,6 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 const HOT_EVERY: Duration = Duration::from_secs(60);
 /// Keys of one read model that it says so of.
 const HOT_KEYS: usize = 1_000;
-/// How many keys are loaded at once when it warms up.
-const AT_ONCE: usize = 4;
 /// How long Kafka may take to take a message in.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Behind the id of a process: the record of its hot keys. That stays when the process is gone, and says no time, so that
@@ -70,7 +65,7 @@ impl Pods {
     fn pod(&self) -> Record {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let answering = self.generations.all_answering();
-        let generations = answering.iter().map(|m| (m.model.to_string(), m.live.generation)).collect();
+        let generations = answering.iter().map(|m| (m.model.to_string(), m.generation.number)).collect();
         let at_micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         self.record(self.id.clone(), Some(&QueryPod { at_micros, generations, hot: BTreeMap::new() }))
     }
@@ -78,7 +73,7 @@ impl Pods {
     /// None where nothing was asked for: what was said before is worth more.
     fn hot(&self) -> Option<Record> {
         let answering = self.generations.all_answering();
-        let hot = answering.iter().map(|m| (m.model.to_string(), HotKeys { keys: m.told.hot.hottest(HOT_KEYS) }));
+        let hot = answering.iter().map(|m| (m.model.to_string(), HotKeys { keys: m.observers.hot.hottest(HOT_KEYS) }));
         let hot: BTreeMap<_, _> = hot.filter(|(_, hot)| !hot.keys.is_empty()).collect();
         let pod = QueryPod { at_micros: 0, generations: BTreeMap::new(), hot };
         (!pod.hot.is_empty()).then(|| self.record(format!("{}{HOT}", self.id), Some(&pod)))
@@ -94,7 +89,7 @@ impl Pods {
             if Instant::now() >= hot {
                 hot = Instant::now() + HOT_EVERY;
                 records.extend(self.hot());
-                self.generations.all_answering().iter().for_each(|m| m.told.hot.age());
+                self.generations.all_answering().iter().for_each(|m| m.observers.hot.age());
             }
             self.send(records).await;
             let _ = tokio::time::timeout(SAY_EVERY, switched).await;
@@ -152,23 +147,8 @@ impl Pods {
         };
         for (model, keys) in hottest {
             if let Some(memory) = self.generations.answering(&model) {
-                warm(&memory, store, keys, deadline).await;
+                memory.warm(store, keys, deadline).await;
             }
         }
-    }
-}
-
-/// Loads these keys, as far as it is done by the deadline.
-pub(crate) async fn warm(memory: &Arc<Memory>, store: &Store, keys: Vec<String>, deadline: Instant) {
-    let count = keys.len();
-    let loading = stream::iter(keys).for_each_concurrent(AT_ONCE, async |key| {
-        if Instant::now() < deadline && memory.hit(&key, &[]).is_none() {
-            // What can't be loaded is loaded when it is asked for.
-            let _ = memory.load(store, &Arc::new(View::all(&key)), &[], deadline).await;
-        }
-    });
-    loading.await;
-    if count > 0 {
-        tracing::info!(model = &*memory.model, generation = memory.live.generation, keys = count, "warmed up");
     }
 }

@@ -1,4 +1,4 @@
-//! Which generation of each read model answers, and what is held of it.
+//! The generations of read models: the one that answers of each, and what is held of it.
 //!
 //! A process goes over to another generation when that is as far as what it has shown of the one before, everywhere: so
 //! none of its readers sees what is older after what is newer. What was begun on the one before is finished on it.
@@ -12,11 +12,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::QueryError;
-use crate::cache::Cache;
-use crate::memory::{Memory, Told};
-use crate::pods::warm;
-use crate::position::Position;
-use crate::store::{Checkpoints, Live, Store};
+use crate::memory::{Cache, Memory};
+use crate::observers::Observers;
+use crate::source::Position;
+use crate::store::{Checkpoints, Generation, Store, stamps};
 
 /// How often the live generations are looked at, when nothing tells of a switch.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +27,7 @@ const WARM_KEYS: usize = 1_000;
 
 /// The generations that answer, and those that are about to.
 pub(crate) struct Generations {
-    told: BTreeMap<String, Arc<Told>>,
+    observers: BTreeMap<String, Arc<Observers>>,
     cache: Cache,
     store: Store,
     /// How long warming up may take.
@@ -51,28 +50,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The positions alone, where the sources are those of the memory.
-pub(crate) fn stamps(memory: &Memory, checkpoints: &Checkpoints) -> Option<Vec<Position>> {
-    let same = memory.sources.len() == checkpoints.len()
-        && memory
-            .sources
-            .iter()
-            .zip(checkpoints)
-            .all(|(s, folded)| (&*s.at.service, s.at.partition) == (&*folded.service, folded.partition));
-    same.then(|| checkpoints.iter().map(|folded| folded.at).collect())
-}
-
 /// Whether a generation that stands at `stamps` has come to all that was shown of the one before: in the database, and in memory, where
 /// it would answer from there.
 pub(crate) fn is_as_far(next: &Memory, stamps: &[Position], shown: &[Position]) -> bool {
-    let mut each = shown.iter().zip(stamps).zip(&next.sources);
+    let mut each = shown.iter().zip(stamps).zip(next.sources.iter());
     each.all(|((shown, stamp), source)| stamp >= shown && (!next.is_trusted() || source.reached() >= *shown))
 }
 
 impl Generations {
-    pub(crate) fn new(told: BTreeMap<String, Arc<Told>>, cache: Cache, store: Store, warm_up: Duration) -> Self {
+    pub(crate) fn new(observers: BTreeMap<String, Arc<Observers>>, cache: Cache, store: Store, warm_up: Duration) -> Self {
         Self {
-            told,
+            observers,
             cache,
             store,
             warm_up,
@@ -86,7 +74,12 @@ impl Generations {
         }
     }
 
-    /// The one that answers for a read model; none when it was never built.
+    /// The read models that have generations.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &String> {
+        self.observers.keys()
+    }
+
+    /// The generation that answers for a read model; none when it was never built.
     pub(crate) fn answering(&self, model: &str) -> Option<Arc<Memory>> {
         self.answering.read().unwrap_or_else(PoisonError::into_inner).get(model).cloned()
     }
@@ -114,13 +107,13 @@ impl Generations {
     /// Looks now. A switch goes on by itself.
     pub(crate) async fn refresh(self: &Arc<Self>) -> Result<(), QueryError> {
         for (model, live) in self.store.live().await? {
-            let Some(told) = self.told.get(&model) else { continue };
+            let Some(observers) = self.observers.get(&model) else { continue };
             let answering = self.answering(&model);
-            let same = |memory: &Arc<Memory>| *memory.live == live && !memory.outdated.load(Ordering::SeqCst);
+            let same = |memory: &Arc<Memory>| *memory.generation == live && !memory.outdated.load(Ordering::SeqCst);
             if answering.as_ref().is_some_and(same) || lock(&self.switching).contains(&model) {
                 continue;
             }
-            let next = self.begin(&model, live, told.clone()).await?;
+            let next = self.begin(&model, live, observers.clone()).await?;
             match answering {
                 None => self.answer(None, &next),
                 Some(old) => {
@@ -144,19 +137,19 @@ impl Generations {
     }
 
     /// Begins to follow a generation.
-    async fn begin(&self, model: &str, live: Live, told: Arc<Told>) -> Result<Arc<Memory>, QueryError> {
+    async fn begin(&self, model: &str, live: Generation, observers: Arc<Observers>) -> Result<Arc<Memory>, QueryError> {
         let checkpoints = self.store.checkpoints(&[(model, &live)]).await?.remove(0);
         let places: Vec<(String, i32)> = checkpoints.iter().map(|folded| (folded.service.clone(), folded.partition)).collect();
         let slot = self.slots.fetch_add(1, Ordering::SeqCst);
-        let memory = Arc::new(Memory::new(model, Arc::new(live), &places, self.cache.clone(), slot, told));
+        let memory = Arc::new(Memory::new(model, Arc::new(live), &places, self.cache.clone(), slot, observers));
         memory.learn(&checkpoints);
         self.follow(&memory);
         if self.following.load(Ordering::SeqCst) {
             // Read again: what was pushed before it was followed is in these, or in none.
-            match self.store.checkpoints(&[(model, &memory.live)]).await.map(|mut all| all.remove(0)) {
+            match self.store.checkpoints(&[(model, &memory.generation)]).await.map(|mut all| all.remove(0)) {
                 Ok(checkpoints) => {
                     memory.learn(&checkpoints);
-                    if let Some(stamps) = stamps(&memory, &checkpoints) {
+                    if let Some(stamps) = stamps(&memory.sources, &checkpoints) {
                         memory.sync(&stamps);
                     }
                 }
@@ -188,15 +181,15 @@ impl Generations {
         if let Some(old) = old {
             old.retired.store(true, Ordering::SeqCst);
         }
-        next.told.meters.generation.set(f64::from(next.live.generation));
-        tracing::info!(model = &*next.model, generation = next.live.generation, "a generation answers");
+        next.observers.meters.generation.set(f64::from(next.generation.number));
+        tracing::info!(model = &*next.model, generation = next.generation.number, "a generation answers");
     }
 
     /// Goes over to another generation as soon as that is far enough.
     async fn switch(self: Arc<Self>, old: Arc<Memory>, next: Arc<Memory>) {
-        let (model, generation) = (next.model.to_string(), next.live.generation);
-        let hottest = old.told.hot.hottest(WARM_KEYS);
-        warm(&next, &self.store, hottest, Instant::now() + self.warm_up).await;
+        let (model, generation) = (next.model.to_string(), next.generation.number);
+        let hottest = old.observers.hot.hottest(WARM_KEYS);
+        next.warm(&self.store, hottest, Instant::now() + self.warm_up).await;
         loop {
             match self.far_enough(&old, &next).await {
                 Ok(true) => break,
@@ -209,7 +202,7 @@ impl Generations {
         }
         self.leave(&old);
         lock(&self.switching).remove(&model);
-        next.told.subscriptions.wake_all();
+        next.observers.subscriptions.wake_all();
         self.switched.notify_waiters();
         let (cache, slot) = (self.cache.clone(), old.slot);
         let _ = tokio::task::spawn_blocking(move || cache.forget(slot)).await;
@@ -217,19 +210,19 @@ impl Generations {
 
     /// Looks whether the next generation is far enough, and switches then.
     async fn far_enough(&self, old: &Arc<Memory>, next: &Arc<Memory>) -> Result<bool, QueryError> {
-        let checkpoints = self.store.checkpoints(&[(&next.model, &next.live)]).await?.remove(0);
+        let checkpoints = self.store.checkpoints(&[(&next.model, &next.generation)]).await?.remove(0);
         Ok(self.go_over(old, next, &checkpoints))
     }
 
     /// Switches when the next generation, whose checkpoints these are, is as far as what was shown, everywhere.
     pub(crate) fn go_over(&self, old: &Arc<Memory>, next: &Arc<Memory>, checkpoints: &Checkpoints) -> bool {
         next.learn(checkpoints);
-        let Some(stamps) = stamps(next, checkpoints) else { return false };
+        let Some(stamps) = stamps(&next.sources, checkpoints) else { return false };
         // Nothing more is shown of the old one while it is compared.
         let held = old.lock();
         let mut shown = vec![Position::UNKNOWN; next.sources.len()];
         for (source, at) in old.sources.iter().zip(&held.shown) {
-            if let Some(place) = next.source(&source.at.service, source.at.partition) {
+            if let Some(place) = next.sources.find(&source.at.service, source.at.partition) {
                 shown[usize::from(place)] = (*at).max(source.known());
             }
         }
@@ -249,19 +242,19 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::prepared::{MODEL, Prepared, told};
-    use crate::view::View;
+    use crate::entry::View;
+    use crate::prepared::{MODEL, Prepared, observers};
 
     /// Begins to follow the first generation while pushes are followed. What happens meanwhile happens when its checkpoints have been
     /// read once, and before they are read again.
     async fn begun(meanwhile: impl AsyncFnOnce(&Prepared, &Generations)) -> (Arc<Generations>, Result<Arc<Memory>, QueryError>) {
         let prepared = Prepared::new().await;
-        let (told, store) = (told(), &prepared.store);
-        let generations = prepared.generations(told.clone());
+        let (observers, store) = (observers(), &prepared.store);
+        let generations = prepared.generations(observers.clone());
         generations.following.store(true, Ordering::SeqCst);
         let held = store.connection().await.expect("it answers");
         // The one connection is given to those who wait in the order in which they came.
-        let mut beginning = Box::pin(generations.begin(MODEL, Live::new(1, "product_pages_1"), told));
+        let mut beginning = Box::pin(generations.begin(MODEL, Generation::new(1, "product_pages_1"), observers));
         let mut between = Box::pin(store.connection());
         assert!(beginning.as_mut().now_or_never().is_none() && between.as_mut().now_or_never().is_none());
         drop(held);
@@ -307,12 +300,12 @@ mod tests {
     #[tokio::test]
     async fn one_generation_at_a_time_is_warmed_up_and_takes_over_and_then_nothing_is_left_of_the_one_before() {
         let prepared = Prepared::new().await;
-        let told = told();
-        let generations = prepared.generations(told.clone());
+        let observers = observers();
+        let generations = prepared.generations(observers.clone());
         let old = prepared.answering(&generations).await;
         let view = Arc::new(View::all("A-1"));
         old.load(&prepared.store, &view, &[], Instant::now() + Duration::from_secs(60)).await.expect("it is read");
-        told.hot.missed("A-1");
+        observers.hot.missed("A-1");
         // As far as no generation is yet.
         let far = Position::new(1, 9);
         old.shown_elsewhere(&[far; 4]);
@@ -326,13 +319,13 @@ mod tests {
             let answering = prepared.answering(&generations).await;
             assert!(Arc::ptr_eq(&answering, &old), "the next one is not as far");
         }
-        let followed = |generation: i32| generations.followed().iter().filter(|m| m.live.generation == generation).count();
+        let followed = |generation: i32| generations.followed().iter().filter(|m| m.generation.number == generation).count();
         assert_eq!((followed(1), followed(2)), (1, 1), "it has begun, and none beside it");
 
-        let mut follows = told.subscriptions.begin("A-1");
+        let mut follows = observers.subscriptions.begin("A-1");
         let switched = generations.switched.notified();
         prepared.execute("UPDATE read.checkpoint SET next_offset = 9 WHERE projection = 'product-pages' AND generation = 2").await;
-        let next = eventually("it to take over", || async { generations.answering(MODEL).filter(|m| m.live.generation == 2) }).await;
+        let next = eventually("it to take over", || async { generations.answering(MODEL).filter(|m| m.generation.number == 2) }).await;
         eventually("the switch to end", || async { (!lock(&generations.switching).contains(MODEL)).then_some(()) }).await;
         assert_eq!((followed(1), followed(2)), (0, 1));
         assert_eq!(next.loads.load(Ordering::SeqCst), 1, "what is asked for most was loaded before it answered");

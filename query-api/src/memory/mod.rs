@@ -10,11 +10,18 @@
 //! | a paused projector pushes late | `to` lies before `reached`: passed over |
 //! | the same is pushed twice, or changed in place (a parked stream is mended, and no checkpoint moves) | `to` is `reached`: where an entry says something else, it is dropped and read |
 //! | an entry was read from a state further than what was pushed | it keeps that position (`ahead`); batches before it don't touch it |
-//! | a load crosses a push | the load was registered before its query: what is pushed meanwhile is kept with it and applied when it lands ([`Landing`](crate::flight)) |
+//! | a load crosses a push | the load was registered before its query: what is pushed meanwhile is kept with it and applied when it lands ([`landing`]) |
 //! | a load answers from an older state (a replica that lags) | it is older than what had been seen when it was registered: read again |
 //! | a load is further than what is held of another view of the same parts | where the two are at odds, that one is dropped; what is being read beside it is read again ([`View`]) |
 //! | a stream is parked before it shows anything | its name comes with the position that covers it ([`Hidden`]) |
-//! | nothing is pushed any more | the database is looked at every second ([`trust`](crate::trust)) |
+//! | nothing is pushed any more | the database is looked at every second ([`Trust`]) |
+
+mod cache;
+mod flight;
+mod landing;
+mod load;
+mod look;
+mod trust;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,32 +31,24 @@ use axum::http::HeaderValue;
 use daybook_kernel::ConsistencyToken;
 use tokio::time::Instant;
 
-use crate::cache::Cache;
-use crate::entry::{After, Entry, Part, PartNow};
-use crate::flight::Flight;
-use crate::follow::{Change, Content, Follower};
-use crate::hidden::{Hidden, Streams};
-use crate::hot::Hot;
-use crate::meters::Meters;
-use crate::position::Position;
-use crate::source::{Source, position_text};
-use crate::store::{Checkpoints, Folded, Live};
-use crate::subscriptions::Subscriptions;
-use crate::trust::Trust;
-use crate::view::{BETWEEN, View, Views};
+pub(crate) use cache::Cache;
+pub(crate) use flight::LoadError;
+#[cfg(test)]
+pub(crate) use flight::Loaded;
+#[cfg(test)]
+pub(crate) use landing::Landing;
 
-/// Who is told of what happens to a read model, whichever generation answers.
-pub(crate) struct Told {
-    pub(crate) followers: Vec<Arc<dyn Follower>>,
-    pub(crate) subscriptions: Arc<Subscriptions>,
-    pub(crate) meters: Meters,
-    pub(crate) hot: Hot,
-}
+use crate::entry::{After, BETWEEN, Entry, Part, PartNow, View, Views};
+use crate::observers::{Change, Content, Observers};
+use crate::source::{Hidden, Position, Source, Sources, Streams, position_text};
+use crate::store::{Checkpoint, Checkpoints, Generation};
+use flight::Flight;
+use trust::Trust;
 
 /// All changes of [from, to) of one source.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
-    /// The source's place among those of the generation.
+    /// The number of the source.
     pub(crate) source: u16,
     pub(crate) epoch: i32,
     pub(crate) from: i64,
@@ -81,7 +80,7 @@ pub(crate) struct Need {
 
 /// An entry, and the positions of its sources that it covers, in their order.
 #[derive(Clone)]
-pub(crate) struct Seen {
+pub(crate) struct EntryAt {
     pub(crate) entry: Arc<Entry>,
     pub(crate) positions: Vec<Position>,
     /// The streams that show nothing, as answers name them.
@@ -111,12 +110,11 @@ pub(crate) struct Core {
 /// What is held of one generation.
 pub(crate) struct Memory {
     pub(crate) model: Arc<str>,
-    pub(crate) live: Arc<Live>,
-    /// In order of service and partition.
-    pub(crate) sources: Vec<Source>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) sources: Sources,
     pub(crate) cache: Cache,
     pub(crate) slot: u32,
-    pub(crate) told: Arc<Told>,
+    pub(crate) observers: Arc<Observers>,
     /// Raised before a position that entries of before don't cover.
     pub(crate) era: AtomicU64,
     /// Raised after entries have changed and before the position that covers them is published: who finds it unchanged
@@ -139,8 +137,15 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Of a generation whose checkpoints these are, in order. `slot` is nobody else's.
-    pub(crate) fn new(model: &str, live: Arc<Live>, places: &[(String, i32)], cache: Cache, slot: u32, told: Arc<Told>) -> Self {
-        let sources: Vec<Source> = places.iter().map(|(service, partition)| Source::new(live.generation, service, *partition)).collect();
+    pub(crate) fn new(
+        model: &str,
+        generation: Arc<Generation>,
+        places: &[(String, i32)],
+        cache: Cache,
+        slot: u32,
+        observers: Arc<Observers>,
+    ) -> Self {
+        let sources = Sources::new(generation.number, places);
         let core = Core {
             flights: HashMap::new(),
             views: Views::default(),
@@ -150,12 +155,12 @@ impl Memory {
         };
         Self {
             model: model.into(),
-            live,
+            generation,
             hidden: Hidden::new(sources.len()),
             sources,
             cache,
             slot,
-            told,
+            observers,
             era: AtomicU64::new(1),
             version: AtomicU64::new(0),
             trusted: AtomicBool::new(false),
@@ -178,20 +183,14 @@ impl Memory {
         matches!(self.core.try_lock(), Err(std::sync::TryLockError::WouldBlock))
     }
 
-    /// The place of a source; none: there is no such log partition.
-    pub(crate) fn source(&self, service: &str, partition: i32) -> Option<u16> {
-        let found = self.sources.binary_search_by(|s| (&*s.at.service, s.at.partition).cmp(&(service, partition)));
-        found.ok().and_then(|at| u16::try_from(at).ok())
-    }
-
     /// What must be shown to one who has this token; none: there is no such log partition.
     pub(crate) fn need(&self, token: &ConsistencyToken) -> Option<Need> {
-        let source = self.source(&token.service, token.partition)?;
+        let source = self.sources.find(&token.service, token.partition)?;
         Some(Need { source, position: Position::of(token) })
     }
 
     /// Looks into memory, for a key or the id of a view. None: nothing is held that may be shown.
-    pub(crate) fn hit(&self, id: &str, needs: &[Need]) -> Option<Seen> {
+    pub(crate) fn hit(&self, id: &str, needs: &[Need]) -> Option<EntryAt> {
         if !self.trusted.load(Ordering::Acquire) {
             return None;
         }
@@ -210,26 +209,26 @@ impl Memory {
             }
             let positions = entry.sources().iter().map(|source| covers(*source)).collect();
             if self.version.load(Ordering::SeqCst) == version {
-                return Some(Seen { entry, positions, hidden });
+                return Some(EntryAt { entry, positions, hidden });
             }
         }
         None
     }
 
     /// The positions that were seen, each with its source.
-    pub(crate) fn positions<'a>(&'a self, seen: &'a Seen) -> impl ExactSizeIterator<Item = (&'a Source, Position)> {
+    pub(crate) fn positions<'a>(&'a self, seen: &'a EntryAt) -> impl ExactSizeIterator<Item = (&'a Source, Position)> {
         let sources = seen.entry.sources().iter().map(|source| &self.sources[usize::from(*source)]);
         sources.zip(seen.positions.iter().copied())
     }
 
     /// The positions as `Consistency-Position` writes them; empty where it rests on nothing.
-    pub(crate) fn position_text(&self, seen: &Seen) -> String {
+    pub(crate) fn position_text(&self, seen: &EntryAt) -> String {
         position_text(self.positions(seen))
     }
 
     /// The same as a header; none where it rests on nothing. It is made once for as long as the positions stay.
-    pub(crate) fn position_header(&self, seen: &Seen) -> Option<HeaderValue> {
-        seen.entry.told(&seen.positions, || HeaderValue::try_from(self.position_text(seen)).ok().filter(|text| !text.is_empty()))
+    pub(crate) fn position_header(&self, seen: &EntryAt) -> Option<HeaderValue> {
+        seen.entry.written(&seen.positions, || HeaderValue::try_from(self.position_text(seen)).ok().filter(|text| !text.is_empty()))
     }
 
     /// An entry weighs more than when it was put: its forms were made.
@@ -255,7 +254,7 @@ impl Memory {
         let reached = source.reached();
         let (from, to) = (Position::new(batch.epoch, batch.from), Position::new(batch.epoch, batch.to));
         if to < reached {
-            self.told.meters.late.increment(1);
+            self.observers.meters.late.increment(1);
             return Applied::Late;
         }
         if let Some(streams) = &batch.hidden {
@@ -266,21 +265,21 @@ impl Memory {
         if !batch.complete || from > reached {
             self.miss(&mut core, &[(batch.source, to)]);
             drop(core);
-            self.told.subscriptions.wake_all();
+            self.observers.subscriptions.wake_all();
             return Applied::Gap;
         }
         for change in &batch.changes {
             self.change(&mut core, batch.source, reached, to, change);
         }
         if self.followed.load(Ordering::SeqCst) {
-            for follower in &self.told.followers {
+            for follower in &self.observers.followers {
                 follower.applied(&source.at, batch.from, batch.to, batch.epoch, &batch.changes);
             }
         }
         self.publish(&mut core, batch.source, to);
         drop(core);
-        self.told.meters.batches.increment(1);
-        self.told.subscriptions.wake(batch.changes.iter().map(|c| c.key.as_str()));
+        self.observers.meters.batches.increment(1);
+        self.observers.subscriptions.wake(batch.changes.iter().map(|c| c.key.as_str()));
         Applied::Whole
     }
 
@@ -322,7 +321,7 @@ impl Memory {
         if let Some(held) = self.cache.get(self.slot, &view.id)
             && held.era == self.era.load(Ordering::SeqCst)
         {
-            match view.after(&held, &now, reached) {
+            match held.after(view, &now, reached) {
                 After::Same => {}
                 After::Changed(next) => self.cache.put(self.slot, &view.id, Arc::from(next)),
                 After::Unsure => self.cache.drop(self.slot, &view.id),
@@ -344,7 +343,7 @@ impl Memory {
         }
         for (source, to) in missed {
             if self.sources[usize::from(*source)].reached() != Position::UNKNOWN {
-                self.told.meters.gaps.increment(1);
+                self.observers.meters.gaps.increment(1);
             }
             self.lost(*source, *to);
             self.publish(core, *source, *to);
@@ -353,8 +352,8 @@ impl Memory {
 
     /// Checkpoints were read: what shows nothing as of them. To be called before they are believed.
     pub(crate) fn learn(&self, checkpoints: &Checkpoints) {
-        for Folded { service, partition, at, hidden } in checkpoints {
-            if let Some(source) = self.source(service, *partition) {
+        for Checkpoint { service, partition, at, hidden } in checkpoints {
+            if let Some(source) = self.sources.find(service, *partition) {
                 self.hidden.learn(source, *at, hidden.clone());
             }
         }
@@ -363,7 +362,7 @@ impl Memory {
     /// Tells the followers that they may have missed changes of a source before a position.
     pub(crate) fn lost(&self, source: u16, before: Position) {
         if self.followed.load(Ordering::SeqCst) {
-            for follower in &self.told.followers {
+            for follower in &self.observers.followers {
                 follower.lost(&self.sources[usize::from(source)].at, before);
             }
         }
@@ -373,8 +372,7 @@ impl Memory {
         let (source, at) = (&self.sources[usize::from(at)], usize::from(at));
         core.shown[at] = core.shown[at].max(to);
         self.version.fetch_add(1, Ordering::SeqCst);
-        source.reached.store(to.to_bits(), Ordering::SeqCst);
-        source.waits.reached(to);
+        source.publish(to);
     }
 
     /// Another generation has shown this much: nothing older may be shown after it.

@@ -1,12 +1,12 @@
-//! What has been pushed and whose marker has not come yet: nothing of it may be believed.
+//! Pushed changes whose marker has not come yet: nothing of them may be believed.
 
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use daybook_proto::v1::{PartChange, PushMarker, part_change};
 
-use crate::follow::{Change, Content, Source};
-use crate::hidden::Streams;
+use crate::observers::{Change, Content};
+use crate::source::{SourceId, Streams};
 
 /// Batches of one source that may be on their way at once. More than one only when a projector that was thought dead
 /// pushes beside its successor.
@@ -24,7 +24,7 @@ struct Staged {
 /// A marker, and the changes that came before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Marked {
-    pub(crate) at: Source,
+    pub(crate) at: SourceId,
     pub(crate) epoch: i32,
     pub(crate) from: i64,
     pub(crate) to: i64,
@@ -37,12 +37,12 @@ pub(crate) struct Marked {
 
 /// The batches of one read model that have no marker yet.
 #[derive(Default)]
-pub(crate) struct Staging(HashMap<Source, VecDeque<Staged>>);
+pub(crate) struct Staging(HashMap<SourceId, VecDeque<Staged>>);
 
 impl Staging {
     /// A change has come.
     pub(crate) fn change(&mut self, change: PartChange) {
-        let source = Source { generation: change.generation, service: change.service.into(), partition: change.partition };
+        let source = SourceId { generation: change.generation, service: change.service.into(), partition: change.partition };
         let content = match change.content {
             Some(part_change::Content::Bytes(bytes)) => Content::Bytes(Bytes::from(bytes)),
             Some(part_change::Content::Removed(_)) => Content::Removed,
@@ -80,7 +80,7 @@ impl Staging {
 
     /// A marker has come: what it closes.
     pub(crate) fn marker(&mut self, marker: PushMarker) -> Marked {
-        let at = Source { generation: marker.generation, service: marker.service.into(), partition: marker.partition };
+        let at = SourceId { generation: marker.generation, service: marker.service.into(), partition: marker.partition };
         let mut changes = Vec::new();
         if let Some(staged) = self.0.get_mut(&at) {
             if let Some(index) = staged.iter().position(|s| s.batch == marker.batch) {

@@ -12,11 +12,11 @@ use prost::{DecodeError, Message as _};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::generations::Generations;
+use super::staging::Staging;
 use crate::QueryError;
-use crate::generations::{Generations, stamps};
 use crate::memory::{Batch, Memory};
-use crate::staging::Staging;
-use crate::store::{Live, Store};
+use crate::store::{Generation, Store, stamps};
 
 /// How long the first try to follow again waits, and the longest.
 const REST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
@@ -131,10 +131,10 @@ impl Feed {
 
     async fn sync(&self) -> Result<(), QueryError> {
         let followed = self.generations.followed();
-        let asked: Vec<(&str, &Live)> = followed.iter().map(|m| (&*m.model, &*m.live)).collect();
+        let asked: Vec<(&str, &Generation)> = followed.iter().map(|m| (&*m.model, &*m.generation)).collect();
         for (memory, checkpoints) in followed.iter().zip(self.store.checkpoints(&asked).await?) {
             memory.learn(&checkpoints);
-            if let Some(stamps) = stamps(memory, &checkpoints) {
+            if let Some(stamps) = stamps(&memory.sources, &checkpoints) {
                 memory.sync(&stamps);
             }
         }
@@ -176,8 +176,8 @@ pub(crate) fn take_one(
         PartChange::TYPE => {
             let change = PartChange::decode(value)?;
             // What no marker would ever be applied for must not be held: anybody could fill the memory with it.
-            let at = |m: &Memory| *m.model == *model && m.live.generation == change.generation;
-            if followed.iter().any(|m| at(m) && m.source(&change.service, change.partition).is_some()) {
+            let at = |m: &Memory| *m.model == *model && m.generation.number == change.generation;
+            if followed.iter().any(|m| at(m) && m.sources.find(&change.service, change.partition).is_some()) {
                 staging.change(change);
             }
         }
@@ -190,8 +190,8 @@ pub(crate) fn take_one(
 
 fn apply(followed: &[Arc<Memory>], model: &str, staging: &mut Staging, marker: PushMarker) {
     let marked = staging.marker(marker);
-    for memory in followed.iter().filter(|m| *m.model == *model && m.live.generation == marked.at.generation) {
-        if let Some(source) = memory.source(&marked.at.service, marked.at.partition) {
+    for memory in followed.iter().filter(|m| *m.model == *model && m.generation.number == marked.at.generation) {
+        if let Some(source) = memory.sources.find(&marked.at.service, marked.at.partition) {
             memory.apply(&Batch {
                 source,
                 epoch: marked.epoch,
@@ -211,8 +211,8 @@ mod tests {
     use daybook_testkit::eventually;
 
     use super::*;
-    use crate::position::Position;
-    use crate::prepared::{MODEL, Prepared, told};
+    use crate::prepared::{MODEL, Prepared, observers};
+    use crate::source::Position;
 
     fn feed(prepared: &Prepared, generations: &Arc<Generations>) -> Feed {
         Feed::new(prepared.bus.clone(), [MODEL.to_owned()].into_iter(), generations.clone(), prepared.store.clone())
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_pushed_while_checkpoints_are_read_is_not_missed_and_only_then_it_is_told_that_pushes_are_followed() {
         let prepared = Prepared::new().await;
-        let generations = prepared.generations(told());
+        let generations = prepared.generations(observers());
         let memory = prepared.answering(&generations).await;
         let feed = Arc::new(feed(&prepared, &generations));
         let told = || (feed.problem.borrow().is_none(), memory.is_trusted());
@@ -243,7 +243,7 @@ mod tests {
         drop(held);
         eventually("the push", || async { (memory.batches.load(Ordering::SeqCst) == 1).then_some(()) }).await;
         assert_eq!(told(), (true, true));
-        let source = memory.source("catalog", 1).expect("there is one");
+        let source = memory.sources.find("catalog", 1).expect("there is one");
         assert_eq!(memory.sources[usize::from(source)].reached(), Position::new(1, 1));
         following.abort();
     }
@@ -251,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn when_pushes_are_not_followed_any_more_that_is_known_before_those_that_answer_are_told() {
         let prepared = Prepared::new().await;
-        let generations = prepared.generations(told());
+        let generations = prepared.generations(observers());
         generations.following.store(true, Ordering::SeqCst);
         let memory = prepared.answering(&generations).await;
         let feed = feed(&prepared, &generations);

@@ -1,41 +1,25 @@
-//! What is held of one key: its parts, as far as they are known to be, and the forms in which they are served.
+//! Entries: the parts of a key, a page of a list, or what its items are filled with, as far as they are known to be; and the forms
+//! in which they are served.
+
+mod form;
+mod list_page;
+mod part;
+pub(crate) mod render;
+mod view;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::http::HeaderValue;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use daybook_kernel::digest;
 use prost_reflect::MessageDescriptor;
 
-use crate::list::Page;
-use crate::negotiate::Form;
-use crate::position::Position;
-use crate::render;
+pub(crate) use form::{Form, Forms, Representation, etag};
+pub(crate) use list_page::{ListPage, represent};
+pub(crate) use part::{Part, PartNow, Parts};
+pub(crate) use view::{BETWEEN, PartsQuery, View, Views};
 
-/// One part of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) id: Box<str>,
-    pub(crate) bytes: Bytes,
-    /// Which source writes it: its place among those of the generation.
-    pub(crate) source: u16,
-    /// Its stream, where that is parked.
-    pub(crate) stale: Option<Box<str>>,
-}
-
-/// What has become of a part.
-#[derive(Clone, Debug)]
-pub(crate) struct PartNow {
-    pub(crate) id: Box<str>,
-    pub(crate) source: u16,
-    /// None: it is gone.
-    pub(crate) part: Option<Arc<Part>>,
-    /// All changes of its source before it are in what it says.
-    pub(crate) to: Position,
-}
+use crate::source::Position;
 
 /// What an entry is after a change of one of its parts.
 pub(crate) enum After {
@@ -46,43 +30,11 @@ pub(crate) enum After {
     Unsure,
 }
 
-/// A form of an entry, as it is served.
-pub(crate) struct Shown {
-    pub(crate) body: Bytes,
-    pub(crate) etag: HeaderValue,
-}
-
-/// Both forms, each made when it is asked for first.
-#[derive(Default)]
-pub(crate) struct Forms([OnceLock<Result<Shown, Arc<str>>>; 2]);
-
-impl Forms {
-    /// A form, and whether it was made now: then there are more bytes of them.
-    ///
-    /// # Errors
-    /// As `make`'s, which makes the body.
-    pub(crate) fn get(&self, form: Form, make: impl FnOnce() -> Result<Bytes, String>) -> (Result<&Shown, Arc<str>>, bool) {
-        let mut made = false;
-        let shown = self.0[form as usize].get_or_init(|| {
-            made = true;
-            let body = make()?;
-            let etag = HeaderValue::try_from(etag(form, &body)).map_err(|e| e.to_string())?;
-            Ok(Shown { body, etag })
-        });
-        (shown.as_ref().map_err(Arc::clone), made)
-    }
-
-    /// How many bytes there are of them.
-    pub(crate) fn weight(&self) -> usize {
-        self.0.iter().filter_map(OnceLock::get).flatten().map(|shown| shown.body.len()).sum()
-    }
-}
-
-/// All parts of a [view](crate::view::View), a key most often, at one moment. Never changed: a change makes another one.
+/// All parts of a [view](View), a key most often, at one moment. It never changes: a change makes another one.
 pub(crate) struct Entry {
     /// Entries of another era than the generation's are not to be believed.
     pub(crate) era: u64,
-    parts: Vec<Arc<Part>>,
+    parts: Parts,
     /// The sources that it rests on, in order.
     sources: Vec<u16>,
     /// Where it was read from a state that was further than what had been pushed, in order.
@@ -92,12 +44,12 @@ pub(crate) struct Entry {
     forms: Forms,
     /// Whether its read model's root is there.
     rooted: OnceLock<bool>,
-    /// The positions that it was told with last, and how they are written.
-    told: Mutex<Option<(Vec<Position>, Option<HeaderValue>)>>,
+    /// The positions that it was answered with last, and the text of them.
+    written: Mutex<Option<(Vec<Position>, Option<HeaderValue>)>>,
     /// The encoded event for those who subscribe.
     pub(crate) event: OnceLock<Bytes>,
     /// Where it is a list's page: what that shows.
-    pub(crate) page: OnceLock<Result<Box<Page>, Arc<str>>>,
+    pub(crate) page: OnceLock<Result<Box<ListPage>, Arc<str>>>,
     /// What else is kept for it, in bytes.
     beside: usize,
 }
@@ -109,18 +61,18 @@ const PART_OVERHEAD: usize = 96;
 
 impl Entry {
     /// `parts` in any order; `ahead` in order.
-    pub(crate) fn new(era: u64, mut parts: Vec<Arc<Part>>, ahead: Vec<(u16, Position)>) -> Self {
-        parts.sort_unstable_by(|a, b| a.id.as_bytes().cmp(b.id.as_bytes()));
+    pub(crate) fn new(era: u64, parts: Vec<Arc<Part>>, ahead: Vec<(u16, Position)>) -> Self {
+        let parts = Parts::new(parts);
         let sources: BTreeSet<u16> = parts.iter().map(|p| p.source).collect();
         Self::with(era, parts, sources.into_iter().collect(), ahead)
     }
 
-    fn with(era: u64, parts: Vec<Arc<Part>>, sources: Vec<u16>, ahead: Vec<(u16, Position)>) -> Self {
+    fn with(era: u64, parts: Parts, sources: Vec<u16>, ahead: Vec<(u16, Position)>) -> Self {
         let parked: BTreeSet<&str> = parts.iter().filter_map(|p| p.stale.as_deref()).collect();
         let parked: Vec<&str> = parked.into_iter().collect();
         let stale = (!parked.is_empty()).then(|| HeaderValue::try_from(parked.join(", ")).ok()).flatten();
-        let (forms, rooted, told, event, page) = (Forms::default(), OnceLock::new(), Mutex::default(), OnceLock::new(), OnceLock::new());
-        Self { era, parts, sources, ahead, stale, forms, rooted, told, event, page, beside: 0 }
+        let (forms, rooted, written, event, page) = (Forms::default(), OnceLock::new(), Mutex::default(), OnceLock::new(), OnceLock::new());
+        Self { era, parts, sources, ahead, stale, forms, rooted, written, event, page, beside: 0 }
     }
 
     /// Rests on that many sources: all there are. `beside` bytes are kept for it elsewhere.
@@ -128,18 +80,17 @@ impl Entry {
         Self { sources: (0..).take(sources).collect(), beside, ..self }
     }
 
-    /// Keeps so many parts, the first ones.
-    pub(crate) fn cut(&mut self, most: usize) {
-        self.parts.truncate(most);
-    }
-
-    /// With what has become of one of its parts, when all that came before `known` is in it.
-    pub(crate) fn after(&self, now: &PartNow, known: Position) -> After {
+    /// The entry of a view with what has become of one of its parts, when all that came before `known` is in it. A page with a next
+    /// one says nothing of what lies behind its last part.
+    pub(crate) fn after(&self, view: &View, now: &PartNow, known: Position) -> After {
+        if view.is_behind(&now.id, &self.parts) {
+            return After::Same;
+        }
         let known = known.max(self.ahead(now.source));
         if now.to < known {
             return After::Same;
         }
-        let found = self.parts.binary_search_by(|p| p.id.as_bytes().cmp(now.id.as_bytes()));
+        let found = self.parts.place(&now.id);
         let same = match (found, &now.part) {
             (Ok(at), Some(part)) => self.parts[at] == *part,
             // Its place was taken by another source's part: what is gone is not this one.
@@ -154,12 +105,19 @@ impl Entry {
         if now.to == known {
             return After::Unsure;
         }
-        let mut parts = self.parts.clone();
+        let mut parts = self.parts.to_vec();
         match (found, &now.part) {
             (Ok(at), Some(part)) => parts[at] = part.clone(),
             (Ok(at), None) => drop(parts.remove(at)),
             (Err(at), Some(part)) => parts.insert(at, part.clone()),
             (Err(_), None) => {}
+        }
+        if let Some(most) = view.most() {
+            // Which part moves up, only the database knows.
+            if self.parts.len() > most && parts.len() < self.parts.len() {
+                return After::Unsure;
+            }
+            parts.truncate(most.saturating_add(1));
         }
         // Also one whose part is gone: that it is gone is what the entry says of it.
         let mut sources = self.sources.clone();
@@ -167,7 +125,7 @@ impl Entry {
             sources.insert(at, now.source);
         }
         let ahead = self.ahead.iter().filter(|(source, at)| *source != now.source || *at > now.to).copied().collect();
-        After::Changed(Box::new(Self { beside: self.beside, ..Self::with(self.era, parts, sources, ahead) }))
+        After::Changed(Box::new(Self { beside: self.beside, ..Self::with(self.era, Parts::in_order(parts), sources, ahead) }))
     }
 
     /// How far beyond what had been pushed it was read; unknown where it was not.
@@ -175,15 +133,8 @@ impl Entry {
         self.ahead.iter().find(|(s, _)| *s == source).map_or(Position::UNKNOWN, |(_, at)| *at)
     }
 
-    /// In byte order of their ids.
-    pub(crate) fn parts(&self) -> &[Arc<Part>] {
+    pub(crate) fn parts(&self) -> &Parts {
         &self.parts
-    }
-
-    /// The part of this id.
-    pub(crate) fn part(&self, id: &str) -> Option<&Part> {
-        let at = self.parts.binary_search_by(|p| p.id.as_bytes().cmp(id.as_bytes())).ok()?;
-        self.parts.get(at).map(Arc::as_ref)
     }
 
     pub(crate) fn sources(&self) -> &[u16] {
@@ -195,15 +146,15 @@ impl Entry {
         self.stale.as_ref()
     }
 
-    /// How its positions are written: as they were last time, where they are the same, or as `write` does it.
-    pub(crate) fn told(&self, positions: &[Position], write: impl FnOnce() -> Option<HeaderValue>) -> Option<HeaderValue> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*told {
-            Some((at, written)) if at == positions => written.clone(),
+    /// The text of its positions: that of last time, where they are the same, or what `write` makes.
+    pub(crate) fn written(&self, positions: &[Position], write: impl FnOnce() -> Option<HeaderValue>) -> Option<HeaderValue> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*written {
+            Some((at, text)) if at == positions => text.clone(),
             _ => {
-                let written = write();
-                *told = Some((positions.to_vec(), written.clone()));
-                written
+                let text = write();
+                *written = Some((positions.to_vec(), text.clone()));
+                text
             }
         }
     }
@@ -215,43 +166,21 @@ impl Entry {
 
     /// Whether there is a part whose id begins with this.
     pub(crate) fn has(&self, root: &str) -> bool {
-        self.beginning(root).next().is_some()
-    }
-
-    /// The parts whose ids begin with this.
-    pub(crate) fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Part> {
-        // Parts are sorted: the first that is not before the prefix has it, or none has.
-        let at = self.parts.partition_point(|p| p.id.as_bytes() < prefix.as_bytes());
-        self.parts[at..].iter().map(Arc::as_ref).take_while(move |p| p.id.starts_with(prefix))
+        self.parts.beginning(root).next().is_some()
     }
 
     /// A form of it; made when it is asked for first. The second value: it was made now, so the entry weighs more.
     ///
     /// # Errors
     /// When the parts are no such message.
-    pub(crate) fn form(&self, form: Form, message: &MessageDescriptor) -> (Result<&Shown, Arc<str>>, bool) {
+    pub(crate) fn form(&self, form: Form, message: &MessageDescriptor) -> (Result<&Representation, Arc<str>>, bool) {
         self.forms.get(form, || {
-            let bytes = self.merged();
+            let bytes = self.parts.merged();
             match form {
                 Form::Protobuf => Ok(bytes),
                 Form::Json => Ok(render::json(message, &bytes)?.into()),
             }
         })
-    }
-
-    /// The parts' bytes, one after the other: a message.
-    fn merged(&self) -> Bytes {
-        match self.parts.as_slice() {
-            [] => Bytes::new(),
-            [one] => one.bytes.clone(),
-            many => {
-                let mut bytes = Vec::with_capacity(many.iter().map(|p| p.bytes.len()).sum());
-                for part in many {
-                    bytes.extend_from_slice(&part.bytes);
-                }
-                bytes.into()
-            }
-        }
     }
 
     /// About how many bytes it holds, its forms included.
@@ -260,16 +189,6 @@ impl Entry {
         let page = self.page.get().and_then(|page| page.as_ref().ok()).map_or(0, |page| page.weight());
         OVERHEAD + self.beside + parts + self.forms.weight() + page + self.event.get().map_or(0, Bytes::len)
     }
-}
-
-/// A strong tag: a hash of the served bytes, and of the form that they are served in.
-pub(crate) fn etag(form: Form, body: &[u8]) -> String {
-    let hash = digest::sha256(body);
-    let letter = match form {
-        Form::Json => 'j',
-        Form::Protobuf => 'p',
-    };
-    format!("\"{letter}{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..18]))
 }
 
 #[cfg(test)]
@@ -285,7 +204,7 @@ mod tests {
     }
 
     fn changed(entry: &Entry, now: &PartNow) -> Entry {
-        match entry.after(now, Position::new(1, 4)) {
+        match entry.after(&View::all("k"), now, Position::new(1, 4)) {
             After::Changed(next) => *next,
             After::Same => panic!("the same"),
             After::Unsure => panic!("unsure"),
@@ -293,17 +212,17 @@ mod tests {
     }
 
     fn is_same(entry: &Entry, now: &PartNow) -> bool {
-        matches!(entry.after(now, Position::new(1, 4)), After::Same)
+        matches!(entry.after(&View::all("k"), now, Position::new(1, 4)), After::Same)
     }
 
     #[test]
     fn a_part_is_put_in_byte_order_replaced_and_taken_away() {
         let entry = Entry::new(1, vec![part("b", b"2", 0), part("a", b"1", 1)], Vec::new());
-        assert_eq!(entry.merged(), "12");
+        assert_eq!(entry.parts().merged(), "12");
         let entry = changed(&entry, &now("B", Some(part("B", b"0", 2)), 2, 5));
-        assert_eq!((entry.merged().as_ref(), entry.sources()), (&b"012"[..], &[0, 1, 2][..]));
+        assert_eq!((entry.parts().merged().as_ref(), entry.sources()), (&b"012"[..], &[0, 1, 2][..]));
         let entry = changed(&entry, &now("b", None, 0, 6));
-        assert_eq!((entry.merged().as_ref(), entry.sources()), (&b"01"[..], &[0, 1, 2][..]), "what is gone still counts");
+        assert_eq!((entry.parts().merged().as_ref(), entry.sources()), (&b"01"[..], &[0, 1, 2][..]), "what is gone still counts");
         assert!(is_same(&entry, &now("b", None, 0, 7)));
         assert!(is_same(&entry, &now("a", None, 0, 8)), "another source's part");
         assert!(is_same(&entry, &now("a", Some(part("a", b"1", 1)), 1, 9)), "the same bytes");
@@ -315,16 +234,16 @@ mod tests {
         assert!(is_same(&entry, &now("a", Some(part("a", b"as of 9", 0)), 0, 9)));
         assert!(is_same(&entry, &now("a", Some(part("a", b"as of 10", 0)), 0, 10)));
         let another = now("a", Some(part("a", b"mended at 10, or older", 0)), 0, 10);
-        assert!(matches!(entry.after(&another, Position::UNKNOWN), After::Unsure));
+        assert!(matches!(entry.after(&View::all("k"), &another, Position::UNKNOWN), After::Unsure));
         let after = changed(&entry, &now("a", Some(part("a", b"as of 11", 0)), 0, 11));
-        assert_eq!((after.merged().as_ref(), after.ahead(0)), (&b"as of 11"[..], Position::UNKNOWN));
+        assert_eq!((after.parts().merged().as_ref(), after.ahead(0)), (&b"as of 11"[..], Position::UNKNOWN));
     }
 
     #[test]
     fn what_is_pushed_of_one_source_leaves_what_was_read_of_another_as_far_as_it_was() {
         let ahead = vec![(0, Position::new(1, 10)), (1, Position::new(1, 5))];
         let entry = Entry::new(1, vec![part("a", b"1", 0), part("B", b"2", 1)], ahead);
-        assert_eq!(entry.merged(), "21", "in byte order");
+        assert_eq!(entry.parts().merged(), "21", "in byte order");
         let after = changed(&entry, &now("a", Some(part("a", b"3", 0)), 0, 11));
         assert_eq!((after.ahead(0), after.ahead(1)), (Position::UNKNOWN, Position::new(1, 5)));
     }
@@ -332,11 +251,11 @@ mod tests {
     #[test]
     fn positions_are_written_anew_when_they_are_others() {
         let entry = Entry::new(1, Vec::new(), Vec::new());
-        let told = |next: i64| {
+        let written = |next: i64| {
             let text = HeaderValue::try_from(next.to_string()).ok();
-            entry.told(&[Position::new(1, next)], || text).expect("it is written")
+            entry.written(&[Position::new(1, next)], || text).expect("it is written")
         };
-        assert_eq!([told(1), told(1), told(2), told(1)], ["1", "1", "2", "1"]);
+        assert_eq!([written(1), written(1), written(2), written(1)], ["1", "1", "2", "1"]);
     }
 
     #[test]
@@ -344,5 +263,39 @@ mod tests {
         let entry = Entry::new(1, vec![part("details", b"", 0), part("stock/a", b"", 1)], Vec::new());
         assert!(entry.has("details") && entry.has("stock/") && entry.has("det"));
         assert!(!entry.has("d/") && !entry.has("z"));
+    }
+
+    fn page_of(most: usize, ids: &[&str]) -> (View, Entry) {
+        (View::page("k", Some("b"), most), Entry::new(1, ids.iter().map(|id| part(id, b"x", 0)).collect(), Vec::new()))
+    }
+
+    /// The ids after a part has come, or gone; none: it must be read.
+    fn ids(of: &(View, Entry), id: &str, comes: bool) -> Option<Vec<String>> {
+        let now = PartNow { id: id.into(), source: 0, part: comes.then(|| part(id, b"x", 0)), to: Position::new(1, 9) };
+        let ids = |entry: &Entry| entry.parts().iter().map(|p| p.id.to_string()).collect();
+        match of.1.after(&of.0, &now, Position::new(1, 4)) {
+            After::Same => Some(ids(&of.1)),
+            After::Changed(next) => Some(ids(&next)),
+            After::Unsure => None,
+        }
+    }
+
+    #[test]
+    fn a_page_with_a_next_one_pushes_its_last_part_out_and_is_read_when_one_must_move_up() {
+        let page = page_of(2, &["c", "e", "g"]);
+        assert_eq!(ids(&page, "d", true).expect("known"), ["c", "d", "e"]);
+        assert_eq!(ids(&page, "h", true).expect("known"), ["c", "e", "g"], "that is behind it");
+        assert_eq!(ids(&page, "h", false).expect("known"), ["c", "e", "g"]);
+        assert_eq!(ids(&page, "e", false), None);
+        assert_eq!(ids(&page, "g", false), None, "whether there is a next page");
+    }
+
+    #[test]
+    fn the_last_page_knows_all_that_is_behind_its_beginning() {
+        let page = page_of(2, &["c", "e"]);
+        assert_eq!(ids(&page, "h", true).expect("known"), ["c", "e", "h"], "there is a next page now");
+        assert_eq!(ids(&page, "e", false).expect("known"), ["c"]);
+        assert_eq!(page.0.part_id("k", "b"), None);
+        assert_eq!(page.0.part_id("k", "ba").as_deref(), Some("ba"));
     }
 }
