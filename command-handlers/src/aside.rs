@@ -7,6 +7,7 @@ use bytes::Bytes;
 use daybook_bus::{Headers, Message, Record, headers};
 use daybook_kernel::{StreamId, digest, ids};
 use daybook_log::{ParkedMessage, RejectedMessage};
+use daybook_process::metrics;
 use daybook_proto::v1::reply::Answer as ReplyAnswer;
 use daybook_proto::v1::{Parked, Rejected};
 use prost::Message as _;
@@ -63,7 +64,7 @@ impl Tenure<'_> {
     async fn reject(&mut self, message: Message, command_id: Option<Uuid>, reason: &str) -> Result<(), HandlerError> {
         let (service, number) = (self.service().to_owned(), self.lane.partition.number());
         tell(&message, reason);
-        metrics::counter!("daybook_messages_rejected_total", "service" => service.clone()).increment(1);
+        metrics::MESSAGES_REJECTED.with([&service]).increment(1);
         let content = digest::sha256(message.value.as_deref().unwrap_or_default());
         let rejected = RejectedMessage {
             rejected_id: ids::misfit_id(&service, number, message.offset, &content),

@@ -73,7 +73,7 @@ impl Metered {
 
     /// What takes up a meter in here takes up this test's.
     pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
-        metrics::with_local_recorder(&self.recorder, work)
+        daybook_process::metrics::with_local_recorder(&self.recorder, work)
     }
 
     /// What a gauge of the read model says, or one that has no label.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metrics::Gauge;
+use daybook_process::metrics::{self, Gauge};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
@@ -81,7 +81,7 @@ pub(crate) struct Partition {
 impl Partition {
     pub(crate) fn new(topic: Arc<str>, partition: i32, assigned_at: i64, limits: Limits, pump: Arc<Pump>, flow: Weak<dyn Flow>) -> Self {
         Self {
-            paused_gauge: metrics::gauge!("daybook_kafka_paused_partitions", "topic" => topic.to_string()),
+            paused_gauge: metrics::KAFKA_PAUSED_PARTITIONS.with([&topic]),
             topic,
             partition,
             assigned_at,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use daybook_process::metrics;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -106,12 +107,12 @@ pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, d
             partition.buffer.wake();
         }
         if watch.waits_in_vain(Instant::now(), directory.waits()) {
-            metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+            metrics::KAFKA_CONSUMERS_REPLACED.get().increment(1);
             directory.waits_in_vain();
             break;
         }
         if let Some(place) = watch.stands_still(Instant::now(), || directory.flowing()) {
-            metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+            metrics::KAFKA_CONSUMERS_REPLACED.get().increment(1);
             directory.stands_still(&place);
             break;
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::Gauge;
+use daybook_process::metrics::{self, Gauge};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
@@ -76,7 +76,7 @@ impl Tail {
             buffer: Buffer::new(limits),
             pump: Pump::new(&config.brokers),
             ended: Mutex::default(),
-            paused: metrics::gauge!("daybook_kafka_paused_tails"),
+            paused: metrics::KAFKA_PAUSED_TAILS.get(),
         });
         let (connection, connected) = watch::channel(true);
         let thread = Thread { consumer: consumer.clone(), held: held.clone(), connection, places };
@@ -196,7 +196,7 @@ impl Thread {
                 self.held.buffer.wake();
             }
             if let Some(place) = watch.stands_still(Instant::now(), || self.flowing()) {
-                metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+                metrics::KAFKA_CONSUMERS_REPLACED.get().increment(1);
                 return Some(BusError::StoodStill { topic: place.topic.to_string(), partition: place.partition, offset: place.next });
             }
             if !*self.connection.borrow() && asked.elapsed() >= ASK_EVERY {
@@ -258,7 +258,7 @@ mod tests {
         cluster.create_topic("pipe", 1, 1).expect("a topic");
         let bus = BusConfig::new(cluster.bootstrap_servers());
         let limits = Limits { messages: 2, bytes: 1_000_000 };
-        let (pump, paused) = (Pump::new("nowhere"), metrics::gauge!("daybook_kafka_paused_tails"));
+        let (pump, paused) = (Pump::new("nowhere"), metrics::KAFKA_PAUSED_TAILS.get());
         let held = Arc::new(Held { buffer: Buffer::new(limits), pump, ended: Mutex::default(), paused });
         let places = vec![Place { topic: "pipe".into(), partition: 0, next: 0 }];
         let consumer = Arc::new(lone_consumer(&bus, "test", &[]).expect("a consumer"));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use daybook_process::metrics;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -142,8 +143,8 @@ impl Watch {
             }
         }
         let (entries, bytes) = self.generations.held();
-        metrics::gauge!("daybook_query_cache_entries").set(entries as f64);
-        metrics::gauge!("daybook_query_cache_bytes").set(bytes as f64);
+        metrics::QUERY_CACHE_ENTRIES.get().set(entries as f64);
+        metrics::QUERY_CACHE_BYTES.get().set(bytes as f64);
     }
 }
 

@@ -1,7 +1,7 @@
-//! What is counted of one read model. The handles are made once: looking one up by its labels costs more than a look into
+//! Meters of one read model. The handles are made once: looking one up by its labels costs more than a look into
 //! the cache.
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use daybook_process::metrics::{self, Counter, Gauge, Histogram};
 
 /// The meters of one read model.
 pub(crate) struct Meters {
@@ -36,27 +36,24 @@ pub(crate) struct Meters {
 
 impl Meters {
     pub(crate) fn new(model: &str) -> Self {
-        let labels = || [("read_model", model.to_owned())];
-        let status = |status: u16| {
-            (status, counter!("daybook_query_requests_total", "read_model" => model.to_owned(), "status" => status.to_string()))
-        };
+        let status = |status: u16| (status, metrics::QUERY_REQUESTS.with([model, &status.to_string()]));
         Self {
             model: model.to_owned(),
             statuses: [200, 304, 404, 503].map(status),
-            seconds: histogram!("daybook_query_seconds", &labels()),
-            hits: counter!("daybook_query_cache_hits_total", &labels()),
-            misses: counter!("daybook_query_cache_misses_total", &labels()),
-            loads: counter!("daybook_query_cache_loads_total", &labels()),
-            coalesced: counter!("daybook_query_cache_coalesced_total", &labels()),
-            gaps: counter!("daybook_query_push_gaps_total", &labels()),
-            batches: counter!("daybook_query_push_batches_total", &labels()),
-            late: counter!("daybook_query_push_late_total", &labels()),
-            trusted: gauge!("daybook_query_cache_trusted", &labels()),
-            lag: gauge!("daybook_query_push_lag_events", &labels()),
-            age: gauge!("daybook_query_push_age_seconds", &labels()),
-            waits: gauge!("daybook_query_waits", &labels()),
-            subscribers: gauge!("daybook_query_subscribers", &labels()),
-            generation: gauge!("daybook_query_generation", &labels()),
+            seconds: metrics::QUERY_TIME.with([model]),
+            hits: metrics::QUERY_CACHE_HITS.with([model]),
+            misses: metrics::QUERY_CACHE_MISSES.with([model]),
+            loads: metrics::QUERY_CACHE_LOADS.with([model]),
+            coalesced: metrics::QUERY_CACHE_COALESCED.with([model]),
+            gaps: metrics::QUERY_PUSH_GAPS.with([model]),
+            batches: metrics::QUERY_PUSH_BATCHES.with([model]),
+            late: metrics::QUERY_PUSH_LATE.with([model]),
+            trusted: metrics::QUERY_CACHE_TRUSTED.with([model]),
+            lag: metrics::QUERY_PUSH_LAG.with([model]),
+            age: metrics::QUERY_PUSH_AGE.with([model]),
+            waits: metrics::QUERY_WAITS.with([model]),
+            subscribers: metrics::QUERY_SUBSCRIBERS.with([model]),
+            generation: metrics::QUERY_GENERATION.with([model]),
         }
     }
 
@@ -66,7 +63,7 @@ impl Meters {
         match self.statuses.iter().find(|(s, _)| *s == status) {
             Some((_, counter)) => counter.increment(1),
             None => {
-                counter!("daybook_query_requests_total", "read_model" => self.model.clone(), "status" => status.to_string()).increment(1);
+                metrics::QUERY_REQUESTS.with([&self.model, &status.to_string()]).increment(1);
             }
         }
     }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use daybook_http::Problem;
 use daybook_kernel::Secret;
+use daybook_process::metrics;
 use daybook_proto::levels;
 use daybook_search::{FacetLevel, FacetValue, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchRequest, Suggestion, token};
 use serde_json::{Map, Value, json};
@@ -60,9 +61,8 @@ async fn suggest(State(search): State<Arc<Search>>, RawQuery(query): RawQuery, h
 fn finish(search: &Search, what: &str, begun: Instant, answer: Result<Response, Problem>) -> Response {
     let response = answer.unwrap_or_else(|p| p.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")).into_response());
     let model = format!("{}/{what}", search.model.name);
-    let labels = [("read_model", model), ("status", response.status().as_str().to_owned())];
-    metrics::counter!("daybook_query_requests_total", &labels).increment(1);
-    metrics::histogram!("daybook_query_seconds", &labels[..1]).record(begun.elapsed().as_secs_f64());
+    metrics::QUERY_REQUESTS.with([&model, response.status().as_str()]).increment(1);
+    metrics::QUERY_TIME.with([&model]).record(begun.elapsed().as_secs_f64());
     response
 }
 

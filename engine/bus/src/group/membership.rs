@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use daybook_process::metrics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -278,7 +279,7 @@ impl ClientContext for Membership {
 
 impl ConsumerContext for Membership {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, given: &mut TopicPartitionList) {
-        metrics::counter!("daybook_kafka_rebalances_total", "group" => self.group.clone()).increment(1);
+        metrics::KAFKA_REBALANCES.with([&self.group]).increment(1);
         // Every rebalance must be answered, or the client never closes; one that leaves takes nothing any more.
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !self.pump.is_stopped() {
             self.assign(consumer, given);
