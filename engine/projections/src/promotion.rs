@@ -1,4 +1,4 @@
-//! Which generation is served: switched in one transaction, forwards or back.
+//! Promotion: another generation is served from now on. The switch is one transaction, forwards or back.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,8 @@ use daybook_kernel::ReadModel;
 use daybook_postgres::{Databases, OwnConnection};
 use serde::Serialize;
 
-use super::list::locked_generations;
-use super::{GenerationState, KnownGeneration, LifecycleError, sql};
 use crate::fingerprint;
+use crate::lifecycle::{GenerationState, KnownGeneration, LifecycleError, locked_generations, sql};
 use crate::rebuild::{Places, Tail};
 
 /// Between two attempts the new generation is folded up to the log's end, so an attempt seldom finds it behind twice.
