@@ -28,7 +28,7 @@ struct Upkeep {
     generations: Arc<Generations>,
     feed: Arc<Feed>,
     pods: Arc<Pods>,
-    /// What is asked for most has been loaded.
+    /// The keys that are asked for most have been loaded.
     warm: watch::Sender<bool>,
 }
 
@@ -185,7 +185,7 @@ impl QueryApi {
         operations(Operations::new(ready, self.metrics.clone(), self.openapi.clone()), pages)
     }
 
-    /// What is held in memory is answered before any route is looked for.
+    /// Answers from memory, before any route is looked for.
     fn front(&self) -> Front {
         let serving = self.serving.clone();
         Arc::new(move |request| page::at_once(&serving, request))
@@ -197,17 +197,17 @@ impl QueryApi {
         self.search.iter().fold(readiness, |all, search| all.check("search", search.unread())).beside(&self.beside)
     }
 
-    /// How many waits for a token's position are under way: one a request and position.
+    /// The number of waits for a token's position that are under way: one a request and position.
     pub fn waits(&self) -> usize {
         self.serving.generations.followed().iter().map(|m| m.waits()).sum()
     }
 
-    /// How often a key has been read from the database, by the generations that are followed.
+    /// The number of times that a key has been read from the database, by the generations that are followed.
     pub fn loads(&self) -> u64 {
         self.serving.generations.followed().iter().map(|m| m.loads.load(std::sync::atomic::Ordering::SeqCst)).sum()
     }
 
-    /// How many pushed batches have been taken in, late ones too, by the generations that are followed.
+    /// The number of pushed batches that have been taken in, late ones too, by the generations that are followed.
     pub fn pushes(&self) -> u64 {
         self.serving.generations.followed().iter().map(|m| m.batches.load(std::sync::atomic::Ordering::SeqCst)).sum()
     }

@@ -37,7 +37,7 @@ pub(crate) fn consistency_token(description: &str) -> Value {
     json!({ "name": "Consistency-Token", "in": "header", "required": false, "description": description, "schema": schema, "example": "catalog/3:17@1" })
 }
 
-/// What every answer of a read model tells.
+/// The header of hidden streams, which every answer of a read model has.
 pub(crate) fn hidden() -> Value {
     header(
         "Streams that could not be folded before anything of them was shown: what this read model should show of them is missing, \

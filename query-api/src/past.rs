@@ -21,7 +21,7 @@ pub enum Moment {
     Tokens(Vec<ConsistencyToken>),
 }
 
-/// What stood under a key.
+/// The state of a key at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Was {
     /// The parts, in byte order of their ids: the read model's message.
@@ -32,7 +32,7 @@ pub struct Was {
     pub stale: Vec<String>,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PastError {
     /// The moment is none of this log's.

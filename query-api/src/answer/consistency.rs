@@ -15,13 +15,13 @@ use crate::source::{Position, Wait};
 
 /// The header that carries tokens.
 pub(crate) const TOKEN: HeaderName = HeaderName::from_static("consistency-token");
-/// What a client that comes back to a live query says of where it was.
+/// The header by which a client that comes back to a live query says where it was.
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 /// The header that says which position an answer was made from; a token itself.
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("consistency-position");
 /// As clients write it.
 pub(crate) const TOKEN_NAME: &str = "Consistency-Token";
-/// How long one look into the database may take, however short a wait the client wants.
+/// Time that one look into the database may take, however short a wait the client wants.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The tokens of a request that matter to a read model.
@@ -62,7 +62,7 @@ pub(crate) fn position_header(positions: &[ConsistencyToken]) -> Option<HeaderVa
     (!text.is_empty()).then(|| HeaderValue::try_from(text.join(", ")).ok()).flatten()
 }
 
-/// How a source stands to a token.
+/// The relation of a source to a token.
 enum Verdict {
     Reached,
     Behind,

@@ -22,9 +22,9 @@ use crate::memory::{EntryAt, LoadError, Memory};
 use crate::model::ServedModel;
 use crate::observers::Subscription;
 
-/// How long one who follows a key rests when that can't be read.
+/// Time that a live query rests when its key can't be read.
 const REST: Duration = Duration::from_secs(1);
-/// How often something is written to a client that sends nothing more.
+/// Time between two writes to a client that sends nothing more.
 const PROBE: Duration = Duration::from_secs(1);
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-/// How many of those who follow keys read the database at once: queries come first.
+/// Live queries that read the database at once: other queries come first.
 const READING: usize = 2;
 
-/// What all live queries of a process share.
+/// The state that all live queries of a process share.
 pub(crate) struct LiveQueries {
     pub(super) places: Arc<Semaphore>,
     pub(super) reading: Semaphore,

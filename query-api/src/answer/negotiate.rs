@@ -7,17 +7,17 @@ use daybook_http::{Choice, Offer, Problem};
 
 use crate::entry::Form;
 
-/// What a page can be had as. Nobody is sent events who likes JSON as much.
+/// The forms of a page. A client that likes JSON as much is not sent events.
 pub(crate) const PAGE: [Offer; 3] = [FORMS[0], FORMS[1], Offer::by_name(EVENT_STREAM)];
-/// What a list, or anything of the past, can be had as.
+/// The forms of a list, and of the past.
 pub(crate) const FORMS: [Offer; 2] = [Offer::new("application/json"), Offer::new("application/x-protobuf")];
-/// What a search is answered as.
+/// The form of a search's answer.
 pub(crate) const SEARCHED: [Offer; 1] = [FORMS[0]];
-/// What a live query is answered as.
+/// The form of a live query.
 pub(crate) const EVENTS: [Offer; 1] = [Offer::new(EVENT_STREAM)];
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// What a client is to be sent.
+/// The kind of answer that a client is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// A page.
@@ -48,7 +48,7 @@ pub(crate) fn form_of_page(headers: &HeaderMap) -> Option<Form> {
     }
 }
 
-/// What `Accept` likes best of a [`PAGE`], or of [`FORMS`].
+/// The best of a [`PAGE`], or of [`FORMS`], by `Accept`.
 ///
 /// # Errors
 /// 406, or 400 where it can't be read.

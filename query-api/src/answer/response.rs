@@ -13,7 +13,7 @@ use crate::model::ServedModel;
 /// The parked streams whose parts an answer shows: those are older than the log.
 pub(crate) const STALE: HeaderName = HeaderName::from_static("daybook-stale");
 
-/// How caches may keep an answer: they may, but must ask each time whether it still holds.
+/// Caches may keep an answer, but must ask each time whether it still holds.
 pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A problem is of this moment.
 pub(crate) const FORGET: HeaderValue = HeaderValue::from_static("no-store");

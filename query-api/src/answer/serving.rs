@@ -19,7 +19,7 @@ use crate::observers::Meters;
 use crate::past::Reader;
 use crate::store::Store;
 
-/// How long what is not in memory may take to be read.
+/// Time that reading from the database may take.
 pub(crate) const LOAD: Duration = Duration::from_secs(5);
 
 /// The state that requests are answered from.
@@ -44,7 +44,7 @@ impl Serving {
         self.models.get(name)
     }
 
-    /// What is held of the generation that answers for a read model.
+    /// The memory of the generation that answers for a read model.
     ///
     /// # Errors
     /// When there is none.
@@ -81,7 +81,7 @@ impl Serving {
         consistency::reach(&self.watch, memory, &tokens, deadline).await
     }
 
-    /// What is under a key now, as far as the request's tokens want it.
+    /// The entry of a key now, as far as the request's tokens want it.
     pub(crate) async fn see(&self, served: &ServedModel, key: &str, headers: &HeaderMap) -> Result<(Arc<Memory>, EntryAt), Problem> {
         // What is asked for without a token is shown as it is: no clock is looked at for it.
         let deadline = consistency::is_wanted(headers).then(|| self.deadline(headers));
@@ -100,7 +100,7 @@ impl Serving {
         }
     }
 
-    /// What is under a key: from memory, or from the database.
+    /// The entry of a key: from memory, or from the database.
     pub(crate) async fn read(&self, memory: &Arc<Memory>, key: &str, needs: &[Need]) -> Result<EntryAt, LoadError> {
         if let Some(seen) = memory.hit(key, needs) {
             memory.observers.meters.hits.increment(1);

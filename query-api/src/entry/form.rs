@@ -52,7 +52,7 @@ impl Forms {
         (shown.as_ref().map_err(Arc::clone), made)
     }
 
-    /// How many bytes there are of them.
+    /// The number of their bytes.
     pub(crate) fn weight(&self) -> usize {
         self.0.iter().filter_map(OnceLock::get).flatten().map(|shown| shown.body.len()).sum()
     }

@@ -17,16 +17,16 @@ use crate::model::{Fill, Items};
 /// About what an item costs beyond its bytes, which are its part's.
 const ITEM_OVERHEAD: usize = 96;
 
-/// What a page shows, as far as the list's own parts tell.
+/// A page, as far as the list's own parts tell.
 pub(crate) struct ListPage {
     items: Vec<Bytes>,
-    /// What each item is filled with stands under this key; empty where nothing fills them.
+    /// The keys that each item is filled from; empty where nothing fills them.
     keys: Vec<String>,
     /// The token of the next page.
     pub(crate) next: Option<HeaderValue>,
     /// The parked streams that it shows.
     pub(crate) stale: Option<HeaderValue>,
-    /// What fills its items; none where nothing does, or there are none.
+    /// The view that fills its items; none where nothing does, or there are none.
     pub(crate) filled_by: Option<Arc<View>>,
     /// As it was filled last.
     filled: Mutex<Option<Arc<Filled>>>,

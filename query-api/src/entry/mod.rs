@@ -21,7 +21,7 @@ pub(crate) use view::{BETWEEN, PartsQuery, View, Views};
 
 use crate::source::Position;
 
-/// What an entry is after a change of one of its parts.
+/// An entry after a change of one of its parts.
 pub(crate) enum After {
     /// As it was: it says that already, or more.
     Same,
@@ -50,7 +50,7 @@ pub(crate) struct Entry {
     pub(crate) event: OnceLock<Bytes>,
     /// Where it is a list's page: what that shows.
     pub(crate) page: OnceLock<Result<Box<ListPage>, Arc<str>>>,
-    /// What else is kept for it, in bytes.
+    /// Bytes that are kept for it elsewhere.
     beside: usize,
 }
 
@@ -128,7 +128,7 @@ impl Entry {
         After::Changed(Box::new(Self { beside: self.beside, ..Self::with(self.era, Parts::in_order(parts), sources, ahead) }))
     }
 
-    /// How far beyond what had been pushed it was read; unknown where it was not.
+    /// The position that it was read at, where that is beyond what had been pushed; else unknown.
     pub(crate) fn ahead(&self, source: u16) -> Position {
         self.ahead.iter().find(|(s, _)| *s == source).map_or(Position::UNKNOWN, |(_, at)| *at)
     }

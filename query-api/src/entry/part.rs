@@ -18,7 +18,7 @@ pub(crate) struct Part {
     pub(crate) stale: Option<Box<str>>,
 }
 
-/// What has become of a part.
+/// A part after a change.
 #[derive(Clone, Debug)]
 pub(crate) struct PartNow {
     pub(crate) id: Box<str>,

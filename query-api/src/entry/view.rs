@@ -21,14 +21,14 @@ const SLACK: usize = 1_024;
 /// Some parts.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// What it is held under; no other view of the read model has it.
+    /// The id that it is held under; no other view of the read model has it.
     pub(crate) id: Box<str>,
     /// The keys that it shows parts of, in order.
     pub(crate) keys: Vec<String>,
     of: Of,
 }
 
-/// Which parts of its keys.
+/// The parts of its keys that a view shows.
 #[derive(Debug)]
 enum Of {
     All,
@@ -41,7 +41,7 @@ enum Of {
     Beginning(String),
 }
 
-/// What the database is asked for.
+/// The query of a view's parts.
 pub(crate) enum PartsQuery<'a> {
     All,
     /// Behind a part, up to a limit.
@@ -94,7 +94,7 @@ impl View {
         }
     }
 
-    /// How many parts it has at most beside the one that tells of a next page; none: all there are.
+    /// The most parts that it shows, beside the one that tells of a next page; none: all there are.
     pub(crate) fn most(&self) -> Option<usize> {
         if let Of::Page { most, .. } = self.of { Some(most) } else { None }
     }
@@ -147,7 +147,7 @@ impl View {
     }
 }
 
-/// What a page of a list is held under.
+/// The id that a page of a list is held under.
 pub(crate) fn page_id(key: &str, after: &str, most: usize) -> String {
     format!("{key}{BETWEEN}{most}{BETWEEN}{after}")
 }
@@ -161,7 +161,7 @@ pub(crate) fn in_front(key: &str, part: &str) -> String {
 #[derive(Default)]
 pub(crate) struct Views {
     by_key: HashMap<Box<str>, Vec<Arc<View>>>,
-    /// How many there are, one a view and key; and how many were left the last time.
+    /// The number of views, one a view and key; and the number that were left the last time.
     count: usize,
     left: usize,
 }

@@ -18,7 +18,7 @@ use crate::QueryError;
 use crate::memory::{Batch, Memory};
 use crate::store::{Generation, Store, stamps};
 
-/// How long the first try to follow again waits, and the longest.
+/// Time before the first try to follow again, and the longest before any.
 const REST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// The least and the most time between two beginnings because nothing was pushed that should have been.
 const BEGIN_AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -34,7 +34,7 @@ pub(crate) struct Feed {
     store: Store,
     /// Pushes don't come: begin again.
     pub(crate) again: Notify,
-    /// Why pushes are not followed; none: they are.
+    /// The reason why pushes are not followed; none: they are.
     pub(crate) problem: watch::Sender<Option<String>>,
 }
 

@@ -17,9 +17,9 @@ use crate::observers::Observers;
 use crate::source::Position;
 use crate::store::{Checkpoints, Generation, Store, stamps};
 
-/// How often the live generations are looked at, when nothing tells of a switch.
+/// Time between two looks at the live generations, when nothing tells of a switch.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often a generation that is about to answer is looked at until it is far enough.
+/// Time between two looks at a generation that is about to answer, until it is far enough.
 const CATCH_UP: Duration = Duration::from_millis(20);
 
 /// Keys that a generation has in memory before it answers.
@@ -30,7 +30,7 @@ pub(crate) struct Generations {
     observers: BTreeMap<String, Arc<Observers>>,
     cache: Cache,
     store: Store,
-    /// How long warming up may take.
+    /// Time that warming up may take.
     warm_up: Duration,
     answering: RwLock<HashMap<String, Arc<Memory>>>,
     /// All that pushes are applied to.
@@ -99,7 +99,7 @@ impl Generations {
         lock(&self.followed).clone()
     }
 
-    /// How many entries are held, and how many bytes; about.
+    /// The number of entries that are held, and of their bytes; about.
     pub(crate) fn held(&self) -> (u64, u64) {
         self.cache.size()
     }

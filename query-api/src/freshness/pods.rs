@@ -15,13 +15,13 @@ use tokio::time::Instant;
 use super::generations::Generations;
 use crate::store::Store;
 
-/// How often a process says which generations it answers from.
+/// Time between two messages that say which generations a process answers from.
 const SAY_EVERY: Duration = Duration::from_secs(2);
-/// How often it says which keys are hot.
+/// Time between two messages that say which keys are hot.
 const HOT_EVERY: Duration = Duration::from_secs(60);
 /// Keys of one read model that it says so of.
 const HOT_KEYS: usize = 1_000;
-/// How long Kafka may take to take a message in.
+/// Time that Kafka may take to take a message in.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Behind the id of a process: the record of its hot keys. That stays when the process is gone, and says no time, so that
 /// nobody takes it for a process.

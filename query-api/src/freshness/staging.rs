@@ -31,7 +31,7 @@ pub(crate) struct Marked {
     pub(crate) changes: Vec<Change>,
     /// There are as many as the marker counts.
     pub(crate) complete: bool,
-    /// What the marker says of streams that show nothing.
+    /// The streams that show nothing, as the marker says.
     pub(crate) hidden: Option<Streams>,
 }
 
@@ -72,7 +72,7 @@ impl Staging {
         }
     }
 
-    /// How many sources have batches without a marker.
+    /// The number of sources that have batches without a marker.
     #[cfg(test)]
     pub(crate) fn sources(&self) -> usize {
         self.0.len()

@@ -13,11 +13,11 @@ use super::generations::Generations;
 use crate::QueryError;
 use crate::store::{Generation, Store, stamps};
 
-/// How often it looks when all is well.
+/// Time between two looks when all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it looks where pushes are behind.
+/// Time between two looks where pushes are behind.
 const DOUBT_EVERY: Duration = Duration::from_millis(250);
-/// How long pushes may stay away before they are followed anew.
+/// Time that pushes may stay away before they are followed anew.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// The looks.
@@ -25,14 +25,14 @@ pub(crate) struct Watch {
     generations: Arc<Generations>,
     feed: Arc<Feed>,
     store: Store,
-    /// How long pushes may be behind before nothing is shown from memory.
+    /// Time that pushes may be behind before nothing is shown from memory.
     patience: Duration,
-    /// How often it looks while somebody waits whom no push would wake.
+    /// Time between two looks while a request waits that no push would wake.
     waited_every: Duration,
-    /// Somebody begins to wait whom no push would wake.
+    /// A request begins to wait that no push would wake.
     pub(crate) wanted: Notify,
     looks: tokio::sync::Mutex<()>,
-    /// How many looks have begun, and the last of them that ended well.
+    /// The number of the look that began last, and of the last one that ended well.
     begun: std::sync::atomic::AtomicU64,
     ended: std::sync::atomic::AtomicU64,
 }

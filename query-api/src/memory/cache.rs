@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::entry::Entry;
 
-/// Which entry: the number of its generation's memory, and the key, or the id of its view.
+/// The key of an entry: the number of its generation's memory, and the key, or the id of its view.
 struct Key {
     slot: u32,
     key: Box<str>,
@@ -76,7 +76,7 @@ impl Eq for Key {}
 #[derive(Clone)]
 pub(crate) struct Cache {
     entries: moka::sync::Cache<Key, Arc<Entry>>,
-    /// What is larger is not kept: one such entry would drive out many.
+    /// A larger entry is not kept: it would drive out many.
     max_entry: usize,
 }
 
@@ -121,7 +121,7 @@ impl Cache {
         }
     }
 
-    /// How many entries there are, and how many bytes; about.
+    /// The number of entries, and of their bytes; about.
     pub(crate) fn size(&self) -> (u64, u64) {
         (self.entries.entry_count(), self.entries.weighted_size())
     }

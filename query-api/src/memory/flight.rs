@@ -13,7 +13,7 @@ const MAX_KEPT: usize = 10_000;
 /// More landings beside one load: it is read again instead.
 const MAX_BESIDE: usize = 64;
 
-/// Why nothing could be loaded.
+/// The reason why nothing could be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoadError {
     /// The database does not answer.
@@ -26,7 +26,7 @@ pub(crate) enum LoadError {
     Retired,
 }
 
-/// What a load brought: the entry, and how far each source was.
+/// The result of a load: the entry, and the position of each source.
 pub(crate) struct Loaded {
     pub(crate) entry: Arc<Entry>,
     pub(crate) at: Vec<Position>,
@@ -38,13 +38,13 @@ pub(crate) type LoadResult = Option<Result<Arc<Loaded>, LoadError>>;
 
 /// A load that is under way.
 pub(crate) struct Flight {
-    /// What was pushed for its view since it was registered.
+    /// Changes that were pushed for its view since it was registered.
     pub(super) kept: Vec<PartNow>,
-    /// What has landed since of other views that show the same keys.
+    /// Parts that have landed since of other views that show the same keys.
     pub(super) beside: Vec<(Arc<View>, Parts)>,
     /// By source: what is older than this may not be shown.
     pub(super) from: Vec<Position>,
-    /// What it reads may miss something: it must begin again.
+    /// Something was missed: it must begin again.
     pub(crate) again: bool,
     pub(super) outcome: watch::Receiver<LoadResult>,
 }

@@ -15,7 +15,7 @@ use crate::entry::{After, Entry, Parts, View};
 use crate::source::Position;
 use crate::store::Snapshot;
 
-/// What becomes of a snapshot.
+/// The end of a snapshot.
 pub(crate) enum Landing {
     Landed(Arc<Loaded>),
     /// Something was missed meanwhile: register again, and read again.

@@ -13,11 +13,11 @@ use super::{EntryAt, Memory, Need};
 use crate::entry::View;
 use crate::store::Store;
 
-/// How long a flight rests when the database answered from a state that is too old.
+/// Time that a flight rests when the database answered from a state that is too old.
 const REST: Duration = Duration::from_millis(5);
-/// How long a flight tries to get a state that is not too old.
+/// Time that a flight tries to get a state that is not too old.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many keys are loaded at once to warm up.
+/// Keys that are loaded at once to warm up.
 const AT_ONCE: usize = 4;
 
 /// Takes a flight that does not land off the list, also where it panics: nobody would ever join another.

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use super::{Core, Memory};
 use crate::source::Position;
 
-/// What a look into the database found.
+/// The result of a look into the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Comparison {
     /// Some source is ahead of what was pushed: worth looking again soon.
     pub(crate) doubted: bool,
-    /// How long nothing has been shown from memory, though Kafka can be reached.
+    /// Time since which nothing has been shown from memory, though Kafka can be reached.
     pub(crate) lost_for: Option<Duration>,
 }
 

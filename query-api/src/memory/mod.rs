@@ -1,4 +1,4 @@
-//! What this process holds of one generation of a read model, and the rules by which pushes change it.
+//! Memory: the entries that this process holds of one generation of a read model, and the rules by which pushes change them.
 //!
 //! A *source* is one log partition that the generation reads. `reached` says that all its changes before that are in what
 //! is held. A batch is applied as a whole, under one lock: first the entries, then `reached`, then those who wait are
@@ -60,10 +60,10 @@ pub(crate) struct Batch {
     pub(crate) hidden: Option<Streams>,
 }
 
-/// What became of a batch.
+/// The effect of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
-    /// What is held knows it now.
+    /// It was applied.
     Whole,
     /// It was known already.
     Late,
@@ -71,7 +71,7 @@ pub(crate) enum Applied {
     Gap,
 }
 
-/// What one who asks must be shown at least.
+/// A position that an answer must cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Need {
     pub(crate) source: u16,
@@ -95,7 +95,7 @@ struct Pushed<'a> {
     change: &'a Change,
 }
 
-/// What is changed under the lock.
+/// The state that is changed under the lock.
 pub(crate) struct Core {
     /// By their views' ids.
     pub(crate) flights: HashMap<Box<str>, Flight>,
@@ -107,7 +107,7 @@ pub(crate) struct Core {
     pub(crate) pushed: Instant,
 }
 
-/// What is held of one generation.
+/// The memory of one generation.
 pub(crate) struct Memory {
     pub(crate) model: Arc<str>,
     pub(crate) generation: Arc<Generation>,
@@ -128,9 +128,9 @@ pub(crate) struct Memory {
     pub(crate) outdated: AtomicBool,
     /// It is the one that answers: followers follow it.
     pub(crate) followed: AtomicBool,
-    /// How many batches have come, late ones too.
+    /// The number of batches that have come, late ones too.
     pub(crate) batches: AtomicU64,
-    /// How often a key was read from the database.
+    /// The number of times that a key was read from the database.
     pub(crate) loads: AtomicU64,
     core: Mutex<Core>,
 }
@@ -183,7 +183,7 @@ impl Memory {
         matches!(self.core.try_lock(), Err(std::sync::TryLockError::WouldBlock))
     }
 
-    /// What must be shown to one who has this token; none: there is no such log partition.
+    /// The position that an answer to this token must cover; none: there is no such log partition.
     pub(crate) fn need(&self, token: &ConsistencyToken) -> Option<Need> {
         let source = self.sources.find(&token.service, token.partition)?;
         Some(Need { source, position: Position::of(token) })
@@ -382,7 +382,7 @@ impl Memory {
         }
     }
 
-    /// How many wait for a position: one a request and token.
+    /// The number of waits for a position: one a request and token.
     pub(crate) fn waits(&self) -> usize {
         self.sources.iter().map(|s| s.waits.count()).sum()
     }

@@ -16,7 +16,7 @@ pub(super) struct Doubt {
     lost: bool,
 }
 
-/// What is known of the way that pushes take.
+/// The state of the way that pushes take.
 pub(crate) struct Trust {
     /// Checkpoints have been read since pushes are followed.
     pub(super) synced: bool,

@@ -26,7 +26,7 @@ pub struct QueryModel {
     pub root: Option<String>,
     /// The services whose logs it reads: positions in others are no matter of it.
     pub services: Vec<String>,
-    /// What the items of a list get from another read model when they are served.
+    /// The parts of another read model that the items of a list get when they are served.
     pub fill: Option<Fill>,
 }
 
@@ -38,7 +38,7 @@ pub struct Fill {
     pub by: String,
     /// The other read model.
     pub model: String,
-    /// What the ids of its parts begin with.
+    /// The beginning of the ids of its parts.
     pub parts: String,
 }
 

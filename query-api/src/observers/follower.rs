@@ -33,7 +33,7 @@ pub(crate) struct Change {
     pub(crate) stale: bool,
 }
 
-/// What a part is.
+/// The content of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// The part's message, encoded.

@@ -1,4 +1,4 @@
-//! Which keys are asked for most: counted by samples, so that counting costs a look-up next to nothing.
+//! Hot keys: those that are asked for most. They are counted by samples, so that counting costs a look-up next to nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -57,7 +57,7 @@ impl Subscriptions {
         }
     }
 
-    /// How many there are.
+    /// The number of subscriptions.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }

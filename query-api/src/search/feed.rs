@@ -14,13 +14,13 @@ use crate::observers::{Change, Follower};
 use crate::source::{Position, SourceId};
 use crate::store::Store;
 
-/// How dead an index may be before it is made anew.
+/// The share of dead documents at which an index is made anew.
 const DEAD: f64 = 0.25;
 /// An index with fewer documents is never worth it.
 const SMALL: usize = 10_000;
-/// How many changes are applied before readers get their turn.
+/// The number of changes that are applied before readers get their turn.
 pub(super) const AT_ONCE: usize = 64;
-/// How soon after a loss the database is read again.
+/// Time after a loss before the database is read again.
 const TOGETHER: Duration = Duration::from_millis(50);
 /// The longest that it rests after a reading: who has a token waits for the next one.
 const REST: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ impl Fresh {
         Arc::new(Self { reader, index, positions, waiting: PendingChanges::default() })
     }
 
-    /// What of the read model is searched.
+    /// The fields of the read model that are searched.
     pub(crate) fn schema(&self) -> &SearchSchema {
         self.reader.schema()
     }

@@ -26,7 +26,7 @@ use crate::model::QueryModel;
 use crate::source::HIDDEN;
 use crate::store::Store;
 
-/// What searches are answered from.
+/// The state that searches are answered from.
 pub(crate) struct Search {
     pub(crate) fresh: Arc<Fresh>,
     pub(crate) model: QueryModel,
@@ -36,7 +36,7 @@ pub(crate) struct Search {
     generations: Arc<Generations>,
 }
 
-/// What it has routes for, below its read model. A key of such a name has its page at `{key}/page`, as every key has.
+/// The routes of searching, below its read model. A key of such a name has its page at `{key}/page`, as every key has.
 pub(crate) const ROUTES: [&str; 2] = ["search", "suggest"];
 
 /// The routes of a search.
@@ -80,7 +80,7 @@ impl Search {
         (Arc::new(Self { fresh, model, secret, default_wait, max_wait, generations }), keeping)
     }
 
-    /// Why nothing can be searched yet.
+    /// The reason why nothing can be searched yet.
     pub(crate) fn unread(&self) -> Option<String> {
         self.fresh.positions().borrow().places.is_empty().then(|| "what is searched is being read".to_owned())
     }

@@ -1,4 +1,4 @@
-//! How far an index has got, and waiting for it to get further.
+//! Positions of an index, and waits for it to get further.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::answer::consistency::{self, other_epoch};
 use crate::source::{Position, SourceId};
 
-/// Where one log partition stands.
+/// The position of an index in one log partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartitionPosition {
     /// Everything before it is in the index.
@@ -20,7 +20,7 @@ pub(crate) struct PartitionPosition {
     pub(crate) epoch: i32,
 }
 
-/// Where an index stands.
+/// The positions of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Positions {
     pub(crate) generation: i32,
@@ -30,7 +30,7 @@ pub(crate) struct Positions {
     pub(crate) lost: bool,
 }
 
-/// What a token has to do with positions.
+/// The relation of a token to positions.
 enum Verdict {
     Reached,
     Behind,

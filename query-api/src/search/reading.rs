@@ -18,7 +18,7 @@ const TURN: usize = 256;
 /// Keys that are looked up at once.
 const LOOKED_UP: usize = 500;
 
-/// How much of the index a reading has changed.
+/// The part of the index that a reading has changed.
 enum Read {
     Whole { parts: u64 },
     Moved { keys: usize },

@@ -1,5 +1,5 @@
-//! What was pushed and is not in the index yet: the newest of each part, so that however long the index is being read, no
-//! more waits than there are parts. And what was lost, until it has been read.
+//! Pushed changes that are not in the index yet: the newest of each part, so that however long the index is being read, no
+//! more wait than there are parts. And losses, until what was lost has been read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub(super) struct Now {
     pub(super) bytes: Option<bytes::Bytes>,
 }
 
-/// What waits of one source: all changes of [from, to).
+/// The pending changes of one source: all of [from, to).
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) epoch: i32,
@@ -36,7 +36,7 @@ pub(super) struct Batch {
 pub(super) struct Loss {
     /// All of it lies before this.
     before: Position,
-    /// Which one it is: a part that is mended in place moves no position.
+    /// Its number: a part that is mended in place moves no position.
     number: u64,
 }
 
@@ -50,16 +50,16 @@ struct Held {
     losses: u64,
 }
 
-/// What comes next.
+/// The next thing to do.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// What waited of one source.
+    /// The changes of one source that waited.
     Batch(SourceId, Batch),
     /// Something was missed: what waits cannot be applied before it has been read.
     Lost,
 }
 
-/// What waits.
+/// The changes that are not in the index yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingChanges {
     held: Mutex<Held>,
@@ -91,7 +91,7 @@ impl PendingChanges {
         self.more.notify_one();
     }
 
-    /// What is lost so far: a reading that begins now has it, where it gets as far.
+    /// The losses so far: a reading that begins now has them, where it gets as far.
     pub(super) fn losses(&self) -> Losses {
         self.lock().lost.clone()
     }
@@ -118,13 +118,13 @@ impl PendingChanges {
         }
     }
 
-    /// How many changes wait.
+    /// The number of changes that wait.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().batches.values().map(|b| b.changes.len()).sum()
     }
 
-    /// What comes next, when something waits.
+    /// The next thing to do, when something waits.
     #[cfg(test)]
     pub(super) fn try_next(&self) -> Option<Next> {
         self.lock().next()

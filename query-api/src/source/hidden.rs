@@ -12,7 +12,7 @@ use super::position::Position;
 
 /// The header that names them.
 pub(crate) const HIDDEN: HeaderName = HeaderName::from_static("daybook-hidden-streams");
-/// How many an answer names.
+/// The most streams that an answer names.
 const NAMED: usize = 20;
 /// Stands behind them where there are more.
 const MORE: &str = "*";
@@ -42,7 +42,7 @@ impl From<HiddenStreams> for Streams {
     }
 }
 
-/// What is known of a generation's sources.
+/// The streams of a generation's sources that show nothing, as far as they are known.
 pub(crate) struct Hidden {
     /// Where there are none, nobody takes the lock to ask.
     any: AtomicBool,

@@ -61,7 +61,7 @@ impl Waits {
         }
     }
 
-    /// How many wait.
+    /// The number of waits.
     pub(crate) fn count(&self) -> usize {
         usize::try_from(self.count.load(Ordering::SeqCst)).unwrap_or(usize::MAX)
     }

@@ -1,4 +1,4 @@
-//! What the database has of a generation: its tables, its checkpoints, and both of one moment.
+//! Generations as the database has them: tables, checkpoints, and both of one moment.
 
 use std::sync::Arc;
 

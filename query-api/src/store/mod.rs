@@ -29,7 +29,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("statement_timeout", "10000"),
     ("idle_in_transaction_session_timeout", "10000"),
 ];
-/// How long a request waits for a connection: longer, and the client had better ask again.
+/// Time that a request waits for a connection: longer, and the client had better ask again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Streams that show nothing which are read beside parts, as the statements have it.
@@ -45,7 +45,7 @@ impl Store {
         Self::within(PATIENCE, url, connections)
     }
 
-    /// Who asks waits this long for a connection.
+    /// A store whose requests wait this long for a connection.
     fn within(patience: Duration, url: &str, connections: usize) -> Result<Self, QueryError> {
         let connector = Connector::new(url, Some(Role::Query), SETTINGS, "daybook query-api")?.within(PATIENCE, PATIENCE * 5);
         let pool = connector.pool(connections, patience)?;
@@ -135,7 +135,7 @@ impl Store {
         Ok(rows)
     }
 
-    /// How far generations have been folded, in the order that they were asked for.
+    /// The checkpoints of generations, in the order that they were asked for.
     pub(crate) async fn checkpoints(&self, generations: &[(&str, &Generation)]) -> Result<Vec<Checkpoints>, QueryError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::READ_CHECKPOINTS).await?;
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(read().await, bare);
     }
 
-    /// What is read of key `A-1`, for a memory that knows these partitions.
+    /// The snapshot of key `A-1`, of a generation that reads these partitions.
     async fn snapshot(store: &Store, places: &[(&str, i32)]) -> Result<Snapshot, QueryError> {
         let partitions: Vec<(String, i32)> = places.iter().map(|(service, partition)| ((*service).to_owned(), *partition)).collect();
         store.snapshot("product-pages", &Generation::new(1, "product_pages_1"), &Sources::new(1, &partitions), &View::all("A-1")).await

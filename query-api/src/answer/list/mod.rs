@@ -32,7 +32,7 @@ pub(crate) const MAX_SIZE: usize = 100;
 /// The token of the next page, for those who take protobuf; in JSON it is `nextPageToken`.
 pub(crate) const NEXT: HeaderName = HeaderName::from_static("next-page-token");
 
-/// What a query string asks of a read model.
+/// The parameters of a query string.
 pub(crate) struct ListQuery<'a> {
     /// As it was then.
     pub(crate) at: Option<Cow<'a, str>>,
@@ -55,7 +55,7 @@ impl<'a> ListQuery<'a> {
     }
 }
 
-/// Which page a client wants.
+/// The page that a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
     size: usize,
@@ -140,7 +140,7 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-/// What was seen of a view.
+/// A view that was read.
 struct Viewed {
     memory: Arc<Memory>,
     /// None where nothing was asked for.
@@ -149,7 +149,7 @@ struct Viewed {
     held: bool,
 }
 
-/// What a view shows, as far as the request's tokens want it. Without a view they are waited for all the same.
+/// Reads a view, as far as the request's tokens want it. Without a view they are waited for all the same.
 async fn see_view(
     serving: &Serving,
     served: &ServedModel,
