@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use crate::FileError;
 use crate::bytes;
 use crate::map::Mapping;
-use crate::product::Product;
+use crate::product::What;
 use crate::row::Row;
 use crate::rows::Rows;
 
@@ -24,22 +24,6 @@ pub struct Entry {
     pub line: u64,
     /// Product, skipped or bad.
     pub what: What,
-}
-
-/// The meaning of a row.
-#[derive(Debug)]
-pub enum What {
-    /// A product that keeps all rules of its fields.
-    Product(Box<Product>),
-    /// The mapping passes it over, for this reason.
-    Skipped(String),
-    /// No product.
-    Bad {
-        /// Its SKU, where it can be read.
-        sku: Option<String>,
-        /// Everything that is wrong with it, for people.
-        reason: String,
-    },
 }
 
 /// Columns without use, once the rows have been read.

@@ -19,9 +19,9 @@ mod split;
 mod table;
 
 pub use bytes::MAX_ROW;
-pub use catalogue::{Catalogue, Columns, Entry, What};
+pub use catalogue::{Catalogue, Columns, Entry};
 pub use map::{Mapping, MappingError};
-pub use product::{Product, Said};
+pub use product::{Product, Said, What};
 
 /// Why a file can't be loaded at all. The text names what it is and the remedy.
 #[derive(Debug, thiserror::Error)]

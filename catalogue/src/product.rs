@@ -15,6 +15,22 @@ pub struct Product {
     pub said: Said,
 }
 
+/// The meaning of a row.
+#[derive(Debug)]
+pub enum What {
+    /// A product that keeps all rules of its fields.
+    Product(Box<Product>),
+    /// The mapping passes it over, for this reason.
+    Skipped(String),
+    /// No product.
+    Bad {
+        /// Its SKU, where it can be read.
+        sku: Option<String>,
+        /// Everything that is wrong with it, for people.
+        reason: String,
+    },
+}
+
 /// Of these fields the row says something, be it that there is nothing. Every row says title and price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, clippy::struct_excessive_bools, reason = "the fields of a product by their names")]

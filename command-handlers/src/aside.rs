@@ -7,6 +7,7 @@ use bytes::Bytes;
 use daybook_bus::{Headers, Message, Record, headers};
 use daybook_kernel::{StreamId, digest, ids};
 use daybook_log::{ParkedMessage, RejectedMessage};
+use daybook_process::metrics;
 use daybook_proto::v1::reply::Answer as ReplyAnswer;
 use daybook_proto::v1::{Parked, Rejected};
 use prost::Message as _;
@@ -14,13 +15,11 @@ use uuid::Uuid;
 
 use crate::HandlerError;
 use crate::batch::Answer;
-use crate::intake::{Misfit, MisfitKind};
+use crate::intake::{Misfit, MisfitKind, keepable};
 use crate::lane::Tenure;
 
 /// Kind of a parked message that waits for a newer build, and is taken up by itself.
 const NEWER_BUILD: &str = "newer-build";
-/// Longest reason that is kept, in characters.
-const MAX_REASON: usize = 2_000;
 /// So many rejected messages of a process are told in its log, each span of time.
 const MOST_LINES: u32 = 20;
 const EVERY: Duration = Duration::from_secs(60);
@@ -63,7 +62,7 @@ impl Tenure<'_> {
     async fn reject(&mut self, message: Message, command_id: Option<Uuid>, reason: &str) -> Result<(), HandlerError> {
         let (service, number) = (self.service().to_owned(), self.lane.partition.number());
         tell(&message, reason);
-        metrics::counter!("daybook_messages_rejected_total", "service" => service.clone()).increment(1);
+        metrics::MESSAGES_REJECTED.with([&service]).increment(1);
         let content = digest::sha256(message.value.as_deref().unwrap_or_default());
         let rejected = RejectedMessage {
             rejected_id: ids::misfit_id(&service, number, message.offset, &content),
@@ -135,15 +134,6 @@ impl Lines {
     }
 }
 
-/// A reason as it can be kept: Postgres takes no U+0000, and it has to fit into a header and a reply.
-pub(crate) fn keepable(reason: String) -> String {
-    let reason = if reason.contains('\0') { reason.replace('\0', "\u{fffd}") } else { reason };
-    match reason.char_indices().nth(MAX_REASON) {
-        Some((end, _)) => format!("{}…", &reason[..end]),
-        None => reason,
-    }
-}
-
 /// A message as it goes to `<service>.messages.rejected`: as it came, with the reason and where it stood. Of one that would be
 /// too large with them only these two are told: what can't be published would stop the partition for ever.
 fn copy(message: Message, topic: Arc<str>, partition: i32, reason: &str, place: String) -> Record {
@@ -186,12 +176,5 @@ mod tests {
             let told: Vec<Option<u32>> = (0..1_000).map(|n| lines.another(now + Duration::from_millis(n))).collect();
             assert_eq!((told[0], told[19], told[20], told[999]), (Some(19), Some(0), None, None));
         }
-    }
-
-    #[test]
-    fn a_reason_is_kept_as_far_as_it_can_be() {
-        assert_eq!(keepable("a\0b".to_owned()), "a\u{fffd}b");
-        assert_eq!(keepable("ü".repeat(MAX_REASON)).chars().count(), MAX_REASON);
-        assert_eq!(keepable("ü".repeat(MAX_REASON + 1)), format!("{}…", "ü".repeat(MAX_REASON)));
     }
 }

@@ -15,8 +15,7 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::HandlerError;
-use crate::aside::keepable;
-use crate::intake::Arrival;
+use crate::intake::{Arrival, keepable};
 use crate::memory::{Held, Memory};
 
 /// Largest event with its metadata, in bytes: what can't be published would stop a partition for ever.

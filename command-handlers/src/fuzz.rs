@@ -14,10 +14,9 @@ use proptest::prelude::*;
 use proptest::strategy::Union;
 use serde_json::{Value, json};
 
-use crate::aside::keepable;
 use crate::endpoint::openapi;
 use crate::handle;
-use crate::intake::{Intake, MisfitKind};
+use crate::intake::{Intake, MisfitKind, keepable};
 
 const PARTITIONS: u32 = 4;
 

@@ -10,6 +10,9 @@ use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;
 
+/// Longest reason that is kept, in characters.
+const MAX_REASON: usize = 2_000;
+
 /// A command that a lane can decide.
 pub(crate) struct Arrival {
     /// Where it stood in `<service>.messages`; none when it was parked and is taken up again.
@@ -129,6 +132,15 @@ impl Intake {
     }
 }
 
+/// A reason as it can be kept: Postgres takes no U+0000, and it has to fit into a header and a reply.
+pub(crate) fn keepable(reason: String) -> String {
+    let reason = if reason.contains('\0') { reason.replace('\0', "\u{fffd}") } else { reason };
+    match reason.char_indices().nth(MAX_REASON) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use daybook_bus::headers as h;
@@ -230,5 +242,12 @@ mod tests {
             Err(misfit) => assert!(matches!(misfit.kind, MisfitKind::NewerBuild { .. }), "{}", misfit.reason),
             Ok(_) => panic!("nobody knows it"),
         }
+    }
+
+    #[test]
+    fn a_reason_is_kept_as_far_as_it_can_be() {
+        assert_eq!(keepable("a\0b".to_owned()), "a\u{fffd}b");
+        assert_eq!(keepable("ü".repeat(MAX_REASON)).chars().count(), MAX_REASON);
+        assert_eq!(keepable("ü".repeat(MAX_REASON + 1)), format!("{}…", "ü".repeat(MAX_REASON)));
     }
 }

@@ -10,6 +10,7 @@ use daybook_bus::{Inbox, Inspector, Message, SharedProducer, StartAt};
 use daybook_kernel::{Digest, Instant, StreamId};
 use daybook_log::{LoadedStream, Page};
 use daybook_log::{Opened, Outcome, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
+use daybook_process::metrics;
 use daybook_proto::v1::CommandResult;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -101,7 +102,7 @@ impl Lane {
                     return;
                 }
                 Err(error) => {
-                    metrics::counter!("daybook_lane_restarts_total", "service" => self.parts.service.to_string()).increment(1);
+                    metrics::LANE_RESTARTS.with([&self.parts.service]).increment(1);
                     tracing::warn!(partition = %name, %error, "the lane begins again from the log");
                     standing.trouble(Some(error.to_string()));
                 }
@@ -121,7 +122,7 @@ impl Lane {
         let Opened { head, before } = writer.open((parts.clock)()).await?;
         daybook_failpoint::reach("open.after");
         tracing::info!(partition = %self.partition.name(), page = head.page, writer = writer.name(), after_ms = begun.elapsed().as_millis() as u64, "took the partition over");
-        metrics::counter!("daybook_lane_takeovers_total", "service" => parts.service.to_string()).increment(1);
+        metrics::LANE_TAKEOVERS.with([&parts.service]).increment(1);
         // Nobody wrote since my last page: what is in memory is still good.
         if handover.digest.as_ref() != Some(&before.digest) {
             handover.memory.forget_all();
@@ -226,13 +227,12 @@ impl Tenure<'_> {
                 daybook_failpoint::reach("aside.before");
                 self.lane.partition.park(parked).await?;
                 daybook_failpoint::reach("aside.after");
-                metrics::counter!("daybook_messages_parked_total", "service" => self.service().to_owned(), "kind" => parked.kind.clone())
-                    .increment(1);
+                metrics::MESSAGES_PARKED.with([self.service(), &parked.kind]).increment(1);
             }
             for rejected in &decided.rejected {
                 tracing::warn!(partition = %self.lane.partition.name(), reason = rejected.reason, "a reaction is not the one of before");
                 self.lane.partition.reject(rejected).await?;
-                metrics::counter!("daybook_messages_rejected_total", "service" => self.service().to_owned()).increment(1);
+                metrics::MESSAGES_REJECTED.with([self.service()]).increment(1);
             }
             let Some(page) = decided.page.take() else {
                 return self.finish(decided, None).await;
@@ -240,7 +240,7 @@ impl Tenure<'_> {
             let begun = std::time::Instant::now();
             daybook_failpoint::reach("append.before");
             let outcome = self.writer.append(&page).await;
-            metrics::histogram!("daybook_append_seconds", "service" => self.service().to_owned()).record(begun.elapsed().as_secs_f64());
+            metrics::APPEND_TIME.with([self.service()]).record(begun.elapsed().as_secs_f64());
             match outcome {
                 Outcome::Appended => return self.finish(decided, Some(page)).await,
                 // Some of these commands have their results already: find out which, and decide the others again.
@@ -283,7 +283,7 @@ impl Tenure<'_> {
         let now = (self.lane.parts.clock)();
         if now < self.head.recorded_at {
             let behind = self.head.recorded_at.micros() - now.micros();
-            metrics::gauge!("daybook_clock_behind_seconds", "service" => self.service().to_owned()).set(behind as f64 / 1e6);
+            metrics::CLOCK_BEHIND.with([self.service()]).set(behind as f64 / 1e6);
         }
         now
     }
@@ -339,7 +339,7 @@ impl Tenure<'_> {
             self.stands(page.head());
             self.relay.committed(page.clone());
             self.snapshots(&decided, &page);
-            metrics::histogram!("daybook_page_commands", "service" => service.clone()).record(page.ledger().len() as f64);
+            metrics::PAGE_COMMANDS.with([&service]).record(page.ledger().len() as f64);
             // Ranges of requests are made a quarter of a million pages at a time; asking now and then is enough.
             if page.head().page % 10_000 == 0 {
                 self.writer.extend_requests(page.head().page + 10_000).await?;
@@ -355,8 +355,8 @@ impl Tenure<'_> {
         self.look_up_first = if repeats > 0 { LOOK_UP_FIRST } else { self.look_up_first.saturating_sub(new) };
         self.limit = (self.limit * 2).min(Page::MAX_COMMANDS);
         self.unwritable = None;
-        metrics::counter!("daybook_commands_decided_total", "service" => service.clone()).increment(new as u64);
-        metrics::counter!("daybook_commands_repeated_total", "service" => service).increment(repeats as u64);
+        metrics::COMMANDS_DECIDED.with([&service]).increment(new as u64);
+        metrics::COMMANDS_REPEATED.with([&service]).increment(repeats as u64);
         self.reply(answers);
         for parked_id in taken_up {
             self.lane.partition.settle_parked(parked_id, self.now(), "decided").await?;

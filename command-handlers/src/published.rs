@@ -6,6 +6,7 @@ use std::sync::Arc;
 use daybook_bus::headers as h;
 use daybook_bus::{Inspector, Message, Written, delete_before};
 use daybook_log::PartitionLog;
+use daybook_process::metrics;
 
 use crate::HandlerError;
 
@@ -148,7 +149,7 @@ impl Published {
             return Err(HandlerError::NotTheWriter(self.partition.name()));
         }
         tracing::warn!(partition = %self.partition.name(), up_to = end, "the topic has lost what it held: it is filled again from the log");
-        metrics::counter!("daybook_relay_refills_total", "service" => self.partition.service().to_string()).increment(1);
+        metrics::RELAY_REFILLS.with([self.partition.service()]).increment(1);
         delete_before(self.inspector.config(), &self.topic, number, end).await?;
         (self.next, self.low) = (Some(end), end);
         Ok(Some(0))

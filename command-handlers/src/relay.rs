@@ -10,6 +10,7 @@ use bytes::Bytes;
 use daybook_bus::headers as h;
 use daybook_bus::{Headers, Record, SharedProducer};
 use daybook_log::{Page, PartitionLog, StoredEvent};
+use daybook_process::metrics;
 use daybook_proto::v1::Metadata;
 use futures_util::FutureExt as _;
 use prost::Message as _;
@@ -71,7 +72,7 @@ impl Relay {
 
 impl Publisher {
     async fn run(mut self, mut head: watch::Receiver<i64>) {
-        let lag = metrics::gauge!("daybook_relay_lag_events", "service" => self.service.to_string(), "partition" => self.partition.number().to_string());
+        let lag = metrics::RELAY_LAG.with([&self.service, &self.partition.number().to_string()]);
         let (mut backoff, mut looked) = (backoff(), Instant::now());
         loop {
             let target = *head.borrow_and_update();
@@ -95,7 +96,7 @@ impl Publisher {
                 }
                 Err(error) => {
                     tracing::warn!(partition = %self.partition.name(), offset = self.cursor, %error, "publishing stopped; it goes on from the log");
-                    metrics::counter!("daybook_relay_failures_total", "service" => self.service.to_string()).increment(1);
+                    metrics::RELAY_FAILURES.with([&self.service]).increment(1);
                     // The lane is gone: its successor publishes what is missing.
                     if head.has_changed().is_err() {
                         return;
@@ -131,7 +132,7 @@ impl Publisher {
             Ok(offsets) => {
                 daybook_failpoint::reach("publish.after");
                 self.cursor += count;
-                metrics::counter!("daybook_relay_published_total", "service" => self.service.to_string()).increment(count.unsigned_abs());
+                metrics::RELAY_PUBLISHED.with([&self.service]).increment(count.unsigned_abs());
                 if let Some(from) = self.published.acknowledged(&offsets).await? {
                     self.cursor = from;
                 }

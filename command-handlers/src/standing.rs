@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as Moment};
 
 use daybook_bus::{BusError, Inspector, Unread};
 use daybook_kernel::Instant;
-use metrics::Gauge;
+use daybook_process::metrics::{self, Gauge};
 use tokio::task::JoinHandle;
 
 /// How often is looked where the topic stands, of each partition.
@@ -38,7 +38,7 @@ impl Board {
 
     /// Looks after a lane that goes on at offset `next` of its topic, for as long as what is returned lives.
     pub(crate) fn look_after(&self, service: &Arc<str>, partition: i32, topic: &Arc<str>, inspector: &Inspector, next: i64) -> LookedAfter {
-        let lag = metrics::gauge!("daybook_lane_lag_seconds", "service" => service.to_string(), "partition" => partition.to_string());
+        let lag = metrics::LANE_LAG.with([service, &partition.to_string()]);
         let standing = Arc::new(Standing { topic: Arc::clone(topic), partition, next: AtomicI64::new(next), lag, waits: Mutex::default() });
         let key = (Arc::clone(service), partition);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::clone(&standing));
@@ -227,7 +227,7 @@ mod tests {
             let bus = bus();
             ensure_topics(&bus, &[TopicSpec::messages(&bus, "catalog", 1)]).await.expect("Kafka answers");
             let (topic, inspector) = (bus.messages("catalog").into(), Inspector::new(&bus).expect("Kafka answers"));
-            let lag = metrics::gauge!("daybook_lane_lag_seconds");
+            let lag = metrics::LANE_LAG.with(["catalog", "0"]);
             let standing = Standing { topic, partition: 0, next: AtomicI64::new(0), lag, waits: Mutex::default() };
             let f = Self { bus, inspector, standing, nothing_at: None };
             f.produce(3).await;

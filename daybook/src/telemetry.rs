@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use daybook_process::metrics;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing_subscriber::EnvFilter;
 
@@ -11,9 +12,6 @@ use crate::settings::usage;
 
 /// Gives the process's metrics in Prometheus' text format.
 pub(crate) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
-
-/// Buckets of every time, in seconds: around the 100 ms that are the promise.
-const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
 /// Logs go to standard error: standard output belongs to answers. A role that serves tells what it does; a tool only what is
 /// wrong, unless it is asked for more.
@@ -39,7 +37,14 @@ pub(crate) fn logs(global: &Global, serves: bool) -> anyhow::Result<()> {
 
 /// Installs the recorder.
 pub(crate) fn metrics() -> anyhow::Result<Metrics> {
-    let handle = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?.install_recorder()?;
+    let mut builder = PrometheusBuilder::new();
+    for definition in metrics::definitions() {
+        if let metrics::Kind::Histogram(bounds) = definition.kind {
+            builder = builder.set_buckets_for_metric(Matcher::Full(definition.name.to_owned()), bounds)?;
+        }
+    }
+    let handle = builder.install_recorder()?;
+    metrics::describe();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {

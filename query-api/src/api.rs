@@ -2,95 +2,41 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::routing::get;
-use daybook_http::{Front, Probe, Problem, Surface};
-use daybook_kernel::Secret;
+use daybook_http::{Front, Probe, Surface};
 use daybook_process::{Readiness, Shutdown};
-use daybook_proto::TextForm;
 use daybook_search::SearchReader;
-use prost_reflect::{DescriptorPool, MessageDescriptor};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::cache::Cache;
-use crate::config::{QueryConfig, QueryModel};
-use crate::events::{self, Live as LiveQueries};
-use crate::feed::Feed;
-use crate::follow::Follower;
-use crate::generations::Generations;
-use crate::hot::Hot;
-use crate::list::Items;
-use crate::memory::{Memory, Told};
-use crate::meters::Meters;
+use crate::answer::{LiveQueries, Serving};
+use crate::config::QueryConfig;
+use crate::freshness::{Feed, Generations, Pods, Watch};
+use crate::memory::{Cache, Memory};
+use crate::model::ServedModel;
+use crate::observers::{Follower, Meters, Observers};
 use crate::past::Reader;
-use crate::pods::Pods;
 use crate::search::{Fresh, Search};
 use crate::store::Store;
-use crate::subscriptions::Subscriptions;
-use crate::watch::Watch;
 use crate::{QueryError, openapi, page, search};
 
-/// A read model that is served.
-pub(crate) struct Served {
-    pub(crate) model: QueryModel,
-    pub(crate) message: MessageDescriptor,
-    /// Of its keys.
-    pub(crate) key_form: TextForm,
-    /// Where it is a list: it has no root, and one field that repeats.
-    pub(crate) items: Option<Items>,
-    pub(crate) told: Arc<Told>,
-}
-
-/// What requests are answered from.
-pub(crate) struct Serving {
-    models: BTreeMap<String, Served>,
-    pub(crate) store: Store,
-    pub(crate) generations: Arc<Generations>,
-    pub(crate) watch: Arc<Watch>,
+/// The parts of a process that keep memory fresh.
+struct Upkeep {
+    generations: Arc<Generations>,
     feed: Arc<Feed>,
-    /// Counts queries for read models that are not there.
-    pub(crate) unknown: Meters,
-    pub(crate) events: LiveQueries,
     pods: Arc<Pods>,
-    /// What is asked for most has been loaded.
+    /// The keys that are asked for most have been loaded.
     warm: watch::Sender<bool>,
-    pub(crate) secret: Secret,
-    /// Where the past may be asked for.
-    pub(crate) past: Option<Reader>,
-    pub(crate) default_wait: Duration,
-    pub(crate) max_wait: Duration,
 }
 
-impl Serving {
-    /// The read model of this name.
-    pub(crate) fn model(&self, name: &str) -> Option<&Served> {
-        self.models.get(name)
-    }
-
-    /// What is held of the generation that answers for a read model.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(crate) fn memory(&self, model: &str) -> Result<Arc<Memory>, Problem> {
-        let none = || Problem::unavailable(format!("{model} has not been built in this database: run `daybook migrate`"), 5);
-        self.generations.answering(model).ok_or_else(none)
-    }
-
-    /// 404, with the names that are near.
-    pub(crate) fn no_such_model(&self, name: &str) -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "there is no read model of this name")
-            .with("readModel", name.chars().take(100).collect::<String>())
-            .with("near", near(name, self.models.keys()))
-    }
-
+impl Upkeep {
     async fn readiness(&self) -> Readiness {
         let database = self.generations.refresh().await.err();
-        let missing: Vec<&str> = self.models.keys().filter(|m| self.generations.answering(m).is_none()).map(String::as_str).collect();
+        let missing: Vec<&str> =
+            self.generations.models().filter(|m| self.generations.answering(m).is_none()).map(String::as_str).collect();
         let unbuilt = (!missing.is_empty()).then(|| format!("not built: {}; run `daybook migrate`", missing.join(", ")));
         let readiness = match database {
             // An answer that says that nothing was migrated is an answer.
@@ -118,19 +64,6 @@ impl Serving {
     }
 }
 
-/// The names nearest to one that is not there, the nearest first.
-fn near<'a>(name: &str, all: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut ranked: Vec<(f64, &String)> = all.map(|n| (strsim::jaro_winkler(name, n), n)).filter(|(score, _)| *score > 0.7).collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    ranked.into_iter().take(3).map(|(_, n)| n.clone()).collect()
-}
-
-/// What a read model's parts merge to.
-fn message_of(descriptors: &DescriptorPool, model: &QueryModel) -> Result<MessageDescriptor, QueryError> {
-    let unknown = || QueryError::UnknownMessage { model: model.name.clone(), message: model.message.clone() };
-    descriptors.get_message_by_name(&model.message).ok_or_else(unknown)
-}
-
 /// Ends the background's tasks with the last one who holds it.
 struct Background(Vec<AbortHandle>);
 
@@ -152,6 +85,7 @@ impl Drop for Background {
 #[derive(Clone)]
 pub struct QueryApi {
     serving: Arc<Serving>,
+    upkeep: Arc<Upkeep>,
     search: Option<Arc<Search>>,
     openapi: serde_json::Value,
     background: Arc<Background>,
@@ -171,7 +105,7 @@ impl QueryApi {
             Some(schema) => {
                 let unserved = || QueryError::Configuration(format!("searching: no read model {} is served", schema.model));
                 let model = config.models.iter().find(|m| m.name == schema.model).cloned().ok_or_else(unserved)?;
-                let fresh = Fresh::new(SearchReader::new(schema, &message_of(&config.descriptors, &model)?)?);
+                let fresh = Fresh::new(SearchReader::new(schema, &model.message(&config.descriptors)?)?);
                 followers.push((model.name.clone(), fresh.clone()));
                 Some((model, fresh))
             }
@@ -179,20 +113,14 @@ impl QueryApi {
         };
         let mut models = BTreeMap::new();
         for model in config.models {
-            let message = message_of(&config.descriptors, &model)?;
-            let items = Items::of(&message).filter(|_| model.root.is_none());
-            let mine = followers.extract_if(.., |(name, _)| *name == model.name).map(|(_, follower)| follower);
-            let told = Arc::new(Told {
-                followers: mine.collect(),
-                subscriptions: Arc::<Subscriptions>::default(),
-                meters: Meters::new(&model.name),
-                hot: Hot::default(),
-            });
-            models.insert(model.name.clone(), Served { key_form: daybook_proto::key_form(&message), model, message, items, told });
+            let message = model.message(&config.descriptors)?;
+            let mine = followers.extract_if(.., |(name, _)| *name == model.name).map(|(_, follower)| follower).collect();
+            let observers = Observers::new(&model.name, mine);
+            models.insert(model.name.clone(), ServedModel::new(model, message, observers));
         }
         let store = Store::new(&config.read_url, config.connections)?;
-        let told = models.iter().map(|(name, served)| (name.clone(), served.told.clone())).collect();
-        let generations = Arc::new(Generations::new(told, Cache::new(config.cache_bytes), store.clone(), config.warm_up));
+        let observers = models.iter().map(|(name, served)| (name.clone(), served.observers.clone())).collect();
+        let generations = Arc::new(Generations::new(observers, Cache::new(config.cache_bytes), store.clone(), config.warm_up));
         if let Err(error) = generations.refresh().await {
             tracing::warn!(%error, "the read models can't be served yet");
         }
@@ -215,20 +143,18 @@ impl QueryApi {
         });
         let (unknown, past) = (Meters::new("unknown"), config.past.map(Reader::new));
         let events = LiveQueries::new(config.max_subscribers, config.heartbeat);
-        let warm = watch::channel(false).0;
-        let serving =
-            Serving { models, store, generations, watch, feed, unknown, events, pods, warm, secret, past, default_wait, max_wait };
-        let serving = Arc::new(serving);
-        let (warming, deadline) = (serving.clone(), Instant::now() + config.warm_up);
+        let upkeep = Arc::new(Upkeep { generations: generations.clone(), feed, pods, warm: watch::channel(false).0 });
+        let (warming, warmed, deadline) = (upkeep.clone(), store.clone(), Instant::now() + config.warm_up);
+        let serving = Arc::new(Serving { models, store, generations, watch, unknown, events, secret, past, default_wait, max_wait });
         let warming = tokio::spawn(async move {
             // What is loaded before pushes are followed is loaded once more then.
             let mut followed = warming.feed.problem.subscribe();
             let _ = tokio::time::timeout_at(deadline, followed.wait_for(Option::is_none)).await;
-            warming.pods.warm_up(&warming.store, deadline).await;
+            warming.pods.warm_up(&warmed, deadline).await;
             warming.warm.send_replace(true);
         });
         tasks.push(warming.abort_handle());
-        Ok(Self { serving, search, openapi, background: Arc::new(Background(tasks)), done: watch::channel(true).1 })
+        Ok(Self { serving, upkeep, search, openapi, background: Arc::new(Background(tasks)), done: watch::channel(true).1 })
     }
 
     /// Its routes, with health, readiness and its document.
@@ -237,13 +163,13 @@ impl QueryApi {
             .route("/v1/{read_model}/{key}", get(page::get).fallback(page::other_method))
             // Of every key, also of one that is called as a route below its read model is.
             .route("/v1/{read_model}/{key}/page", get(page::get).fallback(page::other_method))
-            .route("/v1/{read_model}/{key}/events", get(events::get).fallback(page::other_method))
+            .route("/v1/{read_model}/{key}/events", get(page::get_events).fallback(page::other_method))
             .with_state(self.serving.clone());
         let pages = self.search.iter().fold(pages, |all, search| all.merge(search::routes(search.clone())));
         daybook_http::surface_routes(pages, self.probe(), self.openapi.clone())
     }
 
-    /// What is held in memory is answered before any route is looked for.
+    /// Answers from memory, before any route is looked for.
     fn front(&self) -> Front {
         let serving = self.serving.clone();
         Arc::new(move |request, caller| page::at_once(&serving, request, caller))
@@ -251,7 +177,7 @@ impl QueryApi {
 
     /// Whether the database answers and holds a generation of every read model, and what is searched has been read.
     pub async fn readiness(&self) -> Readiness {
-        let readiness = self.serving.readiness().await;
+        let readiness = self.upkeep.readiness().await;
         self.search.iter().fold(readiness, |all, search| all.check("search", search.unread()))
     }
 
@@ -260,17 +186,17 @@ impl QueryApi {
         Probe::new(self.clone(), |api| async move { api.readiness().await })
     }
 
-    /// How many waits for a token's position are under way: one a request and position.
+    /// The number of waits for a token's position that are under way: one a request and position.
     pub fn waits(&self) -> usize {
         self.serving.generations.followed().iter().map(|m| m.waits()).sum()
     }
 
-    /// How often a key has been read from the database, by the generations that are followed.
+    /// The number of times that a key has been read from the database, by the generations that are followed.
     pub fn loads(&self) -> u64 {
         self.serving.generations.followed().iter().map(|m| m.loads.load(std::sync::atomic::Ordering::SeqCst)).sum()
     }
 
-    /// How many pushed batches have been taken in, late ones too, by the generations that are followed.
+    /// The number of pushed batches that have been taken in, late ones too, by the generations that are followed.
     pub fn pushes(&self) -> u64 {
         self.serving.generations.followed().iter().map(|m| m.batches.load(std::sync::atomic::Ordering::SeqCst)).sum()
     }
@@ -289,12 +215,12 @@ impl QueryApi {
             live.events.close();
         });
         // What is served needs the background for as long as it is.
-        let (background, pods) = (api.background.clone(), api.serving.pods.clone());
+        let (background, upkeep) = (api.background.clone(), api.upkeep.clone());
         tokio::spawn(async move {
             serving.await;
             // It says no more that it is there, and then that it is not.
             background.stop();
-            pods.leave().await;
+            upkeep.pods.leave().await;
             let _ = finished.send(true);
             drop(background);
         });
@@ -304,18 +230,5 @@ impl QueryApi {
     /// Returns once nothing is served any more.
     pub async fn stopped(&self) {
         let _ = self.done.clone().wait_for(|done| *done).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_near_names_are_told_and_no_others() {
-        let all = ["product-pages".to_owned(), "orders".to_owned()];
-        assert_eq!(near("product-page", all.iter()), ["product-pages"]);
-        assert_eq!(near("order", all.iter()), ["orders"]);
-        assert!(near("zzz", all.iter()).is_empty());
     }
 }

@@ -1,89 +1,51 @@
-//! What is served, and from where; each field with its unit and why one would change it.
+//! Settings of a process that serves read models; each field with its unit and why one would change it.
 
 use std::time::Duration;
 
 use daybook_bus::BusConfig;
-use daybook_kernel::{ReadModel, Secret};
+use daybook_kernel::Secret;
 use daybook_search::SearchSchema;
 use prost_reflect::DescriptorPool;
 
+use crate::model::QueryModel;
 use crate::past::Past;
 
-/// One read model, as far as serving it needs to know.
-#[derive(Clone, Debug)]
-pub struct QueryModel {
-    /// As URLs name it, for example `product-pages`.
-    pub name: String,
-    /// Full protobuf name of the message that its parts merge to.
-    pub message: String,
-    /// Parts whose id begins with this must be there, or the key does not exist. None: a list, which always does.
-    pub root: Option<String>,
-    /// The services whose logs it reads: positions in others are no matter of it.
-    pub services: Vec<String>,
-    /// What the items of a list get from another read model when they are served.
-    pub fill: Option<Fill>,
-}
-
-/// Parts of another read model that are appended to each item of a list: their fields must be the item's own, under
-/// the same numbers.
-#[derive(Clone, Debug)]
-pub struct Fill {
-    /// The item's field that holds the other one's key.
-    pub by: String,
-    /// The other read model.
-    pub model: String,
-    /// What the ids of its parts begin with.
-    pub parts: String,
-}
-
-impl From<&ReadModel> for QueryModel {
-    fn from(model: &ReadModel) -> Self {
-        Self {
-            name: model.name.to_owned(),
-            message: model.message.to_owned(),
-            root: model.root.map(str::to_owned),
-            services: model.services().into_iter().map(str::to_owned).collect(),
-            fill: model.fill.map(|f| Fill { by: f.by.to_owned(), model: f.model.to_owned(), parts: f.parts.to_owned() }),
-        }
-    }
-}
-
-/// How a process serves read models.
+/// Settings of a process that serves read models.
 #[derive(Clone)]
 pub struct QueryConfig {
     /// The read models' database, or a replica of it: `postgres://user:password@host:port/name`.
     pub read_url: String,
     /// Connections to it (8 by default).
     pub connections: usize,
-    /// Where changes are pushed.
+    /// The Kafka that changes are pushed to.
     pub bus: BusConfig,
-    /// What is served.
+    /// The read models that are served.
     pub models: Vec<QueryModel>,
     /// The read model that can be searched.
     pub search: Option<SearchSchema>,
-    /// Where the models' messages are described.
+    /// The descriptors of the models' messages.
     pub descriptors: DescriptorPool,
     /// The install's secret: page tokens are made under it.
     pub secret: Secret,
-    /// Who reads the past for `?at=`; none (the default): it is refused.
+    /// The reader of the past for `?at=`; none (the default): it is refused.
     pub past: Option<Past>,
-    /// How long a query with a token waits when the client does not say (2 s by default).
+    /// Time that a query with a token waits when the client does not say (2 s by default).
     pub default_wait: Duration,
     /// Longest that a client may wait (30 s by default).
     pub max_wait: Duration,
-    /// How often checkpoints are looked at while somebody waits whom no push would wake (10 ms by default).
+    /// Time between two looks at checkpoints while a request waits that no push would wake (10 ms by default).
     pub look_every: Duration,
-    /// How many bytes of read models are held in memory, pages of lists with them, all together (256 MiB by default).
+    /// Bytes of read models that are held in memory, pages of lists with them, all together (256 MiB by default).
     pub cache_bytes: u64,
-    /// How long pushes may be behind the database before nothing is answered from memory (1.5 s by default). With the second
+    /// Time that pushes may be behind the database before nothing is answered from memory (1.5 s by default). With the second
     /// between two looks: the longest that anybody without a token is shown what is old when pushes are lost.
     pub push_patience: Duration,
-    /// How long a process may take, at its start and before it goes over to another generation, to load what is asked for
+    /// Time that a process may take, at its start and before it goes over to another generation, to load what is asked for
     /// most (10 s by default). It is not ready before.
     pub warm_up: Duration,
     /// Live queries that a process takes (20,000 by default): more are answered with 503.
     pub max_subscribers: usize,
-    /// How long a live query may be silent before a comment is sent, so that nobody between thinks it dead (15 s by default).
+    /// Time that a live query may be silent before a comment is sent, so that nobody between thinks it dead (15 s by default).
     pub heartbeat: Duration,
 }
 

@@ -14,17 +14,16 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use crate::entry::Part;
-use crate::flight::{Landing, LoadError, Snapshot};
-use crate::memory::{Memory, Need, Seen};
-use crate::store::Store;
-use world::{Place, VIEWS, World, at};
+use crate::memory::{EntryAt, Landing, LoadError, Memory, Need};
+use crate::store::{Snapshot, Store};
+use world::{PartPlace, VIEWS, World, at};
 
 #[derive(Clone, Debug)]
 enum Step {
     /// A projector commits: these parts are written, or removed.
-    Commit(usize, Vec<(Place, bool)>),
+    Commit(usize, Vec<(PartPlace, bool)>),
     /// A projector changes a part in place.
-    Mend(usize, Place, bool),
+    Mend(usize, PartPlace, bool),
     /// What was committed first and not pushed is pushed.
     Push(usize),
     /// It is lost instead.
@@ -171,7 +170,7 @@ fn a_reader_beside_a_push_is_told_no_position_that_its_entry_does_not_cover() {
             while !done.load(Ordering::SeqCst) {
                 let Some(seen) = memory.hit(&view.id, &[]) else { continue };
                 // Each batch writes its own number, which is where it ends.
-                let shown = std::str::from_utf8(&seen.entry.part("p0").expect("it is never gone").bytes).expect("text");
+                let shown = std::str::from_utf8(&seen.entry.parts().find("p0").expect("it is never gone").bytes).expect("text");
                 let shown: i64 = shown.parse().expect("a number");
                 assert!(shown >= seen.positions[0].next(), "shows {shown}, says {}", seen.positions[0].next());
                 looks += 1;
@@ -188,7 +187,7 @@ fn a_reader_beside_a_push_is_told_no_position_that_its_entry_does_not_cover() {
 
 /// What comes of joining a load of the first view that has read the state of 0, where the memory comes to be `otherwise` meanwhile.
 /// The database is not there: what must be read again fails.
-async fn joined(needs: Vec<Need>, otherwise: impl FnOnce(&Memory)) -> Result<Seen, LoadError> {
+async fn joined(needs: Vec<Need>, otherwise: impl FnOnce(&Memory)) -> Result<EntryAt, LoadError> {
     let World { memory, views, .. } = World::new(false);
     let (memory, view) = (Arc::new(memory), views[0].clone());
     let (_, sender) = memory.depart(&view);

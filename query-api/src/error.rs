@@ -1,4 +1,4 @@
-//! Why read models can't be served.
+//! Errors of serving read models.
 
 use daybook_postgres::{DatabaseError, Unreachable, describe};
 
@@ -8,7 +8,7 @@ pub enum QueryError {
     /// Configuration that can't be right.
     #[error("{0}")]
     Configuration(String),
-    /// What is searched is not what its schema says.
+    /// The read model that is searched is not what its schema says.
     #[error(transparent)]
     Schema(#[from] daybook_search::SchemaError),
     /// A read model's message is not among the descriptors.

@@ -13,21 +13,19 @@ use proptest::prelude::*;
 use prost::Message as _;
 use shop_proto::read::v1::{CategoryListing, ProductPage, StockLine};
 
-use crate::cache::Cache;
-use crate::config::QueryModel;
-use crate::hot::Hot;
-use crate::list::Items;
-use crate::memory::{Memory, Told};
-use crate::meters::Meters;
-use crate::staging::Staging;
-use crate::store::Live;
-use crate::{consistency, feed, negotiate, page, past, render};
+use crate::answer::{consistency, negotiate};
+use crate::entry::render;
+use crate::freshness::{Staging, feed};
+use crate::memory::{Cache, Memory};
+use crate::model::{Items, QueryModel, key};
+use crate::observers::Observers;
+use crate::past::moment;
+use crate::store::Generation;
 
 fn memory() -> Arc<Memory> {
-    let told = Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
-    let live = Live::new(1, "m_1");
+    let live = Generation::new(1, "m_1");
     let places = [("catalog".to_owned(), 0), ("catalog".to_owned(), 1)];
-    let memory = Memory::new("m", Arc::new(live), &places, Cache::new(1 << 20), 0, Arc::new(told));
+    let memory = Memory::new("m", Arc::new(live), &places, Cache::new(1 << 20), 0, Arc::new(Observers::new("m", Vec::new())));
     memory.connected(true);
     Arc::new(memory)
 }
@@ -140,7 +138,7 @@ proptest! {
     #[test]
     fn a_key_in_a_path_is_read_or_refused(segment in damaged_text(prop::sample::select(vec!["A-1", "%C3%A4%20b", "Home%20%3E%20Lamps"]).prop_map(str::to_owned))) {
         for form in [TextForm::AsSent, TextForm::Name, TextForm::Levels] {
-            match page::key(&segment, form) {
+            match key(&segment, form) {
                 Ok(key) => {
                     prop_assert!((1..=512).contains(&key.chars().count()) && !key.contains('\0'));
                     prop_assert_eq!(daybook_proto::canonical(&key, form), &*key);
@@ -152,7 +150,7 @@ proptest! {
 
     #[test]
     fn a_moment_of_the_past_is_read_or_refused(text in damaged_text(prop::sample::select(vec!["2026-11-21T08:00:00.123456Z", "0001-01-01T00:00:00+23:59", "catalog/1:7@1"]).prop_map(str::to_owned))) {
-        if let Err(problem) = past::moment(&text) {
+        if let Err(problem) = moment(&text) {
             prop_assert_eq!(problem.status(), 400);
         }
         let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("page_size", "2").append_pair("at", &text).finish();
@@ -169,7 +167,7 @@ proptest! {
             prop_assert!(read.is_err() || read == Ok(false));
             prop_assert!(staging.sources() <= 2);
         }
-        for source in &memory.sources {
+        for source in memory.sources.iter() {
             prop_assert!(source.known().next() >= 0 && source.known().epoch() >= 0);
         }
     }

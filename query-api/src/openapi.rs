@@ -4,9 +4,8 @@ use daybook_http::Schemas;
 use daybook_proto::TextForm;
 use serde_json::{Map, Value, json};
 
-use crate::api::Served;
-use crate::list::{DEFAULT_SIZE, MAX_SIZE};
-use crate::page::MAX_KEY;
+use crate::answer::list::{DEFAULT_SIZE, MAX_SIZE};
+use crate::model::{MAX_KEY, ServedModel};
 
 fn header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string" } })
@@ -38,7 +37,7 @@ pub(crate) fn consistency_token(description: &str) -> Value {
     json!({ "name": "Consistency-Token", "in": "header", "required": false, "description": description, "schema": schema, "example": "catalog/3:17@1" })
 }
 
-/// What every answer of a read model tells.
+/// The header of hidden streams, which every answer of a read model has.
 pub(crate) fn hidden() -> Value {
     header(
         "Streams that could not be folded before anything of them was shown: what this read model should show of them is missing, \
@@ -79,7 +78,7 @@ fn events(name: &str, key: Value) -> Value {
 }
 
 /// The document.
-pub(crate) fn document<'a>(models: impl Iterator<Item = &'a Served>) -> Value {
+pub(crate) fn document<'a>(models: impl Iterator<Item = &'a ServedModel>) -> Value {
     let mut schemas = Schemas::served("");
     let mut paths = Map::new();
     for served in models {

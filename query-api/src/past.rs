@@ -1,22 +1,13 @@
-//! `?at=`: a read model as it was. The query API never sees the log; who does is given to it, where this is switched on.
+//! The past of read models. The query API never sees the log; a reader that does is given to it, where this is switched on.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
 use chrono::DateTime;
 use daybook_http::Problem;
 use daybook_kernel::{ConsistencyToken, Instant};
 use tokio::sync::Semaphore;
-
-use crate::api::{Served, Serving};
-use crate::consistency::POSITION;
-use crate::list;
-use crate::negotiate::Form;
-use crate::page::{self, STALE};
-use crate::render;
 
 /// Folding streams again takes a database's time: more at once would be felt by those who ask for the present.
 const AT_ONCE: usize = 4;
@@ -30,7 +21,7 @@ pub enum Moment {
     Tokens(Vec<ConsistencyToken>),
 }
 
-/// What stood under a key.
+/// The state of a key at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Was {
     /// The parts, in byte order of their ids: the read model's message.
@@ -41,7 +32,7 @@ pub struct Was {
     pub stale: Vec<String>,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PastError {
     /// The moment is none of this log's.
@@ -56,8 +47,8 @@ pub type Past = Arc<dyn Fn(String, String, Moment) -> Pin<Box<dyn Future<Output 
 /// [`Past`], so many at once.
 #[derive(Clone)]
 pub(crate) struct Reader {
-    past: Past,
-    places: Arc<Semaphore>,
+    pub(crate) past: Past,
+    pub(crate) places: Arc<Semaphore>,
 }
 
 impl Reader {
@@ -66,49 +57,13 @@ impl Reader {
     }
 }
 
+/// The moment that `?at=` names.
 pub(crate) fn moment(text: &str) -> Result<Moment, Problem> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(Moment::Time(time.to_utc().into()));
     }
     let refused = || Problem::invalid("at", "must be a time as RFC 3339 writes it (2026-01-31T12:00:00Z), or consistency tokens");
     ConsistencyToken::parse_list(text).map(Moment::Tokens).map_err(|_| refused())
-}
-
-/// Answers a query of the past.
-pub(crate) async fn answer(
-    serving: &Serving,
-    served: &Served,
-    key: &str,
-    (at, asked): (&str, &list::Asked<'_>),
-    headers: &HeaderMap,
-    form: Form,
-) -> Result<Response, Problem> {
-    let off = || Problem::invalid("at", "is not switched on here: start the query API with --as-of, or ask `daybook replay as-of`");
-    let reader = serving.past.as_ref().ok_or_else(off)?;
-    let moment = moment(at)?;
-    let model = &served.model;
-    let busy = || Problem::unavailable("too many ask for the past at once", 1);
-    let _place = reader.places.try_acquire().map_err(|_| busy())?;
-    let was = (reader.past)(model.name.clone(), key.to_owned(), moment).await.map_err(|error| match error {
-        PastError::Moment(why) => Problem::invalid("at", why),
-        PastError::Unreachable(why) => {
-            tracing::warn!(model = model.name, why, "the past can't be read");
-            Problem::unavailable("the log does not answer", 1)
-        }
-    })?;
-    let nothing = || Problem::new(StatusCode::NOT_FOUND, format!("{} had nothing under this key then", model.name)).with("key", key);
-    let Was { bytes, positions, stale } = match &served.items {
-        Some(_) => was.unwrap_or_default(),
-        None => was.ok_or_else(nothing)?,
-    };
-    let (body, next) = match (&served.items, form) {
-        (Some(items), _) => list::past(serving, served, items, (key, at), asked, bytes.into(), form)?,
-        (None, Form::Protobuf) => (bytes, None),
-        (None, Form::Json) => (render::json(&served.message, &bytes).map_err(|why| list::unreadable(&model.name, key, &why))?, None),
-    };
-    let joined = |all: Vec<String>| (!all.is_empty()).then(|| HeaderValue::try_from(all.join(", ")).ok()).flatten();
-    let next = next.and_then(|token| HeaderValue::try_from(token).ok());
-    Ok(page::made(headers, form, body, [(list::NEXT, next), (POSITION, joined(positions)), (STALE, joined(stale))]))
 }
 
 #[cfg(test)]

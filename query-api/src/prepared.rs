@@ -1,4 +1,4 @@
-//! The shop's read models in a database of their own, and what follows them: for tests that decide what comes first.
+//! The shop's read models in a database of their own, and their followers: for tests that decide what comes first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,9 @@ use daybook_testkit::{TestDatabase, eventually};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use shop_projectors::read_models;
 
-use crate::cache::Cache;
-use crate::generations::Generations;
-use crate::hot::Hot;
-use crate::memory::{Memory, Told};
-use crate::meters::Meters;
+use crate::freshness::Generations;
+use crate::memory::{Cache, Memory};
+use crate::observers::Observers;
 use crate::store::Store;
 
 /// The read model that these tests follow.
@@ -38,9 +36,9 @@ impl Prepared {
     }
 
     /// Its generations, of which none answers yet.
-    pub(crate) fn generations(&self, told: Arc<Told>) -> Arc<Generations> {
-        let told = BTreeMap::from([(MODEL.to_owned(), told)]);
-        Arc::new(Generations::new(told, Cache::new(1 << 20), self.store.clone(), Duration::from_secs(60)))
+    pub(crate) fn generations(&self, observers: Arc<Observers>) -> Arc<Generations> {
+        let observers = BTreeMap::from([(MODEL.to_owned(), observers)]);
+        Arc::new(Generations::new(observers, Cache::new(1 << 20), self.store.clone(), Duration::from_secs(60)))
     }
 
     /// The one that answers, as of a look now.
@@ -55,9 +53,9 @@ impl Prepared {
     }
 }
 
-/// Who is told of a read model: nobody.
-pub(crate) fn told() -> Arc<Told> {
-    Arc::new(Told { followers: Vec::new(), subscriptions: Arc::default(), meters: Meters::new(MODEL), hot: Hot::default() })
+/// The observers of a read model that nobody follows.
+pub(crate) fn observers() -> Arc<Observers> {
+    Arc::new(Observers::new(MODEL, Vec::new()))
 }
 
 /// Meters of one test.
@@ -75,7 +73,7 @@ impl Metered {
 
     /// What takes up a meter in here takes up this test's.
     pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
-        metrics::with_local_recorder(&self.recorder, work)
+        daybook_process::metrics::with_local_recorder(&self.recorder, work)
     }
 
     /// What a gauge of the read model says, or one that has no label.

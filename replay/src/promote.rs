@@ -5,7 +5,8 @@ use std::time::Duration;
 use daybook_bus::BusConfig;
 use daybook_kernel::ReadModel;
 use daybook_postgres::{Databases, OwnConnection, Role};
-use daybook_projections::lifecycle::{self, GenerationState, LifecycleError, PodsReport, Promotion, announce, known_generations, pods_on};
+use daybook_projections::lifecycle::{GenerationState, LifecycleError, PodsReport, announce, known_generations, pods_on};
+use daybook_projections::promotion::{self, Promotion};
 use daybook_proto::DescriptorPool;
 use futures_util::TryStreamExt as _;
 use prost_reflect::DynamicMessage;
@@ -48,7 +49,7 @@ pub struct Promoted {
 /// the read model.
 ///
 /// # Errors
-/// As [`lifecycle::promote`]. Once the switch is made, a Kafka that does not answer is no error: that stands in the answer.
+/// As [`promotion::promote`]. Once the switch is made, a Kafka that does not answer is no error: that stands in the answer.
 pub async fn promote(
     databases: &Databases,
     bus: &BusConfig,
@@ -70,7 +71,7 @@ pub(crate) async fn switch(
     number: Option<i32>,
     options: &PromoteOptions,
 ) -> Result<Promoted, ReplayError> {
-    let promotion = lifecycle::promote(databases, model, number, options.catch_up).await?;
+    let promotion = promotion::promote(databases, model, number, options.catch_up).await?;
     let told = async {
         announce(bus, model.name, promotion.to).await?;
         pods_on(bus, model.name, promotion.to, options.pods).await

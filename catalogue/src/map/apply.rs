@@ -11,9 +11,8 @@ use shop_proto::currency::decimals;
 use super::file::Unit;
 use super::source::{Source, is_empty};
 use super::{Attributes, Mapping, Prefix, Skip};
-use crate::catalogue::What;
 use crate::decimal::{minor_units, plain};
-use crate::product::{Product, Said};
+use crate::product::{Product, Said, What};
 use crate::row::{Row, Value};
 
 // The longest texts that `proto/shop/catalog` allows, in characters. Longer texts are cut, and counted; whatever else breaks a rule makes

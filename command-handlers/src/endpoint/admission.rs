@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use daybook_http::Problem;
+use daybook_process::metrics;
 
 use super::Endpoint;
 
@@ -56,7 +57,7 @@ impl Limit {
         let before = self.now();
         let limit = if late > answers / 2 { (before / 4 * 3).max(LEAST) } else { before + before / 8 + 1 };
         self.now.store(limit.min(self.most), Ordering::Relaxed);
-        metrics::gauge!("daybook_commands_limit").set(self.now() as f64);
+        metrics::COMMANDS_LIMIT.get().set(self.now() as f64);
     }
 }
 
@@ -74,15 +75,15 @@ impl<'a> Admission<'a> {
     pub(super) fn of(endpoint: &'a Endpoint) -> Result<Self, Problem> {
         let admission = Self { endpoint, begun: Instant::now() };
         let under_way = endpoint.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("daybook_commands_in_flight").increment(1.0);
+        metrics::COMMANDS_IN_FLIGHT.get().increment(1.0);
         if under_way >= endpoint.0.limit.now() {
-            metrics::counter!("daybook_commands_shed_total", "status" => "429").increment(1);
+            metrics::COMMANDS_SHED.with(["429"]).increment(1);
             return Err(
                 Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many commands are under way: repeat with the same key").retry_after(1)
             );
         }
         if let Some(why) = endpoint.kafka_problem() {
-            metrics::counter!("daybook_commands_shed_total", "status" => "503").increment(1);
+            metrics::COMMANDS_SHED.with(["503"]).increment(1);
             return Err(Problem::unavailable(format!("commands can't be taken now ({why}): repeat with the same key"), 2));
         }
         Ok(admission)
@@ -110,7 +111,7 @@ impl<'a> Admission<'a> {
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
         self.endpoint.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("daybook_commands_in_flight").decrement(1.0);
+        metrics::COMMANDS_IN_FLIGHT.get().decrement(1.0);
     }
 }
 

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use daybook_http::{Coding, Packed, Problem};
 use daybook_kernel::{Command, CommandFault};
 use daybook_messages::{Addressed, MAX_COMMAND};
+use daybook_process::metrics;
 use daybook_proto::v1::{Caller, Handle, Request as CommandRequest};
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -57,9 +58,8 @@ pub(super) async fn post_command(
         }
     };
     // Only names that exist become labels: a made-up path must not grow the metrics.
-    let label = if known { command } else { "unknown".to_owned() };
-    metrics::histogram!("daybook_command_seconds", "command" => label, "status" => response.status().as_u16().to_string())
-        .record(begun.elapsed().as_secs_f64());
+    let label = if known { &*command } else { "unknown" };
+    metrics::COMMAND_TIME.with([label, response.status().as_str()]).record(begun.elapsed().as_secs_f64());
     response
 }
 

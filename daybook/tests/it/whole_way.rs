@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daybook_process::metrics;
 use daybook_testkit::eventually;
 use serde_json::{Value, json};
 
@@ -46,6 +47,26 @@ async fn a_catalogue_goes_in_and_a_page_with_price_and_stock_comes_out() {
     assert_eq!(install.count("SELECT (SELECT count(*) FROM catalog.event) + (SELECT count(*) FROM inventory.event)").await, events);
     std::fs::remove_file(file).expect("it is there");
     install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_metric_of_a_process_is_shown_as_the_table_defines_it() {
+    let install = Install::new().await;
+    let up = install.up().await;
+    let product = json!({ "sku": "A-1", "title": "A lamp", "price": { "currency": "EUR", "minorUnits": 1 } });
+    let (_, result) = install.post(&up.commands, "catalog/create-product", "create", &product).await.expect("answers");
+    assert_eq!(page(&install, &up.queries, "A-1", result["token"].as_str()).await.status(), 200);
+    let text = install.client.get(format!("{}/metrics", up.commands)).send().await.expect("answers").text().await.expect("text");
+    let shown: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    for name in &shown {
+        let of = metrics::definitions().find(|of| of.name == *name).unwrap_or_else(|| panic!("{name} is not in the table"));
+        for line in [format!("# TYPE {name} {}", of.kind.as_str()), format!("# HELP {name} {}", of.help)] {
+            assert!(text.lines().any(|l| l == line), "{line:?} is not shown:\n{text}");
+        }
+    }
+    for roles in ["daybook_command_seconds", "daybook_page_commands", "daybook_projector_lag_events", "daybook_query_requests_total"] {
+        assert!(shown.contains(roles), "{roles}:\n{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

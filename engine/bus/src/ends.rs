@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::error::BusError;
 use crate::inspector::{BRIEFLY, Inner, Inspector, PATIENCE, Purpose, Which};
 use crate::message::Message;
-use crate::watch::Place;
+use crate::place::Place;
 
 /// All that Kafka has taken of a partition, whether it can be read or not. An offset that is not in here is no message of this
 /// topic (any more); one that is in here may be held back, or never be seen.

@@ -13,8 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::client::{Quiet, blocking, consumer_config, drain, elsewhere, lone_consumer};
 use crate::config::BusConfig;
 use crate::error::BusError;
-use crate::message::Message;
-use crate::pump::own;
+use crate::message::{Message, own};
 
 /// How long a look-up may take, all its requests together.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

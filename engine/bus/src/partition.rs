@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metrics::Gauge;
+use daybook_process::metrics::{self, Gauge};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
@@ -15,8 +15,8 @@ use crate::buffer::{Buffer, Limits, State, Taken};
 use crate::ends::StableEnd;
 use crate::error::BusError;
 use crate::message::Message;
-use crate::pump::Pump;
-use crate::watch::Place;
+use crate::place::Place;
+use crate::signals::Signals;
 
 /// How long `start` may take. librdkafka answers a seek from memory; only a busy machine needs longer.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,20 +73,27 @@ pub(crate) struct Partition {
     /// Where the consumer stands until it is told otherwise.
     pub(crate) assigned_at: i64,
     pub(crate) buffer: Buffer,
-    pub(crate) pump: Arc<Pump>,
+    pub(crate) signals: Arc<Signals>,
     paused_gauge: Gauge,
     flow: Weak<dyn Flow>,
 }
 
 impl Partition {
-    pub(crate) fn new(topic: Arc<str>, partition: i32, assigned_at: i64, limits: Limits, pump: Arc<Pump>, flow: Weak<dyn Flow>) -> Self {
+    pub(crate) fn new(
+        topic: Arc<str>,
+        partition: i32,
+        assigned_at: i64,
+        limits: Limits,
+        signals: Arc<Signals>,
+        flow: Weak<dyn Flow>,
+    ) -> Self {
         Self {
-            paused_gauge: metrics::gauge!("daybook_kafka_paused_partitions", "topic" => topic.to_string()),
+            paused_gauge: metrics::KAFKA_PAUSED_PARTITIONS.with([&topic]),
             topic,
             partition,
             assigned_at,
             buffer: Buffer::new(limits),
-            pump,
+            signals,
             flow,
         }
     }
@@ -184,8 +191,8 @@ impl Partition {
             let flow = self.attached(&state)?;
             flow.pause(&self.topic, self.partition).map_err(|error| self.cannot("pause", error))?;
         }
-        let lap = self.pump.laps.load(Ordering::SeqCst);
-        while self.pump.laps.load(Ordering::SeqCst) == lap {
+        let lap = self.signals.laps.load(Ordering::SeqCst);
+        while self.signals.laps.load(Ordering::SeqCst) == lap {
             if Instant::now() >= deadline {
                 return Err(self.cannot("pause", "the consumer's thread is busy: does its handler block?"));
             }
@@ -204,7 +211,7 @@ impl Partition {
 
     fn cannot(&self, what: &str, error: impl ToString) -> BusError {
         let action = format!("{what} {}/{}", self.topic, self.partition);
-        BusError::unreachable(&self.pump.brokers, action, error)
+        BusError::unreachable(&self.signals.brokers, action, error)
     }
 
     /// Asks the broker where reading ends for now. Blocks.

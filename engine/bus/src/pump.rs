@@ -2,51 +2,28 @@
 //!
 //! `BaseConsumer` on a thread, because rdkafka's `StreamConsumer` has lost wake-ups and hung when dropped.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use daybook_process::metrics;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 
-use crate::headers::{Headers, known};
-use crate::message::Message;
+use crate::message::own;
 use crate::partition::Partition;
-use crate::watch::{Place, Watch};
+use crate::place::Place;
+use crate::signals::Signals;
+use crate::watch::Watch;
 
 /// How long the thread sleeps when nothing comes; also how soon it notices that it should stop.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// How many messages are sorted before those who wait are woken: so that one wake-up brings a page, not a message.
 const BURST: usize = 256;
-
-/// The signals between a consumer's thread and those who use it.
-pub(crate) struct Pump {
-    pub(crate) stop: AtomicBool,
-    /// How often the thread has begun to poll: what an earlier poll brought has been handed out by then.
-    pub(crate) laps: AtomicU64,
-    /// The bootstrap addresses, for errors.
-    pub(crate) brokers: String,
-}
-
-impl Pump {
-    pub(crate) fn new(brokers: &str) -> Arc<Self> {
-        Arc::new(Self { stop: AtomicBool::new(false), laps: AtomicU64::new(0), brokers: brokers.to_owned() })
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::SeqCst);
-    }
-}
 
 /// Where the loop finds a message's partition, and tells what else comes.
 pub(crate) trait Directory {
@@ -77,12 +54,12 @@ pub(crate) fn ends_well(purpose: &str, run: impl FnOnce()) -> bool {
 }
 
 /// Polls until it is told to stop, or `directory` has had enough.
-pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, directory: &impl Directory, mut watch: Watch) {
+pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, signals: &Signals, directory: &impl Directory, mut watch: Watch) {
     // Messages come in runs of one partition: the last one found is most often the next one wanted.
     let mut touched: Vec<Arc<Partition>> = Vec::new();
     let mut burst = 0;
-    while !pump.is_stopped() {
-        pump.laps.fetch_add(1, Ordering::SeqCst);
+    while !signals.is_stopped() {
+        signals.laps.fetch_add(1, Ordering::SeqCst);
         let patience = if touched.is_empty() { IDLE } else { Duration::ZERO };
         match consumer.poll(patience) {
             Some(Ok(message)) => {
@@ -106,12 +83,12 @@ pub(crate) fn run<C: ConsumerContext>(consumer: &BaseConsumer<C>, pump: &Pump, d
             partition.buffer.wake();
         }
         if watch.waits_in_vain(Instant::now(), directory.waits()) {
-            metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+            metrics::KAFKA_CONSUMERS_REPLACED.get().increment(1);
             directory.waits_in_vain();
             break;
         }
         if let Some(place) = watch.stands_still(Instant::now(), || directory.flowing()) {
-            metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+            metrics::KAFKA_CONSUMERS_REPLACED.get().increment(1);
             directory.stands_still(&place);
             break;
         }
@@ -134,44 +111,4 @@ fn place<'a>(
         }
     };
     touched.get(index)
-}
-
-/// A copy of librdkafka's message, in one allocation.
-pub(crate) fn own(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Message {
-    let headers = read_headers(message);
-    let (key, value) = (message.key(), message.payload());
-    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let total: usize = headers.iter().map(|(_, value)| value.len()).sum();
-    let mut block = BytesMut::with_capacity(total + length(key) + length(value));
-    for part in headers.iter().map(|(_, value)| *value).chain(key).chain(value) {
-        block.extend_from_slice(part);
-    }
-    let mut block = block.freeze();
-    let mut next = |length: usize| -> Bytes { block.split_to(length) };
-    let headers = headers.into_iter().map(|(name, value)| (name, next(value.len()))).collect();
-    Message {
-        topic: Arc::clone(topic),
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis(),
-        headers: Headers(headers),
-        key: key.map(|key| next(key.len())),
-        value: value.map(|value| next(value.len())),
-    }
-}
-
-fn read_headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<(Cow<'static, str>, &'a [u8])> {
-    let Some(headers) = message.headers() else {
-        return Vec::new();
-    };
-    let mut read = Vec::with_capacity(headers.count());
-    for index in 0..headers.count() {
-        // rdkafka panics on a header name that is not UTF-8, and anybody may send one: that must not end the thread.
-        let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index)));
-        if let Ok(Some(header)) = header {
-            let name = known(header.key).map_or_else(|| Cow::Owned(header.key.to_owned()), Cow::Borrowed);
-            read.push((name, header.value.unwrap_or_default()));
-        }
-    }
-    read
 }

@@ -17,8 +17,10 @@ use crate::group::StartAt;
 use crate::inspector::{PATIENCE, watermarks};
 use crate::message::Message;
 use crate::partition::{Flow, Partition};
-use crate::pump::{self, Directory, Pump};
-use crate::watch::{Place, Watch};
+use crate::place::Place;
+use crate::pump::{self, Directory};
+use crate::signals::Signals;
+use crate::watch::Watch;
 
 /// How long [`PartitionReader::recv_before`] waits at the log's end for messages that should be there.
 const GAP_PATIENCE: Duration = Duration::from_secs(5);
@@ -90,11 +92,11 @@ impl PartitionReader {
         let failed = |error: KafkaError| BusError::unreachable(&config.brokers, format!("read {topic}/{partition}"), error);
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(&topic, partition, Offset::Offset(position)).map_err(failed)?;
-        let pump = Pump::new(&config.brokers);
+        let signals = Signals::new(&config.brokers);
         let limits = Limits { messages: options.max_messages.max(1), bytes: options.max_bytes.max(1) };
         let flow: Arc<dyn Flow> = Arc::clone(&consumer) as _;
         let flow: Weak<dyn Flow> = Arc::downgrade(&flow);
-        let held = Arc::new(Partition::new(Arc::clone(&topic), partition, position, limits, pump, flow));
+        let held = Arc::new(Partition::new(Arc::clone(&topic), partition, position, limits, signals, flow));
         let mut state = held.buffer.lock();
         (state.started, state.next) = (true, position);
         drop(state);
@@ -103,7 +105,7 @@ impl PartitionReader {
         std::thread::Builder::new()
             .name("kafka-reader".to_owned())
             .spawn(move || {
-                pump::ends_well("a reader", || pump::run(&polled, &sorted.0.pump, &sorted, watch));
+                pump::ends_well("a reader", || pump::run(&polled, &sorted.0.signals, &sorted, watch));
                 sorted.0.end();
                 sorted.0.detach();
             })
@@ -170,7 +172,7 @@ impl PartitionReader {
 
 impl Drop for PartitionReader {
     fn drop(&mut self) {
-        self.held.pump.stop();
+        self.held.signals.stop();
         let consumer = Arc::clone(&self.consumer);
         elsewhere("a reader", move || drop(consumer));
     }

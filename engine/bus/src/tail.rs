@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::Gauge;
+use daybook_process::metrics::{self, Gauge};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
@@ -15,10 +15,12 @@ use crate::client::{Quiet, blocking, elsewhere, lone_consumer};
 use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::inspector::{PATIENCE, partitions, watermarks};
-use crate::message::Message;
-use crate::pump::{Pump, ends_well, own};
+use crate::message::{Message, own};
+use crate::place::Place;
+use crate::pump::ends_well;
 use crate::reader::ReaderOptions;
-use crate::watch::{Place, Watch};
+use crate::signals::Signals;
+use crate::watch::Watch;
 
 /// How long the thread sleeps when nothing comes; also how soon it notices that it should stop.
 const IDLE: Duration = Duration::from_millis(100);
@@ -41,7 +43,7 @@ pub struct Tail {
 /// Shared by the thread and the reader.
 struct Held {
     buffer: Buffer,
-    pump: Arc<Pump>,
+    signals: Arc<Signals>,
     /// Why it has ended.
     ended: Mutex<Option<BusError>>,
     paused: Gauge,
@@ -74,9 +76,9 @@ impl Tail {
         let limits = Limits { messages: options.max_messages.max(1), bytes: options.max_bytes.max(1) };
         let held = Arc::new(Held {
             buffer: Buffer::new(limits),
-            pump: Pump::new(&config.brokers),
+            signals: Signals::new(&config.brokers),
             ended: Mutex::default(),
-            paused: metrics::gauge!("daybook_kafka_paused_tails"),
+            paused: metrics::KAFKA_PAUSED_TAILS.get(),
         });
         let (connection, connected) = watch::channel(true);
         let thread = Thread { consumer: consumer.clone(), held: held.clone(), connection, places };
@@ -115,7 +117,7 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        self.held.pump.stop();
+        self.held.signals.stop();
         let consumer = Arc::clone(&self.consumer);
         elsewhere("a tail", move || drop(consumer));
     }
@@ -158,7 +160,7 @@ impl Thread {
     /// Polls until it is told to stop, or returns what has ended it.
     fn poll(&mut self, mut watch: Watch) -> Option<BusError> {
         let (mut burst, mut asked) = (0, Instant::now());
-        while !self.held.pump.is_stopped() {
+        while !self.held.signals.is_stopped() {
             let patience = if burst == 0 { IDLE } else { Duration::ZERO };
             match self.consumer.poll(patience) {
                 Some(Ok(message)) => {
@@ -196,7 +198,7 @@ impl Thread {
                 self.held.buffer.wake();
             }
             if let Some(place) = watch.stands_still(Instant::now(), || self.flowing()) {
-                metrics::counter!("daybook_kafka_consumers_replaced_total").increment(1);
+                metrics::KAFKA_CONSUMERS_REPLACED.get().increment(1);
                 return Some(BusError::StoodStill { topic: place.topic.to_string(), partition: place.partition, offset: place.next });
             }
             if !*self.connection.borrow() && asked.elapsed() >= ASK_EVERY {
@@ -217,7 +219,7 @@ impl Thread {
     }
 
     fn failed(&self, error: KafkaError) -> BusError {
-        BusError::unreachable(&self.held.pump.brokers, "read topics as they grow", error)
+        BusError::unreachable(&self.held.signals.brokers, "read topics as they grow", error)
     }
 
     /// The buffer is full. Only this thread pauses, for librdkafka goes on behind the last message that it took.
@@ -258,8 +260,8 @@ mod tests {
         cluster.create_topic("pipe", 1, 1).expect("a topic");
         let bus = BusConfig::new(cluster.bootstrap_servers());
         let limits = Limits { messages: 2, bytes: 1_000_000 };
-        let (pump, paused) = (Pump::new("nowhere"), metrics::gauge!("daybook_kafka_paused_tails"));
-        let held = Arc::new(Held { buffer: Buffer::new(limits), pump, ended: Mutex::default(), paused });
+        let (signals, paused) = (Signals::new("nowhere"), metrics::KAFKA_PAUSED_TAILS.get());
+        let held = Arc::new(Held { buffer: Buffer::new(limits), signals, ended: Mutex::default(), paused });
         let places = vec![Place { topic: "pipe".into(), partition: 0, next: 0 }];
         let consumer = Arc::new(lone_consumer(&bus, "test", &[]).expect("a consumer"));
         let thread = Thread { consumer, held: Arc::clone(&held), connection: watch::channel(true).0, places: places.clone() };

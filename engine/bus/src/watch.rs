@@ -18,6 +18,7 @@ use crate::config::BusConfig;
 use crate::ends::Unread;
 use crate::error::BusError;
 use crate::inspector::Inspector;
+use crate::place::Place;
 
 /// How long a partition must have stood still before it is looked into.
 const EVERY: Duration = Duration::from_secs(10);
@@ -38,15 +39,6 @@ struct Pace {
     every: Duration,
     grace: Duration,
     answer: Duration,
-}
-
-/// Where a consumer stands in a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) topic: Arc<str>,
-    pub(crate) partition: i32,
-    /// The offset that it reads next.
-    pub(crate) next: i64,
 }
 
 /// Whether there is something to read at a place; without one, whether brokers answer. May block.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use daybook_kernel::panic_text;
-use daybook_process::{Backoff, Shutdown};
+use daybook_process::{Backoff, Shutdown, metrics};
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
@@ -110,7 +110,7 @@ pub(crate) async fn run(mut member: Member, why: Why, shared: Arc<Shared>, start
             FollowError::Failed(_) | FollowError::Panicked(_) => {
                 let (follower, at) = (member.follower.name(), member.follower.next());
                 tracing::error!(follower, %error, "a follower stands still; trying again");
-                metrics::counter!("daybook_follower_restarts_total", "follower" => place.0, "service" => place.2.clone()).increment(1);
+                metrics::FOLLOWER_RESTARTS.with([place.0, &place.2]).increment(1);
                 shared.board.stands_still(&place, error.to_string());
                 if at > reached {
                     // It gets on: this error is a first one again.
@@ -185,7 +185,7 @@ async fn stand_by(follower: &mut dyn Follower, shared: &Shared, place: &Place, s
         return follower.resume().await;
     }
     tracing::info!(follower = follower.name(), "another process has it; standing by");
-    metrics::counter!("daybook_follower_stood_by_total", "follower" => place.0, "service" => place.2.clone()).increment(1);
+    metrics::FOLLOWER_STOOD_BY.with([place.0, &place.2]).increment(1);
     shared.board.stands_by(place);
     let mut since = Instant::now();
     loop {

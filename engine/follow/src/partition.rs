@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use daybook_bus::{Inbox, Inspector, Message, StartAt};
 use daybook_log::{Log, PartitionLog};
+use daybook_process::metrics::{self, Counter};
 use daybook_process::{Shutdown, shutdown};
 use futures_util::future::join_all;
-use metrics::Counter;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -42,12 +42,11 @@ struct Meters {
 
 impl Meters {
     fn new(service: &str) -> Self {
-        let of = [("service", service.to_owned())];
         Self {
-            repeats: metrics::counter!("daybook_follow_repeats_total", &of),
-            gaps: metrics::counter!("daybook_follow_gaps_total", &of),
-            unreadable: metrics::counter!("daybook_follow_unreadable_messages_total", &of),
-            transactions: metrics::counter!("daybook_follow_transactions_total", &of),
+            repeats: metrics::FOLLOW_REPEATS.with([service]),
+            gaps: metrics::FOLLOW_GAPS.with([service]),
+            unreadable: metrics::FOLLOW_UNREADABLE.with([service]),
+            transactions: metrics::FOLLOW_TRANSACTIONS.with([service]),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_log::LogError;
+use daybook_process::metrics::Counter;
 use deadpool_postgres::Client;
 use futures_util::future::join_all;
-use metrics::Counter;
 use tokio::time::Instant;
 
 use crate::alone::{Member, Why, guarded};

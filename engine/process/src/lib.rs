@@ -1,6 +1,7 @@
-//! What every process of Daybook has: an end in order, readiness, back-off.
+//! What every process of Daybook has: an end in order, readiness, back-off, and the metrics of all of them.
 
 mod backoff;
+pub mod metrics;
 mod readiness;
 mod shutdown;
 

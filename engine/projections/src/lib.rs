@@ -2,7 +2,7 @@
 //!
 //! [`Projectors`] keeps up the generations of read models; each is a follower of the log (`engine/follow`), with a [`Projector`] in each
 //! partition. It folds a batch (`batch`), and one statement writes what changed together with the checkpoint (`store`). Generations are
-//! made, filled, promoted and retired in [`lifecycle`] and [`rebuild`]. What a read model shows is its projections' matter.
+//! made and retired in [`lifecycle`], filled in [`rebuild`], promoted in [`promotion`]. What a read model shows is its projections' matter.
 
 mod batch;
 mod config;
@@ -14,6 +14,7 @@ mod parked;
 mod prepare;
 mod projector;
 mod projectors;
+pub mod promotion;
 mod push;
 pub mod rebuild;
 mod sql;

@@ -10,11 +10,11 @@ use daybook_kernel::ids::EventPlace;
 use daybook_kernel::{ErasedReactor, EventAt, ReactError, Secret, ServiceMessage, StreamId, Version};
 use daybook_log::{Log, LogError, PartitionLog};
 use daybook_messages::Addressed;
+use daybook_process::metrics::{self, Counter, Gauge};
 use daybook_proto::v1::{Caller, Request};
 use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use metrics::{Counter, Gauge};
 use tokio_postgres::Statement;
 
 use crate::ReactorError;
@@ -98,12 +98,12 @@ pub(crate) type Reactions = Result<Vec<(Reaction, Record)>, ReactError>;
 
 impl Reacting {
     pub(crate) fn new(reactor: Arc<dyn ErasedReactor>, log: PartitionLog, common: Arc<Common>, store: Store) -> Self {
-        let of = [("reactor", reactor.name().to_owned()), ("service", log.service().to_string()), ("partition", log.number().to_string())];
+        let (name, service, partition) = (reactor.name(), log.service(), log.number().to_string());
         let meters = Meters {
-            lag: metrics::gauge!("daybook_reactor_lag_events", &of),
-            parked: metrics::gauge!("daybook_reactor_parked_streams", &of),
-            sent: metrics::counter!("daybook_reactions_sent_total", &of[..2]),
-            sent_again: metrics::counter!("daybook_reactor_rewinds_total", &of[..2]),
+            lag: metrics::REACTOR_LAG.with([name, service, &partition]),
+            parked: metrics::REACTOR_PARKED_STREAMS.with([name, service, &partition]),
+            sent: metrics::REACTIONS_SENT.with([name, service]),
+            sent_again: metrics::REACTOR_REWINDS.with([name, service]),
         };
         Self {
             reactor,
@@ -253,7 +253,7 @@ impl Reacting {
     fn park(&mut self, event: &Event, why: &ReactError) {
         let (reactor, stream, offset) = (self.full_name(), event.stream.as_str(), event.offset);
         tracing::error!(reactor, stream, offset, %why, "a stream is parked for a reactor: see `daybook parked list`");
-        metrics::counter!("daybook_reactor_parked_total", "reactor" => self.reactor.name()).increment(1);
+        metrics::REACTOR_PARKED.with([self.reactor.name()]).increment(1);
         self.parked.insert(event.stream.clone(), event.version);
         self.meters.parked.set(self.parked.len() as f64);
         self.to_park.push(ParkedRow {

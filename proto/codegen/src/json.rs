@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
-use crate::checks::{Rules, option, ours, rust_name};
+use crate::rules::{Rules, option, ours, rust_name};
 
 const TIMESTAMP: &str = "google.protobuf.Timestamp";
 

@@ -3,6 +3,7 @@
 
 mod checks;
 mod json;
+mod rules;
 mod sets;
 mod shared;
 mod texts;

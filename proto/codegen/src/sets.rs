@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 
-use crate::checks::{Rules, option, text};
+use crate::rules::{Rules, option, text};
 use crate::shared;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
-use crate::checks::rust_name;
+use crate::rules::rust_name;
 
 /// `From<&Command> for Event` for every pair that shares the fields which name the stream: what both have by name and type is
 /// copied, all else is left at its default, to be said where the event is made: `StockReserved { expires_at, ..c.into() }`.

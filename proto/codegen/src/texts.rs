@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use prost_reflect::{Kind, MessageDescriptor};
 
-use crate::checks::{Rules, ours, rust_name};
+use crate::rules::{Rules, ours, rust_name};
 
 /// The method for one message; nothing where none of its texts has a form, and none of a message inside it.
 pub(crate) fn generate(message: &MessageDescriptor) -> String {

@@ -9,13 +9,11 @@ mod json;
 pub mod levels;
 mod shape;
 mod text;
+mod violation;
 
 use std::sync::LazyLock;
 
-pub use checks::{
-    GetPattern, Path, Pattern, TextRules, Violation, check_enum, check_items, check_key, check_number, check_text, compile_pattern,
-    missing, shown,
-};
+pub use checks::{GetPattern, Pattern, TextRules, check_enum, check_items, check_key, check_number, check_text, compile_pattern};
 pub use decode::{SetError, decode_as, decode_strict};
 pub use form::key_form;
 pub use json::{Json, ReadJson, bytes_as_json, from_json, json_of};
@@ -25,6 +23,7 @@ pub use serde_json::Value as JsonValue;
 pub use shape::Shape;
 pub use text::{canonical, shows_something, tidy, tidy_keys};
 pub use v1::TextForm;
+pub use violation::{Path, Violation, missing, shown};
 
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/daybook_generated.rs"));

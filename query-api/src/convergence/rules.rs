@@ -14,18 +14,12 @@ use prost::Message as _;
 use tokio::time::Instant;
 
 use super::world::{World, at};
-use crate::cache::Cache;
-use crate::entry::Part;
-use crate::feed::{Feed, take_one};
-use crate::flight::{Landed, Landing, Snapshot};
-use crate::follow::{Change, Content, Follower, Source};
-use crate::generations::{Generations, is_as_far, stamps};
-use crate::hidden::Streams;
-use crate::memory::{Applied, Batch, Memory, Need};
-use crate::position::Position;
-use crate::staging::Staging;
-use crate::store::{Checkpoints, Folded, Store};
-use crate::view::View;
+use crate::entry::{Part, View};
+use crate::freshness::{Feed, Generations, Staging, is_as_far, take_one};
+use crate::memory::{Applied, Batch, Cache, Landing, Loaded, Memory, Need};
+use crate::observers::{Change, Content, Follower};
+use crate::source::{Position, SourceId, Streams};
+use crate::store::{Checkpoint, Checkpoints, Snapshot, Store, stamps};
 
 /// Any part of source 0 that holds a number.
 fn part(id: &str, number: i64) -> Arc<Part> {
@@ -51,7 +45,7 @@ fn batch(from: i64, to: i64, changes: Vec<Change>) -> Batch {
     Batch { source: 0, epoch: 1, from, to, changes, complete: true, hidden: None }
 }
 
-fn landed(memory: &Memory, view: &Arc<View>, snapshot: Snapshot) -> Arc<Landed> {
+fn landed(memory: &Memory, view: &Arc<View>, snapshot: Snapshot) -> Arc<Loaded> {
     match memory.land(view, snapshot) {
         Landing::Landed(landed) => landed,
         Landing::Again => panic!("it must be read again"),
@@ -71,13 +65,13 @@ fn held() -> (Memory, Arc<View>) {
 
 /// What is shown of a part, where anything is.
 fn shows(memory: &Memory, view: &View, part: &str) -> Option<Bytes> {
-    memory.hit(&view.id, &[])?.entry.part(part).map(|part| part.bytes.clone())
+    memory.hit(&view.id, &[])?.entry.parts().find(part).map(|part| part.bytes.clone())
 }
 
 #[test]
 fn a_gap_of_one_event_is_one_and_whoever_follows_is_woken() {
     let (memory, view) = held();
-    let mut following = memory.told.subscriptions.begin("a");
+    let mut following = memory.observers.subscriptions.begin("a");
     assert!(following.changed().now_or_never().is_none());
     assert_eq!(memory.apply(&batch(2, 3, vec![])), Applied::Gap);
     assert_eq!(shows(&memory, &view, "p0"), None);
@@ -444,11 +438,11 @@ struct Heard {
 }
 
 impl Follower for Heard {
-    fn applied(&self, _: &Source, from: i64, to: i64, _: i32, _: &[Change]) {
+    fn applied(&self, _: &SourceId, from: i64, to: i64, _: i32, _: &[Change]) {
         self.applied.lock().expect("no panic").push((from, to));
     }
 
-    fn lost(&self, _: &Source, before: Position) {
+    fn lost(&self, _: &SourceId, before: Position) {
         self.lost.lock().expect("no panic").push(before);
     }
 }
@@ -470,7 +464,7 @@ fn who_follows_is_told_what_pushes_did_not_say() {
 
 /// How far both sources have been folded, and what shows nothing of the first one.
 fn folded(first: i64, second: i64, hidden: &[&str]) -> Checkpoints {
-    let of = |partition, next, hidden| Folded { service: "s".to_owned(), partition, at: at(next), hidden };
+    let of = |partition, next, hidden| Checkpoint { service: "s".to_owned(), partition, at: at(next), hidden };
     let hidden: Vec<String> = hidden.iter().map(|stream| (*stream).to_owned()).collect();
     vec![of(0, first, hidden.into()), of(1, second, Streams::default())]
 }
@@ -478,14 +472,14 @@ fn folded(first: i64, second: i64, hidden: &[&str]) -> Checkpoints {
 #[test]
 fn checkpoints_are_those_of_a_memory_where_they_name_its_sources_and_no_others() {
     let (memory, _) = held();
-    assert_eq!(stamps(&memory, &folded(7, 8, &[])), Some(vec![at(7), at(8)]));
-    assert_eq!(stamps(&memory, &folded(7, 8, &[])[..1].to_vec()), None, "one is missing");
+    assert_eq!(stamps(&memory.sources, &folded(7, 8, &[])), Some(vec![at(7), at(8)]));
+    assert_eq!(stamps(&memory.sources, &folded(7, 8, &[])[..1].to_vec()), None, "one is missing");
     let more = folded(7, 8, &[]).into_iter().chain(folded(9, 9, &[])).collect();
-    assert_eq!(stamps(&memory, &more), None, "there are more");
-    for change in [|of: &mut Folded| of.service = "t".to_owned(), |of: &mut Folded| of.partition = 2] {
+    assert_eq!(stamps(&memory.sources, &more), None, "there are more");
+    for change in [|of: &mut Checkpoint| of.service = "t".to_owned(), |of: &mut Checkpoint| of.partition = 2] {
         let mut other = folded(7, 8, &[]);
         change(&mut other[1]);
-        assert_eq!(stamps(&memory, &other), None);
+        assert_eq!(stamps(&memory.sources, &other), None);
     }
 }
 
@@ -530,9 +524,9 @@ struct Beside {
 }
 
 impl Follower for Beside {
-    fn applied(&self, _: &Source, _: i64, _: i64, _: i32, _: &[Change]) {}
+    fn applied(&self, _: &SourceId, _: i64, _: i64, _: i32, _: &[Change]) {}
 
-    fn lost(&self, _: &Source, _: Position) {
+    fn lost(&self, _: &SourceId, _: Position) {
         self.locked.lock().expect("no panic").extend(self.old.get().map(|old| old.is_locked()));
     }
 }

@@ -8,16 +8,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use crate::cache::Cache;
-use crate::entry::{Entry, Part};
-use crate::flight::{Landing, Snapshot};
-use crate::follow::{Change, Content, Follower};
-use crate::hot::Hot;
-use crate::memory::{Batch, Memory, Told};
-use crate::meters::Meters;
-use crate::position::Position;
-use crate::store::Live;
-use crate::view::{Asked, View};
+use crate::entry::{Entry, Part, PartsQuery, View};
+use crate::memory::{Batch, Cache, Landing, Memory};
+use crate::observers::{Change, Content, Follower, Observers};
+use crate::source::Position;
+use crate::store::{Generation, Snapshot};
 
 const KEYS: [&str; 2] = ["a", "b"];
 const PARTS: [[&str; 2]; 2] = [["p0", "p1"], ["q0", "q1"]];
@@ -38,7 +33,7 @@ fn views() -> [Arc<View>; VIEWS] {
 }
 
 /// (key, part): the place of a part.
-pub(super) type Place = (usize, usize);
+pub(super) type PartPlace = (usize, usize);
 
 /// A part as it became by a commit. The number of the commit is its content.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +48,13 @@ pub(super) struct Became {
 #[derive(Clone, Default)]
 struct State {
     next: [i64; 2],
-    parts: BTreeMap<(usize, Place), u64>,
+    parts: BTreeMap<(usize, PartPlace), u64>,
 }
 
 pub(super) struct World {
     pub(super) memory: Memory,
     states: Vec<State>,
-    history: BTreeMap<(usize, Place), Vec<Became>>,
+    history: BTreeMap<(usize, PartPlace), Vec<Became>>,
     number: u64,
     pub(super) queue: [Vec<Batch>; 2],
     pub(super) archive: [Vec<Batch>; 2],
@@ -70,8 +65,8 @@ pub(super) struct World {
     snapshots: [Option<Snapshot>; VIEWS],
     pub(super) flying: [bool; VIEWS],
     /// The number of the commit that each part was shown at: by a view, and by any where it was there.
-    shown: BTreeMap<(usize, usize, Place), u64>,
-    newest: BTreeMap<(usize, Place), u64>,
+    shown: BTreeMap<(usize, usize, PartPlace), u64>,
+    newest: BTreeMap<(usize, PartPlace), u64>,
     /// Loads may be answered by a replica that lags.
     pub(super) lagging: bool,
 }
@@ -104,9 +99,8 @@ impl World {
 
     /// Of two sources, and not yet compared with any database.
     pub(super) fn unsynced(followers: Vec<Arc<dyn Follower>>) -> Memory {
-        let told = Told { followers, subscriptions: Arc::default(), meters: Meters::new("m"), hot: Hot::default() };
         let places = [("s".to_owned(), 0), ("s".to_owned(), 1)];
-        Memory::new("m", Arc::new(Live::new(1, "m_1")), &places, Cache::new(1 << 20), 0, Arc::new(told))
+        Memory::new("m", Arc::new(Generation::new(1, "m_1")), &places, Cache::new(1 << 20), 0, Arc::new(Observers::new("m", followers)))
     }
 
     fn now(&self) -> &State {
@@ -117,19 +111,19 @@ impl World {
         self.now().next.map(at).to_vec()
     }
 
-    fn change(source: usize, place: Place, number: Option<&u64>) -> Change {
+    fn change(source: usize, place: PartPlace, number: Option<&u64>) -> Change {
         let content = number.map_or(Content::Removed, |n| Content::Bytes(Bytes::from(n.to_string())));
         let (key, part) = (KEYS[place.0].to_owned(), PARTS[source][place.1].to_owned());
         Change { key, part, stream: String::new(), offset: 0, content, stale: false }
     }
 
-    pub(super) fn commit(&mut self, source: usize, changes: &[(Place, bool)], moves: bool) {
+    pub(super) fn commit(&mut self, source: usize, changes: &[(PartPlace, bool)], moves: bool) {
         self.number += 1;
         let mut next = self.now().clone();
         let from = next.next[source];
         next.next[source] += i64::from(moves);
         let to = next.next[source];
-        let changes: BTreeMap<Place, bool> = changes.iter().copied().collect();
+        let changes: BTreeMap<PartPlace, bool> = changes.iter().copied().collect();
         for (place, there) in &changes {
             let part = (source, *place);
             if *there {
@@ -176,10 +170,10 @@ impl World {
     fn show(&mut self, view: usize, entry: &Entry, covered: impl Fn(usize) -> Option<i64>) -> Result<(), TestCaseError> {
         let looked_at = self.views[view].clone();
         for (place, id) in places(&looked_at) {
-            if !looked_at.knows(KEYS[place.1.0], &id, entry) {
+            if !looked_at.knows(KEYS[place.1.0], &id, entry.parts()) {
                 continue;
             }
-            let part = entry.part(&id);
+            let part = entry.parts().find(&id);
             let number: Option<u64> = part.map(|p| std::str::from_utf8(&p.bytes).expect("text").parse().expect("a number"));
             let history = self.history.get(&place).cloned().unwrap_or_default();
             let before = self.shown.get(&(view, place.0, place.1)).copied().unwrap_or_default();
@@ -285,7 +279,7 @@ impl World {
 }
 
 /// All places that a view could show, and their ids there.
-fn places(view: &View) -> Vec<((usize, Place), String)> {
+fn places(view: &View) -> Vec<((usize, PartPlace), String)> {
     let mut all = Vec::new();
     for (source, parts) in PARTS.iter().enumerate() {
         for (key, name) in KEYS.iter().enumerate().filter(|(_, name)| view.keys.iter().any(|k| k == *name)) {
@@ -300,8 +294,8 @@ fn places(view: &View) -> Vec<((usize, Place), String)> {
 fn stored(view: &View, state: &State) -> BTreeMap<String, (usize, u64)> {
     let there = places(view).into_iter().filter_map(|(place, id)| Some((id, (place.0, *state.parts.get(&place)?))));
     let all: BTreeMap<String, (usize, u64)> = there.collect();
-    let limit = match view.asked() {
-        Asked::Page { limit, .. } => usize::try_from(limit).expect("few"),
+    let limit = match view.query() {
+        PartsQuery::Page { limit, .. } => usize::try_from(limit).expect("few"),
         _ => all.len(),
     };
     all.into_iter().take(limit).collect()

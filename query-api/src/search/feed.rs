@@ -8,19 +8,19 @@ use daybook_search::{SearchIndex, SearchReader, SearchSchema, Tuning};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::positions::{Place, Positions};
-use super::waiting::{Batch, Next, Now, Waiting};
-use crate::follow::{Change, Follower, Source};
-use crate::position::Position;
+use super::positions::{PartitionPosition, Positions};
+use super::waiting::{Batch, Next, Now, PendingChanges};
+use crate::observers::{Change, Follower};
+use crate::source::{Position, SourceId};
 use crate::store::Store;
 
-/// How dead an index may be before it is made anew.
+/// The share of dead documents at which an index is made anew.
 const DEAD: f64 = 0.25;
 /// An index with fewer documents is never worth it.
 const SMALL: usize = 10_000;
-/// How many changes are applied before readers get their turn.
+/// The number of changes that are applied before readers get their turn.
 pub(super) const AT_ONCE: usize = 64;
-/// How soon after a loss the database is read again.
+/// Time after a loss before the database is read again.
 const TOGETHER: Duration = Duration::from_millis(50);
 /// The longest that it rests after a reading: who has a token waits for the next one.
 const REST: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub(crate) struct Fresh {
     pub(super) reader: SearchReader,
     pub(super) index: RwLock<SearchIndex>,
     pub(super) positions: watch::Sender<Positions>,
-    pub(super) waiting: Waiting,
+    pub(super) waiting: PendingChanges,
 }
 
 impl Fresh {
@@ -40,10 +40,10 @@ impl Fresh {
     pub(crate) fn new(reader: SearchReader) -> Arc<Self> {
         let positions = watch::channel(Positions::unread()).0;
         let index = RwLock::new(SearchIndex::new(Tuning::default()));
-        Arc::new(Self { reader, index, positions, waiting: Waiting::default() })
+        Arc::new(Self { reader, index, positions, waiting: PendingChanges::default() })
     }
 
-    /// What of the read model is searched.
+    /// The fields of the read model that are searched.
     pub(crate) fn schema(&self) -> &SearchSchema {
         self.reader.schema()
     }
@@ -88,7 +88,7 @@ impl Fresh {
     }
 
     /// Applies one batch; says whether the index still is what it should be.
-    pub(super) fn take(&self, at: &Source, batch: &Batch) -> bool {
+    pub(super) fn take(&self, at: &SourceId, batch: &Batch) -> bool {
         let key = (at.service.to_string(), at.partition);
         let known = {
             let positions = self.positions.borrow();
@@ -112,7 +112,7 @@ impl Fresh {
             }
         }
         if batch.to > place.next || batch.epoch > place.epoch {
-            let place = Place { next: place.next.max(batch.to), epoch: batch.epoch };
+            let place = PartitionPosition { next: place.next.max(batch.to), epoch: batch.epoch };
             self.positions.send_modify(|p| _ = p.places.insert(key, place));
         }
         true
@@ -156,11 +156,11 @@ impl Fresh {
 }
 
 impl Follower for Fresh {
-    fn applied(&self, at: &Source, from: i64, to: i64, epoch: i32, changes: &[Change]) {
+    fn applied(&self, at: &SourceId, from: i64, to: i64, epoch: i32, changes: &[Change]) {
         self.waiting.push(at, from, to, epoch, changes);
     }
 
-    fn lost(&self, at: &Source, before: Position) {
+    fn lost(&self, at: &SourceId, before: Position) {
         self.waiting.lose(at, before);
     }
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use daybook_http::Problem;
 use daybook_kernel::Secret;
+use daybook_process::metrics;
 use daybook_proto::levels;
 use daybook_search::{FacetLevel, FacetValue, PriceRange, SearchAnswer, SearchHit, SearchIndex, SearchRequest, Suggestion, token};
 use serde_json::{Map, Value, json};
@@ -17,15 +18,15 @@ use tokio::task::AbortHandle;
 
 use super::feed::Fresh;
 use super::{params, positions};
-use crate::config::QueryModel;
-use crate::consistency::{self, POSITION};
-use crate::generations::Generations;
-use crate::hidden::HIDDEN;
-use crate::negotiate::{self, Form};
-use crate::page;
+use crate::answer::consistency::{self, POSITION};
+use crate::answer::{negotiate, response};
+use crate::entry::Form;
+use crate::freshness::Generations;
+use crate::model::QueryModel;
+use crate::source::HIDDEN;
 use crate::store::Store;
 
-/// What searches are answered from.
+/// The state that searches are answered from.
 pub(crate) struct Search {
     pub(crate) fresh: Arc<Fresh>,
     pub(crate) model: QueryModel,
@@ -35,7 +36,7 @@ pub(crate) struct Search {
     generations: Arc<Generations>,
 }
 
-/// What it has routes for, below its read model. A key of such a name has its page at `{key}/page`, as every key has.
+/// The routes of searching, below its read model. A key of such a name has its page at `{key}/page`, as every key has.
 pub(crate) const ROUTES: [&str; 2] = ["search", "suggest"];
 
 /// The routes of a search.
@@ -60,9 +61,8 @@ async fn suggest(State(search): State<Arc<Search>>, RawQuery(query): RawQuery, h
 fn finish(search: &Search, what: &str, begun: Instant, answer: Result<Response, Problem>) -> Response {
     let response = answer.unwrap_or_else(|p| p.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")).into_response());
     let model = format!("{}/{what}", search.model.name);
-    let labels = [("read_model", model), ("status", response.status().as_str().to_owned())];
-    metrics::counter!("daybook_query_requests_total", &labels).increment(1);
-    metrics::histogram!("daybook_query_seconds", &labels[..1]).record(begun.elapsed().as_secs_f64());
+    metrics::QUERY_REQUESTS.with([&model, response.status().as_str()]).increment(1);
+    metrics::QUERY_TIME.with([&model]).record(begun.elapsed().as_secs_f64());
     response
 }
 
@@ -80,7 +80,7 @@ impl Search {
         (Arc::new(Self { fresh, model, secret, default_wait, max_wait, generations }), keeping)
     }
 
-    /// Why nothing can be searched yet.
+    /// The reason why nothing can be searched yet.
     pub(crate) fn unread(&self) -> Option<String> {
         self.fresh.positions().borrow().places.is_empty().then(|| "what is searched is being read".to_owned())
     }
@@ -137,7 +137,12 @@ impl Search {
             tracing::error!(model, %error, "a search ended without an answer");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the search ended without an answer; the operator has been told")
         })?;
-        Ok(page::made(headers, Form::Json, body.into_bytes(), [(POSITION, consistency::position_header(&at.tokens())), (HIDDEN, hidden)]))
+        Ok(response::made(
+            headers,
+            Form::Json,
+            body.into_bytes(),
+            [(POSITION, consistency::position_header(&at.tokens())), (HIDDEN, hidden)],
+        ))
     }
 
     fn rendered(&self, answer: &SearchAnswer, request: &SearchRequest, next: Option<String>) -> Value {

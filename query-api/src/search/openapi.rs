@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of searching.
+//! Searching, as the OpenAPI document describes it.
 
 use daybook_search::SearchSchema;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What a URL asks for.
+//! Parameters of a search's URL.
 
 use daybook_http::Problem;
 use daybook_search::{FacetsAsked, Filter, SearchRequest, SearchSchema, SearchSort};
@@ -57,7 +57,7 @@ fn price(name: &str, value: Option<String>) -> Result<Option<i64>, Problem> {
     }
 }
 
-/// What a property's filter and facet are called: `attributes.colour`.
+/// The name of a property's filter and facet: `attributes.colour`.
 pub(super) fn of_property(schema: &SearchSchema, name: &str) -> String {
     format!("{}.{name}", schema.attributes)
 }

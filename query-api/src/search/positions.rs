@@ -1,4 +1,4 @@
-//! How far an index has got, and waiting for it to get further.
+//! Positions of an index, and waits for it to get further.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,30 +8,29 @@ use daybook_kernel::ConsistencyToken;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::consistency::{self, other_epoch};
-use crate::follow::Source;
-use crate::position::Position;
+use crate::answer::consistency::{self, other_epoch};
+use crate::source::{Position, SourceId};
 
-/// Where one log partition stands.
+/// The position of an index in one log partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct PartitionPosition {
     /// Everything before it is in the index.
     pub(crate) next: i64,
     /// Of the log.
     pub(crate) epoch: i32,
 }
 
-/// Where an index stands.
+/// The positions of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Positions {
     pub(crate) generation: i32,
     /// By service and log partition.
-    pub(crate) places: BTreeMap<(String, i32), Place>,
+    pub(crate) places: BTreeMap<(String, i32), PartitionPosition>,
     /// Something was missed, or nothing was ever read: tokens wait until it has been read again.
     pub(crate) lost: bool,
 }
 
-/// What a token has to do with positions.
+/// The relation of a token to positions.
 enum Verdict {
     Reached,
     Behind,
@@ -45,7 +44,7 @@ impl Positions {
     }
 
     /// Where a source stands; none: there is no such source, or it is another generation's.
-    pub(crate) fn position(&self, at: &Source) -> Option<Position> {
+    pub(crate) fn position(&self, at: &SourceId) -> Option<Position> {
         let place = self.places.get(&(at.service.to_string(), at.partition)).filter(|_| at.generation == self.generation)?;
         Some(Position::new(place.epoch, place.next))
     }
@@ -67,7 +66,7 @@ impl Positions {
 
     /// As `Consistency-Position` tells them.
     pub(crate) fn tokens(&self) -> Vec<ConsistencyToken> {
-        let token = |((service, partition), at): (&(String, i32), &Place)| ConsistencyToken {
+        let token = |((service, partition), at): (&(String, i32), &PartitionPosition)| ConsistencyToken {
             service: service.clone(),
             partition: *partition,
             offset: at.next - 1,

@@ -9,16 +9,16 @@ use tokio::time::Instant;
 use tokio_postgres::{IsolationLevel, Row, Transaction};
 
 use super::feed::{AT_ONCE, Fresh};
-use super::positions::{Place, Positions};
-use crate::store::Store;
-use crate::{QueryError, sql};
+use super::positions::{PartitionPosition, Positions};
+use crate::QueryError;
+use crate::store::{Store, sql};
 
 /// Rows between two turns of the others.
 const TURN: usize = 256;
 /// Keys that are looked up at once.
 const LOOKED_UP: usize = 500;
 
-/// How much of the index a reading has changed.
+/// The part of the index that a reading has changed.
 enum Read {
     Whole { parts: u64 },
     Moved { keys: usize },
@@ -44,7 +44,7 @@ impl Fresh {
         let (generation, parts): (i32, &str) = (live.get(0), live.get(1));
         let mut places = BTreeMap::new();
         for row in transaction.query(sql::READ_FOLDED, &[&schema.model, &generation]).await? {
-            places.insert((row.get(0), row.get(1)), Place { next: row.get(2), epoch: row.get(3) });
+            places.insert((row.get(0), row.get(1)), PartitionPosition { next: row.get(2), epoch: row.get(3) });
         }
         let now = Positions { generation, places, lost: false };
         let known = self.positions.borrow().clone();

@@ -1,5 +1,5 @@
-//! What was pushed and is not in the index yet: the newest of each part, so that however long the index is being read, no
-//! more waits than there are parts. And what was lost, until it has been read.
+//! Pushed changes that are not in the index yet: the newest of each part, so that however long the index is being read, no
+//! more wait than there are parts. And losses, until what was lost has been read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::positions::Positions;
-use crate::follow::{Change, Content, Source};
-use crate::position::Position;
+use crate::observers::{Change, Content};
+use crate::source::{Position, SourceId};
 
 /// One part as it is as of a place in the log.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Now {
     pub(super) bytes: Option<bytes::Bytes>,
 }
 
-/// What waits of one source: all changes of [from, to).
+/// The pending changes of one source: all of [from, to).
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) epoch: i32,
@@ -36,43 +36,43 @@ pub(super) struct Batch {
 pub(super) struct Loss {
     /// All of it lies before this.
     before: Position,
-    /// Which one it is: a part that is mended in place moves no position.
+    /// Its number: a part that is mended in place moves no position.
     number: u64,
 }
 
 /// The last loss of each source.
-pub(super) type Losses = BTreeMap<Source, Loss>;
+pub(super) type Losses = BTreeMap<SourceId, Loss>;
 
 #[derive(Debug, Default)]
 struct Held {
-    batches: BTreeMap<Source, Batch>,
+    batches: BTreeMap<SourceId, Batch>,
     lost: Losses,
     losses: u64,
 }
 
-/// What comes next.
+/// The next thing to do.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// What waited of one source.
-    Batch(Source, Batch),
+    /// The changes of one source that waited.
+    Batch(SourceId, Batch),
     /// Something was missed: what waits cannot be applied before it has been read.
     Lost,
 }
 
-/// What waits.
+/// The changes that are not in the index yet.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct PendingChanges {
     held: Mutex<Held>,
     more: Notify,
 }
 
-impl Waiting {
+impl PendingChanges {
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A batch was pushed.
-    pub(super) fn push(&self, at: &Source, from: i64, to: i64, epoch: i32, changes: &[Change]) {
+    pub(super) fn push(&self, at: &SourceId, from: i64, to: i64, epoch: i32, changes: &[Change]) {
         let mut held = self.lock();
         let joins = held.batches.get(at).is_none_or(|batch| batch.epoch == epoch && from <= batch.to);
         if !joins || changes.iter().any(|c| c.content == Content::TooLarge) {
@@ -86,12 +86,12 @@ impl Waiting {
     }
 
     /// Something before this position was missed.
-    pub(super) fn lose(&self, at: &Source, before: Position) {
+    pub(super) fn lose(&self, at: &SourceId, before: Position) {
         self.lock().lose(at, before);
         self.more.notify_one();
     }
 
-    /// What is lost so far: a reading that begins now has it, where it gets as far.
+    /// The losses so far: a reading that begins now has them, where it gets as far.
     pub(super) fn losses(&self) -> Losses {
         self.lock().lost.clone()
     }
@@ -118,13 +118,13 @@ impl Waiting {
         }
     }
 
-    /// How many changes wait.
+    /// The number of changes that wait.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().batches.values().map(|b| b.changes.len()).sum()
     }
 
-    /// What comes next, when something waits.
+    /// The next thing to do, when something waits.
     #[cfg(test)]
     pub(super) fn try_next(&self) -> Option<Next> {
         self.lock().next()
@@ -132,7 +132,7 @@ impl Waiting {
 }
 
 impl Held {
-    fn lose(&mut self, at: &Source, before: Position) {
+    fn lose(&mut self, at: &SourceId, before: Position) {
         // What waits of it ends before that, or will be read with it.
         self.batches.remove(at);
         self.losses += 1;

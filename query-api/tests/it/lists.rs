@@ -220,12 +220,12 @@ async fn a_page_is_read_by_an_index_in_the_order_of_its_parts_and_so_is_what_fil
         );
         owner.batch_execute(&format!("{sql}; ANALYZE read.{parts}")).await.expect("the owner may");
     }
-    let list = include_str!("../../src/sql/read_list.sql");
+    let list = include_str!("../../src/store/sql/read_list.sql");
     let list = plan(&owner, list, "category_listings_1", &["'category-listings'", "1", "'k-3'", "'stock/2'", "21"]).await;
     assert!(list.contains("category_listings_1_pkey") && !list.contains("Seq Scan on category_listings_1"), "{list}");
     let page = list.split_once("Limit").expect("a page has an end").1;
     assert!(!page.contains("Sort"), "the index has the order: {list}");
-    let fill = include_str!("../../src/sql/read_fill.sql");
+    let fill = include_str!("../../src/store/sql/read_fill.sql");
     owner.batch_execute("SET enable_hashjoin = off; SET enable_mergejoin = off").await.expect("as the query API's connections");
     let fill = plan(&owner, fill, "product_pages_1", &["'product-pages'", "1", "ARRAY['k-1', 'k-2']", "'stock/'"]).await;
     assert!(fill.contains("product_pages_1_pkey") && !fill.contains("Seq Scan on product_pages_1"), "{fill}");

@@ -73,7 +73,7 @@ async fn a_database_that_goes_away_is_503_and_is_found_again() {
 /// A statement of the source, on the tests' tables.
 macro_rules! sql {
     ($file:literal) => {
-        ($file, include_str!(concat!("../../src/sql/", $file)).replace("{parts}", "product_pages_1"))
+        ($file, include_str!(concat!("../../src/store/sql/", $file)).replace("{parts}", "product_pages_1"))
     };
 }
 

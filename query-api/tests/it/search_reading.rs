@@ -24,16 +24,16 @@ async fn what_is_searched_is_read_as_it_lies_or_looked_up_and_never_sorted() {
     let settings = "SET ROLE daybook_query; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
                     SET enable_bitmapscan = off; SET jit = off; BEGIN";
     owner.batch_execute(settings).await.expect("the owner may");
-    owner.batch_execute(include_str!("../../src/sql/read_whole.sql")).await.expect("anybody may");
-    for whole in [include_str!("../../src/sql/read_all_parts.sql"), include_str!("../../src/sql/read_part_offsets.sql")] {
+    owner.batch_execute(include_str!("../../src/store/sql/read_whole.sql")).await.expect("anybody may");
+    for whole in [include_str!("../../src/store/sql/read_all_parts.sql"), include_str!("../../src/store/sql/read_part_offsets.sql")] {
         let plan = plan(&owner, whole, &[]).await;
         assert!(plan.contains("Seq Scan on products_1") && !plan.contains("Sort") && !plan.contains("Index"), "{plan}");
     }
-    owner.batch_execute(include_str!("../../src/sql/read_by_key.sql")).await.expect("anybody may");
+    owner.batch_execute(include_str!("../../src/store/sql/read_by_key.sql")).await.expect("anybody may");
     for (look_up, index, values) in [
-        (include_str!("../../src/sql/read_parts_of_keys.sql"), "products_1_pkey", &["ARRAY['k-1', 'k-2']"][..]),
-        (include_str!("../../src/sql/read_live_parts.sql"), "generation_", &["'products'"][..]),
-        (include_str!("../../src/sql/read_folded.sql"), "checkpoint_pkey", &["'products'", "1"][..]),
+        (include_str!("../../src/store/sql/read_parts_of_keys.sql"), "products_1_pkey", &["ARRAY['k-1', 'k-2']"][..]),
+        (include_str!("../../src/store/sql/read_live_parts.sql"), "generation_", &["'products'"][..]),
+        (include_str!("../../src/store/sql/read_folded.sql"), "checkpoint_pkey", &["'products'", "1"][..]),
     ] {
         let plan = plan(&owner, look_up, values).await;
         assert!(plan.contains(index) && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use daybook_kernel::ReadModel;
 use daybook_postgres::{Databases, OwnConnection, Role};
-use daybook_projections::lifecycle::{KnownGeneration, meet};
+use daybook_projections::lifecycle::KnownGeneration;
+use daybook_projections::promotion::meet;
 use daybook_projections::rebuild::Tail;
 use daybook_proto::DescriptorPool;
 use futures_util::TryStreamExt as _;

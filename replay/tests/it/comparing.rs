@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use daybook_projections::lifecycle::{known_generations, meet};
+use daybook_projections::lifecycle::known_generations;
+use daybook_projections::promotion::meet;
 use daybook_replay::{DiffOptions, DiffReport, DifferenceKind, RebuildRequest, Then, diff};
 use prost::Message as _;
 use serde_json::json;

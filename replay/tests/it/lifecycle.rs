@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_kernel::ReadModel;
-use daybook_projections::lifecycle::{Building, LifecycleError, clear_dead, describe, known_generations, meet, promote, retire};
+use daybook_projections::lifecycle::{Building, LifecycleError, clear_dead, describe, known_generations, retire};
+use daybook_projections::promotion::{meet, promote};
 use daybook_projections::rebuild::Tail;
 use daybook_projections::{ProjectorError, prepare};
 use daybook_replay::Then;

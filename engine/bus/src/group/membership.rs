@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use daybook_process::metrics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -18,8 +19,9 @@ use super::inbox::Inbox;
 use crate::buffer::Limits;
 use crate::client;
 use crate::partition::{Flow, Partition};
-use crate::pump::{Directory, Pump, ends_well};
-use crate::watch::Place;
+use crate::place::Place;
+use crate::pump::{Directory, ends_well};
+use crate::signals::Signals;
 
 /// How long the committed offsets are asked for at an assignment, before it goes on without.
 const COMMITTED_PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +32,7 @@ const QUIET_FOR: Duration = Duration::from_secs(5);
 pub(super) struct Membership {
     group: String,
     limits: Limits,
-    pub(super) pump: Arc<Pump>,
+    pub(super) signals: Arc<Signals>,
     joined: AtomicBool,
     partitions: Mutex<Vec<Arc<Partition>>>,
     handler: Mutex<Box<dyn GroupHandler>>,
@@ -40,11 +42,11 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(group: &str, limits: Limits, pump: Arc<Pump>, handler: Box<dyn GroupHandler>) -> Self {
+    pub(super) fn new(group: &str, limits: Limits, signals: Arc<Signals>, handler: Box<dyn GroupHandler>) -> Self {
         Self {
             group: group.to_owned(),
             limits,
-            pump,
+            signals,
             joined: AtomicBool::new(false),
             partitions: Mutex::default(),
             handler: Mutex::new(handler),
@@ -76,15 +78,15 @@ impl Membership {
         let mut handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
         if catch_unwind(AssertUnwindSafe(|| what(&mut **handler))).is_err() {
             tracing::error!(group = self.group, "the group's handler panicked; leaving the group");
-            self.pump.stop();
+            self.signals.stop();
             // Where it panics at that too, nobody is left to be told.
             let _ = catch_unwind(AssertUnwindSafe(|| handler.error("the group's handler panicked", true)));
         }
     }
 
     /// Runs the consumer's loop, to its end. If that is a panic, the handler is told, and what is held is given back as ever.
-    pub(super) fn attend(&self, pump: impl FnOnce()) {
-        if !ends_well(&self.group, pump) {
+    pub(super) fn attend(&self, run: impl FnOnce()) {
+        if !ends_well(&self.group, run) {
             self.report("the consumer's thread panicked", true);
         }
     }
@@ -121,7 +123,7 @@ impl Membership {
                 *number,
                 at,
                 self.limits,
-                Arc::clone(&self.pump),
+                Arc::clone(&self.signals),
                 self.flow.get().map_or_else(|| Weak::<BaseConsumer<Self>>::new() as _, Weak::clone),
             ));
             inboxes.push(Inbox::new(Arc::clone(&partition), committed));
@@ -151,7 +153,7 @@ impl Membership {
                 Ok(offsets) => return offsets,
                 Err(error) => {
                     tracing::warn!(group = self.group, %error, "committed offsets cannot be read");
-                    if Instant::now() >= deadline || self.pump.is_stopped() || consumer.assignment_lost() {
+                    if Instant::now() >= deadline || self.signals.is_stopped() || consumer.assignment_lost() {
                         break;
                     }
                 }
@@ -165,7 +167,7 @@ impl Membership {
     #[cfg(test)]
     pub(super) fn hold(&self, topic: &str, partition: i32) -> Inbox {
         let flow: Weak<dyn Flow> = Weak::<BaseConsumer<Self>>::new();
-        let held = Arc::new(Partition::new(topic.into(), partition, 0, self.limits, Arc::clone(&self.pump), flow));
+        let held = Arc::new(Partition::new(topic.into(), partition, 0, self.limits, Arc::clone(&self.signals), flow));
         self.partitions().push(Arc::clone(&held));
         Inbox::new(held, None)
     }
@@ -278,9 +280,9 @@ impl ClientContext for Membership {
 
 impl ConsumerContext for Membership {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, given: &mut TopicPartitionList) {
-        metrics::counter!("daybook_kafka_rebalances_total", "group" => self.group.clone()).increment(1);
+        metrics::KAFKA_REBALANCES.with([&self.group]).increment(1);
         // Every rebalance must be answered, or the client never closes; one that leaves takes nothing any more.
-        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !self.pump.is_stopped() {
+        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !self.signals.is_stopped() {
             self.assign(consumer, given);
         } else {
             self.revoke(consumer);
@@ -322,7 +324,7 @@ mod tests {
     fn a_thread_that_panics_is_told_as_a_fatal_error() {
         let (sender, heard) = channel();
         let limits = Limits { messages: 1, bytes: 1 };
-        let membership = Membership::new("members", limits, Pump::new("nowhere"), Box::new(Hears(sender)));
+        let membership = Membership::new("members", limits, Signals::new("nowhere"), Box::new(Hears(sender)));
         membership.attend(|| ());
         assert!(heard.try_recv().is_err());
         membership.attend(|| panic!("a bug in the loop"));
@@ -346,7 +348,7 @@ mod tests {
         cluster.create_topic("pipe", 1, 1).expect("a topic");
         let config = consumer_config(&BusConfig::new(cluster.bootstrap_servers()), "members", &[]);
         let (sender, taken) = channel();
-        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Takes(sender)));
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Signals::new("nowhere"), Box::new(Takes(sender)));
         let consumer: BaseConsumer<Membership> = config.create_with_context(membership).expect("a consumer");
         let mut given = TopicPartitionList::new();
         given.add_partition("pipe", 0);
@@ -357,7 +359,7 @@ mod tests {
         assign(&mut given);
         assert_eq!(taken.try_recv(), Ok(1));
         membership.end(false);
-        membership.pump.stop();
+        membership.signals.stop();
         assign(&mut given);
         assert!(taken.try_recv().is_err());
     }
@@ -365,7 +367,7 @@ mod tests {
     #[test]
     fn a_fatal_error_ends_the_loop_and_another_does_not() {
         let (sender, heard) = channel();
-        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Hears(sender)));
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Signals::new("nowhere"), Box::new(Hears(sender)));
         let passing = KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown);
         assert!(Directory::error(&membership, passing).is_continue() && heard.try_recv().is_err());
         let fatal = KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId);
@@ -386,11 +388,11 @@ mod tests {
 
     #[test]
     fn what_is_revoked_has_ended_when_the_handler_is_told_and_reaches_librdkafka_no_more_afterwards() {
-        let (limits, pump) = (Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"));
+        let (limits, signals) = (Limits { messages: 1, bytes: 1 }, Signals::new("nowhere"));
         let flow: Weak<dyn Flow> = Weak::<BaseConsumer<Membership>>::new();
-        let partition = Arc::new(Partition::new("pipe".into(), 0, 0, limits, Arc::clone(&pump), flow));
+        let partition = Arc::new(Partition::new("pipe".into(), 0, 0, limits, Arc::clone(&signals), flow));
         let (sender, seen) = channel();
-        let membership = Membership::new("members", limits, pump, Box::new(Looks(Arc::clone(&partition), sender)));
+        let membership = Membership::new("members", limits, signals, Box::new(Looks(Arc::clone(&partition), sender)));
         membership.partitions().push(Arc::clone(&partition));
         membership.end(false);
         assert_eq!(seen.try_recv(), Ok((true, true)));
@@ -401,7 +403,7 @@ mod tests {
     #[test]
     fn an_error_is_told_once_in_a_while_and_a_fatal_one_always() {
         let (sender, heard) = channel();
-        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Hears(sender)));
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Signals::new("nowhere"), Box::new(Hears(sender)));
         for (message, fatal) in [("one", false), ("one", false), ("two", false), ("two", true), ("two", true)] {
             membership.report(message, fatal);
         }
@@ -412,7 +414,7 @@ mod tests {
     #[test]
     fn who_has_not_been_told_what_it_gets_waits_and_who_was_given_nothing_does_not() {
         let (sender, _heard) = channel();
-        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Pump::new("nowhere"), Box::new(Hears(sender)));
+        let membership = Membership::new("members", Limits { messages: 1, bytes: 1 }, Signals::new("nowhere"), Box::new(Hears(sender)));
         assert!(membership.waits());
         membership.joined.store(true, Ordering::SeqCst);
         assert!(!membership.waits());

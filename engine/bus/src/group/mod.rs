@@ -19,7 +19,8 @@ use crate::buffer::Limits;
 use crate::client::consumer_config;
 use crate::config::BusConfig;
 use crate::error::BusError;
-use crate::pump::{self, Pump};
+use crate::pump;
+use crate::signals::Signals;
 use crate::watch::Watch;
 
 /// How long leaving may take before the thread gives up on politeness, and before the caller gives up on the thread.
@@ -77,7 +78,7 @@ pub trait GroupHandler: Send + 'static {
 
 /// A member of a consumer group. Dropping it leaves the group too, without waiting.
 pub struct GroupConsumer {
-    pump: Arc<Pump>,
+    signals: Arc<Signals>,
     membership: Arc<Membership>,
     done: Option<oneshot::Receiver<()>>,
 }
@@ -107,9 +108,9 @@ impl GroupConsumer {
         watch: Watch,
     ) -> Result<Self, BusError> {
         let purpose = || format!("group {group}");
-        let pump = Pump::new(&config.brokers);
+        let signals = Signals::new(&config.brokers);
         let limits = Limits { messages: options.max_messages_per_partition.max(1), bytes: options.max_bytes_per_partition.max(1) };
-        let membership = Membership::new(group, limits, Arc::clone(&pump), Box::new(handler));
+        let membership = Membership::new(group, limits, Arc::clone(&signals), Box::new(handler));
         let consumer: BaseConsumer<Membership> = client_config(config, group, &options)
             .create_with_context(membership)
             .map_err(|error| BusError::configuration(purpose(), error))?;
@@ -123,25 +124,25 @@ impl GroupConsumer {
             .name("kafka-group".to_owned())
             .spawn(move || {
                 let membership = Arc::clone(consumer.context());
-                membership.attend(|| pump::run(&consumer, &membership.pump, &*membership, watch));
+                membership.attend(|| pump::run(&consumer, &membership.signals, &*membership, watch));
                 leave(&consumer, &membership);
                 // Closes the client. Nobody else holds it any more, for every partition has been detached.
                 drop(consumer);
                 drop(finished);
             })
             .map_err(|error| BusError::Thread(error.to_string()))?;
-        Ok(Self { pump, membership, done: Some(done) })
+        Ok(Self { signals, membership, done: Some(done) })
     }
 
     /// Whether the last rebalance has completed here, also when it gave this member nothing.
     pub fn is_joined(&self) -> bool {
-        self.membership.is_joined() && !self.pump.is_stopped()
+        self.membership.is_joined() && !self.signals.is_stopped()
     }
 
     /// Leaves the group: inboxes end, stored offsets are committed, the partitions go to others at once. Waits for the
     /// thread, at most 10 s.
     pub async fn shutdown(mut self) {
-        self.pump.stop();
+        self.signals.stop();
         if let Some(done) = self.done.take()
             && tokio::time::timeout(SHUTDOWN_PATIENCE, done).await.is_err()
         {
@@ -152,14 +153,14 @@ impl GroupConsumer {
 
 impl Drop for GroupConsumer {
     fn drop(&mut self) {
-        self.pump.stop();
+        self.signals.stop();
     }
 }
 
 /// Gives back all partitions in the usual way, so that offsets are committed and the handler hears of it.
 fn leave(consumer: &BaseConsumer<Membership>, membership: &Membership) {
     // Also where the end came from within.
-    membership.pump.stop();
+    membership.signals.stop();
     consumer.unsubscribe();
     let deadline = Instant::now() + LEAVE_PATIENCE;
     while membership.has_partitions() && Instant::now() < deadline {
@@ -241,7 +242,7 @@ mod tests {
     fn what_nobody_takes_back_in_time_is_lost_all_the_same() {
         let (config, (told, lost)) = (BusConfig::new("127.0.0.1:1"), channel());
         let limits = Limits { messages: 1, bytes: 1 };
-        let membership = Membership::new("members", limits, Pump::new(&config.brokers), Box::new(Loses(told)));
+        let membership = Membership::new("members", limits, Signals::new(&config.brokers), Box::new(Loses(told)));
         let consumer: BaseConsumer<Membership> =
             client_config(&config, "members", &GroupOptions::default()).create_with_context(membership).expect("a consumer");
         let membership = Arc::clone(consumer.context());

@@ -39,7 +39,7 @@ impl Client {
     fn partition(self: &Arc<Self>) -> Arc<Partition> {
         let flow: Arc<dyn Flow> = Arc::clone(self) as _;
         let limits = Limits { messages: 2, bytes: 1_000_000 };
-        Arc::new(Partition::new("pipe".into(), 0, 0, limits, Pump::new("nowhere"), Arc::downgrade(&flow)))
+        Arc::new(Partition::new("pipe".into(), 0, 0, limits, Signals::new("nowhere"), Arc::downgrade(&flow)))
     }
 
     fn note(&self, call: impl Into<String>) {
@@ -204,7 +204,7 @@ fn a_start_elsewhere_stands_still_first_until_the_thread_has_handed_out_what_cam
     // The thread hands out what came before the pause; only then has it been round.
     assert!(done.recv_timeout(Duration::from_millis(100)).is_err(), "the thread has not been round");
     partition.push(message(6));
-    partition.pump.laps.fetch_add(1, Ordering::SeqCst);
+    partition.signals.laps.fetch_add(1, Ordering::SeqCst);
     done.recv_timeout(Duration::from_secs(30)).expect("it goes on").expect("starts");
     starting.join().expect("no panic").expect("it is waited for");
     assert_eq!(client.calls(), ["pause", "seek 1", "resume"]);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use metrics::Counter;
+use daybook_process::metrics::{self, Counter};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -90,7 +90,7 @@ impl Producer {
             up: AtomicBool::new(up),
             spent: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            failures: metrics::counter!("daybook_kafka_delivery_failures_total"),
+            failures: metrics::KAFKA_DELIVERY_FAILURES.get(),
         };
         let unusable = |error| BusError::configuration("producer", error);
         let producer: Arc<Inner> = Arc::new(client_config(config, &options).create_with_context(reports).map_err(unusable)?);
@@ -308,7 +308,7 @@ mod tests {
             up: AtomicBool::new(true),
             spent: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            failures: metrics::counter!("daybook_kafka_delivery_failures_total"),
+            failures: metrics::KAFKA_DELIVERY_FAILURES.get(),
         };
         let up = || reports.up.load(Ordering::Relaxed);
         reports.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "one of them");

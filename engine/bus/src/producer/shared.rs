@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use daybook_process::metrics;
+
 use super::{Producer, ProducerOptions};
 use crate::{BusConfig, BusError, DeliveryError, Record};
 
@@ -49,7 +51,7 @@ impl SharedProducer {
             match Producer::starting(&self.bus, self.options.clone(), spent.brokers_up()) {
                 Ok(producer) => {
                     tracing::warn!("a Kafka producer is of no more use: another one goes on");
-                    metrics::counter!("daybook_kafka_producers_replaced_total").increment(1);
+                    metrics::KAFKA_PRODUCERS_REPLACED.get().increment(1);
                     *current = Arc::new(producer);
                 }
                 Err(error) => tracing::error!(%error, "no new Kafka producer could be made"),

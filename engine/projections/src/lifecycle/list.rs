@@ -93,7 +93,7 @@ pub(crate) async fn next_number(client: &Client, model: &str) -> Result<i32, Lif
 }
 
 /// As [`known_generations`], and none of them changes until the transaction ends.
-pub(super) async fn locked_generations(transaction: &Transaction<'_>, model: &str) -> Result<Vec<KnownGeneration>, LifecycleError> {
+pub(crate) async fn locked_generations(transaction: &Transaction<'_>, model: &str) -> Result<Vec<KnownGeneration>, LifecycleError> {
     transaction.execute(sql::LOCK_GENERATION_ROWS, &[&model]).await?;
     // Another statement: it sees what the first has waited for.
     known_generations(transaction.client(), model).await

@@ -1,4 +1,4 @@
-//! The life of a generation: made and filled beside the live one, promoted, kept for the way back, retired.
+//! The life of a generation: made and filled beside the live one, [promoted](crate::promotion), kept for the way back, retired.
 //!
 //! Whoever fills a generation, or clears one away that was not finished, holds the read model's advisory lock, on the session that
 //! does it. A generation in state `building` whose lock nobody holds is what a rebuild that was killed left behind: the next one clears
@@ -9,15 +9,13 @@ mod error;
 mod list;
 mod make;
 mod pods;
-mod promote;
 mod retire;
 pub(crate) mod sql;
 
 pub use error::LifecycleError;
-pub(crate) use list::next_number;
 pub use list::{GenerationReport, GenerationState, KnownGeneration, SourceReport, describe, known_generations, live_generation};
+pub(crate) use list::{locked_generations, next_number};
 pub(crate) use make::clear_dead_unless_running;
 pub use make::{Building, clear_dead};
 pub use pods::{PodsReport, PodsView, announce, pods_on};
-pub use promote::{Promotion, meet, promote};
 pub use retire::retire;

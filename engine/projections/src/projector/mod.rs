@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use daybook_kernel::ReadModel;
 use daybook_log::PartitionLog;
-use metrics::{Counter, Gauge};
+use daybook_process::metrics::{self, Counter, Gauge};
 
 use crate::ProjectorError;
 use crate::batch::{Folded, Skipped};
@@ -76,13 +76,13 @@ struct Meters {
 
 impl Meters {
     fn new(projection: &str, generation: i32, service: &str, partition: i32) -> Self {
-        let of = [("projection", projection.to_owned()), ("service", service.to_owned())];
-        let own = [of[0].clone(), of[1].clone(), ("generation", generation.to_string()), ("partition", partition.to_string())];
+        let (generation, partition) = (generation.to_string(), partition.to_string());
+        let own = [projection, service, &generation, &partition];
         Self {
-            folded: metrics::counter!("daybook_projector_events_total", &of),
-            parked: metrics::counter!("daybook_projector_parked_total", &of),
-            waiting: metrics::gauge!("daybook_projector_parked_streams", &own),
-            lag: metrics::gauge!("daybook_projector_lag_events", &own),
+            folded: metrics::PROJECTOR_EVENTS.with([projection, service]),
+            parked: metrics::PROJECTOR_PARKED.with([projection, service]),
+            waiting: metrics::PROJECTOR_PARKED_STREAMS.with(own),
+            lag: metrics::PROJECTOR_LAG.with(own),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{Delivery, Producer, Record};
+use daybook_process::metrics::{self, Counter};
 use daybook_proto::v1::HiddenStreams;
 use futures_util::FutureExt as _;
-use metrics::Counter;
 
 use super::records::{Shown, batch};
 use crate::Push;
@@ -69,11 +69,11 @@ pub(crate) struct Pusher {
 
 impl Pusher {
     pub(crate) fn new(push: Push, limits: PushLimits, projection: &str, at: Source) -> Self {
-        let of = [("projection", projection.to_owned()), ("service", at.service.to_string())];
+        let of = [projection, &*at.service];
         let meters = Meters {
-            batches: metrics::counter!("daybook_push_batches_total", &of),
-            parts: metrics::counter!("daybook_push_parts_total", &of),
-            lost: metrics::counter!("daybook_push_lost_batches_total", &of),
+            batches: metrics::PUSH_BATCHES.with(of),
+            parts: metrics::PUSH_PARTS.with(of),
+            lost: metrics::PUSH_LOST_BATCHES.with(of),
         };
         let underway = VecDeque::new();
         Self { push, limits, at, underway, bytes: 0, acknowledged: 0, held_at: None, broken: false, meters }

@@ -19,7 +19,7 @@ use serde_json::Deserializer;
 use serde_json::de::Read;
 use serde_json::value::RawValue;
 
-use crate::checks::{LONGEST_SHOWN, MAX_TOLD, REQUIRED, add, listed, push, shortened};
+use crate::violation::{LONGEST_SHOWN, MAX_TOLD, REQUIRED, add, one_of, push, shortened};
 use crate::{Checked, JsonValue, Named, Path, Violation};
 
 /// A message that is read from JSON. Generated for commands, and for what they hold.
@@ -359,13 +359,6 @@ impl<'a> Json<'a> {
         }
         all
     }
-}
-
-/// The names of an enum, for people. Not of the value that says nothing.
-pub(crate) fn one_of(values: &[(&str, i32)]) -> String {
-    let names: Vec<&str> =
-        values.iter().filter(|(name, number)| *number != 0 || !name.ends_with("_UNSPECIFIED")).map(|(name, _)| *name).collect();
-    format!("one of {}", listed(names.into_iter()))
 }
 
 /// A message by the protobuf JSON mapping, zeros written out: `available: 0` is what a refusal has to say. What is absent

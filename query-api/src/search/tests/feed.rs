@@ -8,10 +8,10 @@ use shop_proto::common::v1::Money;
 use shop_proto::read::v1::{SearchedProduct, SearchedStock};
 
 use super::super::feed::Fresh;
-use super::super::positions::{Place, Positions, reach};
+use super::super::positions::{PartitionPosition, Positions, reach};
 use super::super::waiting::Next;
-use crate::follow::{Change, Content, Follower as _, Source};
-use crate::position::Position;
+use crate::observers::{Change, Content, Follower as _};
+use crate::source::{Position, SourceId};
 
 pub(in super::super) fn schema() -> SearchSchema {
     SearchSchema {
@@ -51,12 +51,12 @@ fn fresh() -> Arc<Fresh> {
 
 /// As if everything had been read up to there.
 fn stand(fresh: &Fresh, next: i64) {
-    let places = ["catalog", "inventory"].map(|s| ((s.to_owned(), 0), Place { next, epoch: 1 }));
+    let places = ["catalog", "inventory"].map(|s| ((s.to_owned(), 0), PartitionPosition { next, epoch: 1 }));
     fresh.positions.send_replace(Positions { generation: 1, places: places.into(), lost: false });
 }
 
-fn source(service: &str) -> Source {
-    Source { generation: 1, service: service.into(), partition: 0 }
+fn source(service: &str) -> SourceId {
+    SourceId { generation: 1, service: service.into(), partition: 0 }
 }
 
 fn change(part: &str, offset: i64, content: Content) -> Change {
@@ -153,17 +153,17 @@ fn what_was_mended_in_place_is_found_and_what_it_replaced_does_not_come_back() {
 fn a_gap_a_loss_a_part_too_large_and_another_generation_are_read_again() {
     assert!(!push(&fresh(), "catalog", 11, 12, &[]), "a gap");
     assert!(!push(&fresh(), "orders", 10, 12, &[]), "a source that was not there");
-    let lost = |at: Source| {
+    let lost = |at: SourceId| {
         let fresh = fresh();
         fresh.lost(&at, Position::new(1, 10));
         taken(&fresh)
     };
     assert!(!lost(source("catalog")));
     assert!(!push(&fresh(), "catalog", 10, 11, &[change("product", 10, Content::TooLarge)]));
-    let newer = Source { generation: 2, ..source("catalog") };
+    let newer = SourceId { generation: 2, ..source("catalog") };
     assert!(!lost(newer));
     let older = fresh();
-    older.applied(&Source { generation: 0, ..source("catalog") }, 0, 1, 1, &[]);
+    older.applied(&SourceId { generation: 0, ..source("catalog") }, 0, 1, 1, &[]);
     assert!(taken(&older), "no matter of this one");
 }
 

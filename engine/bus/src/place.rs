@@ -1,0 +1,12 @@
+//! Places of consumers.
+
+use std::sync::Arc;
+
+/// The place of a consumer in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    /// The offset that it reads next.
+    pub(crate) next: i64,
+}
