@@ -2,17 +2,17 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod answers;
 mod cli;
-mod generations;
 mod load;
+mod operations;
 mod out;
-mod parked;
 mod past;
+mod rebuilding;
 mod roles;
 mod searching;
 mod settings;
 mod telemetry;
-mod tools;
 
 use std::process::ExitCode;
 
@@ -33,6 +33,13 @@ pub(crate) enum Verdict {
     Good,
     /// It ran, and what it looked at is not right.
     FoundSomething,
+}
+
+impl Verdict {
+    /// Whether what was looked at is right.
+    pub(crate) fn of(is_good: bool) -> Self {
+        if is_good { Self::Good } else { Self::FoundSomething }
+    }
 }
 
 fn main() -> ExitCode {
@@ -64,8 +71,8 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::CommandHandlers(args) => roles::command_handlers(&settings, &args).await,
         Command::Projectors(args) => roles::projectors(&settings, &args).await,
         Command::QueryApi(args) => roles::query_api(&settings, &args).await,
-        Command::Replay(command) => tools::replay(&settings, command, cli.global.json).await,
-        Command::Parked(command) => parked::parked(&settings, command, cli.global.json).await,
-        Command::Load(command) => tools::load(command, cli.global.json).await,
+        Command::Replay(command) => answers::replay(&settings, command, cli.global.json).await,
+        Command::Parked(command) => answers::parked(&settings, command, cli.global.json).await,
+        Command::Load(command) => answers::load(command, cli.global.json).await,
     }
 }
