@@ -54,13 +54,7 @@ impl Projection for Items {
                 }
             }
             E::ProductCategorized(e) => item.category.clone_from(&e.category),
-            E::MediaAttached(e) => {
-                let Some(media) = &e.media else { return };
-                match view.media.iter_mut().find(|m| m.url == media.url) {
-                    Some(known) => known.clone_from(media),
-                    None => view.media.push(media.clone()),
-                }
-            }
+            E::MediaAttached(e) => e.apply(&mut view.media),
             E::MediaDetached(e) => view.media.retain(|m| m.url != e.url),
             E::ProductPublished(_) => view.shown = true,
             E::ProductRetired(_) => view.shown = false,

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 pub mod currency;
+mod product;
 #[cfg(feature = "samples")]
 pub mod samples;
 

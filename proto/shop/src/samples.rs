@@ -82,6 +82,11 @@ pub mod product {
         ReviseProduct { sku: sku(), ..Default::default() }
     }
 
+    /// What a revision leads to where everything that it names changes.
+    pub fn revised(revise: &ReviseProduct) -> ProductEvent {
+        ProductRevised::from(revise).into()
+    }
+
     /// A price without a period.
     pub fn sale(minor_units: i64) -> Sale {
         Sale { minor_units, ..Default::default() }
