@@ -34,7 +34,7 @@ pub struct Evidence {
     /// Two builds served, of which one knows less.
     #[serde(default)]
     pub two_builds: bool,
-    /// The offset from which on the reactor `reorder` reacts, by partition of inventory's log; none: from the log's beginning.
+    /// The offset from which on the reactor reacts, by partition of the log that it follows; none: from the log's beginning.
     #[serde(default)]
     pub reacting_from: BTreeMap<i32, i64>,
     /// The terms of checkpoints at the end, looked at twice.
@@ -137,7 +137,7 @@ pub struct Rejected {
 /// A part of a read model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// For example a SKU.
+    /// The key that it stands under.
     pub key: String,
     /// The part's id below it.
     pub part: String,
@@ -148,9 +148,9 @@ pub struct Part {
 /// A page of a read model, asked for when all was quiet again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Served {
-    /// For example product-pages.
+    /// The read model's name.
     pub model: String,
-    /// For example a SKU.
+    /// What it was asked by.
     pub key: String,
     /// Which process answered.
     pub at: String,
@@ -163,7 +163,7 @@ pub struct Served {
 /// A number that may only grow, as it was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// What it is, for example `log catalog/0` or `checkpoint product-pages 1 catalog/0`.
+    /// What it is: `log`, a version, or the checkpoint of a generation, with its place.
     pub what: String,
     /// Microseconds since the run began.
     pub at: u64,
@@ -174,7 +174,7 @@ pub struct Sighting {
 /// A checkpoint's term, before and after a while in which nobody came or went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Term {
-    /// Which checkpoint, for example `product-pages catalog/0`.
+    /// Which checkpoint: read model or reactor, and log partition.
     pub what: String,
     /// The term at first.
     pub before: i64,

@@ -46,9 +46,9 @@ pub enum Asked {
     },
     /// A read model's page.
     Read {
-        /// For example product-pages.
+        /// The read model's name.
         model: String,
-        /// For example a SKU.
+        /// What it is asked by.
         key: String,
         /// The consistency tokens that went with it, as results gave them.
         tokens: Vec<String>,
@@ -63,11 +63,11 @@ pub enum Asked {
 /// A command as its client means it. Two of the same service, stream and key are the same command, or a mistake on purpose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Command {
-    /// For example catalog.
+    /// The service.
     pub service: String,
-    /// As in the URL: create-product.
+    /// The command, as in the URL.
     pub name: String,
-    /// The stream that it addresses, for example product/A-1.
+    /// The stream that it addresses: `<aggregate>/<id>`.
     pub stream: String,
     /// The idempotency key.
     pub key: String,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::judge::rules::{ALL, NOT_YET};
 use crate::nemesis;
 use crate::run::{Line, Outcome};
+use crate::shop::rules::{ALL, NOT_YET};
 
 /// What several runs came to together.
 #[derive(Debug, Default)]
@@ -140,7 +140,7 @@ impl Report {
         }
         println!();
         println!("{} questions asked and judged; looked at:", self.asked);
-        for rule in ALL {
+        for rule in &*ALL {
             match self.checked.get(rule.name) {
                 Some(count) => println!("  {count:>9}  {} {}", rule.invariant, rule.name),
                 None => println!("    VACUOUS  {} {}", rule.invariant, rule.name),

@@ -15,12 +15,13 @@ use crate::cluster::{Cluster, Member, Plan, UnexpectedEnd};
 use crate::collect::{Sources, Watch, collect};
 use crate::evidence::Recovery;
 use crate::history::Recorder;
-use crate::judge::{Verdict, judge};
+use crate::judge::Verdict;
 use crate::load;
 use crate::nemesis::{Nemesis, Struck};
 use crate::schedule::companies;
+use crate::shop::{Keys, judge};
 use crate::upgrade;
-use crate::workload::{Http, Keys, Options, Workload};
+use crate::workload::{Http, Options, Workload};
 
 /// How long clients work before the first fault.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -179,7 +180,7 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         readers: 4,
         raw: 2,
         rate: settings.rate,
-        products: 200,
+        things: 200,
         two_builds,
     };
     let sources = Sources {

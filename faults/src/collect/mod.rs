@@ -18,7 +18,8 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::evidence::{Evidence, Recovery, Sighting};
 use crate::history::Entry;
-use crate::workload::{Http, Keys, Place};
+use crate::shop::Keys;
+use crate::workload::{Http, Place};
 
 /// Where to look.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use tokio_postgres::Client;
 
 use crate::evidence::{Part, Served};
 use crate::history::Told;
-use crate::workload::{Http, Keys, Place};
+use crate::shop::Keys;
+use crate::workload::{Http, Place};
 
 /// The parts of every read model's live generation.
 ///
@@ -29,19 +30,13 @@ pub(super) async fn parts(client: &Client) -> anyhow::Result<BTreeMap<String, Ve
 /// When one of them does not answer.
 pub(super) async fn served(http: &Http, queries: &[Place], keys: &Keys) -> anyhow::Result<Vec<Served>> {
     let mut all = Vec::new();
-    let wanted = [
-        ("product-pages", &keys.skus),
-        ("stock-levels", &keys.stocks),
-        ("category-listings", &keys.categories),
-        ("reorder-alerts", &keys.warehouses),
-    ];
     for at in queries {
-        for (model, keys) in wanted {
+        for (model, keys, is_list) in keys.of_models() {
             for key in keys {
                 // A list is read page by page, and told as one.
-                let (status, body) = match model {
-                    "category-listings" | "reorder-alerts" => (200, whole_list(http, at, model, key, "").await?),
-                    _ => match http.page(at, model, key, "", &[]).await {
+                let (status, body) = match is_list {
+                    true => (200, whole_list(http, at, model, key, "").await?),
+                    false => match http.page(at, model, key, "", &[]).await {
                         Told::Page { status, body, .. } => (status, body),
                         told => anyhow::bail!("{model}/{key} of {}: {told:?}", at.name),
                     },
@@ -49,8 +44,9 @@ pub(super) async fn served(http: &Http, queries: &[Place], keys: &Keys) -> anyho
                 all.push(Served { model: model.to_owned(), key: key.clone(), at: at.name.clone(), status, body });
             }
         }
-        let body = whole_list(http, at, "products", "search", "brand=Nemesis&").await?;
-        all.push(Served { model: "products".to_owned(), key: "search".to_owned(), at: at.name.clone(), status: 200, body });
+        let (model, key, query) = Keys::search();
+        let body = whole_list(http, at, model, key, query).await?;
+        all.push(Served { model: model.to_owned(), key: key.to_owned(), at: at.name.clone(), status: 200, body });
     }
     Ok(all)
 }

@@ -13,7 +13,7 @@ pub const STILL: Duration = Duration::from_secs(5);
 /// How long a group may take to notice who has died, and so long again to settle.
 const SETTLED: Duration = Duration::from_secs(40);
 
-/// The term of each checkpoint of a live generation, and of each reactor's marks, by name: `product-pages catalog/0`.
+/// The term of each checkpoint of a live generation, and of each reactor's marks, by name and log partition.
 pub type Terms = BTreeMap<String, i64>;
 
 /// As they are now.

@@ -84,7 +84,7 @@ pub fn command_id(service: &str, caller: &str, stream: &str, key: &str) -> Uuid 
 pub struct Place<'a> {
     /// From 1.
     pub epoch: i32,
-    /// For example inventory.
+    /// The service.
     pub service: &'a str,
     /// The log partition.
     pub partition: i32,

@@ -7,13 +7,10 @@ use super::rules;
 use super::verdict::Findings;
 use crate::history::{Asked, Command, Entry, Told, Via};
 
-/// Read models that are there under every key.
-const LISTS: [&str; 3] = ["category-listings", "products", "reorder-alerts"];
-
 /// Every rule of answers.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for entry in &case.evidence.history {
-        answers_are_known(entry, findings);
+        answers_are_known(case, entry, findings);
     }
     for deed in &case.deeds {
         for (entry, _) in &deed.entries {
@@ -31,12 +28,12 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
 
 /// `unexpected-answer`: such as a 500, a command that is shed without `Retry-After`, a 202 that does not say where its result will be,
 /// a list or a search that is not there: it may be empty.
-fn answers_are_known(entry: &Entry, findings: &mut Findings) {
+fn answers_are_known(case: &Case<'_>, entry: &Entry, findings: &mut Findings) {
     let known = match (&entry.asked, &entry.told) {
         (_, Told::Unexpected { .. }) => false,
         (Asked::Command(_), Told::Shed { retry_after, .. }) => *retry_after,
         (Asked::Command(Command { via: Via::Http(_), .. }), Told::Accepted { location }) => location.is_some(),
-        (Asked::Read { model, .. }, Told::Page { status, .. }) if LISTS.contains(&model.as_str()) => *status == 200,
+        (Asked::Read { model, .. }, Told::Page { status, .. }) if case.domain.lists.contains(&model.as_str()) => *status == 200,
         _ => true,
     };
     findings.check(rules::UNEXPECTED_ANSWER, moment(entry), known, || {
@@ -128,20 +125,15 @@ fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings)
                 let same = |other: &Command| (&other.name, &other.body, other.if_match) == (&command.name, &command.body, command.if_match);
                 let result = case.result(deed.service, deed.id);
                 let taken = deed.entries.iter().any(|(_, other)| !same(other));
-                taken && result.is_none_or(|(_, result)| !asked::has_order(&this.json) || !asked::is_digest_of(result, this))
+                taken && result.is_none_or(|(_, result)| !this.has_order() || !asked::is_digest_of(result, this))
             }
-            (400 | 404, Some(_)) => case.evidence.two_builds && is_new(command),
+            (400 | 404, Some(_)) => case.evidence.two_builds && command.name == case.domain.newest_command,
             _ => false,
         };
         findings.check(rules::CALLED_INVALID, moment(entry), holds, || {
             (format!("{} was told {status}", deed.id), std::iter::once(entry_line(entry)).chain(deed.lines()).collect())
         });
     }
-}
-
-/// What an older build of a rolling upgrade does not know.
-fn is_new(command: &Command) -> bool {
-    command.name == "raise-reorder-proposal"
 }
 
 /// `accepted-without-result`: now that all has caught up, an accepted command has its result, or was set aside for a reason.

@@ -40,7 +40,7 @@ async fn data(mut field: Field<'_>) -> anyhow::Result<Struck> {
     // What a table still has room for hides the fault for a while.
     while Instant::now() < held || (refused() == 0 && Instant::now() < end) {
         keep_full(disk)?;
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     disk.relieve();
@@ -67,7 +67,7 @@ async fn wal(mut field: Field<'_>) -> anyhow::Result<Struck> {
         if let Ok(client) = connect(&field).await {
             let _ = next_segments(&client).await;
         }
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         fired = panicked() || started();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -34,7 +34,7 @@ async fn storm(mut field: Field<'_>) -> anyhow::Result<Struck> {
             let role = field.any(vec![Role::Handlers, Role::Projectors])?;
             added.push(field.cluster.add(role).await?);
         }
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         tokio::time::sleep(field.millis(300, 900)).await;
     }
     for leaving in added {

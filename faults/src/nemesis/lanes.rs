@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::cluster::Cluster;
 use crate::collect;
+use crate::shop::names::SERVICES;
 
-const SERVICES: [&str; 2] = ["catalog", "inventory"];
 /// How long Postgres may not answer: in company it is one of the things that are broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it may take for one answer.

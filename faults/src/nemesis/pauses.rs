@@ -91,7 +91,7 @@ async fn catch(field: &mut Field<'_>, asked: &mut Asked) -> anyhow::Result<Optio
     faults.arm(APPEND, stands)?;
     let end = Instant::now() + CAUGHT;
     while Instant::now() < end {
-        field.ask_for_products(asked);
+        field.ask(asked);
         let again = Instant::now() + Duration::from_millis(500);
         while Instant::now() < again {
             if let Some(mark) = marks.left()?.into_iter().find(|mark| mark.what == stands.to_string()) {

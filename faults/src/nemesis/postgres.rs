@@ -29,7 +29,7 @@ async fn crowd(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let end = Instant::now() + HELD;
     while Instant::now() < end {
         fill(&url, &mut crowd).await?;
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let taken = crowd.len();

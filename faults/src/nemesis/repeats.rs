@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Fault> {
 
 /// It happened, once, when all thousand have the result of one and the same command.
 async fn repeat(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let command = field.new_product();
+    let command = field.new_command();
     // Each is a client of its own, who asks one thing at a time.
     let mut waiting: Vec<u32> = std::iter::repeat_with(provoke::client).take(REPEATS).collect();
     let (mut said, mut ids) = (BTreeMap::<&str, u64>::new(), BTreeSet::new());

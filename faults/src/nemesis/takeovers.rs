@@ -10,9 +10,10 @@ use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck, lanes};
 use crate::cluster::{Cluster, Role};
 use crate::collect::{STILL, Terms, connect, terms};
+use crate::shop::names::TWO_READ_MODELS;
 
 /// The variable that says which read models a process runs, and what it says.
-const SOME: (&str, &str) = ("DAYBOOK_PROJECTIONS", "product-pages,stock-levels");
+const SOME: (&str, &str) = ("DAYBOOK_PROJECTIONS", TWO_READ_MODELS);
 /// How long the further process may take to be given partitions.
 const JOINED: Duration = Duration::from_secs(20);
 /// Longer than a checkpoint may stand still before who stands by takes it over, and shorter than a session.

@@ -7,6 +7,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
 use crate::history::{Asked, Command, Recorder, Told, Via};
+use crate::shop::names::SEARCH;
 
 /// How long a client waits for anything: longer than the longest wait it asks for.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -99,9 +100,9 @@ impl Http {
         self.asked(by, at, (model, key), "", tokens).await
     }
 
-    /// Searches products, by a query string.
+    /// Searches, by a query string.
     pub async fn search(&self, by: u32, at: &Place, query: &str, tokens: &[String]) -> Told {
-        self.asked(by, at, ("products", "search"), query, tokens).await
+        self.asked(by, at, (SEARCH, "search"), query, tokens).await
     }
 
     async fn asked(&self, by: u32, at: &Place, (model, key): (&str, &str), query: &str, tokens: &[String]) -> Told {

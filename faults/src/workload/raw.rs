@@ -14,6 +14,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::Floor;
 use crate::history::{Asked, Command, Recorder, Told, Via};
+use crate::judge::decode::command_type;
 
 /// Produces commands to `<service>.messages`.
 #[derive(Clone)]
@@ -71,11 +72,10 @@ pub(super) async fn produce(producer: &FutureProducer, command: &Command) -> any
     Ok((delivery.partition, delivery.offset))
 }
 
-/// `create-product` of catalog is `shop.catalog.v1.CreateProduct`.
 fn message_of(command: &Command) -> anyhow::Result<MessageDescriptor> {
-    let pascal: String = command.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-    let name = format!("shop.{}.v1.{pascal}", command.service);
-    shop_proto::descriptors().get_message_by_name(&name).with_context(|| format!("no message {name}"))
+    let Command { service, name, .. } = command;
+    let kind = command_type(service, name).with_context(|| format!("{service} has no command {name}"))?;
+    contract::descriptors().get_message_by_name(kind).with_context(|| format!("no message {kind}"))
 }
 
 pub(super) async fn work(floor: Arc<Floor>, client: RawClient, number: u32, of: u32) {

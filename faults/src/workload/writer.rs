@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Floor;
 use crate::history::{Command, Told, Via};
+use crate::shop::spoilt;
 
 /// A command without a definite answer is repeated so often, each time after a longer rest, before its client gives up.
 const TRIES: u32 = 12;
@@ -31,9 +32,7 @@ pub(super) async fn work(floor: Arc<Floor>, client: u32, of: u32) {
             }
             // Another command under a key that is taken: refused, and nothing changes.
             8..10 if !before.is_empty() => {
-                let mut command = before[random.random_range(0..before.len())].clone();
-                command.body[if command.service == "catalog" { "title" } else { "reference" }] = json!("Something else");
-                if matches!(command.name.as_str(), "create-product" | "revise-product" | "receive-stock") {
+                if let Some(command) = spoilt(&before[random.random_range(0..before.len())]) {
                     let at = floor.any(&floor.options.commands, &mut random);
                     floor.http.command(client, at, &command).await;
                 }

@@ -1,6 +1,6 @@
 //! Kafka that is not the log, numbers that went back, work that did not go on.
 
-use daybook_faults::judge::judge;
+use daybook_faults::shop::judge;
 
 use crate::good::good;
 use crate::support::{caught, messages};

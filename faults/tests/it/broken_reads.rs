@@ -2,7 +2,7 @@
 
 use daybook_faults::evidence::Evidence;
 use daybook_faults::history::{Asked, Told};
-use daybook_faults::judge::judge;
+use daybook_faults::shop::judge;
 use serde_json::{Value, json};
 
 use crate::good::{LINES, good, lines_of, page_of_a1, reordering};

@@ -2,8 +2,8 @@
 
 use daybook_faults::evidence::{Aside, Evidence, Part, Recovery, Served, Sighting, Term};
 use daybook_faults::history::{Asked, Command, Told, Via};
-use daybook_faults::judge::judge;
-use daybook_faults::judge::rules::ALL;
+use daybook_faults::shop::judge;
+use daybook_faults::shop::rules::ALL;
 use serde_json::{Value, json};
 
 use crate::world::{BEGAN, End, World, command, encode, publish, reforge, tell_rejected};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use daybook_faults::evidence::{Event, Evidence, Ledger, Page};
 use daybook_faults::history::{Asked, Entry, Told};
-use daybook_faults::judge::{digest, judge};
+use daybook_faults::judge::digest;
+use daybook_faults::shop::judge;
 use serde_json::Value;
 
 use crate::good::good;

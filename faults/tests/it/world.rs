@@ -43,7 +43,7 @@ pub(crate) struct World {
 
 /// The encoding of a message of the shop.
 pub(crate) fn encode(kind: &str, json: &Value) -> Vec<u8> {
-    let descriptor = shop_proto::descriptors().get_message_by_name(kind).expect("a type of the shop");
+    let descriptor = contract::descriptors().get_message_by_name(kind).expect("a type of the shop");
     DynamicMessage::deserialize(descriptor, json).expect("such a message").encode_to_vec()
 }
 

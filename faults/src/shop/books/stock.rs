@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, Written};
-use super::decode::integer;
-use super::rules;
-use super::verdict::Findings;
+use crate::judge::case::{Case, Written};
+use crate::judge::decode::integer;
+use crate::judge::verdict::Findings;
+use crate::shop::rules;
 
 /// The event of a stock that has fallen below its reorder point.
 pub(super) const CROSSED: &str = "ReorderPointCrossed";

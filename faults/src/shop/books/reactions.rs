@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::case::{Case, Row, Written};
-use super::decode::{self, LedgerResult, Outcome, integer};
-use super::digest::{self, Place};
 use super::folded::Folded;
-use super::log::page_numbered;
 use super::reorder::Reordering;
-use super::rules;
 use super::stock::{CROSSED, REGAINED};
-use super::verdict::Findings;
+use crate::judge::case::{Case, Row, Written};
+use crate::judge::decode::{self, LedgerResult, Outcome, integer};
+use crate::judge::digest::{self, Place};
+use crate::judge::log::page_numbered;
+use crate::judge::rules;
+use crate::judge::verdict::Findings;
 
 /// The reactor that the shop has.
 const REACTOR: &str = "reorder";

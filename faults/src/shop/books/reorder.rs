@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::case::Written;
-use super::decode::{integer, micros};
+use crate::judge::case::Written;
+use crate::judge::decode::{integer, micros};
 
 /// What one stream `reorder/{sku}@{warehouse}` folds to.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,8 +7,8 @@ use super::rules;
 use super::verdict::Findings;
 use crate::evidence::{Recovery, Sighting};
 
-/// Every rule of the run's course.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+/// Every rule of what was watched.
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     numbers_only_grow(case, findings);
     nobody_duels(case, findings);
     for recovery in &case.evidence.recoveries {

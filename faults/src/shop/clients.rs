@@ -39,7 +39,7 @@ impl Fresh {
 }
 
 /// The creation of a product that nobody else asks for; of the same number, the same.
-pub(crate) fn new_product(n: u64) -> Command {
+pub(crate) fn creation(n: u64) -> Command {
     let sku = format!("n-{n:016x}");
     let body = json!({
         "sku": sku, "title": format!("Provoked {sku}"), "description": "Made by a nemesis", "brand": "Nemesis",
@@ -60,8 +60,20 @@ pub(crate) fn fall_and_return(n: u64) -> [Command; 2] {
     [of("set-reorder-point", json!({"reorderPoint": 5})), of("receive-stock", json!({"quantity": 7}))]
 }
 
+/// The same command with other contents, where that can be told by its digest: another one under its key. None where it can't.
+pub(crate) fn spoilt(command: &Command) -> Option<Command> {
+    let field = match command.name.as_str() {
+        "create-product" | "revise-product" => "title",
+        "receive-stock" => "reference",
+        _ => return None,
+    };
+    let mut command = command.clone();
+    command.body[field] = json!("Something else");
+    Some(command)
+}
+
 /// What clients know of the shop together.
-pub(super) struct Shop {
+pub(crate) struct Shop {
     run: String,
     most: u64,
     created: AtomicU64,
@@ -88,7 +100,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shop {
-    pub(super) fn new(seed: u64, most: u64) -> Self {
+    pub(crate) fn new(seed: u64, most: u64) -> Self {
         let (created, keys) = (AtomicU64::new(0), AtomicU64::new(0));
         Self {
             run: format!("{seed:x}"),
@@ -114,12 +126,12 @@ impl Shop {
     }
 
     /// A command that nobody sent before.
-    pub(super) fn command(&self, client: u32, random: &mut StdRng) -> Command {
+    pub(crate) fn command(&self, client: u32, random: &mut StdRng) -> Command {
         self.command_of(client, random, true)
     }
 
     /// The same; not `newest`: nothing that came into the contract with its last change.
-    pub(super) fn command_of(&self, client: u32, random: &mut StdRng, newest: bool) -> Command {
+    pub(crate) fn command_of(&self, client: u32, random: &mut StdRng, newest: bool) -> Command {
         let created = self.created.load(Ordering::Relaxed);
         if created < 8 || (created < self.most && random.random_bool(0.15)) {
             let n = self.created.fetch_add(1, Ordering::Relaxed);
@@ -245,7 +257,7 @@ impl Shop {
     }
 
     /// Notes a result that readers may look for.
-    pub(super) fn tell(&self, stream: &str, token: &str) {
+    pub(crate) fn tell(&self, stream: &str, token: &str) {
         let mut fresh = lock(&self.fresh);
         if fresh.len() == FRESH {
             fresh.pop_front();

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::case::Written;
-use super::decode::micros;
+use crate::judge::case::Written;
+use crate::judge::decode::micros;
 
 /// What a revision may change.
 pub(super) const REVISED: [&str; 9] =
