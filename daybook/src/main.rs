@@ -4,6 +4,7 @@
 
 mod answers;
 mod cli;
+mod display;
 mod load;
 mod operations;
 mod out;
@@ -28,7 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Exit codes: 0 good, 1 found something wrong, 2 wrong usage (clap's own), 3 infrastructure.
 const INFRASTRUCTURE: u8 = 3;
 
-/// What a subcommand came to.
+/// The end of a subcommand that ran.
 pub(crate) enum Verdict {
     Good,
     /// It ran, and what it looked at is not right.

@@ -1,4 +1,4 @@
-//! What the tools print. Standard output belongs to answers, standard error to what is said beside them.
+//! The tools' output. Standard output belongs to answers, standard error to everything else.
 //!
 //! A reader that goes away, as `head` does, ends the tool quietly: nothing is wrong. `println!` would panic, so the lints of
 //! this crate refuse it everywhere else.
@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write as _};
 
 use serde::Serialize;
 
-/// What a shell reports of a process that SIGPIPE has ended, as it ends the tools beside this one in a pipeline. Rust ignores
+/// The exit code that a shell reports of a process that SIGPIPE has ended, as it ends the tools beside this one in a pipeline. Rust ignores
 /// the signal itself, and so do the roles that serve sockets.
 const READER_IS_GONE: i32 = 128 + 13;
 /// Exit code of a failing infrastructure.

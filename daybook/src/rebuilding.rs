@@ -1,23 +1,18 @@
 //! A rebuild on the command line: its progress on standard error, and an interrupt that clears up behind itself.
 
-use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use daybook_kernel::ReadModel;
 use daybook_postgres::Databases;
 use daybook_projections::lifecycle::clear_dead;
 use daybook_projections::rebuild::{RebuildOptions, RebuildPhase, RebuildProgress};
 use daybook_replay::{DiffOptions, RebuildReport, RebuildRequest, Then, rebuild};
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::task::JoinHandle;
 
 use crate::cli::Folding;
+use crate::display::{ProgressDisplay, Progressed};
 use crate::operations::replay_error;
-use crate::out;
 
-/// Between two lines of progress where nobody watches.
-const LINE_EVERY: Duration = Duration::from_secs(5);
 /// After an interrupt: sessions that were cut take a second to notice, and an index that is being built a little more.
 const CLEAR_UP: Duration = Duration::from_secs(30);
 
@@ -27,7 +22,7 @@ pub(crate) async fn run(databases: &Databases, model: &ReadModel, folding: &Fold
     let options = RebuildOptions { memory, rate: folding.rate, ..RebuildOptions::default() };
     let request = RebuildRequest { options, diff: DiffOptions { show: folding.show, ..DiffOptions::default() }, then };
     let progress = Arc::<RebuildProgress>::default();
-    let display = ProgressDisplay::begin(progress.clone());
+    let display = display(progress.clone());
     let report = tokio::select! {
         report = rebuild(databases, model, shop_proto::descriptors(), &request, &progress) => Some(report),
         () = interrupted() => None,
@@ -54,42 +49,11 @@ async fn interrupted() {
     }
 }
 
-/// Progress on standard error: a bar where it is a terminal, else a line every few seconds.
-struct ProgressDisplay {
-    task: JoinHandle<()>,
-    bar: ProgressBar,
-}
-
-impl ProgressDisplay {
-    fn begin(progress: Arc<RebuildProgress>) -> Self {
-        let watched = std::io::stderr().is_terminal();
-        let bar = if watched { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {elapsed}") {
-            bar.set_style(style);
-        }
-        let drawn = bar.clone();
-        let task = tokio::spawn(async move {
-            let begun = Instant::now();
-            loop {
-                tokio::time::sleep(if watched { Duration::from_millis(200) } else { LINE_EVERY }).await;
-                let (read, of) = (progress.read().max(0).cast_unsigned(), progress.to_read().max(0).cast_unsigned());
-                let text = line(&progress, read, of, begun.elapsed().as_secs_f64());
-                if watched {
-                    drawn.set_length(of);
-                    drawn.set_position(read);
-                    drawn.set_message(text);
-                } else {
-                    out::note(text);
-                }
-            }
-        });
-        Self { task, bar }
-    }
-
-    fn finish(self) {
-        self.task.abort();
-        self.bar.finish_and_clear();
-    }
+fn display(progress: Arc<RebuildProgress>) -> ProgressDisplay {
+    ProgressDisplay::begin(move |elapsed| {
+        let (done, of) = (progress.read().max(0).cast_unsigned(), progress.to_read().max(0).cast_unsigned());
+        Progressed { done, of, text: line(&progress, done, of, elapsed.as_secs_f64()) }
+    })
 }
 
 fn line(progress: &RebuildProgress, read: u64, of: u64, seconds: f64) -> String {

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::history::Entry;
 
-/// What is judged.
+/// The evidence that is judged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Evidence {
-    /// What clients asked and were told, in the order of asking.
+    /// Questions of clients and their answers, in the order of asking.
     pub history: Vec<Entry>,
     /// The logs, a service each, read from Postgres by SQL when everything had caught up.
     pub logs: BTreeMap<String, Log>,
@@ -23,7 +23,7 @@ pub struct Evidence {
     pub parts: BTreeMap<String, Vec<Part>>,
     /// The same parts as a fresh fold of the log gives them (`daybook replay diff`'s words where they differ).
     pub differences: BTreeMap<String, Vec<String>>,
-    /// What the query API said of each key when everything had caught up: model, key, process → body.
+    /// Answers of the query API for each key when everything had caught up: model, key, process → body.
     pub served: Vec<Served>,
     /// Checkpoints and heads as they were seen during the run, in the order of looking.
     pub sightings: Vec<Sighting>,
@@ -47,7 +47,7 @@ pub struct Evidence {
 pub struct Log {
     /// The log's id (a UUID): page 0's `previous` rests on it.
     pub log_id: String,
-    /// How many partitions it has.
+    /// The number of its partitions.
     pub partitions: i32,
     /// Partition → its pages, in page order.
     pub pages: BTreeMap<i32, Vec<Page>>,
@@ -121,7 +121,7 @@ pub struct Published {
     pub headers: Option<BTreeMap<String, String>>,
 }
 
-/// What the contract promises of an event in Kafka beside the fields of [`Published`], by the headers' names.
+/// Headers that the contract promises of an event in Kafka beside the fields of [`Published`], by the headers' names.
 pub const HEADERS: [&str; 8] =
     ["ce_id", "ce_source", "ce_time", "ce_specversion", "content-type", "daybook-command-id", "daybook-correlation-id", "traceparent"];
 
@@ -150,7 +150,7 @@ pub struct Part {
 pub struct Served {
     /// The read model's name.
     pub model: String,
-    /// What it was asked by.
+    /// The key that was asked for.
     pub key: String,
     /// Which process answered.
     pub at: String,
@@ -163,7 +163,7 @@ pub struct Served {
 /// A number that may only grow, as it was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// What it is: `log`, a version, or the checkpoint of a generation, with its place.
+    /// The thing that is counted: `log`, a version, or the checkpoint of a generation, with its place.
     pub what: String,
     /// Microseconds since the run began.
     pub at: u64,
@@ -210,6 +210,6 @@ pub struct Recovery {
     pub first_acknowledged: Option<u64>,
     /// Microseconds from the end of the last fault until everything was caught up, and every endpoint took commands; none: never.
     pub caught_up: Option<u64>,
-    /// How long it may take.
+    /// The longest that it may take.
     pub within: u64,
 }

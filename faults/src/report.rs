@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::nemesis;
-use crate::run::{Line, Outcome};
+use crate::run::{Line, RunResult};
 use crate::shop::rules::{ALL, NOT_YET};
 
-/// What several runs came to together.
+/// The report of several runs together.
 #[derive(Debug, Default)]
 pub struct Report {
     lines: BTreeMap<&'static str, Line>,
@@ -46,7 +46,7 @@ impl Report {
     }
 
     /// Adds what a run came to.
-    pub fn add(&mut self, seed: u64, outcome: &Outcome) {
+    pub fn add(&mut self, seed: u64, outcome: &RunResult) {
         self.seeds.push(seed);
         self.broken += usize::from(!outcome.lines.is_empty());
         self.asked += outcome.asked;

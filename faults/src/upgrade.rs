@@ -12,7 +12,7 @@ use crate::collect;
 use crate::evidence::Evidence;
 use crate::shop::names::{NEWEST_EVENT, SERVICES};
 
-/// How often each build takes a partition over from the other, at the least.
+/// The least number of times that each build takes a partition over from the other.
 const TAKEN_OVER: usize = 2;
 
 /// Which build.
@@ -22,9 +22,9 @@ enum Build {
     New,
 }
 
-/// What a roll came to.
+/// The result of a rolling upgrade.
 pub(crate) struct Rolled {
-    /// Who wrote under which name.
+    /// The build behind each writer's name.
     writers: BTreeMap<String, Build>,
     /// Where the reactor, which the older build does not have, has begun in the log that it follows.
     pub(crate) reacting_from: BTreeMap<i32, i64>,
@@ -70,7 +70,7 @@ pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Dura
 }
 
 impl Rolled {
-    /// What was not as it must be, by what is left.
+    /// Faults of the upgrade, by what is left.
     pub(crate) fn told(self, evidence: &Evidence) -> Vec<String> {
         let (mut pages, mut over) = (BTreeMap::new(), BTreeMap::new());
         for log in evidence.logs.values() {
@@ -120,7 +120,7 @@ fn writers(cluster: &Cluster, new: &Path) -> anyhow::Result<BTreeMap<String, Bui
     Ok(writers)
 }
 
-/// How many partitions each build wrote last.
+/// The number of partitions that each build wrote last.
 async fn owners(cluster: &Cluster, writers: &BTreeMap<String, Build>) -> anyhow::Result<BTreeMap<Build, usize>> {
     let client = collect::connect(&cluster.owner_url()).await?;
     let mut owners = BTreeMap::new();

@@ -206,7 +206,7 @@ mod spec {
         assert_eq!(parts, ["\tF", "chair\tE", "lamp\tA", "lamp\tC", "lamp post\tD", "lamp shade\tB"]);
     }
 
-    /// What is served with stock is the item's bytes and then those of the page's parts: field 11 is the same in both.
+    /// An item that is served with stock is the item's bytes and then those of the page's parts: field 11 is the same in both.
     #[test]
     fn a_pages_stock_parts_behind_an_item_are_its_stock() {
         use prost::Message as _;
@@ -220,7 +220,7 @@ mod spec {
     }
 
     proptest! {
-        /// Whatever a title and a category hold: parts that can be kept.
+        /// For all titles and categories: parts that can be kept.
         #[test]
         fn every_product_can_be_listed(title in ".{0,500}", category in ".{0,200}") {
             for part in parts(&[created("A-1", &title, &category)]) {

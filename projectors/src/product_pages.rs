@@ -325,7 +325,7 @@ mod spec {
         assert_eq!(line(&[refused.into(), watched.into()]), None);
     }
 
-    /// What may happen to a shelf, kept legal as the decider keeps it.
+    /// An event that may happen to a shelf, kept legal as the decider keeps it.
     fn happens(on_hand: &mut u32, promised: &mut u32, warehouse: &str, what: u8, n: u32) -> StockEvent {
         let take = n.min(*promised);
         match what {

@@ -1,4 +1,4 @@
-//! What could not be handled: messages that no lane can decide, and streams that a projection can't fold or a reactor can't react to.
+//! Parked messages and streams: messages that no lane can decide, and streams that a projection can't fold or a reactor can't react to.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ pub(crate) struct StreamEntry {
     stream: String,
     reason: String,
     parked_at: String,
-    /// How often it was folded again in vain.
+    /// The number of times that it was folded again in vain.
     attempts: i32,
     /// `retry` or `skip`, where that is asked for and not done yet.
     asked: Option<&'static str>,
@@ -291,10 +291,10 @@ async fn show_message(settings: &Settings, id: Uuid) -> anyhow::Result<Detail> {
     })))
 }
 
-/// What came of asking.
+/// The end of a request to settle something parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
+pub(crate) enum SettlementOutcome {
     /// A message is on its way to its lane again.
     Sent,
     /// A message was given up.
@@ -314,7 +314,7 @@ pub(crate) struct Settlement {
     /// As it is parked now, or was before.
     #[serde(flatten)]
     entry: Entry,
-    outcome: Outcome,
+    outcome: SettlementOutcome,
 }
 
 impl Display for Settlement {
@@ -325,11 +325,11 @@ impl Display for Settlement {
             Entry::Reaction(r) => (r.id.clone(), format!("{}:{}", r.partition, r.offset), &r.reason),
         };
         match self.outcome {
-            Outcome::Sent => writeln!(f, "{name} was sent to its lane again"),
-            Outcome::Skipped => writeln!(f, "{name} was given up"),
-            Outcome::Healed => writeln!(f, "{name} flows again"),
-            Outcome::ParkedAgain => writeln!(f, "{name} parked again at {offset}: {reason}"),
-            Outcome::Unanswered => writeln!(f, "{name} is not done yet"),
+            SettlementOutcome::Sent => writeln!(f, "{name} was sent to its lane again"),
+            SettlementOutcome::Skipped => writeln!(f, "{name} was given up"),
+            SettlementOutcome::Healed => writeln!(f, "{name} flows again"),
+            SettlementOutcome::ParkedAgain => writeln!(f, "{name} parked again at {offset}: {reason}"),
+            SettlementOutcome::Unanswered => writeln!(f, "{name} is not done yet"),
         }
     }
 }
@@ -341,12 +341,12 @@ pub(crate) struct Settlements(pub(crate) Vec<Settlement>);
 impl Settlements {
     /// Whether a stream could not be handled this time either.
     pub(crate) fn are_parked_again(&self) -> bool {
-        self.0.iter().any(|s| s.outcome == Outcome::ParkedAgain)
+        self.0.iter().any(|s| s.outcome == SettlementOutcome::ParkedAgain)
     }
 
     /// The remedy where no process has done it, after so many seconds.
     pub(crate) fn unanswered(&self, seconds: u64) -> Option<String> {
-        let unanswered = self.0.iter().find(|s| s.outcome == Outcome::Unanswered)?;
+        let unanswered = self.0.iter().find(|s| s.outcome == SettlementOutcome::Unanswered)?;
         Some(match unanswered.entry {
             Entry::Reaction(_) => {
                 format!("no process has done it in {seconds} s: see that `daybook command-handlers` runs; it stays asked for")
@@ -384,11 +384,11 @@ pub(crate) async fn settle(
             let outcome = match ask {
                 Ask::Retry => {
                     messages.retry(*id).await?;
-                    Outcome::Sent
+                    SettlementOutcome::Sent
                 }
                 Ask::Skip => {
                     messages.skip(*id).await?;
-                    Outcome::Skipped
+                    SettlementOutcome::Skipped
                 }
             };
             Ok(Settlements(vec![Settlement { entry: Entry::message(&partition, &message), outcome }]))
@@ -409,9 +409,9 @@ pub(crate) async fn settle(
             asked(format!("asked the projectors to {verb} {projection}/{stream}; waiting up to {seconds} s"));
             let outcomes = store.unpark(&before, ask, wait).await?;
             let settlement = |(before, unparked): (&ParkedStream, &Unparked)| match unparked {
-                Unparked::Healed => Settlement { entry: Entry::stream(before), outcome: Outcome::Healed },
-                Unparked::Again(now) => Settlement { entry: Entry::stream(now), outcome: Outcome::ParkedAgain },
-                Unparked::Unanswered => Settlement { entry: Entry::stream(before), outcome: Outcome::Unanswered },
+                Unparked::Healed => Settlement { entry: Entry::stream(before), outcome: SettlementOutcome::Healed },
+                Unparked::Again(now) => Settlement { entry: Entry::stream(now), outcome: SettlementOutcome::ParkedAgain },
+                Unparked::Unanswered => Settlement { entry: Entry::stream(before), outcome: SettlementOutcome::Unanswered },
             };
             Ok(Settlements(before.iter().zip(&outcomes).map(settlement).collect()))
         }
@@ -419,13 +419,13 @@ pub(crate) async fn settle(
 }
 
 /// Waits until a reactor's stream is not parked any more, or is parked again.
-async fn settled_reaction(parked: &ParkedReactions, before: ParkedReaction, until: Instant) -> anyhow::Result<(Entry, Outcome)> {
+async fn settled_reaction(parked: &ParkedReactions, before: ParkedReaction, until: Instant) -> anyhow::Result<(Entry, SettlementOutcome)> {
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
         match reaction(parked, &before.stream).await? {
-            None => return Ok((Entry::reaction(&before), Outcome::Healed)),
-            Some(now) if now.asked.is_none() => return Ok((Entry::reaction(&now), Outcome::ParkedAgain)),
-            Some(now) if Instant::now() > until => return Ok((Entry::reaction(&now), Outcome::Unanswered)),
+            None => return Ok((Entry::reaction(&before), SettlementOutcome::Healed)),
+            Some(now) if now.asked.is_none() => return Ok((Entry::reaction(&now), SettlementOutcome::ParkedAgain)),
+            Some(now) if Instant::now() > until => return Ok((Entry::reaction(&now), SettlementOutcome::Unanswered)),
             Some(_) => {}
         }
     }
@@ -440,7 +440,7 @@ fn read_store(settings: &Settings) -> anyhow::Result<ReadStore> {
     Ok(ReadStore::new(&settings.databases()?, 1)?)
 }
 
-/// What is parked for one reactor.
+/// The streams that are parked for one reactor.
 async fn reactions(settings: &Settings, reactor: &str) -> anyhow::Result<ParkedReactions> {
     let reactors: Vec<_> = shop_domain::reactors().into_iter().filter(|r| r.name() == reactor).collect();
     Ok(ParkedReactions::open(&settings.databases()?, &reactors).await?)

@@ -36,7 +36,9 @@ async fn a_reader_that_goes_away_ends_a_tool_quietly() {
         &["load", "catalogue", &path, "--url", &up.commands],
     ] {
         let (code, said) = unheard(install.unasked(args));
-        assert_eq!((code, said.as_str()), (Some(READER_IS_GONE), ""), "{args:?}");
+        // On a busy machine a tool tells its progress; that is no complaint.
+        let complaints: Vec<&str> = said.lines().filter(|line| !line.ends_with(" s")).collect();
+        assert_eq!((code, complaints), (Some(READER_IS_GONE), Vec::new()), "{args:?}");
     }
     assert_eq!(install.count("SELECT count(*) FROM catalog.event").await, 4, "what was loaded is loaded");
     std::fs::remove_file(file).expect("it is there");

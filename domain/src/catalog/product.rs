@@ -8,14 +8,14 @@ use shop_proto::catalog::v1::*;
 /// A product of the catalogue. Stream `product/{sku}`.
 pub struct Product;
 
-/// How many attributes a product may have. A command is held to it by its field rules, a product by this.
+/// The most attributes that a product may have. Field rules hold one command to it; this holds the product.
 const MAX_ATTRIBUTES: usize = 300;
-/// How many bytes their names and values may have together: so that a product that is revised again and again stays
+/// The most bytes that their names and values may have together: so that a product that is revised again and again stays
 /// what fits into a page, a push and a cache.
 const MAX_ATTRIBUTE_BYTES: usize = 256 * 1024;
-/// How many GTINs a product may have: each package of it has one, and some are sold in a hundred.
+/// The most GTINs that a product may have: each package of it has one, and some are sold in a hundred.
 const MAX_GTINS: usize = 200;
-/// How many media a product may have.
+/// The most media that a product may have.
 const MAX_MEDIA: usize = 50;
 
 impl Decider for Product {
@@ -481,7 +481,7 @@ mod spec {
     }
 
     proptest! {
-        /// Whatever is asked: what was just done is already done, creating apart.
+        /// For all commands but the creation: doing it again changes nothing.
         #[test]
         fn fold_and_encoding_agree_and_doing_it_again_changes_nothing(commands in prop::collection::vec(any_command(), 1..30)) {
             in_turn::<Product>(&commands, |step| {

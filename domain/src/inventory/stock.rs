@@ -7,9 +7,9 @@ use shop_proto::inventory::v1::*;
 /// Stock of one SKU in one warehouse. Stream `stock/{sku}@{warehouse}`.
 pub struct Stock;
 
-/// How many pieces there may be on hand: far beyond any warehouse, and such that sums and differences fit 32 bits.
+/// The most pieces that there may be on hand: far beyond any warehouse, and such that sums and differences fit 32 bits.
 const MAX_ON_HAND: u32 = 2_000_000_000;
-/// How long a reservation holds when the command does not say, in seconds.
+/// The time for which a reservation holds when the command does not say, in seconds.
 const DEFAULT_EXPIRY: u32 = 15 * 60;
 
 impl Decider for Stock {
@@ -67,7 +67,7 @@ fn close(state: &mut StockState, order_id: &str, quantity: u32) {
     state.reserved = state.reserved.saturating_sub(quantity);
 }
 
-/// What can be promised now.
+/// Pieces that can be promised now.
 fn available(state: &StockState) -> u32 {
     state.on_hand.saturating_sub(state.reserved)
 }
@@ -396,7 +396,7 @@ mod spec {
         ]
     }
 
-    /// What the events say by themselves, without any fold of ours.
+    /// Pieces by the events alone, without any fold of ours.
     #[derive(Default)]
     struct Ledger {
         received: i64,
@@ -431,7 +431,7 @@ mod spec {
     }
 
     proptest! {
-        /// Whatever is asked, in whatever order, a second apart.
+        /// For all commands in any order, a second apart.
         #[test]
         fn the_ledger_balances_and_nothing_is_ever_below_zero(commands in prop::collection::vec(any_command(), 1..60)) {
             let mut ledger = Ledger::default();

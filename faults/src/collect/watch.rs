@@ -10,12 +10,12 @@ use tokio_postgres::Client;
 
 use super::{Sources, any_message, committed, connect, ends};
 use crate::evidence::Sighting;
-use crate::history::{Command, Recorder, Told};
+use crate::history::{Answer, Command, Recorder};
 use crate::shop::creation;
 use crate::shop::names::{REACTOR, READ_MODELS};
-use crate::workload::{Http, Place};
+use crate::workload::{Http, Server};
 
-/// How often it looks.
+/// The time between two looks.
 const EVERY: Duration = Duration::from_millis(400);
 /// The client that sees whether endpoints take commands.
 const ASKS: u32 = 3_000_000;
@@ -25,7 +25,7 @@ const FIRST_MADE: u64 = 0x0a57_0000_0000_0000;
 /// first things most.
 const FIRST_EVENTS: i64 = 3;
 
-/// Where each log partition ends: (service, partition) → next offset, epoch.
+/// The end of each log partition: (service, partition) → next offset, epoch.
 type Heads = BTreeMap<(String, i32), (i64, i32)>;
 
 /// Looks all the time.
@@ -45,7 +45,7 @@ impl Watch {
         Self { sources, sightings, made: AtomicU64::new(FIRST_MADE), task }
     }
 
-    /// What was seen so far.
+    /// All sightings so far.
     pub fn sightings(&self) -> Vec<Sighting> {
         self.sightings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -54,7 +54,7 @@ impl Watch {
     /// then is published, folded, pushed, and served by every query API.
     ///
     /// # Errors
-    /// What has not caught up after `limit`.
+    /// When something has not caught up after `limit`.
     pub async fn caught_up(&self, http: &Http, limit: Duration) -> anyhow::Result<()> {
         let begun = Instant::now();
         let command = || creation(self.made.fetch_add(1, Ordering::Relaxed));
@@ -72,7 +72,7 @@ impl Watch {
     async fn behind(&self, http: &Http, marks: &mut Marks<'_>) -> anyhow::Result<()> {
         while let Some((at, command)) = marks.to_ask.last() {
             let told = http.command(ASKS, at, command).await;
-            ensure!(matches!(told, Told::Done { .. }), "{} does not take commands: {told:?}", at.name);
+            ensure!(matches!(told, Answer::Done { .. }), "{} does not take commands: {told:?}", at.name);
             marks.to_ask.pop();
         }
         let client = connect(&self.sources.database).await.context("Postgres")?;
@@ -101,7 +101,7 @@ impl Watch {
             })
             .await??;
         }
-        // What reactors send is in the logs before it is looked where these end. Nothing reacts to what that leads to.
+        // Commands of reactors are in the logs before it is looked where these end. Nothing reacts to their events.
         if marks.to_react.is_none() {
             marks.to_react = Some(heads(&client).await?);
         }
@@ -126,7 +126,7 @@ impl Watch {
         for at in &self.sources.queries {
             for (model, key) in READ_MODELS {
                 let told = http.page(at, model, key, "", &tokens).await;
-                ensure!(matches!(told, Told::Page { .. }), "{model} of {}: {told:?}", at.name);
+                ensure!(matches!(told, Answer::Page { .. }), "{model} of {}: {told:?}", at.name);
             }
         }
         Ok(())
@@ -142,13 +142,13 @@ impl Drop for Watch {
 /// Service → the next offset of each partition of its messages.
 type Ends = BTreeMap<String, Vec<i64>>;
 
-/// What has to be reached for everything to have caught up.
+/// Marks that have to be reached for everything to have caught up.
 #[derive(Default)]
 struct Marks<'a> {
     /// Endpoints that have not taken a command yet, and the command.
-    to_ask: Vec<(&'a Place, Command)>,
+    to_ask: Vec<(&'a Server, Command)>,
     messages: Option<Ends>,
-    /// How far reactors have to come before it is looked where the logs end.
+    /// The place that reactors have to reach before it is looked where the logs end.
     to_react: Option<Heads>,
     heads: Option<Heads>,
 }

@@ -10,7 +10,7 @@ use super::decode::{self, LedgerResult};
 use super::digest;
 use super::rules;
 use super::verdict::Findings;
-use crate::history::{Command, Told};
+use crate::history::{Answer, Command};
 
 /// Every rule of what was asked. `is_reactors`: of a row that a reactor has rules of its own for.
 pub(crate) fn judge(case: &Case<'_>, is_reactors: &dyn Fn(&Row<'_>) -> bool, findings: &mut Findings) {
@@ -39,7 +39,8 @@ fn rows_were_asked(case: &Case<'_>, is_reactors: &dyn Fn(&Row<'_>) -> bool, find
 
 /// The commands that may have led to the result: those that were answered 422 or found invalid may not.
 pub(crate) fn candidates<'a>(deed: &Deed<'a>) -> impl Iterator<Item = &'a Command> {
-    let taken = deed.entries.iter().filter(|(entry, _)| !matches!(entry.told, Told::Invalid { .. } | Told::Shed { .. } | Told::Aborted));
+    let taken =
+        deed.entries.iter().filter(|(entry, _)| !matches!(entry.told, Answer::Invalid { .. } | Answer::Shed { .. } | Answer::Aborted));
     taken.map(|(_, command)| *command)
 }
 

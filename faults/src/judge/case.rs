@@ -11,9 +11,9 @@ use super::log::time_of;
 use super::rules;
 use super::verdict::Findings;
 use crate::evidence::{Aside, Event, Evidence, Ledger, Log};
-use crate::history::{Asked, Command, Entry, Told};
+use crate::history::{Answer, Asked, Command, Entry};
 
-/// Whose keys the harness's clients use: until there is authentication, everybody's.
+/// The caller whose keys the harness's clients use: until there is authentication, everybody's.
 pub(crate) const CALLER: &str = "anonymous";
 
 /// The kind of what an older build parks.
@@ -88,7 +88,7 @@ impl Deed<'_> {
     }
 }
 
-/// What the judge is told of the services whose run it judges, beside their `.proto` files.
+/// Facts about the services whose run is judged, beside their `.proto` files.
 pub(crate) struct Domain {
     /// Events that a refusal may carry: a process learns of it by them, and nothing else changes.
     pub(crate) telling: &'static [&'static str],
@@ -198,7 +198,7 @@ impl<'a> Case<'a> {
         self.results.get(&(service, id)).map(Vec::as_slice).unwrap_or_default().iter().map(|n| &self.rows[*n])
     }
 
-    /// What stands of a command among the messages that were set aside.
+    /// Messages of a command among those that were set aside.
     pub(crate) fn set_aside<'s>(&'s self, service: &'s str, id: Uuid) -> impl Iterator<Item = &'s Aside> {
         let known = self.aside.get(&(service, id)).map(Vec::as_slice).unwrap_or_default();
         known.iter().map(|n| &self.evidence.aside[*n])
@@ -243,6 +243,6 @@ pub(crate) fn moment(entry: &Entry) -> i64 {
 }
 
 /// A final answer to a command: it took effect, or was refused.
-pub(crate) fn is_final(told: &Told) -> bool {
-    matches!(told, Told::Done { .. } | Told::Refused { .. })
+pub(crate) fn is_final(told: &Answer) -> bool {
+    matches!(told, Answer::Done { .. } | Answer::Refused { .. })
 }

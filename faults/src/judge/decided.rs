@@ -1,9 +1,9 @@
-//! What a command was decided on: its result's version, and its condition. A lane that decides on what it remembers of before another one took
+//! The state that a command was decided on: its result's version, and its condition. A lane that decides on what it remembers of before another one took
 //! over shows in nothing else. Sources: the protocol's "Append" and "Repeats".
 
 use super::asked::{Read, command_of};
 use super::case::{Case, Row};
-use super::decode::{LedgerResult, Outcome};
+use super::decode::{CommandOutcome, LedgerResult};
 use super::rules;
 use super::verdict::Findings;
 
@@ -35,7 +35,7 @@ fn version_is_the_streams(case: &Case<'_>, row: &Row<'_>, result: &LedgerResult,
 /// `wrong-condition`: 412 if and only if the stream was at another version than the command insists on.
 fn condition_was_so(asked: &Read, row: &Row<'_>, result: &LedgerResult, findings: &mut Findings) {
     let before = result.version_before();
-    let failed = matches!(result.outcome, Outcome::PreconditionFailed { .. });
+    let failed = matches!(result.outcome, CommandOutcome::PreconditionFailed { .. });
     let fails = asked.if_match.is_some_and(|wanted| wanted != before);
     if asked.if_match.is_some() || failed {
         findings.check(rules::WRONG_CONDITION, row.recorded_at, failed == fails, || {

@@ -7,7 +7,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What a command came to, as its ledger row says.
+/// The result of a command, as its ledger row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerResult {
     pub(crate) service: String,
@@ -21,12 +21,12 @@ pub(crate) struct LedgerResult {
     pub(crate) offset: i64,
     pub(crate) epoch: u64,
     pub(crate) command_digest: Vec<u8>,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: CommandOutcome,
 }
 
 /// The three ways in which a command ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CommandOutcome {
     Accepted,
     Refused { code: String },
     PreconditionFailed { expected: i64 },
@@ -132,7 +132,7 @@ fn kebab(name: &str) -> String {
 /// `daybook.v1.Who.PROCESS`.
 const PROCESS: i32 = 6;
 
-/// What an event's metadata says of where it comes from; texts are empty where it says nothing.
+/// The origin of an event, by its metadata; texts are empty where it says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Metadata {
     /// None where it names none.
@@ -184,14 +184,14 @@ pub(crate) fn result(bytes: &[u8]) -> Result<LedgerResult, String> {
     })
 }
 
-fn outcome(said: &Value) -> Option<Outcome> {
+fn outcome(said: &Value) -> Option<CommandOutcome> {
     if let Some(refused) = said.get("refused") {
-        return Some(Outcome::Refused { code: refused["code"].as_str()?.to_owned() });
+        return Some(CommandOutcome::Refused { code: refused["code"].as_str()?.to_owned() });
     }
     if let Some(failed) = said.get("preconditionFailed") {
-        return Some(Outcome::PreconditionFailed { expected: integer(&failed["expected"])? });
+        return Some(CommandOutcome::PreconditionFailed { expected: integer(&failed["expected"])? });
     }
-    said.get("accepted").map(|_| Outcome::Accepted)
+    said.get("accepted").map(|_| CommandOutcome::Accepted)
 }
 
 /// A number, in either of the forms that the JSON mapping has for one.

@@ -42,16 +42,16 @@ pub(crate) fn judge_served(served: &Served, holds: bool, wanted: &str, findings:
     });
 }
 
-/// What names a part: its key, and its id or what stands for that.
+/// The name of a part: its key, and its id or what stands for that.
 pub(crate) type PartName = (String, String);
 
-/// What is expected of a read model's parts.
+/// The parts that are expected of a read model.
 pub(crate) struct Model<'f> {
     pub(crate) name: &'static str,
     /// Full protobuf name of the parts' message.
     pub(crate) message: &'static str,
     pub(crate) parts: BTreeMap<PartName, Expected<'f>>,
-    /// What stands for a part's id where that is a matter of sorting; none: the id itself.
+    /// A text in place of a part's id, where that is a matter of sorting; none: the id itself.
     pub(crate) stands_for_id: fn(&Value) -> Option<String>,
 }
 

@@ -10,7 +10,7 @@ use super::decode::{Token, tokens};
 use super::rules;
 use super::story::Story;
 use super::verdict::Findings;
-use crate::history::{Asked, Entry, Told};
+use crate::history::{Answer, Asked, Entry};
 
 /// A page that was read.
 pub(crate) struct Read<'a> {
@@ -29,7 +29,7 @@ pub(crate) struct Read<'a> {
 impl<'a> Read<'a> {
     fn of(entry: &'a Entry) -> Option<Self> {
         let Asked::Read { model, key, tokens: asked, at, .. } = &entry.asked else { return None };
-        let Told::Page { status, body, positions, stale } = &entry.told else { return None };
+        let Answer::Page { status, body, positions, stale } = &entry.told else { return None };
         let (tokens, positions) = (tokens(asked), tokens(positions));
         Some(Self { entry, model, key, at, tokens, status: *status, body, positions, stale })
     }
@@ -45,7 +45,7 @@ impl<'a> Read<'a> {
     }
 }
 
-/// What one process has shown of one stream under one key: when it was told, and the newest state so far.
+/// States that one process has shown of one stream under one key: when each was told, and the newest state so far.
 type ShownStates<'a> = HashMap<(&'a str, &'a str, &'a str, &'a str), Vec<(u64, usize)>>;
 
 /// Judges reads in the order in which they were told.
@@ -107,7 +107,7 @@ impl<'c> Reader<'c> {
         let Some(newest) = states.last().copied() else { return };
         let at = moment(read.entry);
         let say = |what: String| move || (what, vec![entry_line(read.entry), story.line()]);
-        // What is shown of a stream that is parked is older than the log, and the page says so.
+        // A stream that is parked is shown older than the log, and the page says so.
         let (wanted, reached) = match read.tells_old(story.stream) {
             true => (0, 0),
             false => (story.covered(&read.tokens), story.covered(&read.positions)),

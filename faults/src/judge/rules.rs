@@ -1,7 +1,7 @@
 //! Every rule that the judge holds a run to, whatever its services are about, in the order of causes: what lies deeper in the flow of data
 //! stands first.
 
-/// How far along the flow of data a rule looks. What is broken in a layer shows in all that follow it, so the first
+/// The layer of the flow of data that a rule looks at. What is broken in a layer shows in all that follow it, so the first
 /// violation is one of the deepest layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
@@ -9,7 +9,7 @@ pub enum Layer {
     Log,
     /// The ledger beside the events.
     Ledger,
-    /// What the log's events mean.
+    /// The meaning of the log's events.
     Effects,
     /// The log beside the answers that clients had.
     Answers,
@@ -17,7 +17,7 @@ pub enum Layer {
     Kafka,
     /// The parts of read models beside the log.
     Parts,
-    /// What is served of them.
+    /// Answers made of them.
     Served,
     /// Numbers that were watched while the run went on.
     Watched,
@@ -32,7 +32,7 @@ pub struct Rule {
     pub name: &'static str,
     /// Where in the flow of data it looks.
     pub layer: Layer,
-    /// What must be so.
+    /// The rule in a sentence.
     pub meaning: &'static str,
 }
 

@@ -36,7 +36,7 @@ impl<'a, T: Default> Story<'a, T> {
         &self.states[self.states.len() - 1]
     }
 
-    /// How many of its events tokens cover.
+    /// The number of its events that tokens cover.
     pub(crate) fn covered(&self, tokens: &[Token]) -> usize {
         let own = tokens.iter().filter(|token| token.service == self.service && token.partition == self.partition);
         own.map(|token| self.offsets.partition_point(|offset| *offset <= token.offset)).max().unwrap_or_default()

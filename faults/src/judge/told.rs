@@ -1,11 +1,11 @@
-//! What clients were told, beside the log. Sources: the contract's "Commands over HTTP", the protocol's "Repeats" and "Kafka is a pipe".
+//! Answers of clients beside the log. Sources: the contract's "Commands over HTTP", the protocol's "Repeats" and "Kafka is a pipe".
 
 use super::asked;
 use super::case::{Case, Deed, entry_line, is_final, moment};
-use super::decode::{LedgerResult, Outcome};
+use super::decode::{CommandOutcome, LedgerResult};
 use super::rules;
 use super::verdict::Findings;
-use crate::history::{Asked, Command, Entry, Told, Via};
+use crate::history::{Answer, Asked, Command, Entry, Via};
 
 /// Every rule of answers.
 pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
@@ -30,10 +30,10 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
 /// a list or a search that is not there: it may be empty.
 fn answers_are_known(case: &Case<'_>, entry: &Entry, findings: &mut Findings) {
     let known = match (&entry.asked, &entry.told) {
-        (_, Told::Unexpected { .. }) => false,
-        (Asked::Command(_), Told::Shed { retry_after, .. }) => *retry_after,
-        (Asked::Command(Command { via: Via::Http(_), .. }), Told::Accepted { location }) => location.is_some(),
-        (Asked::Read { model, .. }, Told::Page { status, .. }) if case.domain.lists.contains(&model.as_str()) => *status == 200,
+        (_, Answer::Unexpected { .. }) => false,
+        (Asked::Command(_), Answer::Shed { retry_after, .. }) => *retry_after,
+        (Asked::Command(Command { via: Via::Http(_), .. }), Answer::Accepted { location }) => location.is_some(),
+        (Asked::Read { model, .. }, Answer::Page { status, .. }) if case.domain.lists.contains(&model.as_str()) => *status == 200,
         _ => true,
     };
     findings.check(rules::UNEXPECTED_ANSWER, moment(entry), known, || {
@@ -44,8 +44,8 @@ fn answers_are_known(case: &Case<'_>, entry: &Entry, findings: &mut Findings) {
 /// `wrong-command-id`: the id that was told is the one derived from what was asked.
 fn command_ids_are_right(deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
     let told = match &entry.told {
-        Told::Done { command_id, .. } => Some(command_id.as_str()),
-        Told::Refused { body, .. } => body.get("commandId").and_then(|id| id.as_str()),
+        Answer::Done { command_id, .. } => Some(command_id.as_str()),
+        Answer::Refused { body, .. } => body.get("commandId").and_then(|id| id.as_str()),
         _ => None,
     };
     let Some(told) = told else { return };
@@ -72,18 +72,18 @@ fn answers_have_results(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, finding
 }
 
 /// Whether an answer says what a result says.
-fn is_told(result: &LedgerResult, told: &Told) -> bool {
+fn is_told(result: &LedgerResult, told: &Answer) -> bool {
     match (told, &result.outcome) {
-        (Told::Done { version, events, token, .. }, Outcome::Accepted) => {
+        (Answer::Done { version, events, token, .. }, CommandOutcome::Accepted) => {
             let same = |(told, kept): (&(String, u64), &(String, i64))| told.0 == kept.0 && i64::try_from(told.1) == Ok(kept.1);
             let events = events.len() == result.events.len() && events.iter().zip(&result.events).all(same);
             events && *version == result.version && *token == result.token()
         }
-        (Told::Refused { status: 409, body, token, .. }, Outcome::Refused { code }) => {
+        (Answer::Refused { status: 409, body, token, .. }, CommandOutcome::Refused { code }) => {
             let kind = body.get("type").and_then(|kind| kind.as_str());
             kind == Some(format!("urn:daybook:refusal:{code}").as_str()) && *token == Some(result.token())
         }
-        (Told::Refused { status: 412, token, .. }, Outcome::PreconditionFailed { .. }) => *token == Some(result.token()),
+        (Answer::Refused { status: 412, token, .. }, CommandOutcome::PreconditionFailed { .. }) => *token == Some(result.token()),
         _ => false,
     }
 }
@@ -92,10 +92,10 @@ fn is_told(result: &LedgerResult, told: &Told) -> bool {
 fn handles_are_known(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
     if let Asked::Handle { .. } = &entry.asked {
         let holds = match &entry.told {
-            Told::Invalid { status: 410, .. } => {
+            Answer::Invalid { status: 410, .. } => {
                 case.set_aside(deed.service, deed.id).next().is_some() && case.result(deed.service, deed.id).is_none()
             }
-            Told::Invalid { .. } => false,
+            Answer::Invalid { .. } => false,
             _ => true,
         };
         findings.check(rules::HANDLE_FORGOTTEN, moment(entry), holds, || {
@@ -117,7 +117,7 @@ fn set_aside_for_a_newer_build(case: &Case<'_>, deed: &Deed<'_>, findings: &mut 
 /// can't read what came into the contract after it.
 fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
     for (entry, command) in &deed.entries {
-        let (Asked::Command(_), Told::Invalid { status, .. }) = (&entry.asked, &entry.told) else { continue };
+        let (Asked::Command(_), Answer::Invalid { status, .. }) = (&entry.asked, &entry.told) else { continue };
         let readable = asked::read(command);
         let holds = match (status, &readable) {
             (400, None) => true,
@@ -138,7 +138,7 @@ fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings)
 
 /// `accepted-without-result`: now that all has caught up, an accepted command has its result, or was set aside for a reason.
 fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
-    let Some((entry, _)) = deed.entries.iter().find(|(entry, _)| matches!(entry.told, Told::Accepted { .. })) else { return };
+    let Some((entry, _)) = deed.entries.iter().find(|(entry, _)| matches!(entry.told, Answer::Accepted { .. })) else { return };
     let aside = case.set_aside(deed.service, deed.id).any(|aside| !aside.reason.is_empty());
     let holds = aside || case.results(deed.service, deed.id).len() > 0;
     findings.check(rules::ACCEPTED_WITHOUT_RESULT, moment(entry), holds, || {
@@ -148,7 +148,7 @@ fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
 
 /// `shed-took-effect`: 429 and 503 without `unknown` have begun nothing, what is invalid is not taken, and what was aborted is not seen.
 fn shed_is_nothing(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
-    let begun_nothing = |told: &Told| matches!(told, Told::Shed { .. } | Told::Invalid { .. } | Told::Aborted);
+    let begun_nothing = |told: &Answer| matches!(told, Answer::Shed { .. } | Answer::Invalid { .. } | Answer::Aborted);
     if !deed.entries.iter().all(|(entry, _)| begun_nothing(&entry.told)) {
         return;
     }
@@ -171,10 +171,10 @@ fn answers_are_the_same(deed: &Deed<'_>, findings: &mut Findings) {
     }
 }
 
-fn is_same(one: &Told, other: &Told) -> bool {
-    let plain = |told: &Told| match told.clone() {
-        Told::Done { command_id, version, events, token, .. } => Told::Done { command_id, version, events, token, replayed: false },
-        Told::Refused { status, body, token, .. } => Told::Refused { status, body, token, replayed: false },
+fn is_same(one: &Answer, other: &Answer) -> bool {
+    let plain = |told: &Answer| match told.clone() {
+        Answer::Done { command_id, version, events, token, .. } => Answer::Done { command_id, version, events, token, replayed: false },
+        Answer::Refused { status, body, token, .. } => Answer::Refused { status, body, token, replayed: false },
         told => told,
     };
     plain(one) == plain(other)

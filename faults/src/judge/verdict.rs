@@ -1,4 +1,4 @@
-//! What the judge says, and how it collects it.
+//! The judge's verdict, and the findings that it is made of.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,20 +17,20 @@ pub struct Violation {
     pub invariant: &'static str,
     /// The rule's name.
     pub rule: &'static str,
-    /// What is wrong, in a line.
+    /// The fault, in a line.
     pub what: String,
     /// Everything needed to see it: history entries, ledger rows, events, pages, tokens.
     pub seen: Vec<String>,
 }
 
-/// What the judge says of a run.
+/// The judge's verdict on a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// The earliest cause first: the deepest layer of the flow of data, and in it the earliest moment. At most twenty a rule.
     pub violations: Vec<Violation>,
-    /// How many violations of each rule there are, those included that are not kept. Rules that hold are not in it.
+    /// The number of violations of each rule, those included that are not kept. Rules that hold are not in it.
     pub found: BTreeMap<&'static str, u64>,
-    /// How many things each rule looked at.
+    /// The number of things that each rule looked at.
     pub checked: BTreeMap<&'static str, u64>,
     /// Messages of Kafka that came more than once, with the same bytes: no fault.
     pub repeats: u64,

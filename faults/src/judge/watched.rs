@@ -1,4 +1,4 @@
-//! What was seen while the run went on: numbers that only grow, and the way back from each fault.
+//! Numbers that were watched while the run went on and only grow, and the way back from each fault.
 
 use std::collections::BTreeMap;
 

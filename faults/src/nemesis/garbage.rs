@@ -1,4 +1,4 @@
-//! What is none of Daybook's, on topics that only Daybook writes to. It is set aside by nobody: it must be passed over, end nothing,
+//! Garbage on topics that only Daybook writes to. It is set aside by nobody: it must be passed over, end nothing,
 //! and show up in no answer.
 
 use daybook_proto::Named as _;

@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::proxy::{Fired, Link, Mode};
 
 const HELD: Duration = Duration::from_secs(6);
-/// How long a page to be swallowed may keep us waiting.
+/// The longest that a page to be swallowed may keep us waiting.
 const PAGE: Duration = Duration::from_secs(15);
 
 pub(super) fn all() -> Vec<Fault> {

@@ -13,10 +13,10 @@ use super::{Fault, Field, Heal, Struck, poison};
 use crate::cluster::Cluster;
 use crate::shop::names::PAGES;
 
-/// How long a place may take to be reached.
+/// The longest that a place may take to be reached.
 const REACHED: Duration = Duration::from_secs(20);
 const REBUILD: &[&str] = &["replay", "rebuild", PAGES, "--promote"];
-/// How long the next rebuild may be refused what it needs, and so long again what clears away after it.
+/// The longest that the next rebuild may be refused what it needs, and the clearing up after it again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 static NAMES: LazyLock<Vec<(&'static str, String)>> =
@@ -119,7 +119,7 @@ async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck
     Ok(Struck { over: std::time::Instant::now(), ..struck })
 }
 
-/// What a generation takes is taken for as long as it is kept up: in a long run none stays that nobody will go back to.
+/// A generation costs something for as long as it is kept up: in a long run none stays that nobody will go back to.
 async fn retire_spare(field: &Field<'_>) -> anyhow::Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {

@@ -18,9 +18,9 @@ use super::{Fault, Field, Struck, garbage};
 use crate::collect;
 use crate::shop::names::{AN_EVENT, ANOTHER_SERVICES, ANOTHER_STREAM, POISONED, POISONED_COMMAND, too_large};
 
-/// How long Kafka may take for one message.
+/// The longest that Kafka may take for one message.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take, in company, until Kafka has all of it and an endpoint has said no, and how long lanes may take again to
+/// The longest that it may take, in company, until Kafka has all of it and an endpoint has said no, and how long lanes may take again to
 /// set all of it aside.
 const IN_COMPANY: Duration = Duration::from_secs(60);
 /// The command that is poisoned.

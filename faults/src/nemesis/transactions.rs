@@ -14,7 +14,7 @@ use crate::workload::Transaction;
 
 /// Commands of each transaction: they come to several partitions.
 const COMMANDS: usize = 4;
-/// How long it is tried to open them; in company Kafka may not answer for half of that.
+/// The time for which it is tried to open them; in company Kafka may not answer for half of that.
 const OPENED: Duration = Duration::from_secs(60);
 /// For how long they are left open, in milliseconds: longer than an endpoint waits for a result, so that handles are asked meanwhile.
 const OPEN: (u64, u64) = (7_000, 10_000);
@@ -33,7 +33,7 @@ async fn leave_open(mut field: Field<'_>) -> anyhow::Result<Struck> {
     for transaction in [&mut to_commit, &mut to_abort] {
         for _ in 0..COMMANDS {
             let command = field.new_command();
-            // What Kafka does not take aborts the transaction: it can't be committed any more.
+            // A message that Kafka does not take aborts the transaction: it can't be committed any more.
             sent += u64::from(transaction.command(provoke::client(), &command).await.is_ok());
         }
     }

@@ -1,4 +1,4 @@
-//! What clients ask the shop for, and what they remember of it.
+//! Commands of clients, and their memory of the shop.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ const FRESH: usize = 64;
 /// A reorder point is set between so many pieces below what should be available, and so many above: ordinary commands cross it.
 const AROUND: std::ops::Range<i64> = -12..12;
 
-/// What a result told, for a reader to look at.
+/// A result, for a reader to look at.
 #[derive(Clone, Debug)]
 pub(super) struct Fresh {
     pub(super) stream: String,
@@ -72,7 +72,7 @@ pub(crate) fn spoilt(command: &Command) -> Option<Command> {
     Some(command)
 }
 
-/// What clients know of the shop together.
+/// Knowledge of the shop that clients share.
 pub(crate) struct Shop {
     run: String,
     most: u64,
@@ -86,7 +86,7 @@ pub(crate) struct Shop {
     categories: Mutex<HashMap<String, &'static str>>,
 }
 
-/// What may have been reserved.
+/// A reservation that may have been made.
 #[derive(Clone, Debug)]
 struct Reserved {
     sku: String,
@@ -148,7 +148,7 @@ impl Shop {
             }
             27..37 => {
                 let n = random.random_range(0..1_000_000_u32);
-                let body = json!({"sku": sku, "title": format!("Title {n}"), "description": format!("Told {n}")});
+                let body = json!({"sku": sku, "title": format!("Title {n}"), "description": format!("Answer {n}")});
                 self.of_product(client, "revise-product", &sku, body)
             }
             37..43 => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::names::{CATEGORY_LISTINGS, PRODUCT_PAGES, REORDER_ALERTS, SEARCH, STOCK_LEVELS};
 use crate::history::{Asked, Entry};
 
-/// What was touched: the keys that read models may have.
+/// Keys that read models may have: those that commands touched.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// SKUs that were named in a command.

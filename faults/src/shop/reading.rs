@@ -9,7 +9,7 @@ use super::names::{CATEGORY_LISTINGS, PRODUCT_PAGES, REORDER_ALERTS, STOCK_LEVEL
 /// Finds every product of ours; few of them are enough to see that it answers.
 const QUERY: &str = "brand=Nemesis&page_size=5";
 
-/// What a reader asks for.
+/// A reader's question.
 pub(crate) enum Question {
     /// A page of a read model.
     Page {
@@ -17,14 +17,14 @@ pub(crate) enum Question {
         model: &'static str,
         /// Its key.
         key: String,
-        /// What it has to cover.
+        /// Tokens that the answer has to cover.
         tokens: Vec<String>,
     },
     /// A search.
     Search {
         /// The query string.
         query: &'static str,
-        /// What it has to cover.
+        /// Tokens that the answer has to cover.
         tokens: Vec<String>,
     },
 }

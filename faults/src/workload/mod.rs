@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 
-pub use client::{Http, Place};
+pub use client::{Http, Server};
 pub use raw::RawClient;
 pub use transaction::Transaction;
 
@@ -26,15 +26,15 @@ use crate::shop::Shop;
 /// The most that a crowd has under way at once.
 const HANDS: usize = 6_000;
 
-/// Who is asked, by whom, and how often.
+/// Settings of the workload.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Every choice of every client comes from it.
     pub seed: u64,
     /// Command endpoints.
-    pub commands: Vec<Place>,
+    pub commands: Vec<Server>,
     /// Query APIs.
-    pub queries: Vec<Place>,
+    pub queries: Vec<Server>,
     /// Kafka, for clients that use it themselves.
     pub kafka: String,
     /// Clients that post commands.
@@ -51,7 +51,7 @@ pub struct Options {
     pub two_builds: bool,
 }
 
-/// What all clients share.
+/// The part that all clients share.
 struct Floor {
     options: Options,
     http: Http,
@@ -68,7 +68,7 @@ impl Floor {
         StdRng::seed_from_u64(self.options.seed ^ (u64::from(client) << 32))
     }
 
-    fn any<'a>(&self, places: &'a [Place], random: &mut StdRng) -> &'a Place {
+    fn any<'a>(&self, places: &'a [Server], random: &mut StdRng) -> &'a Server {
         &places[random.random_range(0..places.len())]
     }
 

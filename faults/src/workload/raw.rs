@@ -13,7 +13,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::Floor;
-use crate::history::{Asked, Command, Recorder, Told, Via};
+use crate::history::{Answer, Asked, Command, Recorder, Via};
 use crate::judge::decode::command_type;
 
 /// Produces commands to `<service>.messages`.
@@ -38,12 +38,12 @@ impl RawClient {
     }
 
     /// Produces one, and says whether Kafka acknowledged it.
-    pub async fn command(&self, by: u32, command: &Command) -> Told {
+    pub async fn command(&self, by: u32, command: &Command) -> Answer {
         let command = Command { via: Via::Kafka, ..command.clone() };
         let open = self.recorder.ask(by, Asked::Command(command.clone()));
         let told = match self.send(&command).await {
-            Ok(()) => Told::Accepted { location: None },
-            Err(error) => Told::Unknown { why: format!("{error:#}") },
+            Ok(()) => Answer::Accepted { location: None },
+            Err(error) => Answer::Unknown { why: format!("{error:#}") },
         };
         self.recorder.told(open, told.clone());
         told

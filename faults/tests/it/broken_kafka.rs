@@ -75,7 +75,7 @@ fn headers_in_kafka_that_are_not_the_events() {
     }
 }
 
-/// What the broken headers above must not be confused with.
+/// Good headers that the broken ones above must not be confused with.
 #[test]
 fn a_time_in_another_form_and_a_run_without_headers() {
     let mut evidence = good();

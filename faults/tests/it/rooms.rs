@@ -1,4 +1,4 @@
-//! What the harness knows of the shop stands in one folder, `src/shop`: another domain would bring a folder of its own.
+//! The harness' knowledge of the shop stands in one folder, `src/shop`: another domain would bring a folder of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What generated checks call: one function a rule, so that every message says the same thing in the same words.
+//! Functions for generated checks: one function a rule, so that every message says the same thing in the same words.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use crate::v1::TextForm;
 pub struct Violation {
     /// The field, as JSON names it: `price.minorUnits`, `attributes["colour"]`, `lines[2].sku`.
     pub field: String,
-    /// What is wrong, and what would be right.
+    /// The fault, and the remedy.
     pub message: String,
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn push(out: &mut Vec<Violation>, violation: impl FnOnce() -> Violati
     }
 }
 
-/// What is said of a field that must be there and is not, or the beginning of it.
+/// The violation of a field that must be there and is not, or the beginning of it.
 pub(crate) const REQUIRED: &str = "is required";
 
 /// A required field is not there.
@@ -174,7 +174,7 @@ pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<
     add(path, fault + &is, out);
 }
 
-/// What a text that is not empty must be, and is not.
+/// The rule that a text, which is not empty, does not follow.
 fn fault_of_text(text: &str, rules: &TextRules) -> Option<String> {
     if rules.id {
         let fits = text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));

@@ -9,7 +9,7 @@ use super::reorder::Reordering;
 use super::stock::{Shelf, open_reservations};
 use crate::judge::asked::{Read, command_of};
 use crate::judge::case::{Case, Row, Written};
-use crate::judge::decode::{LedgerResult, Outcome, integer};
+use crate::judge::decode::{CommandOutcome, LedgerResult, integer};
 use crate::judge::rules;
 use crate::judge::verdict::Findings;
 
@@ -55,29 +55,29 @@ fn is_founded(case: &Case<'_>, folded: &Folded<'_>, asked: &Read, row: &Row<'_>,
     }
 }
 
-fn reorder_answer(state: &Reordering, asked: &Read, outcome: &Outcome) -> Option<bool> {
+fn reorder_answer(state: &Reordering, asked: &Read, outcome: &CommandOutcome) -> Option<bool> {
     let wanted = (integer(&asked.json["quantity"]).unwrap_or_default(), asked.json["reference"].as_str().unwrap_or_default());
     match (asked.name(), outcome) {
-        ("RaiseReorderProposal", Outcome::Refused { code }) if code == "no-reorder-proposal" => Some(state.alert.is_none()),
-        ("RaiseReorderProposal", Outcome::Refused { code }) if code == "reorder-proposal-raised-before" => {
+        ("RaiseReorderProposal", CommandOutcome::Refused { code }) if code == "no-reorder-proposal" => Some(state.alert.is_none()),
+        ("RaiseReorderProposal", CommandOutcome::Refused { code }) if code == "reorder-proposal-raised-before" => {
             Some(state.ordered().is_some_and(|ordered| ordered.0 > 0 && ordered != wanted))
         }
-        ("RaiseReorderProposal", Outcome::Accepted) => Some(state.ordered() == Some(wanted)),
+        ("RaiseReorderProposal", CommandOutcome::Accepted) => Some(state.ordered() == Some(wanted)),
         _ => None,
     }
 }
 
-fn product_answer(product: &Product, asked: &Read, outcome: &Outcome, version: u64) -> Option<bool> {
+fn product_answer(product: &Product, asked: &Read, outcome: &CommandOutcome, version: u64) -> Option<bool> {
     match (asked.name(), outcome) {
-        (_, Outcome::Refused { code }) if code == "product-unknown" => Some(version == 0),
-        ("CreateProduct", Outcome::Refused { code }) if code == "product-exists" => Some(version > 0),
-        ("CreateProduct", Outcome::Accepted) => Some(false),
-        ("ReviseProduct", Outcome::Accepted) => {
+        (_, CommandOutcome::Refused { code }) if code == "product-unknown" => Some(version == 0),
+        ("CreateProduct", CommandOutcome::Refused { code }) if code == "product-exists" => Some(version > 0),
+        ("CreateProduct", CommandOutcome::Accepted) => Some(false),
+        ("ReviseProduct", CommandOutcome::Accepted) => {
             let nothing = |changed: &Value| changed.as_object().is_some_and(Map::is_empty) || changed.as_array().is_some_and(Vec::is_empty);
             Some(product.changes(asked.json.as_object()?).values().all(nothing))
         }
-        ("CategorizeProduct", Outcome::Accepted) => Some(product.page.get("category") == asked.json.get("category")),
-        ("RepriceProduct", Outcome::Accepted) => {
+        ("CategorizeProduct", CommandOutcome::Accepted) => Some(product.page.get("category") == asked.json.get("category")),
+        ("RepriceProduct", CommandOutcome::Accepted) => {
             let mut price = Map::from_iter([("list".to_owned(), asked.json["price"].clone())]);
             price.extend(asked.json.get("sale").map(|sale| ("sale".to_owned(), sale.clone())));
             let currency = asked.json["price"]["currency"].as_str()?;
@@ -87,21 +87,21 @@ fn product_answer(product: &Product, asked: &Read, outcome: &Outcome, version: u
     }
 }
 
-fn stock_answer<'w>(shelf: &Shelf, events: impl Iterator<Item = &'w Written<'w>>, asked: &Read, outcome: &Outcome) -> Option<bool> {
+fn stock_answer<'w>(shelf: &Shelf, events: impl Iterator<Item = &'w Written<'w>>, asked: &Read, outcome: &CommandOutcome) -> Option<bool> {
     let number = |field: &str| integer(&asked.json[field]).unwrap_or_default();
     let reserved = || open_reservations(events).get(asked.json["orderId"].as_str().unwrap_or_default()).copied();
     match (asked.name(), outcome) {
-        (_, Outcome::Refused { code }) => match code.as_str() {
+        (_, CommandOutcome::Refused { code }) => match code.as_str() {
             "insufficient-stock" => Some(shelf.available() < number("quantity")),
             "adjustment-below-zero" if asked.name() == "AdjustStock" => Some(shelf.available() + number("delta") < 0),
             "unknown-reservation" => Some(reserved().is_none()),
             "reservation-exists" => Some(reserved().is_some_and(|quantity| quantity != number("quantity"))),
             _ => None,
         },
-        ("ReceiveStock", Outcome::Accepted) => Some(false),
-        ("AdjustStock", Outcome::Accepted) => Some(asked.json["delta"] == json!(0)),
-        ("SetReorderPoint", Outcome::Accepted) => Some(shelf.reorder_point == number("reorderPoint")),
-        ("ReserveStock", Outcome::Accepted) => Some(reserved() == Some(number("quantity"))),
+        ("ReceiveStock", CommandOutcome::Accepted) => Some(false),
+        ("AdjustStock", CommandOutcome::Accepted) => Some(asked.json["delta"] == json!(0)),
+        ("SetReorderPoint", CommandOutcome::Accepted) => Some(shelf.reorder_point == number("reorderPoint")),
+        ("ReserveStock", CommandOutcome::Accepted) => Some(reserved() == Some(number("quantity"))),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use super::product::REVISED;
 use super::stock::{CROSSED, REGAINED};
 use crate::judge::asked::{Read, candidates, command_of, is_of_what_was_asked, read};
 use crate::judge::case::{Case, Deed, Row, Written};
-use crate::judge::decode::{LedgerResult, Outcome, integer};
+use crate::judge::decode::{CommandOutcome, LedgerResult, integer};
 use crate::judge::rules;
 use crate::judge::verdict::Findings;
 use crate::shop::rules::SUM_OF_EFFECTS;
@@ -50,7 +50,7 @@ fn effects_are_what_was_asked(
     });
 }
 
-/// What each command may lead to, besides what a stock says of its reorder point, which any change of it may.
+/// Events that each command may lead to, besides what a stock says of its reorder point, which any change of it may.
 const EFFECTS: &[(&str, &[&str])] = &[
     ("CreateProduct", &["ProductCreated"]),
     ("ReviseProduct", &["ProductRevised"]),
@@ -114,7 +114,7 @@ fn sums_are_right(case: &Case<'_>, findings: &mut Findings) {
         if !candidates(deed).any(|command| command.name == "receive-stock") {
             continue;
         }
-        let accepted = case.result(deed.service, deed.id).filter(|(_, result)| result.outcome == Outcome::Accepted);
+        let accepted = case.result(deed.service, deed.id).filter(|(_, result)| result.outcome == CommandOutcome::Accepted);
         let asked = accepted.and_then(|(_, result)| command_of(deed, result));
         let quantity = asked.and_then(|asked| integer(&asked.json["quantity"])).unwrap_or_default();
         sums.entry((deed.service, deed.stream)).or_default().0 += quantity;

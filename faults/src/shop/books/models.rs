@@ -77,7 +77,7 @@ fn expected_parts<'f>(folded: &'f Folded<'_>, model: &str) -> BTreeMap<PartName,
     expected
 }
 
-/// What a process serves at the end, of the models that are folded here.
+/// Holds what a process serves at the end against the models that are folded here.
 fn served_is_the_fold(folded: &Folded<'_>, served: &Served, findings: &mut Findings) {
     let (key, body) = (served.key.as_str(), &served.body);
     let (holds, wanted) = match served.model.as_str() {
