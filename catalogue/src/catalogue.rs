@@ -41,10 +41,11 @@ pub struct Catalogue {
     first: VecDeque<(u64, Result<Row, String>)>,
     mapping: Arc<Mapping>,
     currency: Option<String>,
-    seen: HashMap<String, Seen>,
+    seen: HashMap<String, ColumnUse>,
 }
 
-struct Seen {
+/// How a column of the file is used.
+struct ColumnUse {
     known: bool,
     rows: u64,
 }
@@ -131,7 +132,7 @@ impl Catalogue {
             if let Some(seen) = self.seen.get_mut(column) {
                 seen.rows += 1;
             } else if self.seen.len() < NAMES {
-                self.seen.insert(column.to_owned(), Seen { known: self.mapping.knows(column), rows: 1 });
+                self.seen.insert(column.to_owned(), ColumnUse { known: self.mapping.knows(column), rows: 1 });
             }
         }
     }

@@ -46,7 +46,11 @@ impl ParkedMessages {
         Ok(all)
     }
 
-    async fn find(&self, id: Uuid) -> Result<(PartitionLog, ParkedMessage), HandlerError> {
+    /// One of them.
+    ///
+    /// # Errors
+    /// When there is none, or Postgres does not answer.
+    pub async fn find(&self, id: Uuid) -> Result<(PartitionLog, ParkedMessage), HandlerError> {
         let all = self.list().await?;
         let unknown =
             || HandlerError::Configuration(format!("no parked message {id}: `daybook parked list` shows those that are not settled"));

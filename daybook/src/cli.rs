@@ -37,7 +37,7 @@ pub(crate) struct Global {
     /// How to log.
     #[arg(long, global = true, env = "DAYBOOK_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
-    /// Output for programs.
+    /// Answers for programs: a line of JSON for each result.
     #[arg(long, global = true, env = "DAYBOOK_JSON")]
     pub(crate) json: bool,
 }

@@ -2,17 +2,18 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod answers;
 mod cli;
-mod generations;
+mod display;
 mod load;
+mod operations;
 mod out;
-mod parked;
 mod past;
+mod rebuilding;
 mod roles;
 mod searching;
 mod settings;
 mod telemetry;
-mod tools;
 
 use std::process::ExitCode;
 
@@ -28,11 +29,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Exit codes: 0 good, 1 found something wrong, 2 wrong usage (clap's own), 3 infrastructure.
 const INFRASTRUCTURE: u8 = 3;
 
-/// What a subcommand came to.
+/// The end of a subcommand that ran.
 pub(crate) enum Verdict {
     Good,
     /// It ran, and what it looked at is not right.
     FoundSomething,
+}
+
+impl Verdict {
+    /// Whether what was looked at is right.
+    pub(crate) fn of(is_good: bool) -> Self {
+        if is_good { Self::Good } else { Self::FoundSomething }
+    }
 }
 
 fn main() -> ExitCode {
@@ -64,8 +72,8 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::CommandHandlers(args) => roles::command_handlers(&settings, &args).await,
         Command::Projectors(args) => roles::projectors(&settings, &args).await,
         Command::QueryApi(args) => roles::query_api(&settings, &args).await,
-        Command::Replay(command) => tools::replay(&settings, command, cli.global.json).await,
-        Command::Parked(command) => parked::parked(&settings, command, cli.global.json).await,
-        Command::Load(command) => tools::load(command, cli.global.json).await,
+        Command::Replay(command) => answers::replay(&settings, command, cli.global.json).await,
+        Command::Parked(command) => answers::parked(&settings, command, cli.global.json).await,
+        Command::Load(command) => answers::load(command, cli.global.json).await,
     }
 }

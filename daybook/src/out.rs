@@ -1,4 +1,4 @@
-//! What the tools print. Standard output belongs to answers, standard error to what is said beside them.
+//! The tools' output. Standard output belongs to answers, standard error to everything else.
 //!
 //! A reader that goes away, as `head` does, ends the tool quietly: nothing is wrong. `println!` would panic, so the lints of
 //! this crate refuse it everywhere else.
@@ -6,11 +6,28 @@
 use std::fmt::Display;
 use std::io::{ErrorKind, Write as _};
 
-/// What a shell reports of a process that SIGPIPE has ended, as it ends the tools beside this one in a pipeline. Rust ignores
+use serde::Serialize;
+
+/// The exit code that a shell reports of a process that SIGPIPE has ended, as it ends the tools beside this one in a pipeline. Rust ignores
 /// the signal itself, and so do the roles that serve sockets.
 const READER_IS_GONE: i32 = 128 + 13;
 /// Exit code of a failing infrastructure.
 const CAN_NOT_BE_WRITTEN: i32 = 3;
+
+/// Prints the answer of a verb: its results for programs, a line of JSON each, or a text for people that ends its own lines.
+///
+/// # Errors
+/// When a result can't be serialised.
+pub(crate) fn answer(results: &[impl Serialize], people: impl Display, json: bool) -> anyhow::Result<()> {
+    if json {
+        for result in results {
+            line(serde_json::to_string(result)?);
+        }
+    } else {
+        text(people);
+    }
+    Ok(())
+}
 
 /// Prints one line of an answer.
 pub(crate) fn line(line: impl Display) {

@@ -1,4 +1,4 @@
-//! How the shop's products are searched: what the fields of the read model `products` mean to the query API.
+//! The search of the shop's products: the meaning that the fields of the read model `products` have for the query API.
 
 use daybook_search::SearchSchema;
 

@@ -1,17 +1,17 @@
-//! What processes used over time: a table for programs, and a chart for people.
+//! Resources that processes used over time: a table for programs, and a chart for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// What one process used at a moment.
+/// Resources that one process used at a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// Seconds since the run began.
     pub at: f64,
     /// Which member or service.
     pub of: String,
-    /// How often that had been started: one life after the other.
+    /// The number of its starts: one life after the other.
     pub life: u32,
     /// Name of a quantity, for example `memory MiB`, and its value.
     pub values: Vec<(&'static str, f64)>,
@@ -77,7 +77,7 @@ fn chart(samples: &[Sample]) -> String {
     out + "</svg>\n"
 }
 
-/// What grew between the second quarter of a run, when it has warmed up, and the last, by more than a third: (process, quantity,
+/// Quantities that grew between the second quarter of a run, when it has warmed up, and the last, by more than a third: (process, quantity,
 /// then, now). And what grew so within one life of a process that lasted for at least `long` seconds: over a whole run, where nemeses
 /// kill, a line is of many lives, and what grows for ever in one shows less. A quantity that is small is noise.
 pub fn grown(samples: &[Sample], small: &[(&str, f64)], long: f64) -> Vec<(String, &'static str, f64, f64)> {

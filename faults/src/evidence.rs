@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::history::Entry;
 
-/// What is judged.
+/// The evidence that is judged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Evidence {
-    /// What clients asked and were told, in the order of asking.
+    /// Questions of clients and their answers, in the order of asking.
     pub history: Vec<Entry>,
     /// The logs, a service each, read from Postgres by SQL when everything had caught up.
     pub logs: BTreeMap<String, Log>,
@@ -23,7 +23,7 @@ pub struct Evidence {
     pub parts: BTreeMap<String, Vec<Part>>,
     /// The same parts as a fresh fold of the log gives them (`daybook replay diff`'s words where they differ).
     pub differences: BTreeMap<String, Vec<String>>,
-    /// What the query API said of each key when everything had caught up: model, key, process → body.
+    /// Answers of the query API for each key when everything had caught up: model, key, process → body.
     pub served: Vec<Served>,
     /// Checkpoints and heads as they were seen during the run, in the order of looking.
     pub sightings: Vec<Sighting>,
@@ -34,7 +34,7 @@ pub struct Evidence {
     /// Two builds served, of which one knows less.
     #[serde(default)]
     pub two_builds: bool,
-    /// The offset from which on the reactor `reorder` reacts, by partition of inventory's log; none: from the log's beginning.
+    /// The offset from which on the reactor reacts, by partition of the log that it follows; none: from the log's beginning.
     #[serde(default)]
     pub reacting_from: BTreeMap<i32, i64>,
     /// The terms of checkpoints at the end, looked at twice.
@@ -47,7 +47,7 @@ pub struct Evidence {
 pub struct Log {
     /// The log's id (a UUID): page 0's `previous` rests on it.
     pub log_id: String,
-    /// How many partitions it has.
+    /// The number of its partitions.
     pub partitions: i32,
     /// Partition → its pages, in page order.
     pub pages: BTreeMap<i32, Vec<Page>>,
@@ -121,7 +121,7 @@ pub struct Published {
     pub headers: Option<BTreeMap<String, String>>,
 }
 
-/// What the contract promises of an event in Kafka beside the fields of [`Published`], by the headers' names.
+/// Headers that the contract promises of an event in Kafka beside the fields of [`Published`], by the headers' names.
 pub const HEADERS: [&str; 8] =
     ["ce_id", "ce_source", "ce_time", "ce_specversion", "content-type", "daybook-command-id", "daybook-correlation-id", "traceparent"];
 
@@ -137,7 +137,7 @@ pub struct Rejected {
 /// A part of a read model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// For example a SKU.
+    /// The key that it stands under.
     pub key: String,
     /// The part's id below it.
     pub part: String,
@@ -148,9 +148,9 @@ pub struct Part {
 /// A page of a read model, asked for when all was quiet again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Served {
-    /// For example product-pages.
+    /// The read model's name.
     pub model: String,
-    /// For example a SKU.
+    /// The key that was asked for.
     pub key: String,
     /// Which process answered.
     pub at: String,
@@ -163,7 +163,7 @@ pub struct Served {
 /// A number that may only grow, as it was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// What it is, for example `log catalog/0` or `checkpoint product-pages 1 catalog/0`.
+    /// The thing that is counted: `log`, a version, or the checkpoint of a generation, with its place.
     pub what: String,
     /// Microseconds since the run began.
     pub at: u64,
@@ -174,7 +174,7 @@ pub struct Sighting {
 /// A checkpoint's term, before and after a while in which nobody came or went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Term {
-    /// Which checkpoint, for example `product-pages catalog/0`.
+    /// Which checkpoint: read model or reactor, and log partition.
     pub what: String,
     /// The term at first.
     pub before: i64,
@@ -210,6 +210,6 @@ pub struct Recovery {
     pub first_acknowledged: Option<u64>,
     /// Microseconds from the end of the last fault until everything was caught up, and every endpoint took commands; none: never.
     pub caught_up: Option<u64>,
-    /// How long it may take.
+    /// The longest that it may take.
     pub within: u64,
 }

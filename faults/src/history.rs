@@ -1,4 +1,4 @@
-//! What clients asked, and what they were told: the history that is judged afterwards.
+//! The history that is judged: questions of clients, and their answers.
 //!
 //! An entry stands before anything is sent, and is completed when its client hears something. One that is never completed, for
 //! whatever reason, may have taken effect all the same. Nothing here knows the engine: only what `contract.md` promises to those
@@ -19,19 +19,19 @@ use serde_json::Value;
 pub struct Entry {
     /// Its place in the history: 0, 1, 2 …, in the order of asking.
     pub n: usize,
-    /// Who asked. One client asks one thing at a time, unless it repeats a command on purpose at once.
+    /// The client. One client asks one thing at a time, unless it repeats a command on purpose at once.
     pub client: u32,
     /// Microseconds since the run began, when it was sent.
     pub asked_at: u64,
     /// Microseconds since the run began, when it was told.
     pub told_at: u64,
-    /// What it asked.
+    /// Its question.
     pub asked: Asked,
-    /// What it was told.
-    pub told: Told,
+    /// Its answer.
+    pub told: Answer,
 }
 
-/// What a client asked.
+/// A client's question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Asked {
@@ -46,13 +46,13 @@ pub enum Asked {
     },
     /// A read model's page.
     Read {
-        /// For example product-pages.
+        /// The read model's name.
         model: String,
-        /// For example a SKU.
+        /// The key that is asked for.
         key: String,
         /// The consistency tokens that went with it, as results gave them.
         tokens: Vec<String>,
-        /// Who was asked: the query API's process.
+        /// The process of the query API.
         at: String,
         /// The query string; empty: none.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -63,11 +63,11 @@ pub enum Asked {
 /// A command as its client means it. Two of the same service, stream and key are the same command, or a mistake on purpose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Command {
-    /// For example catalog.
+    /// The service.
     pub service: String,
-    /// As in the URL: create-product.
+    /// The command, as in the URL.
     pub name: String,
-    /// The stream that it addresses, for example product/A-1.
+    /// The stream that it addresses: `<aggregate>/<id>`.
     pub stream: String,
     /// The idempotency key.
     pub key: String,
@@ -90,10 +90,10 @@ pub enum Via {
     Kafka,
 }
 
-/// What a client was told.
+/// The answer that a client had.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Told {
+pub enum Answer {
     /// 200: it took effect, or had been done already (no events).
     Done {
         /// The command's id.
@@ -141,7 +141,7 @@ pub enum Told {
     },
     /// 503 with `unknown`, a time-out, a connection that ended, no acknowledgement from Kafka: it may take effect, or never.
     Unknown {
-        /// What came instead.
+        /// The reason, as far as the client knows it.
         why: String,
     },
     /// 200 or 404 of a read: what the page said.
@@ -159,14 +159,14 @@ pub enum Told {
     },
     /// A read that was not answered: 503, or the connection ended.
     NotServed {
-        /// What came instead.
+        /// The reason, as far as the client knows it.
         why: String,
     },
     /// An answer that the contract does not know, such as a 500: always a violation.
     Unexpected {
         /// The status.
         status: u16,
-        /// What came.
+        /// The body that came.
         body: String,
     },
 }
@@ -239,14 +239,14 @@ impl Recorder {
     pub fn ask(&self, client: u32, asked: Asked) -> Open {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (n, now) = (kept.entries.len(), self.now());
-        let told = Told::Unknown { why: "nothing was heard".to_owned() };
+        let told = Answer::Unknown { why: "nothing was heard".to_owned() };
         kept.entries.push(Entry { n, client, asked_at: now, told_at: now, asked, told });
         kept.unheard.insert(n);
         Open(n)
     }
 
     /// Notes what came of it.
-    pub fn told(&self, open: Open, told: Told) {
+    pub fn told(&self, open: Open, told: Answer) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = &mut kept.entries[open.0];
         (entry.told_at, entry.told) = (self.now(), told);
@@ -258,7 +258,8 @@ impl Recorder {
     pub fn first_acknowledged(&self, from: u64) -> Option<u64> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let later = kept.entries.iter().rev().take_while(|e| e.asked_at >= from);
-        let acknowledged = |e: &&Entry| matches!(e.asked, Asked::Command(_)) && matches!(e.told, Told::Done { .. } | Told::Refused { .. });
+        let acknowledged =
+            |e: &&Entry| matches!(e.asked, Asked::Command(_)) && matches!(e.told, Answer::Done { .. } | Answer::Refused { .. });
         later.filter(acknowledged).map(|e| e.told_at).min()
     }
 

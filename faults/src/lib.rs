@@ -14,5 +14,6 @@ pub mod proxy;
 pub mod report;
 pub mod run;
 pub mod schedule;
+pub mod shop;
 mod upgrade;
 pub mod workload;

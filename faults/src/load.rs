@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::history::{Asked, Entry, Recorder, Told, Via};
+use crate::history::{Answer, Asked, Entry, Recorder, Via};
 use crate::workload::Workload;
 
 /// Ordinary work before and after a crowd.
 const ORDINARY: Duration = Duration::from_secs(20);
-/// How many times the ordinary rate a crowd brings.
+/// A crowd's rate, as a multiple of the ordinary one.
 const TIMES: f64 = 20.0;
 /// The 99th of a hundred that are taken may wait so long, in milliseconds: less than clients wait for, so that hardly one is
 /// sent away with a handle.
@@ -17,14 +17,14 @@ const BROUGHT: f64 = 0.9;
 /// A crowd's clients have numbers of their own.
 const CROWD: u32 = 1_000_000;
 
-/// What was told in a stretch of time, of commands over HTTP.
+/// Answers to commands over HTTP in a stretch of time.
 #[derive(Clone, Debug, Default)]
 pub struct Stretch {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// How long it was, in seconds.
+    /// Its length, in seconds.
     pub seconds: f64,
-    /// How many were asked.
+    /// The number of commands.
     pub asked: usize,
     /// With a result.
     pub answered: usize,
@@ -55,17 +55,17 @@ impl Stretch {
             stretch.asked += 1;
             let took = (entry.told_at - entry.asked_at) as f64 / 1_000.0;
             match &entry.told {
-                Told::Done { .. } | Told::Refused { .. } => {
+                Answer::Done { .. } | Answer::Refused { .. } => {
                     stretch.answered += 1;
                     millis.push(took);
                 }
-                // Told at once, for what it is.
-                Told::Invalid { .. } => stretch.answered += 1,
-                Told::Accepted { .. } => {
+                // Answer at once, for what it is.
+                Answer::Invalid { .. } => stretch.answered += 1,
+                Answer::Accepted { .. } => {
                     stretch.accepted += 1;
                     millis.push(took);
                 }
-                Told::Shed { retry_after, .. } => {
+                Answer::Shed { retry_after, .. } => {
                     stretch.shed += 1;
                     stretch.without_retry_after += usize::from(!retry_after);
                 }
@@ -156,10 +156,10 @@ mod tests {
         };
         let http = || Via::Http("a".into());
         let history = [
-            entry(0, http(), Told::Refused { status: 409, body: Value::Null, token: None, replayed: false }),
-            entry(1, http(), Told::Shed { status: 429, retry_after: false }),
-            entry(2, Via::Kafka, Told::Accepted { location: None }),
-            entry(3, http(), Told::Unknown { why: "cut".into() }),
+            entry(0, http(), Answer::Refused { status: 409, body: Value::Null, token: None, replayed: false }),
+            entry(1, http(), Answer::Shed { status: 429, retry_after: false }),
+            entry(2, Via::Kafka, Answer::Accepted { location: None }),
+            entry(3, http(), Answer::Unknown { why: "cut".into() }),
         ];
         let stretch = Stretch::of("all", &history, 0, 3_000);
         assert_eq!((stretch.asked, stretch.answered, stretch.shed, stretch.without_retry_after, stretch.unknown), (2, 1, 1, 1, 0));
@@ -177,7 +177,7 @@ mod tests {
             if_match: None,
             via: Via::Http("a".into()),
         };
-        let told = |n: usize| if n < 97 { Told::Invalid { status: 400, body: Value::Null } } else { Told::Accepted { location: None } };
+        let told = |n: usize| if n < 97 { Answer::Invalid { status: 400, body: Value::Null } } else { Answer::Accepted { location: None } };
         let entry = |n: usize| Entry {
             n,
             client: 0,

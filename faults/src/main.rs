@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use daybook_faults::cluster;
-use daybook_faults::judge::judge;
 use daybook_faults::nemesis::{self, Nemesis};
 use daybook_faults::report::Report;
 use daybook_faults::run::{Ordeal, Settings, run};
+use daybook_faults::shop::judge;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
@@ -26,7 +26,7 @@ struct Arguments {
     /// So many fresh seeds, a run each.
     #[arg(long, value_name = "N", conflicts_with = "seed", value_parser = clap::value_parser!(u32).range(1..))]
     seeds: Option<u32>,
-    /// How long things are broken in each run; each nemesis strikes at least once, also when that takes longer.
+    /// Minutes for which things are broken in each run; each nemesis strikes at least once, also when that takes longer.
     #[arg(long, value_name = "M", default_value_t = 12.0, value_parser = positive)]
     minutes: f64,
     /// Only these nemeses, by name, or by the beginning of their names with a * behind it.
@@ -101,7 +101,7 @@ fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
     Ok(all)
 }
 
-/// What the run of a seed is put through.
+/// The ordeal of a seed's run.
 fn ordeal(arguments: &Arguments, seed: u64) -> anyhow::Result<Ordeal> {
     if let Some(older) = &arguments.upgrade_from {
         let older = older.canonicalize().with_context(|| format!("--upgrade-from {} is not there", older.display()))?;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::judge::rules::{ALL, NOT_YET};
 use crate::nemesis;
-use crate::run::{Line, Outcome};
+use crate::run::{Line, RunResult};
+use crate::shop::rules::{ALL, NOT_YET};
 
-/// What several runs came to together.
+/// The report of several runs together.
 #[derive(Debug, Default)]
 pub struct Report {
     lines: BTreeMap<&'static str, Line>,
@@ -46,7 +46,7 @@ impl Report {
     }
 
     /// Adds what a run came to.
-    pub fn add(&mut self, seed: u64, outcome: &Outcome) {
+    pub fn add(&mut self, seed: u64, outcome: &RunResult) {
         self.seeds.push(seed);
         self.broken += usize::from(!outcome.lines.is_empty());
         self.asked += outcome.asked;
@@ -140,7 +140,7 @@ impl Report {
         }
         println!();
         println!("{} questions asked and judged; looked at:", self.asked);
-        for rule in ALL {
+        for rule in &*ALL {
             match self.checked.get(rule.name) {
                 Some(count) => println!("  {count:>9}  {} {}", rule.invariant, rule.name),
                 None => println!("    VACUOUS  {} {}", rule.invariant, rule.name),

@@ -15,18 +15,19 @@ use crate::cluster::{Cluster, Member, Plan, UnexpectedEnd};
 use crate::collect::{Sources, Watch, collect};
 use crate::evidence::Recovery;
 use crate::history::Recorder;
-use crate::judge::{Verdict, judge};
+use crate::judge::Verdict;
 use crate::load;
 use crate::nemesis::{Nemesis, Struck};
 use crate::schedule::companies;
+use crate::shop::{Keys, judge};
 use crate::upgrade;
-use crate::workload::{Http, Keys, Options, Workload};
+use crate::workload::{Http, Options, Workload};
 
-/// How long clients work before the first fault.
+/// The time for which clients work before the first fault.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// How long everything may take to catch up at the end.
+/// The longest that everything may take to catch up at the end.
 const AT_LAST: Duration = Duration::from_secs(120);
-/// What a nemesis alone takes, about, its recovery included: decides whether there is time for that.
+/// The time that a nemesis alone takes, about, its recovery included: decides whether there is time for that.
 const ALONE: Duration = Duration::from_secs(12);
 /// The most that strike at once.
 const COMPANY: usize = 3;
@@ -36,15 +37,15 @@ const TELLING: Duration = Duration::from_secs(20 * 60);
 const TELLING_CROWD: Duration = Duration::from_secs(5 * 60);
 /// A process that has lived so long tells by itself what grows.
 const LONG_LIFE: Duration = Duration::from_secs(8 * 60);
-/// How often processes are measured.
+/// The time between two measurements of processes.
 const MEASURED: Duration = Duration::from_secs(5);
 
-/// What is run.
+/// Settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Every choice comes from it.
     pub seed: u64,
-    /// How long the ordeal takes; each nemesis strikes at least once, also when that takes longer.
+    /// The time that the ordeal takes; each nemesis strikes at least once, also when that takes longer.
     pub length: Duration,
     /// At least so long from one company to the next.
     pub pause: Duration,
@@ -58,7 +59,7 @@ pub struct Settings {
     pub services: PathBuf,
 }
 
-/// What a cluster goes through while clients work.
+/// The ordeal of a cluster while clients work.
 pub enum Ordeal {
     /// Each strikes at least once.
     Nemeses(Vec<Box<dyn Nemesis>>),
@@ -77,12 +78,12 @@ impl Ordeal {
     }
 }
 
-/// What one nemesis came to.
+/// The record of one nemesis.
 #[derive(Clone, Debug, Default)]
 pub struct Line {
-    /// How often it was called.
+    /// The number of its strikes.
     pub strikes: u64,
-    /// How often its fault really happened.
+    /// The number of times that its fault really happened.
     pub fired: u64,
     /// Times to the first acknowledged command, in milliseconds, alone.
     pub acknowledged: Vec<f64>,
@@ -90,26 +91,26 @@ pub struct Line {
     pub caught_up: Vec<f64>,
     /// The same in company, of the company as a whole.
     pub in_company: Vec<f64>,
-    /// How long it may take, in seconds.
+    /// The longest that it may take, in seconds.
     pub within: u64,
     /// Why it could not run.
     pub not_run: Option<String>,
-    /// What it noted.
+    /// Its remarks.
     pub notes: Vec<String>,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RunResult {
     /// By nemesis.
     pub lines: BTreeMap<&'static str, Line>,
     /// The judge's.
     pub verdict: Verdict,
-    /// How many questions the history has.
+    /// The number of questions in the history.
     pub asked: usize,
     /// Processes that ended by themselves.
     pub unexpected: Vec<UnexpectedEnd>,
-    /// What else was not as it must be: what grew in a long run, a crowd that was not shed as it should.
+    /// Other faults: resources that grew in a long run, a crowd that was not shed as it should.
     pub wrong: Vec<String>,
 }
 
@@ -129,7 +130,7 @@ struct Run<'a> {
 ///
 /// # Errors
 /// When the harness itself fails: a cluster that does not start, evidence that can't be read.
-pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<Outcome> {
+pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<RunResult> {
     let first = if let Ordeal::Upgrade(from) = ordeal { from } else { &settings.binary };
     let plan = Plan {
         dir: settings.folder.clone(),
@@ -147,10 +148,10 @@ pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<Outcome
     let unexpected = cluster.stop().await?;
     let mut outcome = outcome?;
     outcome.wrong.extend(unmeant(&unexpected, &settings.folder.join("logs"))?);
-    Ok(Outcome { unexpected, ..outcome })
+    Ok(RunResult { unexpected, ..outcome })
 }
 
-/// What no nemesis meant: ends, and panics, as processes lived through them. Who can't begin because what it stands on is away says
+/// Ends and panics that no nemesis meant, as processes lived through them. Who can't begin because what it stands on is away says
 /// so with exit code 3, and is started again, as on any platform.
 fn unmeant(unexpected: &[UnexpectedEnd], logs: &Path) -> anyhow::Result<Vec<String>> {
     let of_a_role = |end: &&UnexpectedEnd| end.name.contains('-');
@@ -165,10 +166,10 @@ fn unmeant(unexpected: &[UnexpectedEnd], logs: &Path) -> anyhow::Result<Vec<Stri
     Ok(all)
 }
 
-async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluster>) -> anyhow::Result<Outcome> {
+async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluster>) -> anyhow::Result<RunResult> {
     let (nemeses, two_builds) = (ordeal.nemeses(), matches!(ordeal, Ordeal::Upgrade(_)));
     let recorder = Recorder::create(&settings.folder.join("history.jsonl"))?;
-    let places = |members: Vec<Member>| members.iter().map(Member::place).collect::<Vec<_>>();
+    let places = |members: Vec<Member>| members.iter().map(Member::server).collect::<Vec<_>>();
     let (commands, queries) = (places(cluster.handlers()), places(cluster.queries()));
     let options = Options {
         seed: settings.seed,
@@ -179,7 +180,7 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         readers: 4,
         raw: 2,
         rate: settings.rate,
-        products: 200,
+        things: 200,
         two_builds,
     };
     let sources = Sources {
@@ -229,7 +230,7 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     let mut wrong = run.wrong;
     let telling = if matches!(ordeal, Ordeal::Crowd) { TELLING_CROWD } else { TELLING };
     wrong.extend(samples.finish(&settings.folder, settings.length >= telling)?);
-    Ok(Outcome { lines: run.lines, verdict, asked, unexpected: Vec::new(), wrong })
+    Ok(RunResult { lines: run.lines, verdict, asked, unexpected: Vec::new(), wrong })
 }
 
 impl Run<'_> {

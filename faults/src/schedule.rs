@@ -1,10 +1,10 @@
-//! What is broken when: each nemesis alone, or in random company.
+//! The order of strikes: each nemesis alone, or in random company.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 
-/// What a nemesis breaks; two that share something are not in one company, for one would undo the other.
+/// The thing that a nemesis breaks; two that share something are not in one company, for one would undo the other.
 fn resources(name: &str) -> Vec<&str> {
     let first = name.split('-').next().unwrap_or(name);
     match first {

@@ -10,10 +10,9 @@ use anyhow::Context as _;
 use crate::cluster::Cluster;
 use crate::collect;
 use crate::evidence::Evidence;
+use crate::shop::names::{NEWEST_EVENT, SERVICES};
 
-/// What the newer build alone knows.
-const NEWER: &str = "shop.inventory.v1.ReorderPointRegained";
-/// How often each build takes a partition over from the other, at the least.
+/// The least number of times that each build takes a partition over from the other.
 const TAKEN_OVER: usize = 2;
 
 /// Which build.
@@ -23,11 +22,11 @@ enum Build {
     New,
 }
 
-/// What a roll came to.
+/// The result of a rolling upgrade.
 pub(crate) struct Rolled {
-    /// Who wrote under which name.
+    /// The build behind each writer's name.
     writers: BTreeMap<String, Build>,
-    /// Where the reactor `reorder`, which the older build does not have, has begun in inventory's log.
+    /// Where the reactor, which the older build does not have, has begun in the log that it follows.
     pub(crate) reacting_from: BTreeMap<i32, i64>,
     wrong: Vec<String>,
 }
@@ -71,7 +70,7 @@ pub(crate) async fn roll(cluster: &Cluster, old: &Path, new: &Path, length: Dura
 }
 
 impl Rolled {
-    /// What was not as it must be, by what is left.
+    /// Faults of the upgrade, by what is left.
     pub(crate) fn told(self, evidence: &Evidence) -> Vec<String> {
         let (mut pages, mut over) = (BTreeMap::new(), BTreeMap::new());
         for log in evidence.logs.values() {
@@ -88,7 +87,7 @@ impl Rolled {
             }
         }
         let events: Vec<&str> = evidence.logs.values().flat_map(|log| log.events.values().flatten()).map(|e| e.r#type.as_str()).collect();
-        let (all, newer) = (events.len(), events.iter().filter(|name| **name == NEWER).count());
+        let (all, newer) = (events.len(), events.iter().filter(|name| **name == NEWEST_EVENT).count());
         let waited = evidence.aside.len();
         println!(
             "    pages by build: {pages:?}; a build took over from the other: {over:?}; events: {all}, {newer} of them of a type that only the newer one knows; messages set aside: {waited}"
@@ -103,7 +102,7 @@ impl Rolled {
             wrong.push("no event was written that only the newer build knows".to_owned());
         }
         if waited == 0 {
-            wrong.push(format!("the older build set nothing aside: does it know {NEWER} as well?"));
+            wrong.push(format!("the older build set nothing aside: does it know {NEWEST_EVENT} as well?"));
         }
         wrong
     }
@@ -121,11 +120,11 @@ fn writers(cluster: &Cluster, new: &Path) -> anyhow::Result<BTreeMap<String, Bui
     Ok(writers)
 }
 
-/// How many partitions each build wrote last.
+/// The number of partitions that each build wrote last.
 async fn owners(cluster: &Cluster, writers: &BTreeMap<String, Build>) -> anyhow::Result<BTreeMap<Build, usize>> {
     let client = collect::connect(&cluster.owner_url()).await?;
     let mut owners = BTreeMap::new();
-    for service in ["catalog", "inventory"] {
+    for service in SERVICES {
         let sql = format!("SELECT DISTINCT ON (partition) writer FROM {service}.page ORDER BY partition, page DESC");
         for row in client.query(&sql, &[]).await? {
             if let Some(build) = writers.get(&row.get::<_, String>(0)) {

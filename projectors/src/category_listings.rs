@@ -54,13 +54,7 @@ impl Projection for Items {
                 }
             }
             E::ProductCategorized(e) => item.category.clone_from(&e.category),
-            E::MediaAttached(e) => {
-                let Some(media) = &e.media else { return };
-                match view.media.iter_mut().find(|m| m.url == media.url) {
-                    Some(known) => known.clone_from(media),
-                    None => view.media.push(media.clone()),
-                }
-            }
+            E::MediaAttached(e) => e.apply(&mut view.media),
             E::MediaDetached(e) => view.media.retain(|m| m.url != e.url),
             E::ProductPublished(_) => view.shown = true,
             E::ProductRetired(_) => view.shown = false,
@@ -212,7 +206,7 @@ mod spec {
         assert_eq!(parts, ["\tF", "chair\tE", "lamp\tA", "lamp\tC", "lamp post\tD", "lamp shade\tB"]);
     }
 
-    /// What is served with stock is the item's bytes and then those of the page's parts: field 11 is the same in both.
+    /// An item that is served with stock is the item's bytes and then those of the page's parts: field 11 is the same in both.
     #[test]
     fn a_pages_stock_parts_behind_an_item_are_its_stock() {
         use prost::Message as _;
@@ -226,7 +220,7 @@ mod spec {
     }
 
     proptest! {
-        /// Whatever a title and a category hold: parts that can be kept.
+        /// For all titles and categories: parts that can be kept.
         #[test]
         fn every_product_can_be_listed(title in ".{0,500}", category in ".{0,200}") {
             for part in parts(&[created("A-1", &title, &category)]) {

@@ -105,7 +105,7 @@ mod merging {
         value.as_list().map_or(0, <[Value]>::len)
     }
 
-    /// What of the rules does not hold for parts that stand, or could stand, under one key.
+    /// The rules that do not hold for parts that stand, or could stand, under one key.
     fn faults(of: &MessageDescriptor, parts: &[Kept]) -> Vec<String> {
         let decoded: Vec<(&Kept, DynamicMessage)> = parts.iter().map(|p| (p, decode(of, &p.part.bytes))).collect();
         let mut faults = BTreeSet::new();

@@ -29,50 +29,19 @@ impl Projection for Details {
         match event {
             E::ProductCreated(e) => {
                 page.sku.clone_from(&e.sku);
-                page.title.clone_from(&e.title);
-                page.description.clone_from(&e.description);
-                page.brand.clone_from(&e.brand);
-                page.category.clone_from(&e.category);
-                page.attributes.clone_from(&e.attributes);
-                page.gtins.clone_from(&e.gtins);
-                page.manufacturer_number.clone_from(&e.manufacturer_number);
-                page.language.clone_from(&e.language);
+                page.describe(e);
                 page.price.clone_from(&e.price);
                 set_price(page, &Price { list: e.price.clone(), sale: None });
                 view.shown = !e.draft;
             }
-            E::ProductRevised(e) => {
-                for (field, new) in [
-                    (&mut page.title, &e.title),
-                    (&mut page.description, &e.description),
-                    (&mut page.brand, &e.brand),
-                    (&mut page.manufacturer_number, &e.manufacturer_number),
-                    (&mut page.language, &e.language),
-                ] {
-                    if let Some(new) = new {
-                        field.clone_from(new);
-                    }
-                }
-                for name in &e.removed_attributes {
-                    page.attributes.remove(name);
-                }
-                page.attributes.extend(e.set_attributes.clone());
-                page.gtins.retain(|gtin| !e.removed_gtins.contains(gtin));
-                page.gtins.extend(e.gtins.clone());
-            }
+            E::ProductRevised(e) => page.revise(e),
             E::ProductRepriced(e) => {
                 if let Some(price) = &e.price {
                     set_price(page, price);
                 }
             }
             E::ProductCategorized(e) => page.category.clone_from(&e.category),
-            E::MediaAttached(e) => {
-                let Some(media) = &e.media else { return };
-                match page.media.iter_mut().find(|m| m.url == media.url) {
-                    Some(known) => known.clone_from(media),
-                    None => page.media.push(media.clone()),
-                }
-            }
+            E::MediaAttached(e) => e.apply(&mut page.media),
             E::MediaDetached(e) => page.media.retain(|m| m.url != e.url),
             E::ProductPublished(_) => view.shown = true,
             E::ProductRetired(_) => view.shown = false,
@@ -356,7 +325,7 @@ mod spec {
         assert_eq!(line(&[refused.into(), watched.into()]), None);
     }
 
-    /// What may happen to a shelf, kept legal as the decider keeps it.
+    /// An event that may happen to a shelf, kept legal as the decider keeps it.
     fn happens(on_hand: &mut u32, promised: &mut u32, warehouse: &str, what: u8, n: u32) -> StockEvent {
         let take = n.min(*promised);
         match what {

@@ -29,35 +29,12 @@ impl Projection for Product {
         match event {
             E::ProductCreated(e) => {
                 product.sku.clone_from(&e.sku);
-                product.title.clone_from(&e.title);
-                product.description.clone_from(&e.description);
-                product.brand.clone_from(&e.brand);
-                product.category.clone_from(&e.category);
-                product.attributes.clone_from(&e.attributes);
-                product.gtins.clone_from(&e.gtins);
-                product.manufacturer_number.clone_from(&e.manufacturer_number);
-                product.language.clone_from(&e.language);
+                product.describe(e);
                 product.price.clone_from(&e.price);
                 product.created_at = Some(at.recorded_at.to_proto());
                 view.shown = !e.draft;
             }
-            E::ProductRevised(e) => {
-                for (field, new) in [
-                    (&mut product.title, &e.title),
-                    (&mut product.description, &e.description),
-                    (&mut product.brand, &e.brand),
-                    (&mut product.manufacturer_number, &e.manufacturer_number),
-                    (&mut product.language, &e.language),
-                ] {
-                    if let Some(new) = new {
-                        field.clone_from(new);
-                    }
-                }
-                product.attributes.retain(|name, _| !e.removed_attributes.contains(name));
-                product.attributes.extend(e.set_attributes.clone());
-                product.gtins.retain(|gtin| !e.removed_gtins.contains(gtin));
-                product.gtins.extend(e.gtins.clone());
-            }
+            E::ProductRevised(e) => product.revise(e),
             E::ProductRepriced(e) => {
                 let list = e.price.as_ref().and_then(|p| p.list.as_ref());
                 // Prices are compared with each other: only the main currency's counts.

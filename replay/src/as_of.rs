@@ -33,7 +33,7 @@ pub enum At {
 pub struct Position {
     /// The stream.
     pub stream: String,
-    /// How many events it had.
+    /// The number of its events then.
     pub version: i64,
     /// `service/partition:offset@epoch` of the last of them.
     pub token: String,
@@ -79,7 +79,7 @@ impl AsOf {
     }
 }
 
-/// What stood under a key; none where a reader would have heard that there is nothing.
+/// The read model under a key, as it was; none where a reader would have been told that there is nothing.
 ///
 /// Events that are skipped today are passed over, whenever that was decided: it is this build's reading of what was recorded.
 ///

@@ -17,7 +17,7 @@ use crate::diff::descriptor;
 
 const ALL_PARTS: &str = include_str!("sql/all_parts.sql");
 
-/// How long a promotion may take.
+/// The longest that the steps of a promotion may take.
 #[derive(Clone, Copy, Debug)]
 pub struct PromoteOptions {
     /// For the new generation to come to where the live one stands (30 s by default).
@@ -59,7 +59,7 @@ pub async fn promote(
     options: &PromoteOptions,
 ) -> Result<Promoted, ReplayError> {
     let checked = check_parts(databases, model, pool, number).await?;
-    // What was looked at, and not one that has become ready meanwhile.
+    // The generation whose parts were checked, and not one that has become ready meanwhile.
     switch(databases, bus, model, checked.or(number), options).await
 }
 
@@ -94,7 +94,7 @@ async fn check_parts(
     let session = OwnConnection::new(databases.read_url(), Some(Role::Reader), &[], "daybook promote").await?;
     let all = known_generations(&session, model.name).await?;
     let meant = all.iter().rfind(|g| number.map_or(g.state == GenerationState::Ready, |n| g.number == n));
-    // What there is not, or has no tables, is refused by the promotion itself.
+    // A generation that does not exist, or has no tables, is refused by the promotion itself.
     let Some(generation) = meant.filter(|g| g.state != GenerationState::Retired) else { return Ok(None) };
     let rows = session.query_raw(&ALL_PARTS.replace("{new}", &generation.parts), [] as [&str; 0]).await?;
     let mut rows = std::pin::pin!(rows);

@@ -16,7 +16,7 @@ use crate::diff::{DiffOptions, DiffReport, compare};
 use crate::promote::{PromoteOptions, Promoted, promote, switch};
 use crate::report::Counted;
 
-/// What becomes of a generation that was rebuilt.
+/// The end of a generation that was rebuilt.
 #[derive(Clone, Debug, Default)]
 pub enum Then {
     /// It is dropped: the comparison was all that was wanted.
@@ -28,7 +28,7 @@ pub enum Then {
     Promote {
         /// Kafka, to tell the query API's processes.
         bus: BusConfig,
-        /// How long it may take.
+        /// The longest that it may take.
         options: PromoteOptions,
         /// It may differ: the fold was changed.
         accept_differences: bool,
@@ -37,21 +37,21 @@ pub enum Then {
     },
 }
 
-/// What to rebuild, and how.
+/// Settings of a rebuild.
 #[derive(Clone, Debug, Default)]
 pub struct RebuildRequest {
-    /// How to read and fold.
+    /// Settings of reading and folding.
     pub options: RebuildOptions,
-    /// How to compare.
+    /// Settings of the comparison.
     pub diff: DiffOptions,
-    /// What becomes of it.
+    /// The end of the new generation.
     pub then: Then,
 }
 
-/// What became of the new generation.
+/// The end of the new generation, as it came to pass.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase", tag = "is")]
-pub enum Outcome {
+pub enum RebuildOutcome {
     /// It is gone.
     Dropped,
     /// It is ready.
@@ -65,7 +65,7 @@ pub enum Outcome {
     },
 }
 
-/// What a rebuild came to.
+/// The report of a rebuild.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildReport {
@@ -73,13 +73,13 @@ pub struct RebuildReport {
     pub projection: String,
     /// The new generation.
     pub generation: i32,
-    /// What it was filled with.
+    /// The events and streams that it was filled with.
     pub filled: Filled,
-    /// What it was compared with, and how it differs.
+    /// Its comparison with the live generation.
     pub diff: DiffReport,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// How long folding, filling and indexing took, in seconds.
+    /// The end of it.
+    pub outcome: RebuildOutcome,
+    /// The time that folding, filling and indexing took, in seconds.
     pub seconds: f64,
 }
 
@@ -87,9 +87,9 @@ impl RebuildReport {
     /// Whether nothing needs a look: it is identical to the live one, or is served.
     pub fn is_good(&self) -> bool {
         match self.outcome {
-            Outcome::Dropped | Outcome::Ready => self.diff.is_identical(),
-            Outcome::Promoted(_) => true,
-            Outcome::Refused { .. } => false,
+            RebuildOutcome::Dropped | RebuildOutcome::Ready => self.diff.is_identical(),
+            RebuildOutcome::Promoted(_) => true,
+            RebuildOutcome::Refused { .. } => false,
         }
     }
 }
@@ -119,7 +119,7 @@ pub async fn rebuild(
             Ok(RebuildReport { projection: model.name.to_owned(), generation, filled, diff, outcome, seconds })
         }
         Err(error) => {
-            // What went wrong is worth more than what clearing up says to it: the next rebuild does it then.
+            // The first error is worth more than one of clearing up: the next rebuild clears up then.
             if let Err(left) = building.discard().await {
                 tracing::warn!(%left, "the unfinished generation could not be dropped; the next rebuild drops it");
             }
@@ -181,20 +181,20 @@ async fn conclude(
     request: &RebuildRequest,
     building: Building,
     diff: &DiffReport,
-) -> Result<Outcome, ReplayError> {
+) -> Result<RebuildOutcome, ReplayError> {
     let (bus, options, accept, expect) = match &request.then {
         Then::Drop => {
             building.discard().await?;
-            return Ok(Outcome::Dropped);
+            return Ok(RebuildOutcome::Dropped);
         }
         Then::Keep => {
             building.finish().await?;
-            return Ok(Outcome::Ready);
+            return Ok(RebuildOutcome::Ready);
         }
         Then::Promote { bus, options, accept_differences, expect } => (bus, options, *accept_differences, expect),
     };
     let number = building.finish().await?;
-    let refused = |why: String| Ok(Outcome::Refused { why });
+    let refused = |why: String| Ok(RebuildOutcome::Refused { why });
     if diff.undecodable > 0 {
         return refused(format!("{} parts are no message of the read model", diff.undecodable));
     }
@@ -205,13 +205,13 @@ async fn conclude(
             n => format!("{n} parts could not be compared with the live one's, whose projectors are behind: try again; {all_the_same}"),
         });
     }
-    // What could not be compared has not been looked at.
+    // Parts that could not be compared have not been decoded either.
     let promoted = match diff.unsettled {
         0 => switch(databases, bus, model, Some(number), options).await,
         _ => promote(databases, bus, model, pool, Some(number), options).await,
     };
     match promoted {
-        Ok(promoted) => Ok(Outcome::Promoted(promoted)),
+        Ok(promoted) => Ok(RebuildOutcome::Promoted(promoted)),
         Err(error) if error.is_refusal() => refused(error.to_string()),
         Err(error) => Err(error),
     }
@@ -233,12 +233,12 @@ impl fmt::Display for RebuildReport {
         }
         write!(f, "{}", self.diff)?;
         match &self.outcome {
-            Outcome::Dropped => writeln!(f, "generation {generation} was dropped again"),
-            Outcome::Ready => {
+            RebuildOutcome::Dropped => writeln!(f, "generation {generation} was dropped again"),
+            RebuildOutcome::Ready => {
                 writeln!(f, "generation {generation} is ready: daybook replay promote {projection} --generation {generation}")
             }
-            Outcome::Promoted(promoted) => write!(f, "{promoted}"),
-            Outcome::Refused { why } => writeln!(
+            RebuildOutcome::Promoted(promoted) => write!(f, "{promoted}"),
+            RebuildOutcome::Refused { why } => writeln!(
                 f,
                 "generation {generation} was NOT promoted: {why}\nit is ready; daybook replay retire {projection} --generation {generation} drops it"
             ),

@@ -20,14 +20,14 @@ const KEPT: &str = "kept";
 /// Messages taken at once.
 const MESSAGES: usize = 1_000;
 const BYTES: usize = 8 << 20;
-/// How far back in a topic is looked at first; eight times as far each time that nothing of the log is met.
+/// The distance from a topic's end at which it is read first; eight times as far each time that nothing of the log is met.
 const FIRST_LOOK: i64 = 1_000;
 /// Longest reason, in characters.
 const MAX_REASON: usize = 1_000;
-/// How many events that the log has not are named, for each partition.
+/// The most events of a partition that are named, of those that the log has not.
 const NAMED: usize = 20;
 
-/// What to reconcile.
+/// Settings of a reconciliation.
 #[derive(Clone, Debug)]
 pub struct ReconcileOptions {
     /// The service.
@@ -60,11 +60,11 @@ pub struct PartitionState {
     pub log_end: i64,
     /// The log's epoch.
     pub epoch: i32,
-    /// How many events the topic has that the log has not.
+    /// The number of events that the topic has and the log has not.
     pub foreign_events: u64,
     /// The first of them.
     pub named: Vec<ForeignEvent>,
-    /// How many messages Kafka has behind the last one that the log knows of: the lanes begin there, and decide them, most of them again.
+    /// The number of messages that Kafka has behind the last one that the log knows of: the lanes begin there, and decide them, most of them again.
     pub messages_again: i64,
 }
 
@@ -86,7 +86,7 @@ pub struct FollowerAhead {
     pub epoch: i32,
 }
 
-/// What was found, and what was done.
+/// The result of a reconciliation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reconciled {
@@ -178,7 +178,7 @@ pub async fn reconcile(
     let inspector = Inspector::new(bus)?;
     let mut partitions = Vec::new();
     for n in 0..log.partitions().cast_signed() {
-        partitions.push(look(&log.partition(n)?, bus, &inspector).await?);
+        partitions.push(partition_state(&log.partition(n)?, bus, &inspector).await?);
     }
     let ahead = ahead(databases, &log, &partitions).await?;
     let mut found = Reconciled { service: service.to_owned(), partitions, ahead, began_epoch: None };
@@ -210,7 +210,7 @@ async fn begin_epoch(databases: &Databases, service: &str, found: &Reconciled, r
     Ok(epoch)
 }
 
-async fn look(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> Result<PartitionState, ReplayError> {
+async fn partition_state(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> Result<PartitionState, ReplayError> {
     let head = log.last_page().await?;
     let (foreign_events, named) = foreign(log, bus, inspector).await?;
     let topic = bus.messages(log.service());
@@ -225,7 +225,7 @@ async fn look(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> Res
     })
 }
 
-/// What stands at the end of the topic that the log has not: read from further and further back, until something is met that it has.
+/// The events at the end of the topic that the log has not. The topic is read from further and further back, until an event is met that the log has.
 async fn foreign(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> Result<(u64, Vec<ForeignEvent>), ReplayError> {
     let topic = bus.events(log.service());
     let readable = inspector.decided(&topic, log.number()).await?;
@@ -242,7 +242,7 @@ async fn foreign(log: &PartitionLog, bus: &BusConfig, inspector: &Inspector) -> 
                 } else {
                     count += 1;
                     if named.len() < NAMED {
-                        named.push(told(message));
+                        named.push(foreign_event(message));
                     }
                 }
             }
@@ -264,7 +264,7 @@ async fn stands(window: &mut Window<'_>, message: &Message) -> Result<bool, LogE
     Ok(window.at(offset).await?.is_some_and(|event| hex::encode(&event.page_digest) == digest))
 }
 
-fn told(message: &Message) -> ForeignEvent {
+fn foreign_event(message: &Message) -> ForeignEvent {
     let text = |name| message.headers.get_str(name).ok().flatten().unwrap_or_default().to_owned();
     ForeignEvent {
         offset: message.headers.get_parsed::<i64>(h::OFFSET).ok().flatten().unwrap_or(-1),

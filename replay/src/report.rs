@@ -1,4 +1,4 @@
-//! What an audit found, for people and for programs.
+//! The report of an audit, for people and for programs.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Of one partition so many findings are told; the rest is counted. One deleted table should not fill a disk.
 const TOLD: usize = 1_000;
 
-/// What `verify` found, partition by partition.
+/// The report of `verify`, partition by partition.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -15,7 +15,7 @@ pub struct Report {
     pub partitions: Vec<PartitionReport>,
 }
 
-/// What stands in one log partition, and what is wrong with it.
+/// The contents of one log partition, counted, and what is wrong with it.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionReport {
@@ -23,25 +23,25 @@ pub struct PartitionReport {
     pub service: String,
     /// The log partition.
     pub partition: i32,
-    /// How many pages were read.
+    /// The number of pages that were read.
     pub pages: u64,
-    /// How many events were read.
+    /// The number of events that were read.
     pub events: u64,
-    /// How many ledger rows were read.
+    /// The number of ledger rows that were read.
     pub commands: u64,
-    /// How many snapshots were read.
+    /// The number of snapshots that were read.
     pub snapshots: u64,
     /// The last page's number; −1 when there is none.
     pub head_page: i64,
     /// The last page's digest, in hex: kept elsewhere, it proves later that nothing before it was changed.
     pub head_digest: String,
-    /// How many messages of `<service>.events` came again; none when Kafka was not read. Repeats are no fault.
+    /// The number of messages of `<service>.events` that came again; none when Kafka was not read. Repeats are no fault.
     pub repeats_on_kafka: Option<u64>,
-    /// What is wrong.
+    /// Faults.
     pub findings: Vec<Finding>,
-    /// How many more findings there are than are told.
+    /// The number of findings beyond those that are told.
     pub more_findings: u64,
-    /// What an auditor should know and what is no fault.
+    /// Remarks for an auditor; none of them is a fault.
     pub notes: Vec<String>,
 }
 
@@ -51,11 +51,11 @@ pub struct PartitionReport {
 pub struct Finding {
     /// `service/partition:offset` or `service/partition page N`.
     pub place: String,
-    /// What was looked at.
+    /// The thing that was looked at.
     pub what: String,
-    /// What it must be.
+    /// Its right value.
     pub expected: String,
-    /// What it is.
+    /// Its value.
     pub found: String,
 }
 

@@ -17,7 +17,7 @@ use crate::verify::open;
 /// A stream, up to a version.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Shown {
+pub struct StreamHistory {
     /// For example `catalog`.
     pub service: String,
     /// The log partition that holds it.
@@ -27,8 +27,8 @@ pub struct Shown {
     /// The version of the last event that is shown.
     pub version: i64,
     /// In order.
-    pub events: Vec<ShownEvent>,
-    /// What they fold to, by the protobuf JSON mapping; none when this build can't fold them.
+    pub events: Vec<StreamEvent>,
+    /// The state that they fold to, by the protobuf JSON mapping; none when this build can't fold them.
     pub state: Option<JsonValue>,
     /// Why there is no state.
     pub unfoldable: Option<String>,
@@ -37,7 +37,7 @@ pub struct Shown {
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownEvent {
+pub struct StreamEvent {
     /// From 1.
     pub version: i64,
     /// Its place in the log partition.
@@ -50,11 +50,11 @@ pub struct ShownEvent {
     pub r#type: String,
     /// RFC 3339, in microseconds.
     pub recorded_at: String,
-    /// What led to it.
+    /// The command that led to it.
     pub command_id: String,
     /// Ties together all that one request caused.
     pub correlation_id: String,
-    /// What caused the command directly; may be empty.
+    /// The direct cause of the command; may be empty.
     pub causation_id: String,
     /// On whose behalf; may be empty.
     pub actor: String,
@@ -74,7 +74,7 @@ pub enum ShowUntil {
     End,
     /// Up to this version, from 1.
     Version(u64),
-    /// What was recorded then, and before.
+    /// All that was recorded then, and before.
     Time(Instant),
 }
 
@@ -82,7 +82,13 @@ pub enum ShowUntil {
 ///
 /// # Errors
 /// [`ReplayError::Usage`] when there is no such service, stream or version, or it had no events then; otherwise when Postgres does not answer.
-pub async fn show(databases: &Databases, registry: &Registry, service: &str, stream: &str, until: ShowUntil) -> Result<Shown, ReplayError> {
+pub async fn show(
+    databases: &Databases,
+    registry: &Registry,
+    service: &str,
+    stream: &str,
+    until: ShowUntil,
+) -> Result<StreamHistory, ReplayError> {
     let id = StreamId::parse(stream).map_err(|e| ReplayError::Usage(e.to_string()))?;
     let log = open(databases, registry, service).await?;
     let partition = log.partition(id.partition(log.partitions()))?;
@@ -110,7 +116,7 @@ pub async fn show(databases: &Databases, registry: &Registry, service: &str, str
         Ok(state) => (Some(state), None),
         Err(why) => (None, Some(why)),
     };
-    Ok(Shown {
+    Ok(StreamHistory {
         service: service.to_owned(),
         partition: partition.number(),
         stream: id.as_str().to_owned(),
@@ -131,10 +137,10 @@ fn fold(registry: &Registry, service: &str, stream: &StreamId, events: &[StoredE
     Ok(aggregate.state_json(&state))
 }
 
-fn shown(registry: &Registry, e: &StoredEvent) -> ShownEvent {
+fn shown(registry: &Registry, e: &StoredEvent) -> StreamEvent {
     let metadata = Metadata::decode(e.metadata.as_slice()).unwrap_or_default();
     let json = registry.of_event(&e.type_name).and_then(|a| a.event_json(&e.type_name, &e.payload).ok());
-    ShownEvent {
+    StreamEvent {
         version: e.version,
         offset: e.offset,
         page: e.page,
@@ -151,7 +157,7 @@ fn shown(registry: &Registry, e: &StoredEvent) -> ShownEvent {
     }
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for StreamHistory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} in {}/{}, version {}", self.stream, self.service, self.partition, self.version)?;
         for e in &self.events {

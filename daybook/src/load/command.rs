@@ -1,4 +1,4 @@
-//! What is sent of a product.
+//! Commands for a product.
 
 use daybook_kernel::{digest, ids};
 use daybook_proto::{CommandSet as _, MessageSet};
@@ -71,7 +71,7 @@ impl Post {
     }
 }
 
-/// What is wrong with a warehouse or a currency, before anything is sent under it.
+/// The fault of a warehouse or a currency, before anything is sent under it.
 pub(super) fn fault_of_settings(warehouse: Option<&str>, currency: Option<&str>) -> Option<String> {
     let receive = ReceiveStock { sku: "A".into(), warehouse: warehouse.unwrap_or("w").to_owned(), quantity: 1, ..Default::default() };
     let create = CreateProduct {

@@ -32,7 +32,7 @@ struct Row {
     product: Box<Product>,
 }
 
-/// What each row came to, written as it ends. The first error is kept: the load itself goes on.
+/// A record of each row's end, written as it ends. The first error is kept: the load itself goes on.
 pub(super) struct Writing {
     file: Option<LineWriter<File>>,
     failed: Option<std::io::Error>,

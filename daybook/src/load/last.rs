@@ -21,7 +21,7 @@ fn of_field(sku: &str, field: &str) -> Short {
     short
 }
 
-/// What was found in a file that was read once before. Of each SKU its digest and a line are kept (at most 60 bytes), and of
+/// The last row of each SKU in a file that was read once before. Of each SKU its digest and a line are kept (at most 60 bytes), and of
 /// those with several rows the same of each field that a later row says, at most ten and one more a currency.
 #[derive(Default)]
 pub(super) struct LastWords {

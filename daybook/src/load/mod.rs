@@ -30,7 +30,7 @@ use report::{LoadReport, StockReport};
 use row::{Order, Way};
 use shop::Shop;
 
-/// What to load, and how.
+/// Settings of a load.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct CatalogueOptions {
     /// JSON (lines, an array, or objects one after the other) or CSV with a heading, packed by gzip or not.
@@ -64,7 +64,7 @@ pub(crate) struct CatalogueOptions {
     /// none is refused.
     #[arg(long, env = "DAYBOOK_LOAD_CURRENCY", value_name = "USD")]
     pub(crate) currency: Option<String>,
-    /// How many rows are under way at once.
+    /// Rows that are under way at once.
     #[arg(long, env = "DAYBOOK_LOAD_CLIENTS", default_value_t = 512, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) clients: u16,
     /// Load only so many rows, from the first.
@@ -96,7 +96,7 @@ impl Readable {
     /// # Errors
     /// When what comes through a pipe can't be read or kept.
     fn twice(path: &Path) -> Result<Self, UsageError> {
-        // What is not there, or is a folder, is told by who opens it.
+        // A file that is not there, or is a folder, is an error of opening it.
         if std::fs::metadata(path).is_ok_and(|about| about.is_file() || about.is_dir()) || !path.exists() {
             return Ok(Self::once(path));
         }

@@ -22,22 +22,22 @@ pub(super) struct Endpoint {
     patience: Duration,
 }
 
-/// What a command came to.
+/// The end of a command.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CommandOutcome {
     /// It was decided; `replayed`: before this load, and here is the original result.
-    Done { replayed: bool, place: Place },
+    Done { replayed: bool, place: ResultPosition },
     /// Refused, by this code.
-    Refused { code: String, place: Place },
+    Refused { code: String, place: ResultPosition },
     /// The stream is not at the version that the command was for.
-    Elsewhere(Place),
+    Elsewhere(ResultPosition),
     /// It is no valid command.
     Bad(String),
 }
 
 /// Where a result stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ResultPosition {
     /// Of the stream, after it.
     pub(super) version: u64,
     /// A query that carries it is answered from a state that has got there.
@@ -49,10 +49,10 @@ pub(super) struct Place {
 #[error("{0}")]
 pub(super) struct Unavailable(pub(super) String);
 
-/// What one answer means.
+/// The meaning of one answer.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    Over(Outcome),
+    Over(CommandOutcome),
     /// Ask there for the result.
     Ask(String),
     /// Send it again, with the same key.
@@ -70,7 +70,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// When it has none after the patience, or the endpoint is no command endpoint.
-    pub(super) async fn send(&self, post: Post) -> Result<Outcome, Unavailable> {
+    pub(super) async fn send(&self, post: Post) -> Result<CommandOutcome, Unavailable> {
         let (path, key, version) = (post.path(), post.key.to_string(), post.if_match.map(|v| format!("\"{v}\"")));
         let body = bytes::Bytes::from(post.body);
         let begun = Instant::now();
@@ -157,7 +157,7 @@ async fn judge(response: Response) -> (Step, Option<Duration>) {
     let location = header(LOCATION.as_str());
     let replayed = header("idempotent-replayed").as_deref() == Some("true");
     let version = header(ETAG.as_str()).and_then(|tag| tag.trim_matches('"').parse().ok()).unwrap_or_default();
-    let place = Place { version, token: header("consistency-token") };
+    let place = ResultPosition { version, token: header("consistency-token") };
     // The body is read even when it is not needed: only then the connection is used again.
     let body = match response.bytes().await {
         Ok(body) => body,
@@ -167,19 +167,19 @@ async fn judge(response: Response) -> (Step, Option<Duration>) {
     (step(status, replayed, place, location, &problem), retry_after)
 }
 
-fn step(status: StatusCode, replayed: bool, place: Place, location: Option<String>, problem: &Value) -> Step {
+fn step(status: StatusCode, replayed: bool, place: ResultPosition, location: Option<String>, problem: &Value) -> Step {
     let kind = problem["type"].as_str().unwrap_or_default();
     let said = || problem["title"].as_str().map_or_else(|| format!("status {status}"), str::to_owned);
     match status.as_u16() {
-        200 => Step::Over(Outcome::Done { replayed, place }),
+        200 => Step::Over(CommandOutcome::Done { replayed, place }),
         202 => location.map_or_else(|| Step::Stop("the endpoint answered 202 without a Location".to_owned()), Step::Ask),
-        409 => Step::Over(Outcome::Refused { code: kind.rsplit(':').next().unwrap_or_default().to_owned(), place }),
-        412 => Step::Over(Outcome::Elsewhere(place)),
-        422 => Step::Over(Outcome::Refused { code: "key-reused".to_owned(), place }),
-        _ if kind.starts_with("urn:daybook:problem:parked") => Step::Over(Outcome::Refused { code: "parked".to_owned(), place }),
-        400 | 413 => Step::Over(Outcome::Bad(faults(problem).unwrap_or_else(said))),
+        409 => Step::Over(CommandOutcome::Refused { code: kind.rsplit(':').next().unwrap_or_default().to_owned(), place }),
+        412 => Step::Over(CommandOutcome::Elsewhere(place)),
+        422 => Step::Over(CommandOutcome::Refused { code: "key-reused".to_owned(), place }),
+        _ if kind.starts_with("urn:daybook:problem:parked") => Step::Over(CommandOutcome::Refused { code: "parked".to_owned(), place }),
+        400 | 413 => Step::Over(CommandOutcome::Bad(faults(problem).unwrap_or_else(said))),
         410 => match problem["detail"].as_str() {
-            Some(why) => Step::Over(Outcome::Bad(why.to_owned())),
+            Some(why) => Step::Over(CommandOutcome::Bad(why.to_owned())),
             // It was lost on the way: the same key asks for it again.
             None => Step::Again(said()),
         },
@@ -202,27 +202,27 @@ mod tests {
     use super::*;
 
     fn at(status: u16, problem: Value) -> Step {
-        step(StatusCode::from_u16(status).expect("a status"), false, Place::default(), Some("/v1/commands/h".to_owned()), &problem)
+        step(StatusCode::from_u16(status).expect("a status"), false, ResultPosition::default(), Some("/v1/commands/h".to_owned()), &problem)
     }
 
     fn refused(code: &str) -> Step {
-        Step::Over(Outcome::Refused { code: code.to_owned(), place: Place::default() })
+        Step::Over(CommandOutcome::Refused { code: code.to_owned(), place: ResultPosition::default() })
     }
 
     #[test]
     fn every_status_of_the_contract_means_one_thing() {
-        assert_eq!(at(200, json!({})), Step::Over(Outcome::Done { replayed: false, place: Place::default() }));
+        assert_eq!(at(200, json!({})), Step::Over(CommandOutcome::Done { replayed: false, place: ResultPosition::default() }));
         assert_eq!(at(202, json!({})), Step::Ask("/v1/commands/h".into()));
         assert_eq!(at(409, json!({ "type": "urn:daybook:refusal:product-exists" })), refused("product-exists"));
-        assert_eq!(at(412, json!({})), Step::Over(Outcome::Elsewhere(Place::default())));
+        assert_eq!(at(412, json!({})), Step::Over(CommandOutcome::Elsewhere(ResultPosition::default())));
         assert_eq!(at(422, json!({})), refused("key-reused"));
         let invalid = json!({ "errors": [{ "field": "sku", "message": "is required" }] });
-        assert_eq!(at(400, invalid), Step::Over(Outcome::Bad("sku is required".into())));
+        assert_eq!(at(400, invalid), Step::Over(CommandOutcome::Bad("sku is required".into())));
         for parked in [500, 410] {
             let problem = json!({ "type": "urn:daybook:problem:parked:panic", "detail": "why" });
             assert_eq!(at(parked, problem), refused("parked"));
         }
-        assert_eq!(at(410, json!({ "detail": "rejected" })), Step::Over(Outcome::Bad("rejected".into())));
+        assert_eq!(at(410, json!({ "detail": "rejected" })), Step::Over(CommandOutcome::Bad("rejected".into())));
         for again in [408, 410, 429, 500, 503] {
             assert_eq!(at(again, json!({ "title": "t" })), Step::Again("t".into()));
         }

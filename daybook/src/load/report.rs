@@ -1,4 +1,4 @@
-//! What a load came to, for people and for programs.
+//! The report of a load, for people and for programs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,10 +10,10 @@ use super::row::Came;
 
 /// So many bad rows and refusals are told one by one; the rest is counted.
 const TOLD: usize = 20;
-/// What is told of one, in characters: readers name what they found, and that may be the whole line.
+/// The longest reason that is told, in characters: readers name what they found, and that may be the whole line.
 pub(super) const LONGEST_REASON: usize = 500;
 
-/// What became of a row.
+/// The end of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RowOutcome {
     /// The product is new.
@@ -36,7 +36,7 @@ pub(super) enum RowOutcome {
     Skipped(String),
 }
 
-/// What became of its stock.
+/// The end of a row's stock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StockOutcome {
     Received,
@@ -85,7 +85,7 @@ impl StockOutcome {
     }
 }
 
-/// What a load came to.
+/// The report of a load.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LoadReport {
@@ -129,13 +129,13 @@ pub(crate) struct LoadReport {
     pub(crate) commands: BTreeMap<&'static str, u64>,
     /// Receipts of stock; none without `--stock`.
     pub(crate) stock: Option<StockReport>,
-    /// How long it took.
+    /// The time that it took.
     pub(crate) seconds: f64,
     /// Rows a second.
     pub(crate) rows_per_second: f64,
 }
 
-/// What receiving stock came to.
+/// The report of receiving stock.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StockReport {
@@ -155,7 +155,7 @@ pub(crate) struct StockReport {
 pub(crate) struct RowNote {
     /// Its line in the file, from 1.
     pub(crate) line: u64,
-    /// What.
+    /// The reason.
     pub(crate) reason: String,
 }
 
@@ -316,7 +316,7 @@ impl fmt::Display for LoadReport {
         let refused: u64 = self.refused.values().sum();
         if self.bad_rows + refused > 0 {
             writeln!(f, "rows that did not go in: {} bad, {refused} refused", self.bad_rows)?;
-            // Whoever mends the file goes through it once, whatever was wrong where.
+            // In the order of the file, for its author mends it in one go.
             let mut notes: Vec<&RowNote> = self.first_bad.iter().chain(&self.first_refused).collect();
             notes.sort_by_key(|note| note.line);
             notes.truncate(TOLD);

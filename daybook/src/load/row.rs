@@ -9,14 +9,14 @@ use shop_proto::read::v1::ProductPage;
 
 use super::command::Post;
 use super::last::{LastWords, Short, short};
-use super::post::{Endpoint, Outcome, Place, Unavailable};
+use super::post::{CommandOutcome, Endpoint, ResultPosition, Unavailable};
 use super::report::{RowOutcome, StockOutcome};
 use super::shop::{Shop, differences};
 
 /// So often a product is looked at again because somebody else changed it meanwhile.
 const TRIES: usize = 10;
 
-/// What a load does with a row.
+/// The task that a row is for a load.
 pub(super) struct Way {
     pub(super) endpoint: Endpoint,
     /// Asked by an update and by a dry run.
@@ -34,7 +34,7 @@ pub(super) struct Way {
     pub(super) last: Mutex<BTreeMap<(String, i32), ConsistencyToken>>,
 }
 
-/// What became of a row.
+/// The end of a row.
 pub(super) struct Came {
     pub(super) outcome: RowOutcome,
     pub(super) stock: Option<StockOutcome>,
@@ -42,7 +42,7 @@ pub(super) struct Came {
     pub(super) commands: Vec<&'static str>,
 }
 
-/// What becomes of several rows of one SKU.
+/// The treatment of several rows of one SKU.
 pub(super) enum Order {
     /// One is sent after the other, in the file's order. The SKUs that were seen, by a digest.
     InTurn(Mutex<HashSet<Short>>),
@@ -75,7 +75,7 @@ impl Way {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stands(&self, sku: &str, place: &Place) {
+    fn stands(&self, sku: &str, place: &ResultPosition) {
         let (true, Some(token)) = (self.update, &place.token) else { return };
         if self.has_several(sku) {
             self.places().insert(short(sku), token.clone());
@@ -125,18 +125,18 @@ impl Way {
         Ok(Came { outcome, stock, commands })
     }
 
-    async fn create(&self, product: &Product, commands: &mut Vec<&'static str>) -> Result<(RowOutcome, Place), Unavailable> {
+    async fn create(&self, product: &Product, commands: &mut Vec<&'static str>) -> Result<(RowOutcome, ResultPosition), Unavailable> {
         let post = Post::create(product);
         let name = post.name;
         let (outcome, place) = match self.endpoint.send(post).await? {
-            Outcome::Done { replayed: false, place } => {
+            CommandOutcome::Done { replayed: false, place } => {
                 commands.push(name);
                 (RowOutcome::Created, place)
             }
-            Outcome::Done { replayed: true, place } => (RowOutcome::Replayed, place),
-            Outcome::Refused { code, place } => (RowOutcome::Refused(code), place),
-            Outcome::Elsewhere(place) => (RowOutcome::Refused("version-elsewhere".to_owned()), place),
-            Outcome::Bad(reason) => (RowOutcome::Bad(reason), Place::default()),
+            CommandOutcome::Done { replayed: true, place } => (RowOutcome::Replayed, place),
+            CommandOutcome::Refused { code, place } => (RowOutcome::Refused(code), place),
+            CommandOutcome::Elsewhere(place) => (RowOutcome::Refused("version-elsewhere".to_owned()), place),
+            CommandOutcome::Bad(reason) => (RowOutcome::Bad(reason), ResultPosition::default()),
         };
         self.stands(&product.create.sku, &place);
         Ok((outcome, place))
@@ -207,7 +207,7 @@ impl Way {
                 continue;
             }
             let outcome = match self.endpoint.send(post).await? {
-                Outcome::Done { replayed, place } => {
+                CommandOutcome::Done { replayed, place } => {
                     if !replayed {
                         commands.push(name);
                     }
@@ -215,12 +215,12 @@ impl Way {
                     self.stands(sku, &place);
                     continue;
                 }
-                Outcome::Elsewhere(place) => {
+                CommandOutcome::Elsewhere(place) => {
                     self.stands(sku, &place);
                     return Ok(Err(place.token));
                 }
-                Outcome::Refused { code, .. } => RowOutcome::Refused(code),
-                Outcome::Bad(reason) => RowOutcome::Bad(format!("{name}: {reason}")),
+                CommandOutcome::Refused { code, .. } => RowOutcome::Refused(code),
+                CommandOutcome::Bad(reason) => RowOutcome::Bad(format!("{name}: {reason}")),
             };
             return Ok(Ok(outcome));
         }
@@ -244,14 +244,14 @@ impl Way {
             return Ok(Some(StockOutcome::Received));
         }
         Ok(Some(match self.endpoint.send(post).await? {
-            Outcome::Done { replayed: false, .. } => {
+            CommandOutcome::Done { replayed: false, .. } => {
                 commands.push(name);
                 StockOutcome::Received
             }
-            Outcome::Done { replayed: true, .. } => StockOutcome::Replayed,
-            Outcome::Refused { code, .. } => StockOutcome::Refused(code),
-            Outcome::Elsewhere(_) => StockOutcome::Refused("version-elsewhere".to_owned()),
-            Outcome::Bad(reason) => StockOutcome::Bad(reason),
+            CommandOutcome::Done { replayed: true, .. } => StockOutcome::Replayed,
+            CommandOutcome::Refused { code, .. } => StockOutcome::Refused(code),
+            CommandOutcome::Elsewhere(_) => StockOutcome::Refused("version-elsewhere".to_owned()),
+            CommandOutcome::Bad(reason) => StockOutcome::Bad(reason),
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! What the shop has of a product, as the query API shows it, and what is to be done until it is what its row says.
+//! A product of the shop, as the query API shows it, and the commands that make it what its row says.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -67,7 +67,7 @@ impl Shop {
     }
 }
 
-/// What is to be sent until a product is what its row says, in order; nothing when it is that. What the row does not say stays.
+/// The commands that make a product what its row says, in order; none when it is that. A field that the row does not name stays.
 pub(super) fn differences(page: &ProductPage, product: &Product) -> Vec<ProductCommand> {
     let (wanted, said) = (&product.create, &product.said);
     let differs = |is_said: bool, form, has: &str, wants: &str| (is_said && !same(form, has, wants)).then(|| wants.to_owned());

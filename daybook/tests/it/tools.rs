@@ -65,6 +65,9 @@ async fn a_parked_stream_is_listed_shown_and_retried_until_its_event_can_be_fold
     let shown = install.run(&["parked", "show", "product-pages/product/A-1"]);
     let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!((&shown["event"]["type"], &shown["offset"]), (&json!("shop.catalog.v1.ProductSang"), &json!(0)));
+    let line = install.run(&["parked", "show", "product-pages/product/A-1", "--json"]);
+    let line = String::from_utf8_lossy(&line.stdout).into_owned();
+    assert_eq!((line.lines().count(), serde_json::from_str::<Value>(&line).expect("JSON")), (1, shown), "{line}");
 
     let retry = ["parked", "retry", "product-pages/product/A-1", "--json"];
     let again = install.run(&retry);

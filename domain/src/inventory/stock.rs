@@ -7,9 +7,9 @@ use shop_proto::inventory::v1::*;
 /// Stock of one SKU in one warehouse. Stream `stock/{sku}@{warehouse}`.
 pub struct Stock;
 
-/// How many pieces there may be on hand: far beyond any warehouse, and such that sums and differences fit 32 bits.
+/// The most pieces that there may be on hand: far beyond any warehouse, and such that sums and differences fit 32 bits.
 const MAX_ON_HAND: u32 = 2_000_000_000;
-/// How long a reservation holds when the command does not say, in seconds.
+/// The time for which a reservation holds when the command does not say, in seconds.
 const DEFAULT_EXPIRY: u32 = 15 * 60;
 
 impl Decider for Stock {
@@ -67,7 +67,7 @@ fn close(state: &mut StockState, order_id: &str, quantity: u32) {
     state.reserved = state.reserved.saturating_sub(quantity);
 }
 
-/// What can be promised now.
+/// Pieces that can be promised now.
 fn available(state: &StockState) -> u32 {
     state.on_hand.saturating_sub(state.reserved)
 }
@@ -185,9 +185,7 @@ fn expire(state: &StockState, c: &ExpireReservation) -> Decision<Stock> {
 
 #[cfg(test)]
 mod spec {
-    use daybook_kernel::fold;
-    use daybook_kernel::spec::{SPEC_TIME, given, given_nothing};
-    use daybook_proto::{MessageSet as _, decode_as};
+    use daybook_kernel::spec::{SPEC_TIME, given, given_nothing, in_turn};
     use proptest::prelude::*;
     use shop_proto::samples::stock::{
         adjust, adjusted, commit, committed, count, crossed, expire, expired, extend, extended, receive, received, regained, release,
@@ -398,7 +396,7 @@ mod spec {
         ]
     }
 
-    /// What the events say by themselves, without any fold of ours.
+    /// Pieces by the events alone, without any fold of ours.
     #[derive(Default)]
     struct Ledger {
         received: i64,
@@ -433,42 +431,27 @@ mod spec {
     }
 
     proptest! {
-        /// Whatever is asked, in whatever order, a second apart.
+        /// For all commands in any order, a second apart.
         #[test]
         fn the_ledger_balances_and_nothing_is_ever_below_zero(commands in prop::collection::vec(any_command(), 1..60)) {
-            let (mut state, mut ledger) = (StockState::default(), Ledger::default());
-            for (second, command) in (0..).zip(&commands) {
-                let context = Context::new(after(second), Default::default());
-                let was_below = is_below_reorder_point(&state);
-                let decision = Stock::decide(&state, command, &context);
-                for event in &decision.events {
-                    Stock::evolve(&mut state, event);
-                    ledger.enter(event);
-                }
-                prop_assert_eq!(i64::from(state.on_hand), ledger.on_hand());
-                prop_assert_eq!(i64::from(state.reserved), ledger.reserved());
-                prop_assert_eq!(state.reserved, state.reservations.values().map(|r| r.quantity).sum::<u32>());
-                prop_assert!(state.reserved <= state.on_hand && state.on_hand <= MAX_ON_HAND);
-                let crossed = decision.events.iter().any(|e| matches!(e, StockEvent::ReorderPointCrossed(_)));
-                prop_assert_eq!(crossed, !was_below && is_below_reorder_point(&state));
-                let regained = decision.events.iter().any(|e| matches!(e, StockEvent::ReorderPointRegained(_)));
-                prop_assert_eq!(regained, was_below && !is_below_reorder_point(&state));
-            }
+            let mut ledger = Ledger::default();
+            in_turn::<Stock>(&commands, |step| {
+                let (before, after, events) = (step.before, step.after, &step.decision.events);
+                events.iter().for_each(|event| ledger.enter(event));
+                assert_eq!(i64::from(after.on_hand), ledger.on_hand());
+                assert_eq!(i64::from(after.reserved), ledger.reserved());
+                assert_eq!(after.reserved, after.reservations.values().map(|r| r.quantity).sum::<u32>());
+                assert!(after.reserved <= after.on_hand && after.on_hand <= MAX_ON_HAND);
+                let crossed = events.iter().any(|e| matches!(e, StockEvent::ReorderPointCrossed(_)));
+                assert_eq!(crossed, !is_below_reorder_point(before) && is_below_reorder_point(after));
+                let regained = events.iter().any(|e| matches!(e, StockEvent::ReorderPointRegained(_)));
+                assert_eq!(regained, is_below_reorder_point(before) && !is_below_reorder_point(after));
+            });
         }
 
-        /// The events, encoded and decoded, fold to the state, and the state survives its encoding.
         #[test]
         fn fold_and_encoding_agree(commands in prop::collection::vec(any_command(), 1..60)) {
-            let (mut state, mut log) = (StockState::default(), Vec::new());
-            for (second, command) in (0..).zip(&commands) {
-                for event in Stock::decide(&state, command, &Context::new(after(second), Default::default())).events {
-                    Stock::evolve(&mut state, &event);
-                    log.push((event.type_name(), event.encode_to_vec()));
-                }
-            }
-            let stored: Vec<StockEvent> = log.iter().map(|(t, b)| StockEvent::decode(t, b).expect("as written")).collect();
-            prop_assert_eq!(&fold::<Stock>(&stored), &state);
-            prop_assert_eq!(&decode_as::<StockState>(&prost::Message::encode_to_vec(&state)).expect("as written"), &state);
+            in_turn::<Stock>(&commands, |_| {});
         }
     }
 }

@@ -42,12 +42,13 @@ pub fn access_of_read_model(pool: &DescriptorPool, type_name: &str) -> Result<Ac
     checked(&message, extension(&message.options(), "daybook.v1.access"), Thing::ReadModel)
 }
 
-fn described(pool: &DescriptorPool, type_name: &str) -> Result<MessageDescriptor, AccessError> {
+pub(crate) fn described(pool: &DescriptorPool, type_name: &str) -> Result<MessageDescriptor, AccessError> {
     let missing = || AccessError { message: type_name.to_owned(), problem: "is not among the descriptors of this build".to_owned() };
     pool.get_message_by_name(type_name).ok_or_else(missing)
 }
 
-fn extension(options: &DynamicMessage, name: &str) -> Option<Access> {
+/// An option by its full name, where it is set.
+pub(crate) fn extension<T: prost::Message + Default>(options: &DynamicMessage, name: &str) -> Option<T> {
     let extension = options.descriptor().parent_pool().get_extension_by_name(name)?;
     if !options.has_extension(&extension) {
         return None;

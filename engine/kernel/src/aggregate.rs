@@ -85,6 +85,8 @@ pub trait Aggregate: Send + Sync {
     fn event_types(&self) -> &'static [&'static str];
     /// Full protobuf names of its refusals.
     fn refusal_types(&self) -> &'static [&'static str];
+    /// Full protobuf name of its state.
+    fn state_type(&self) -> &'static str;
     /// Of the state's descriptor and the fold's version: a snapshot with another one is ignored, never misread.
     fn fingerprint(&self) -> Digest;
     /// The state of a stream that does not exist yet.
@@ -193,6 +195,10 @@ impl<D: Decider> Aggregate for Face<D> {
 
     fn refusal_types(&self) -> &'static [&'static str] {
         D::Refusal::TYPES
+    }
+
+    fn state_type(&self) -> &'static str {
+        D::State::TYPE
     }
 
     fn fingerprint(&self) -> Digest {

@@ -13,7 +13,7 @@ pub trait Decider: Send + Sync + 'static {
     /// Generated from the service's `.proto` files.
     type Event: EventSet;
     /// A protobuf message, for snapshots and for `replay show`.
-    type State: Message + Default + Clone + PartialEq + Named;
+    type State: Message + Default + Clone + PartialEq + std::fmt::Debug + Named;
     /// Generated from the service's `.proto` files.
     type Refusal: RefusalSet;
 

@@ -6,6 +6,7 @@ mod aggregate;
 mod context;
 mod decider;
 pub mod digest;
+mod fields;
 pub mod ids;
 mod mac;
 mod murmur2;
@@ -23,6 +24,7 @@ pub use aggregate::{Aggregate, AnyState, Command, CommandFault, ErasedDecision, 
 pub use context::Context;
 pub use decider::{Decider, Decision, fold};
 pub use digest::Digest;
+pub use fields::FieldError;
 pub use mac::{Mac, Secret};
 pub use murmur2::murmur2;
 pub use panic::panic_text;

@@ -7,6 +7,7 @@ use daybook_proto::JsonValue;
 
 use crate::Aggregate;
 use crate::access::{AccessError, access_of_command};
+use crate::fields::{FieldError, Messages};
 
 /// Every aggregate of this build. One visible list makes it (see `domain`).
 #[derive(Clone, Default)]
@@ -33,6 +34,9 @@ pub enum RegistryError {
     /// Each command says who may send it.
     #[error("a command {0}")]
     Access(#[from] AccessError),
+    /// Field rules that say whose something is can be held.
+    #[error(transparent)]
+    Field(#[from] FieldError),
     /// Stream ids begin with the aggregate's name.
     #[error("service {service} has two aggregates named {aggregate}: rename one")]
     AggregateTwice {
@@ -51,15 +55,18 @@ impl Registry {
     pub fn new(aggregates: impl IntoIterator<Item = Arc<dyn Aggregate>>) -> Result<Self, RegistryError> {
         let mut registry = Self::default();
         for aggregate in aggregates {
-            let service = aggregate.service();
+            let (service, pool) = (aggregate.service(), aggregate.descriptors());
+            let mut commands = Vec::new();
             for full in aggregate.command_types() {
-                access_of_command(aggregate.descriptors(), full)?;
+                commands.push((*full, access_of_command(pool, full)?));
                 let name = kebab(full);
                 if registry.commands.insert((service, name.clone()), full).is_some() {
                     return Err(RegistryError::CommandTwice { service: service.to_owned(), command: name });
                 }
                 registry.by_command.insert(full, aggregate.clone());
             }
+            let (events, refusals) = (aggregate.event_types(), aggregate.refusal_types());
+            Messages { pool, commands: &commands, events, refusals, state: aggregate.state_type() }.check()?;
             registry.by_event.extend(aggregate.event_types().iter().map(|t| (*t, aggregate.clone())));
             registry.by_refusal.extend(aggregate.refusal_types().iter().map(|t| (*t, aggregate.clone())));
             let name = aggregate.name();
@@ -128,4 +135,90 @@ pub fn kebab(full_name: &str) -> String {
         out.push(c.to_ascii_lowercase());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_proto::{DescriptorPool, SetError};
+
+    use super::*;
+    use crate::{AnyState, Command, CommandFault, Context, Digest, ErasedDecision};
+
+    /// An aggregate of which nothing but its descriptors is asked.
+    struct Described(&'static DescriptorPool);
+
+    impl Aggregate for Described {
+        fn service(&self) -> &'static str {
+            "t"
+        }
+        fn name(&self) -> &'static str {
+            "a"
+        }
+        fn command_types(&self) -> &'static [&'static str] {
+            &["t.Do"]
+        }
+        fn event_types(&self) -> &'static [&'static str] {
+            &["t.Done"]
+        }
+        fn refusal_types(&self) -> &'static [&'static str] {
+            &["t.No"]
+        }
+        fn state_type(&self) -> &'static str {
+            "t.State"
+        }
+        fn descriptors(&self) -> &'static DescriptorPool {
+            self.0
+        }
+        fn fingerprint(&self) -> Digest {
+            unreachable!()
+        }
+        fn new_state(&self) -> AnyState {
+            unreachable!()
+        }
+        fn decode_state(&self, _: &[u8]) -> Result<AnyState, SetError> {
+            unreachable!()
+        }
+        fn encode_state(&self, _: &AnyState) -> Vec<u8> {
+            unreachable!()
+        }
+        fn state_json(&self, _: &AnyState) -> JsonValue {
+            unreachable!()
+        }
+        fn read_command(&self, _: &str, _: &[u8]) -> Result<Command, CommandFault> {
+            unreachable!()
+        }
+        fn read_json(&self, _: &str, _: &[u8]) -> Result<Command, CommandFault> {
+            unreachable!()
+        }
+        fn evolve(&self, _: &mut AnyState, _: &str, _: &[u8]) -> Result<(), SetError> {
+            unreachable!()
+        }
+        fn decide(&self, _: &mut AnyState, _: &Command, _: &Context) -> ErasedDecision {
+            unreachable!()
+        }
+        fn command_json(&self, _: &str, _: &[u8]) -> Result<JsonValue, SetError> {
+            unreachable!()
+        }
+        fn event_json(&self, _: &str, _: &[u8]) -> Result<JsonValue, SetError> {
+            unreachable!()
+        }
+        fn refusal_json(&self, _: &str, _: &[u8]) -> Result<JsonValue, SetError> {
+            unreachable!()
+        }
+    }
+
+    #[test]
+    fn a_build_whose_personal_field_names_nobody_does_not_start() {
+        let of = |subject: &str| -> Arc<dyn Aggregate> {
+            let name = format!("string name = 2 [(daybook.v1.rules).personal = {subject:?}];");
+            let command = "option (daybook.v1.access) = {who: [PROCESS]};";
+            let pool = crate::fields::tests::pool(&format!(
+                "message Do {{ {command} }} message Done {{ {name} }} message No {{}} message State {{}}"
+            ));
+            Arc::new(Described(Box::leak(Box::new(pool))))
+        };
+        assert!(Registry::new([of("STREAM")]).is_ok());
+        let error = Registry::new([of("customer")]).err().expect("there is no such field").to_string();
+        assert!(error.starts_with("t.Done, field name: personal: \"customer\""), "{error}");
+    }
 }

@@ -4,6 +4,8 @@
 //! given::<Stock>([received(5)]).when(reserve("o-1", 9)).then_refused(InsufficientStock { requested: 9, available: 5 });
 //! ```
 
+use daybook_proto::{MessageSet as _, decode_as};
+use prost::Message as _;
 use uuid::Uuid;
 
 use crate::decider::{Decider, Decision, fold};
@@ -91,4 +93,41 @@ impl<D: Decider> When<D> {
         }
         check(&self.state);
     }
+}
+
+/// One command of several: the state before it, the decision, and the state after it.
+pub struct Step<'a, D: Decider> {
+    /// What was asked.
+    pub command: &'a D::Command,
+    /// When, a second after the command before.
+    pub context: &'a Context,
+    /// The state in which it was decided.
+    pub before: &'a D::State,
+    /// What was decided.
+    pub decision: &'a Decision<D>,
+    /// The state that then holds.
+    pub after: &'a D::State,
+}
+
+/// Decides commands in turn, a second apart from [`SPEC_TIME`] on, and shows each step to `check`. For every decider: the events, encoded
+/// and decoded, fold to the last state, and that state survives its encoding.
+///
+/// # Panics
+/// When that does not hold.
+pub fn in_turn<D: Decider>(commands: &[D::Command], mut check: impl FnMut(Step<'_, D>)) {
+    let (mut state, mut stored) = (D::State::default(), Vec::new());
+    for (second, command) in (0..).zip(commands) {
+        let context = Context::new(Instant::from_micros(SPEC_TIME.micros() + second * 1_000_000), Uuid::from_u128(1));
+        let (before, decision) = (state.clone(), D::decide(&state, command, &context));
+        for event in &decision.events {
+            D::evolve(&mut state, event);
+            stored.push(D::Event::decode(event.type_name(), &event.encode_to_vec()).expect("as it was encoded"));
+        }
+        check(Step { command, context: &context, before: &before, decision: &decision, after: &state });
+    }
+    assert!(fold::<D>(&stored) == state, "the events fold to another state than {state:?}");
+    assert!(
+        decode_as::<D::State>(&state.encode_to_vec()).expect("as it was encoded") == state,
+        "the encoding of {state:?} loses something"
+    );
 }

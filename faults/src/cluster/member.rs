@@ -11,20 +11,20 @@ use anyhow::Context as _;
 use super::process::{Signal, send};
 use super::{Cluster, Plan, Shared, ports};
 use crate::proxy::Link;
-use crate::workload::Place;
+use crate::workload::Server;
 
-/// How soon a process that ended is started again.
+/// The pause before a process that ended is started again.
 const RESTART: Duration = Duration::from_millis(300);
 /// At the most, when it ends again and again as soon as it is started.
 const RESTART_AT_MOST: Duration = Duration::from_secs(2);
-/// How long a process may take to end and to be ready again as another build.
+/// The longest that a process may take to end and to be ready again as another build.
 const REPLACED: Duration = Duration::from_secs(60);
 /// A writer's name is a UUID.
 const WRITER: usize = 36;
 /// A process that lived so long is not one that ends as soon as it is started.
 const STABLE: Duration = Duration::from_secs(2);
 
-/// What a process does.
+/// The role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Endpoint, lanes and relay.
@@ -60,7 +60,7 @@ impl Role {
 pub struct Member {
     /// For example handlers-1.
     pub name: String,
-    /// What it does.
+    /// Its role.
     pub role: Role,
     /// Where its surface is, the same for ever; of one that has none, where its operations are.
     pub url: String,
@@ -68,7 +68,7 @@ pub struct Member {
     pub operations: String,
     /// None while it does not run.
     pub pid: Option<u32>,
-    /// How often it has been started.
+    /// The number of its starts.
     pub starts: u32,
     /// Whether a nemesis has stopped it.
     pub paused: bool,
@@ -78,8 +78,8 @@ pub struct Member {
 
 impl Member {
     /// Where clients find it.
-    pub fn place(&self) -> Place {
-        Place { name: self.name.clone(), url: self.url.clone() }
+    pub fn server(&self) -> Server {
+        Server { name: self.name.clone(), url: self.url.clone() }
     }
 }
 
@@ -260,7 +260,7 @@ impl Members {
         }
     }
 
-    /// Who runs, by name.
+    /// The processes that run, by name.
     pub(super) fn running(&self) -> Vec<String> {
         self.all.values().filter(|process| process.child.is_some()).map(|process| process.name.clone()).collect()
     }
@@ -299,7 +299,7 @@ fn killed_at_a_point(shared: &Shared, pid: u32) -> bool {
 }
 
 impl Plan {
-    /// What a member has written, all its processes after one another.
+    /// The output of a member, all its processes after one another.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.logs_dir().join(format!("{name}.log"))
     }

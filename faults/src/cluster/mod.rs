@@ -31,10 +31,10 @@ use disk::SmallDisks;
 use member::Members;
 use services::Services;
 
-/// How long a process may take to end by itself when it is asked to.
+/// The longest that a process may take to end by itself when it is asked to.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// What a cluster is made of.
+/// The plan of a cluster.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// A folder of its own: logs and points lie there, and below it Postgres's and Kafka's data.
@@ -45,13 +45,13 @@ pub struct Plan {
     pub services_script: PathBuf,
     /// Of each log.
     pub partitions: u32,
-    /// How many processes of command handlers.
+    /// Processes of command handlers.
     pub handlers: usize,
-    /// How many processes of projectors.
+    /// Processes of projectors.
     pub projectors: usize,
-    /// How many processes of the query API.
+    /// Processes of the query API.
     pub queries: usize,
-    /// How long a silent process of command handlers keeps its partitions.
+    /// The time for which a silent process of command handlers keeps its partitions.
     pub session_timeout_s: u64,
     /// Postgres's data and WAL lie on disks of a fixed size, which can be filled. Needs root; where that can't be, the
     /// cluster starts all the same, and [`Cluster::small_disk`] says why it has none.
@@ -78,14 +78,14 @@ pub struct Cluster {
     owner: Arc<Owner>,
 }
 
-/// Whose end is the cluster's.
+/// The parts that end with the cluster.
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared>,
     supervising: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What the supervisor needs as well.
+/// The parts that the supervisor needs as well.
 #[derive(Debug)]
 struct Shared {
     plan: Plan,
@@ -230,12 +230,12 @@ impl Cluster {
         Ok(self.unexpected_ends())
     }
 
-    /// What ended without being asked to, until now.
+    /// Processes that ended without being asked to, until now.
     pub fn unexpected_ends(&self) -> Vec<UnexpectedEnd> {
         self.shared.unexpected.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What it was made of.
+    /// Its plan.
     pub fn plan(&self) -> &Plan {
         &self.shared.plan
     }

@@ -7,7 +7,7 @@ use rustix::process::{Pid, kill_process};
 
 pub use rustix::process::Signal;
 
-/// How much of a log is worth showing.
+/// The part of a log that is worth showing, in lines.
 const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 12;
 
@@ -21,7 +21,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Who has this id now; none when nobody has, or only a dead one that waits to be noticed.
+    /// The process that has this id now; none when nobody has, or only a dead one that waits to be noticed.
     pub fn of(pid: u32) -> Option<Self> {
         let (state, _, began) = stat(pid)?;
         (state != 'Z' && state != 'X').then_some(Self { pid, began })

@@ -1,4 +1,4 @@
-//! What a process takes, for the chart of a long run.
+//! Resources of processes, for the chart of a long run.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::{Cluster, Service};
 
-/// What one process takes at one moment.
+/// Resources of one process at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Resources {
     /// The member, or `postgres` or `kafka`.
     pub name: String,
-    /// How often it has been started: another number is another process.
+    /// The number of its starts: another number is another process.
     pub starts: u32,
     /// Memory that is resident, in bytes.
     pub resident: u64,
@@ -26,7 +26,7 @@ pub struct Resources {
 }
 
 impl Cluster {
-    /// What each process takes now; one that does not run is left out. Postgres counts as its first process alone.
+    /// The resources of each process now; one that does not run is left out. Postgres counts as its first process alone.
     pub fn resources(&self) -> Vec<Resources> {
         let links = self.proxy().links();
         let open = |name: &str| links.iter().find(|link| link.name() == name).map_or(0, |link| link.open());

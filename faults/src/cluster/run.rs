@@ -10,12 +10,12 @@ use anyhow::{Context as _, bail};
 /// The longest that a command may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What came of a command.
+/// The end of a command.
 #[derive(Clone, Debug)]
 pub struct Ran {
-    /// How it ended.
+    /// Its exit.
     pub status: ExitStatus,
-    /// What it printed, both ways.
+    /// Its output, both ways.
     pub output: String,
     what: String,
 }

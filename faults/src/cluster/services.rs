@@ -12,7 +12,7 @@ use super::disk::{self, SmallDisks};
 use super::process::{Identity, Signal, children};
 use super::{Cluster, Plan};
 
-/// What Daybook stands on.
+/// The services that Daybook stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// Postgres.
@@ -225,7 +225,7 @@ impl Cluster {
         self.shared.services.identity(service).map(|it| it.pid)
     }
 
-    /// How often a service has been started.
+    /// The number of a service's starts.
     pub fn service_starts(&self, service: Service) -> u32 {
         self.shared.services.starts(service)
     }
@@ -244,7 +244,7 @@ impl Cluster {
         Endangered(endangered)
     }
 
-    /// What a service has written into its log, since the start before its last one.
+    /// Lines that a service has written into its log, since the start before its last one.
     pub fn service_log(&self, service: Service) -> String {
         let log = self.shared.services.log(service);
         let read = |path: &Path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();

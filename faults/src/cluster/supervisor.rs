@@ -1,4 +1,4 @@
-//! What a platform does: what ended is started again.
+//! The work of a platform: a process that ended is started again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::{Cluster, Member, Service, Shared};
 
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a probe may take.
+/// The longest that a probe may take.
 const PROBE: Duration = Duration::from_secs(3);
 
 /// Watches over processes, Postgres and Kafka until the cluster stops.

@@ -11,7 +11,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::evidence::{HEADERS, Published, Rejected};
 
-/// How long Kafka may take for one answer.
+/// The longest that Kafka may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn config(kafka: &str, group: &str) -> ClientConfig {
@@ -38,7 +38,7 @@ pub fn ends(kafka: &str, topic: &str, partitions: i32) -> anyhow::Result<Vec<(i6
     (0..partitions).map(|p| Ok(consumer.fetch_watermarks(topic, p, PATIENCE)?)).collect()
 }
 
-/// How many partitions of a topic hold back what was written to them: a client's transaction is open.
+/// The number of a topic's partitions that hold back what was written to them: a client's transaction is open.
 ///
 /// # Errors
 /// When Kafka does not answer.
@@ -167,7 +167,7 @@ pub(super) fn published(message: &BorrowedMessage<'_>) -> anyhow::Result<Publish
     })
 }
 
-/// What is told of a message that was rejected.
+/// The record of a message that was rejected.
 pub(super) fn rejected(message: &BorrowedMessage<'_>) -> anyhow::Result<Rejected> {
     let headers = headers(message);
     let text = |name: &str| headers.get(name).cloned().unwrap_or_default();

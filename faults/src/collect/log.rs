@@ -115,7 +115,7 @@ fn ledger(row: &Row) -> Ledger {
     }
 }
 
-/// What was parked or rejected, with the reason.
+/// Messages that were parked or rejected, with the reason.
 ///
 /// # Errors
 /// When Postgres does not answer.

@@ -18,7 +18,8 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::evidence::{Evidence, Recovery, Sighting};
 use crate::history::Entry;
-use crate::workload::{Http, Keys, Place};
+use crate::shop::Keys;
+use crate::workload::{Http, Server};
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -28,9 +29,9 @@ pub struct Sources {
     /// Kafka.
     pub kafka: String,
     /// Command endpoints.
-    pub commands: Vec<Place>,
+    pub commands: Vec<Server>,
     /// Query APIs.
-    pub queries: Vec<Place>,
+    pub queries: Vec<Server>,
     /// Two builds serve, of which one knows less.
     pub two_builds: bool,
     /// The binary, for `replay diff` and `replay verify`.
@@ -97,7 +98,7 @@ pub async fn collect(
     })
 }
 
-/// What one of Daybook's own audits finds: nothing when it exits with 0, else what it printed.
+/// The findings of one of Daybook's own audits: nothing when it exits with 0, else what it printed.
 async fn audit(sources: &Sources, arguments: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut command = std::process::Command::new(&sources.binary);
     command.args(arguments).env("DAYBOOK_DATABASE_URL", &sources.database).env("DAYBOOK_KAFKA", &sources.kafka);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
 use crate::evidence::{Part, Served};
-use crate::history::Told;
-use crate::workload::{Http, Keys, Place};
+use crate::history::Answer;
+use crate::shop::Keys;
+use crate::workload::{Http, Server};
 
 /// The parts of every read model's live generation.
 ///
@@ -23,44 +24,39 @@ pub(super) async fn parts(client: &Client) -> anyhow::Result<BTreeMap<String, Ve
     Ok(all)
 }
 
-/// What every query API says of every key that was ever named, and all that it finds.
+/// Answers of every query API for every key that was ever named, and all that it finds.
 ///
 /// # Errors
 /// When one of them does not answer.
-pub(super) async fn served(http: &Http, queries: &[Place], keys: &Keys) -> anyhow::Result<Vec<Served>> {
+pub(super) async fn served(http: &Http, queries: &[Server], keys: &Keys) -> anyhow::Result<Vec<Served>> {
     let mut all = Vec::new();
-    let wanted = [
-        ("product-pages", &keys.skus),
-        ("stock-levels", &keys.stocks),
-        ("category-listings", &keys.categories),
-        ("reorder-alerts", &keys.warehouses),
-    ];
     for at in queries {
-        for (model, keys) in wanted {
+        for (model, keys, is_list) in keys.of_models() {
             for key in keys {
                 // A list is read page by page, and told as one.
-                let (status, body) = match model {
-                    "category-listings" | "reorder-alerts" => (200, whole_list(http, at, model, key, "").await?),
-                    _ => match http.page(at, model, key, "", &[]).await {
-                        Told::Page { status, body, .. } => (status, body),
+                let (status, body) = match is_list {
+                    true => (200, whole_list(http, at, model, key, "").await?),
+                    false => match http.page(at, model, key, "", &[]).await {
+                        Answer::Page { status, body, .. } => (status, body),
                         told => anyhow::bail!("{model}/{key} of {}: {told:?}", at.name),
                     },
                 };
                 all.push(Served { model: model.to_owned(), key: key.clone(), at: at.name.clone(), status, body });
             }
         }
-        let body = whole_list(http, at, "products", "search", "brand=Nemesis&").await?;
-        all.push(Served { model: "products".to_owned(), key: "search".to_owned(), at: at.name.clone(), status: 200, body });
+        let (model, key, query) = Keys::search();
+        let body = whole_list(http, at, model, key, query).await?;
+        all.push(Served { model: model.to_owned(), key: key.to_owned(), at: at.name.clone(), status: 200, body });
     }
     Ok(all)
 }
 
-async fn whole_list(http: &Http, at: &Place, model: &str, key: &str, filter: &str) -> anyhow::Result<serde_json::Value> {
+async fn whole_list(http: &Http, at: &Server, model: &str, key: &str, filter: &str) -> anyhow::Result<serde_json::Value> {
     let mut items = Vec::new();
     let mut next = String::new();
     loop {
         let told = http.page(at, model, key, &format!("{filter}page_size=100&page_token={next}"), &[]).await;
-        let Told::Page { status: 200, mut body, .. } = told else { anyhow::bail!("{model}/{key} of {}: {told:?}", at.name) };
+        let Answer::Page { status: 200, mut body, .. } = told else { anyhow::bail!("{model}/{key} of {}: {told:?}", at.name) };
         items.extend(body["items"].as_array_mut().map(std::mem::take).unwrap_or_default());
         match body["nextPageToken"].as_str() {
             Some(token) if !token.is_empty() => next = token.to_owned(),

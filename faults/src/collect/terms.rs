@@ -1,4 +1,4 @@
-//! Who holds a checkpoint, by its term: each takeover raises it.
+//! Holders of checkpoints, by their terms: each takeover raises a term.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use crate::evidence::Term;
 
 /// So long terms stand still where nobody contends for a checkpoint: longer than a holder that stands by leaves it alone.
 pub const STILL: Duration = Duration::from_secs(5);
-/// How long a group may take to notice who has died, and so long again to settle.
+/// The longest that a group may take to notice who has died, and so long again to settle.
 const SETTLED: Duration = Duration::from_secs(40);
 
-/// The term of each checkpoint of a live generation, and of each reactor's marks, by name: `product-pages catalog/0`.
+/// The term of each checkpoint of a live generation, and of each reactor's marks, by name and log partition.
 pub type Terms = BTreeMap<String, i64>;
 
 /// As they are now.

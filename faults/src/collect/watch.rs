@@ -10,27 +10,29 @@ use tokio_postgres::Client;
 
 use super::{Sources, any_message, committed, connect, ends};
 use crate::evidence::Sighting;
-use crate::history::{Command, Recorder, Told};
-use crate::workload::{Http, Place, new_product};
+use crate::history::{Answer, Command, Recorder};
+use crate::shop::creation;
+use crate::shop::names::{REACTOR, READ_MODELS};
+use crate::workload::{Http, Server};
 
-/// How often it looks.
+/// The time between two looks.
 const EVERY: Duration = Duration::from_millis(400);
 /// The client that sees whether endpoints take commands.
 const ASKS: u32 = 3_000_000;
-/// The number of the first product that it has made; a nemesis chooses its own of all that there are.
-const FIRST_PRODUCT: u64 = 0x0a57_0000_0000_0000;
+/// The number of the first thing that it has made; a nemesis chooses its own of all that there are.
+const FIRST_MADE: u64 = 0x0a57_0000_0000_0000;
 /// The streams whose versions it looks at: those of the first so many events of each partition. Clients come back to the
-/// first products most.
+/// first things most.
 const FIRST_EVENTS: i64 = 3;
 
-/// Where each log partition ends: (service, partition) → next offset, epoch.
+/// The end of each log partition: (service, partition) → next offset, epoch.
 type Heads = BTreeMap<(String, i32), (i64, i32)>;
 
 /// Looks all the time.
 pub struct Watch {
     sources: Sources,
     sightings: Arc<Mutex<Vec<Sighting>>>,
-    /// Products that it has had made.
+    /// Things that it has had made.
     made: AtomicU64,
     task: tokio::task::JoinHandle<()>,
 }
@@ -40,10 +42,10 @@ impl Watch {
     pub fn start(sources: Sources, recorder: Recorder) -> Self {
         let sightings: Arc<Mutex<Vec<Sighting>>> = Arc::default();
         let task = tokio::spawn(look_on(sources.database.clone(), recorder, sightings.clone()));
-        Self { sources, sightings, made: AtomicU64::new(FIRST_PRODUCT), task }
+        Self { sources, sightings, made: AtomicU64::new(FIRST_MADE), task }
     }
 
-    /// What was seen so far.
+    /// All sightings so far.
     pub fn sightings(&self) -> Vec<Sighting> {
         self.sightings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -52,11 +54,11 @@ impl Watch {
     /// then is published, folded, pushed, and served by every query API.
     ///
     /// # Errors
-    /// What has not caught up after `limit`.
+    /// When something has not caught up after `limit`.
     pub async fn caught_up(&self, http: &Http, limit: Duration) -> anyhow::Result<()> {
         let begun = Instant::now();
-        let product = || new_product(self.made.fetch_add(1, Ordering::Relaxed));
-        let mut marks = Marks { to_ask: self.sources.commands.iter().map(|at| (at, product())).collect(), ..Marks::default() };
+        let command = || creation(self.made.fetch_add(1, Ordering::Relaxed));
+        let mut marks = Marks { to_ask: self.sources.commands.iter().map(|at| (at, command())).collect(), ..Marks::default() };
         loop {
             let Err(behind) = self.behind(http, &mut marks).await else { return Ok(()) };
             if begun.elapsed() > limit {
@@ -70,7 +72,7 @@ impl Watch {
     async fn behind(&self, http: &Http, marks: &mut Marks<'_>) -> anyhow::Result<()> {
         while let Some((at, command)) = marks.to_ask.last() {
             let told = http.command(ASKS, at, command).await;
-            ensure!(matches!(told, Told::Done { .. }), "{} does not take commands: {told:?}", at.name);
+            ensure!(matches!(told, Answer::Done { .. }), "{} does not take commands: {told:?}", at.name);
             marks.to_ask.pop();
         }
         let client = connect(&self.sources.database).await.context("Postgres")?;
@@ -99,7 +101,7 @@ impl Watch {
             })
             .await??;
         }
-        // What reactors send is in the logs before it is looked where these end. Nothing reacts to what that leads to.
+        // Commands of reactors are in the logs before it is looked where these end. Nothing reacts to their events.
         if marks.to_react.is_none() {
             marks.to_react = Some(heads(&client).await?);
         }
@@ -122,16 +124,9 @@ impl Watch {
             .map(|((service, partition), (next, epoch))| format!("{service}/{partition}:{}@{epoch}", next - 1))
             .collect();
         for at in &self.sources.queries {
-            let models = [
-                ("product-pages", "nothing"),
-                ("stock-levels", "nothing"),
-                ("category-listings", "nothing"),
-                ("reorder-alerts", "nothing"),
-                ("products", "search"),
-            ];
-            for (model, key) in models {
+            for (model, key) in READ_MODELS {
                 let told = http.page(at, model, key, "", &tokens).await;
-                ensure!(matches!(told, Told::Page { .. }), "{model} of {}: {told:?}", at.name);
+                ensure!(matches!(told, Answer::Page { .. }), "{model} of {}: {told:?}", at.name);
             }
         }
         Ok(())
@@ -147,13 +142,13 @@ impl Drop for Watch {
 /// Service → the next offset of each partition of its messages.
 type Ends = BTreeMap<String, Vec<i64>>;
 
-/// What has to be reached for everything to have caught up.
+/// Marks that have to be reached for everything to have caught up.
 #[derive(Default)]
 struct Marks<'a> {
     /// Endpoints that have not taken a command yet, and the command.
-    to_ask: Vec<(&'a Place, Command)>,
+    to_ask: Vec<(&'a Server, Command)>,
     messages: Option<Ends>,
-    /// How far reactors have to come before it is looked where the logs end.
+    /// The place that reactors have to reach before it is looked where the logs end.
     to_react: Option<Heads>,
     heads: Option<Heads>,
 }
@@ -183,7 +178,7 @@ pub(super) async fn reacting(client: &Client) -> anyhow::Result<Vec<String>> {
 
 /// Where a reactor stands.
 struct Mark {
-    /// For example `reorder inventory/0`.
+    /// Reactor and log partition.
     of: String,
     at: (String, i32),
     next: i64,
@@ -203,13 +198,14 @@ async fn reactors(client: &Client) -> anyhow::Result<Vec<Mark>> {
     Ok(marks)
 }
 
-/// Where the reactor `reorder` stands in inventory's log, by partition.
+/// Where the reactor stands in the log that it follows, by partition.
 ///
 /// # Errors
 /// When Postgres does not answer.
 pub async fn reacting_from(database: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
     let client = connect(database).await?;
-    let rows = client.query("SELECT partition, next_offset FROM inventory.reactor WHERE name = 'reorder'", &[]).await?;
+    let (reactor, service) = REACTOR;
+    let rows = client.query(&format!("SELECT partition, next_offset FROM {service}.reactor WHERE name = $1"), &[&reactor]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

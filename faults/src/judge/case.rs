@@ -11,34 +11,34 @@ use super::log::time_of;
 use super::rules;
 use super::verdict::Findings;
 use crate::evidence::{Aside, Event, Evidence, Ledger, Log};
-use crate::history::{Asked, Command, Entry, Told};
+use crate::history::{Answer, Asked, Command, Entry};
 
-/// Whose keys the harness's clients use: until there is authentication, everybody's.
-pub(super) const CALLER: &str = "anonymous";
+/// The caller whose keys the harness's clients use: until there is authentication, everybody's.
+pub(crate) const CALLER: &str = "anonymous";
 
 /// The kind of what an older build parks.
 const NEWER_BUILD: &str = "newer-build";
 
 /// An event, with where it stands.
 #[derive(Debug)]
-pub(super) struct Written<'a> {
-    pub(super) service: &'a str,
-    pub(super) partition: i32,
-    pub(super) event: &'a Event,
+pub(crate) struct Written<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) event: &'a Event,
     /// The payload, default values written out; null where it can't be read.
-    pub(super) json: Value,
+    pub(crate) json: Value,
     /// The command in its metadata.
-    pub(super) command: Option<Uuid>,
+    pub(crate) command: Option<Uuid>,
 }
 
 impl Written<'_> {
     /// The type's name without its package.
-    pub(super) fn kind(&self) -> &str {
+    pub(crate) fn kind(&self) -> &str {
         self.event.r#type.rsplit('.').next().unwrap_or_default()
     }
 
     /// As a line for the verdict.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let (e, id) = (self.event, self.command.map(|id| id.to_string()).unwrap_or_default());
         let place = format!("{}/{}:{}", self.service, self.partition, e.offset);
         format!("event {place} {} version {} {} command {id} {}", e.stream_id, e.version, e.r#type, self.json)
@@ -47,20 +47,20 @@ impl Written<'_> {
 
 /// A ledger row, with where it stands.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
-    pub(super) service: &'a str,
-    pub(super) partition: i32,
-    pub(super) ledger: &'a Ledger,
-    pub(super) id: Option<Uuid>,
+pub(crate) struct Row<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) id: Option<Uuid>,
     /// None where it can't be read.
-    pub(super) result: Option<LedgerResult>,
+    pub(crate) result: Option<LedgerResult>,
     /// The time of its page.
-    pub(super) recorded_at: i64,
+    pub(crate) recorded_at: i64,
 }
 
 impl Row<'_> {
     /// As a line for the verdict.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let l = self.ledger;
         let place = format!("{}/{} page {} ordinal {}", self.service, self.partition, l.page, l.ordinal);
         format!("ledger row {place} {} command {} {:?}", l.stream_id, l.command_id, self.result)
@@ -69,34 +69,45 @@ impl Row<'_> {
 
 /// A command that clients asked for, with every entry about it, in the order of asking.
 #[derive(Debug)]
-pub(super) struct Deed<'a> {
-    pub(super) service: &'a str,
-    pub(super) stream: &'a str,
-    pub(super) id: Uuid,
-    pub(super) entries: Vec<(&'a Entry, &'a Command)>,
+pub(crate) struct Deed<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) stream: &'a str,
+    pub(crate) id: Uuid,
+    pub(crate) entries: Vec<(&'a Entry, &'a Command)>,
 }
 
 impl Deed<'_> {
     /// Its entries as lines for the verdict.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.entries.iter().map(|(entry, _)| entry_line(entry)).collect()
     }
 
     /// When it was first asked.
-    pub(super) fn moment(&self) -> i64 {
+    pub(crate) fn moment(&self) -> i64 {
         self.entries.first().map_or(0, |(entry, _)| moment(entry))
     }
 }
 
+/// Facts about the services whose run is judged, beside their `.proto` files.
+pub(crate) struct Domain {
+    /// Events that a refusal may carry: a process learns of it by them, and nothing else changes.
+    pub(crate) telling: &'static [&'static str],
+    /// Read models that are there under every key.
+    pub(crate) lists: &'static [&'static str],
+    /// The command, as URLs name it, that an older build of a rolling upgrade does not know.
+    pub(crate) newest_command: &'static str,
+}
+
 /// The evidence, indexed.
-pub(super) struct Case<'a> {
-    pub(super) evidence: &'a Evidence,
+pub(crate) struct Case<'a> {
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) domain: &'static Domain,
     /// By service, partition and offset as they stand in the evidence.
-    pub(super) written: Vec<Written<'a>>,
-    pub(super) rows: Vec<Row<'a>>,
-    pub(super) deeds: Vec<Deed<'a>>,
+    pub(crate) written: Vec<Written<'a>>,
+    pub(crate) rows: Vec<Row<'a>>,
+    pub(crate) deeds: Vec<Deed<'a>>,
     /// Places in `written`, by service and stream, in the order of offsets.
-    pub(super) streams: BTreeMap<(&'a str, &'a str), Vec<usize>>,
+    pub(crate) streams: BTreeMap<(&'a str, &'a str), Vec<usize>>,
     places: HashMap<(&'a str, i32, i64), usize>,
     effects: HashMap<(&'a str, Uuid), Vec<usize>>,
     results: HashMap<(&'a str, Uuid), Vec<usize>>,
@@ -105,9 +116,10 @@ pub(super) struct Case<'a> {
 
 impl<'a> Case<'a> {
     /// Decodes everything; what can't be is a finding.
-    pub(super) fn of(evidence: &'a Evidence, findings: &mut Findings) -> Self {
+    pub(crate) fn of(evidence: &'a Evidence, domain: &'static Domain, findings: &mut Findings) -> Self {
         let mut case = Self {
             evidence,
+            domain,
             written: Vec::new(),
             rows: Vec::new(),
             deeds: deeds(evidence),
@@ -167,38 +179,38 @@ impl<'a> Case<'a> {
     }
 
     /// The partition of a stream in the service's log; none where there is no such log.
-    pub(super) fn partition(&self, service: &str, stream: &str) -> Option<i32> {
+    pub(crate) fn partition(&self, service: &str, stream: &str) -> Option<i32> {
         self.evidence.logs.get(service).map(|log| digest::partition(stream, log.partitions))
     }
 
     /// The event at a place.
-    pub(super) fn event_at(&self, service: &str, partition: i32, offset: i64) -> Option<&Written<'a>> {
+    pub(crate) fn event_at(&self, service: &str, partition: i32, offset: i64) -> Option<&Written<'a>> {
         self.places.get(&(service, partition, offset)).map(|n| &self.written[*n])
     }
 
     /// All events that a command led to.
-    pub(super) fn effects<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Written<'a>> {
+    pub(crate) fn effects<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Written<'a>> {
         self.effects.get(&(service, id)).map(Vec::as_slice).unwrap_or_default().iter().map(|n| &self.written[*n])
     }
 
     /// All ledger rows of a command.
-    pub(super) fn results<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Row<'a>> {
+    pub(crate) fn results<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Row<'a>> {
         self.results.get(&(service, id)).map(Vec::as_slice).unwrap_or_default().iter().map(|n| &self.rows[*n])
     }
 
-    /// What stands of a command among the messages that were set aside.
-    pub(super) fn set_aside<'s>(&'s self, service: &'s str, id: Uuid) -> impl Iterator<Item = &'s Aside> {
+    /// Messages of a command among those that were set aside.
+    pub(crate) fn set_aside<'s>(&'s self, service: &'s str, id: Uuid) -> impl Iterator<Item = &'s Aside> {
         let known = self.aside.get(&(service, id)).map(Vec::as_slice).unwrap_or_default();
         known.iter().map(|n| &self.evidence.aside[*n])
     }
 
     /// Whether an older build had left it to the newer one, which took it up.
-    pub(super) fn is_for_a_newer_build(&self, aside: &Aside) -> bool {
+    pub(crate) fn is_for_a_newer_build(&self, aside: &Aside) -> bool {
         self.evidence.two_builds && aside.kind == NEWER_BUILD && !aside.open
     }
 
     /// A command's result: the first, where there are several.
-    pub(super) fn result<'s>(&'s self, service: &'s str, id: Uuid) -> Option<(&'s Row<'a>, &'s LedgerResult)> {
+    pub(crate) fn result<'s>(&'s self, service: &'s str, id: Uuid) -> Option<(&'s Row<'a>, &'s LedgerResult)> {
         self.results(service, id).find_map(|row| row.result.as_ref().map(|result| (row, result)))
     }
 }
@@ -221,16 +233,16 @@ fn deeds(evidence: &Evidence) -> Vec<Deed<'_>> {
 }
 
 /// An entry of the history as a line for the verdict.
-pub(super) fn entry_line(entry: &Entry) -> String {
+pub(crate) fn entry_line(entry: &Entry) -> String {
     serde_json::to_string(entry).map_or_else(|e| format!("history entry {}: {e}", entry.n), |json| format!("history {json}"))
 }
 
 /// When an entry was asked.
-pub(super) fn moment(entry: &Entry) -> i64 {
+pub(crate) fn moment(entry: &Entry) -> i64 {
     i64::try_from(entry.asked_at).unwrap_or(i64::MAX)
 }
 
 /// A final answer to a command: it took effect, or was refused.
-pub(super) fn is_final(told: &Told) -> bool {
-    matches!(told, Told::Done { .. } | Told::Refused { .. })
+pub(crate) fn is_final(told: &Answer) -> bool {
+    matches!(told, Answer::Done { .. } | Answer::Refused { .. })
 }

@@ -1,21 +1,14 @@
-//! What a command was decided on: its result's version, its condition, and the state behind an answer without events. A lane
-//! that decides on what it remembers of before another one took over shows in nothing else. Sources: the protocol's "Append" and
-//! "Repeats", the contract of each command in `proto/shop`.
-
-use serde_json::{Map, Value, json};
+//! The state that a command was decided on: its result's version, and its condition. A lane that decides on what it remembers of before another one took
+//! over shows in nothing else. Sources: the protocol's "Append" and "Repeats".
 
 use super::asked::{Read, command_of};
-use super::case::{Case, Row, Written};
-use super::decode::{LedgerResult, Outcome, integer};
-use super::folded::Folded;
-use super::product::Product;
-use super::reorder::Reordering;
+use super::case::{Case, Row};
+use super::decode::{CommandOutcome, LedgerResult};
 use super::rules;
-use super::stock::{Shelf, open_reservations};
 use super::verdict::Findings;
 
 /// Every rule of what commands were decided on.
-pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Findings) {
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for row in &case.rows {
         if let Some(result) = &row.result {
             version_is_the_streams(case, row, result, findings);
@@ -23,16 +16,8 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
     }
     for deed in &case.deeds {
         let Some((row, result)) = case.result(deed.service, deed.id) else { continue };
-        let Some(asked) = command_of(deed, result) else { continue };
-        let before = result.version - result.version.min(result.events.len() as u64);
-        condition_was_so(&asked, row, result, before, findings);
-        if result.events.iter().all(|(kind, _)| kind.ends_with("Refused"))
-            && let Some(holds) = is_founded(case, folded, &asked, row, result, before)
-        {
-            findings.check(rules::UNFOUNDED_ANSWER, row.recorded_at, holds, || {
-                let what = format!("{:?} of {} is not what version {before} of {} says", result.outcome, deed.id, deed.stream);
-                (what, deed.lines().into_iter().chain([row.line(), asked.json.to_string()]).collect())
-            });
+        if let Some(asked) = command_of(deed, result) {
+            condition_was_so(&asked, row, result, findings);
         }
     }
 }
@@ -48,89 +33,14 @@ fn version_is_the_streams(case: &Case<'_>, row: &Row<'_>, result: &LedgerResult,
 }
 
 /// `wrong-condition`: 412 if and only if the stream was at another version than the command insists on.
-fn condition_was_so(asked: &Read, row: &Row<'_>, result: &LedgerResult, before: u64, findings: &mut Findings) {
-    let failed = matches!(result.outcome, Outcome::PreconditionFailed { .. });
+fn condition_was_so(asked: &Read, row: &Row<'_>, result: &LedgerResult, findings: &mut Findings) {
+    let before = result.version_before();
+    let failed = matches!(result.outcome, CommandOutcome::PreconditionFailed { .. });
     let fails = asked.if_match.is_some_and(|wanted| wanted != before);
     if asked.if_match.is_some() || failed {
         findings.check(rules::WRONG_CONDITION, row.recorded_at, failed == fails, || {
             let what = format!("on condition of version {:?}, at version {before}: {:?}", asked.if_match, result.outcome);
             (what, vec![row.line(), asked.json.to_string()])
         });
-    }
-}
-
-/// Whether a refusal, or that there was nothing to do, is right by the state before it; none where the judge does not know.
-fn is_founded(case: &Case<'_>, folded: &Folded<'_>, asked: &Read, row: &Row<'_>, result: &LedgerResult, before: u64) -> Option<bool> {
-    let at = usize::try_from(before).ok()?;
-    let stream = row.ledger.stream_id.as_str();
-    match stream.split_once('/')? {
-        ("product", sku) => {
-            let nothing = Product::default();
-            let product = folded.products.get(sku).map_or(Some(&nothing), |story| story.states.get(at))?;
-            product_answer(product, asked, &result.outcome, before)
-        }
-        ("stock", key) => {
-            let nothing = Shelf::default();
-            let shelf = folded.shelves.get(key).map_or(Some(&nothing), |shelves| shelves.story.states.get(at))?;
-            let events = case.streams.get(&(row.service, stream)).into_iter().flatten().take(at).map(|n| &case.written[*n]);
-            stock_answer(shelf, events, asked, &result.outcome)
-        }
-        ("reorder", key) => {
-            let nothing = Reordering::default();
-            let state = folded.reorderings.get(key).map_or(Some(&nothing), |story| story.states.get(at))?;
-            reorder_answer(state, asked, &result.outcome)
-        }
-        _ => None,
-    }
-}
-
-fn reorder_answer(state: &Reordering, asked: &Read, outcome: &Outcome) -> Option<bool> {
-    let wanted = (integer(&asked.json["quantity"]).unwrap_or_default(), asked.json["reference"].as_str().unwrap_or_default());
-    match (asked.name(), outcome) {
-        ("RaiseReorderProposal", Outcome::Refused { code }) if code == "no-reorder-proposal" => Some(state.alert.is_none()),
-        ("RaiseReorderProposal", Outcome::Refused { code }) if code == "reorder-proposal-raised-before" => {
-            Some(state.ordered().is_some_and(|ordered| ordered.0 > 0 && ordered != wanted))
-        }
-        ("RaiseReorderProposal", Outcome::Accepted) => Some(state.ordered() == Some(wanted)),
-        _ => None,
-    }
-}
-
-fn product_answer(product: &Product, asked: &Read, outcome: &Outcome, version: u64) -> Option<bool> {
-    match (asked.name(), outcome) {
-        (_, Outcome::Refused { code }) if code == "product-unknown" => Some(version == 0),
-        ("CreateProduct", Outcome::Refused { code }) if code == "product-exists" => Some(version > 0),
-        ("CreateProduct", Outcome::Accepted) => Some(false),
-        ("ReviseProduct", Outcome::Accepted) => {
-            let nothing = |changed: &Value| changed.as_object().is_some_and(Map::is_empty) || changed.as_array().is_some_and(Vec::is_empty);
-            Some(product.changes(asked.json.as_object()?).values().all(nothing))
-        }
-        ("CategorizeProduct", Outcome::Accepted) => Some(product.page.get("category") == asked.json.get("category")),
-        ("RepriceProduct", Outcome::Accepted) => {
-            let mut price = Map::from_iter([("list".to_owned(), asked.json["price"].clone())]);
-            price.extend(asked.json.get("sale").map(|sale| ("sale".to_owned(), sale.clone())));
-            let currency = asked.json["price"]["currency"].as_str()?;
-            Some(product.page.get("prices")?.get(currency) == Some(&Value::Object(price)))
-        }
-        _ => None,
-    }
-}
-
-fn stock_answer<'w>(shelf: &Shelf, events: impl Iterator<Item = &'w Written<'w>>, asked: &Read, outcome: &Outcome) -> Option<bool> {
-    let number = |field: &str| integer(&asked.json[field]).unwrap_or_default();
-    let reserved = || open_reservations(events).get(asked.json["orderId"].as_str().unwrap_or_default()).copied();
-    match (asked.name(), outcome) {
-        (_, Outcome::Refused { code }) => match code.as_str() {
-            "insufficient-stock" => Some(shelf.available() < number("quantity")),
-            "adjustment-below-zero" if asked.name() == "AdjustStock" => Some(shelf.available() + number("delta") < 0),
-            "unknown-reservation" => Some(reserved().is_none()),
-            "reservation-exists" => Some(reserved().is_some_and(|quantity| quantity != number("quantity"))),
-            _ => None,
-        },
-        ("ReceiveStock", Outcome::Accepted) => Some(false),
-        ("AdjustStock", Outcome::Accepted) => Some(asked.json["delta"] == json!(0)),
-        ("SetReorderPoint", Outcome::Accepted) => Some(shelf.reorder_point == number("reorderPoint")),
-        ("ReserveStock", Outcome::Accepted) => Some(reserved() == Some(number("quantity"))),
-        _ => None,
     }
 }

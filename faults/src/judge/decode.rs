@@ -7,49 +7,54 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What a command came to, as its ledger row says.
+/// The result of a command, as its ledger row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LedgerResult {
-    pub(super) service: String,
-    pub(super) stream: String,
+pub(crate) struct LedgerResult {
+    pub(crate) service: String,
+    pub(crate) stream: String,
     /// The stream's version afterwards.
-    pub(super) version: u64,
+    pub(crate) version: u64,
     /// Type and offset.
-    pub(super) events: Vec<(String, i64)>,
-    pub(super) partition: i32,
+    pub(crate) events: Vec<(String, i64)>,
+    pub(crate) partition: i32,
     /// The last offset that it rests on.
-    pub(super) offset: i64,
-    pub(super) epoch: u64,
-    pub(super) command_digest: Vec<u8>,
-    pub(super) outcome: Outcome,
+    pub(crate) offset: i64,
+    pub(crate) epoch: u64,
+    pub(crate) command_digest: Vec<u8>,
+    pub(crate) outcome: CommandOutcome,
 }
 
 /// The three ways in which a command ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum CommandOutcome {
     Accepted,
     Refused { code: String },
     PreconditionFailed { expected: i64 },
 }
 
 impl LedgerResult {
+    /// The stream's version before its events.
+    pub(crate) fn version_before(&self) -> u64 {
+        self.version - self.version.min(self.events.len() as u64)
+    }
+
     /// As clients get it.
-    pub(super) fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         format!("{}/{}:{}@{}", self.service, self.partition, self.offset, self.epoch)
     }
 }
 
 /// A consistency token, or a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) service: String,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    pub(super) epoch: i32,
+pub(crate) struct Token {
+    pub(crate) service: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) epoch: i32,
 }
 
 /// Tokens of texts, which may each be a list with commas. What is none is passed over.
-pub(super) fn tokens(texts: &[String]) -> Vec<Token> {
+pub(crate) fn tokens(texts: &[String]) -> Vec<Token> {
     texts.iter().flat_map(|text| text.split(',')).filter_map(|text| token(text.trim())).collect()
 }
 
@@ -65,10 +70,10 @@ fn token(text: &str) -> Option<Token> {
     })
 }
 
-/// The descriptor of a message of the shop or of Daybook.
+/// The descriptor of a message of the services or of Daybook.
 fn descriptor(type_name: &str) -> Result<MessageDescriptor, String> {
-    let shop = shop_proto::descriptors().get_message_by_name(type_name);
-    let found = shop.or_else(|| daybook_proto::descriptors().get_message_by_name(type_name));
+    let of_a_service = contract::descriptors().get_message_by_name(type_name);
+    let found = of_a_service.or_else(|| daybook_proto::descriptors().get_message_by_name(type_name));
     found.ok_or_else(|| format!("no type is named {type_name}"))
 }
 
@@ -83,20 +88,26 @@ fn told(message: &DynamicMessage) -> Result<Value, String> {
 }
 
 /// A message as JSON, default values written out.
-pub(super) fn json(type_name: &str, bytes: &[u8]) -> Result<Value, String> {
+pub(crate) fn json(type_name: &str, bytes: &[u8]) -> Result<Value, String> {
     told(&decoded(type_name, bytes)?)
 }
 
 /// A command as a client wrote it, in JSON, with default values written out, and its encoding.
-pub(super) fn command(type_name: &str, body: &Value) -> Result<(Value, Vec<u8>), String> {
+pub(crate) fn command(type_name: &str, body: &Value) -> Result<(Value, Vec<u8>), String> {
     let message = DynamicMessage::deserialize(descriptor(type_name)?, body).map_err(|e| format!("no {type_name}: {e}"))?;
     Ok((told(&message)?, prost::Message::encode_to_vec(&message)))
 }
 
-/// The command that a service calls by this name in URLs, `create-product`: its package is `shop.<service>.v…`.
-pub(super) fn command_type(service: &str, name: &str) -> Option<&'static str> {
+/// The maps of a message, as JSON names them.
+pub(crate) fn maps(type_name: &str) -> Vec<String> {
+    let message = descriptor(type_name).into_iter();
+    message.flat_map(|m| m.fields().filter(|f| f.is_map()).map(|f| f.json_name().to_owned()).collect::<Vec<_>>()).collect()
+}
+
+/// The command that a service calls by this name in URLs, `do-something`: its package is `<contract>.<service>.v…`.
+pub(crate) fn command_type(service: &str, name: &str) -> Option<&'static str> {
     static TYPES: LazyLock<HashMap<(String, String), String>> = LazyLock::new(|| {
-        let messages = shop_proto::descriptors().all_messages();
+        let messages = contract::descriptors().all_messages();
         let in_service = messages.filter_map(|m| {
             let service = m.package_name().split('.').nth(1)?.to_owned();
             Some(((service, kebab(m.name())), m.full_name().to_owned()))
@@ -106,7 +117,7 @@ pub(super) fn command_type(service: &str, name: &str) -> Option<&'static str> {
     TYPES.get(&(service.to_owned(), name.to_owned())).map(String::as_str)
 }
 
-/// `create-product` of `CreateProduct`.
+/// `do-something` of `DoSomething`.
 fn kebab(name: &str) -> String {
     let mut words = String::new();
     for letter in name.chars() {
@@ -121,20 +132,20 @@ fn kebab(name: &str) -> String {
 /// `daybook.v1.Who.PROCESS`.
 const PROCESS: i32 = 6;
 
-/// What an event's metadata says of where it comes from; texts are empty where it says nothing.
+/// The origin of an event, by its metadata; texts are empty where it says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     /// None where it names none.
-    pub(super) command: Option<Uuid>,
-    pub(super) correlation: String,
-    pub(super) traceparent: String,
-    pub(super) causation: String,
+    pub(crate) command: Option<Uuid>,
+    pub(crate) correlation: String,
+    pub(crate) traceparent: String,
+    pub(crate) causation: String,
     /// The engine's own process that asked; empty where a client did.
-    pub(super) process: String,
+    pub(crate) process: String,
 }
 
 /// An event's metadata.
-pub(super) fn metadata(bytes: &[u8]) -> Result<Metadata, String> {
+pub(crate) fn metadata(bytes: &[u8]) -> Result<Metadata, String> {
     let message = decoded("daybook.v1.Metadata", bytes)?;
     let id = bytes_of(&message, "command_id");
     let command = if id.is_empty() { None } else { Some(Uuid::from_slice(&id).map_err(|e| e.to_string())?) };
@@ -155,7 +166,7 @@ fn bytes_of(message: &DynamicMessage, field: &str) -> Vec<u8> {
 }
 
 /// A ledger row's result.
-pub(super) fn result(bytes: &[u8]) -> Result<LedgerResult, String> {
+pub(crate) fn result(bytes: &[u8]) -> Result<LedgerResult, String> {
     let message = decoded("daybook.v1.CommandResult", bytes)?;
     let said = told(&message)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -173,22 +184,22 @@ pub(super) fn result(bytes: &[u8]) -> Result<LedgerResult, String> {
     })
 }
 
-fn outcome(said: &Value) -> Option<Outcome> {
+fn outcome(said: &Value) -> Option<CommandOutcome> {
     if let Some(refused) = said.get("refused") {
-        return Some(Outcome::Refused { code: refused["code"].as_str()?.to_owned() });
+        return Some(CommandOutcome::Refused { code: refused["code"].as_str()?.to_owned() });
     }
     if let Some(failed) = said.get("preconditionFailed") {
-        return Some(Outcome::PreconditionFailed { expected: integer(&failed["expected"])? });
+        return Some(CommandOutcome::PreconditionFailed { expected: integer(&failed["expected"])? });
     }
-    said.get("accepted").map(|_| Outcome::Accepted)
+    said.get("accepted").map(|_| CommandOutcome::Accepted)
 }
 
 /// A number, in either of the forms that the JSON mapping has for one.
-pub(super) fn integer(value: &Value) -> Option<i64> {
+pub(crate) fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
 }
 
 /// Microseconds since 1970 of a time as RFC 3339 writes it.
-pub(super) fn micros(text: &str) -> Option<i64> {
+pub(crate) fn micros(text: &str) -> Option<i64> {
     chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_micros())
 }

@@ -69,7 +69,7 @@ pub fn birth(service: &str, log_id: Uuid, partition: i32, partitions: i32) -> Ve
     d.int(partition.into()).int(partitions.into()).done()
 }
 
-/// What a repeat is compared with; −1: no If-Match.
+/// The digest that a repeat is compared with; −1: no If-Match.
 pub fn command(type_name: &str, command: &[u8], if_match: i64) -> Vec<u8> {
     Digested::tagged("daybook.command.1").text(type_name).bytes(command).int(if_match).done()
 }
@@ -81,10 +81,10 @@ pub fn command_id(service: &str, caller: &str, stream: &str, key: &str) -> Uuid 
 
 /// Where an event stands; the epoch is its page's.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct EventPlace<'a> {
     /// From 1.
     pub epoch: i32,
-    /// For example inventory.
+    /// The service.
     pub service: &'a str,
     /// The log partition.
     pub partition: i32,
@@ -93,7 +93,7 @@ pub struct Place<'a> {
 }
 
 /// The id of the first command of its type that a reactor sends to a stream for an event.
-pub fn reaction_id(at: &Place<'_>, reactor: &str, command_type: &str, target: &str) -> Uuid {
+pub fn reaction_id(at: &EventPlace<'_>, reactor: &str, command_type: &str, target: &str) -> Uuid {
     let (epoch, partition, offset) = (at.epoch.to_be_bytes(), at.partition.to_be_bytes(), at.offset.to_be_bytes());
     let texts = [reactor.as_bytes(), command_type.as_bytes(), target.as_bytes()];
     let first = 0_u32.to_be_bytes();
@@ -193,7 +193,7 @@ mod tests {
     /// Worked out by Python's hashlib from the table "Derived ids" of `docs/digests.md`.
     #[test]
     fn a_reactions_id_is_that_of_the_document() {
-        let at = Place { epoch: 1, service: "inventory", partition: 3, offset: 7 };
+        let at = EventPlace { epoch: 1, service: "inventory", partition: 3, offset: 7 };
         let id = reaction_id(&at, "reorder", "shop.inventory.v1.OpenReorderProposal", "reorder/A-1@w-1");
         assert_eq!(id.to_string(), "426ca12c-964c-568a-979a-1d7ad79db926");
     }

@@ -27,7 +27,7 @@ impl Topic<'_> {
 }
 
 /// Every rule of `<service>.events` and `<service>.messages.rejected`.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for (service, log) in &case.evidence.logs {
         for partition in 0..log.partitions {
             let messages = case.evidence.topics.get(service).and_then(|topic| topic.get(&partition));

@@ -35,18 +35,18 @@ impl Lane<'_> {
 }
 
 /// The page of this number, of pages in order.
-pub(super) fn page_numbered(pages: &[Page], number: i64) -> Option<&Page> {
+pub(crate) fn page_numbered(pages: &[Page], number: i64) -> Option<&Page> {
     pages.binary_search_by_key(&number, |p| p.page).ok().map(|at| &pages[at])
 }
 
 /// The time of the page of this number; where that is missing, of the one after it, or of the last.
-pub(super) fn time_of(pages: &[Page], number: i64) -> i64 {
+pub(crate) fn time_of(pages: &[Page], number: i64) -> i64 {
     let at = pages.partition_point(|p| p.page < number);
     pages.get(at).or(pages.last()).map_or(0, |p| p.recorded_at)
 }
 
 /// Every rule of the log alone.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for (service, log) in &case.evidence.logs {
         for partition in 0..log.partitions {
             let lane = Lane {

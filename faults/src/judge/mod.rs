@@ -1,50 +1,38 @@
 //! The judge: looks at all that a run left behind, and says which rule it broke. Pure, and shares no code with the engine: what it
 //! knows is the contract, the protocol and `docs/digests.md`. A file a group of rules.
+//!
+//! Here stands what holds for any services: the log, the ledger, Kafka, answers, and the way back from faults. What the services' events mean
+//! is judged beside it, by books of their own ([`crate::shop`]), which bring both together.
 
-mod asked;
-mod case;
-mod course;
+pub(crate) mod asked;
+pub(crate) mod case;
 mod decided;
-mod decode;
+pub(crate) mod decode;
 pub mod digest;
-mod folded;
 mod kafka;
-mod log;
-mod models;
+pub(crate) mod log;
+pub(crate) mod models;
 mod once;
-mod product;
-mod reactions;
-mod reads;
-mod reorder;
+pub(crate) mod reads;
 pub mod rules;
-mod stock;
+pub(crate) mod story;
 mod told;
-mod verdict;
+pub(crate) mod verdict;
+mod watched;
 
 pub use verdict::{Verdict, Violation};
 
-use case::Case;
-use folded::Folded;
-use reactions::Reactions;
+use case::{Case, Row};
 use verdict::Findings;
 
-use crate::evidence::Evidence;
-
-/// Judges a run. The evidence must have been collected when all had caught up.
-pub fn judge(evidence: &Evidence) -> Verdict {
-    let mut findings = Findings::default();
-    let case = Case::of(evidence, &mut findings);
-    log::judge(&case, &mut findings);
-    once::judge(&case, &mut findings);
-    stock::judge(&case, &mut findings);
-    let (folded, reactions) = (Folded::of(&case), Reactions::of(&case));
-    reactions::judge(&case, &folded, &reactions, &mut findings);
-    decided::judge(&case, &folded, &mut findings);
-    told::judge(&case, &mut findings);
-    asked::judge(&case, &folded, &reactions, &mut findings);
-    kafka::judge(&case, &mut findings);
-    models::judge(&case, &folded, &mut findings);
-    reads::judge(&case, &folded, &mut findings);
-    course::judge(&case, &mut findings);
-    findings.verdict()
+/// Every rule that holds for any services. `is_reactors`: of a ledger row that a reactor has rules of its own for.
+pub(crate) fn judge(case: &Case<'_>, is_reactors: &dyn Fn(&Row<'_>) -> bool, findings: &mut Findings) {
+    log::judge(case, findings);
+    once::judge(case, findings);
+    decided::judge(case, findings);
+    told::judge(case, findings);
+    asked::judge(case, is_reactors, findings);
+    kafka::judge(case, findings);
+    models::judge(case, findings);
+    watched::judge(case, findings);
 }

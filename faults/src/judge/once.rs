@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, Row};
-use super::decode::{LedgerResult, Outcome};
+use super::decode::{CommandOutcome, LedgerResult};
 use super::log::page_numbered;
 use super::rules;
 use super::verdict::Findings;
 
-/// Events that a refusal may carry: a process learns of it by them, and nothing else changes.
-const TELLING: [&str; 2] = ["ReservationRefused", "CommitRefused"];
-
 /// Every rule of effects, whoever asked.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for row in &case.rows {
         // Where a command has several results, its effects are held against the first.
         let is_first = row.id.and_then(|id| case.results(row.service, id).next()).is_some_and(|first| std::ptr::eq(first, row));
@@ -57,10 +54,10 @@ fn effects_are_single(case: &Case<'_>, row: &Row<'_>, result: &LedgerResult, fin
 
 /// `refusal-with-effect`: neither a refusal nor a 412 changes anything.
 fn refusals_have_no_effect(case: &Case<'_>, row: &Row<'_>, result: &LedgerResult, findings: &mut Findings) {
-    if result.outcome == Outcome::Accepted {
+    if result.outcome == CommandOutcome::Accepted {
         return;
     }
-    let telling = |kind: &str| matches!(result.outcome, Outcome::Refused { .. }) && TELLING.contains(&kind);
+    let telling = |kind: &str| matches!(result.outcome, CommandOutcome::Refused { .. }) && case.domain.telling.contains(&kind);
     let told = result.events.iter().all(|(kind, _)| telling(kind.rsplit('.').next().unwrap_or_default()));
     let written = row.id.into_iter().flat_map(|id| case.effects(row.service, id));
     let effects: Vec<String> = written.filter(|at| !telling(at.kind())).map(|at| at.line()).collect();

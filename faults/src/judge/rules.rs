@@ -1,6 +1,7 @@
-//! Every rule that the judge holds a run to, in the order of causes: what lies deeper in the flow of data stands first.
+//! Every rule that the judge holds a run to, whatever its services are about, in the order of causes: what lies deeper in the flow of data
+//! stands first.
 
-/// How far along the flow of data a rule looks. What is broken in a layer shows in all that follow it, so the first
+/// The layer of the flow of data that a rule looks at. What is broken in a layer shows in all that follow it, so the first
 /// violation is one of the deepest layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
@@ -8,18 +9,18 @@ pub enum Layer {
     Log,
     /// The ledger beside the events.
     Ledger,
-    /// What the log's events mean.
+    /// The meaning of the log's events.
     Effects,
-    /// The log beside what clients were told.
-    Told,
+    /// The log beside the answers that clients had.
+    Answers,
     /// Kafka beside the log.
     Kafka,
     /// The parts of read models beside the log.
     Parts,
-    /// What is served of them.
+    /// Answers made of them.
     Served,
-    /// What was seen while the run went on.
-    Course,
+    /// Numbers that were watched while the run went on.
+    Watched,
 }
 
 /// One rule.
@@ -31,19 +32,26 @@ pub struct Rule {
     pub name: &'static str,
     /// Where in the flow of data it looks.
     pub layer: Layer,
-    /// What must be so.
+    /// The rule in a sentence.
     pub meaning: &'static str,
 }
 
-macro_rules! rules {
+/// A table of rules: a constant each, and all of them as `RULES`, in the order of causes.
+macro_rules! table {
     ($($id:ident: $invariant:literal $layer:ident $name:literal, $meaning:literal;)*) => {
-        $(#[doc = $meaning] pub const $id: Rule = Rule { invariant: $invariant, name: $name, layer: Layer::$layer, meaning: $meaning };)*
-        /// All of them, in the order of causes.
-        pub const ALL: &[Rule] = &[$($id),*];
+        $(#[doc = $meaning] pub const $id: $crate::judge::rules::Rule = $crate::judge::rules::Rule {
+            invariant: $invariant,
+            name: $name,
+            layer: $crate::judge::rules::Layer::$layer,
+            meaning: $meaning,
+        };)*
+        /// All of this table, in the order of causes.
+        pub const RULES: &[$crate::judge::rules::Rule] = &[$($id),*];
     };
 }
+pub(crate) use table;
 
-rules! {
+table! {
     PAGE_GAP: "I3" Log "page-gap", "A partition's pages are 0, 1, 2 … without a gap.";
     PAGE_TILING: "I3" Log "page-tiling", "A page begins where the one before ends, and the last ends where the events end.";
     OFFSET_GAP: "I3" Log "offset-gap", "A partition's offsets are 0, 1, 2 … without a gap.";
@@ -63,29 +71,24 @@ rules! {
     LOST_EVENT: "I1" Ledger "lost-event", "Every event that a result names stands in the log, of that stream, type, version and command.";
     WRONG_TOKEN: "I1" Ledger "wrong-token", "A result's token is the last offset that it rests on.";
     WRONG_VERSION: "I3" Ledger "wrong-version", "A result's version is that of its stream at the place that it rests on.";
-    STOCK_BELOW_ZERO: "I6" Effects "stock-below-zero", "At no time is less than nothing on hand, or reserved.";
-    RESERVED_ABOVE_HAND: "I6" Effects "reserved-above-hand", "At no time is more reserved than on hand.";
-    RESERVATION_UNBALANCED: "I6" Effects "reservation-unbalanced", "What is committed, released or expired was reserved, once and as many.";
-    CROSSING_UNTOLD: "I6" Effects "crossing-untold", "A stock says that it fell below its reorder point, or is back at it, when it does, and only then.";
     WRONG_CONDITION: "I2" Effects "wrong-condition", "A command fails for its condition if and only if its stream was at another version.";
     UNFOUNDED_ANSWER: "I2" Effects "unfounded-answer", "A refusal, or that there was nothing to do, is what the stream says before it.";
     REACTION_MISSING: "I2" Effects "reaction-missing", "Every event that a reactor reacts to has its command in the ledger, or among what was set aside for a reason.";
     REACTION_UNASKED: "I2" Effects "reaction-unasked", "Every command of a reactor is what an event asks for, under the id that is derived from the event.";
     REACTION_DIFFERS: "I2" Effects "reaction-differs", "A reaction's command is what its event asks for, and its events what the target's stream said before it leads to.";
-    UNEXPECTED_ANSWER: "I1" Told "unexpected-answer", "Every answer is one that the contract knows; what is shed says when to come again.";
-    WRONG_COMMAND_ID: "I1" Told "wrong-command-id", "A command's id is UUIDv5 of service, caller, stream and key.";
-    LOST_COMMAND: "I1" Told "lost-command", "An acknowledged command has its result in the ledger.";
-    ACCEPTED_WITHOUT_RESULT: "I1" Told "accepted-without-result", "An accepted command has a result at last, or was set aside for a reason.";
-    SET_ASIDE: "I1" Told "set-aside", "No command that can be read is set aside, but for a newer build, which takes it up in the end.";
-    HANDLE_FORGOTTEN: "I1" Told "handle-forgotten", "A handle that a 202 gave is known to every process, until its result is told.";
-    NOBODY_ASKED: "I2" Told "nobody-asked", "Every result in the ledger is of a command that somebody asked.";
-    SHED_TOOK_EFFECT: "I2" Told "shed-took-effect", "A command that was only ever shed, found invalid or aborted has no result.";
-    CALLED_INVALID: "I1" Told "called-invalid", "What is called invalid is: it can't be read (400), or another one has its key (422).";
-    ANSWERS_DIFFER: "I2" Told "answers-differ", "All answers to one command are the same, on every endpoint and by its handle.";
-    TOLD_OTHERWISE: "I1" Told "told-otherwise", "What was told of a command is what its ledger row says.";
-    OTHER_COMMAND: "I2" Told "other-command", "The result under a key is of a command that was asked under it and not refused as another (422).";
-    EFFECT_NOT_ASKED: "I2" Told "effect-not-asked", "A command's events say what the command asked for.";
-    SUM_OF_EFFECTS: "I2" Told "sum-of-effects", "A stream has received as many pieces as the commands that were accepted for it brought.";
+    UNEXPECTED_ANSWER: "I1" Answers "unexpected-answer", "Every answer is one that the contract knows; what is shed says when to come again.";
+    WRONG_COMMAND_ID: "I1" Answers "wrong-command-id", "A command's id is UUIDv5 of service, caller, stream and key.";
+    LOST_COMMAND: "I1" Answers "lost-command", "An acknowledged command has its result in the ledger.";
+    ACCEPTED_WITHOUT_RESULT: "I1" Answers "accepted-without-result", "An accepted command has a result at last, or was set aside for a reason.";
+    SET_ASIDE: "I1" Answers "set-aside", "No command that can be read is set aside, but for a newer build, which takes it up in the end.";
+    HANDLE_FORGOTTEN: "I1" Answers "handle-forgotten", "A handle that a 202 gave is known to every process, until its result is told.";
+    NOBODY_ASKED: "I2" Answers "nobody-asked", "Every result in the ledger is of a command that somebody asked.";
+    SHED_TOOK_EFFECT: "I2" Answers "shed-took-effect", "A command that was only ever shed, found invalid or aborted has no result.";
+    CALLED_INVALID: "I1" Answers "called-invalid", "What is called invalid is: it can't be read (400), or another one has its key (422).";
+    ANSWERS_DIFFER: "I2" Answers "answers-differ", "All answers to one command are the same, on every endpoint and by its handle.";
+    TOLD_OTHERWISE: "I1" Answers "told-otherwise", "What was told of a command is what its ledger row says.";
+    OTHER_COMMAND: "I2" Answers "other-command", "The result under a key is of a command that was asked under it and not refused as another (422).";
+    EFFECT_NOT_ASKED: "I2" Answers "effect-not-asked", "A command's events say what the command asked for.";
     KAFKA_MISSING: "I5" Kafka "kafka-missing", "Every event of the log stands in Kafka.";
     KAFKA_AHEAD: "I5" Kafka "kafka-ahead", "Kafka has no event that the log does not have.";
     KAFKA_ORDER: "I5" Kafka "kafka-order", "First occurrences stand in Kafka in the log's order.";
@@ -105,11 +108,8 @@ rules! {
     OLDER_AFTER_NEWER: "I4" Served "older-after-newer", "One process never shows an older page of a key after a newer one.";
     MIXED_PAGE: "I4" Served "mixed-page", "All that a page shows of one stream is of one version of it.";
     FROM_NOWHERE: "I4" Served "from-nowhere", "A page shows nothing that the log never said.";
-    WENT_BACK: "I8" Course "went-back", "Log offsets, versions and checkpoints never go back.";
-    DUEL: "I10" Course "duel", "When all has caught up and nobody comes or goes, nobody takes a checkpoint over.";
-    NOT_RECOVERED: "I10" Course "not-recovered", "After a fault, work goes on and all catches up.";
-    RECOVERED_LATE: "I10" Course "recovered-late", "After a fault, work goes on within the time that was said.";
+    WENT_BACK: "I8" Watched "went-back", "Log offsets, versions and checkpoints never go back.";
+    DUEL: "I10" Watched "duel", "When all has caught up and nobody comes or goes, nobody takes a checkpoint over.";
+    NOT_RECOVERED: "I10" Watched "not-recovered", "After a fault, work goes on and all catches up.";
+    RECOVERED_LATE: "I10" Watched "recovered-late", "After a fault, work goes on within the time that was said.";
 }
-
-/// Invariants that nothing can be judged by yet, and why. Orders and payments join the judge here, each as a rule above.
-pub const NOT_YET: &[(&str, &str)] = &[("I7", "no orders, no payments"), ("I9", "no orders, no payments")];

@@ -1,19 +1,16 @@
-//! What clients were told, beside the log. Sources: the contract's "Commands over HTTP", the protocol's "Repeats" and "Kafka is a pipe".
+//! Answers of clients beside the log. Sources: the contract's "Commands over HTTP", the protocol's "Repeats" and "Kafka is a pipe".
 
 use super::asked;
 use super::case::{Case, Deed, entry_line, is_final, moment};
-use super::decode::{LedgerResult, Outcome};
+use super::decode::{CommandOutcome, LedgerResult};
 use super::rules;
 use super::verdict::Findings;
-use crate::history::{Asked, Command, Entry, Told, Via};
-
-/// Read models that are there under every key.
-const LISTS: [&str; 3] = ["category-listings", "products", "reorder-alerts"];
+use crate::history::{Answer, Asked, Command, Entry, Via};
 
 /// Every rule of answers.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for entry in &case.evidence.history {
-        answers_are_known(entry, findings);
+        answers_are_known(case, entry, findings);
     }
     for deed in &case.deeds {
         for (entry, _) in &deed.entries {
@@ -31,12 +28,12 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
 
 /// `unexpected-answer`: such as a 500, a command that is shed without `Retry-After`, a 202 that does not say where its result will be,
 /// a list or a search that is not there: it may be empty.
-fn answers_are_known(entry: &Entry, findings: &mut Findings) {
+fn answers_are_known(case: &Case<'_>, entry: &Entry, findings: &mut Findings) {
     let known = match (&entry.asked, &entry.told) {
-        (_, Told::Unexpected { .. }) => false,
-        (Asked::Command(_), Told::Shed { retry_after, .. }) => *retry_after,
-        (Asked::Command(Command { via: Via::Http(_), .. }), Told::Accepted { location }) => location.is_some(),
-        (Asked::Read { model, .. }, Told::Page { status, .. }) if LISTS.contains(&model.as_str()) => *status == 200,
+        (_, Answer::Unexpected { .. }) => false,
+        (Asked::Command(_), Answer::Shed { retry_after, .. }) => *retry_after,
+        (Asked::Command(Command { via: Via::Http(_), .. }), Answer::Accepted { location }) => location.is_some(),
+        (Asked::Read { model, .. }, Answer::Page { status, .. }) if case.domain.lists.contains(&model.as_str()) => *status == 200,
         _ => true,
     };
     findings.check(rules::UNEXPECTED_ANSWER, moment(entry), known, || {
@@ -47,8 +44,8 @@ fn answers_are_known(entry: &Entry, findings: &mut Findings) {
 /// `wrong-command-id`: the id that was told is the one derived from what was asked.
 fn command_ids_are_right(deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
     let told = match &entry.told {
-        Told::Done { command_id, .. } => Some(command_id.as_str()),
-        Told::Refused { body, .. } => body.get("commandId").and_then(|id| id.as_str()),
+        Answer::Done { command_id, .. } => Some(command_id.as_str()),
+        Answer::Refused { body, .. } => body.get("commandId").and_then(|id| id.as_str()),
         _ => None,
     };
     let Some(told) = told else { return };
@@ -75,18 +72,18 @@ fn answers_have_results(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, finding
 }
 
 /// Whether an answer says what a result says.
-fn is_told(result: &LedgerResult, told: &Told) -> bool {
+fn is_told(result: &LedgerResult, told: &Answer) -> bool {
     match (told, &result.outcome) {
-        (Told::Done { version, events, token, .. }, Outcome::Accepted) => {
+        (Answer::Done { version, events, token, .. }, CommandOutcome::Accepted) => {
             let same = |(told, kept): (&(String, u64), &(String, i64))| told.0 == kept.0 && i64::try_from(told.1) == Ok(kept.1);
             let events = events.len() == result.events.len() && events.iter().zip(&result.events).all(same);
             events && *version == result.version && *token == result.token()
         }
-        (Told::Refused { status: 409, body, token, .. }, Outcome::Refused { code }) => {
+        (Answer::Refused { status: 409, body, token, .. }, CommandOutcome::Refused { code }) => {
             let kind = body.get("type").and_then(|kind| kind.as_str());
             kind == Some(format!("urn:daybook:refusal:{code}").as_str()) && *token == Some(result.token())
         }
-        (Told::Refused { status: 412, token, .. }, Outcome::PreconditionFailed { .. }) => *token == Some(result.token()),
+        (Answer::Refused { status: 412, token, .. }, CommandOutcome::PreconditionFailed { .. }) => *token == Some(result.token()),
         _ => false,
     }
 }
@@ -95,10 +92,10 @@ fn is_told(result: &LedgerResult, told: &Told) -> bool {
 fn handles_are_known(case: &Case<'_>, deed: &Deed<'_>, entry: &Entry, findings: &mut Findings) {
     if let Asked::Handle { .. } = &entry.asked {
         let holds = match &entry.told {
-            Told::Invalid { status: 410, .. } => {
+            Answer::Invalid { status: 410, .. } => {
                 case.set_aside(deed.service, deed.id).next().is_some() && case.result(deed.service, deed.id).is_none()
             }
-            Told::Invalid { .. } => false,
+            Answer::Invalid { .. } => false,
             _ => true,
         };
         findings.check(rules::HANDLE_FORGOTTEN, moment(entry), holds, || {
@@ -120,7 +117,7 @@ fn set_aside_for_a_newer_build(case: &Case<'_>, deed: &Deed<'_>, findings: &mut 
 /// can't read what came into the contract after it.
 fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
     for (entry, command) in &deed.entries {
-        let (Asked::Command(_), Told::Invalid { status, .. }) = (&entry.asked, &entry.told) else { continue };
+        let (Asked::Command(_), Answer::Invalid { status, .. }) = (&entry.asked, &entry.told) else { continue };
         let readable = asked::read(command);
         let holds = match (status, &readable) {
             (400, None) => true,
@@ -128,9 +125,9 @@ fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings)
                 let same = |other: &Command| (&other.name, &other.body, other.if_match) == (&command.name, &command.body, command.if_match);
                 let result = case.result(deed.service, deed.id);
                 let taken = deed.entries.iter().any(|(_, other)| !same(other));
-                taken && result.is_none_or(|(_, result)| !asked::has_order(&this.json) || !asked::is_digest_of(result, this))
+                taken && result.is_none_or(|(_, result)| !this.has_order() || !asked::is_digest_of(result, this))
             }
-            (400 | 404, Some(_)) => case.evidence.two_builds && is_new(command),
+            (400 | 404, Some(_)) => case.evidence.two_builds && command.name == case.domain.newest_command,
             _ => false,
         };
         findings.check(rules::CALLED_INVALID, moment(entry), holds, || {
@@ -139,14 +136,9 @@ fn invalid_is_invalid(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings)
     }
 }
 
-/// What an older build of a rolling upgrade does not know.
-fn is_new(command: &Command) -> bool {
-    command.name == "raise-reorder-proposal"
-}
-
 /// `accepted-without-result`: now that all has caught up, an accepted command has its result, or was set aside for a reason.
 fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
-    let Some((entry, _)) = deed.entries.iter().find(|(entry, _)| matches!(entry.told, Told::Accepted { .. })) else { return };
+    let Some((entry, _)) = deed.entries.iter().find(|(entry, _)| matches!(entry.told, Answer::Accepted { .. })) else { return };
     let aside = case.set_aside(deed.service, deed.id).any(|aside| !aside.reason.is_empty());
     let holds = aside || case.results(deed.service, deed.id).len() > 0;
     findings.check(rules::ACCEPTED_WITHOUT_RESULT, moment(entry), holds, || {
@@ -156,7 +148,7 @@ fn accepted_ends(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
 
 /// `shed-took-effect`: 429 and 503 without `unknown` have begun nothing, what is invalid is not taken, and what was aborted is not seen.
 fn shed_is_nothing(case: &Case<'_>, deed: &Deed<'_>, findings: &mut Findings) {
-    let begun_nothing = |told: &Told| matches!(told, Told::Shed { .. } | Told::Invalid { .. } | Told::Aborted);
+    let begun_nothing = |told: &Answer| matches!(told, Answer::Shed { .. } | Answer::Invalid { .. } | Answer::Aborted);
     if !deed.entries.iter().all(|(entry, _)| begun_nothing(&entry.told)) {
         return;
     }
@@ -179,10 +171,10 @@ fn answers_are_the_same(deed: &Deed<'_>, findings: &mut Findings) {
     }
 }
 
-fn is_same(one: &Told, other: &Told) -> bool {
-    let plain = |told: &Told| match told.clone() {
-        Told::Done { command_id, version, events, token, .. } => Told::Done { command_id, version, events, token, replayed: false },
-        Told::Refused { status, body, token, .. } => Told::Refused { status, body, token, replayed: false },
+fn is_same(one: &Answer, other: &Answer) -> bool {
+    let plain = |told: &Answer| match told.clone() {
+        Answer::Done { command_id, version, events, token, .. } => Answer::Done { command_id, version, events, token, replayed: false },
+        Answer::Refused { status, body, token, .. } => Answer::Refused { status, body, token, replayed: false },
         told => told,
     };
     plain(one) == plain(other)

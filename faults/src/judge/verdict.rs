@@ -1,11 +1,11 @@
-//! What the judge says, and how it collects it.
+//! The judge's verdict, and the findings that it is made of.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
-use super::rules::{ALL, NOT_YET, Rule};
+use super::rules::Rule;
 
 /// Violations that are kept of one rule; all are counted.
 const KEPT: usize = 20;
@@ -17,23 +17,29 @@ pub struct Violation {
     pub invariant: &'static str,
     /// The rule's name.
     pub rule: &'static str,
-    /// What is wrong, in a line.
+    /// The fault, in a line.
     pub what: String,
     /// Everything needed to see it: history entries, ledger rows, events, pages, tokens.
     pub seen: Vec<String>,
 }
 
-/// What the judge says of a run.
+/// The judge's verdict on a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// The earliest cause first: the deepest layer of the flow of data, and in it the earliest moment. At most twenty a rule.
     pub violations: Vec<Violation>,
-    /// How many violations of each rule there are, those included that are not kept. Rules that hold are not in it.
+    /// The number of violations of each rule, those included that are not kept. Rules that hold are not in it.
     pub found: BTreeMap<&'static str, u64>,
-    /// How many things each rule looked at.
+    /// The number of things that each rule looked at.
     pub checked: BTreeMap<&'static str, u64>,
     /// Messages of Kafka that came more than once, with the same bytes: no fault.
     pub repeats: u64,
+    /// Every rule that the run was held to, in the order of causes.
+    #[serde(skip)]
+    pub rules: &'static [Rule],
+    /// Invariants that nothing can be judged by yet, and why.
+    #[serde(skip)]
+    pub not_yet: &'static [(&'static str, &'static str)],
 }
 
 impl Verdict {
@@ -49,13 +55,13 @@ impl Verdict {
 
     /// Rules that looked at nothing: this run says nothing of them.
     pub fn vacuous(&self) -> Vec<&'static str> {
-        ALL.iter().map(|rule| rule.name).filter(|name| self.checked.get(name).is_none_or(|n| *n == 0)).collect()
+        self.rules.iter().map(|rule| rule.name).filter(|name| self.checked.get(name).is_none_or(|n| *n == 0)).collect()
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for rule in ALL {
+        for rule in self.rules {
             let checked = self.checked.get(rule.name).copied().unwrap_or_default();
             let found = self.found.get(rule.name).copied().unwrap_or_default();
             let state = match (checked, found) {
@@ -65,7 +71,7 @@ impl fmt::Display for Verdict {
             };
             writeln!(f, "{:<4} {:<24} {checked:>9} looked at  {state}", rule.invariant, rule.name)?;
         }
-        for (invariant, why) in NOT_YET {
+        for (invariant, why) in self.not_yet {
             writeln!(f, "{invariant:<4} not yet: {why}")?;
         }
         writeln!(f, "repeats in Kafka: {}", self.repeats)?;
@@ -78,8 +84,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A violation, and when its cause was.
-struct Found {
+/// A violation that is kept, and when its cause was.
+struct KeptViolation {
     rule: Rule,
     /// Comparable within a layer only.
     moment: i64,
@@ -87,18 +93,23 @@ struct Found {
 }
 
 /// Collects what the rules find.
-#[derive(Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
+    rules: &'static [Rule],
     checked: BTreeMap<&'static str, u64>,
     found: BTreeMap<&'static str, u64>,
-    kept: Vec<Found>,
+    kept: Vec<KeptViolation>,
     repeats: u64,
 }
 
 impl Findings {
+    /// Nothing yet, of these rules in the order of causes.
+    pub(crate) fn new(rules: &'static [Rule]) -> Self {
+        Self { rules, checked: BTreeMap::new(), found: BTreeMap::new(), kept: Vec::new(), repeats: 0 }
+    }
+
     /// Notes that a rule looked at something, and what was wrong with it if it does not hold. `moment` orders causes within
     /// the rule's layer.
-    pub(super) fn check(&mut self, rule: Rule, moment: i64, holds: bool, say: impl FnOnce() -> (String, Vec<String>)) -> bool {
+    pub(crate) fn check(&mut self, rule: Rule, moment: i64, holds: bool, say: impl FnOnce() -> (String, Vec<String>)) -> bool {
         *self.checked.entry(rule.name).or_default() += 1;
         if !holds {
             self.fall(rule, moment, say);
@@ -120,23 +131,25 @@ impl Findings {
         }
         let (what, seen) = say();
         let violation = Violation { invariant: rule.invariant, rule: rule.name, what, seen };
-        self.kept.push(Found { rule, moment, violation });
+        self.kept.push(KeptViolation { rule, moment, violation });
     }
 
     /// A message of Kafka that had come before.
-    pub(super) fn repeat(&mut self) {
+    pub(crate) fn repeat(&mut self) {
         self.repeats += 1;
     }
 
     /// The verdict, earliest cause first.
-    pub(super) fn verdict(mut self) -> Verdict {
-        let place = |rule: &Rule| ALL.iter().position(|known| known.name == rule.name);
+    pub(crate) fn verdict(mut self, not_yet: &'static [(&'static str, &'static str)]) -> Verdict {
+        let place = |rule: &Rule| self.rules.iter().position(|known| known.name == rule.name);
         self.kept.sort_by_key(|f| (f.rule.layer, f.moment, place(&f.rule)));
         Verdict {
             violations: self.kept.into_iter().map(|f| f.violation).collect(),
             found: self.found,
             checked: self.checked,
             repeats: self.repeats,
+            rules: self.rules,
+            not_yet,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{Fault, Field, Heal, Struck};
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const HELD: Duration = Duration::from_secs(5);
-/// How long partitions move on before the clock is stepped back, where they stood still.
+/// The time for which partitions move on before the clock is stepped back, where they stood still.
 const MOVES_ON: Duration = Duration::from_secs(2);
 
 pub(super) fn all() -> Vec<Fault> {
@@ -39,7 +39,7 @@ async fn forward(mut field: Field<'_>) -> anyhow::Result<Struck> {
     };
     let struck = Struck::times(0).asked(asked);
     let (seen, pages) = (marks.left()?.len(), lanes::pages_behind(cluster, &before).await?);
-    // What an earlier step has left behind is less far ahead.
+    // An earlier step leaves a clock less far ahead.
     let fired = ahead(&pages, begun + HOUR);
     let note = format!("{seen} processes saw the clock; {fired} pages an hour ahead");
     Ok(Struck { fired: if seen > 0 { fired } else { 0 }, ..struck }.note(note))

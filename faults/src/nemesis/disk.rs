@@ -12,7 +12,7 @@ use super::{Fault, Field, Heal, Struck};
 use crate::cluster::{Service, SmallDisk};
 
 const HELD: Duration = Duration::from_secs(5);
-/// How long Postgres may take to trip over the end of a disk.
+/// The longest that Postgres may take to trip over the end of a disk.
 const TRIPS: Duration = Duration::from_secs(10);
 /// Ends a segment, so that the next one is needed.
 const NEXT_SEGMENT: &str = "SELECT pg_logical_emit_message(false, 'full', 'x'), pg_switch_wal()";
@@ -37,10 +37,10 @@ async fn data(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let refused = || said_since(cluster, begun).iter().filter(|said| said.refuses_daybook_for_a_full_disk()).count() as u64;
     let mut asked = Asked::default();
     let (held, end) = (Instant::now() + HELD, Instant::now() + TRIPS);
-    // What a table still has room for hides the fault for a while.
+    // Room that a table still has hides the fault for a while.
     while Instant::now() < held || (refused() == 0 && Instant::now() < end) {
         keep_full(disk)?;
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     disk.relieve();
@@ -67,7 +67,7 @@ async fn wal(mut field: Field<'_>) -> anyhow::Result<Struck> {
         if let Ok(client) = connect(&field).await {
             let _ = next_segments(&client).await;
         }
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         fired = panicked() || started();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -96,7 +96,7 @@ async fn next_segments(client: &Client) -> Result<(), tokio_postgres::Error> {
     Ok(())
 }
 
-/// What was freed meanwhile is taken as well.
+/// Takes the room that was freed meanwhile as well.
 fn keep_full(disk: &SmallDisk) -> std::io::Result<()> {
     disk.fill().map(drop)
 }

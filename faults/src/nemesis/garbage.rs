@@ -1,4 +1,4 @@
-//! What is none of Daybook's, on topics that only Daybook writes to. It is set aside by nobody: it must be passed over, end nothing,
+//! Garbage on topics that only Daybook writes to. It is set aside by nobody: it must be passed over, end nothing,
 //! and show up in no answer.
 
 use daybook_proto::Named as _;
@@ -11,8 +11,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::Field;
 use super::poison::PATIENCE;
-
-const TOPICS: [&str; 2] = ["command.replies", "read.product-pages"];
+use crate::shop::names::{ANOTHER_STREAM, PAGES, POISONED};
 
 struct Garbage {
     what: &'static str,
@@ -24,8 +23,9 @@ struct Garbage {
 pub(super) async fn throw(field: &mut Field<'_>, producer: &FutureProducer) -> String {
     let noise: Vec<u8> = (0..256).map(|_| field.random.random()).collect();
     let all = every(field.random.random(), &noise);
+    let topics = ["command.replies".to_owned(), format!("read.{PAGES}")];
     let mut thrown = Vec::new();
-    for topic in TOPICS {
+    for topic in &topics {
         for garbage in &all {
             // A compacted topic takes nothing without a key.
             thrown.push((topic, garbage, format!("garbage-{:016x}", field.random.random::<u64>())));
@@ -33,7 +33,7 @@ pub(super) async fn throw(field: &mut Field<'_>, producer: &FutureProducer) -> S
     }
     let sent = join_all(thrown.iter().map(|(topic, garbage, key)| send(producer, topic, garbage, key))).await;
     let (taken, not): (Vec<_>, Vec<_>) = thrown.iter().zip(sent).partition(|(_, sent)| sent.is_ok());
-    let mut note = format!("{} pieces of garbage on {}", taken.len(), TOPICS.join(" and "));
+    let mut note = format!("{} pieces of garbage on {}", taken.len(), topics.join(" and "));
     for ((topic, garbage, _), why) in not {
         note.push_str(&format!("; not taken: {} on {topic}: {:?}", garbage.what, why.err()));
     }
@@ -51,14 +51,14 @@ fn every(number: u64, noise: &[u8]) -> Vec<Garbage> {
         key: "garbage".to_owned(),
         part: "garbage".to_owned(),
         generation: 1,
-        service: "catalog".to_owned(),
-        stream: "product/garbage".to_owned(),
+        service: POISONED.to_owned(),
+        stream: ANOTHER_STREAM.to_owned(),
         batch: vec![7; 16],
         content: Some(part_change::Content::Bytes(noise.to_vec())),
         ..PartChange::default()
     };
     // Its last bytes are those of a number that takes two: without them it is cut within.
-    let marker = PushMarker { generation: 1, service: "catalog".to_owned(), batch: vec![7; 16], changes: 300, ..PushMarker::default() };
+    let marker = PushMarker { generation: 1, service: POISONED.to_owned(), batch: vec![7; 16], changes: 300, ..PushMarker::default() };
     let replies = Replies { replies: vec![Reply { request_id: number, command_id: noise[..16].to_vec(), ..Reply::default() }] };
     let cut = |mut bytes: Vec<u8>| {
         bytes.pop();

@@ -1,4 +1,4 @@
-//! Who owns a partition: processes that come and go, and two that both believe it.
+//! Owners of partitions: processes that come and go, and two that both believe that they own one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn storm(mut field: Field<'_>) -> anyhow::Result<Struck> {
             let role = field.any(vec![Role::Handlers, Role::Projectors])?;
             added.push(field.cluster.add(role).await?);
         }
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         tokio::time::sleep(field.millis(300, 900)).await;
     }
     for leaving in added {
@@ -76,7 +76,7 @@ async fn two(mut field: Field<'_>) -> anyhow::Result<Struck> {
     Ok(Struck { fired: if without.len() > 1 { taken_back } else { 0 }, ..struck }.note(note))
 }
 
-/// How often a member wrote a partition, then another, then the first one again. A lane that was superseded never writes again under
+/// The number of times that a member wrote a partition, then another member, then the first one again. A lane that was superseded never writes again under
 /// its name, so the names are traced to the members.
 fn taken_back(pages: &Pages, members: &BTreeMap<String, &str>) -> u64 {
     let mut taken_back = 0;

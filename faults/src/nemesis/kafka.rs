@@ -15,9 +15,9 @@ use super::{Fault, Field, Struck};
 use crate::collect;
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long topics may take to be gone.
+/// The longest that topics may take to be gone.
 const GONE: Duration = Duration::from_secs(60);
-/// How long they may take to be there again.
+/// The longest that they may take to be there again.
 const MADE: Duration = Duration::from_secs(60);
 const REPLIES: &str = "command.replies";
 
@@ -56,7 +56,7 @@ async fn wipe(mut field: Field<'_>) -> anyhow::Result<Struck> {
     delete(&admin, &config, &deleted).await?;
     let gone: i32 = deleted.values().sum();
     notes.push(format!("deleted, with {gone} partitions: {}", names(&deleted).join(", ")));
-    // What a platform runs before it starts a new version; nothing else by hand.
+    // A platform runs this before it starts a new version; nothing else by hand.
     let end = Instant::now() + MADE;
     while let Err(error) = field.cluster.migrate().await {
         if Instant::now() > end {

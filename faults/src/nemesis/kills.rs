@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Fault, Field, Struck, until};
 use crate::cluster::{Cluster, Member, Role};
 
-/// How long the supervisor may take to start a process again.
+/// The longest that the supervisor may take to start a process again.
 const RESTARTED: Duration = Duration::from_secs(10);
 
 pub(super) fn all() -> Vec<Fault> {

@@ -1,4 +1,4 @@
-//! Who wrote which page, by the log itself.
+//! Writers of pages, by the log itself.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,11 +9,11 @@ use chrono::{DateTime, Utc};
 
 use crate::cluster::Cluster;
 use crate::collect;
+use crate::shop::names::SERVICES;
 
-const SERVICES: [&str; 2] = ["catalog", "inventory"];
-/// How long Postgres may not answer: in company it is one of the things that are broken.
+/// The longest that Postgres may not answer: in company it is one of the things that are broken.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long it may take for one answer.
+/// The longest that it may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// A log partition: service and number.

@@ -8,9 +8,9 @@ use crate::cluster::Cluster;
 /// A mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Who left it.
+    /// The process that left it.
     pub(super) pid: u32,
-    /// What was to happen there, as it was armed; empty for a switch.
+    /// The action, as it was armed; empty for a switch.
     pub(super) what: String,
 }
 
@@ -46,7 +46,7 @@ impl Marks {
         Ok(left)
     }
 
-    /// How many of them did this.
+    /// The number of them that did this.
     ///
     /// # Errors
     /// As [`Marks::left`].

@@ -1,4 +1,4 @@
-//! What is broken on purpose. Each nemesis makes its fault, holds it, heals it, and says how often it really happened.
+//! Faults that are made on purpose. Each nemesis makes its fault, holds it, heals it, and says how often it really happened.
 
 mod clock;
 mod disk;
@@ -46,23 +46,23 @@ pub trait Nemesis: Send + Sync {
     /// Why it can't run here, for the list of what was NOT RUN.
     fn can_run(&self, cluster: &Cluster) -> Result<(), String>;
 
-    /// How long everything may take to be as before, from the fault's end.
+    /// The longest that everything may take to be as before, from the fault's end.
     fn within(&self) -> Duration;
 
     /// Makes the fault, holds it, heals it. A fault that did not happen is no error: it is fired 0 times.
     fn strike<'a>(&'a self, cluster: &'a Cluster, random: &'a mut StdRng, http: &'a Http) -> Striking<'a>;
 }
 
-/// What came of a strike.
+/// The result of a strike.
 #[derive(Debug)]
 pub struct Struck {
-    /// How often the fault really happened.
+    /// The number of times that the fault really happened.
     pub fired: u64,
-    /// What else is worth knowing.
+    /// A remark.
     pub notes: Vec<String>,
     /// When the fault was over: from then on everything has to find its way back.
     pub over: Instant,
-    /// What was asked meanwhile.
+    /// Questions that were asked meanwhile.
     pub asked: Asked,
 }
 
@@ -103,14 +103,14 @@ pub fn all() -> Vec<Box<dyn Nemesis>> {
     lists.into_iter().flatten().map(|fault| Box::new(fault) as Box<dyn Nemesis>).collect()
 }
 
-/// What a strike works with.
+/// The field that a strike works in.
 struct Field<'a> {
     cluster: &'a Cluster,
     random: &'a mut StdRng,
     http: &'a Http,
 }
 
-/// How long it may take until some process runs again.
+/// The longest that it may take until some process runs again.
 const RUNS_AGAIN: Duration = Duration::from_secs(10);
 
 type Strike = Box<dyn for<'a> Fn(Field<'a>) -> Striking<'a> + Send + Sync>;

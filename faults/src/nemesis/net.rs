@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::proxy::{Fired, Link, Mode};
 
 const HELD: Duration = Duration::from_secs(6);
-/// How long a page to be swallowed may keep us waiting.
+/// The longest that a page to be swallowed may keep us waiting.
 const PAGE: Duration = Duration::from_secs(15);
 
 pub(super) fn all() -> Vec<Fault> {
@@ -96,7 +96,7 @@ async fn swallow(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let mut asked = Asked::default();
     let end = tokio::time::Instant::now() + PAGE;
     while fired(&links, |fired| fired.swallowed) == before && tokio::time::Instant::now() < end {
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     links.iter().for_each(|link| link.swallow(0));

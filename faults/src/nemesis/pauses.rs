@@ -15,15 +15,15 @@ use crate::cluster::{Cluster, Member, Role};
 /// Longer than a projector's session, which nothing shortens.
 const PROJECTORS: Duration = Duration::from_secs(13);
 const QUERIES: Duration = Duration::from_secs(5);
-/// How long a slow consumer is slow.
+/// The time for which a slow consumer is slow.
 const SLOW: Duration = Duration::from_secs(8);
 /// A page is decided, and its statement not sent.
 const APPEND: &str = "append.before";
-/// How long a lane stands there by itself, for us to see it and to stop its process; it goes by while that is stopped.
+/// The time for which a lane stands there by itself, for us to see it and to stop its process; it goes by while that is stopped.
 const IN_THE_ACT: Duration = Duration::from_secs(3);
-/// How long a lane may take to come there.
+/// The longest that a lane may take to come there.
 const CAUGHT: Duration = Duration::from_secs(10);
-/// How long it may take until Postgres has refused what a zombie writes.
+/// The longest that it may take until Postgres has refused a zombie's page.
 const REFUSED: Duration = Duration::from_secs(8);
 /// In company its partitions may not have been taken over in time.
 const TRIES: u32 = 2;
@@ -91,7 +91,7 @@ async fn catch(field: &mut Field<'_>, asked: &mut Asked) -> anyhow::Result<Optio
     faults.arm(APPEND, stands)?;
     let end = Instant::now() + CAUGHT;
     while Instant::now() < end {
-        field.ask_for_products(asked);
+        field.ask(asked);
         let again = Instant::now() + Duration::from_millis(500);
         while Instant::now() < again {
             if let Some(mark) = marks.left()?.into_iter().find(|mark| mark.what == stands.to_string()) {

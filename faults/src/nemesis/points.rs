@@ -11,12 +11,12 @@ use super::marks::Marks;
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck, poison};
 use crate::cluster::Cluster;
+use crate::shop::names::PAGES;
 
-/// How long a place may take to be reached.
+/// The longest that a place may take to be reached.
 const REACHED: Duration = Duration::from_secs(20);
-const MODEL: &str = "product-pages";
-const REBUILD: &[&str] = &["replay", "rebuild", MODEL, "--promote"];
-/// How long the next rebuild may be refused what it needs, and so long again what clears away after it.
+const REBUILD: &[&str] = &["replay", "rebuild", PAGES, "--promote"];
+/// The longest that the next rebuild may be refused what it needs, and the clearing up after it again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 static NAMES: LazyLock<Vec<(&'static str, String)>> =
@@ -80,9 +80,9 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
             poison::one(&mut field).await?;
         }
         if point.starts_with("react.") {
-            field.ask_for_reorders(&mut asked);
+            field.ask_for_reactions(&mut asked);
         }
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         field.read_anew(&mut asked);
         let again = Instant::now() + Duration::from_millis(500);
         while marks.did(&what)? == 0 && Instant::now() < again {
@@ -119,16 +119,16 @@ async fn rebuild(field: Field<'_>, point: &'static str) -> anyhow::Result<Struck
     Ok(Struck { over: std::time::Instant::now(), ..struck })
 }
 
-/// What a generation takes is taken for as long as it is kept up: in a long run none stays that nobody will go back to.
+/// A generation costs something for as long as it is kept up: in a long run none stays that nobody will go back to.
 async fn retire_spare(field: &Field<'_>) -> anyhow::Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let known = field.cluster.daybook(&["--json", "replay", "generations", MODEL], false).await?;
+        let known = field.cluster.daybook(&["--json", "replay", "generations", PAGES], false).await?;
         let spare: Vec<i64> = known.output.lines().filter_map(spare).collect();
         let mut left = known.clone();
         for generation in &spare {
             // Refused while a query API answers from it, or is not heard of.
-            left = field.cluster.daybook(&["replay", "retire", MODEL, "--generation", &generation.to_string()], false).await?;
+            left = field.cluster.daybook(&["replay", "retire", PAGES, "--generation", &generation.to_string()], false).await?;
         }
         if (spare.is_empty() && known.status.success()) || Instant::now() > end {
             return left.good().context("a generation that nobody needs is still there");

@@ -13,18 +13,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use reqwest::StatusCode;
-use serde_json::json;
 
 use super::{Fault, Field, Struck, garbage};
 use crate::collect;
+use crate::shop::names::{AN_EVENT, ANOTHER_SERVICES, ANOTHER_STREAM, POISONED, POISONED_COMMAND, too_large};
 
-/// How long Kafka may take for one message.
+/// The longest that Kafka may take for one message.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take, in company, until Kafka has all of it and an endpoint has said no, and how long lanes may take again to
+/// The longest that it may take, in company, until Kafka has all of it and an endpoint has said no, and how long lanes may take again to
 /// set all of it aside.
 const IN_COMPANY: Duration = Duration::from_secs(60);
-const TOPIC: &str = "catalog.messages";
-const COMMAND: &str = "shop.catalog.v1.CreateProduct";
+/// The command that is poisoned.
+const COMMAND: &str = POISONED_COMMAND.1;
 /// The most that a topic takes is 4 MiB, with what travels along.
 const LARGEST: usize = 4 * 1024 * 1024 - 4096;
 const TOO_LARGE: usize = 10 * 1024 * 1024;
@@ -59,8 +59,8 @@ struct Kitchen {
 
 impl Kitchen {
     fn new(field: &mut Field<'_>) -> anyhow::Result<Self> {
-        let command = field.new_product();
-        let message = shop_proto::descriptors().get_message_by_name(COMMAND).with_context(|| format!("no message {COMMAND}"))?;
+        let command = field.new_command();
+        let message = contract::descriptors().get_message_by_name(COMMAND).with_context(|| format!("no message {COMMAND}"))?;
         let value = DynamicMessage::deserialize(message, &command.body)?.encode_to_vec();
         Ok(Self { stream: command.stream, key: format!("poison-{}", command.key), value })
     }
@@ -89,9 +89,9 @@ impl Kitchen {
             self.with("with a text that is none", [right, &TITLE_THAT_IS_NO_TEXT].concat()),
             self.with("as large as the topic takes", DEEPER.repeat(LARGEST / DEEPER.len())),
             self.with(LARGER_THAN_KAFKA_TAKES, vec![0; TOO_LARGE]),
-            self.under("of another service's type", vec![("ce_type", b"shop.inventory.v1.ReceiveStock".into()), id()]),
+            self.under("of another service's type", vec![("ce_type", ANOTHER_SERVICES.into()), id()]),
             self.under("of a type that nobody knows", vec![("ce_type", b"nowhere.v1.DoNothing".into()), id()]),
-            self.under("of an event's type", vec![("ce_type", b"shop.catalog.v1.ProductCreated".into()), id()]),
+            self.under("of an event's type", vec![("ce_type", AN_EVENT.into()), id()]),
             self.under("without headers", Vec::new()),
             self.under("without a key of its own", vec![("ce_type", COMMAND.into())]),
             self.under("with a type that is no text", vec![("ce_type", vec![0xff, 0xfe, 0xc0]), id()]),
@@ -106,7 +106,7 @@ impl Kitchen {
                     ("daybook-command-id", b"7d1f7a3e-3a3f-4d0c-9a55-0d7c5b1d3a01".into()),
                 ],
             ),
-            Poison { key: Some(b"product/another".into()), ..self.with("under another stream's key", right) },
+            Poison { key: Some(ANOTHER_STREAM.into()), ..self.with("under another stream's key", right) },
             Poison { key: Some(vec![0xc3, 0x28]), ..self.with("under a key that is no text", right) },
             Poison { key: None, ..self.with("without a stream", right) },
         ]
@@ -153,12 +153,12 @@ async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
 /// Posts a command of 10 MiB to an endpoint, until it is refused for its size.
 async fn post_too_large(field: &Field<'_>) -> anyhow::Result<()> {
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-    let body = json!({ "sku": "too-large", "description": "x".repeat(TOO_LARGE) }).to_string();
+    let body = too_large(TOO_LARGE).to_string();
     let end = Instant::now() + IN_COMPANY;
     loop {
         let mut said = Vec::new();
         for member in field.cluster.handlers() {
-            let request = http.post(format!("{}/v1/catalog/create-product", member.url)).header("Idempotency-Key", "too-large");
+            let request = http.post(format!("{}/v1/{POISONED}/{}", member.url, POISONED_COMMAND.0)).header("Idempotency-Key", "too-large");
             match request.header("Content-Type", "application/json").body(body.clone()).send().await.map(|answer| answer.status()) {
                 Ok(StatusCode::PAYLOAD_TOO_LARGE) => return Ok(()),
                 // It has no time for it just now, or none to be heard in.
@@ -175,10 +175,11 @@ async fn post_too_large(field: &Field<'_>) -> anyhow::Result<()> {
 /// Fails with the messages (partition and offset) of which nobody has written why they can't be decided.
 async fn all_set_aside(field: &Field<'_>, places: &[(i32, i64)]) -> anyhow::Result<()> {
     let client = collect::connect(&field.cluster.owner_url()).await?;
-    let aside = "SELECT partition, message_offset FROM catalog.rejected UNION SELECT partition, message_offset FROM catalog.parked";
-    let aside: BTreeSet<(i32, i64)> = client.query(aside, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let aside = |table: &str| format!("SELECT partition, message_offset FROM {POISONED}.{table}");
+    let aside = format!("{} UNION {}", aside("rejected"), aside("parked"));
+    let aside: BTreeSet<(i32, i64)> = client.query(&aside, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
     let missing: Vec<_> = places.iter().filter(|place| !aside.contains(place)).collect();
-    anyhow::ensure!(missing.is_empty(), "{TOPIC} {missing:?}");
+    anyhow::ensure!(missing.is_empty(), "{POISONED}.messages {missing:?}");
     Ok(())
 }
 
@@ -207,7 +208,8 @@ async fn insist(producer: &FutureProducer, poison: &Poison) -> anyhow::Result<Op
 
 async fn send(producer: &FutureProducer, poison: &Poison) -> Result<(i32, i64), KafkaError> {
     let headers = poison.headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
-    let mut record = FutureRecord::to(TOPIC).headers(headers);
+    let topic = format!("{POISONED}.messages");
+    let mut record = FutureRecord::to(&topic).headers(headers);
     if let Some(key) = &poison.key {
         record = record.key(key);
     }

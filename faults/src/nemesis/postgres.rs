@@ -24,12 +24,12 @@ async fn crowd(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let (mut crowd, mut asked) = (Vec::new(), Asked::default());
     fill(&url, &mut crowd).await?;
     let full = crowd.len();
-    // Who has its connections already would notice nothing.
+    // A process that has its connections already would notice nothing.
     field.cluster.proxy().links().iter().filter(|link| link.name() == victim.name).for_each(|link| link.cut());
     let end = Instant::now() + HELD;
     while Instant::now() < end {
         fill(&url, &mut crowd).await?;
-        field.ask_for_products(&mut asked);
+        field.ask(&mut asked);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let taken = crowd.len();

@@ -1,13 +1,13 @@
-//! What Postgres itself says of a fault, in its log, whose lines begin as `scripts/services` has them: time, process, application.
+//! Postgres' own words about a fault, in its log, whose lines begin as `scripts/services` has them: time, process, application.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::lanes::Partition;
 use crate::cluster::{Cluster, Service};
 
-/// What belongs to the message before it.
+/// The beginning of a line that belongs to the message before it.
 const BELONGS: [&str; 6] = ["DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"];
-/// How the connections of Daybook's own begin to name themselves; the harness' say nothing.
+/// The beginning of the names of Daybook's own connections; the harness' have none.
 const DAYBOOK: &str = "daybook ";
 /// The connection that a lane's pages go by.
 const WRITER: &str = "daybook writer";
@@ -48,7 +48,7 @@ impl Said {
     }
 }
 
-/// What Postgres has said since a moment of the machine's clock, as far as it is kept: a log is gone at the second start after it.
+/// Messages of Postgres since a moment of the machine's clock, as far as it is kept: a log is gone at the second start after it.
 pub(super) fn said_since(cluster: &Cluster, since: DateTime<Utc>) -> Vec<Said> {
     let mut all = read(&cluster.service_log(Service::Postgres));
     // It writes whole milliseconds.

@@ -7,20 +7,22 @@ use rand::RngExt as _;
 use tokio::task::JoinSet;
 
 use super::Field;
-use crate::history::{Command, Told, Via};
-use crate::workload::{Place, fall_and_return, new_product};
+use crate::history::{Answer, Command, Via};
+use crate::shop::names::PAGES;
+use crate::shop::{creation, fall_and_return};
+use crate::workload::Server;
 
 /// Each provocation is a client of its own: it asks one thing, and no more.
 static CLIENT: AtomicU32 = AtomicU32::new(2_000_000);
 
-/// How often a handle is asked at most.
+/// The most times that a handle is asked.
 const HANDLE_ASKED: usize = 40;
 
 pub(super) fn client() -> u32 {
     CLIENT.fetch_add(1, Relaxed)
 }
 
-/// What was asked while a fault was there, and may not be answered yet.
+/// Questions that were asked while a fault was there, and may not be answered yet.
 #[derive(Debug, Default)]
 pub struct Asked(JoinSet<()>);
 
@@ -32,43 +34,43 @@ impl Asked {
 }
 
 impl Field<'_> {
-    /// A product that nobody has asked for.
-    pub(super) fn new_product(&mut self) -> Command {
-        new_product(self.random.random())
+    /// A command that nobody has asked for.
+    pub(super) fn new_command(&mut self) -> Command {
+        creation(self.random.random())
     }
 
-    /// Asks every endpoint for a new product, without waiting for what it says.
-    pub(super) fn ask_for_products(&mut self, asked: &mut Asked) {
+    /// Asks every endpoint for something new, without waiting for what it says.
+    pub(super) fn ask(&mut self, asked: &mut Asked) {
         for member in self.cluster.handlers() {
-            let (http, command, by) = (self.http.clone(), self.new_product(), client());
+            let (http, command, by) = (self.http.clone(), self.new_command(), client());
             asked.0.spawn(async move {
-                http.command(by, &member.place(), &command).await;
+                http.command(by, &member.server(), &command).await;
             });
         }
     }
 
-    /// Makes a stock fall below its reorder point and come back, by way of every endpoint.
-    pub(super) fn ask_for_reorders(&mut self, asked: &mut Asked) {
+    /// Asks every endpoint for what a reactor reacts to, twice.
+    pub(super) fn ask_for_reactions(&mut self, asked: &mut Asked) {
         for member in self.cluster.handlers() {
             let (http, commands, by) = (self.http.clone(), fall_and_return(self.random.random()), client());
             asked.0.spawn(async move {
                 for command in commands {
-                    http.command(by, &member.place(), &command).await;
+                    http.command(by, &member.server(), &command).await;
                 }
             });
         }
     }
 
-    /// The same as for products; of what is accepted every endpoint is asked for the result, again and again, until there is one.
-    pub(super) fn ask_for_products_by_handle(&mut self, asked: &mut Asked) {
-        let places: Vec<Place> = self.cluster.handlers().into_iter().map(|member| member.place()).collect();
+    /// The same; of what is accepted every endpoint is asked for the result, again and again, until there is one.
+    pub(super) fn ask_by_handle(&mut self, asked: &mut Asked) {
+        let places: Vec<Server> = self.cluster.handlers().into_iter().map(|member| member.server()).collect();
         for at in places.clone() {
-            let (http, command, by, places) = (self.http.clone(), self.new_product(), client(), places.clone());
+            let (http, command, by, places) = (self.http.clone(), self.new_command(), client(), places.clone());
             asked.0.spawn(async move {
-                let Told::Accepted { location: Some(location) } = http.command(by, &at, &command).await else { return };
+                let Answer::Accepted { location: Some(location) } = http.command(by, &at, &command).await else { return };
                 let command = Command { via: Via::Kafka, ..command };
                 for at in places.iter().cycle().take(HANDLE_ASKED) {
-                    if matches!(http.handle(by, at, &command, &location).await, Told::Done { .. } | Told::Refused { .. }) {
+                    if matches!(http.handle(by, at, &command, &location).await, Answer::Done { .. } | Answer::Refused { .. }) {
                         return;
                     }
                     tokio::time::sleep(Duration::from_millis(250)).await;
@@ -82,7 +84,7 @@ impl Field<'_> {
         for member in self.cluster.queries() {
             let (http, key, by) = (self.http.clone(), format!("n-{:016x}", self.random.random::<u64>()), client());
             asked.0.spawn(async move {
-                http.read(by, &member.place(), "product-pages", &key, &[]).await;
+                http.read(by, &member.server(), PAGES, &key, &[]).await;
             });
         }
     }
@@ -98,7 +100,7 @@ impl Field<'_> {
     pub(super) async fn hold_asking(&mut self, asked: &mut Asked, time: Duration) {
         let end = tokio::time::Instant::now() + time;
         while tokio::time::Instant::now() < end {
-            self.ask_for_products(asked);
+            self.ask(asked);
             self.read_anew(asked);
             tokio::time::sleep_until(end.min(tokio::time::Instant::now() + Duration::from_millis(500))).await;
         }

@@ -7,12 +7,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Fault, Field, Struck, provoke};
-use crate::history::{Command, Told};
+use crate::history::{Answer, Command};
 
 const REPEATS: usize = 1_000;
-/// How long it may take until all of them have their answer; in company nothing may be answered for half of that.
+/// The longest that it may take until all of them have their answer; in company nothing may be answered for half of that.
 const ANSWERED: Duration = Duration::from_secs(60);
-/// How long those rest that were sent away, or have no answer.
+/// The rest of those that were sent away, or have no answer.
 const REST: Duration = Duration::from_millis(500);
 
 pub(super) fn all() -> Vec<Fault> {
@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Fault> {
 
 /// It happened, once, when all thousand have the result of one and the same command.
 async fn repeat(mut field: Field<'_>) -> anyhow::Result<Struck> {
-    let command = field.new_product();
+    let command = field.new_command();
     // Each is a client of its own, who asks one thing at a time.
     let mut waiting: Vec<u32> = std::iter::repeat_with(provoke::client).take(REPEATS).collect();
     let (mut said, mut ids) = (BTreeMap::<&str, u64>::new(), BTreeSet::new());
@@ -36,8 +36,8 @@ async fn repeat(mut field: Field<'_>) -> anyhow::Result<Struck> {
         for (client, told) in ask(&field, &command, waiting).await? {
             *said.entry(word(&told)).or_default() += 1;
             match told {
-                Told::Done { command_id, .. } => drop(ids.insert(command_id)),
-                Told::Shed { .. } | Told::Accepted { .. } | Told::Unknown { .. } => without.push(client),
+                Answer::Done { command_id, .. } => drop(ids.insert(command_id)),
+                Answer::Shed { .. } | Answer::Accepted { .. } | Answer::Unknown { .. } => without.push(client),
                 told => anyhow::bail!("a repeat of a command that can't be refused was told {told:?}"),
             }
         }
@@ -52,12 +52,12 @@ async fn repeat(mut field: Field<'_>) -> anyhow::Result<Struck> {
 }
 
 /// All of them at once, over every endpoint that there is now; what each was told.
-async fn ask(field: &Field<'_>, command: &Command, clients: Vec<u32>) -> anyhow::Result<Vec<(u32, Told)>> {
+async fn ask(field: &Field<'_>, command: &Command, clients: Vec<u32>) -> anyhow::Result<Vec<(u32, Answer)>> {
     let handlers = field.cluster.handlers();
     anyhow::ensure!(!handlers.is_empty(), "there is no endpoint");
     let mut asking = JoinSet::new();
     for (client, member) in clients.into_iter().zip(handlers.iter().cycle()) {
-        let (http, command, at) = (field.http.clone(), command.clone(), member.place());
+        let (http, command, at) = (field.http.clone(), command.clone(), member.server());
         asking.spawn(async move { (client, http.command(client, &at, &command).await) });
     }
     let mut told = Vec::new();
@@ -67,13 +67,13 @@ async fn ask(field: &Field<'_>, command: &Command, clients: Vec<u32>) -> anyhow:
     Ok(told)
 }
 
-fn word(told: &Told) -> &'static str {
+fn word(told: &Answer) -> &'static str {
     match told {
-        Told::Done { replayed: true, .. } => "done before",
-        Told::Done { .. } => "done",
-        Told::Accepted { .. } => "accepted",
-        Told::Shed { .. } => "shed",
-        Told::Unknown { .. } => "unknown",
+        Answer::Done { replayed: true, .. } => "done before",
+        Answer::Done { .. } => "done",
+        Answer::Accepted { .. } => "accepted",
+        Answer::Shed { .. } => "shed",
+        Answer::Unknown { .. } => "unknown",
         _ => "something else",
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Fault, Field, Heal, Struck, until};
 use crate::cluster::{Service, Signal};
 
-/// How long one may take to serve again.
+/// The longest that one may take to serve again.
 const SERVES_AGAIN: Duration = Duration::from_secs(90);
 
 pub(super) fn all() -> Vec<Fault> {

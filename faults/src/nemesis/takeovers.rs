@@ -10,14 +10,15 @@ use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck, lanes};
 use crate::cluster::{Cluster, Role};
 use crate::collect::{STILL, Terms, connect, terms};
+use crate::shop::names::TWO_READ_MODELS;
 
 /// The variable that says which read models a process runs, and what it says.
-const SOME: (&str, &str) = ("DAYBOOK_PROJECTIONS", "product-pages,stock-levels");
-/// How long the further process may take to be given partitions.
+const SOME: (&str, &str) = ("DAYBOOK_PROJECTIONS", TWO_READ_MODELS);
+/// The longest that the further process may take to be given partitions.
 const JOINED: Duration = Duration::from_secs(20);
 /// Longer than a checkpoint may stand still before who stands by takes it over, and shorter than a session.
 const STOPPED: Duration = Duration::from_secs(5);
-/// How long it may take, whatever else is broken at the same time, until nobody takes anything over any more.
+/// The longest that it may take, whatever else is broken at the same time, until nobody takes anything over any more.
 const SETTLED: Duration = Duration::from_secs(60);
 
 pub(super) fn all() -> Vec<Fault> {
@@ -29,7 +30,7 @@ async fn now(cluster: &Cluster) -> anyhow::Result<Terms> {
     lanes::patiently(|| async { terms(&connect(&cluster.owner_url()).await?).await }).await
 }
 
-/// How many checkpoints of these read models were taken over in between.
+/// The number of checkpoints of these read models that were taken over in between.
 fn taken_over(before: &Terms, after: &Terms) -> u64 {
     let of_some = |name: &str| SOME.1.split(',').any(|model| name.split(' ').next() == Some(model));
     let risen = after.iter().filter(|(name, term)| of_some(name) && before.get(*name).is_some_and(|before| before < *term));
@@ -48,7 +49,7 @@ async fn two_groups(mut field: Field<'_>) -> anyhow::Result<Struck> {
     Ok(Struck::times(joined + stopped).asked(asked).note(note))
 }
 
-/// What happens while both groups are there.
+/// The part of the strike in which both groups are there.
 async fn beside(field: &mut Field<'_>, further: &str, before: &Terms, asked: &mut Asked) -> anyhow::Result<(u64, u64, String)> {
     let cluster = field.cluster;
     let end = Instant::now() + JOINED;

@@ -9,12 +9,12 @@ use tokio::time::Instant;
 use super::provoke::{self, Asked};
 use super::{Fault, Field, Struck};
 use crate::collect;
+use crate::shop::names::POISONED;
 use crate::workload::Transaction;
 
-const TOPIC: &str = "catalog.messages";
-/// Products that each transaction creates: they come to several partitions.
+/// Commands of each transaction: they come to several partitions.
 const COMMANDS: usize = 4;
-/// How long it is tried to open them; in company Kafka may not answer for half of that.
+/// The time for which it is tried to open them; in company Kafka may not answer for half of that.
 const OPENED: Duration = Duration::from_secs(60);
 /// For how long they are left open, in milliseconds: longer than an endpoint waits for a result, so that handles are asked meanwhile.
 const OPEN: (u64, u64) = (7_000, 10_000);
@@ -32,19 +32,21 @@ async fn leave_open(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let mut sent = 0;
     for transaction in [&mut to_commit, &mut to_abort] {
         for _ in 0..COMMANDS {
-            let command = field.new_product();
-            // What Kafka does not take aborts the transaction: it can't be committed any more.
+            let command = field.new_command();
+            // A message that Kafka does not take aborts the transaction: it can't be committed any more.
             sent += u64::from(transaction.command(provoke::client(), &command).await.is_ok());
         }
     }
     let end = Instant::now() + field.millis(OPEN.0, OPEN.1);
     while Instant::now() < end {
-        field.ask_for_products_by_handle(&mut asked);
+        field.ask_by_handle(&mut asked);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let (kafka, partitions) = (field.cluster.kafka(), i32::try_from(field.cluster.plan().partitions)?);
     // In company Kafka may be away just now.
-    let held_back = tokio::task::spawn_blocking(move || collect::held_back(&kafka, TOPIC, partitions)).await?.unwrap_or_default();
+    let held_back = tokio::task::spawn_blocking(move || collect::held_back(&kafka, &format!("{POISONED}.messages"), partitions))
+        .await?
+        .unwrap_or_default();
     let (committed, aborted) = (to_commit.decide(true).await?, to_abort.decide(false).await?);
     let note = format!("{sent} messages; {held_back} partitions held back what came after; committed: {committed}, aborted: {aborted}");
     Ok(Struck::times(held_back).asked(asked).note(note))

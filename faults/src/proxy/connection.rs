@@ -13,9 +13,9 @@ use tokio::sync::{Notify, watch};
 use super::link::{Cut, Mode, Shared};
 use super::postgres::{Acknowledgement, Appends};
 
-/// How long Postgres may take to accept.
+/// The longest that Postgres may take to accept.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a swallowed page may take to be acknowledged.
+/// The longest that a swallowed page may take to be acknowledged.
 const COMMIT: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 * 1024;
 
@@ -23,7 +23,7 @@ const CHUNK: usize = 16 * 1024;
 struct State {
     /// Bytes have vanished: no more may follow them.
     lost: [AtomicBool; 2],
-    /// What Postgres says from now on is kept back.
+    /// Answers of Postgres are kept back from now on.
     swallowing: AtomicBool,
     begun: Notify,
     acknowledged: Notify,

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::connection;
 
-/// What a link does with what it is given.
+/// The behaviour of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Passes everything.
@@ -20,9 +20,9 @@ pub enum Mode {
     /// Bytes vanish in these directions, and the sockets stay open: a host that is gone without a word. A connection that has
     /// lost bytes never carries any again: `cut_lost` ends it, as the host's kernel does when it is back.
     Vanish {
-        /// What Daybook sends.
+        /// Bytes from Daybook.
         to_server: bool,
-        /// What Postgres sends.
+        /// Bytes from Postgres.
         to_client: bool,
     },
     /// New connections are reset; open ones go on.
@@ -31,7 +31,7 @@ pub enum Mode {
     Delay(Duration),
 }
 
-/// How often something really happened on a link since it was made.
+/// The number of times that things really happened on a link since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fired {
     /// Connections that were reset while they were open.
@@ -55,7 +55,7 @@ pub struct Link {
     accepting: JoinHandle<()>,
 }
 
-/// What a link's connections share.
+/// The part that a link's connections share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) server: Arc<Mutex<SocketAddr>>,
@@ -110,7 +110,7 @@ impl Link {
         Ok(Self { name: name.to_owned(), address, shared, accepting })
     }
 
-    /// Whose it is.
+    /// Its owner.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -120,12 +120,12 @@ impl Link {
         self.address
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn open(&self) -> u64 {
         self.shared.open.load(Relaxed)
     }
 
-    /// What has happened here.
+    /// Things that have happened here, counted.
     pub fn fired(&self) -> Fired {
         let counters = &self.shared.counters;
         Fired {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// How much of a message is looked at: a page's statement names its table near its beginning.
+/// The part of a message that is looked at, in bytes: a page's statement names its table near its beginning.
 const LOOKED_AT: usize = 4096;
 /// The code of a start-up message of protocol 3; other messages before it ask for encryption or end a statement.
 const PROTOCOL_3: i32 = 3 << 16;
@@ -13,7 +13,7 @@ pub(super) struct Appends {
     started: bool,
     /// The message that is arriving: its head and the beginning of its body.
     message: Vec<u8>,
-    /// How much of its body is still to come.
+    /// The bytes of its body that are still to come.
     rest: usize,
     /// Names of prepared statements that append.
     statements: BTreeSet<Vec<u8>>,

@@ -6,11 +6,12 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
-use crate::history::{Asked, Command, Recorder, Told, Via};
+use crate::history::{Answer, Asked, Command, Recorder, Via};
+use crate::shop::names::SEARCH;
 
-/// How long a client waits for anything: longer than the longest wait it asks for.
+/// The longest that a client waits for anything: longer than the longest wait it asks for.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// How long the endpoint may wait for a result, and the query API for a token.
+/// The longest that the endpoint may wait for a result, and the query API for a token.
 const WAIT: &str = "wait=5";
 
 /// The kind of a problem: an older build owns the partition, and left the command to a newer one.
@@ -18,8 +19,8 @@ const NEWER_BUILD: &str = "urn:daybook:problem:parked:newer-build";
 
 /// A process that serves HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// What the history calls it.
+pub struct Server {
+    /// Its name in the history.
     pub name: String,
     /// `http://host:port`
     pub url: String,
@@ -50,7 +51,7 @@ impl Http {
     }
 
     /// Posts a command to one endpoint.
-    pub async fn command(&self, by: u32, at: &Place, command: &Command) -> Told {
+    pub async fn command(&self, by: u32, at: &Server, command: &Command) -> Answer {
         let command = Command { via: Via::Http(at.name.clone()), ..command.clone() };
         let open = self.recorder.ask(by, Asked::Command(command.clone()));
         let request = self
@@ -65,46 +66,46 @@ impl Http {
         };
         let told = match request.send().await {
             Ok(response) => self.result(response).await,
-            Err(error) => Told::Unknown { why: chain(&error) },
+            Err(error) => Answer::Unknown { why: chain(&error) },
         };
         self.recorder.told(open, told.clone());
         told
     }
 
     /// Asks for the result of a command that was accepted.
-    pub async fn handle(&self, by: u32, at: &Place, command: &Command, location: &str) -> Told {
+    pub async fn handle(&self, by: u32, at: &Server, command: &Command, location: &str) -> Answer {
         let asked = Asked::Handle { command: command.clone(), location: location.to_owned() };
         let open = self.recorder.ask(by, asked);
         let told = match self.client.get(format!("{}{location}", at.url)).send().await {
             Ok(response) => self.result(response).await,
-            Err(error) => Told::Unknown { why: chain(&error) },
+            Err(error) => Answer::Unknown { why: chain(&error) },
         };
         self.recorder.told(open, told.clone());
         told
     }
 
-    async fn result(&self, response: Response) -> Told {
+    async fn result(&self, response: Response) -> Answer {
         match result(response).await {
             // It waits for a newer build, durably, and nobody is told what comes of it: to repeat it is safe.
-            Told::Unexpected { body, .. } if self.two_builds && body.contains(NEWER_BUILD) => Told::Unknown { why: body },
-            Told::Invalid { status: 410, body } if self.two_builds && body["type"] == NEWER_BUILD => {
-                Told::Unknown { why: body.to_string() }
+            Answer::Unexpected { body, .. } if self.two_builds && body.contains(NEWER_BUILD) => Answer::Unknown { why: body },
+            Answer::Invalid { status: 410, body } if self.two_builds && body["type"] == NEWER_BUILD => {
+                Answer::Unknown { why: body.to_string() }
             }
             told => told,
         }
     }
 
     /// Reads a page of a read model.
-    pub async fn read(&self, by: u32, at: &Place, model: &str, key: &str, tokens: &[String]) -> Told {
+    pub async fn read(&self, by: u32, at: &Server, model: &str, key: &str, tokens: &[String]) -> Answer {
         self.asked(by, at, (model, key), "", tokens).await
     }
 
-    /// Searches products, by a query string.
-    pub async fn search(&self, by: u32, at: &Place, query: &str, tokens: &[String]) -> Told {
-        self.asked(by, at, ("products", "search"), query, tokens).await
+    /// Searches, by a query string.
+    pub async fn search(&self, by: u32, at: &Server, query: &str, tokens: &[String]) -> Answer {
+        self.asked(by, at, (SEARCH, "search"), query, tokens).await
     }
 
-    async fn asked(&self, by: u32, at: &Place, (model, key): (&str, &str), query: &str, tokens: &[String]) -> Told {
+    async fn asked(&self, by: u32, at: &Server, (model, key): (&str, &str), query: &str, tokens: &[String]) -> Answer {
         let (at_name, query_text) = (at.name.clone(), query.to_owned());
         let asked = Asked::Read { model: model.to_owned(), key: key.to_owned(), tokens: tokens.to_vec(), at: at_name, query: query_text };
         let open = self.recorder.ask(by, asked);
@@ -114,7 +115,7 @@ impl Http {
     }
 
     /// The same without writing it down; with a query string, or an empty one.
-    pub async fn page(&self, at: &Place, model: &str, key: &str, query: &str, tokens: &[String]) -> Told {
+    pub async fn page(&self, at: &Server, model: &str, key: &str, query: &str, tokens: &[String]) -> Answer {
         // The only one of the characters in our keys that means something in a URL.
         let key = key.replace('/', "%2F");
         let mut request = self.client.get(format!("{}/v1/{model}/{key}?{query}", at.url)).header("Prefer", WAIT);
@@ -123,7 +124,7 @@ impl Http {
         }
         match request.send().await {
             Ok(response) => page(response).await,
-            Err(error) => Told::NotServed { why: chain(&error) },
+            Err(error) => Answer::NotServed { why: chain(&error) },
         }
     }
 }
@@ -142,41 +143,41 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
 }
 
-/// What a header names, all its values together; one that can't be read may name anything.
+/// The names in a header, all its values together; one that can't be read may name anything.
 fn named(headers: &HeaderMap, name: &str) -> Vec<String> {
     let values = headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or("*").split(','));
     values.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
-async fn result(response: Response) -> Told {
+async fn result(response: Response) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let text = match response.text().await {
         Ok(text) => text,
-        Err(error) => return Told::Unknown { why: chain(&error) },
+        Err(error) => return Answer::Unknown { why: chain(&error) },
     };
     let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     let replayed = headers.contains_key("Idempotent-Replayed");
     let number = status.as_u16();
     match status {
-        StatusCode::OK => done(&body, replayed).unwrap_or(Told::Unexpected { status: number, body: text }),
-        StatusCode::ACCEPTED => Told::Accepted { location: header(&headers, "Location") },
+        StatusCode::OK => done(&body, replayed).unwrap_or(Answer::Unexpected { status: number, body: text }),
+        StatusCode::ACCEPTED => Answer::Accepted { location: header(&headers, "Location") },
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {
-            Told::Refused { status: number, body, token: header(&headers, "Consistency-Token"), replayed }
+            Answer::Refused { status: number, body, token: header(&headers, "Consistency-Token"), replayed }
         }
-        StatusCode::SERVICE_UNAVAILABLE if body["unknown"] == true => Told::Unknown { why: text },
+        StatusCode::SERVICE_UNAVAILABLE if body["unknown"] == true => Answer::Unknown { why: text },
         // Its body came too slowly, because one of the two stood still: to be repeated at once.
-        StatusCode::REQUEST_TIMEOUT => Told::Shed { status: number, retry_after: true },
+        StatusCode::REQUEST_TIMEOUT => Answer::Shed { status: number, retry_after: true },
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Told::Shed { status: number, retry_after: headers.contains_key("Retry-After") }
+            Answer::Shed { status: number, retry_after: headers.contains_key("Retry-After") }
         }
-        _ if matches!(number, 400 | 404 | 405 | 410 | 413 | 415 | 422) => Told::Invalid { status: number, body },
-        _ => Told::Unexpected { status: number, body: text },
+        _ if matches!(number, 400 | 404 | 405 | 410 | 413 | 415 | 422) => Answer::Invalid { status: number, body },
+        _ => Answer::Unexpected { status: number, body: text },
     }
 }
 
-fn done(body: &Value, replayed: bool) -> Option<Told> {
+fn done(body: &Value, replayed: bool) -> Option<Answer> {
     let event = |e: &Value| Some((e["type"].as_str()?.to_owned(), e["offset"].as_u64()?));
-    Some(Told::Done {
+    Some(Answer::Done {
         command_id: body["commandId"].as_str()?.to_owned(),
         version: body["version"].as_u64()?,
         events: body["events"].as_array()?.iter().map(event).collect::<Option<_>>()?,
@@ -185,11 +186,11 @@ fn done(body: &Value, replayed: bool) -> Option<Told> {
     })
 }
 
-async fn page(response: Response) -> Told {
+async fn page(response: Response) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let text = match response.text().await {
         Ok(text) => text,
-        Err(error) => return Told::NotServed { why: chain(&error) },
+        Err(error) => return Answer::NotServed { why: chain(&error) },
     };
     let number = status.as_u16();
     match number {
@@ -199,9 +200,9 @@ async fn page(response: Response) -> Told {
             // A problem is no page.
             let body = if number == 200 { serde_json::from_str(&text).unwrap_or(Value::Null) } else { Value::Null };
             let stale = ["Daybook-Stale", "Daybook-Hidden-Streams"].into_iter().flat_map(|name| named(&headers, name)).collect();
-            Told::Page { status: number, body, positions, stale }
+            Answer::Page { status: number, body, positions, stale }
         }
-        429 | 503 => Told::NotServed { why: text },
-        _ => Told::Unexpected { status: number, body: text },
+        429 | 503 => Answer::NotServed { why: text },
+        _ => Answer::Unexpected { status: number, body: text },
     }
 }

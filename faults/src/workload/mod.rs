@@ -1,14 +1,12 @@
-//! The workload: clients over HTTP and raw Kafka that create, reprice, receive, reserve, release, repeat their own
-//! commands, and read with tokens; each writes down what it asked and what it was told.
+//! The workload: clients over HTTP and raw Kafka that send commands, repeat their own, and read with tokens; each writes down what it asked and
+//! what it was told. The commands and questions themselves are the shop's ([`crate::shop`]).
 
 mod client;
 mod raw;
 mod reader;
-mod shop;
 mod transaction;
 mod writer;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,26 +16,25 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 
-pub use client::{Http, Place};
+pub use client::{Http, Server};
 pub use raw::RawClient;
-use shop::Shop;
-pub(crate) use shop::{fall_and_return, new_product};
 pub use transaction::Transaction;
 
-use crate::history::{Asked, Entry, Recorder};
+use crate::history::Recorder;
+use crate::shop::Shop;
 
 /// The most that a crowd has under way at once.
 const HANDS: usize = 6_000;
 
-/// Who is asked, by whom, and how often.
+/// Settings of the workload.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Every choice of every client comes from it.
     pub seed: u64,
     /// Command endpoints.
-    pub commands: Vec<Place>,
+    pub commands: Vec<Server>,
     /// Query APIs.
-    pub queries: Vec<Place>,
+    pub queries: Vec<Server>,
     /// Kafka, for clients that use it themselves.
     pub kafka: String,
     /// Clients that post commands.
@@ -48,13 +45,13 @@ pub struct Options {
     pub raw: u32,
     /// Commands a second of all of them together.
     pub rate: f64,
-    /// Products that there may be; fewer are hotter.
-    pub products: u64,
+    /// Things that commands may be about; fewer are hotter.
+    pub things: u64,
     /// Two builds serve, of which one knows less.
     pub two_builds: bool,
 }
 
-/// What all clients share.
+/// The part that all clients share.
 struct Floor {
     options: Options,
     http: Http,
@@ -71,7 +68,7 @@ impl Floor {
         StdRng::seed_from_u64(self.options.seed ^ (u64::from(client) << 32))
     }
 
-    fn any<'a>(&self, places: &'a [Place], random: &mut StdRng) -> &'a Place {
+    fn any<'a>(&self, places: &'a [Server], random: &mut StdRng) -> &'a Server {
         &places[random.random_range(0..places.len())]
     }
 
@@ -96,7 +93,7 @@ impl Workload {
     /// When a client library can't be set up.
     pub fn start(options: Options, recorder: Recorder) -> anyhow::Result<Self> {
         let (writers, readers, raw) = (options.writers, options.readers, options.raw);
-        let shop = Shop::new(options.seed, options.products);
+        let shop = Shop::new(options.seed, options.things);
         let floor = Arc::new(Floor { http: Http::new(recorder, options.two_builds)?, shop, over: AtomicBool::new(false), options });
         let mut clients = JoinSet::new();
         for client in 0..writers {
@@ -128,39 +125,5 @@ impl Workload {
             ended?;
         }
         Ok(())
-    }
-}
-
-/// What was touched: the keys that read models may have.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    /// SKUs that were named in a command.
-    pub skus: BTreeSet<String>,
-    /// `sku@warehouse` that was named in a command.
-    pub stocks: BTreeSet<String>,
-    /// Categories that products were put into.
-    pub categories: BTreeSet<String>,
-    /// Warehouses whose stock was named in a command.
-    pub warehouses: BTreeSet<String>,
-}
-
-impl Keys {
-    /// All that commands of a history named.
-    pub fn of(history: &[Entry]) -> Self {
-        let mut keys = Self::default();
-        for entry in history {
-            let Asked::Command(command) = &entry.asked else { continue };
-            keys.categories.extend(command.body["category"].as_str().map(str::to_owned));
-            match command.stream.split_once('/') {
-                Some(("product", sku)) => drop(keys.skus.insert(sku.to_owned())),
-                Some(("stock", stock)) => {
-                    keys.skus.extend(stock.split('@').next().map(str::to_owned));
-                    keys.warehouses.extend(stock.split_once('@').map(|(_, warehouse)| warehouse.to_owned()));
-                    keys.stocks.insert(stock.to_owned());
-                }
-                _ => {}
-            }
-        }
-        keys
     }
 }

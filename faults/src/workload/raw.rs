@@ -13,7 +13,8 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::Floor;
-use crate::history::{Asked, Command, Recorder, Told, Via};
+use crate::history::{Answer, Asked, Command, Recorder, Via};
+use crate::judge::decode::command_type;
 
 /// Produces commands to `<service>.messages`.
 #[derive(Clone)]
@@ -37,12 +38,12 @@ impl RawClient {
     }
 
     /// Produces one, and says whether Kafka acknowledged it.
-    pub async fn command(&self, by: u32, command: &Command) -> Told {
+    pub async fn command(&self, by: u32, command: &Command) -> Answer {
         let command = Command { via: Via::Kafka, ..command.clone() };
         let open = self.recorder.ask(by, Asked::Command(command.clone()));
         let told = match self.send(&command).await {
-            Ok(()) => Told::Accepted { location: None },
-            Err(error) => Told::Unknown { why: format!("{error:#}") },
+            Ok(()) => Answer::Accepted { location: None },
+            Err(error) => Answer::Unknown { why: format!("{error:#}") },
         };
         self.recorder.told(open, told.clone());
         told
@@ -71,11 +72,10 @@ pub(super) async fn produce(producer: &FutureProducer, command: &Command) -> any
     Ok((delivery.partition, delivery.offset))
 }
 
-/// `create-product` of catalog is `shop.catalog.v1.CreateProduct`.
 fn message_of(command: &Command) -> anyhow::Result<MessageDescriptor> {
-    let pascal: String = command.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-    let name = format!("shop.{}.v1.{pascal}", command.service);
-    shop_proto::descriptors().get_message_by_name(&name).with_context(|| format!("no message {name}"))
+    let Command { service, name, .. } = command;
+    let kind = command_type(service, name).with_context(|| format!("{service} has no command {name}"))?;
+    contract::descriptors().get_message_by_name(kind).with_context(|| format!("no message {kind}"))
 }
 
 pub(super) async fn work(floor: Arc<Floor>, client: RawClient, number: u32, of: u32) {

@@ -7,9 +7,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer as _};
 
 use super::raw::produce;
-use crate::history::{Asked, Command, Open, Recorder, Told, Via};
+use crate::history::{Answer, Asked, Command, Open, Recorder, Via};
 
-/// How long Kafka may take for one step.
+/// The longest that Kafka may take for one step.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Kafka aborts what is open for longer: whoever crashed does not hold others up for ever.
 const OPEN_AT_MOST: &str = "60000";
@@ -65,9 +65,9 @@ impl Transaction {
         };
         let decided: Result<(), KafkaError> = tokio::task::spawn_blocking(deciding).await?;
         let told = match &decided {
-            Ok(()) if commit => Told::Accepted { location: None },
-            Ok(()) => Told::Aborted,
-            Err(error) => Told::Unknown { why: error.to_string() },
+            Ok(()) if commit => Answer::Accepted { location: None },
+            Ok(()) => Answer::Aborted,
+            Err(error) => Answer::Unknown { why: error.to_string() },
         };
         for open in self.commands {
             self.recorder.told(open, told.clone());

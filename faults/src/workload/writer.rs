@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Floor;
-use crate::history::{Command, Told, Via};
+use crate::history::{Answer, Command, Via};
+use crate::shop::spoilt;
 
 /// A command without a definite answer is repeated so often, each time after a longer rest, before its client gives up.
 const TRIES: u32 = 12;
@@ -24,16 +25,14 @@ pub(super) async fn work(floor: Arc<Floor>, client: u32, of: u32) {
     while !floor.is_over() {
         floor.pace(of, &mut random).await;
         match random.random_range(0..100) {
-            // What it has sent before, at another endpoint: the original result.
+            // A command that it has sent before, at another endpoint: the original result.
             0..8 if !before.is_empty() => {
                 let command = before[random.random_range(0..before.len())].clone();
                 insist(&floor, client, &command, &mut random).await;
             }
             // Another command under a key that is taken: refused, and nothing changes.
             8..10 if !before.is_empty() => {
-                let mut command = before[random.random_range(0..before.len())].clone();
-                command.body[if command.service == "catalog" { "title" } else { "reference" }] = json!("Something else");
-                if matches!(command.name.as_str(), "create-product" | "revise-product" | "receive-stock") {
+                if let Some(command) = spoilt(&before[random.random_range(0..before.len())]) {
                     let at = floor.any(&floor.options.commands, &mut random);
                     floor.http.command(client, at, &command).await;
                 }
@@ -98,8 +97,8 @@ pub(super) async fn crowd(floor: Arc<Floor>, number: u32, rate: f64, at_once: us
     while under_way.join_next().await.is_some() {}
 }
 
-fn is_definite(told: &Told) -> bool {
-    matches!(told, Told::Done { .. } | Told::Refused { .. } | Told::Invalid { .. } | Told::Unexpected { .. })
+fn is_definite(told: &Answer) -> bool {
+    matches!(told, Answer::Done { .. } | Answer::Refused { .. } | Answer::Invalid { .. } | Answer::Unexpected { .. })
 }
 
 /// Sends a command until its client knows what came of it; some clients give up at once. True when it knows.
@@ -108,10 +107,10 @@ async fn insist(floor: &Floor, client: u32, command: &Command, random: &mut StdR
     for attempt in 0..TRIES {
         let at = floor.any(&floor.options.commands, random);
         let mut told = floor.http.command(client, at, command).await;
-        if let Told::Accepted { location: Some(location) } = &told {
+        if let Answer::Accepted { location: Some(location) } = &told {
             told = follow(floor, client, command, location, random).await;
         }
-        if let Told::Done { token, .. } = &told {
+        if let Answer::Done { token, .. } = &told {
             floor.shop.tell(&command.stream, token);
         }
         if is_definite(&told) || gives_up {
@@ -123,9 +122,9 @@ async fn insist(floor: &Floor, client: u32, command: &Command, random: &mut StdR
 }
 
 /// Asks a handle, at any endpoint, until there is a result.
-async fn follow(floor: &Floor, client: u32, command: &Command, location: &str, random: &mut StdRng) -> Told {
+async fn follow(floor: &Floor, client: u32, command: &Command, location: &str, random: &mut StdRng) -> Answer {
     let command = Command { via: Via::Kafka, ..command.clone() };
-    let mut told = Told::Accepted { location: Some(location.to_owned()) };
+    let mut told = Answer::Accepted { location: Some(location.to_owned()) };
     for attempt in 0..TRIES {
         tokio::time::sleep(Duration::from_millis(u64::from(50 * (attempt + 1)))).await;
         let at = floor.any(&floor.options.commands, random);

@@ -1,6 +1,6 @@
 //! Kafka that is not the log, numbers that went back, work that did not go on.
 
-use daybook_faults::judge::judge;
+use daybook_faults::shop::judge;
 
 use crate::good::good;
 use crate::support::{caught, messages};
@@ -75,7 +75,7 @@ fn headers_in_kafka_that_are_not_the_events() {
     }
 }
 
-/// What the broken headers above must not be confused with.
+/// Good headers that the broken ones above must not be confused with.
 #[test]
 fn a_time_in_another_form_and_a_run_without_headers() {
     let mut evidence = good();

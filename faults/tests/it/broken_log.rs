@@ -177,7 +177,7 @@ fn more_reserved_than_on_hand() {
 #[test]
 fn a_reservation_that_does_not_balance() {
     caught("I6", "reservation-unbalanced", &["effect-not-asked"], |e| {
-        // What o-3 had reserved is given back by an order that had nothing.
+        // The pieces of o-3 are given back by an order that had none.
         let other = json!({ "sku": "A-1", "warehouse": "w-1", "orderId": "o-9", "quantity": 1 });
         event(e, W1, 5).payload = encode("shop.inventory.v1.StockReleased", &other);
         reforge(e);

@@ -1,8 +1,8 @@
 //! Read models that are not what the log folds to, and reads that show what they must not.
 
 use daybook_faults::evidence::Evidence;
-use daybook_faults::history::{Asked, Told};
-use daybook_faults::judge::judge;
+use daybook_faults::history::{Answer, Asked};
+use daybook_faults::shop::judge;
 use serde_json::{Value, json};
 
 use crate::good::{LINES, good, lines_of, page_of_a1, reordering};
@@ -24,7 +24,7 @@ fn a_stale_read_under_a_token() {
 #[test]
 fn a_stale_line_of_stock_under_a_token() {
     caught("I4", "stale-read", &[], |e| {
-        // What was received of w-2 is not there yet; the token covers it.
+        // The pieces received at w-2 are not there yet; the token covers them.
         *read(e, PAGES, "A-1", 3).1 = page_of_a1(e, 2, &[LINES[0], LINES[2]]);
     });
 }
@@ -34,7 +34,7 @@ fn a_product_that_is_not_there_yet_under_a_token() {
     caught("I4", "stale-read", &["older-after-newer"], |e| {
         let mut at = e.history.iter_mut().filter(|entry| matches!(&entry.asked, Asked::Read { key, .. } if key == "A-1"));
         let entry = at.nth(3).expect("it was read");
-        entry.told = Told::Page { status: 404, body: Value::Null, positions: Vec::new(), stale: Vec::new() };
+        entry.told = Answer::Page { status: 404, body: Value::Null, positions: Vec::new(), stale: Vec::new() };
     });
 }
 
@@ -187,13 +187,13 @@ fn without_w2(evidence: &mut Evidence, named: &[&str]) {
     let older = page_of_a1(evidence, 2, &[LINES[0], LINES[2]]);
     *read(evidence, PAGES, "A-1", 3).1 = older;
     for entry in &mut evidence.history {
-        if let Told::Page { stale, .. } = &mut entry.told {
+        if let Answer::Page { stale, .. } = &mut entry.told {
             *stale = named.iter().map(|name| (*name).to_owned()).collect();
         }
     }
 }
 
-/// What the broken reads above must not be confused with.
+/// Good reads that the broken ones above must not be confused with.
 #[test]
 fn a_stream_that_is_said_to_be_parked_may_be_older_than_a_token() {
     for named in [["stock/A-1@w-2"].as_slice(), &["stock/A-9@w-9", "stock/A-1@w-2"], &["stock/A-9@w-9", "*"]] {
@@ -222,7 +222,7 @@ fn a_page_behind_its_position_beside_a_stream_that_is_said_to_be_parked() {
 fn a_token_that_covers_nothing_of_a_page_is_not_looked_at() {
     let mut evidence = reordering();
     for entry in &mut evidence.history {
-        let (Asked::Read { tokens, .. }, Told::Page { positions, .. }) = (&mut entry.asked, &mut entry.told) else { continue };
+        let (Asked::Read { tokens, .. }, Answer::Page { positions, .. }) = (&mut entry.asked, &mut entry.told) else { continue };
         *tokens = vec!["catalog/0:-1@1".to_owned()];
         *positions = [0, 1].iter().flat_map(|n| ["catalog", "inventory"].map(|service| format!("{service}/{n}:-1@1"))).collect();
     }
@@ -236,7 +236,7 @@ fn a_history_that_only_says_whether_anything_was_stale_can_be_read() {
     let read = |stale: &str| {
         let told = format!(r#"{{"kind":"page","status":404,"body":null,"positions":[]{stale}}}"#);
         match serde_json::from_str(&told).expect("a page") {
-            Told::Page { stale, .. } => stale,
+            Answer::Page { stale, .. } => stale,
             told => panic!("{told:?}"),
         }
     };
@@ -278,7 +278,7 @@ fn reads_that_overlap_may_be_told_in_either_order() {
 fn a_page_that_is_marked_as_stale_where_one_build_serves() {
     caught("I4", "stale-for-nothing", &[], |e| {
         let read = e.history.iter_mut().find_map(|entry| match &mut entry.told {
-            Told::Page { stale, .. } => Some(stale),
+            Answer::Page { stale, .. } => Some(stale),
             _ => None,
         });
         read.expect("it was read").push("product/A-1".into());

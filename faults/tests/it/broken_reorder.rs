@@ -1,7 +1,7 @@
 //! Stocks that do not say how they stand to their reorder points, and reactors that do not send what they must.
 
 use daybook_faults::evidence::{Aside, Evidence};
-use daybook_faults::judge::judge;
+use daybook_faults::shop::judge;
 use daybook_proto::v1::{Caller, CommandResult, Metadata};
 use prost::Message as _;
 use serde_json::{Value, json};

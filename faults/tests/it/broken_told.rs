@@ -1,7 +1,7 @@
 //! Clients that were told what is not so.
 
 use daybook_faults::evidence::{Aside, Evidence};
-use daybook_faults::history::{Asked, Command, Told};
+use daybook_faults::history::{Answer, Asked, Command};
 use daybook_faults::judge::digest;
 use daybook_proto::v1::CommandResult;
 use prost::Message as _;
@@ -42,7 +42,7 @@ fn an_acknowledged_event_that_the_log_lost_with_its_chain_forged() {
 #[test]
 fn a_repeat_that_was_told_another_result() {
     caught("I2", "answers-differ", &["told-otherwise"], |e| {
-        let Told::Done { events, .. } = &mut answers(e, A1, "create")[1].told else { panic!("done") };
+        let Answer::Done { events, .. } = &mut answers(e, A1, "create")[1].told else { panic!("done") };
         events.clear();
     });
 }
@@ -50,7 +50,7 @@ fn a_repeat_that_was_told_another_result() {
 #[test]
 fn a_repeat_on_another_endpoint_with_another_version() {
     caught("I2", "answers-differ", &["told-otherwise"], |e| {
-        let Told::Done { version, .. } = &mut answers(e, A1, "create")[1].told else { panic!("done") };
+        let Answer::Done { version, .. } = &mut answers(e, A1, "create")[1].told else { panic!("done") };
         *version = 2;
     });
 }
@@ -58,7 +58,7 @@ fn a_repeat_on_another_endpoint_with_another_version() {
 #[test]
 fn a_refusal_that_is_told_otherwise_when_repeated() {
     caught("I2", "answers-differ", &[], |e| {
-        let Told::Refused { body, .. } = &mut answers(e, W1, "reserve-2")[1].told else { panic!("refused") };
+        let Answer::Refused { body, .. } = &mut answers(e, W1, "reserve-2")[1].told else { panic!("refused") };
         body["available"] = json!(4);
     });
 }
@@ -70,7 +70,7 @@ fn a_handle_with_another_result_than_the_post() {
         let told = answers(e, W1, "commit")[1].told.clone();
         let mut entries = answers(e, W1, "commit");
         entries[0].told = told;
-        let Told::Done { token, .. } = &mut entries[1].told else { panic!("done") };
+        let Answer::Done { token, .. } = &mut entries[1].told else { panic!("done") };
         *token = "inventory/0:99@1".into();
     });
 }
@@ -78,7 +78,7 @@ fn a_handle_with_another_result_than_the_post() {
 #[test]
 fn an_answer_that_is_not_the_ledgers() {
     caught("I1", "told-otherwise", &[], |e| {
-        let Told::Done { token, .. } = &mut answers(e, A1, "reprice")[0].told else { panic!("done") };
+        let Answer::Done { token, .. } = &mut answers(e, A1, "reprice")[0].told else { panic!("done") };
         *token = "catalog/1:0@1".into();
     });
 }
@@ -87,14 +87,14 @@ fn an_answer_that_is_not_the_ledgers() {
 fn a_refusal_of_what_took_effect() {
     caught("I1", "told-otherwise", &[], |e| {
         let body = json!({ "type": "urn:daybook:refusal:product-unknown" });
-        answers(e, A1, "reprice")[0].told = Told::Refused { status: 409, body, token: None, replayed: false };
+        answers(e, A1, "reprice")[0].told = Answer::Refused { status: 409, body, token: None, replayed: false };
     });
 }
 
 #[test]
 fn a_command_id_that_is_anothers() {
     caught("I1", "wrong-command-id", &[], |e| {
-        let Told::Done { command_id, .. } = &mut answers(e, A1, "reprice")[0].told else { panic!("done") };
+        let Answer::Done { command_id, .. } = &mut answers(e, A1, "reprice")[0].told else { panic!("done") };
         *command_id = uuid::Uuid::nil().to_string();
     });
 }
@@ -109,7 +109,7 @@ fn a_token_that_does_not_cover_the_result() {
         reforge(e);
         publish(e);
         for entry in answers(e, A1, "create") {
-            let Told::Done { token, .. } = &mut entry.told else { panic!("done") };
+            let Answer::Done { token, .. } = &mut entry.told else { panic!("done") };
             *token = "catalog/1:-1@1".into();
         }
     });
@@ -118,7 +118,7 @@ fn a_token_that_does_not_cover_the_result() {
 #[test]
 fn an_accepted_command_without_a_result() {
     caught("I1", "accepted-without-result", &[], |e| {
-        answers(e, W3, "lost")[0].told = Told::Accepted { location: Some("/v1/commands/h-2".into()) };
+        answers(e, W3, "lost")[0].told = Answer::Accepted { location: Some("/v1/commands/h-2".into()) };
     });
 }
 
@@ -130,7 +130,7 @@ fn a_message_that_was_set_aside_without_a_reason() {
 #[test]
 fn a_handle_that_is_not_known() {
     caught("I1", "handle-forgotten", &[], |e| {
-        answers(e, W1, "commit")[1].told = Told::Invalid { status: 404, body: json!({}) };
+        answers(e, W1, "commit")[1].told = Answer::Invalid { status: 404, body: json!({}) };
     });
 }
 
@@ -139,7 +139,7 @@ fn a_shed_command_that_took_effect() {
     caught("I2", "shed-took-effect", &["sum-of-effects"], |e| {
         let entries = answers(e, W3, "receive");
         for entry in entries {
-            entry.told = Told::Shed { status: 503, retry_after: true };
+            entry.told = Answer::Shed { status: 503, retry_after: true };
         }
     });
 }
@@ -148,7 +148,7 @@ fn a_shed_command_that_took_effect() {
 fn an_aborted_command_that_took_effect() {
     caught("I2", "shed-took-effect", &["sum-of-effects"], |e| {
         for entry in answers(e, W3, "receive") {
-            entry.told = Told::Aborted;
+            entry.told = Answer::Aborted;
         }
     });
 }
@@ -156,7 +156,7 @@ fn an_aborted_command_that_took_effect() {
 #[test]
 fn an_invalid_command_that_took_effect() {
     caught("I2", "shed-took-effect", &["called-invalid", "sum-of-effects"], |e| {
-        answers(e, W2, "raw")[0].told = Told::Invalid { status: 400, body: json!({}) };
+        answers(e, W2, "raw")[0].told = Answer::Invalid { status: 400, body: json!({}) };
     });
 }
 
@@ -211,7 +211,7 @@ fn a_revision_that_lacks_what_was_asked_for() {
     let also = ["part-differs", "served-differs"];
     caught("I2", "effect-not-asked", &also, revised(|event| drop(event.as_object_mut().expect("fields").remove("setAttributes"))));
     let also = ["effect-not-asked", "part-differs", "served-differs"];
-    // What came later had been nothing only because of this one.
+    // A later command had found nothing to do only because of this one.
     caught("I2", "unfounded-answer", &also, revised(|event| drop(event.as_object_mut().expect("fields").remove("description"))));
 }
 
@@ -245,7 +245,7 @@ fn pieces_that_were_received_twice_by_one_command() {
         result.events.push(second.clone());
         (result.version, result.offset) = (2, 1);
         row.result = result.encode_to_vec();
-        let Told::Done { version, events, token, .. } = &mut answers(e, W3, "receive")[1].told else { panic!("done") };
+        let Answer::Done { version, events, token, .. } = &mut answers(e, W3, "receive")[1].told else { panic!("done") };
         events.push((second.r#type, 1));
         (*version, *token) = (2, "inventory/1:1@1".into());
         reforge(e);
@@ -264,7 +264,7 @@ fn a_result_of_another_condition() {
 #[test]
 fn a_shed_command_that_is_not_told_when_to_come_again() {
     caught("I1", "unexpected-answer", &[], |e| {
-        let Told::Shed { retry_after, .. } = &mut answers(e, W3, "shed")[0].told else { panic!("shed") };
+        let Answer::Shed { retry_after, .. } = &mut answers(e, W3, "shed")[0].told else { panic!("shed") };
         *retry_after = false;
     });
 }
@@ -274,14 +274,14 @@ fn a_search_that_is_not_there() {
     caught("I1", "unexpected-answer", &[], |e| {
         let is_it = |asked: &Asked| matches!(asked, Asked::Read { model, .. } if model == "products");
         let entry = e.history.iter_mut().find(|entry| is_it(&entry.asked)).expect("it was searched");
-        entry.told = Told::Page { status: 404, body: Value::Null, positions: Vec::new(), stale: Vec::new() };
+        entry.told = Answer::Page { status: 404, body: Value::Null, positions: Vec::new(), stale: Vec::new() };
     });
 }
 
 #[test]
 fn an_unexpected_500() {
     caught("I1", "unexpected-answer", &[], |e| {
-        answers(e, W3, "lost")[0].told = Told::Unexpected { status: 500, body: "a bug".into() };
+        answers(e, W3, "lost")[0].told = Answer::Unexpected { status: 500, body: "a bug".into() };
     });
 }
 
@@ -290,7 +290,7 @@ fn asked_otherwise(e: &mut Evidence, stream: &str, key: &str, kind: &str, change
     let mut digest = Vec::new();
     for entry in answers(e, stream, key) {
         let (Asked::Command(command) | Asked::Handle { command, .. }) = &mut entry.asked else { continue };
-        if matches!(entry.told, Told::Invalid { .. }) {
+        if matches!(entry.told, Answer::Invalid { .. }) {
             continue;
         }
         change(command);
@@ -340,7 +340,7 @@ fn a_refusal_of_what_was_there() {
 #[test]
 fn a_repeat_that_is_told_that_its_key_is_anothers() {
     caught("I1", "called-invalid", &[], |e| {
-        answers(e, A1, "create")[1].told = Told::Invalid { status: 422, body: json!({}) };
+        answers(e, A1, "create")[1].told = Answer::Invalid { status: 422, body: json!({}) };
     });
 }
 
@@ -361,7 +361,7 @@ fn the_command_that_took_effect_is_told_that_its_key_is_anothers() {
 
 #[test]
 fn a_good_command_that_is_called_invalid() {
-    caught("I1", "called-invalid", &[], |e| answers(e, W3, "lost")[0].told = Told::Invalid { status: 400, body: json!({}) });
+    caught("I1", "called-invalid", &[], |e| answers(e, W3, "lost")[0].told = Answer::Invalid { status: 400, body: json!({}) });
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn a_good_command_that_was_set_aside() {
         e.aside.push(Aside { service, command_id: Some(id), kind, reason, open, place: None });
     };
     caught("I1", "set-aside", &[], |e| aside(e, "rejected", false));
-    // What an older build leaves to a newer one is taken up.
+    // A command that an older build leaves to a newer one is taken up.
     caught("I1", "set-aside", &[], |e| {
         e.two_builds = true;
         aside(e, "newer-build", true);
@@ -382,19 +382,19 @@ fn a_good_command_that_was_set_aside() {
 #[test]
 fn a_handle_that_is_said_to_be_lost_and_has_a_result() {
     caught("I1", "handle-forgotten", &[], |e| {
-        answers(e, W1, "commit")[1].told = Told::Invalid { status: 410, body: json!({}) };
+        answers(e, W1, "commit")[1].told = Answer::Invalid { status: 410, body: json!({}) };
     });
 }
 
 #[test]
 fn a_refusal_without_its_token() {
     caught("I1", "told-otherwise", &["answers-differ"], |e| {
-        let Told::Refused { token, .. } = &mut answers(e, W1, "reserve-2")[0].told else { panic!("refused") };
+        let Answer::Refused { token, .. } = &mut answers(e, W1, "reserve-2")[0].told else { panic!("refused") };
         *token = None;
     });
 }
 
 #[test]
 fn a_202_that_does_not_say_where_its_result_will_be() {
-    caught("I1", "unexpected-answer", &[], |e| answers(e, W1, "commit")[0].told = Told::Accepted { location: None });
+    caught("I1", "unexpected-answer", &[], |e| answers(e, W1, "commit")[0].told = Answer::Accepted { location: None });
 }

@@ -1,9 +1,9 @@
 //! A run in which everything went well: two services, two partitions each, every kind of answer once.
 
 use daybook_faults::evidence::{Aside, Evidence, Part, Recovery, Served, Sighting, Term};
-use daybook_faults::history::{Asked, Command, Told, Via};
-use daybook_faults::judge::judge;
-use daybook_faults::judge::rules::ALL;
+use daybook_faults::history::{Answer, Asked, Command, Via};
+use daybook_faults::shop::judge;
+use daybook_faults::shop::rules::ALL;
 use serde_json::{Value, json};
 
 use crate::world::{BEGAN, End, World, command, encode, publish, reforge, tell_rejected};
@@ -89,9 +89,9 @@ pub(crate) fn note_done(w: &mut World, command: &Command, events: Vec<(&'static 
 }
 
 /// Asked again, perhaps of another endpoint.
-pub(crate) fn again(w: &mut World, command: &Command, told: &Told, endpoint: &str) {
+pub(crate) fn again(w: &mut World, command: &Command, told: &Answer, endpoint: &str) {
     let mut told = told.clone();
-    if let Told::Done { replayed, .. } | Told::Refused { replayed, .. } = &mut told {
+    if let Answer::Done { replayed, .. } | Answer::Refused { replayed, .. } = &mut told {
         *replayed = true;
     }
     w.note(Asked::Command(Command { via: Via::Http(endpoint.to_owned()), ..command.clone() }), told);
@@ -112,7 +112,7 @@ fn products(w: &mut World) {
     note_done(w, &reprice, vec![("ProductRepriced", json!({ "sku": "A-1", "price": { "list": money(1500) } }))]);
     let mut other = reprice.clone();
     other.body["price"]["minorUnits"] = json!(1);
-    w.note(Asked::Command(other), Told::Invalid { status: 422, body: json!({ "title": "another command" }) });
+    w.note(Asked::Command(other), Answer::Invalid { status: 422, body: json!({ "title": "another command" }) });
     for (sku, title, category) in [("A-2", "Lampshade", "Home"), ("A-4", "Chair", "Garden")] {
         let create = command("create-product", &format!("product/{sku}"), "create", product(sku, title, category));
         note_done(w, &create, vec![("ProductCreated", product(sku, title, category))]);
@@ -146,14 +146,14 @@ fn stock(w: &mut World) {
 
     let commit = command("commit-stock", &w1, "commit", with(&base, json!({ "orderId": "o-1" })));
     let location = "/v1/commands/h-1".to_owned();
-    w.note(Asked::Command(commit.clone()), Told::Accepted { location: Some(location.clone()) });
+    w.note(Asked::Command(commit.clone()), Answer::Accepted { location: Some(location.clone()) });
     let told = w.done(&commit, vec![("StockCommitted", one)]);
     w.note(Asked::Handle { command: commit, location }, told);
 
     let (w2, base2) = at("w-2");
     let received = with(&base2, json!({ "quantity": 3 }));
     let raw = Command { via: Via::Kafka, ..command("receive-stock", &w2, "raw", received.clone()) };
-    w.note(Asked::Command(raw.clone()), Told::Accepted { location: None });
+    w.note(Asked::Command(raw.clone()), Answer::Accepted { location: None });
     w.done(&raw, vec![("StockReceived", received)]);
 
     let three = with(&base, json!({ "orderId": "o-3", "quantity": 1 }));
@@ -187,22 +187,22 @@ fn revisions(w: &mut World) {
 fn unanswered(w: &mut World) {
     let body = json!({ "sku": "A-1", "warehouse": "w-3", "quantity": 4 });
     let receive = command("receive-stock", "stock/A-1@w-3", "receive", body.clone());
-    w.note(Asked::Command(receive.clone()), Told::Unknown { why: "the connection ended".into() });
+    w.note(Asked::Command(receive.clone()), Answer::Unknown { why: "the connection ended".into() });
     let told = w.done(&receive, vec![("StockReceived", body)]);
     again(w, &receive, &told, "e-2");
     let (w3, more) = ("stock/A-1@w-3", json!({ "sku": "A-1", "warehouse": "w-3", "quantity": 100 }));
-    w.note(Asked::Command(command("receive-stock", w3, "shed", more.clone())), Told::Shed { status: 429, retry_after: true });
-    let invalid = Told::Invalid { status: 400, body: json!({ "title": "invalid" }) };
+    w.note(Asked::Command(command("receive-stock", w3, "shed", more.clone())), Answer::Shed { status: 429, retry_after: true });
+    let invalid = Answer::Invalid { status: 400, body: json!({ "title": "invalid" }) };
     w.note(Asked::Command(command("receive-stock", w3, "invalid", json!({ "sku": "A-1", "noSuchField": 1 }))), invalid);
-    w.note(Asked::Command(command("receive-stock", w3, "lost", more)), Told::Unknown { why: "a time-out".into() });
+    w.note(Asked::Command(command("receive-stock", w3, "lost", more)), Answer::Unknown { why: "a time-out".into() });
     let poison = Command { via: Via::Kafka, ..command("receive-stock", w3, "poison", json!({ "noSuchField": 1 })) };
-    w.note(Asked::Command(poison.clone()), Told::Accepted { location: None });
+    w.note(Asked::Command(poison.clone()), Answer::Accepted { location: None });
     let id = daybook_faults::judge::digest::command_id("inventory", "anonymous", w3, "poison");
     let (service, kind, reason) = ("inventory".into(), "rejected".into(), "no valid protobuf".into());
     w.evidence.aside.push(Aside { service, command_id: Some(id.to_string()), kind, reason, open: false, place: Some((1, 7)) });
 }
 
-/// What stock A-1 has in the end.
+/// The stock of A-1 in the end.
 pub(crate) const LINES: [(&str, i64, i64); 3] = [("w-1", 3, 0), ("w-2", 3, 0), ("w-3", 4, 0)];
 
 fn home() -> Value {
@@ -343,7 +343,7 @@ pub(crate) fn alerts(evidence: &Evidence) -> Value {
     json!({ "items": [of("B-2", more)], "nextPageToken": "" })
 }
 
-/// What read models have of it.
+/// Its parts of read models.
 fn reordered(evidence: &mut Evidence) {
     let body = alerts(evidence);
     let level = |sku: &str, on_hand: u32, reserved: u32, point: u32| {

@@ -7,5 +7,6 @@ mod broken_reads;
 mod broken_reorder;
 mod broken_told;
 mod good;
+mod rooms;
 mod support;
 mod world;

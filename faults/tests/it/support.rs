@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use daybook_faults::evidence::{Event, Evidence, Ledger, Page};
-use daybook_faults::history::{Asked, Entry, Told};
-use daybook_faults::judge::{digest, judge};
+use daybook_faults::history::{Answer, Asked, Entry};
+use daybook_faults::judge::digest;
+use daybook_faults::shop::judge;
 use serde_json::Value;
 
 use crate::good::good;
@@ -83,7 +84,7 @@ pub(crate) fn read<'e>(
     n: usize,
 ) -> (&'e mut Vec<String>, &'e mut Value, &'e mut Vec<String>) {
     let read = evidence.history.iter_mut().filter_map(|entry| match (&mut entry.asked, &mut entry.told) {
-        (Asked::Read { model: m, key: k, tokens, .. }, Told::Page { body, positions, .. }) if m == model && k == key => {
+        (Asked::Read { model: m, key: k, tokens, .. }, Answer::Page { body, positions, .. }) if m == model && k == key => {
             Some((tokens, body, positions))
         }
         _ => None,

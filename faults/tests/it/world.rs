@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use daybook_faults::evidence::{Event, Evidence, Ledger, Log, Page, Published, Rejected};
-use daybook_faults::history::{Asked, Command, Entry, Told, Via};
+use daybook_faults::history::{Answer, Asked, Command, Entry, Via};
 use daybook_faults::judge::digest;
 use daybook_proto::v1::command_result::Outcome;
 use daybook_proto::v1::{Accepted, Caller, CommandResult, EventRef, Metadata, Refused};
@@ -20,13 +20,13 @@ pub(crate) const BEGAN: i64 = 1_700_000_000_000_000;
 /// W3C trace context of every command.
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// How the test decides a command: its events, by the types' short names, or a refusal's code and the numbers with it.
+/// The test's decision of a command: its events, by the types' short names, or a refusal's code and the numbers with it.
 pub(crate) enum End {
     Done(Vec<(&'static str, Value)>),
     Refused(&'static str, Value, Vec<(&'static str, Value)>),
 }
 
-/// Whose command it is, and what has led to it.
+/// The caller of a command, and its cause.
 struct Origin {
     id: Uuid,
     caller: Caller,
@@ -43,7 +43,7 @@ pub(crate) struct World {
 
 /// The encoding of a message of the shop.
 pub(crate) fn encode(kind: &str, json: &Value) -> Vec<u8> {
-    let descriptor = shop_proto::descriptors().get_message_by_name(kind).expect("a type of the shop");
+    let descriptor = contract::descriptors().get_message_by_name(kind).expect("a type of the shop");
     DynamicMessage::deserialize(descriptor, json).expect("such a message").encode_to_vec()
 }
 
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// Writes a page of these commands, which are of one partition; what each is to be told.
-    pub(crate) fn page(&mut self, decided: Vec<(&Command, End)>) -> Vec<Told> {
+    pub(crate) fn page(&mut self, decided: Vec<(&Command, End)>) -> Vec<Answer> {
         let origin = |command: &Command| Origin {
             id: digest::command_id(&command.service, "anonymous", &command.stream, &command.key),
             caller: Caller::anonymous(),
@@ -98,7 +98,7 @@ impl World {
         let (service, partition) = ("inventory", digest::partition(stream, PARTITIONS));
         let events_there = &self.evidence.logs[service].events[&partition];
         let cause = events_there.iter().find(|event| event.stream_id == stream && event.version == version).expect("it stands");
-        let at = digest::Place { epoch: 1, service, partition, offset: cause.offset };
+        let at = digest::EventPlace { epoch: 1, service, partition, offset: cause.offset };
         let origin = Origin {
             id: digest::reaction_id(&at, "reorder", &type_of(command), &command.stream),
             caller: Caller::process("reactor/reorder"),
@@ -108,7 +108,7 @@ impl World {
         self.write(vec![(command, origin, End::Done(events))]);
     }
 
-    fn write(&mut self, decided: Vec<(&Command, Origin, End)>) -> Vec<Told> {
+    fn write(&mut self, decided: Vec<(&Command, Origin, End)>) -> Vec<Answer> {
         let (service, stream) = (decided[0].0.service.clone(), decided[0].0.stream.clone());
         let partition = digest::partition(&stream, PARTITIONS);
         let recorded_at = BEGAN + self.tick();
@@ -172,12 +172,12 @@ impl World {
     }
 
     /// Writes a page of one command that takes effect.
-    pub(crate) fn done(&mut self, command: &Command, events: Vec<(&'static str, Value)>) -> Told {
+    pub(crate) fn done(&mut self, command: &Command, events: Vec<(&'static str, Value)>) -> Answer {
         self.page(vec![(command, End::Done(events))]).remove(0)
     }
 
     /// Notes an entry of the history.
-    pub(crate) fn note(&mut self, asked: Asked, told: Told) {
+    pub(crate) fn note(&mut self, asked: Asked, told: Answer) {
         let asked_at = self.tick().unsigned_abs();
         let told_at = self.tick().unsigned_abs();
         let n = self.evidence.history.len();
@@ -188,22 +188,22 @@ impl World {
     pub(crate) fn read(&mut self, at: &str, (model, key): (&str, &str), tokens: &[&str], body: &Value, positions: &[&str]) {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
         let status = if body.is_null() { 404 } else { 200 };
-        let told = Told::Page { status, body: body.clone(), positions: texts(positions), stale: Vec::new() };
+        let told = Answer::Page { status, body: body.clone(), positions: texts(positions), stale: Vec::new() };
         let (model, key, at, query) = (model.to_owned(), key.to_owned(), at.to_owned(), String::new());
         self.note(Asked::Read { model, key, tokens: texts(tokens), at, query }, told);
     }
 }
 
 /// As the endpoint says it.
-fn answer(id: Uuid, result: &CommandResult, problem: Option<(&str, Value)>) -> Told {
+fn answer(id: Uuid, result: &CommandResult, problem: Option<(&str, Value)>) -> Answer {
     let token = format!("{}/{}:{}@{}", result.service, result.partition, result.offset, result.epoch);
     let Some((code, mut body)) = problem else {
         let events = result.events.iter().map(|e| (e.r#type.clone(), e.offset.unsigned_abs())).collect();
-        return Told::Done { command_id: id.to_string(), version: result.version, events, token, replayed: false };
+        return Answer::Done { command_id: id.to_string(), version: result.version, events, token, replayed: false };
     };
     body["type"] = json!(format!("urn:daybook:refusal:{code}"));
     body["commandId"] = json!(id.to_string());
-    Told::Refused { status: 409, body, token: Some(token), replayed: false }
+    Answer::Refused { status: 409, body, token: Some(token), replayed: false }
 }
 
 /// Works out every digest of the logs anew: the chain says what stands now.
@@ -245,7 +245,7 @@ pub(crate) fn publish(evidence: &mut Evidence) {
     }
 }
 
-/// What else an event carries in Kafka.
+/// Further headers of an event in Kafka.
 fn headers(id: &str, service: &str, event: &Event) -> BTreeMap<String, String> {
     let metadata = Metadata::decode(event.metadata.as_slice()).expect("metadata");
     let time = chrono::DateTime::from_timestamp_micros(event.recorded_at).expect("a time");

@@ -74,7 +74,7 @@ pub(crate) fn generate(message: &MessageDescriptor) -> Result<String> {
     ))
 }
 
-/// What a number may be that JSON must name, by the rule `required`.
+/// The values of a number that JSON must name, by the rule `required`.
 fn must_be_named(field: &FieldDescriptor) -> Option<String> {
     let rules = Rules::of(field);
     if !rules.required || field.is_list() || is_optional(field) {
@@ -85,7 +85,7 @@ fn must_be_named(field: &FieldDescriptor) -> Option<String> {
     Some(format!("a whole number, {min} to {max}{zero}"))
 }
 
-/// What the rules of a whole number leave of its type's range.
+/// The range that the rules of a whole number leave of its type's.
 fn range(kind: &Kind, rules: &Rules) -> Option<(i128, i128)> {
     let (min, max): (i128, i128) = match kind {
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => (i32::MIN.into(), i32::MAX.into()),

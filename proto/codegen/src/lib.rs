@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use prost_reflect::DescriptorPool;
 
-/// What a `build.rs` wants compiled.
+/// A request of a `build.rs` to compile `.proto` files.
 pub struct Build {
     include: PathBuf,
     folder: String,

@@ -54,7 +54,7 @@ impl Rules {
             max: bound("max"),
             max_items: number("max_items"),
             one_of,
-            personal: flag("personal"),
+            personal: !text(&m, "personal").is_empty(),
             form: form(&m, "form"),
             keys: form(&m, "keys"),
         }

@@ -66,7 +66,7 @@ fn place(message: &MessageDescriptor) -> String {
     format!("{}: {}", message.parent_file().name(), message.name())
 }
 
-/// What the file says for all its messages: the aggregate's name, and the template of its stream ids.
+/// The file's own option, for all its messages: the aggregate's name, and the template of its stream ids.
 fn of_file(message: &MessageDescriptor) -> Result<Option<(String, String)>> {
     let file = message.parent_file();
     let Some(options) = option(&file.options(), "daybook.v1.aggregate") else { return Ok(None) };
@@ -285,7 +285,7 @@ fn kebab(name: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What is generated of a file with these contents, behind its imports and its service.
+    /// The code that is generated of a file with these contents, behind its imports and its service.
     fn file(contents: &str) -> Result<String> {
         let dir = std::env::temp_dir().join(format!("daybook-codegen-{}-{:?}", std::process::id(), std::thread::current().id()));
         std::fs::create_dir_all(&dir)?;

@@ -1,4 +1,4 @@
-//! What the messages of one aggregate share: events made of a command's fields, and the fields that all members of a set have.
+//! Fields that the messages of one aggregate share: events made of a command's fields, and the fields that all members of a set have.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ pub(crate) fn conversions(command: &MessageDescriptor, key: &[String], events: &
         let rest = if shared.len() < event.fields().len() { "..Default::default()" } else { "" };
         let _ = writeln!(
             out,
-            "/// What the two share by name and type: {}. All else is left at its default.\n\
+            "/// Takes the fields that both have by name and type: {}. All else is left at its default.\n\
              impl From<&{command}> for {event} {{ fn from(c: &{command}) -> Self {{ Self {{ {copied} {rest} }} }} }}",
             shared.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
             command = command.name(),

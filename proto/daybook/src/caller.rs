@@ -1,10 +1,10 @@
-//! Who asks: made in few ways, and written into a header.
+//! The caller: made in few ways, and written into a header.
 
 use serde_json::{Map, Value, json};
 
 use crate::v1::{Caller, Who};
 
-/// What keys are scoped by as long as nobody is known.
+/// The scope of keys as long as nobody is known.
 const ANONYMOUS: &str = "anonymous";
 
 impl Caller {

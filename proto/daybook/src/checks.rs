@@ -1,4 +1,4 @@
-//! What generated checks call: one function a rule, so that every message says the same thing in the same words.
+//! Functions for generated checks: one function a rule, so that every message says the same thing in the same words.
 
 use std::sync::LazyLock;
 
@@ -70,7 +70,7 @@ pub fn check_text(text: &str, rules: &TextRules, path: &Path<'_>, out: &mut Vec<
     add(path, fault + &is, out);
 }
 
-/// What a text that is not empty must be, and is not.
+/// The rule that a text, which is not empty, does not follow.
 fn fault_of_text(text: &str, rules: &TextRules) -> Option<String> {
     if rules.id {
         let fits = text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));

@@ -29,14 +29,14 @@ impl TextForm {
         }
     }
 
-    /// How long a text of the form is, in characters. A separator of levels counts once, however many blanks stand around it: who writes
+    /// The length of a text of the form, in characters. A separator of levels counts once, however many blanks stand around it: who writes
     /// `Home>Lamps` has written no longer text than is kept.
     pub fn length(self, text: &str) -> usize {
         let blanks = if self == Self::Levels { (levels::SEPARATOR.len() - 1) * text.matches(levels::SEPARATOR).count() } else { 0 };
         text.chars().count() - blanks
     }
 
-    /// What keeps a text from having the form, and what would be right; nothing where it has it.
+    /// The fault that keeps a text from having the form, and the remedy; none where it has it.
     pub fn fault(self, text: &str) -> Option<String> {
         static LANGUAGE: LazyLock<regex_lite::Regex> = LazyLock::new(|| compile_pattern(TextForm::Language.pattern()));
         match self {

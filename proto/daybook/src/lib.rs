@@ -53,7 +53,7 @@ pub trait Named {
     fn pool() -> &'static DescriptorPool;
 }
 
-/// What a message's field rules say of its content. Generated.
+/// A message's content held against its field rules. Generated.
 pub trait Checked {
     /// Gives texts their canonical form, as the field rules `form` and `keys` say. Adds a violation where two keys of a map are one
     /// name.

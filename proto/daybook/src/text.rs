@@ -78,7 +78,7 @@ fn name(text: &str) -> Cow<'_, str> {
         let behind = rest[at..].trim_start_matches(is_blank);
         let run = &rest[at..rest.len() - behind.len()];
         name.push_str(&rest[..at]);
-        // What has no width parts words where lines may end, and shows nothing: it stays, where no blank is beside it.
+        // A character without width parts words where lines may end, and shows nothing: it stays, where no blank is beside it.
         name.push_str(if run.contains(char::is_whitespace) { " " } else { run });
         rest = behind;
     }

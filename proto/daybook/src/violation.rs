@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub struct Violation {
     /// The field, as JSON names it: `price.minorUnits`, `attributes["colour"]`, `lines[2].sku`.
     pub field: String,
-    /// What is wrong, and what would be right.
+    /// The fault, and the remedy.
     pub message: String,
 }
 
@@ -104,7 +104,7 @@ pub(crate) fn push(out: &mut Vec<Violation>, violation: impl FnOnce() -> Violati
     }
 }
 
-/// What is said of a field that must be there and is not, or the beginning of it.
+/// The violation of a field that must be there and is not, or the beginning of it.
 pub(crate) const REQUIRED: &str = "is required";
 
 /// A required field is not there.

@@ -4,7 +4,7 @@ use daybook_proto::{Checked as _, Path};
 
 use crate::common::v1::Money;
 
-/// How many decimals a currency has: what its smallest unit is of it, as a power of ten. None: it is not among those that prices
+/// The decimals of a currency: its smallest unit as a power of ten. None: it is not among those that prices
 /// may have. Those of ISO 4217 without a minor unit (gold, special drawing rights) have 0. Source: ISO 4217, list one as of January 2026.
 pub fn decimals(currency: &str) -> Option<u32> {
     let mut violations = Vec::new();

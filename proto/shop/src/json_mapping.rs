@@ -12,7 +12,7 @@ use crate::common::v1::Money;
 use crate::descriptors;
 use crate::inventory::v1::StockCommand;
 
-/// What becomes of an input.
+/// The end of an input.
 enum Want {
     /// It is read, and this is what is at the place.
     Is(&'static str, &'static str),
@@ -96,7 +96,7 @@ const BOOL: &str = "must be true or false, is ";
 const TEXT: &str = "must be a text, is ";
 const KINDS: &str = "must be one of MEDIA_KIND_IMAGE, MEDIA_KIND_VIDEO, MEDIA_KIND_DOCUMENT, is ";
 const TIME: &str = "must be a time such as ";
-/// What is at the value's own place; the field of a refusal the value's own.
+/// The value's own place; the field of a refusal the value's own.
 const HERE: &str = "·";
 
 /// The suite's names that a row covers, where its value stands, the value, and what becomes of it.

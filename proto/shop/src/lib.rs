@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 pub mod currency;
+mod product;
 #[cfg(feature = "samples")]
 pub mod samples;
 
@@ -109,7 +110,7 @@ mod tests {
         let all = told("shop.catalog.v1.CreateProduct", r#"{"sku":"A","price":{"currency":"usd"}}"#);
         assert_eq!(all.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["price.minorUnits", "title", "price.currency"]);
         assert!(all[2].1.contains("(perhaps USD), is \"usd\"") && all[2].1.contains(" more "), "{all:?}");
-        // What can't be read stands alone, for the rest is not known.
+        // A value that can't be read stands alone, for the rest is not known.
         let all = told("shop.catalog.v1.CreateProduct", r#"{"sku":7,"price":{"currency":"usd"}}"#);
         assert_eq!(all.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["sku", "price.minorUnits"]);
         // Protobuf writes no zero: one that is not there is one.

@@ -67,7 +67,7 @@ pub mod product {
         }
     }
 
-    /// What [`create`] leads to.
+    /// The event of [`create`].
     pub fn created() -> ProductEvent {
         ProductCreated::from(&create()).into()
     }
@@ -80,6 +80,11 @@ pub mod product {
     /// Changes nothing yet.
     pub fn revise() -> ReviseProduct {
         ReviseProduct { sku: sku(), ..Default::default() }
+    }
+
+    /// The event of a revision of which everything changes something.
+    pub fn revised(revise: &ReviseProduct) -> ProductEvent {
+        ProductRevised::from(revise).into()
     }
 
     /// A price without a period.
@@ -97,7 +102,7 @@ pub mod product {
         RepriceProduct { sku: sku(), price: Some(price), sale }
     }
 
-    /// What [`reprice`] leads to.
+    /// The event of [`reprice`].
     pub fn repriced(list: Money, sale: Option<Sale>) -> ProductEvent {
         ProductRepriced { sku: sku(), price: Some(Price { list: Some(list), sale }) }.into()
     }
@@ -107,7 +112,7 @@ pub mod product {
         CategorizeProduct { sku: sku(), category: category.to_owned() }
     }
 
-    /// What [`categorize`] leads to.
+    /// The event of [`categorize`].
     pub fn categorized(category: &str) -> ProductEvent {
         ProductCategorized::from(&categorize(category)).into()
     }
@@ -122,7 +127,7 @@ pub mod product {
         AttachMedia { sku: sku(), media: Some(picture(url, alt)) }
     }
 
-    /// What [`attach`] leads to.
+    /// The event of [`attach`].
     pub fn attached(url: &str, alt: &str) -> ProductEvent {
         MediaAttached::from(&attach(url, alt)).into()
     }
@@ -132,7 +137,7 @@ pub mod product {
         DetachMedia { sku: sku(), url: url.to_owned() }
     }
 
-    /// What [`detach`] leads to.
+    /// The event of [`detach`].
     pub fn detached(url: &str) -> ProductEvent {
         MediaDetached::from(&detach(url)).into()
     }
@@ -142,7 +147,7 @@ pub mod product {
         PublishProduct { sku: sku() }
     }
 
-    /// What [`publish`] leads to.
+    /// The event of [`publish`].
     pub fn published() -> ProductEvent {
         ProductPublished::from(&publish()).into()
     }
@@ -168,7 +173,7 @@ pub mod stock {
         ReceiveStock { sku: sku(), warehouse: warehouse(), quantity, ..Default::default() }
     }
 
-    /// What [`receive`] leads to.
+    /// The event of [`receive`].
     pub fn received(quantity: u32) -> StockEvent {
         StockReceived::from(&receive(quantity)).into()
     }
@@ -178,7 +183,7 @@ pub mod stock {
         AdjustStock { sku: sku(), warehouse: warehouse(), delta, reason: "broken".into() }
     }
 
-    /// What [`adjust`] leads to.
+    /// The event of [`adjust`].
     pub fn adjusted(delta: i32) -> StockEvent {
         StockAdjusted::from(&adjust(delta)).into()
     }
@@ -193,7 +198,7 @@ pub mod stock {
         ReserveStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), quantity, ..Default::default() }
     }
 
-    /// What [`reserve`] leads to when it is asked as all begins: a promise for a quarter of an hour.
+    /// The event of [`reserve`] when it is asked as all begins: a promise for a quarter of an hour.
     pub fn reserved(order: &str, quantity: u32) -> StockEvent {
         reserved_until(order, quantity, 900, "")
     }
@@ -218,7 +223,7 @@ pub mod stock {
         CommitStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), process: String::new() }
     }
 
-    /// What [`commit`] leads to.
+    /// The event of [`commit`].
     pub fn committed(order: &str, quantity: u32) -> StockEvent {
         StockCommitted { quantity, ..(&commit(order)).into() }.into()
     }
@@ -228,7 +233,7 @@ pub mod stock {
         ReleaseStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), reason: "cancelled".into() }
     }
 
-    /// What [`release`] leads to.
+    /// The event of [`release`].
     pub fn released(order: &str, quantity: u32) -> StockEvent {
         StockReleased { quantity, ..(&release(order)).into() }.into()
     }
@@ -238,7 +243,7 @@ pub mod stock {
         ExpireReservation { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), due_at: Some(at(seconds)) }
     }
 
-    /// What [`expire`] leads to.
+    /// The event of [`expire`].
     pub fn expired(order: &str, quantity: u32) -> StockEvent {
         ReservationExpired { quantity, ..(&expire(order, 0)).into() }.into()
     }
@@ -248,7 +253,7 @@ pub mod stock {
         SetReorderPoint { sku: sku(), warehouse: warehouse(), reorder_point }
     }
 
-    /// What [`set_reorder_point`] leads to.
+    /// The event of [`set_reorder_point`].
     pub fn reorder_point_set(reorder_point: u32) -> StockEvent {
         ReorderPointSet::from(&set_reorder_point(reorder_point)).into()
     }
@@ -274,7 +279,7 @@ pub mod reorder {
         OpenReorderProposal { sku: sku(), warehouse: warehouse(), reorder_point: 5, available: 3, stock_version }
     }
 
-    /// What [`open`] leads to.
+    /// The event of [`open`].
     pub fn opened(stock_version: i64) -> ReorderEvent {
         ReorderProposalOpened::from(&open(stock_version)).into()
     }
@@ -284,7 +289,7 @@ pub mod reorder {
         RaiseReorderProposal { sku: sku(), warehouse: warehouse(), quantity, reference: "PO-7".into() }
     }
 
-    /// What [`raise`] leads to.
+    /// The event of [`raise`].
     pub fn raised(quantity: u32) -> ReorderEvent {
         ReorderProposalRaised::from(&raise(quantity)).into()
     }
@@ -294,7 +299,7 @@ pub mod reorder {
         CloseReorderProposal { sku: sku(), warehouse: warehouse(), available: 9, stock_version }
     }
 
-    /// What [`close`] leads to.
+    /// The event of [`close`].
     pub fn closed(stock_version: i64) -> ReorderEvent {
         ReorderProposalClosed::from(&close(stock_version)).into()
     }

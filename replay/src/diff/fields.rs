@@ -20,14 +20,14 @@ pub struct FieldDifference {
     pub new: Option<Json>,
 }
 
-/// Where the comparison is.
+/// The field that is compared.
 #[derive(Clone, Default)]
-struct Place {
+struct FieldPath {
     path: String,
     field: String,
 }
 
-impl Place {
+impl FieldPath {
     fn field(&self, name: &str) -> Self {
         let join = |before: &str| if before.is_empty() { name.to_owned() } else { format!("{before}.{name}") };
         Self { path: join(&self.path), field: join(&self.field) }
@@ -41,11 +41,11 @@ impl Place {
 /// Every field in which two messages differ, in the order of their definition.
 pub(crate) fn differences(old: &DynamicMessage, new: &DynamicMessage) -> Vec<FieldDifference> {
     let mut found = Vec::new();
-    messages(&Place::default(), old, new, &mut found);
+    messages(&FieldPath::default(), old, new, &mut found);
     found
 }
 
-fn messages(place: &Place, old: &DynamicMessage, new: &DynamicMessage, found: &mut Vec<FieldDifference>) {
+fn messages(place: &FieldPath, old: &DynamicMessage, new: &DynamicMessage, found: &mut Vec<FieldDifference>) {
     for field in old.descriptor().fields() {
         let at = place.field(field.json_name());
         match (old.has_field(&field), new.has_field(&field)) {
@@ -65,7 +65,7 @@ fn messages(place: &Place, old: &DynamicMessage, new: &DynamicMessage, found: &m
     }
 }
 
-fn values(at: &Place, field: &FieldDescriptor, old: &Value, new: &Value, found: &mut Vec<FieldDifference>) {
+fn values(at: &FieldPath, field: &FieldDescriptor, old: &Value, new: &Value, found: &mut Vec<FieldDifference>) {
     match (old, new) {
         (Value::List(a), Value::List(b)) => {
             for n in 0..a.len().max(b.len()) {
@@ -81,7 +81,7 @@ fn values(at: &Place, field: &FieldDescriptor, old: &Value, new: &Value, found: 
             let mut both: BTreeMap<_, _> = a.into_iter().map(|(key, value)| (key.clone(), (Some(value), b.remove(&key)))).collect();
             both.extend(b.into_iter().map(|(key, value)| (key, (None, Some(value)))));
             for (key, (a, b)) in both {
-                let place = Place { path: format!("{}[{key}]", at.path), field: at.field.clone() };
+                let place = FieldPath { path: format!("{}[{key}]", at.path), field: at.field.clone() };
                 items(&place, &of, a.as_ref(), b.as_ref(), found);
             }
         }
@@ -89,7 +89,7 @@ fn values(at: &Place, field: &FieldDescriptor, old: &Value, new: &Value, found: 
     }
 }
 
-fn items(at: &Place, kind: &Kind, old: Option<&Value>, new: Option<&Value>, found: &mut Vec<FieldDifference>) {
+fn items(at: &FieldPath, kind: &Kind, old: Option<&Value>, new: Option<&Value>, found: &mut Vec<FieldDifference>) {
     match (old, new) {
         (Some(a), Some(b)) if same(a, b) => {}
         (Some(Value::Message(a)), Some(Value::Message(b))) => messages(at, a, b, found),

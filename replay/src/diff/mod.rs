@@ -34,17 +34,17 @@ const DIFF_CHECKPOINTS: &str = include_str!("../sql/diff_checkpoints.sql");
 
 /// Two tables of parts are joined by sorting or hashing: 64 MiB for each step of that.
 const SETTINGS: &[(&str, &str)] = &[("work_mem", "65536"), ("lock_timeout", "10000")];
-/// What differs where no field does: the same message, encoded in another way.
+/// The name of a difference in no field: the same message, encoded in another way.
 const ENCODING: &str = "(encoding)";
 /// The first pause before parts are looked at again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How to compare.
+/// Settings of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct DiffOptions {
-    /// How many differences to show with their fields (20 by default); all are counted.
+    /// The number of differences to show with their fields (20 by default); all are counted.
     pub show: usize,
-    /// How often parts of streams that move are looked at again (8 by default: 13 s together).
+    /// The number of times that parts of moving streams are looked at again (8 by default: 13 s together).
     pub rounds: u32,
 }
 

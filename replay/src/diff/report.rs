@@ -1,4 +1,4 @@
-//! What a comparison of two generations found.
+//! The report of a comparison of two generations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -32,7 +32,7 @@ pub struct PartDifference {
     pub key: String,
     /// The part's id.
     pub part: String,
-    /// Who writes it.
+    /// The stream that writes it.
     pub stream: StreamName,
     /// In which way.
     pub kind: DifferenceKind,
@@ -60,7 +60,7 @@ impl fmt::Display for StreamName {
     }
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiffReport {
@@ -84,7 +84,7 @@ pub struct DiffReport {
     pub undecodable: u64,
     /// In how many parts a field differs, without keys and indexes.
     pub fields: BTreeMap<String, u64>,
-    /// How many streams write parts that are not the same.
+    /// The number of streams that write parts that are not the same.
     pub streams: u64,
     /// The first thousand of them, in order.
     pub stream_names: Vec<StreamName>,

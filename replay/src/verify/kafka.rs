@@ -14,7 +14,7 @@ use crate::window::Window;
 /// Messages taken at once.
 const MESSAGES: usize = 1_000;
 const BYTES: usize = 8 << 20;
-/// How long events that were committed a moment ago may take to their topic.
+/// The longest that events may take from their commit to their topic.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Follows one partition of the topic.
@@ -56,7 +56,7 @@ pub(super) async fn compare(
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     if follow.next < end {
-        // What a client's open transaction hides is not missing, nor proven to be there.
+        // Messages that a client's open transaction hides are not missing, nor proven to be there.
         Inspector::new(bus)?.decided(&reader.topic, reader.partition).await?;
     }
     follow.finish(end);
@@ -73,7 +73,7 @@ impl Follow<'_> {
                 return Ok(());
             }
         };
-        // What an operator has discarded stays on the topic, and is void.
+        // Events that an operator has discarded stay on the topic, and are void.
         if self.window.is_void(message).await? {
             return Ok(());
         }
@@ -137,7 +137,7 @@ impl Follow<'_> {
     }
 }
 
-/// What a message says otherwise than the log.
+/// The fields in which a message differs from the log.
 fn differences(event: &StoredEvent, message: &Message) -> Vec<(&'static str, String, String)> {
     let header = |name: &str| message.headers.get_str(name).ok().flatten().unwrap_or("none").to_owned();
     let text = |bytes: Option<&[u8]>| bytes.map_or_else(|| "none".to_owned(), |b| String::from_utf8_lossy(b).into_owned());

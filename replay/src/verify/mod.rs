@@ -20,7 +20,7 @@ use crate::{ReplayError, Report};
 /// Connections to one database: a walk reads events, ledger, requests and pages side by side.
 const CONNECTIONS: usize = 6;
 
-/// What to verify.
+/// Settings of an audit.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
     /// Only this service; every service of this build when it is not given.
@@ -31,7 +31,7 @@ pub struct VerifyOptions {
     pub kafka: bool,
 }
 
-/// What is being read.
+/// The part of the audit that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Pages, events, ledger and requests; counted in pages.
@@ -42,18 +42,18 @@ pub enum Phase {
     Kafka,
 }
 
-/// How far an audit has got.
+/// The progress of an audit.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// For example `catalog`.
     pub service: String,
     /// The log partition.
     pub partition: i32,
-    /// What is being read.
+    /// The part of the audit that is under way.
     pub phase: Phase,
-    /// How many are done.
+    /// The number that is done.
     pub done: i64,
-    /// How many there are; 0 when that is not known.
+    /// The number that there is; 0 when that is not known.
     pub of: i64,
 }
 

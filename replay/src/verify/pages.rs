@@ -17,7 +17,7 @@ const PAGES: i64 = 500;
 /// Most rows without a page that are told of a kind.
 const STRAYS: i64 = 100;
 
-/// What the ledger is compared with, of one event.
+/// The fields of one event that the ledger is compared with.
 pub(super) struct Noted {
     pub(super) offset: i64,
     pub(super) stream_id: String,
@@ -28,7 +28,7 @@ pub(super) struct Noted {
 }
 
 /// The rows of a batch of pages, side by side.
-struct Batch {
+struct PageRows {
     events: Rows<EventRow>,
     ledger: Rows<LedgerEntry>,
     requests: Rows<RequestRow>,
@@ -106,7 +106,7 @@ pub(super) async fn walk(
         pages.retain(|p| p.page <= head.page);
         let Some(last) = pages.last() else { break };
         let (to_page, to_offset) = (last.page, last.next_offset().max(from_offset));
-        let mut batch = Batch {
+        let mut batch = PageRows {
             events: log.audit_events(from_offset, to_offset).await?,
             ledger: log.audit_ledger(from_page, to_page).await?,
             requests: log.audit_requests(from_page, to_page).await?,
@@ -125,7 +125,7 @@ pub(super) async fn walk(
 }
 
 impl Walk<'_> {
-    async fn page(&mut self, page: &PageHead, batch: &mut Batch) -> Result<(), LogError> {
+    async fn page(&mut self, page: &PageHead, batch: &mut PageRows) -> Result<(), LogError> {
         self.report.pages += 1;
         self.chain(page);
         let (events, digests) = self.events(page, &mut batch.events).await?;
@@ -142,7 +142,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What a page says of itself, against the page before it.
+    /// Compares a page with the page before it.
     fn chain(&mut self, page: &PageHead) {
         if page.page > self.page {
             let place = self.report.at_page(self.page);
@@ -289,7 +289,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What stands behind the last page and belongs to none.
+    /// Finds rows behind the last page that belong to none.
     async fn end(&mut self, head: &PageHead) -> Result<(), LogError> {
         for stray in self.log.audit_strays(head.page, head.next_offset(), STRAYS).await? {
             let place = if stray.kind == "event" { self.report.at(stray.place) } else { self.report.at_page(stray.place) };

@@ -6,7 +6,7 @@ use daybook_log::Writer;
 use daybook_projections::lifecycle::{GenerationState, describe, known_generations, pods_on, retire};
 use daybook_projections::rebuild::Tail;
 use daybook_proto::v1::{GenerationSwitched, QueryPod};
-use daybook_replay::{Outcome, Promoted, ReplayError, Then, promote};
+use daybook_replay::{Promoted, RebuildOutcome, ReplayError, Then, promote};
 use daybook_testkit::TransactionalClient;
 use prost::Message as _;
 
@@ -53,7 +53,7 @@ async fn a_generation_is_promoted_the_one_before_is_kept_and_is_the_way_back() {
     shop.trade(30, 300).await;
     shop.project(&model).await;
     let report = shop.rebuild(&model, shop.promotion(false)).await;
-    let Outcome::Promoted(promoted) = &report.outcome else { panic!("{report}") };
+    let RebuildOutcome::Promoted(promoted) = &report.outcome else { panic!("{report}") };
     assert_eq!((promoted.promotion.from, promoted.promotion.to), (Some(1), 2));
     assert_eq!(shop.generations(&model).await, [(1, "kept".to_owned()), (2, "live".to_owned())]);
 
@@ -100,14 +100,14 @@ async fn a_generation_that_differs_is_served_only_when_that_is_accepted() {
     shop.project(&by_category()).await;
     let changed = by_category_with_marks();
     let report = shop.rebuild(&changed, shop.promotion(false)).await;
-    assert!(matches!(report.outcome, Outcome::Refused { .. }) && !report.is_good(), "{report}");
+    assert!(matches!(report.outcome, RebuildOutcome::Refused { .. }) && !report.is_good(), "{report}");
     assert_eq!(shop.generations(&changed).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
     let Then::Promote { bus, options, .. } = shop.promotion(false) else { unreachable!("it was asked for") };
     let expecting = Then::Promote { bus, options, accept_differences: false, expect: vec!["media.alt".to_owned()] };
     let report = shop.rebuild(&changed, expecting).await;
-    assert!(matches!(report.outcome, Outcome::Promoted(_)), "{report}");
+    assert!(matches!(report.outcome, RebuildOutcome::Promoted(_)), "{report}");
     let report = shop.rebuild(&by_category(), shop.promotion(true)).await;
-    assert!(matches!(report.outcome, Outcome::Promoted(_)) && report.is_good(), "{report}");
+    assert!(matches!(report.outcome, RebuildOutcome::Promoted(_)) && report.is_good(), "{report}");
     // The one before is another build's: only that can make it live again.
     assert!(refusal(&shop, &by_category(), Some(3)).await.contains("other folds"));
 }
@@ -119,7 +119,7 @@ async fn a_broken_fold_is_not_promoted_whatever_is_accepted_and_the_live_one_is_
     shop.project(&by_category()).await;
     let before = shop.holds(&by_category(), 1).await;
     let report = shop.rebuild(&by_category_broken(), shop.promotion(true)).await;
-    let Outcome::Refused { why } = &report.outcome else { panic!("{report}") };
+    let RebuildOutcome::Refused { why } = &report.outcome else { panic!("{report}") };
     assert!(why.contains("1 streams are parked") && why.contains("product/A"), "{why}");
     assert_eq!(shop.holds(&by_category(), 1).await, before);
     assert_eq!(shop.generations(&by_category()).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
@@ -139,7 +139,7 @@ async fn only_streams_that_are_not_parked_in_the_live_generation_refuse_a_promot
     shop.database.owner().await.batch_execute(elsewhere).await.expect("the owner may");
     // Of the two that are parked in the new one, the live one has one parked.
     let report = shop.rebuild(&broken, shop.promotion(true)).await;
-    let Outcome::Refused { why } = &report.outcome else { panic!("{report}") };
+    let RebuildOutcome::Refused { why } = &report.outcome else { panic!("{report}") };
     assert!(why.contains("1 streams are parked") && why.contains("(catalog product/A)"), "{why}");
     // What both have parked is no reason.
     assert_eq!(shop.rebuild(&model, Then::Keep).await.filled.parked.len(), 1);
@@ -263,7 +263,7 @@ async fn parts_that_are_no_message_of_the_read_model_are_not_promoted_whatever_i
     shop.project(&model).await;
     shop.database.owner().await.batch_execute("UPDATE read.titles_1 SET bytes = ''").await.expect("the owner may");
     let report = shop.rebuild(&model, shop.promotion(true)).await;
-    let Outcome::Refused { why } = &report.outcome else { panic!("{report}") };
+    let RebuildOutcome::Refused { why } = &report.outcome else { panic!("{report}") };
     assert!(why.contains("1 parts are no message"), "{why}");
     assert_eq!(shop.generations(&model).await, [(1, "live".to_owned()), (2, "ready".to_owned())]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use daybook_projections::lifecycle::{Building, clear_dead};
 use daybook_projections::prepare;
 use daybook_projections::rebuild::{RebuildOptions, RebuildProgress};
-use daybook_replay::{Outcome, RebuildRequest, Then, rebuild};
+use daybook_replay::{RebuildOutcome, RebuildRequest, Then, rebuild};
 
 use crate::shop::{
     Shop, all_models, by_category, by_category_broken, categorized, colliding, created, pages, received, retitled, unheard_of, with_memory,
@@ -21,7 +21,7 @@ async fn a_rebuilt_generation_holds_what_the_live_one_holds() {
         shop.project(&model).await;
         let report = shop.rebuild(&model, Then::Keep).await;
         assert!(report.diff.is_identical() && report.is_good(), "{report}");
-        assert!(matches!(report.outcome, Outcome::Ready));
+        assert!(matches!(report.outcome, RebuildOutcome::Ready));
         assert_eq!((report.generation, report.filled.streams), (2, shop.holds(&model, 1).await.views.len() as u64));
         assert_eq!(shop.holds(&model, 2).await, shop.holds(&model, 1).await);
         assert_eq!(shop.writers(&model, 2).await, shop.writers(&model, 1).await);

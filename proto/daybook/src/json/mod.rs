@@ -90,7 +90,7 @@ fn is_utf16(json: &[u8]) -> bool {
     matches!(json, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
 }
 
-/// What a body is that does not begin as an object.
+/// The kind of a body that does not begin as an object.
 fn no_object(json: &[u8]) -> String {
     if json.trim_ascii().is_empty() {
         return "is empty: it must be a JSON object".to_owned();
@@ -219,7 +219,7 @@ impl<'a> Json<'a> {
         add(at, format!("must be {what}, is {}", shortened(self.0, LONGEST_SHOWN)), out);
     }
 
-    /// What a text says; none where it is no text, or one of half characters.
+    /// The value of a text; none where it is no text, or one of half characters.
     fn unquoted(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
         if !inner.contains('\\') {

@@ -31,7 +31,7 @@ pub(super) fn whole(text: &str) -> Result<i128, NoWhole> {
     if significant.is_empty() {
         return Ok(0);
     }
-    // How many of the significant digits stand before the point.
+    // The number of significant digits before the point.
     let length = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
     let before = (length(integer) - (length(&all) - length(significant))).saturating_add(exponent);
     let significant = significant.trim_end_matches('0');

@@ -266,7 +266,7 @@ fn a_text_that_is_cut_off_anywhere_is_told_as_that() {
     }
 }
 
-/// What serde and its like say to those who program.
+/// Words that serde and its like say to those who program.
 const INSIDES: [&str; 12] = [
     "untagged",
     "premature",

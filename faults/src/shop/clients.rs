@@ -1,4 +1,4 @@
-//! What clients ask the shop for, and what they remember of it.
+//! Commands of clients, and their memory of the shop.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ const FRESH: usize = 64;
 /// A reorder point is set between so many pieces below what should be available, and so many above: ordinary commands cross it.
 const AROUND: std::ops::Range<i64> = -12..12;
 
-/// What a result told, for a reader to look at.
+/// A result, for a reader to look at.
 #[derive(Clone, Debug)]
 pub(super) struct Fresh {
     pub(super) stream: String,
@@ -39,7 +39,7 @@ impl Fresh {
 }
 
 /// The creation of a product that nobody else asks for; of the same number, the same.
-pub(crate) fn new_product(n: u64) -> Command {
+pub(crate) fn creation(n: u64) -> Command {
     let sku = format!("n-{n:016x}");
     let body = json!({
         "sku": sku, "title": format!("Provoked {sku}"), "description": "Made by a nemesis", "brand": "Nemesis",
@@ -60,8 +60,20 @@ pub(crate) fn fall_and_return(n: u64) -> [Command; 2] {
     [of("set-reorder-point", json!({"reorderPoint": 5})), of("receive-stock", json!({"quantity": 7}))]
 }
 
-/// What clients know of the shop together.
-pub(super) struct Shop {
+/// The same command with other contents, where that can be told by its digest: another one under its key. None where it can't.
+pub(crate) fn spoilt(command: &Command) -> Option<Command> {
+    let field = match command.name.as_str() {
+        "create-product" | "revise-product" => "title",
+        "receive-stock" => "reference",
+        _ => return None,
+    };
+    let mut command = command.clone();
+    command.body[field] = json!("Something else");
+    Some(command)
+}
+
+/// Knowledge of the shop that clients share.
+pub(crate) struct Shop {
     run: String,
     most: u64,
     created: AtomicU64,
@@ -74,7 +86,7 @@ pub(super) struct Shop {
     categories: Mutex<HashMap<String, &'static str>>,
 }
 
-/// What may have been reserved.
+/// A reservation that may have been made.
 #[derive(Clone, Debug)]
 struct Reserved {
     sku: String,
@@ -88,7 +100,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shop {
-    pub(super) fn new(seed: u64, most: u64) -> Self {
+    pub(crate) fn new(seed: u64, most: u64) -> Self {
         let (created, keys) = (AtomicU64::new(0), AtomicU64::new(0));
         Self {
             run: format!("{seed:x}"),
@@ -114,12 +126,12 @@ impl Shop {
     }
 
     /// A command that nobody sent before.
-    pub(super) fn command(&self, client: u32, random: &mut StdRng) -> Command {
+    pub(crate) fn command(&self, client: u32, random: &mut StdRng) -> Command {
         self.command_of(client, random, true)
     }
 
     /// The same; not `newest`: nothing that came into the contract with its last change.
-    pub(super) fn command_of(&self, client: u32, random: &mut StdRng, newest: bool) -> Command {
+    pub(crate) fn command_of(&self, client: u32, random: &mut StdRng, newest: bool) -> Command {
         let created = self.created.load(Ordering::Relaxed);
         if created < 8 || (created < self.most && random.random_bool(0.15)) {
             let n = self.created.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +148,7 @@ impl Shop {
             }
             27..37 => {
                 let n = random.random_range(0..1_000_000_u32);
-                let body = json!({"sku": sku, "title": format!("Title {n}"), "description": format!("Told {n}")});
+                let body = json!({"sku": sku, "title": format!("Title {n}"), "description": format!("Answer {n}")});
                 self.of_product(client, "revise-product", &sku, body)
             }
             37..43 => {
@@ -245,7 +257,7 @@ impl Shop {
     }
 
     /// Notes a result that readers may look for.
-    pub(super) fn tell(&self, stream: &str, token: &str) {
+    pub(crate) fn tell(&self, stream: &str, token: &str) {
         let mut fresh = lock(&self.fresh);
         if fresh.len() == FRESH {
             fresh.pop_front();

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::case::Written;
-use super::decode::micros;
+use crate::judge::case::Written;
+use crate::judge::decode::micros;
 
-/// What a revision may change.
+/// Fields that a revision may change.
 pub(super) const REVISED: [&str; 9] =
     ["title", "description", "brand", "manufacturerNumber", "language", "setAttributes", "removedAttributes", "gtins", "removedGtins"];
 /// Of those, the plain texts.
 const TEXTS: [&str; 5] = ["title", "description", "brand", "manufacturerNumber", "language"];
 
-/// What a product's stream folds to.
+/// The state of a product's stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Product {
     /// The page without its stock; `updatedAt` in microseconds since 1970.
@@ -78,7 +78,7 @@ impl Product {
         }
     }
 
-    /// What a revision that asks for this changes: the fields of the event that it leads to. Only what is another than before is
+    /// Changes of a revision that asks for this: the fields of the event that it leads to. Only what is another than before is
     /// in it; a property that is also set does not go.
     pub(super) fn changes(&self, asked: &Map<String, Value>) -> Map<String, Value> {
         let mut event = Map::new();

@@ -1,4 +1,4 @@
-//! What was seen while the run went on: numbers that only grow, and the way back from each fault.
+//! Numbers that were watched while the run went on and only grow, and the way back from each fault.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use super::rules;
 use super::verdict::Findings;
 use crate::evidence::{Recovery, Sighting};
 
-/// Every rule of the run's course.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
+/// Every rule of what was watched.
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
     numbers_only_grow(case, findings);
     nobody_duels(case, findings);
     for recovery in &case.evidence.recoveries {

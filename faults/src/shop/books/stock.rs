@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, Written};
-use super::decode::integer;
-use super::rules;
-use super::verdict::Findings;
+use crate::judge::case::{Case, Written};
+use crate::judge::decode::integer;
+use crate::judge::verdict::Findings;
+use crate::shop::rules;
 
 /// The event of a stock that has fallen below its reorder point.
 pub(super) const CROSSED: &str = "ReorderPointCrossed";
 /// The event of one that is back at it.
 pub(super) const REGAINED: &str = "ReorderPointRegained";
 
-/// What one stream of stock folds to. Signed, so that a fall below zero shows.
+/// The state of one stream of stock. Signed, so that a fall below zero shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shelf {
     pub(super) on_hand: i64,
@@ -46,7 +46,7 @@ impl Shelf {
             "StockCommitted" => (next.on_hand, next.reserved) = (next.on_hand - quantity, next.reserved - quantity),
             "StockReleased" | "ReservationExpired" => next.reserved -= quantity,
             "ReorderPointSet" => next.reorder_point = integer(&at.json["reorderPoint"]).unwrap_or_default(),
-            // What is told of the point moves nothing.
+            // Events about the reorder point move nothing.
             CROSSED | REGAINED => {}
             _ => return next,
         }
@@ -82,7 +82,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     }
 }
 
-/// What a stock has to say next of its reorder point.
+/// The event that a stock owes about its reorder point.
 struct Crossings<'w> {
     /// An older build of a rolling upgrade says nothing of a return.
     two_builds: bool,
@@ -115,7 +115,7 @@ impl<'w> Crossings<'w> {
         });
     }
 
-    /// What had to be said until here, and was not.
+    /// Finds an event that was owed until here, and did not come.
     fn end(&mut self, findings: &mut Findings) {
         let Some((kind, cause, _)) = self.due.take() else { return };
         if self.two_builds && kind == REGAINED {
@@ -128,7 +128,7 @@ impl<'w> Crossings<'w> {
     }
 }
 
-/// What orders hold of a stream's pieces.
+/// A stream's pieces that orders hold.
 pub(super) type Open<'w> = BTreeMap<&'w str, i64>;
 
 /// Books an event. Of one that reserves, or takes away or gives back what was reserved: what its order held before.
@@ -141,7 +141,7 @@ fn book<'w>(open: &mut Open<'w>, at: &'w Written<'_>) -> Option<Option<i64>> {
     }
 }
 
-/// What orders hold of a stream's pieces, after these of its events.
+/// A stream's pieces that orders hold after these of its events.
 pub(super) fn open_reservations<'w>(events: impl Iterator<Item = &'w Written<'w>>) -> Open<'w> {
     let mut open = Open::new();
     for at in events {

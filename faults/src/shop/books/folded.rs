@@ -4,51 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::case::{Case, Written};
-use super::decode::{Token, integer};
 use super::product::Product;
 use super::reorder::Reordering;
 use super::stock::Shelf;
-
-/// Every state of one stream.
-#[derive(Debug)]
-pub(super) struct Story<'a, T> {
-    pub(super) service: &'a str,
-    pub(super) stream: &'a str,
-    pub(super) partition: i32,
-    /// Of each event.
-    pub(super) offsets: Vec<i64>,
-    /// Before any event, and after each: one more than there are events.
-    pub(super) states: Vec<T>,
-}
-
-impl<'a, T: Default> Story<'a, T> {
-    fn of(case: &Case<'a>, (service, stream): (&'a str, &'a str), places: &[usize], after: impl Fn(&T, &Written<'a>) -> T) -> Self {
-        let (mut offsets, mut states, mut partition) = (Vec::new(), vec![T::default()], 0);
-        for at in places.iter().map(|n| &case.written[*n]) {
-            offsets.push(at.event.offset);
-            partition = at.partition;
-            states.push(after(&states[states.len() - 1], at));
-        }
-        Self { service, stream, partition, offsets, states }
-    }
-
-    /// As it is at the end.
-    pub(super) fn last(&self) -> &T {
-        &self.states[self.states.len() - 1]
-    }
-
-    /// How many of its events tokens cover.
-    pub(super) fn covered(&self, tokens: &[Token]) -> usize {
-        let own = tokens.iter().filter(|token| token.service == self.service && token.partition == self.partition);
-        own.map(|token| self.offsets.partition_point(|offset| *offset <= token.offset)).max().unwrap_or_default()
-    }
-
-    /// The states for which something holds.
-    pub(super) fn states_where(&self, holds: impl Fn(&T) -> bool) -> Vec<usize> {
-        (0..self.states.len()).filter(|n| holds(&self.states[*n])).collect()
-    }
-}
+use crate::judge::case::Case;
+use crate::judge::decode::integer;
+use crate::judge::story::Story;
 
 /// A line of stock as it is told: on hand, reserved; none: there is no line.
 pub(super) type Line = Option<(i64, i64)>;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::case::Written;
-use super::decode::{integer, micros};
+use crate::judge::case::Written;
+use crate::judge::decode::{integer, micros};
 
-/// What one stream `reorder/{sku}@{warehouse}` folds to.
+/// The state of one stream `reorder/{sku}@{warehouse}`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reordering {
     /// The last version of the stock that it has heard of; 0: none.
@@ -51,7 +51,7 @@ impl Reordering {
         told.len() == alert.len() && alert.iter().all(same)
     }
 
-    /// How many pieces were ordered for the open proposal, and under which reference; none where nothing is open.
+    /// The pieces that were ordered for the open proposal, and the reference; none where nothing is open.
     pub(super) fn ordered(&self) -> Option<(i64, &str)> {
         let alert = self.alert.as_ref()?;
         Some((integer(&alert["ordered"]).unwrap_or_default(), alert["reference"].as_str().unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! What reactors send: each event that asks for a command has it in the ledger, once, and nothing else is there. Sources:
+//! Commands of reactors: each event that asks for a command has it in the ledger, once, and nothing else is there. Sources:
 //! `docs/followers.md` ("Reactors"), `docs/digests.md` for the ids, and the contract of each command in `proto/shop`.
 
 use std::collections::HashSet;
@@ -6,19 +6,19 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::case::{Case, Row, Written};
-use super::decode::{self, LedgerResult, Outcome, integer};
-use super::digest::{self, Place};
 use super::folded::Folded;
-use super::log::page_numbered;
 use super::reorder::Reordering;
-use super::rules;
 use super::stock::{CROSSED, REGAINED};
-use super::verdict::Findings;
+use crate::judge::case::{Case, Row, Written};
+use crate::judge::decode::{self, CommandOutcome, LedgerResult, integer};
+use crate::judge::digest::{self, EventPlace};
+use crate::judge::log::page_numbered;
+use crate::judge::rules;
+use crate::judge::verdict::Findings;
 
 /// The reactor that the shop has.
 const REACTOR: &str = "reorder";
-/// Whose commands a reactor's are: this, and its name.
+/// The caller of a reactor's commands: this, and its name.
 const CALLERS: &str = "reactor/";
 /// The streams that only it, and people who order goods, send to.
 const TARGETS: &str = "reorder/";
@@ -63,7 +63,7 @@ pub(super) fn is_a_targets(row: &Row<'_>) -> bool {
     row.ledger.stream_id.starts_with(TARGETS)
 }
 
-/// What an event asks the reactor `reorder` for.
+/// The command that an event asks the reactor `reorder` for.
 fn reaction<'w>(case: &'w Case<'_>, at: &'w Written<'w>) -> Option<Reaction<'w>> {
     let key = at.event.stream_id.strip_prefix("stock/").filter(|_| at.service == "inventory")?;
     let (kind, fields): (_, &[&str]) = match at.kind() {
@@ -76,7 +76,7 @@ fn reaction<'w>(case: &'w Case<'_>, at: &'w Written<'w>) -> Option<Reaction<'w>>
     let pages = case.evidence.logs[at.service].pages.get(&partition)?;
     let epoch = page_numbered(pages, at.event.page).filter(|_| offset >= began)?.epoch;
     let target = format!("{TARGETS}{key}");
-    let id = digest::reaction_id(&Place { epoch, service: at.service, partition, offset }, REACTOR, kind, &target);
+    let id = digest::reaction_id(&EventPlace { epoch, service: at.service, partition, offset }, REACTOR, kind, &target);
     let mut body: serde_json::Map<String, Value> =
         fields.iter().filter_map(|field| Some(((*field).to_owned(), at.json.get(*field)?.clone()))).collect();
     body.insert("stockVersion".to_owned(), json!(at.event.version.to_string()));
@@ -127,7 +127,7 @@ fn is_what_was_asked(
     let state = stream.map_or(Some(&nothing), |story| story.states.get(before));
     let of_this = result.command_digest == digest::command(reaction.kind, bytes, -1) && row.ledger.stream_id == reaction.target;
     let holds = of_this
-        && result.outcome == Outcome::Accepted
+        && result.outcome == CommandOutcome::Accepted
         && state.is_some_and(|state| match (effect(reaction.kind, state, asked), written.as_slice()) {
             (None, []) => true,
             (Some(kind), [event]) => event.kind() == kind && event.json == *asked && is_its_event(reaction, event),

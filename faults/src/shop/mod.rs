@@ -1,0 +1,14 @@
+//! All that the harness knows of the shop: its names, what clients ask it for and read, and its books, by which a run is judged. The rest of the
+//! harness names nothing of the shop; `faults/tests/it/rooms.rs` holds that.
+
+mod books;
+mod clients;
+mod keys;
+pub(crate) mod names;
+mod reading;
+pub mod rules;
+
+pub use books::judge;
+pub(crate) use clients::{Shop, creation, fall_and_return, spoilt};
+pub use keys::Keys;
+pub(crate) use reading::Question;

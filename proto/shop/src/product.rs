@@ -1,0 +1,55 @@
+//! Changes of a product's description and media, for every message that holds them: the state of its decisions, and its read models.
+
+use crate::catalog::v1::{Media, MediaAttached, ProductCreated, ProductRevised, ProductState};
+use crate::read::v1::{ProductPage, SearchedProduct};
+
+/// The fields that describe a product have the same names and types in each of these messages.
+macro_rules! described {
+    ($($message:ty),* $(,)?) => {$(
+        impl $message {
+            /// Takes over all that was said when the product was created.
+            pub fn describe(&mut self, e: &ProductCreated) {
+                self.title.clone_from(&e.title);
+                self.description.clone_from(&e.description);
+                self.brand.clone_from(&e.brand);
+                self.category.clone_from(&e.category);
+                self.attributes.clone_from(&e.attributes);
+                self.gtins.clone_from(&e.gtins);
+                self.manufacturer_number.clone_from(&e.manufacturer_number);
+                self.language.clone_from(&e.language);
+            }
+
+            /// Changes what a revision names. All else stays.
+            pub fn revise(&mut self, e: &ProductRevised) {
+                for (field, new) in [
+                    (&mut self.title, &e.title),
+                    (&mut self.description, &e.description),
+                    (&mut self.brand, &e.brand),
+                    (&mut self.manufacturer_number, &e.manufacturer_number),
+                    (&mut self.language, &e.language),
+                ] {
+                    if let Some(new) = new {
+                        field.clone_from(new);
+                    }
+                }
+                self.attributes.retain(|name, _| !e.removed_attributes.contains(name));
+                self.attributes.extend(e.set_attributes.clone());
+                self.gtins.retain(|gtin| !e.removed_gtins.contains(gtin));
+                self.gtins.extend(e.gtins.clone());
+            }
+        }
+    )*};
+}
+
+described!(ProductState, ProductPage, SearchedProduct);
+
+impl MediaAttached {
+    /// Adds the medium, or replaces the one at its address.
+    pub fn apply(&self, media: &mut Vec<Media>) {
+        let Some(new) = &self.media else { return };
+        match media.iter_mut().find(|m| m.url == new.url) {
+            Some(known) => known.clone_from(new),
+            None => media.push(new.clone()),
+        }
+    }
+}
