@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use daybook_kernel::StreamId;
-use daybook_log::{LedgerRow, Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, migrate};
+use daybook_log::{AppendOutcome, LedgerRow, Log, MigrateOptions, NewEvent, Page, PageHead, Writer, WriterSessions, migrate};
 use daybook_postgres::{Databases, Role, connect_owner, migrate_install};
 use uuid::Uuid;
 
@@ -99,7 +99,7 @@ impl Client for Pages {
     async fn once(&mut self) -> Result<(), String> {
         let page = self.next();
         match self.writer.append(&page).await {
-            Outcome::Appended => {
+            AppendOutcome::Appended => {
                 self.head = page.head().clone();
                 Ok(())
             }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use daybook_kernel::StreamId;
-use daybook_log::{Log, MigrateOptions, NewEvent, Outcome, Page, PageHead, Writer, WriterSessions, migrate};
+use daybook_log::{AppendOutcome, Log, MigrateOptions, NewEvent, Page, PageHead, Writer, WriterSessions, migrate};
 use daybook_postgres::{Databases, OwnConnection, Role, connect_owner, migrate_install};
 use daybook_projections::lifecycle::{Building, known_generations};
 use daybook_projections::rebuild::{Filled, RebuildOptions};
@@ -206,7 +206,7 @@ impl Lane {
         let events = std::mem::take(&mut self.events);
         let page = Page::following(&self.head, self.partition, self.writer.name(), Writer::now(), -1, events, Vec::new());
         let outcome = self.writer.append(&page).await;
-        anyhow::ensure!(outcome == Outcome::Appended, "a page was not appended: {outcome:?}");
+        anyhow::ensure!(outcome == AppendOutcome::Appended, "a page was not appended: {outcome:?}");
         self.head = page.head().clone();
         Ok(())
     }

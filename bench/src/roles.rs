@@ -221,67 +221,89 @@ pub(crate) async fn run(options: &RolesBench, services: &Services<'_>) -> anyhow
         bail!("daybook migrate ended with {migrated}");
     }
     let footprint = Footprint::new(services.database_url, None).await?;
-    let load = Load::on(STREAMS);
-    let (mut rows, mut processes, mut hops) = (Vec::new(), Vec::new(), None);
-    for (arrangement, title, roles) in ARRANGEMENTS {
+    let bench = Bench { options, services, footprint, load: Load::on(STREAMS) };
+    let (mut rows, mut shapes, mut hops) = (Vec::new(), Vec::new(), None);
+    for (name, title, roles) in ARRANGEMENTS {
         eprintln!("    {title}");
-        let commands = free_address()?;
-        let running = roles.iter().map(|role| role.start(&options.binary, commands)).collect::<anyhow::Result<Vec<_>>>()?;
-        wait_until_ready(commands).await?;
-        while load.posted() < STREAMS {
-            closed_loop(load.clients(commands, TOUCHING), WARM_UP, 1.0).await?;
-        }
-        let kept_up = roles.iter().find_map(|role| role.keeps_up());
-        let shape: Vec<String> = running
-            .iter()
-            .map(|r| format!("{} {} threads, {} of Kafka's clients", r.name, thread_count(r.child.id()), rdkafka_clients(r.child.id())))
-            .collect();
-        processes.push((title, shape.join("; ")));
+        let arrangement = bench.start(name, title, roles).await?;
         for clients in &options.at {
-            rows.push(
-                measure(options, services, &footprint, &load, (arrangement, title, &running), commands, *clients, kept_up.as_deref())
-                    .await?,
-            );
+            rows.push(bench.measure(&arrangement, *clients).await?);
         }
+        shapes.push((title, arrangement.shape()));
         if matches!(roles, [Role::Up]) {
-            hops = Some(hop(&footprint, commands).await?);
+            hops = Some(hop(&bench.footprint, arrangement.commands).await?);
         }
     }
-    print!("{}", table(services.length, &rows, &processes, hops));
+    print!("{}", table(services.length, &rows, &shapes, hops));
     let failed = rows.iter().map(|row| row.measured.failed()).sum();
     Ok((entries(&rows, hops), failed))
 }
 
-#[allow(clippy::too_many_arguments)]
-async fn measure(
-    options: &RolesBench,
-    services: &Services<'_>,
-    footprint: &Footprint,
-    load: &Arc<Load>,
-    (arrangement, title, running): (&'static str, &'static str, &[Running]),
+/// Processes that run together.
+struct Arrangement {
+    name: &'static str,
+    title: &'static str,
+    running: Vec<Running>,
+    /// Of the command endpoint.
     commands: SocketAddr,
-    clients: usize,
-    kept_up: Option<&[&'static str]>,
-) -> anyhow::Result<Row> {
-    let (_, posters) = closed_loop(load.clients(commands, clients), WARM_UP, 1.0).await?;
-    caught_up(footprint, kept_up).await?;
-    let mut all: Vec<(&'static str, u32)> = running.iter().map(|r| (r.name, r.child.id())).collect();
-    all.extend(services.postgres_pid.map(|pid| ("postgres", pid)));
-    all.extend(services.kafka_pid.map(|pid| ("kafka", pid)));
-    all.push(("bench", std::process::id()));
-    let all = Processes(all);
-    footprint.reset().await?;
-    let (requests, flushes) = (services.requests(options), footprint.flushes().await?);
-    let used = all.used();
-    let (measured, _) = closed_loop(posters, services.length, 1.0).await?;
-    let behind = caught_up(footprint, kept_up).await?;
-    let used = all.used().since(&used);
-    let done = measured.done.max(1) as f64;
-    let requests = requests.zip(services.requests(options)).map(|(before, after)| (after - before) as f64 / done);
-    let flushes = (footprint.flushes().await? - flushes) as f64 / done;
-    let statements = footprint.statements().await?.iter().map(|s| s.calls as f64).sum::<f64>() / done;
-    let cpu = used.processes.iter().map(|(name, us)| (*name, us / done)).collect();
-    Ok(Row { arrangement, title, clients, measured, cpu, requests, statements, flushes, behind_ms: behind.as_secs_f64() * 1e3 })
+    /// The read models that are kept up; none: no process does.
+    kept_up: Option<Vec<&'static str>>,
+}
+
+impl Arrangement {
+    /// Threads and clients of Kafka, of each process.
+    fn shape(&self) -> String {
+        let one = |r: &Running| {
+            let pid = r.child.id();
+            format!("{} {} threads, {} of Kafka's clients", r.name, thread_count(pid), rdkafka_clients(pid))
+        };
+        self.running.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// All that measurements share.
+struct Bench<'a> {
+    options: &'a RolesBench,
+    services: &'a Services<'a>,
+    footprint: Footprint,
+    load: Arc<Load>,
+}
+
+impl Bench<'_> {
+    async fn start(&self, name: &'static str, title: &'static str, roles: &[Role]) -> anyhow::Result<Arrangement> {
+        let commands = free_address()?;
+        let running = roles.iter().map(|role| role.start(&self.options.binary, commands)).collect::<anyhow::Result<Vec<_>>>()?;
+        wait_until_ready(commands).await?;
+        while self.load.posted() < STREAMS {
+            closed_loop(self.load.clients(commands, TOUCHING), WARM_UP, 1.0).await?;
+        }
+        let kept_up = roles.iter().find_map(|role| role.keeps_up());
+        Ok(Arrangement { name, title, running, commands, kept_up })
+    }
+
+    async fn measure(&self, at: &Arrangement, clients: usize) -> anyhow::Result<Row> {
+        let Self { options, services, footprint, load } = self;
+        let (_, posters) = closed_loop(load.clients(at.commands, clients), WARM_UP, 1.0).await?;
+        caught_up(footprint, at.kept_up.as_deref()).await?;
+        let mut all: Vec<(&'static str, u32)> = at.running.iter().map(|r| (r.name, r.child.id())).collect();
+        all.extend(services.postgres_pid.map(|pid| ("postgres", pid)));
+        all.extend(services.kafka_pid.map(|pid| ("kafka", pid)));
+        all.push(("bench", std::process::id()));
+        let all = Processes(all);
+        footprint.reset().await?;
+        let (requests, flushes) = (services.requests(options), footprint.flushes().await?);
+        let used = all.used();
+        let (measured, _) = closed_loop(posters, services.length, 1.0).await?;
+        let behind = caught_up(footprint, at.kept_up.as_deref()).await?;
+        let used = all.used().since(&used);
+        let done = measured.done.max(1) as f64;
+        let requests = requests.zip(services.requests(options)).map(|(before, after)| (after - before) as f64 / done);
+        let flushes = (footprint.flushes().await? - flushes) as f64 / done;
+        let statements = footprint.statements().await?.iter().map(|s| s.calls as f64).sum::<f64>() / done;
+        let cpu = used.processes.iter().map(|(name, us)| (*name, us / done)).collect();
+        let (arrangement, title, behind_ms) = (at.name, at.title, behind.as_secs_f64() * 1e3);
+        Ok(Row { arrangement, title, clients, measured, cpu, requests, statements, flushes, behind_ms })
+    }
 }
 
 /// Waits until these read models hold all of the log, and says how long that took.
@@ -362,10 +384,10 @@ fn entries(rows: &[Row], hops: Option<(Spread, Spread)>) -> Entries {
     entries
 }
 
-fn table(length: Duration, rows: &[Row], processes: &[(&'static str, String)], hops: Option<(Spread, Spread)>) -> String {
+fn table(length: Duration, rows: &[Row], shapes: &[(&'static str, String)], hops: Option<(Spread, Spread)>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}; {} s each\n", machine_description(), length.as_secs());
-    for (title, shape) in processes {
+    for (title, shape) in shapes {
         let _ = writeln!(out, "{title:<30}{shape}");
     }
     let _ = writeln!(

@@ -53,7 +53,7 @@ pub(crate) struct Decided {
 }
 
 /// Where the page will stand.
-pub(crate) struct Place<'a> {
+pub(crate) struct PageContext<'a> {
     pub(crate) service: &'a str,
     pub(crate) partition: i32,
     pub(crate) writer: &'a str,
@@ -76,8 +76,8 @@ enum Taken {
     NoRoom,
 }
 
-struct Batch<'a> {
-    place: &'a Place<'a>,
+struct PageBuilder<'a> {
+    place: &'a PageContext<'a>,
     now: Instant,
     events: Vec<NewEvent>,
     ledger: Vec<LedgerRow>,
@@ -92,9 +92,9 @@ pub(crate) fn decide(
     streams: HashMap<StreamId, Held>,
     known: &HashMap<Uuid, Arc<CommandResult>>,
     memory: &mut Memory,
-    place: &Place<'_>,
+    place: &PageContext<'_>,
 ) -> Decided {
-    let mut batch = Batch {
+    let mut batch = PageBuilder {
         place,
         now: place.now.max(place.after.recorded_at),
         events: Vec::new(),
@@ -126,14 +126,14 @@ pub(crate) fn decide(
             break;
         }
     }
-    let Batch { events, ledger, mut decided, now, .. } = batch;
+    let PageBuilder { events, ledger, mut decided, now, .. } = batch;
     if !ledger.is_empty() {
         decided.page = Some(Page::following(place.after, place.partition, place.writer, now, message_offset, events, ledger));
     }
     decided
 }
 
-impl Batch<'_> {
+impl PageBuilder<'_> {
     fn take(&mut self, arrival: &Arrival, known: &HashMap<Uuid, Arc<CommandResult>>, memory: &mut Memory) -> Taken {
         let id = &arrival.command_id;
         // In this order: earlier in this batch, of late, in the ledger.

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use daybook_bus::{Inbox, Inspector, Message, SharedProducer, StartAt};
 use daybook_kernel::{Digest, Instant, StreamId};
+use daybook_log::{AppendOutcome, Opened, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
 use daybook_log::{LoadedStream, Page};
-use daybook_log::{Opened, Outcome, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
 use daybook_process::metrics;
 use daybook_proto::v1::CommandResult;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use crate::batch::{Answer, Decided, Place, decide};
+use crate::batch::{Answer, Decided, PageContext, decide};
 use crate::error::backoff;
 use crate::intake::{Arrival, Intake};
 use crate::memory::{Held, Memory};
@@ -213,7 +213,7 @@ impl Tenure<'_> {
         loop {
             let (streams, known) = self.load(arrivals).await?;
             let now = self.now();
-            let place = Place {
+            let place = PageContext {
                 service: &self.lane.parts.service,
                 partition: self.lane.partition.number(),
                 writer: self.writer.name(),
@@ -242,11 +242,13 @@ impl Tenure<'_> {
             let outcome = self.writer.append(&page).await;
             metrics::APPEND_TIME.with([self.service()]).record(begun.elapsed().as_secs_f64());
             match outcome {
-                Outcome::Appended => return self.finish(decided, Some(page)).await,
+                AppendOutcome::Appended => return self.finish(decided, Some(page)).await,
                 // Some of these commands have their results already: find out which, and decide the others again.
-                Outcome::Repeated => self.look_up_first = LOOK_UP_FIRST,
-                Outcome::NotTheWriter | Outcome::PredecessorMissing => return Err(HandlerError::NotTheWriter(self.lane.partition.name())),
-                Outcome::Unknown(why) => {
+                AppendOutcome::Repeated => self.look_up_first = LOOK_UP_FIRST,
+                AppendOutcome::NotTheWriter | AppendOutcome::PredecessorMissing => {
+                    return Err(HandlerError::NotTheWriter(self.lane.partition.name()));
+                }
+                AppendOutcome::Unknown(why) => {
                     tracing::warn!(partition = %self.lane.partition.name(), page = page.head().page, why, "the answer to a page was lost");
                     match self.writer.settle(&page, &self.head, self.now()).await? {
                         Settled::Committed => return self.finish(decided, Some(page)).await,
@@ -254,9 +256,9 @@ impl Tenure<'_> {
                         Settled::Superseded => return Err(HandlerError::NotTheWriter(self.lane.partition.name())),
                     }
                 }
-                ref failed @ Outcome::Failed(ref why) if failed.blames_content() => self.narrow(decided.consumed, &page, why),
-                Outcome::Failed(why) => return Err(HandlerError::Log(daybook_log::LogError::Pool(why))),
-                Outcome::Locked => return Err(HandlerError::Log(daybook_log::LogError::Pool("a page waited for a lock".to_owned()))),
+                ref failed @ AppendOutcome::Failed(ref why) if failed.blames_content() => self.narrow(decided.consumed, &page, why),
+                AppendOutcome::Failed(why) => return Err(HandlerError::Log(daybook_log::LogError::Pool(why))),
+                AppendOutcome::Locked => return Err(HandlerError::Log(daybook_log::LogError::Pool("a page waited for a lock".to_owned()))),
             }
         }
     }

@@ -162,7 +162,7 @@ mod tests {
 
     use bytes::Bytes;
     use daybook_bus::{BusConfig, BusError, Headers, Producer, ProducerOptions, Record};
-    use daybook_log::{Log, NewEvent, Outcome, Page, Writer, WriterSessions};
+    use daybook_log::{AppendOutcome, Log, NewEvent, Page, Writer, WriterSessions};
     use daybook_postgres::Role;
     use daybook_testkit::{TestDatabase, TransactionalClient, bus, eventually};
 
@@ -196,7 +196,7 @@ mod tests {
                 metadata: vec![],
             });
             let page = Page::following(&head, 0, writer.name(), Writer::now(), -1, events.collect(), vec![]);
-            assert_eq!(writer.append(&page).await, Outcome::Appended);
+            assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
             Self { _database: database, bus, partition, writer }
         }
 

@@ -11,7 +11,7 @@ use daybook_kernel::{ReadModel, Registry};
 use daybook_log::{Log, MigrateOptions};
 use daybook_postgres::Role;
 use daybook_process::{Shutdown, shutdown};
-use daybook_projections::{Found, Projectors, ProjectorsConfig};
+use daybook_projections::{LiveGeneration, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_reactors::{Reactors, ReactorsConfig};
 use daybook_search::SearchSchema;
@@ -56,9 +56,9 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
     }
     for prepared in daybook_projections::prepare(&databases, &bus, &models()?).await? {
         let found = match prepared.found {
-            Found::Made => "made now",
-            Found::Current => "ready",
-            Found::Outdated => {
+            LiveGeneration::Made => "made now",
+            LiveGeneration::Current => "ready",
+            LiveGeneration::Outdated => {
                 "made by other folds than this build's: this build's projectors leave it alone until `daybook replay rebuild`"
             }
         };

@@ -26,7 +26,7 @@ use daybook_process::Shutdown;
 use crate::service::HandlerParts;
 use crate::{HandlerConfig, HandlerError};
 use admission::Limit;
-use waiting::Waiting;
+use waiting::ReplySlots;
 
 /// While no more commands than this are under way, each goes to Kafka at once.
 const EAGER_UP_TO: usize = 16;
@@ -49,7 +49,7 @@ struct Inner {
     /// Waits a moment for company: under load what counts is requests to the broker, not messages.
     patient: SharedProducer,
     inspector: Inspector,
-    waiting: Waiting,
+    waiting: ReplySlots,
     /// Commands under way, and how many there may be.
     in_flight: AtomicUsize,
     limit: Limit,
@@ -74,7 +74,7 @@ impl Endpoint {
         let options = |linger| ProducerOptions { linger, message_timeout, ..Default::default() };
         let eager = SharedProducer::new(&parts.bus, options(Duration::ZERO))?;
         let patient = SharedProducer::new(&parts.bus, options(parts.config.linger))?;
-        let waiting = Waiting::start(&parts.bus, shutdown).await?;
+        let waiting = ReplySlots::start(&parts.bus, shutdown).await?;
         let services = logs
             .into_iter()
             .map(|log| {

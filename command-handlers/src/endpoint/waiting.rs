@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 type Slots = Mutex<HashMap<u64, (Uuid, oneshot::Sender<Reply>)>>;
 
 /// The slots of one endpoint process.
-pub(crate) struct Waiting {
+pub(crate) struct ReplySlots {
     slots: Arc<Slots>,
     partition: Arc<AtomicI32>,
     listening: Arc<AtomicBool>,
@@ -41,7 +41,7 @@ impl Drop for Slot {
     }
 }
 
-impl Waiting {
+impl ReplySlots {
     pub(crate) async fn start(bus: &BusConfig, shutdown: Shutdown) -> Result<Self, HandlerError> {
         // Random numbers, for endpoints that share a partition must not mistake each other's replies.
         let random = Uuid::new_v4().as_u128();

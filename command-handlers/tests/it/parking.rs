@@ -3,7 +3,7 @@
 use daybook_bus::{Producer, ProducerOptions};
 use daybook_command_handlers::{HandlerConfig, ParkedMessages};
 use daybook_kernel::{Aggregate, Context, Decider, Decision, Registry, StreamId};
-use daybook_log::{NewEvent, Outcome, Page, Writer, WriterSessions};
+use daybook_log::{AppendOutcome, NewEvent, Page, Writer, WriterSessions};
 use daybook_messages::Addressed;
 use daybook_proto::v1::Request;
 use daybook_proto::{EventSet, JsonValue, MessageSet, SetError};
@@ -213,7 +213,7 @@ async fn messages_for_a_stream_of_a_newer_build_wait_for_it_and_are_taken_up_in_
     let head = writer.open(Writer::now()).await.expect("nobody else writes").head;
     let event = NewEvent { stream_id: "product/A-1".into(), version: 2, type_name: TELEPORTED.into(), payload: vec![], metadata: vec![] };
     let page = Page::following(&head, at, writer.name(), Writer::now(), head.message_offset, vec![event], vec![]);
-    assert_eq!(writer.append(&page).await, Outcome::Appended);
+    assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
     writer.release().await;
 
     let p = install.process().await;

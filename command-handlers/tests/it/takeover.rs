@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daybook_log::{Log, NewEvent, Outcome, Page, Writer, WriterSessions};
+use daybook_log::{AppendOutcome, Log, NewEvent, Page, Writer, WriterSessions};
 use daybook_postgres::Role;
 use daybook_proto::v1::Replies;
 use daybook_testkit::{eventually, recreate_topic};
@@ -167,7 +167,7 @@ async fn what_a_lane_held_before_another_writer_wrote_is_forgotten() {
         metadata: vec![],
     };
     let page = Page::following(&head, at, usurper.name(), Writer::now(), head.message_offset, vec![event], vec![]);
-    assert_eq!(usurper.append(&page).await, Outcome::Appended);
+    assert_eq!(usurper.append(&page).await, AppendOutcome::Appended);
     usurper.release().await;
     // By a command to another stream it is told that it is the old one, and takes over again; then it decides on what stands.
     install.post(&p, "catalog/reprice-product", &key(), &price(&other, 5)).await.expect(200);

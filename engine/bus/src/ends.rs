@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::error::BusError;
 use crate::inspector::{BRIEFLY, Inner, Inspector, PATIENCE, Purpose, Which};
 use crate::message::Message;
-use crate::place::Place;
+use crate::position::ConsumerPosition;
 
 /// All that Kafka has taken of a partition, whether it can be read or not. An offset that is not in here is no message of this
 /// topic (any more); one that is in here may be held back, or never be seen.
@@ -123,12 +123,12 @@ impl Inspector {
     /// # Errors
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
     pub async fn unread(&self, topic: &str, partition: i32, next: i64) -> Result<Option<Unread>, BusError> {
-        let place = Place { topic: Arc::from(topic), partition, next };
+        let place = ConsumerPosition { topic: Arc::from(topic), partition, next };
         self.ask(move |inner| inner.unread(&place, Instant::now() + PATIENCE)).await
     }
 
     /// The same, for a consumer's watch. Blocks, for 3 s at the most.
-    pub(crate) fn unread_at(&self, place: &Place) -> Result<Option<Unread>, BusError> {
+    pub(crate) fn unread_at(&self, place: &ConsumerPosition) -> Result<Option<Unread>, BusError> {
         self.inner.unread(place, Instant::now() + BRIEFLY)
     }
 }
@@ -144,7 +144,7 @@ impl Inner {
         Ok(Readable { first, stable_end: StableEnd(end) })
     }
 
-    fn unread(&self, place: &Place, deadline: Instant) -> Result<Option<Unread>, BusError> {
+    fn unread(&self, place: &ConsumerPosition, deadline: Instant) -> Result<Option<Unread>, BusError> {
         let (topic, partition) = (&place.topic, place.partition);
         let written = self.written(topic, partition, deadline)?;
         let from = if (written.first..=written.end).contains(&place.next) { place.next } else { written.first };

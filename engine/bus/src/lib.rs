@@ -26,7 +26,7 @@ pub mod headers;
 mod inspector;
 mod message;
 mod partition;
-mod place;
+mod position;
 mod producer;
 mod pump;
 mod reader;

@@ -15,7 +15,7 @@ use crate::buffer::{Buffer, Limits, State, Taken};
 use crate::ends::StableEnd;
 use crate::error::BusError;
 use crate::message::Message;
-use crate::place::Place;
+use crate::position::ConsumerPosition;
 use crate::signals::Signals;
 
 /// How long `start` may take. librdkafka answers a seek from memory; only a busy machine needs longer.
@@ -125,10 +125,10 @@ impl Partition {
     }
 
     /// Where it stands, if messages are wanted.
-    pub(crate) fn flowing(&self) -> Option<Place> {
+    pub(crate) fn flowing(&self) -> Option<ConsumerPosition> {
         let state = self.buffer.lock();
         let flows = state.started && !state.paused && !state.ended && !state.detached;
-        flows.then(|| Place { topic: Arc::clone(&self.topic), partition: self.partition, next: state.next })
+        flows.then(|| ConsumerPosition { topic: Arc::clone(&self.topic), partition: self.partition, next: state.next })
     }
 
     /// What has arrived, below offset `before`.

@@ -15,7 +15,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 
 use crate::message::own;
 use crate::partition::Partition;
-use crate::place::Place;
+use crate::position::ConsumerPosition;
 use crate::signals::Signals;
 use crate::watch::Watch;
 
@@ -34,13 +34,13 @@ pub(crate) trait Directory {
     /// An error; a break ends the loop.
     fn error(&self, error: KafkaError) -> ControlFlow<()>;
     /// Where it stands in all partitions that messages are wanted from.
-    fn flowing(&self) -> Vec<Place>;
+    fn flowing(&self) -> Vec<ConsumerPosition>;
     /// Whether it has no partitions, and has not been told that it gets none.
     fn waits(&self) -> bool;
     /// It waits in vain: the loop ends.
     fn waits_in_vain(&self);
     /// The consumer stands still there although there is more to read: the loop ends.
-    fn stands_still(&self, at: &Place);
+    fn stands_still(&self, at: &ConsumerPosition);
 }
 
 /// Runs what a consumer's thread does, to its end. False: that was a panic, which is a bug. Those who read from it must hear of

@@ -17,7 +17,7 @@ use crate::group::StartAt;
 use crate::inspector::{PATIENCE, watermarks};
 use crate::message::Message;
 use crate::partition::{Flow, Partition};
-use crate::place::Place;
+use crate::position::ConsumerPosition;
 use crate::pump::{self, Directory};
 use crate::signals::Signals;
 use crate::watch::Watch;
@@ -193,7 +193,7 @@ impl Directory for Only {
         self.0.buffer.wake();
     }
 
-    fn flowing(&self) -> Vec<Place> {
+    fn flowing(&self) -> Vec<ConsumerPosition> {
         self.0.flowing().into_iter().collect()
     }
 
@@ -203,7 +203,7 @@ impl Directory for Only {
 
     fn waits_in_vain(&self) {}
 
-    fn stands_still(&self, at: &Place) {
+    fn stands_still(&self, at: &ConsumerPosition) {
         tracing::warn!(topic = %at.topic, partition = at.partition, offset = at.next, "a reader stood still although there was more: it ends");
     }
 

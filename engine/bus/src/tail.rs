@@ -16,7 +16,7 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::inspector::{PATIENCE, partitions, watermarks};
 use crate::message::{Message, own};
-use crate::place::Place;
+use crate::position::ConsumerPosition;
 use crate::pump::ends_well;
 use crate::reader::ReaderOptions;
 use crate::signals::Signals;
@@ -69,7 +69,7 @@ impl Tail {
                 // Always a plain offset: a logical one would be looked up later, and the end be another by then.
                 let (_, stable_end) = watermarks(&consumer, config, topic, partition, PATIENCE)?;
                 list.add_partition_offset(topic, partition, Offset::Offset(stable_end)).map_err(failed)?;
-                places.push(Place { topic: Arc::from(topic.as_str()), partition, next: stable_end });
+                places.push(ConsumerPosition { topic: Arc::from(topic.as_str()), partition, next: stable_end });
             }
         }
         consumer.assign(&list).map_err(failed)?;
@@ -139,7 +139,7 @@ struct Thread {
     held: Arc<Held>,
     connection: watch::Sender<bool>,
     /// Where it stands in each partition.
-    places: Vec<Place>,
+    places: Vec<ConsumerPosition>,
 }
 
 impl Thread {
@@ -165,7 +165,7 @@ impl Thread {
             match self.consumer.poll(patience) {
                 Some(Ok(message)) => {
                     burst += 1;
-                    let of = |place: &&mut Place| place.partition == message.partition() && *place.topic == *message.topic();
+                    let of = |place: &&mut ConsumerPosition| place.partition == message.partition() && *place.topic == *message.topic();
                     if let Some(place) = self.places.iter_mut().find(of) {
                         place.next = message.offset() + 1;
                         if self.held.buffer.push(own(&message, &place.topic)) {
@@ -214,7 +214,7 @@ impl Thread {
     }
 
     /// Where it stands, if messages are wanted: one that is full stands still on purpose.
-    fn flowing(&self) -> Vec<Place> {
+    fn flowing(&self) -> Vec<ConsumerPosition> {
         if self.held.buffer.lock().paused { Vec::new() } else { self.places.clone() }
     }
 
@@ -262,7 +262,7 @@ mod tests {
         let limits = Limits { messages: 2, bytes: 1_000_000 };
         let (signals, paused) = (Signals::new("nowhere"), metrics::KAFKA_PAUSED_TAILS.get());
         let held = Arc::new(Held { buffer: Buffer::new(limits), signals, ended: Mutex::default(), paused });
-        let places = vec![Place { topic: "pipe".into(), partition: 0, next: 0 }];
+        let places = vec![ConsumerPosition { topic: "pipe".into(), partition: 0, next: 0 }];
         let consumer = Arc::new(lone_consumer(&bus, "test", &[]).expect("a consumer"));
         let thread = Thread { consumer, held: Arc::clone(&held), connection: watch::channel(true).0, places: places.clone() };
         let message = |offset| Message {

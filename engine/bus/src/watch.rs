@@ -18,7 +18,7 @@ use crate::config::BusConfig;
 use crate::ends::Unread;
 use crate::error::BusError;
 use crate::inspector::Inspector;
-use crate::place::Place;
+use crate::position::ConsumerPosition;
 
 /// How long a partition must have stood still before it is looked into.
 const EVERY: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ struct Pace {
 }
 
 /// Whether there is something to read at a place; without one, whether brokers answer. May block.
-type Look = Arc<dyn Fn(Option<&Place>) -> bool + Send + Sync>;
+type Look = Arc<dyn Fn(Option<&ConsumerPosition>) -> bool + Send + Sync>;
 
 /// A consumer's watch, on its thread.
 pub(crate) struct Watch {
@@ -50,12 +50,12 @@ pub(crate) struct Watch {
     pace: Pace,
     due: Instant,
     /// Where it stood when it was looked last.
-    before: Vec<Place>,
+    before: Vec<ConsumerPosition>,
     /// Where to go on with those that are looked into in turn.
     turn: usize,
     /// Answers with a place at which there is something to read.
-    asked: Option<Receiver<Place>>,
-    suspect: Option<Place>,
+    asked: Option<Receiver<ConsumerPosition>>,
+    suspect: Option<ConsumerPosition>,
     /// Since when it has waited for partitions.
     absent: Option<Instant>,
     /// Answers whether brokers answer.
@@ -64,8 +64,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(config: &BusConfig) -> Result<Self, BusError> {
-        let (inspector, told) = (Inspector::new(config)?, Told::default());
-        let look = move |place: Option<&Place>| match place {
+        let (inspector, told) = (Inspector::new(config)?, TransactionWarnings::default());
+        let look = move |place: Option<&ConsumerPosition>| match place {
             Some(place) => told.may_read(place, inspector.unread_at(place)),
             None => inspector.is_answered(),
         };
@@ -76,7 +76,7 @@ impl Watch {
     #[cfg(test)]
     pub(crate) fn hasty(config: &BusConfig, finds: impl Fn(bool) -> bool + Send + Sync + 'static) -> Result<Self, BusError> {
         let Self { look, .. } = Self::new(config)?;
-        let look = move |place: Option<&Place>| finds(look(place));
+        let look = move |place: Option<&ConsumerPosition>| finds(look(place));
         let pace = Pace { every: Duration::from_millis(100), grace: Duration::from_secs(1), answer: Duration::from_millis(10) };
         Ok(Self { pace, due: Instant::now(), ..Self::looking(Arc::new(look), Instant::now()) })
     }
@@ -87,7 +87,7 @@ impl Watch {
 
     /// A place where the consumer stands still although there is something to read: it should be made anew. Called at every lap of
     /// its thread; never waits. `flowing` tells where it stands in all partitions that it wants to read from.
-    pub(crate) fn stands_still(&mut self, now: Instant, flowing: impl Fn() -> Vec<Place>) -> Option<Place> {
+    pub(crate) fn stands_still(&mut self, now: Instant, flowing: impl Fn() -> Vec<ConsumerPosition>) -> Option<ConsumerPosition> {
         if now < self.due {
             return None;
         }
@@ -114,7 +114,7 @@ impl Watch {
         }
         self.due = now + self.pace.every;
         let places = flowing();
-        let unmoved: Vec<Place> = places.iter().filter(|place| self.before.contains(place)).cloned().collect();
+        let unmoved: Vec<ConsumerPosition> = places.iter().filter(|place| self.before.contains(place)).cloned().collect();
         self.before = places;
         if !unmoved.is_empty() {
             let start = self.turn % unmoved.len();
@@ -155,7 +155,7 @@ impl Watch {
     }
 
     /// On a thread of its own: a broker that does not answer must not hold up the consumer's.
-    fn look_into(&mut self, places: Vec<Place>) {
+    fn look_into(&mut self, places: Vec<ConsumerPosition>) {
         let (found, asked) = channel();
         let look = self.look.clone();
         let look = move || {
@@ -172,11 +172,11 @@ impl Watch {
 
 /// What was said of partitions that wait behind an open transaction: each transaction is told once.
 #[derive(Default)]
-struct Told(Mutex<HashMap<(Arc<str>, i32), i64>>);
+struct TransactionWarnings(Mutex<HashMap<(Arc<str>, i32), i64>>);
 
-impl Told {
+impl TransactionWarnings {
     /// Whether what is unread can be read; what is held back is told of.
-    fn may_read(&self, place: &Place, unread: Result<Option<Unread>, BusError>) -> bool {
+    fn may_read(&self, place: &ConsumerPosition, unread: Result<Option<Unread>, BusError>) -> bool {
         match unread {
             Ok(Some(unread)) if unread.held_back => {
                 if self.is_news(place, unread.offset) {
@@ -191,7 +191,7 @@ impl Told {
         }
     }
 
-    fn is_news(&self, place: &Place, offset: i64) -> bool {
+    fn is_news(&self, place: &ConsumerPosition, offset: i64) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.insert((Arc::clone(&place.topic), place.partition), offset) != Some(offset)
     }
@@ -203,18 +203,18 @@ mod tests {
 
     use super::*;
 
-    fn place(partition: i32, next: i64) -> Place {
-        Place { topic: "t".into(), partition, next }
+    fn place(partition: i32, next: i64) -> ConsumerPosition {
+        ConsumerPosition { topic: "t".into(), partition, next }
     }
 
     /// Laps of 100 ms for so many seconds, in a moment; what was found, and when.
     fn laps(
         seconds: u64,
-        holds: impl Fn(&Place) -> bool + Send + Sync + 'static,
-        at: impl Fn(Duration) -> Vec<Place>,
-    ) -> Option<(Place, Duration)> {
+        holds: impl Fn(&ConsumerPosition) -> bool + Send + Sync + 'static,
+        at: impl Fn(Duration) -> Vec<ConsumerPosition>,
+    ) -> Option<(ConsumerPosition, Duration)> {
         let begun = Instant::now();
-        let mut watch = Watch::looking(Arc::new(move |place: Option<&Place>| place.is_some_and(&holds)), begun);
+        let mut watch = Watch::looking(Arc::new(move |place: Option<&ConsumerPosition>| place.is_some_and(&holds)), begun);
         (0..seconds * 10).map(|lap| Duration::from_millis(lap * 100)).find_map(|passed| {
             let found = watch.stands_still(begun + passed, || at(passed));
             if watch.asked.is_some() {
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn who_waits_behind_an_open_transaction_is_left_alone_and_each_transaction_is_told_once() {
-        let told = Told::default();
+        let told = TransactionWarnings::default();
         let unread = |offset, held_back| Ok(Some(Unread { offset, timestamp_ms: None, held_back }));
         assert!(told.may_read(&place(0, 7), unread(7, false)), "that can be read");
         assert!(!told.may_read(&place(0, 7), unread(9, true)) && !told.is_news(&place(0, 7), 9), "it was told");
@@ -263,7 +263,7 @@ mod tests {
     fn who_waits_for_partitions_while_others_are_answered_is_found_and_nobody_else() {
         let waited = |answered: bool, waits: fn(u64) -> bool| {
             let begun = Instant::now();
-            let mut watch = Watch::looking(Arc::new(move |_: Option<&Place>| answered), begun);
+            let mut watch = Watch::looking(Arc::new(move |_: Option<&ConsumerPosition>| answered), begun);
             (0..600_u64).find(|lap| {
                 if watch.reached.is_some() {
                     std::thread::sleep(Duration::from_millis(5));
@@ -292,7 +292,7 @@ mod tests {
         // It is seen to be there before the consumer has it.
         let seen = Arc::new(AtomicI64::new(0));
         let counted = seen.clone();
-        let holds = move |_: &Place| counted.fetch_add(1, Ordering::SeqCst) >= 0;
+        let holds = move |_: &ConsumerPosition| counted.fetch_add(1, Ordering::SeqCst) >= 0;
         assert_eq!(laps(300, holds, |_| vec![place(0, seen.load(Ordering::SeqCst))]), None);
         assert!(seen.load(Ordering::SeqCst) > 5);
     }

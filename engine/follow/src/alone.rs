@@ -10,7 +10,7 @@ use daybook_process::{Backoff, Shutdown, metrics};
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use crate::board::{Board, Place};
+use crate::board::{Board, FollowerKey};
 use crate::config::Limits;
 use crate::follower::{FollowError, Follower, Home};
 
@@ -23,7 +23,7 @@ const SLOW_LOOK: Duration = Duration::from_millis(50);
 
 /// A follower and its place.
 pub(crate) struct Member {
-    pub(crate) place: Place,
+    pub(crate) place: FollowerKey,
     pub(crate) home: Home,
     pub(crate) follower: Box<dyn Follower>,
     /// Where it stood at the last look, if it had come to the end of what the ring has.
@@ -135,7 +135,7 @@ async fn pause(pause: Duration, stop: &Shutdown) {
 async fn catch_up(
     follower: &mut dyn Follower,
     shared: &Shared,
-    place: &Place,
+    place: &FollowerKey,
     start: &RingStart,
     stay_until: Instant,
     stop: &Shutdown,
@@ -178,7 +178,7 @@ async fn catch_up(
 
 /// Waits while another holder works, and takes over when it has given up, or has stood still with more to do. Returns at once where nobody has taken
 /// over: an operator's tool has moved the checkpoint on.
-async fn stand_by(follower: &mut dyn Follower, shared: &Shared, place: &Place, stop: &Shutdown) -> Result<(), FollowError> {
+async fn stand_by(follower: &mut dyn Follower, shared: &Shared, place: &FollowerKey, stop: &Shutdown) -> Result<(), FollowError> {
     let mut seen = follower.standing().await?;
     if seen.term == follower.term() {
         tracing::warn!(follower = follower.name(), "starting again from the stored checkpoint");

@@ -153,7 +153,7 @@ impl Following {
 
     /// The followers that stand still, and the reason of each.
     fn waiting(&self) -> Vec<(String, String)> {
-        let named = |((follower, generation, service, n), why): (crate::Place, String)| {
+        let named = |((follower, generation, service, n), why): (crate::FollowerKey, String)| {
             let generation = if generation > 0 { format!(" (generation {generation})") } else { String::new() };
             (format!("{follower} {service}/{n}{generation}"), why)
         };

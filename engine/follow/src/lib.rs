@@ -28,7 +28,7 @@ mod pass;
 mod ring;
 
 pub use ask::Ask;
-pub use board::{Board, Place};
+pub use board::{Board, FollowerKey};
 pub use config::Limits;
 pub use event::{Event, Trail, Unreadable};
 pub use follower::{FollowError, Follower, Home, Kind, Moved, Roster, Standing};

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::alone::{self, Member, RingStart, Shared, Why, guarded};
-use crate::board::Place;
+use crate::board::FollowerKey;
 use crate::event::Event;
 use crate::follower::{Kind, Roster};
 use crate::head::{Head, Looks};
@@ -97,8 +97,8 @@ struct Owned {
     /// Those that go with the ring.
     together: Vec<Member>,
     /// Those that work alone, and what stops them.
-    alone: JoinSet<(Place, Option<Member>)>,
-    stops: BTreeMap<Place, watch::Sender<bool>>,
+    alone: JoinSet<(FollowerKey, Option<Member>)>,
+    stops: BTreeMap<FollowerKey, watch::Sender<bool>>,
     start: RingStart,
     /// Of an earlier assignment.
     rested: Vec<Member>,
@@ -217,7 +217,7 @@ impl Owned {
         self.alone.spawn(async move { (place, alone::run(member, why, shared, start, stop).await) });
     }
 
-    fn came_back(&mut self, place: &Place, member: Option<Member>) {
+    fn came_back(&mut self, place: &FollowerKey, member: Option<Member>) {
         self.stops.remove(place);
         match member {
             Some(member) if self.is_wanted(place) => self.together.push(member),
@@ -225,7 +225,7 @@ impl Owned {
         }
     }
 
-    fn is_wanted(&self, place: &Place) -> bool {
+    fn is_wanted(&self, place: &FollowerKey) -> bool {
         self.roster.borrow().0.iter().any(|kind| (kind.name(), kind.generation()) == (place.0, place.1))
     }
 
@@ -235,7 +235,7 @@ impl Owned {
         let service = self.log.service().clone();
         let kinds: Vec<&Arc<dyn Kind>> = kinds.iter().filter(|kind| kind.follows(&service)).collect();
         let place = |kind: &Arc<dyn Kind>| (kind.name(), kind.generation(), service.to_string(), self.log.number());
-        let wanted: Vec<Place> = kinds.iter().map(|kind| place(kind)).collect();
+        let wanted: Vec<FollowerKey> = kinds.iter().map(|kind| place(kind)).collect();
         for (place, stop) in &self.stops {
             if !wanted.contains(place) {
                 stop.send_replace(true);

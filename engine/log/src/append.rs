@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::page::{Page, PageHead};
 use crate::read::{batch_state, last_page};
 use crate::session::terminate;
-use crate::{BatchState, LogError, Outcome, PartitionLog, Session, WriterSessions, sql};
+use crate::{AppendOutcome, BatchState, LogError, PartitionLog, Session, WriterSessions, sql};
 
 /// How long to wait for the advisory lock: it is a courtesy that saves collisions, and a paused process keeps its own.
 const COURTESY: Duration = Duration::from_secs(2);
@@ -134,22 +134,22 @@ impl Writer {
                 .await?;
             let page = page_after(&before);
             match self.send(&page, &self.opening, &self.append_opening).await {
-                Outcome::Appended => return Ok(Opened { head: page.head, before }),
+                AppendOutcome::Appended => return Ok(Opened { head: page.head, before }),
                 // Someone wrote meanwhile: read again, try again.
-                Outcome::NotTheWriter | Outcome::PredecessorMissing | Outcome::Locked => {}
-                Outcome::Repeated => return Err(LogError::Damaged("an opening page has no commands to repeat".to_owned())),
-                Outcome::Failed(why) | Outcome::Unknown(why) => return Err(LogError::Pool(why)),
+                AppendOutcome::NotTheWriter | AppendOutcome::PredecessorMissing | AppendOutcome::Locked => {}
+                AppendOutcome::Repeated => return Err(LogError::Damaged("an opening page has no commands to repeat".to_owned())),
+                AppendOutcome::Failed(why) | AppendOutcome::Unknown(why) => return Err(LogError::Pool(why)),
             }
         }
         Err(LogError::Superseded(self.partition.name()))
     }
 
     /// Appends a page. Pages that are sent before the answer to an earlier one go behind it on the same connection.
-    pub async fn append(&self, page: &Page) -> Outcome {
+    pub async fn append(&self, page: &Page) -> AppendOutcome {
         self.send(page, &self.session, &self.append).await
     }
 
-    async fn send(&self, page: &Page, session: &Session, statement: &Statement) -> Outcome {
+    async fn send(&self, page: &Page, session: &Session, statement: &Statement) -> AppendOutcome {
         let head = &page.head;
         let offsets: Vec<i64> = (head.first_offset..head.next_offset()).collect();
         let e = &page.events;
@@ -188,7 +188,7 @@ impl Writer {
             &results,
             &page.requests,
         ];
-        Outcome::of(session.client().execute(statement, &values).await)
+        AppendOutcome::of(session.client().execute(statement, &values).await)
     }
 
     /// Finds out, by a write, what became of an append whose outcome is unknown: an opening page in its place. It
@@ -200,8 +200,8 @@ impl Writer {
         let opening = Page::opening(after, self.partition.number(), &self.name, now);
         for _ in 0..20 {
             match self.send(&opening, &self.opening, &self.append_opening).await {
-                Outcome::Appended => return Ok(Settled::NeverWritten(opening.head)),
-                Outcome::NotTheWriter | Outcome::PredecessorMissing => {
+                AppendOutcome::Appended => return Ok(Settled::NeverWritten(opening.head)),
+                AppendOutcome::NotTheWriter | AppendOutcome::PredecessorMissing => {
                     let stands = self.partition.read_pages(page.head.page, 1).await?;
                     return Ok(match stands.first() {
                         Some(p) if p.writer == self.name && p.digest == page.head.digest => Settled::Committed,
@@ -209,11 +209,11 @@ impl Writer {
                     });
                 }
                 // The lost append's own transaction may still hold the place: its session is ended, then asked again.
-                Outcome::Locked => {
+                AppendOutcome::Locked => {
                     terminate(self.partition.url(), self.session.backend()).await?;
                 }
-                Outcome::Repeated => return Err(LogError::Damaged("an opening page has no commands to repeat".to_owned())),
-                Outcome::Failed(why) | Outcome::Unknown(why) => return Err(LogError::Pool(why)),
+                AppendOutcome::Repeated => return Err(LogError::Damaged("an opening page has no commands to repeat".to_owned())),
+                AppendOutcome::Failed(why) | AppendOutcome::Unknown(why) => return Err(LogError::Pool(why)),
             }
         }
         Err(LogError::Pool(format!("{}: the session of a lost append could not be ended", self.partition.name())))

@@ -21,7 +21,7 @@ pub use bulk::{BulkEvent, BulkEvents, BulkOrder, BulkRead};
 pub use error::LogError;
 pub use messages::{Fate, ParkedMessage, RejectedMessage};
 pub use migrate::{MigrateOptions, Migrated, SchemaName, migrate};
-pub use outcome::Outcome;
+pub use outcome::AppendOutcome;
 pub use page::{LedgerRow, NewEvent, Page, PageHead, StoredEvent};
 pub use partition::{Log, PartitionLog};
 pub use read::{BatchState, LedgerEntry, LoadedStream};

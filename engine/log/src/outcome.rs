@@ -5,7 +5,7 @@ use tokio_postgres::error::SqlState;
 
 /// What came of one append.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AppendOutcome {
     /// The page stands.
     Appended,
     /// Another page stands under this number: I am the old writer.
@@ -22,7 +22,7 @@ pub enum Outcome {
     Locked,
 }
 
-impl Outcome {
+impl AppendOutcome {
     /// Whether the page's own content is to blame: sending it again would fail again.
     pub fn blames_content(&self) -> bool {
         matches!(self, Self::Failed(why) if ["22", "23", "54"].iter().any(|class| why.starts_with(class)))

@@ -25,7 +25,7 @@ pub use config::{Limits, ProjectorsConfig, PushLimits};
 pub use error::ProjectorError;
 pub use generation::{Generation, fingerprint};
 pub use parked::{ParkedStream, Unparked};
-pub use prepare::{Found, Prepared, prepare};
+pub use prepare::{LiveGeneration, Prepared, prepare};
 pub use projector::{Counts, Projector};
 pub use projectors::Projectors;
 pub use push::Push;

@@ -20,12 +20,12 @@ pub struct Prepared {
     /// The generation that is live.
     pub generation: i32,
     /// What became of it.
-    pub found: Found,
+    pub found: LiveGeneration,
 }
 
 /// In which state the live generation was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum LiveGeneration {
     /// There was none: it was made now.
     Made,
     /// It was made by this build's folds.
@@ -70,7 +70,11 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
     let kept_up = owner.query(sql::KEPT_UP_GENERATIONS, &[&model.name]).await?;
     if let Some(row) = kept_up.iter().find(|row| row.get(3)) {
         let current = row.get::<_, &[u8]>(2) == ours;
-        return Ok(Prepared { model: model.name, generation: row.get(0), found: if current { Found::Current } else { Found::Outdated } });
+        return Ok(Prepared {
+            model: model.name,
+            generation: row.get(0),
+            found: if current { LiveGeneration::Current } else { LiveGeneration::Outdated },
+        });
     }
     // Not always the first: one that was begun and never finished has had its number.
     let number = next_number(owner, model.name).await.map_err(LifecycleError::while_migrating)?;
@@ -86,5 +90,5 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
     }
     transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &number, &services, &numbers]).await?;
     transaction.commit().await?;
-    Ok(Prepared { model: model.name, generation: number, found: Found::Made })
+    Ok(Prepared { model: model.name, generation: number, found: LiveGeneration::Made })
 }

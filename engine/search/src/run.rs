@@ -7,7 +7,7 @@ use super::facets::{Currency, Facets, FacetsAsked, Filter};
 use super::fold::fold;
 use super::index::SearchIndex;
 use super::plan::Plan;
-use super::scoring::{Found, Match};
+use super::scoring::{Hits, Match};
 
 /// The order of what is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl SearchIndex {
     }
 
     /// What a plan finds, scored where that matters; on the first page the plan is completed.
-    fn found(&self, mut plan: Plan, first: bool, scored: bool) -> (Plan, Found) {
+    fn found(&self, mut plan: Plan, first: bool, scored: bool) -> (Plan, Hits) {
         let (found, need) = self.matches(&plan, Some(plan.need).filter(|_| !first), scored);
         plan.need = need;
         if first && scored && !plan.everything {

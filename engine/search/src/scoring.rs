@@ -91,7 +91,7 @@ fn both(a: f32, b: f32) -> f32 {
 
 /// What a plan finds, in the order of documents.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum Hits {
     /// All that live.
     Everything,
     /// Of one word, and the word's weight.
@@ -100,7 +100,7 @@ pub(crate) enum Found {
     Words(Vec<Match>),
 }
 
-impl Found {
+impl Hits {
     /// All of them, some at a time.
     pub(crate) fn each(&self, index: &SearchIndex, mut see: impl FnMut(&[Match])) {
         let mut some = Vec::with_capacity(BLOCK);
@@ -224,13 +224,13 @@ impl SearchIndex {
 
     /// What a plan finds, scored. `need`: how many of its groups a document must have; where nobody says, all, or as many fewer as
     /// it takes to have enough to show.
-    pub(crate) fn matches(&self, plan: &Plan, need: Option<u8>, scored: bool) -> (Found, u8) {
+    pub(crate) fn matches(&self, plan: &Plan, need: Option<u8>, scored: bool) -> (Hits, u8) {
         let scoring = Scoring::new(self, &plan.averages, scored);
         if plan.everything {
-            return (Found::Everything, need.unwrap_or(plan.need));
+            return (Hits::Everything, need.unwrap_or(plan.need));
         }
         if let [group] = plan.groups.as_slice() {
-            return (Found::Word(scoring.group(group), group.weight), 1);
+            return (Hits::Word(scoring.group(group), group.weight), 1);
         }
         let all: usize = plan.groups.iter().flat_map(|group| self.postings_of(group)).map(|(postings, _)| postings.len()).sum();
         // Where a field counts nothing, not each posting is a match.
@@ -239,7 +239,7 @@ impl SearchIndex {
         if scoring.scored {
             self.finish(plan, &mut matches);
         }
-        (Found::Words(matches), need)
+        (Hits::Words(matches), need)
     }
 
     /// Of several words, by merging their lists.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::world::{World, at};
 use crate::entry::{Part, View};
 use crate::freshness::{Feed, Generations, Staging, is_as_far, take_one};
-use crate::memory::{Applied, Batch, Cache, Landing, Loaded, Memory, Need};
+use crate::memory::{Applied, Cache, Landing, Loaded, Memory, Need, PushedBatch};
 use crate::observers::{Change, Content, Follower};
 use crate::source::{Position, SourceId, Streams};
 use crate::store::{Checkpoint, Checkpoints, Snapshot, Store, stamps};
@@ -41,8 +41,8 @@ fn is(part: &str, number: i64) -> Change {
 }
 
 /// A batch of source 0.
-fn batch(from: i64, to: i64, changes: Vec<Change>) -> Batch {
-    Batch { source: 0, epoch: 1, from, to, changes, complete: true, hidden: None }
+fn batch(from: i64, to: i64, changes: Vec<Change>) -> PushedBatch {
+    PushedBatch { source: 0, epoch: 1, from, to, changes, complete: true, hidden: None }
 }
 
 fn landed(memory: &Memory, view: &Arc<View>, snapshot: Snapshot) -> Arc<Loaded> {
@@ -81,7 +81,7 @@ fn a_gap_of_one_event_is_one_and_whoever_follows_is_woken() {
 #[test]
 fn a_batch_that_is_not_complete_is_a_gap() {
     let (memory, view) = held();
-    assert_eq!(memory.apply(&Batch { complete: false, ..batch(1, 2, vec![is("p0", 2)]) }), Applied::Gap);
+    assert_eq!(memory.apply(&PushedBatch { complete: false, ..batch(1, 2, vec![is("p0", 2)]) }), Applied::Gap);
     assert_eq!(shows(&memory, &view, "p0"), None);
 }
 
@@ -97,7 +97,7 @@ fn what_is_pushed_otherwise_at_the_position_that_is_held_is_read() {
 #[test]
 fn a_batch_of_another_epoch_does_not_join() {
     let (memory, view) = held();
-    assert_eq!(memory.apply(&Batch { epoch: 2, ..batch(1, 2, vec![]) }), Applied::Gap);
+    assert_eq!(memory.apply(&PushedBatch { epoch: 2, ..batch(1, 2, vec![]) }), Applied::Gap);
     assert_eq!(shows(&memory, &view, "p0"), None);
     assert_eq!(memory.apply(&batch(1, 9, vec![])), Applied::Late, "of the epoch before");
 }
@@ -167,7 +167,7 @@ fn a_key_that_looks_like_a_pages_id_changes_no_page() {
 fn streams_that_show_nothing_are_known_as_of_the_position_that_names_them() {
     let named = |named: &[&str]| Streams::from(named.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
     let (memory, _) = held();
-    memory.apply(&Batch { hidden: Some(named(&["x/1"])), ..batch(1, 2, vec![]) });
+    memory.apply(&PushedBatch { hidden: Some(named(&["x/1"])), ..batch(1, 2, vec![]) });
     memory.hidden.learn(0, at(1), named(&[]));
     assert_eq!(memory.hidden.header().expect("what was known later stays"), "x/1");
     let view = Arc::new(View::all("b"));

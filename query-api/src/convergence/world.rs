@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use crate::entry::{Entry, Part, PartsQuery, View};
-use crate::memory::{Batch, Cache, Landing, Memory};
+use crate::memory::{Cache, Landing, Memory, PushedBatch};
 use crate::observers::{Change, Content, Follower, Observers};
 use crate::source::Position;
 use crate::store::{Generation, Snapshot};
@@ -56,8 +56,8 @@ pub(super) struct World {
     states: Vec<State>,
     history: BTreeMap<(usize, PartPlace), Vec<Became>>,
     number: u64,
-    pub(super) queue: [Vec<Batch>; 2],
-    pub(super) archive: [Vec<Batch>; 2],
+    pub(super) queue: [Vec<PushedBatch>; 2],
+    pub(super) archive: [Vec<PushedBatch>; 2],
     /// Up to where everything was pushed; and whether something that leaves no gap was lost.
     pub(super) pushed: [i64; 2],
     pub(super) owed: [bool; 2],
@@ -134,7 +134,7 @@ impl World {
             self.history.entry(part).or_default().push(Became { to, number: self.number, there: *there, in_place: !moves });
         }
         let changes = changes.keys().map(|place| Self::change(source, *place, next.parts.get(&(source, *place)))).collect();
-        let batch = Batch { source: source as u16, epoch: 1, from, to, changes, complete: true, hidden: None };
+        let batch = PushedBatch { source: source as u16, epoch: 1, from, to, changes, complete: true, hidden: None };
         self.queue[source].push(batch.clone());
         self.archive[source].push(batch);
         self.states.push(next);
@@ -152,17 +152,17 @@ impl World {
             .filter(|((s, _), became)| *s == source && became.iter().any(|b| b.to > from || (b.in_place && b.to >= from)));
         let changes: Vec<Change> =
             touched.map(|((_, place), _)| Self::change(source, *place, self.now().parts.get(&(source, *place)))).collect();
-        let batch = Batch { source: source as u16, epoch: 1, from, to, changes, complete: true, hidden: None };
+        let batch = PushedBatch { source: source as u16, epoch: 1, from, to, changes, complete: true, hidden: None };
         self.memory.apply(&batch);
         self.archive[source].push(batch);
         (self.pushed[source], self.owed[source]) = (to, false);
     }
 
-    pub(super) fn take(&mut self, source: usize) -> Option<Batch> {
+    pub(super) fn take(&mut self, source: usize) -> Option<PushedBatch> {
         (!self.queue[source].is_empty()).then(|| self.queue[source].remove(0))
     }
 
-    pub(super) fn lost(&mut self, source: usize, batch: &Batch) {
+    pub(super) fn lost(&mut self, source: usize, batch: &PushedBatch) {
         self.owed[source] |= batch.from == batch.to;
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::generations::Generations;
 use super::staging::Staging;
 use crate::QueryError;
-use crate::memory::{Batch, Memory};
+use crate::memory::{Memory, PushedBatch};
 use crate::store::{Generation, Store, stamps};
 
 /// Time before the first try to follow again, and the longest before any.
@@ -192,7 +192,7 @@ fn apply(followed: &[Arc<Memory>], model: &str, staging: &mut Staging, marker: P
     let marked = staging.marker(marker);
     for memory in followed.iter().filter(|m| *m.model == *model && m.generation.number == marked.at.generation) {
         if let Some(source) = memory.sources.find(&marked.at.service, marked.at.partition) {
-            memory.apply(&Batch {
+            memory.apply(&PushedBatch {
                 source,
                 epoch: marked.epoch,
                 from: marked.from,

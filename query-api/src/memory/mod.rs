@@ -47,7 +47,7 @@ use trust::Trust;
 
 /// All changes of [from, to) of one source.
 #[derive(Clone, Debug)]
-pub(crate) struct Batch {
+pub(crate) struct PushedBatch {
     /// The number of the source.
     pub(crate) source: u16,
     pub(crate) epoch: i32,
@@ -241,13 +241,13 @@ impl Memory {
     }
 
     /// Applies what was pushed.
-    pub(crate) fn apply(&self, batch: &Batch) -> Applied {
+    pub(crate) fn apply(&self, batch: &PushedBatch) -> Applied {
         let applied = self.apply_now(batch);
         self.batches.fetch_add(1, Ordering::SeqCst);
         applied
     }
 
-    fn apply_now(&self, batch: &Batch) -> Applied {
+    fn apply_now(&self, batch: &PushedBatch) -> Applied {
         let Some(source) = self.sources.get(usize::from(batch.source)) else { return Applied::Late };
         let mut core = self.lock();
         core.pushed = Instant::now();

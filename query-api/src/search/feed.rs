@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::positions::{PartitionPosition, Positions};
-use super::waiting::{Batch, Next, Now, PendingChanges};
+use super::waiting::{Next, Now, PendingChanges, SourceChanges};
 use crate::observers::{Change, Follower};
 use crate::source::{Position, SourceId};
 use crate::store::Store;
@@ -76,7 +76,7 @@ impl Fresh {
 
     /// Applies what is pushed until something was missed.
     async fn follow(self: &Arc<Self>) {
-        while let Next::Batch(at, batch) = self.waiting.next().await {
+        while let Next::SourceChanges(at, batch) = self.waiting.next().await {
             if !self.take(&at, &batch) {
                 self.waiting.lose(&at, Position::new(batch.epoch, batch.to));
                 break;
@@ -88,7 +88,7 @@ impl Fresh {
     }
 
     /// Applies one batch; says whether the index still is what it should be.
-    pub(super) fn take(&self, at: &SourceId, batch: &Batch) -> bool {
+    pub(super) fn take(&self, at: &SourceId, batch: &SourceChanges) -> bool {
         let key = (at.service.to_string(), at.partition);
         let known = {
             let positions = self.positions.borrow();

@@ -23,7 +23,7 @@ pub(super) struct Now {
 
 /// The pending changes of one source: all of [from, to).
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct SourceChanges {
     pub(super) epoch: i32,
     pub(super) from: i64,
     pub(super) to: i64,
@@ -45,7 +45,7 @@ pub(super) type Losses = BTreeMap<SourceId, Loss>;
 
 #[derive(Debug, Default)]
 struct Held {
-    batches: BTreeMap<SourceId, Batch>,
+    batches: BTreeMap<SourceId, SourceChanges>,
     lost: Losses,
     losses: u64,
 }
@@ -54,7 +54,7 @@ struct Held {
 #[derive(Debug)]
 pub(super) enum Next {
     /// The changes of one source that waited.
-    Batch(SourceId, Batch),
+    SourceChanges(SourceId, SourceChanges),
     /// Something was missed: what waits cannot be applied before it has been read.
     Lost,
 }
@@ -78,7 +78,7 @@ impl PendingChanges {
         if !joins || changes.iter().any(|c| c.content == Content::TooLarge) {
             held.lose(at, Position::new(epoch, to));
         } else {
-            let batch = held.batches.entry(at.clone()).or_insert_with(|| Batch { epoch, from, to, changes: HashMap::new() });
+            let batch = held.batches.entry(at.clone()).or_insert_with(|| SourceChanges { epoch, from, to, changes: HashMap::new() });
             batch.add(from, to, changes);
         }
         drop(held);
@@ -144,11 +144,11 @@ impl Held {
         if !self.lost.is_empty() {
             return Some(Next::Lost);
         }
-        self.batches.pop_first().map(|(at, batch)| Next::Batch(at, batch))
+        self.batches.pop_first().map(|(at, batch)| Next::SourceChanges(at, batch))
     }
 }
 
-impl Batch {
+impl SourceChanges {
     fn add(&mut self, from: i64, to: i64, changes: &[Change]) {
         // Late, by one who was paused: it is older than what waits.
         if to < self.to {

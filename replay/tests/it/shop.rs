@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use daybook_bus::BusConfig;
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
-use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, StoredEvent, Writer, WriterSessions};
+use daybook_log::{AppendOutcome, Log, NewEvent, Page, PageHead, StoredEvent, Writer, WriterSessions};
 use daybook_postgres::{OwnConnection, Role};
 use daybook_projections::lifecycle::live_generation;
 use daybook_projections::prepare;
@@ -235,7 +235,7 @@ impl Shop {
         }
         let (writer, head) = self.lanes.get_mut(&at).expect("just opened");
         let page = Page::following(head, at.1, writer.name(), Writer::now(), head.message_offset + 1, events, Vec::new());
-        assert_eq!(writer.append(&page).await, Outcome::Appended);
+        assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
         *head = page.head().clone();
         page.stored_events().collect()
     }

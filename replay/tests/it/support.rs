@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use daybook_bus::BusConfig;
 use daybook_kernel::{AnyState, Context, Digest, Instant, Registry, digest, ids};
 use daybook_log::{
-    LedgerEntry, LedgerRow, Log, NewEvent, Outcome, Page, PageHead, PartitionLog, Snapshot, StoredEvent, Writer, WriterSessions,
+    AppendOutcome, LedgerEntry, LedgerRow, Log, NewEvent, Page, PageHead, PartitionLog, Snapshot, StoredEvent, Writer, WriterSessions,
 };
 use daybook_postgres::Role;
 use daybook_proto::v1::command_result::Outcome as Came;
@@ -126,7 +126,7 @@ impl Fixture {
             ledger.push(LedgerRow { stream_id, command_id, request: request.encode_to_vec(), result: result.encode_to_vec() });
         }
         let page = Page::following(&self.head, 0, self.writer.name(), now, self.head.message_offset + 1, events, ledger);
-        assert_eq!(self.writer.append(&page).await, Outcome::Appended);
+        assert_eq!(self.writer.append(&page).await, AppendOutcome::Appended);
         self.head = page.head().clone();
     }
 

@@ -19,7 +19,7 @@ use super::inbox::Inbox;
 use crate::buffer::Limits;
 use crate::client;
 use crate::partition::{Flow, Partition};
-use crate::place::Place;
+use crate::position::ConsumerPosition;
 use crate::pump::{Directory, ends_well};
 use crate::signals::Signals;
 
@@ -234,7 +234,7 @@ impl Directory for Membership {
 
     fn at_end(&self, _: i32) {}
 
-    fn flowing(&self) -> Vec<Place> {
+    fn flowing(&self) -> Vec<ConsumerPosition> {
         self.partitions().iter().filter_map(|held| held.flowing()).collect()
     }
 
@@ -246,8 +246,8 @@ impl Directory for Membership {
         self.report("waited for partitions in vain, although brokers answer", true);
     }
 
-    fn stands_still(&self, at: &Place) {
-        let Place { topic, partition, next } = at;
+    fn stands_still(&self, at: &ConsumerPosition) {
+        let ConsumerPosition { topic, partition, next } = at;
         self.report(&format!("stood still at offset {next} of {topic}/{partition}, although there was more to read"), true);
     }
 

@@ -21,19 +21,19 @@ struct Failure {
     queue_full: bool,
 }
 
-type Outcome = Result<Vec<i64>, DeliveryError>;
+type Delivered = Result<Vec<i64>, DeliveryError>;
 
 /// Shared by the records of one batch. Each record's delivery report ends here; there is no future a message.
-pub(super) struct Batch {
+pub(super) struct SentBatch {
     offsets: Vec<AtomicI64>,
     /// Records that have not settled, and one for the sender until it has enqueued all.
     open: AtomicUsize,
     failure: Mutex<Option<Failure>>,
-    done: Mutex<Option<oneshot::Sender<Outcome>>>,
+    done: Mutex<Option<oneshot::Sender<Delivered>>>,
 }
 
-impl Batch {
-    pub(super) fn new(records: usize) -> (Self, oneshot::Receiver<Outcome>) {
+impl SentBatch {
+    pub(super) fn new(records: usize) -> (Self, oneshot::Receiver<Delivered>) {
         let (done, answer) = oneshot::channel();
         let batch = Self {
             offsets: (0..records).map(|_| AtomicI64::new(UNKNOWN_OFFSET)).collect(),
@@ -100,12 +100,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// broker did not say), or with what went wrong. Dropping it cancels nothing.
 #[must_use = "a failed delivery is known only here"]
 pub struct Delivery {
-    answer: oneshot::Receiver<Outcome>,
+    answer: oneshot::Receiver<Delivered>,
     client: Weak<Client>,
 }
 
 impl Delivery {
-    pub(super) fn new(answer: oneshot::Receiver<Outcome>, client: Weak<Client>) -> Self {
+    pub(super) fn new(answer: oneshot::Receiver<Delivered>, client: Weak<Client>) -> Self {
         Self { answer, client }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_first_failure_in_order_counts_whichever_is_reported_first() {
-        let (batch, mut answer) = Batch::new(4);
+        let (batch, mut answer) = SentBatch::new(4);
         for _ in 0..4 {
             batch.begin();
         }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_was_full_is_not_forgotten_for_another_failure() {
-        let (batch, mut answer) = Batch::new(3);
+        let (batch, mut answer) = SentBatch::new(3);
         for _ in 0..3 {
             batch.begin();
         }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_empty_batch_is_answered_at_once() {
-        let (batch, mut answer) = Batch::new(0);
+        let (batch, mut answer) = SentBatch::new(0);
         batch.settle();
         assert_eq!(answer.try_recv().unwrap(), Ok(vec![]));
     }

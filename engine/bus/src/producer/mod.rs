@@ -15,8 +15,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
 
-use batch::Batch;
 pub use batch::Delivery;
+use batch::SentBatch;
 pub use shared::SharedProducer;
 
 use crate::client::{self, MAX_MESSAGE_BYTES};
@@ -114,7 +114,7 @@ impl Producer {
     /// Records for one partition arrive in order. After a failed delivery they may arrive with a gap: later batches don't
     /// wait for a record that was given up. Who can't have that has one batch of a partition under way, and sends again from the gap.
     pub fn send(&self, records: Vec<Record>) -> Delivery {
-        let (batch, answer) = Batch::new(records.len());
+        let (batch, answer) = SentBatch::new(records.len());
         let batch = Arc::new(batch);
         let producer = &self.client.producer;
         for (index, record) in records.into_iter().enumerate() {
@@ -160,7 +160,7 @@ impl Producer {
     }
 }
 
-fn enqueue(producer: &Inner, batch: &Arc<Batch>, index: usize, record: &Record) -> Result<(), KafkaError> {
+fn enqueue(producer: &Inner, batch: &Arc<SentBatch>, index: usize, record: &Record) -> Result<(), KafkaError> {
     let ticket = Box::new(Ticket { batch: Arc::clone(batch), index });
     let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
     for (key, value) in record.headers.iter() {
@@ -237,7 +237,7 @@ impl Drop for Client {
 
 /// Which record of which batch a delivery report is about.
 struct Ticket {
-    batch: Arc<Batch>,
+    batch: Arc<SentBatch>,
     index: usize,
 }
 

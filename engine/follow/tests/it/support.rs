@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
 use daybook_follow::{Event, FollowError, Follower, Following, Home, Kind, Limits, Moved, Roster, Sources, Standing};
-use daybook_log::{Log, LogError, NewEvent, Outcome, Page, PageHead, PartitionLog, StoredEvent, Writer, WriterSessions};
+use daybook_log::{AppendOutcome, Log, LogError, NewEvent, Page, PageHead, PartitionLog, StoredEvent, Writer, WriterSessions};
 use daybook_postgres::{Connector, Pool, Role};
 use daybook_process::shutdown;
 use daybook_testkit::{TestDatabase, eventually};
@@ -86,7 +86,7 @@ impl Ledger {
         }
         let (writer, head) = self.lane.as_mut().expect("just opened");
         let page = Page::following(head, 0, writer.name(), Writer::now(), head.message_offset + 1, events, Vec::new());
-        assert_eq!(writer.append(&page).await, Outcome::Appended);
+        assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
         *head = page.head().clone();
         page.stored_events().collect()
     }

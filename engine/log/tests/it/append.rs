@@ -1,7 +1,7 @@
 //! One statement a page: all of it or nothing, and outcomes with names.
 
 use daybook_kernel::Instant;
-use daybook_log::{Outcome, Page};
+use daybook_log::{AppendOutcome, Page};
 
 use crate::support::{Fixture, NOW, append, event, page, row};
 
@@ -36,7 +36,7 @@ async fn a_repeat_is_named_and_nothing_of_its_page_is_left_behind() {
     let (writer, mut head) = f.opened().await;
     append(&writer, &mut head, vec![event("a/1", 1)], vec![row("a/1", 1)]).await;
     let repeated = page(&head, &writer, vec![event("a/1", 2), event("a/2", 1)], vec![row("a/2", 7), row("a/1", 1)]);
-    assert_eq!(writer.append(&repeated).await, Outcome::Repeated);
+    assert_eq!(writer.append(&repeated).await, AppendOutcome::Repeated);
     assert_eq!(f.partition.read_events(0, 10).await.expect("readable").len(), 1);
     assert_eq!(f.partition.read_ledger(0, 9).await.expect("readable").len(), 1);
     assert_eq!(f.partition.last_page().await.expect("readable"), head);
@@ -49,10 +49,10 @@ async fn a_page_never_stands_without_the_one_before_it() {
     let first = page(&head, &writer, vec![event("a/1", 1)], vec![row("a/1", 1)]);
     let second = page(first.head(), &writer, vec![event("a/1", 2)], vec![row("a/1", 2)]);
     // The first was never sent, as when its batch failed; the second was on its way already.
-    assert_eq!(writer.append(&second).await, Outcome::PredecessorMissing);
+    assert_eq!(writer.append(&second).await, AppendOutcome::PredecessorMissing);
     assert_eq!(f.partition.read_events(0, 10).await.expect("readable"), []);
-    assert_eq!(writer.append(&first).await, Outcome::Appended);
-    assert_eq!(writer.append(&second).await, Outcome::Appended);
+    assert_eq!(writer.append(&first).await, AppendOutcome::Appended);
+    assert_eq!(writer.append(&second).await, AppendOutcome::Appended);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_page_sent_before_the_answer_to_the_one_before_falls_with_it() {
     let repeated = page(&head, &writer, vec![event("a/1", 2)], vec![row("a/1", 1)]);
     let next = page(repeated.head(), &writer, vec![event("a/1", 3)], vec![row("a/1", 3)]);
     let both = tokio::join!(writer.append(&repeated), writer.append(&next));
-    assert_eq!(both, (Outcome::Repeated, Outcome::PredecessorMissing));
+    assert_eq!(both, (AppendOutcome::Repeated, AppendOutcome::PredecessorMissing));
     assert_eq!(f.partition.read_events(0, 10).await.expect("readable").len(), 1);
 }
 
@@ -73,12 +73,12 @@ async fn a_page_that_continues_another_history_is_refused() {
     let (writer, head) = f.opened().await;
     let mut other = head.clone();
     other.digest[0] ^= 1;
-    assert_eq!(writer.append(&page(&other, &writer, vec![event("a/1", 1)], vec![])).await, Outcome::PredecessorMissing);
+    assert_eq!(writer.append(&page(&other, &writer, vec![event("a/1", 1)], vec![])).await, AppendOutcome::PredecessorMissing);
     let mut gap = head.clone();
     gap.count = 5;
     assert_eq!(
         writer.append(&page(&gap, &writer, vec![event("a/1", 1)], vec![])).await,
-        Outcome::PredecessorMissing,
+        AppendOutcome::PredecessorMissing,
         "an offset would be missing"
     );
 }
@@ -88,7 +88,7 @@ async fn two_events_of_one_version_fail_and_leave_nothing() {
     let f = Fixture::new().await;
     let (writer, head) = f.opened().await;
     let outcome = writer.append(&page(&head, &writer, vec![event("a/1", 1), event("a/1", 1)], vec![row("a/1", 1)])).await;
-    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+    assert!(matches!(outcome, AppendOutcome::Failed(_)), "{outcome:?}");
     assert_eq!(f.partition.last_page().await.expect("readable"), head);
 }
 
@@ -99,7 +99,7 @@ async fn a_clock_that_was_set_back_stands_still() {
     let earlier = Instant::from_micros(NOW.micros() - 3_600_000_000);
     let page = Page::following(&head, 0, writer.name(), earlier, 0, vec![event("a/1", 1)], vec![]);
     assert_eq!(page.head().recorded_at, NOW);
-    assert_eq!(writer.append(&page).await, Outcome::Appended);
+    assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
 }
 
 #[tokio::test]

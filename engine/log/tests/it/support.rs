@@ -1,7 +1,7 @@
 //! Pages without a domain.
 
 use daybook_kernel::Instant;
-use daybook_log::{LedgerRow, Log, NewEvent, Outcome, Page, PageHead, PartitionLog, Writer, WriterSessions};
+use daybook_log::{AppendOutcome, LedgerRow, Log, NewEvent, Page, PageHead, PartitionLog, Writer, WriterSessions};
 use daybook_postgres::Role;
 use daybook_proto::v1::{CommandResult, Request};
 use daybook_testkit::TestDatabase;
@@ -61,6 +61,6 @@ pub(crate) fn page(after: &PageHead, writer: &Writer, events: Vec<NewEvent>, led
 /// Appends, and goes on from there.
 pub(crate) async fn append(writer: &Writer, head: &mut PageHead, events: Vec<NewEvent>, ledger: Vec<LedgerRow>) {
     let page = page(head, writer, events, ledger);
-    assert_eq!(writer.append(&page).await, Outcome::Appended);
+    assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
     *head = page.head().clone();
 }

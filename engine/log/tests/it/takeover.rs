@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_log::{Outcome, Settled, Writer};
+use daybook_log::{AppendOutcome, Settled, Writer};
 
 use crate::support::{Fixture, NOW, append, event, page, row};
 
@@ -25,7 +25,7 @@ async fn once_an_opening_page_stands_the_older_writer_cannot_commit() {
     let late = page(&head, &zombie, vec![event("a/1", 1)], vec![row("a/1", 1)]);
     let (writer, mut head) = f.opened().await;
     // Before the new writer has written anything but its opening page.
-    assert_eq!(zombie.append(&late).await, Outcome::NotTheWriter);
+    assert_eq!(zombie.append(&late).await, AppendOutcome::NotTheWriter);
     append(&writer, &mut head, vec![event("a/1", 1)], vec![row("a/1", 1)]).await;
     assert_eq!(f.partition.read_events(0, 10).await.expect("readable").len(), 1);
 }
@@ -38,7 +38,7 @@ async fn a_zombie_hears_that_it_is_one_even_when_its_commands_are_repeats() {
     let (writer, mut head) = f.opened().await;
     append(&writer, &mut head, vec![event("a/1", 1)], vec![row("a/1", 1)]).await;
     // Both its page and its command stand already; the fence must be what it hears of.
-    assert_eq!(zombie.append(&late).await, Outcome::NotTheWriter);
+    assert_eq!(zombie.append(&late).await, AppendOutcome::NotTheWriter);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_lost_answer_to_a_page_that_stands_is_settled_as_committed() {
     let f = Fixture::new().await;
     let (writer, head) = f.opened().await;
     let sent = page(&head, &writer, vec![event("a/1", 1)], vec![row("a/1", 1)]);
-    assert_eq!(writer.append(&sent).await, Outcome::Appended);
+    assert_eq!(writer.append(&sent).await, AppendOutcome::Appended);
     let settled = writer.settle(&sent, &head, NOW).await.expect("Postgres answers");
     assert!(matches!(settled, Settled::Committed), "{settled:?}");
 }
@@ -91,7 +91,7 @@ async fn a_lost_page_that_does_not_stand_never_will() {
     let Settled::NeverWritten(opening) = writer.settle(&lost, &head, NOW).await.expect("Postgres answers") else {
         panic!("it was never sent")
     };
-    assert_eq!(writer.append(&lost).await, Outcome::NotTheWriter, "it arrives after all");
+    assert_eq!(writer.append(&lost).await, AppendOutcome::NotTheWriter, "it arrives after all");
     assert_eq!(f.partition.last_page().await.expect("readable"), opening);
 }
 
@@ -111,7 +111,7 @@ async fn a_cut_connection_is_an_unknown_outcome() {
     let owner = f.database.owner().await;
     owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'daybook writer' AND datname = current_database()", &[]).await.expect("owner may");
     let outcome = writer.append(&page(&head, &writer, vec![], vec![row("a/1", 1)])).await;
-    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    assert!(matches!(outcome, AppendOutcome::Unknown(_)), "{outcome:?}");
     until_closed(&writer).await;
 }
 

@@ -19,7 +19,7 @@ use crate::config::Limits;
 use crate::generation::Generation;
 use crate::held::Held;
 use crate::push::Pusher;
-use crate::store::{Checkpoint, Place, ReadStore};
+use crate::store::{Checkpoint, CheckpointKey, ReadStore};
 
 pub(crate) use following::GenerationKind;
 use following::Prepared;
@@ -282,8 +282,8 @@ impl Projector {
         }
     }
 
-    fn place(&self) -> Place<'_> {
-        Place {
+    fn place(&self) -> CheckpointKey<'_> {
+        CheckpointKey {
             projection: self.model.name,
             generation: &self.generation,
             service: self.log.service(),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Projector;
 use crate::ProjectorError;
 use crate::batch::Change;
-use crate::push::{Push, Pusher, Shown, Source, Span};
+use crate::push::{Push, PushedPart, Pusher, Source, Span};
 use crate::store::Move;
 
 /// Events whose streams are read at once to be pushed again.
@@ -86,7 +86,7 @@ impl Projector {
         by: Move,
         parts: BTreeMap<(String, String), Change>,
         stopped: &[&str],
-        stale: Vec<Shown>,
+        stale: Vec<PushedPart>,
     ) -> Result<(), ProjectorError> {
         let far_behind = self.end - by.to > self.limits.push.silent_beyond;
         let Some(pusher) = &mut self.pusher else { return Ok(()) };
@@ -96,10 +96,10 @@ impl Projector {
         if pusher.hides_a_loss() {
             return self.push_again().await;
         }
-        let mut shown: Vec<Shown> = parts
+        let mut shown: Vec<PushedPart> = parts
             .into_iter()
             .filter(|(_, c)| !c.is_same)
-            .map(|((key, part), c)| Shown {
+            .map(|((key, part), c)| PushedPart {
                 key,
                 part,
                 stream: c.stream.as_str().to_owned(),
@@ -118,7 +118,7 @@ impl Projector {
     }
 
     /// Sends a batch, and with it which streams show nothing. `clears_hold`: it has the changes that hold the acknowledgement.
-    pub(super) fn send(&mut self, span: Span, shown: Vec<Shown>, clears_hold: bool) {
+    pub(super) fn send(&mut self, span: Span, shown: Vec<PushedPart>, clears_hold: bool) {
         let streams = self.hidden.iter().take(NAMED).cloned().collect();
         let hidden = HiddenStreams { streams, more: self.hidden.len() > NAMED };
         if let Some(pusher) = &mut self.pusher {
@@ -126,7 +126,7 @@ impl Projector {
         }
     }
 
-    pub(super) fn mark_stale(&self, shown: &mut [Shown]) {
+    pub(super) fn mark_stale(&self, shown: &mut [PushedPart]) {
         for part in shown {
             part.stale = part.bytes.is_some() && self.parked.contains(&part.stream);
         }
@@ -154,10 +154,10 @@ impl Projector {
     }
 
     /// The parts that events from `from` on have touched, as they stand; none where they would be more than may be underway.
-    async fn touched_since(&mut self, from: i64) -> Result<Option<Vec<Shown>>, ProjectorError> {
-        let mut all: BTreeMap<(String, String), Shown> = BTreeMap::new();
+    async fn touched_since(&mut self, from: i64) -> Result<Option<Vec<PushedPart>>, ProjectorError> {
+        let mut all: BTreeMap<(String, String), PushedPart> = BTreeMap::new();
         let (mut bytes, bound) = (0, self.limits.push.bytes);
-        let mut add = |parts: Vec<Shown>| {
+        let mut add = |parts: Vec<PushedPart>| {
             for part in parts {
                 bytes += part.bytes.as_ref().map_or(0, Vec::len) + part.key.len() + part.part.len();
                 all.insert((part.key.clone(), part.part.clone()), part);

@@ -11,8 +11,8 @@ use daybook_log::LogError;
 use super::Projector;
 use crate::ProjectorError;
 use crate::batch::{Before, Changes, Folded, Pace, PartView, fold};
-use crate::push::{Shown, Span};
-use crate::store::{Retried, Waiting};
+use crate::push::{PushedPart, Span};
+use crate::store::{Retried, StreamToRetry, WrittenPart};
 
 /// How many are looked up at once.
 const AT_ONCE: usize = 100;
@@ -60,7 +60,7 @@ impl Projector {
     }
 
     /// Folds a parked stream from its beginning to the checkpoint, and writes what of it is otherwise than it stands.
-    async fn retry(&mut self, what: &Waiting) -> Result<(), ProjectorError> {
+    async fn retry(&mut self, what: &StreamToRetry) -> Result<(), ProjectorError> {
         let skipped = (what.asked == Some(Ask::Skip)).then_some(what.offset);
         if let Some(offset) = skipped {
             // Where this is not committed, all that is held is read again.
@@ -113,7 +113,7 @@ impl Projector {
 
     /// A stream that can't be folded again for a reason of its own would hold up all others at each attempt: it stays parked, with
     /// that reason, until it is asked for again.
-    async fn leave_parked(&mut self, what: &Waiting, error: &ProjectorError) -> Result<(), ProjectorError> {
+    async fn leave_parked(&mut self, what: &StreamToRetry, error: &ProjectorError) -> Result<(), ProjectorError> {
         tracing::error!(projector = self.name(), stream = what.stream, %error, "a parked stream can't be folded again");
         let retried = Retried { stopped: Some((what.offset, error.to_string())), ..Retried::default() };
         if !self.store.write_retried(&self.place(), self.next, what, &retried).await? {
@@ -143,7 +143,7 @@ impl Projector {
     }
 
     /// Pushes what no event of a batch has changed. It leaves no gap where it is lost, so its acknowledgement is waited for.
-    fn push_out_of_turn(&mut self, shown: Vec<Shown>) {
+    fn push_out_of_turn(&mut self, shown: Vec<PushedPart>) {
         let far_behind = self.end - self.next > self.limits.push.silent_beyond;
         let Some(pusher) = &mut self.pusher else { return };
         pusher.hold_ack_at(self.next - 1);
@@ -201,7 +201,7 @@ impl Again {
 }
 
 /// What to write, and what to push, so that `stands` becomes what was folded.
-fn compare(again: Again, stream: &StreamId, stands: Vec<Shown>, skipped: Option<i64>) -> (Retried, Vec<Shown>) {
+fn compare(again: Again, stream: &StreamId, stands: Vec<PushedPart>, skipped: Option<i64>) -> (Retried, Vec<PushedPart>) {
     let Again { parts, keys, view, stopped } = again;
     let freed = stopped.is_none();
     let mut retried = Retried { keys, skipped, stopped, ..Retried::default() };
@@ -211,23 +211,23 @@ fn compare(again: Again, stream: &StreamId, stands: Vec<Shown>, skipped: Option<
         Some(view) => retried.view = Some((view.offset, view.version, view.bytes)),
         None => {}
     }
-    let mut before: BTreeMap<(String, String), Shown> = stands.into_iter().map(|s| ((s.key.clone(), s.part.clone()), s)).collect();
+    let mut before: BTreeMap<(String, String), PushedPart> = stands.into_iter().map(|s| ((s.key.clone(), s.part.clone()), s)).collect();
     let mut shown = Vec::new();
     for ((key, part), (bytes, offset)) in parts {
         let view = in_its_part.take().map(|v| PartView { version: v.version, bytes: (v.bytes != bytes).then_some(v.bytes) });
         // Also where it stands: its row holds the view, or holds it no longer.
-        retried.written.push(((key.clone(), part.clone()), bytes.clone(), offset, view));
+        retried.written.push(WrittenPart { place: (key.clone(), part.clone()), bytes: bytes.clone(), offset, view });
         match before.remove(&(key.clone(), part.clone())) {
             // It stands as it is; only that it is not older than the log any more is new.
             Some(same) if same.bytes.as_ref() == Some(&bytes) => shown.extend(freed.then_some(same)),
             _ => {
                 let stream = stream.as_str().to_owned();
-                shown.push(Shown { key, part, stream, offset, bytes: Some(bytes), stale: false });
+                shown.push(PushedPart { key, part, stream, offset, bytes: Some(bytes), stale: false });
             }
         }
     }
     for (place, gone) in before {
-        shown.push(Shown { bytes: None, ..gone });
+        shown.push(PushedPart { bytes: None, ..gone });
         retried.gone.push(place);
     }
     retried.noted = shown.iter().map(|s| (s.key.clone(), s.part.clone())).collect();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use daybook_bus::{BusConfig, BusError, Producer, ProducerOptions, SharedProducer};
 
 pub(crate) use pusher::{Pusher, Source, Span};
-pub(crate) use records::Shown;
+pub(crate) use records::PushedPart;
 
 /// How long Kafka may take to acknowledge a batch before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use daybook_process::metrics::{self, Counter};
 use daybook_proto::v1::HiddenStreams;
 use futures_util::FutureExt as _;
 
-use super::records::{Shown, batch};
+use super::records::{PushedPart, batch};
 use crate::Push;
 use crate::config::PushLimits;
 
@@ -143,7 +143,7 @@ impl Pusher {
     }
 
     /// Sends a batch. `hidden`: the source's streams that show nothing. `clears_hold`: it has the changes that hold the acknowledgement.
-    pub(crate) fn push(&mut self, span: Span, parts: Vec<Shown>, hidden: HiddenStreams, clears_hold: bool) {
+    pub(crate) fn push(&mut self, span: Span, parts: Vec<PushedPart>, hidden: HiddenStreams, clears_hold: bool) {
         self.settle();
         if self.broken {
             self.meters.lost.increment(1);
@@ -197,7 +197,7 @@ mod tests {
     /// One part of so many bytes, and its marker.
     fn push(pusher: &mut Pusher, from: i64, to: i64, bytes: usize, clears_hold: bool) {
         let part =
-            Shown { key: "k".into(), part: "p".into(), stream: "a/1".into(), offset: from, bytes: Some(vec![0; bytes]), stale: false };
+            PushedPart { key: "k".into(), part: "p".into(), stream: "a/1".into(), offset: from, bytes: Some(vec![0; bytes]), stale: false };
         pusher.push(Span { from, to, epoch: 1 }, vec![part], HiddenStreams::default(), clears_hold);
     }
 

@@ -11,7 +11,7 @@ use super::pusher::{Source, Span};
 
 /// A part as it is after a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
+pub(crate) struct PushedPart {
     pub(crate) key: String,
     pub(crate) part: String,
     pub(crate) stream: String,
@@ -24,7 +24,7 @@ pub(crate) struct Shown {
 }
 
 /// The records of one batch: each part, a tombstone behind each that is gone, and the marker that counts them.
-pub(super) fn batch(at: &Source, span: Span, parts: Vec<Shown>, hidden: HiddenStreams, largest: usize) -> Vec<Record> {
+pub(super) fn batch(at: &Source, span: Span, parts: Vec<PushedPart>, hidden: HiddenStreams, largest: usize) -> Vec<Record> {
     let id = Uuid::new_v4().into_bytes().to_vec();
     let mut records = Vec::with_capacity(parts.len() + 1);
     let changes = u32::try_from(parts.len()).unwrap_or(u32::MAX);
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_batch_is_its_parts_and_then_a_marker_that_counts_them() {
         let at = Source { topic: "t".into(), generation: 3, service: "s".into(), partition: 7 };
-        let part = |id: &str, bytes: Option<&[u8]>| Shown {
+        let part = |id: &str, bytes: Option<&[u8]>| PushedPart {
             key: "k".into(),
             part: id.into(),
             stream: "a/1".into(),

@@ -15,7 +15,7 @@ use crate::batch::{Before, Change, Changes, Skipped};
 use crate::generation::Generation;
 use crate::{ProjectorError, sql};
 
-pub(crate) use parked::{Retried, Waiting};
+pub(crate) use parked::{Retried, StreamToRetry, WrittenPart};
 
 /// The statements are index look-ups by construction; the planner, seeing small tables, would scan them, and keep that
 /// plan while they grow. No parameter could make another plan better, and planning a batch's statement costs as much as a small batch:
@@ -43,7 +43,7 @@ pub struct ReadStore {
 }
 
 /// One partition of one generation's sources: the place of a checkpoint.
-pub(crate) struct Place<'a> {
+pub(crate) struct CheckpointKey<'a> {
     pub(crate) projection: &'a str,
     pub(crate) generation: &'a Generation,
     pub(crate) service: &'a str,
@@ -137,24 +137,24 @@ impl ReadStore {
     }
 
     /// A checkpoint.
-    pub(crate) async fn checkpoint(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
+    pub(crate) async fn checkpoint(&self, at: &CheckpointKey<'_>) -> Result<Checkpoint, ProjectorError> {
         self.one_checkpoint(at, sql::READ_CHECKPOINT).await
     }
 
     /// Takes a checkpoint over from whoever holds it.
-    pub(crate) async fn take_over(&self, at: &Place<'_>) -> Result<Checkpoint, ProjectorError> {
+    pub(crate) async fn take_over(&self, at: &CheckpointKey<'_>) -> Result<Checkpoint, ProjectorError> {
         self.one_checkpoint(at, sql::TAKE_OVER).await
     }
 
     /// Gives a checkpoint up, if it is still this holder's.
-    pub(crate) async fn give_up(&self, at: &Place<'_>) -> Result<(), ProjectorError> {
+    pub(crate) async fn give_up(&self, at: &CheckpointKey<'_>) -> Result<(), ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::GIVE_UP).await?;
         client.execute(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition, &at.term]).await?;
         Ok(())
     }
 
-    async fn one_checkpoint(&self, at: &Place<'_>, statement: &str) -> Result<Checkpoint, ProjectorError> {
+    async fn one_checkpoint(&self, at: &CheckpointKey<'_>, statement: &str) -> Result<Checkpoint, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(statement).await?;
         let row = client.query_opt(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
@@ -163,7 +163,7 @@ impl ReadStore {
     }
 
     /// The streams of a partition that are parked, and those of them that show nothing.
-    pub(crate) async fn parked(&self, at: &Place<'_>) -> Result<(BTreeSet<String>, BTreeSet<String>), ProjectorError> {
+    pub(crate) async fn parked(&self, at: &CheckpointKey<'_>) -> Result<(BTreeSet<String>, BTreeSet<String>), ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&sql::at(sql::READ_PARKED, &at.generation.parts)).await?;
         let rows = client.query(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition]).await?;
@@ -172,7 +172,7 @@ impl ReadStore {
     }
 
     /// The events of a partition that are passed over.
-    pub(crate) async fn skipped(&self, at: &Place<'_>) -> Result<Skipped, ProjectorError> {
+    pub(crate) async fn skipped(&self, at: &CheckpointKey<'_>) -> Result<Skipped, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::READ_SKIPPED).await?;
         let mut skipped = Skipped::default();
@@ -183,7 +183,7 @@ impl ReadStore {
     }
 
     /// The views of these streams, in one query; of a stream without events there is none.
-    pub(crate) async fn views(&self, at: &Place<'_>, streams: &[StreamId]) -> Result<HashMap<StreamId, Before>, ProjectorError> {
+    pub(crate) async fn views(&self, at: &CheckpointKey<'_>, streams: &[StreamId]) -> Result<HashMap<StreamId, Before>, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&at.generation.read_views).await?;
         let ids: Vec<&str> = streams.iter().map(StreamId::as_str).collect();
@@ -194,7 +194,7 @@ impl ReadStore {
     }
 
     /// Writes a batch in a transaction of its own, and moves the checkpoint, both or neither.
-    pub(crate) async fn write(&self, at: &Place<'_>, by: Move, changes: &Changes) -> Result<Moved, ProjectorError> {
+    pub(crate) async fn write(&self, at: &CheckpointKey<'_>, by: Move, changes: &Changes) -> Result<Moved, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&at.generation.write_batch).await?;
         Ok(Self::execute_batch(&client, &statement, at, by, changes).await?)
@@ -204,7 +204,7 @@ impl ReadStore {
     pub(crate) async fn execute_known(
         client: &tokio_postgres::Client,
         statement: &Statement,
-        at: &Place<'_>,
+        at: &CheckpointKey<'_>,
         by: Move,
         changes: &Changes,
     ) -> Result<Moved, tokio_postgres::Error> {
@@ -252,7 +252,7 @@ impl ReadStore {
     pub(crate) async fn execute_batch(
         client: &tokio_postgres::Client,
         statement: &Statement,
-        at: &Place<'_>,
+        at: &CheckpointKey<'_>,
         by: Move,
         changes: &Changes,
     ) -> Result<Moved, tokio_postgres::Error> {

@@ -5,24 +5,34 @@ use std::collections::BTreeSet;
 use daybook_follow::Ask;
 use daybook_postgres::storable;
 
-use super::{Place, ReadStore};
+use super::{CheckpointKey, ReadStore};
 use crate::batch::PartView;
 use crate::{ProjectorError, sql};
 
 /// A parked stream that is to be folded again.
-pub(crate) struct Waiting {
+pub(crate) struct StreamToRetry {
     pub(crate) stream: String,
     /// Of the event that parked it.
     pub(crate) offset: i64,
     pub(crate) asked: Option<Ask>,
 }
 
-/// What came of folding a parked stream again.
+/// A part of a stream that was folded again.
+pub(crate) struct WrittenPart {
+    /// Key and part.
+    pub(crate) place: (String, String),
+    pub(crate) bytes: Vec<u8>,
+    /// Of the last event that it rests on.
+    pub(crate) offset: i64,
+    /// The stream's view, where this is its only part.
+    pub(crate) view: Option<PartView>,
+}
+
+/// The outcome of folding a parked stream again.
 #[derive(Default)]
 pub(crate) struct Retried {
     pub(crate) gone: Vec<(String, String)>,
-    /// Key and part, bytes, offset, and the view that is kept there.
-    pub(crate) written: Vec<((String, String), Vec<u8>, i64, Option<PartView>)>,
+    pub(crate) written: Vec<WrittenPart>,
     /// Keys that it has, or had, a part under.
     pub(crate) keys: BTreeSet<String>,
     /// Key and part of all that is pushed of it.
@@ -37,26 +47,35 @@ pub(crate) struct Retried {
 
 impl ReadStore {
     /// Up to `limit` parked streams that an operator asks something of, or that are among `untried`.
-    pub(crate) async fn asked(&self, at: &Place<'_>, untried: &[&str], limit: i64) -> Result<Vec<Waiting>, ProjectorError> {
+    pub(crate) async fn asked(&self, at: &CheckpointKey<'_>, untried: &[&str], limit: i64) -> Result<Vec<StreamToRetry>, ProjectorError> {
         let client = self.client().await?;
         let statement = client.prepare_cached(sql::READ_ASKED).await?;
         let rows = client.query(&statement, &[&at.projection, &at.generation.number, &at.service, &at.partition, &untried, &limit]).await?;
-        let waiting =
-            rows.iter().map(|r| Waiting { stream: r.get(0), offset: r.get(1), asked: r.get::<_, Option<&str>>(2).and_then(Ask::parse) });
+        let waiting = rows.iter().map(|r| StreamToRetry {
+            stream: r.get(0),
+            offset: r.get(1),
+            asked: r.get::<_, Option<&str>>(2).and_then(Ask::parse),
+        });
         Ok(waiting.collect())
     }
 
     /// Writes what came of folding a parked stream again. False: the checkpoint stood elsewhere than at `next`.
-    pub(crate) async fn write_retried(&self, at: &Place<'_>, next: i64, what: &Waiting, retried: &Retried) -> Result<bool, ProjectorError> {
+    pub(crate) async fn write_retried(
+        &self,
+        at: &CheckpointKey<'_>,
+        next: i64,
+        what: &StreamToRetry,
+        retried: &Retried,
+    ) -> Result<bool, ProjectorError> {
         let client = self.client().await?;
         let statement = client.prepare_cached(&sql::at(sql::WRITE_RETRIED, &at.generation.parts)).await?;
         let places = |list: &'_ [(String, String)]| -> (Vec<String>, Vec<String>) { list.iter().cloned().unzip() };
         let (gone_keys, gone_parts) = places(&retried.gone);
         let (noted_keys, noted_parts) = places(&retried.noted);
         let written = &retried.written;
-        let (keys, parts): (Vec<&str>, Vec<&str>) = written.iter().map(|((k, p), ..)| (k.as_str(), p.as_str())).unzip();
-        let (bytes, offsets): (Vec<&[u8]>, Vec<i64>) = written.iter().map(|(_, b, o, _)| (b.as_slice(), *o)).unzip();
-        let in_parts = || written.iter().map(|(.., view)| view.as_ref());
+        let (keys, parts): (Vec<&str>, Vec<&str>) = written.iter().map(|w| (w.place.0.as_str(), w.place.1.as_str())).unzip();
+        let (bytes, offsets): (Vec<&[u8]>, Vec<i64>) = written.iter().map(|w| (w.bytes.as_slice(), w.offset)).unzip();
+        let in_parts = || written.iter().map(|w| w.view.as_ref());
         let part_versions: Vec<Option<i64>> = in_parts().map(|view| view.map(|v| v.version)).collect();
         let part_views: Vec<Option<&[u8]>> = in_parts().map(|view| view.and_then(|v| v.bytes.as_deref())).collect();
         let writers: Vec<&str> = retried.keys.iter().map(String::as_str).collect();
@@ -120,15 +139,15 @@ mod tests {
         (database, store, generation)
     }
 
-    fn place(generation: &Generation) -> Place<'_> {
-        Place { projection: "stock-levels", generation, service: "inventory", partition: 0, term: 0 }
+    fn place(generation: &Generation) -> CheckpointKey<'_> {
+        CheckpointKey { projection: "stock-levels", generation, service: "inventory", partition: 0, term: 0 }
     }
 
     #[tokio::test]
     async fn what_is_unparked_holds_the_acknowledgement_back_and_never_moves_it_on() {
         let (database, store, generation) = levels().await;
         let owner = database.owner().await;
-        let what = Waiting { stream: "stock/A@w".to_owned(), offset: 5, asked: None };
+        let what = StreamToRetry { stream: "stock/A@w".to_owned(), offset: 5, asked: None };
         let noted = Retried { noted: vec![("A".to_owned(), "level".to_owned())], ..Retried::default() };
         let nothing = Retried::default();
         for (retried, pushed, held) in [(&noted, 9_i64, 8), (&noted, 3, 3), (&nothing, 9, 9), (&nothing, 3, 3)] {
@@ -152,7 +171,7 @@ mod tests {
         owner.batch_execute(parked).await.expect("the owner may");
         let at = place(&generation);
         for (meant, skipped) in [(4, 0_i64), (5, 1)] {
-            let what = Waiting { stream: "stock/A@w".to_owned(), offset: meant, asked: Some(Ask::Skip) };
+            let what = StreamToRetry { stream: "stock/A@w".to_owned(), offset: meant, asked: Some(Ask::Skip) };
             let retried = Retried { skipped: Some(meant), stopped: Some((5, "again".to_owned())), ..Retried::default() };
             assert!(store.write_retried(&at, 0, &what, &retried).await.expect("it answers"));
             let count = "SELECT count(*) FROM read.skipped WHERE stream_id = 'stock/A@w' AND \"offset\" = 5";
@@ -162,7 +181,7 @@ mod tests {
         let row = owner.query_one(all, &[]).await.expect("readable");
         assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 3));
         // Freed, it is free in this generation.
-        let what = Waiting { stream: "stock/A@w".to_owned(), offset: 5, asked: None };
+        let what = StreamToRetry { stream: "stock/A@w".to_owned(), offset: 5, asked: None };
         assert!(store.write_retried(&at, 0, &what, &Retried::default()).await.expect("it answers"));
         let left = "SELECT generation, stream_id FROM read.parked ORDER BY 1, 2";
         let left: Vec<(i32, String)> = owner.query(left, &[]).await.expect("readable").iter().map(|r| (r.get(0), r.get(1))).collect();

@@ -2,24 +2,30 @@
 
 use tokio_postgres::Row;
 
-use super::{Place, ReadStore};
-use crate::push::Shown;
+use super::{CheckpointKey, ReadStore};
+use crate::push::PushedPart;
 use crate::{ProjectorError, sql};
 
-fn shown(row: &Row) -> Shown {
-    Shown { key: row.get(0), part: row.get(1), stream: row.get(2), offset: row.get(3), bytes: row.get(4), stale: false }
+fn shown(row: &Row) -> PushedPart {
+    PushedPart { key: row.get(0), part: row.get(1), stream: row.get(2), offset: row.get(3), bytes: row.get(4), stale: false }
 }
 
 impl ReadStore {
     /// The parts of `streams` that rest on an event from `from` on, and all of those of the streams `whole`.
-    pub(crate) async fn shown(&self, at: &Place<'_>, streams: &[&str], from: i64, whole: &[&str]) -> Result<Vec<Shown>, ProjectorError> {
+    pub(crate) async fn shown(
+        &self,
+        at: &CheckpointKey<'_>,
+        streams: &[&str],
+        from: i64,
+        whole: &[&str],
+    ) -> Result<Vec<PushedPart>, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&sql::at(sql::READ_SHOWN, &at.generation.parts)).await?;
         Ok(client.query(&statement, &[&at.service, &streams, &from, &whole]).await?.iter().map(shown).collect())
     }
 
     /// What was noted as removed by an event from `from` on: gone, or as it stands by now.
-    pub(crate) async fn removed(&self, at: &Place<'_>, from: i64) -> Result<Vec<Shown>, ProjectorError> {
+    pub(crate) async fn removed(&self, at: &CheckpointKey<'_>, from: i64) -> Result<Vec<PushedPart>, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&sql::at(sql::READ_REMOVED, &at.generation.parts)).await?;
         let place: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
@@ -28,7 +34,7 @@ impl ReadStore {
     }
 
     /// Notes how far Kafka has acknowledged. False: the checkpoint stood elsewhere.
-    pub(crate) async fn write_pushed(&self, at: &Place<'_>, next: i64, pushed: i64) -> Result<bool, ProjectorError> {
+    pub(crate) async fn write_pushed(&self, at: &CheckpointKey<'_>, next: i64, pushed: i64) -> Result<bool, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql::WRITE_PUSHED).await?;
         let moved = client

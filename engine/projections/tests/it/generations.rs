@@ -1,6 +1,6 @@
 //! Which generations are kept up, by whom.
 
-use daybook_projections::{Found, ProjectorError, ReadStore, prepare};
+use daybook_projections::{LiveGeneration, ProjectorError, ReadStore, prepare};
 use daybook_testkit::eventually;
 
 use crate::models::{by_category, by_category_of_another_build, created, pages, retitled};
@@ -23,7 +23,7 @@ async fn a_build_with_other_folds_leaves_this_ones_tables_alone() {
     let refused = store.live(&other).await.err();
     assert!(matches!(refused, Some(ProjectorError::Outdated { generation: 1, .. })), "{refused:?}");
     let prepared = prepare(&shop.database.databases(), &shop.bus, std::slice::from_ref(&other)).await.expect("migrating goes on");
-    assert_eq!(prepared[0].found, Found::Outdated);
+    assert_eq!(prepared[0].found, LiveGeneration::Outdated);
 
     // A rebuild by this build's folds: the old generation is the other build's business, the new one is ours at once.
     shop.begin_generation(&other, 2, "ready").await;

@@ -1,7 +1,7 @@
 //! Generations: made once, and never misread.
 
 use daybook_bus::Inspector;
-use daybook_projections::{Found, Limits, Prepared, ProjectorError, prepare};
+use daybook_projections::{Limits, LiveGeneration, Prepared, ProjectorError, prepare};
 use daybook_testkit::TestDatabase;
 
 use crate::models::{by_category, pages};
@@ -13,11 +13,11 @@ async fn preparing_again_changes_nothing_and_many_may_do_it_at_once() {
     let (databases, bus) = (database.databases(), daybook_testkit::bus());
     let models = [pages(), by_category()];
     let all = futures_util::future::join_all((0..4).map(|_| prepare(&databases, &bus, &models))).await;
-    let made = all.into_iter().flat_map(|p| p.expect("all of them succeed")).filter(|p| p.found == Found::Made).count();
+    let made = all.into_iter().flat_map(|p| p.expect("all of them succeed")).filter(|p| p.found == LiveGeneration::Made).count();
     assert_eq!(made, 2, "one of them made each");
 
     let again = prepare(&databases, &bus, &models).await.expect("harmless");
-    let current = |model| Prepared { model, generation: 1, found: Found::Current };
+    let current = |model| Prepared { model, generation: 1, found: LiveGeneration::Current };
     assert_eq!(again, [current("product-pages"), current("by-category")]);
     let rows = database
         .owner()
@@ -42,7 +42,7 @@ async fn a_number_that_a_generation_has_had_is_not_given_to_the_first_one_that_i
     let left = "INSERT INTO read.generation (projection, generation, fingerprint, state, parts)
                 VALUES ('by-category', 1, '', 'retired', 'by_category_1')";
     shop.database.owner().await.batch_execute(left).await.expect("the owner may");
-    for found in [Found::Made, Found::Current] {
+    for found in [LiveGeneration::Made, LiveGeneration::Current] {
         let prepared = prepare(&databases, &shop.bus, std::slice::from_ref(&model)).await.expect("nothing is in the way");
         assert_eq!(prepared, [Prepared { model: "by-category", generation: 2, found }]);
     }

@@ -8,7 +8,7 @@ use daybook_bus::{BusConfig, Headers, Message, Producer, ProducerOptions, Record
 
 use daybook_follow::{Event, FollowError, Follower as _, Moved, Ring};
 use daybook_kernel::{EventAt, ReadModel, StreamId, Version};
-use daybook_log::{Log, NewEvent, Outcome, Page, PageHead, StoredEvent, Writer, WriterSessions};
+use daybook_log::{AppendOutcome, Log, NewEvent, Page, PageHead, StoredEvent, Writer, WriterSessions};
 use daybook_postgres::Role;
 use daybook_process::Shutdown;
 use daybook_projections::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, fingerprint, prepare};
@@ -99,7 +99,7 @@ impl Shop {
         }
         let (writer, head) = self.lanes.get_mut(&at).expect("just opened");
         let page = Page::following(head, at.1, writer.name(), Writer::now(), head.message_offset + 1, events, Vec::new());
-        assert_eq!(writer.append(&page).await, Outcome::Appended);
+        assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
         *head = page.head().clone();
         page.stored_events().collect()
     }

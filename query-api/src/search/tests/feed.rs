@@ -88,7 +88,7 @@ fn push(fresh: &Fresh, service: &str, from: i64, to: i64, changes: &[Change]) ->
 fn taken(fresh: &Fresh) -> bool {
     while let Some(next) = fresh.waiting.try_next() {
         match next {
-            Next::Batch(at, batch) if fresh.take(&at, &batch) => {}
+            Next::SourceChanges(at, batch) if fresh.take(&at, &batch) => {}
             _ => return false,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// The place of a consumer in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ConsumerPosition {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
     /// The offset that it reads next.
