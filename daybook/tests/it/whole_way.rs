@@ -56,7 +56,7 @@ async fn each_metric_of_a_process_is_shown_as_the_table_defines_it() {
     let product = json!({ "sku": "A-1", "title": "A lamp", "price": { "currency": "EUR", "minorUnits": 1 } });
     let (_, result) = install.post(&up.commands, "catalog/create-product", "create", &product).await.expect("answers");
     assert_eq!(page(&install, &up.queries, "A-1", result["token"].as_str()).await.status(), 200);
-    let text = install.client.get(format!("{}/metrics", up.commands)).send().await.expect("answers").text().await.expect("text");
+    let text = install.client.get(format!("{}/metrics", up.operations)).send().await.expect("answers").text().await.expect("text");
     let shown: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     for name in &shown {
         let of = metrics::definitions().find(|of| of.name == *name).unwrap_or_else(|| panic!("{name} is not in the table"));

@@ -8,7 +8,7 @@ use super::{ALL, Label};
 pub fn document() -> String {
     let mut text = String::from(
         "# Metrics\n\n\
-         `/metrics` of every role shows them in Prometheus' text format. A process shows those of the roles that it has, each from its \
+         `/metrics` of every process, on its operations address, shows them in Prometheus' text format. A process shows those of the roles that it has, each from its \
          first use on. The table in `engine/process/src/metrics/table.rs` defines each once, and makes this document:\n\n\
          ```\ncargo run -q -p daybook-process --example metrics > docs/metrics.md\n```\n",
     );
