@@ -1,4 +1,4 @@
-//! Where a partition ends. There are two answers, and a method for each: `docs/watermarks.md` says who takes which, and why.
+//! The ends of a partition. There are two, and a method for each: `docs/watermarks.md` says who takes which, and why.
 //!
 //! A client's transaction that is open holds back all that came after its first message, whoever sent it. So what can be read ends
 //! at the *last stable offset*; what Kafka has taken ends at the *high watermark*. The offsets of a transaction's markers, and those
@@ -30,12 +30,12 @@ impl Written {
     }
 }
 
-/// What can be read of a partition now.
+/// The part of a partition that can be read now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readable {
     /// The first offset that there is.
     pub first: i64,
-    /// Where reading ends.
+    /// The end of reading.
     pub stable_end: StableEnd,
 }
 
@@ -45,7 +45,7 @@ impl Readable {
     }
 }
 
-/// Where reading ends for now, the last stable offset: each message before it comes to whoever reads up to there. Messages behind
+/// The end of reading for now, the last stable offset: a reader up to there gets each message before it. Messages behind
 /// it may have been written, and acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StableEnd(i64);
@@ -64,7 +64,7 @@ impl StableEnd {
 /// The oldest message that a reader has not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// Where it stands.
+    /// Its offset.
     pub offset: i64,
     /// Milliseconds since 1970, as the broker says (or the producer, where the topic takes its word).
     pub timestamp_ms: Option<i64>,
@@ -88,7 +88,7 @@ impl Inspector {
         self.ask(move |inner| inner.written(&topic, partition, Instant::now() + PATIENCE)).await
     }
 
-    /// What can be read now: for whoever begins to read, or reads up to an end. Messages behind it may have been acknowledged.
+    /// The part that can be read now: for one who begins to read, or reads up to an end. Messages behind it may have been acknowledged.
     ///
     /// # Errors
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
@@ -97,7 +97,7 @@ impl Inspector {
         self.ask(move |inner| inner.readable(&topic, partition, Instant::now() + PATIENCE)).await
     }
 
-    /// What can be read now, where that is all that was written: for whoever concludes something from what is *not* there.
+    /// The part that can be read now, if that is all that was written: for conclusions from messages that are *not* there.
     ///
     /// # Errors
     /// [`BusError::Undecided`] while a client's transaction holds something back; [`BusError::MissingTopic`],

@@ -1,4 +1,4 @@
-//! What happens on a group member's thread: rebalances, errors, the handler.
+//! The work of a group member's thread: rebalances, errors, the handler.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,10 +23,10 @@ use crate::position::ConsumerPosition;
 use crate::pump::{Directory, ends_well};
 use crate::signals::Signals;
 
-/// How long the committed offsets are asked for at an assignment, before it goes on without.
+/// Longest time that the committed offsets are asked for at an assignment, before it goes on without.
 const COMMITTED_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the same error is not reported again.
+/// Time in which the same error is not reported again.
 const QUIET_FOR: Duration = Duration::from_secs(5);
 
 pub(super) struct Membership {
@@ -79,7 +79,7 @@ impl Membership {
         if catch_unwind(AssertUnwindSafe(|| what(&mut **handler))).is_err() {
             tracing::error!(group = self.group, "the group's handler panicked; leaving the group");
             self.signals.stop();
-            // Where it panics at that too, nobody is left to be told.
+            // If it panics at that too, nobody is left to be told.
             let _ = catch_unwind(AssertUnwindSafe(|| handler.error("the group's handler panicked", true)));
         }
     }
@@ -252,7 +252,7 @@ impl Directory for Membership {
     }
 
     fn error(&self, error: KafkaError) -> ControlFlow<()> {
-        // What is not fatal has been told by the context, with its reason.
+        // Errors that are not fatal have been told by the context, with their reasons.
         match error {
             KafkaError::MessageConsumptionFatal(code) => {
                 self.report(&code.to_string(), true);

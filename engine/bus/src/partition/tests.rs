@@ -1,4 +1,4 @@
-//! What a partition asks of its consumer, and when.
+//! Calls of a partition to its consumer, and when.
 
 use std::sync::Mutex;
 

@@ -24,14 +24,14 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::message::Record;
 
-/// How long one wait for reports lasts, in a producer's thread. What comes is seen to at once, however long that is. The
+/// Length of one wait for reports, in a producer's thread. Reports that come are seen to at once, however long that is. The
 /// client waits in whole milliseconds and spends what remains of the last one looking again and again, so its own thread,
 /// which waits for 100 ms, has a core to itself for a hundredth of the time, with nothing to do.
 const WAIT: Duration = Duration::from_secs(1);
-/// How long a dropped producer's thread waits for the reports of what it gave up.
+/// Longest wait of a dropped producer's thread for the reports of records that it gave up.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
-/// How record batches are compressed on the wire and on the brokers' disks.
+/// Compression of record batches on the wire and on the brokers' disks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// As they are: the least latency and client CPU.
@@ -41,16 +41,16 @@ pub enum Compression {
     Zstd,
 }
 
-/// How a producer trades latency, patience and memory.
+/// A producer's latency, patience and memory.
 #[derive(Clone, Debug)]
 pub struct ProducerOptions {
-    /// How long a record may wait for company. 0 (the default) is best while little is in flight, 1–2 ms under load.
+    /// Longest wait of a record for company. 0 (the default) is best while little is in flight, 1–2 ms under load.
     pub linger: Duration,
-    /// How long a record is tried before its delivery fails (30 s by default; looked at once a second).
+    /// Time for which a record is tried before its delivery fails (30 s by default; looked at once a second).
     pub message_timeout: Duration,
-    /// How many records may wait in memory (100,000 by default).
+    /// Number of records that may wait in memory (100,000 by default).
     pub queue_messages: usize,
-    /// How many KiB of records may wait in memory (131,072 by default).
+    /// KiB of records that may wait in memory (131,072 by default).
     pub queue_kbytes: usize,
     /// None by default.
     pub compression: Compression,
@@ -139,7 +139,7 @@ impl Producer {
     /// Whether it failed for good, or let a message grow too old: [`SharedProducer`] says why that is the same.
     fn is_spent(&self) -> bool {
         let reports = self.client.producer.client().context();
-        // What is fatal is not always called so in the report of the message that it hit.
+        // A fatal error is not always called so in the report of the message that it hit.
         reports.spent.load(Ordering::Relaxed) || (reports.failed.load(Ordering::Relaxed) && self.client.fatal().is_some())
     }
 
@@ -241,7 +241,7 @@ struct Ticket {
     index: usize,
 }
 
-/// Where delivery reports, errors and statistics end up.
+/// The receiver of delivery reports, errors and statistics.
 struct Reports {
     up: AtomicBool,
     spent: AtomicBool,

@@ -1,4 +1,4 @@
-//! What real clusters do now and then, played by librdkafka's mock cluster; and what a client may do to us.
+//! Faults of real clusters, played by librdkafka's mock cluster; and wrongs that a client may do to us.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Several members: who has what, and when.
+//! Several members: their partitions, and when they get them.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -25,7 +25,7 @@ async fn two_members_share_partitions() {
     all.sort_unstable();
     assert_eq!(all, [0, 1, 2, 3]);
 
-    // A third and more members than partitions: who gets nothing has joined all the same.
+    // A third and more members than partitions: a member that gets nothing has joined all the same.
     let mut others = Vec::new();
     for _ in 0..3 {
         others.push(Member::join(&bus, &topic));
@@ -209,7 +209,7 @@ async fn a_handler_that_panics_leaves_the_group_so_that_others_go_on_and_is_told
     let topics = vec![topic.to_string()];
     let bad = GroupConsumer::join(&bus, &group, topics, GroupOptions::default(), Panics(sender)).expect("joins");
     let waiting = tokio::task::spawn_blocking(move || [(); 2].map(|()| told.recv_timeout(Duration::from_secs(60))));
-    // Who is told that it was fatal joins again.
+    // A member that is told of a fatal error joins again.
     assert_eq!(waiting.await.expect("no panic").map(Result::unwrap), ["the group's handler panicked", "revoked"]);
     assert!(!bad.is_joined());
     let mut good = Member::join(&bus, &topic);
