@@ -1,4 +1,4 @@
-//! Searching: an index in memory of what a read model's parts hold, changed in place as they change.
+//! Searching: an index in memory of a read model's parts, changed in place as they change.
 //!
 //! A request goes [`SearchIndex::page`] → `plan` (which terms stand for its words) → `run` (`scoring`, `facets`, the page);
 //! [`token`] takes the plan to the next page. `analysis` makes terms of texts; [`SearchReader`] reads parts by a

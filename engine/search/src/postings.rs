@@ -28,7 +28,7 @@ impl Posting {
         self.document
     }
 
-    /// How often in each field.
+    /// Occurrences in each field.
     pub(crate) fn counts(self) -> [u16; FIELDS] {
         let mut at = 0;
         BITS.map(|bits| {
@@ -83,7 +83,7 @@ impl Postings {
         }
     }
 
-    /// How many of the documents live.
+    /// Number of the documents that live.
     pub(crate) fn live(&self) -> u32 {
         match self {
             Self::None => 0,
