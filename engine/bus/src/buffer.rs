@@ -1,7 +1,7 @@
 //! Messages of one partition that wait for the task that reads them.
 //!
 //! Filled by a consumer's thread, emptied by one task. When it is full the thread pauses the partition; the task
-//! resumes it once half is read. So it holds at most its bound and what one fetch had already brought.
+//! resumes it once half is read. So it holds at most its bound and the messages that one fetch had already brought.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaRespErr;
 use crate::config::BusConfig;
 use crate::error::BusError;
 
-/// The largest message that travels, in bytes; what may be appended is checked far below.
+/// The largest message that travels, in bytes; the size of appended ones is checked far below.
 pub(crate) const MAX_MESSAGE_BYTES: &str = "4194304";
 
 /// Settings of consumers, unless the properties say otherwise.
@@ -26,7 +26,7 @@ const CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.message.max.bytes", MAX_MESSAGE_BYTES),
     ("fetch.max.bytes", "16777216"),
-    // Its queue is emptied into the inboxes, whose bounds are what counts.
+    // Its queue is emptied into the inboxes: their bounds count.
     ("queued.max.messages.kbytes", "16384"),
 ];
 

@@ -15,7 +15,7 @@ pub struct BusConfig {
     /// This process's name for the brokers (their logs and quotas).
     pub client_id: String,
     /// Passed to librdkafka as they are, to every client (`security.protocol`, `sasl.*`, …). They override tuning,
-    /// never what correctness rests on (idempotence, acknowledgements, offset handling).
+    /// never the settings that correctness rests on (idempotence, acknowledgements, offset handling).
     pub properties: BTreeMap<String, String>,
 }
 
@@ -60,7 +60,7 @@ impl BusConfig {
         self.named(&format!("read.{projection}"))
     }
 
-    /// `query.pods`: what the processes of the query API say of themselves.
+    /// `query.pods`: reports of the query API's processes on themselves.
     pub fn query_pods(&self) -> String {
         self.named("query.pods")
     }

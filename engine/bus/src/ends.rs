@@ -1,8 +1,8 @@
-//! The ends of a partition. There are two, and a method for each: `docs/watermarks.md` says who takes which, and why.
+//! The ends of a partition. There are two, and a method for each: `docs/watermarks.md` says which one is for which use, and why.
 //!
-//! A client's transaction that is open holds back all that came after its first message, whoever sent it. So what can be read ends
-//! at the *last stable offset*; what Kafka has taken ends at the *high watermark*. The offsets of a transaction's markers, and those
-//! of aborted messages, are never a message for anybody: an end may lie behind the last message by any number of them.
+//! A client's open transaction holds back all that came after its first message, from any sender. So the readable part ends
+//! at the *last stable offset*; all that Kafka has taken ends at the *high watermark*. The offsets of a transaction's markers, and
+//! those of aborted messages, are never a message for anybody: an end may lie behind the last message by any number of them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ impl Inspector {
         let topic = topic.to_owned();
         self.ask(move |inner| {
             let deadline = Instant::now() + PATIENCE;
-            // First what was written: what lies before that end and can't be read later is held back.
+            // First the written end: messages before that end that can't be read later are held back.
             let written = inner.written(&topic, partition, deadline)?;
             let readable = inner.readable(&topic, partition, deadline)?;
             match readable.stable_end.offset() {
@@ -159,7 +159,7 @@ impl Inner {
         if let Some(message) = first(&Purpose::Single, from..stable)? {
             return Ok(Some(Unread::of(&message, false)));
         }
-        // The first that is held back is the first of the oldest transaction: it is what ends the stable part.
+        // The first that is held back is the first of the oldest transaction: it ends the stable part.
         let held_back = first(&Purpose::SingleWritten, stable.max(from)..written.end)?;
         Ok(held_back.map(|message| Unread::of(&message, true)))
     }

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::headers::HeaderError;
 
-/// An operation on Kafka failed; the message names what was tried and what to do.
+/// An operation on Kafka failed; the message names the attempt and the remedy.
 #[derive(Debug, Error)]
 pub enum BusError {
     /// librdkafka refused the configuration, or could not start its threads.
@@ -60,10 +60,10 @@ pub enum BusError {
     TopicSettings {
         /// The full name, prefix included.
         topic: String,
-        /// Each wrong setting: its name, what it is, what it must be.
+        /// Each wrong setting: its name, its value, the required value.
         settings: String,
     },
-    /// The partition was revoked, or its consumer has shut down: whoever holds it now will go on.
+    /// The partition was revoked, or its consumer has shut down: its present owner will go on.
     #[error("partition {topic}/{partition} is no longer assigned to this process")]
     Revoked {
         /// The full name, prefix included.
@@ -71,7 +71,7 @@ pub enum BusError {
         /// The partition.
         partition: i32,
     },
-    /// A client's transaction is open, so nobody knows yet what the partition holds from there on: ask again once it is decided.
+    /// A client's transaction is open, so the partition's content from there on is not decided: ask again once it is.
     #[error(
         "a Kafka client's transaction is open on {topic}/{partition}, and holds back all from offset {offset} on, until that client \
          commits or aborts it, or Kafka does for it (transaction.timeout.ms); `kafka-transactions find-hanging` names it"

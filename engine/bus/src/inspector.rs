@@ -101,7 +101,7 @@ impl Inspector {
         blocking(move || question(&inner)).await
     }
 
-    /// The last message that can be read; none when there is none. Offsets without a message are stepped over, and so is what a
+    /// The last message that can be read; none when there is none. Offsets without a message are stepped over, and so are those that a
     /// transaction holds back.
     ///
     /// # Errors

@@ -137,7 +137,7 @@ impl PartitionReader {
                 Taken::Nothing(Idle::Empty) => self.held.buffer.woken().await,
                 Taken::Nothing(Idle::AtEnd) => {
                     // Either the messages are on their way here, or there are none: the offsets are those of a producer's
-                    // transaction markers, or of what compaction took.
+                    // transaction markers, or of compacted messages.
                     if tokio::time::timeout(GAP_PATIENCE, self.held.buffer.woken()).await.is_err() {
                         return None;
                     }
@@ -159,8 +159,8 @@ impl PartitionReader {
         self.position
     }
 
-    /// Asks the broker where reading ends for now. Messages behind it may have been acknowledged: whoever concludes something from
-    /// what is not there asks [`Inspector::decided`](crate::Inspector::decided).
+    /// Asks the broker where reading ends for now. Messages behind it may have been acknowledged: for conclusions from
+    /// absent messages there is [`Inspector::decided`](crate::Inspector::decided).
     ///
     /// # Errors
     /// [`BusError::Unreachable`].

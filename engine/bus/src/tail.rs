@@ -157,7 +157,7 @@ impl Thread {
         self.held.buffer.wake();
     }
 
-    /// Polls until it is told to stop, or returns what has ended it.
+    /// Polls until it is told to stop, or returns the reason of its end.
     fn poll(&mut self, mut watch: Watch) -> Option<BusError> {
         let (mut burst, mut asked) = (0, Instant::now());
         while !self.held.signals.is_stopped() {

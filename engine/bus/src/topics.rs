@@ -298,7 +298,7 @@ impl Admin {
             .map_err(|error| BusError::unreachable(&config.brokers, "create topics", error))?;
         for answer in answers {
             match answer {
-                // Somebody else was quicker: what they made is checked like the rest.
+                // Somebody else was quicker: the topics made then are checked like the rest.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, error)) => {
                     return Err(BusError::Refused { action: format!("create topic {topic}"), reason: error.to_string() });
@@ -392,7 +392,7 @@ mod tests {
             let difference = vec![format!("{key}={is} instead of {wanted}")];
             let found = if loses { (difference, vec![]) } else { (vec![], difference) };
             assert_eq!(differences(&spec(&[(key, wanted)]), &actual), found);
-            // As it is wanted, beside what nobody asks for.
+            // As it is wanted, beside a setting that nobody asks for.
             let actual = BTreeMap::from([(key.to_owned(), wanted.to_owned()), ("more".to_owned(), "4".to_owned())]);
             assert_eq!(differences(&spec(&[(key, wanted)]), &actual), (vec![], vec![]));
         }
@@ -408,7 +408,7 @@ mod tests {
         cluster.partition_leader("led", 1, None).expect("it is there");
         let bus = BusConfig::new(cluster.bootstrap_servers());
         let found = Cluster::read(&bus, Vec::new()).await.expect("nothing is waited for");
-        // Of one that can't be described nobody knows how many partitions it has.
+        // Of one that can't be described the number of partitions is not known.
         assert_eq!(found.topics, BTreeMap::from([("led".to_owned(), (2, false))]));
         let waiting = tokio::spawn(async move { Cluster::read(&bus, vec!["led".to_owned()]).await });
         tokio::time::sleep(Duration::from_millis(300)).await;

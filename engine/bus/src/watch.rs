@@ -4,10 +4,10 @@
 //! with a low one: a client that knew a higher one ignores the new leader, reads nothing, and says nothing for as long as it
 //! lives (found by the fault harness, `kafka-wiped`; redpanda met it too, in its pull request 30671). So a consumer's thread has
 //! somebody else look, now and then, whether there is anything to read where it stands. And a member of a group was seen never to
-//! find its coordinator again after the broker had been paused: who waits for partitions for long, while others have answers, is
+//! find its coordinator again after the broker had been paused: one that waits for partitions for long, while others have answers, is
 //! made anew as well.
 //!
-//! One who waits behind a client's open transaction stands still as well, and rightly: another would wait there too. That is told.
+//! One that waits behind a client's open transaction stands still as well, and rightly: another would wait there too. That is told.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -72,7 +72,7 @@ impl Watch {
         Ok(Self::looking(Arc::new(look), Instant::now()))
     }
 
-    /// One that looks ten times a second. `finds` hears what the look found, and may say otherwise.
+    /// One that looks ten times a second. `finds` hears the look's result, and may say otherwise.
     #[cfg(test)]
     pub(crate) fn hasty(config: &BusConfig, finds: impl Fn(bool) -> bool + Send + Sync + 'static) -> Result<Self, BusError> {
         let Self { look, .. } = Self::new(config)?;
@@ -207,7 +207,7 @@ mod tests {
         ConsumerPosition { topic: "t".into(), partition, next }
     }
 
-    /// Laps of 100 ms for so many seconds, in a moment; what was found, and when.
+    /// Laps of 100 ms for so many seconds, in a moment; the place that was found, and the time.
     fn laps(
         seconds: u64,
         holds: impl Fn(&ConsumerPosition) -> bool + Send + Sync + 'static,

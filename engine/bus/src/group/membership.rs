@@ -73,7 +73,7 @@ impl Membership {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the handler. If it panics, the membership ends, and it is told so: what it held would stand still in silence otherwise.
+    /// Calls the handler. If it panics, the membership ends, and it is told so: its partitions would stand still in silence otherwise.
     fn tell(&self, what: impl FnOnce(&mut dyn GroupHandler)) {
         let mut handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
         if catch_unwind(AssertUnwindSafe(|| what(&mut **handler))).is_err() {
@@ -84,7 +84,7 @@ impl Membership {
         }
     }
 
-    /// Runs the consumer's loop, to its end. If that is a panic, the handler is told, and what is held is given back as ever.
+    /// Runs the consumer's loop, to its end. If that is a panic, the handler is told, and the partitions are given back as ever.
     pub(super) fn attend(&self, run: impl FnOnce()) {
         if !ends_well(&self.group, run) {
             self.report("the consumer's thread panicked", true);
@@ -175,7 +175,7 @@ impl Membership {
     fn revoke(&self, consumer: &BaseConsumer<Self>) {
         let lost = consumer.assignment_lost();
         self.end(lost);
-        // The answer to the coordinator comes last: only now may somebody else have them. Commits what is stored.
+        // The answer to the coordinator comes last: only now may somebody else have them. Commits the stored offsets.
         if let Err(error) = consumer.unassign() {
             tracing::warn!(group = self.group, %error, "could not give partitions back");
         }

@@ -25,7 +25,7 @@ use crate::error::BusError;
 use crate::message::Record;
 
 /// Length of one wait for reports, in a producer's thread. Reports that come are seen to at once, however long that is. The
-/// client waits in whole milliseconds and spends what remains of the last one looking again and again, so its own thread,
+/// client waits in whole milliseconds and spends the rest of the last one looking again and again, so its own thread,
 /// which waits for 100 ms, has a core to itself for a hundredth of the time, with nothing to do.
 const WAIT: Duration = Duration::from_secs(1);
 /// Longest wait of a dropped producer's thread for the reports of records that it gave up.
@@ -69,7 +69,7 @@ impl Default for ProducerOptions {
 }
 
 /// An idempotent producer (acks=all, at most five requests in flight). Cheap to share behind an `Arc`; dropping it
-/// is quick: what is still queued is given up on a thread of its own, and its deliveries complete with an error.
+/// is quick: records still queued are given up on a thread of its own, and their deliveries complete with an error.
 pub struct Producer {
     client: Arc<Client>,
     brokers: String,
@@ -112,7 +112,7 @@ impl Producer {
     /// it are not enqueued, and the batch completes with an error once those before it have settled.
     ///
     /// Records for one partition arrive in order. After a failed delivery they may arrive with a gap: later batches don't
-    /// wait for a record that was given up. Who can't have that has one batch of a partition under way, and sends again from the gap.
+    /// wait for a record that was given up. To avoid that, have one batch of a partition under way, and send again from the gap.
     pub fn send(&self, records: Vec<Record>) -> Delivery {
         let (batch, answer) = SentBatch::new(records.len());
         let batch = Arc::new(batch);
@@ -220,7 +220,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         let (producer, closed) = (self.producer.clone(), self.closed.clone());
-        // Closing takes as long as the last reports and librdkafka's threads do; and without the reports whoever waits for
+        // Closing takes as long as the last reports and librdkafka's threads do; and without the reports each waiter for
         // a delivery would wait for ever.
         let close = move || {
             producer.purge(PurgeConfig::default().queue().inflight());
@@ -235,7 +235,7 @@ impl Drop for Client {
     }
 }
 
-/// Which record of which batch a delivery report is about.
+/// The record and the batch that a delivery report is about.
 struct Ticket {
     batch: Arc<SentBatch>,
     index: usize,

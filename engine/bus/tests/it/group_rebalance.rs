@@ -72,7 +72,7 @@ async fn a_rebalance_ends_the_inbox_before_the_other_gets_it() {
     assert_eq!(receive_numbers(&mut inbox, 10).await.len(), 10);
     inbox.store(4);
 
-    // A waiting receive ends when another member comes; the handler is told after that, and what was stored is committed.
+    // A waiting receive ends when another member comes; the handler is told after that, and stored offsets are committed.
     let waiting = tokio::spawn(async move {
         let ended = inbox.recv(10, usize::MAX).await.is_none();
         (ended, inbox)
@@ -142,7 +142,7 @@ async fn nothing_is_lost_or_doubled_over_rebalances_when_each_page_is_stored() {
     for partition in 0..2 {
         produce(&producer, &topic, partition, 0..total).await;
     }
-    // Takes some, stores, is interrupted by a newcomer, and so on; stored offsets are what the next one begins at.
+    // Takes some, stores, is interrupted by a newcomer, and so on; the next one begins at the stored offsets.
     let mut seen = [0_u32; 2];
     let mut members: Vec<Member> = Vec::new();
     while seen.iter().any(|next| *next < total) {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(crate) fn bus() -> BusConfig {
     let brokers =
         std::env::var("DAYBOOK_TEST_KAFKA").expect("DAYBOOK_TEST_KAFKA (host:port) is not set: run ./scripts/test, which starts a Kafka");
-    // DAYBOOK_TEST_LOG=debug shows what the clients say.
+    // DAYBOOK_TEST_LOG=debug shows the clients' lines.
     let filter = std::env::var("DAYBOOK_TEST_LOG").unwrap_or_else(|_| "off".to_owned());
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
     BusConfig::new(brokers).with_prefix(format!("t{}.", uuid::Uuid::new_v4().simple()))
