@@ -52,7 +52,7 @@ pub(crate) struct Piece<'a> {
     pub(crate) stem: bool,
 }
 
-/// The term of a word's very form: no word can be it. A word of ASCII has none in the index: English stems keep apart what is not
+/// The term of a word's very form: no word can be it. A word of ASCII has none in the index: English stems keep words apart that are not
 /// the same, and each would take ten bytes.
 pub(crate) fn form_of(word: &str) -> String {
     format!("={word}")
@@ -150,7 +150,7 @@ impl Analysis {
         took_next
     }
 
-    /// A word, and how it may be typed without its accents.
+    /// A word, and its form when typed without accents.
     fn word(self, word: &str, language: Language, out: &mut Vec<Token>) {
         let term = self.term(word, language);
         let at = out.len();

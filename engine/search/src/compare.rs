@@ -1,4 +1,4 @@
-//! An index beside the database that it should match: which keys have moved, and what becomes of them.
+//! An index beside the database that it should match: the keys that have moved, and their fate.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub type Parts = BTreeMap<String, (Vec<u8>, i64)>;
 /// The part of the database that was seen so far. The index must not change before it is [done](Compared::done).
 #[derive(Debug, Default)]
 pub struct Compared {
-    /// By key's number: how many of the parts that the index has are in the database as well.
+    /// By key's number: number of the index's parts that are in the database as well.
     same: Vec<u32>,
     moved: Vec<String>,
 }

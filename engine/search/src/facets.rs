@@ -44,7 +44,7 @@ pub struct FacetsAsked {
     pub properties: Vec<String>,
 }
 
-/// A value of a facet, and how many have it.
+/// A value of a facet, and its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetValue {
     /// As most products write it.
@@ -53,7 +53,7 @@ pub struct FacetValue {
     pub count: u32,
 }
 
-/// A value of a facet with levels, and how many are of it or of one within it.
+/// A value of a facet with levels, and the count of it and of those within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetLevel {
     /// From the outermost level to its own, each as most products write it.
@@ -62,7 +62,7 @@ pub struct FacetLevel {
     pub count: u32,
 }
 
-/// A range of prices, and how many lie in it.
+/// A range of prices, and its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceRange {
     /// Inclusive.

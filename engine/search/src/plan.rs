@@ -1,4 +1,4 @@
-//! A query's terms, worked out once: which stand for its words, and how much each counts. All that scoring
+//! A query's terms, worked out once: those that stand for its words, and the weight of each. All that scoring
 //! takes from the corpus is in the plan, so a plan that travels in a page token scores every later page as the first.
 
 use super::analysis::{Kind, Token, form_of};
@@ -244,7 +244,7 @@ impl SearchIndex {
             .collect()
     }
 
-    /// In how many live documents a term stands.
+    /// Number of live documents in which a term stands.
     pub(crate) fn documents_with(&self, term: &str) -> u32 {
         self.vocabulary.find(term).map_or(0, |t| self.postings[t as usize].live())
     }

@@ -47,7 +47,7 @@ pub struct SearchSchema {
     pub language: Option<String>,
     /// A `google.protobuf.Timestamp`: when it was created.
     pub created: String,
-    /// In a stock's part, an integer: how many can be promised.
+    /// In a stock's part, an integer: the quantity that can be promised.
     pub quantity: String,
     /// Texts, single or repeated: codes that tell a product from all others, beside its key.
     pub identifiers: Vec<String>,
@@ -170,7 +170,7 @@ impl SearchReader {
                 }
                 Wire::Number(n) if *path == self.price => item.price = n.cast_signed(),
                 Wire::Number(n) if *path == self.created => item.created = n.cast_signed().saturating_mul(1_000_000),
-                // Only what leads somewhere is gone into: a text could be mistaken for a message.
+                // Only messages that a path leads through are gone into: a text could be mistaken for a message.
                 Wire::Bytes(_) => {
                     let within = [&self.price, &self.currency, &self.created].into_iter().chain(&self.language).chain(&self.identifiers);
                     return within.into_iter().any(|to| to.len() > path.len() && to.starts_with(path));

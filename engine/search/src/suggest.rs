@@ -25,7 +25,7 @@ const MOST_NAMES: usize = 2;
 /// A suggestion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Suggestion {
-    /// A query, and how many products have all its words.
+    /// A query, and the number of products with all its words.
     Words {
         /// To search for.
         text: String,
@@ -88,7 +88,7 @@ impl SearchIndex {
         exact.into_iter().map(Suggestion::Product).chain(all).collect()
     }
 
-    /// Queries that the text may become, with how many products have all their words.
+    /// Queries that the text may become, with the number of products with all their words.
     fn completions(&self, before: &str, begun: &str, limit: usize) -> Vec<(String, u32)> {
         let plan = self.plan(before);
         let base: Option<Base> = (!plan.everything).then(|| Base::new(self.with_all(&plan)));
@@ -113,7 +113,7 @@ impl SearchIndex {
         found
     }
 
-    /// Live terms that words beginning so stand for, with in how many documents they are; with a slip when there are none.
+    /// Live terms that words beginning so stand for, with the number of their documents; with a slip when there are none.
     fn words(&self, begun: &str) -> Vec<(u32, u32)> {
         let live = |term: u32| (term, self.postings[term as usize].live());
         let mut words: Vec<(u32, u32)> = self.vocabulary.beginning(begun).take(LOOKED_AT).map(|(_, term)| live(term)).collect();

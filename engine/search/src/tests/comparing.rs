@@ -10,7 +10,7 @@ use super::*;
 /// A read model's table: by key, its parts.
 type Table = BTreeMap<String, Parts>;
 
-/// Which part of which key is written (or goes, when false).
+/// The part and the key that are written (or go, when false).
 type Step = Vec<(usize, usize, bool)>;
 
 fn step() -> impl Strategy<Value = Step> {
