@@ -124,7 +124,7 @@ pub(crate) async fn wait_until_ready(address: SocketAddr) -> anyhow::Result<()> 
     }
 }
 
-/// Waits until the product pages hold everything that these clients were answered, and says how long that took.
+/// Waits until the product pages hold everything that these clients were answered, and returns the time that it took.
 ///
 /// # Errors
 /// When it is not so in time.

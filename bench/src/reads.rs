@@ -26,7 +26,7 @@ struct Board {
     shop: Arc<Shop>,
     /// By product: the last change that was acknowledged.
     last: Vec<Mutex<Option<Changed>>>,
-    /// Which price the version of a product has.
+    /// The price of each version of a product.
     prices: Mutex<HashMap<(u64, u64), u64>>,
     over: AtomicBool,
     changes: AtomicU64,

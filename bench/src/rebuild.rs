@@ -212,7 +212,7 @@ impl Lane {
     }
 }
 
-/// Which service (0: catalog, 1: inventory), and the event that a stream has at this version.
+/// The service (0: catalog, 1: inventory), and the event that a stream has at this version.
 fn story(stream: u64, version: u64) -> (usize, NewEvent) {
     let sku = format!("SKU-{:07}", stream / 2);
     let money = |minor_units: u64| Some(Money { currency: "EUR".to_owned(), minor_units: minor_units.cast_signed() });
