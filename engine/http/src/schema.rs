@@ -171,7 +171,8 @@ impl Schemas {
         }
     }
 
-    /// A reader takes a number or its text (which may have a fraction of zeros and an exponent; no schema says that of a range); a writer makes texts of 64-bit numbers, which many readers could not hold.
+    /// A reader takes a number or its text (which may have a fraction of zeros and an exponent; no schema says that of a
+    /// range); a writer makes texts of 64-bit numbers, which many readers could not hold.
     fn integer(&self, (min, max): (i128, i128), format: &str) -> Value {
         let wide = format.ends_with("64");
         if self.way == Way::Out {
