@@ -17,7 +17,7 @@ pub trait Decider: Send + Sync + 'static {
     /// Generated from the service's `.proto` files.
     type Refusal: RefusalSet;
 
-    /// Raise it when `evolve` changes what it makes of old events: snapshots of another version are ignored.
+    /// Raise it when `evolve` makes something else of old events: snapshots of another version are ignored.
     const FOLD_VERSION: u32 = 1;
 
     /// A command's consequences in a state.

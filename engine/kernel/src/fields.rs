@@ -1,5 +1,5 @@
 //! Field rules of ownership, as the `.proto` files declare them (`daybook/v1/options.proto`): `personal`, `owner` and `caller`.
-//! Checked when a process starts: a person whose data nobody can find can't be erased.
+//! Checked when a process starts: a person's data that nobody can find can't be erased.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Derived ids. Every id that the engine makes is worked out from what it names (UUIDv5), so that doing a thing
+//! Derived ids. Every id that the engine makes is worked out from the thing that it names (UUIDv5), so that doing a thing
 //! again gives the same id again.
 
 use uuid::Uuid;

@@ -46,7 +46,7 @@ pub trait Projection: Send + Sync + 'static {
     /// The read model's message.
     type Model: Message + Default + Named;
 
-    /// Raise it when `fold` or `render` changes what it makes of old events: a rebuild is then needed.
+    /// Raise it when `fold` or `render` makes something else of old events: a rebuild is then needed.
     const FOLD_VERSION: u32 = 1;
 
     /// The view after an event. Total: must not panic; where it does, its stream is parked.
@@ -143,7 +143,8 @@ pub trait ErasedFold: Send + Sync {
         decoded: &DecodedOnce,
         at: &EventAt<'_>,
     ) -> Result<(), FoldError>;
-    /// As [`fold_decoded`](Self::fold_decoded), for folding in bulk, by one projection alone. `tell` hears the keys that the view has parts under now; some of them may have none.
+    /// As [`fold_decoded`](Self::fold_decoded), for folding in bulk, by one projection alone. `tell` hears the keys that the
+    /// view has parts under now; some of them may have none.
     ///
     /// # Errors
     /// When the event can't be folded, or its keys can't be told.

@@ -43,7 +43,7 @@ impl<D: Decider> Given<D> {
         self
     }
 
-    /// The command, decided. It must pass its own field rules, or the spec would show what no client can do.
+    /// The command, decided. It must pass its own field rules, or the spec would show a thing that no client can do.
     #[track_caller]
     pub fn when(self, command: impl Into<D::Command>) -> When<D> {
         use daybook_proto::CommandSet as _;
