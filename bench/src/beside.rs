@@ -1,4 +1,4 @@
-//! Commands beside a rebuild: what those who order feel of it.
+//! Commands beside a rebuild: its effect on those who order.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -32,7 +32,7 @@ impl Client for Resting {
     }
 }
 
-/// Rebuilds again and again until it is told to stop; how often it did.
+/// Rebuilds again and again until it is told to stop; counts the rebuilds in `done`.
 fn rebuild(binary: &Path, rate: Option<u64>, over: &AtomicBool, done: &AtomicU32) -> anyhow::Result<()> {
     while !over.load(Ordering::Relaxed) {
         let mut command = Command::new(binary);
@@ -49,7 +49,7 @@ fn rebuild(binary: &Path, rate: Option<u64>, over: &AtomicBool, done: &AtomicU32
     Ok(())
 }
 
-/// Measures commands alone, and beside rebuilds of `product-pages`; prints, and returns what programs want.
+/// Measures commands alone, and beside rebuilds of `product-pages`; prints, and returns the numbers for programs.
 ///
 /// # Errors
 /// When Daybook does not answer, or a rebuild fails.

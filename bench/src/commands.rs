@@ -16,10 +16,10 @@ use crate::samples::Client;
 
 /// Steps over the streams: a prime, so that all are visited, and neighbours in time are none in the index.
 const STEP: u64 = 7_919;
-/// How long a process may take to become ready, and read models to catch up.
+/// Longest time for a process to become ready, and for read models to catch up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is posted: stock received, on so many streams. It needs no other command before it, and always yields an event.
+/// The commands that are posted: stock received, on so many streams. Each needs no other before it, and always yields an event.
 pub(crate) struct Load {
     /// Names the streams.
     run: String,
@@ -52,7 +52,7 @@ impl Load {
         (0..count).map(|_| one()).collect()
     }
 
-    /// How many were posted.
+    /// Number of posted commands.
     pub(crate) fn posted(&self) -> u64 {
         self.posted.load(Ordering::Relaxed)
     }
@@ -107,7 +107,7 @@ impl Client for Poster {
 /// Waits until `/readyz` is good.
 ///
 /// # Errors
-/// When it is not so in time, with what it says.
+/// When it is not so in time, with its answer.
 pub(crate) async fn wait_until_ready(address: SocketAddr) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut connection = Connection::new(address);
@@ -124,7 +124,7 @@ pub(crate) async fn wait_until_ready(address: SocketAddr) -> anyhow::Result<()> 
     }
 }
 
-/// Waits until the product pages hold everything that these clients were answered, and says how long that took.
+/// Waits until the product pages hold everything that these clients were answered, and returns the time that it took.
 ///
 /// # Errors
 /// When it is not so in time.

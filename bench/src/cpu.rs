@@ -29,7 +29,7 @@ impl Processes {
         Self(processes)
     }
 
-    /// What they have used so far.
+    /// CPU time that they have used so far.
     pub(crate) fn used(&self) -> Used {
         let all = all_processes();
         let of = |pid: u32| {
@@ -47,7 +47,7 @@ impl Processes {
 }
 
 impl Used {
-    /// What was used since `before`.
+    /// CPU time used since `before`.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let processes = self.processes.iter().zip(&before.processes).map(|((name, now), (_, then))| (*name, now - then)).collect();
         let then = |name: &String| before.threads.get(name).copied().unwrap_or_default();
@@ -60,7 +60,7 @@ impl Used {
         self.processes.iter().map(|(_, used)| used).sum::<f64>() / 1e6
     }
 
-    /// What none of the processes used: other work on the machine, and the kernel's own.
+    /// CPU time that none of the processes used: other work on the machine, and the kernel's own.
     pub(crate) fn others(&self) -> f64 {
         (self.machine - self.processes.iter().map(|(_, used)| used).sum::<f64>()).max(0.0)
     }
@@ -100,26 +100,26 @@ fn threads(pid: u32) -> BTreeMap<String, f64> {
     threads
 }
 
-/// How many threads a process has.
+/// Number of a process's threads.
 pub(crate) fn thread_count(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
-/// How many of librdkafka's clients a process has: each has one main thread.
+/// Number of a process's librdkafka clients: each has one main thread.
 pub(crate) fn rdkafka_clients(pid: u32) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let names = tasks.filter_map(|task| read_to_string(task.path().join("comm")).ok());
     names.filter(|name| name.trim() == "rdk:main").count()
 }
 
-/// User, nice, system, irq, softirq: what was neither idle nor taken by another machine.
+/// User, nice, system, irq, softirq: all that was neither idle nor taken by another machine.
 fn machine() -> f64 {
     let stat = read_to_string("/proc/stat").unwrap_or_default();
     let ticks: Vec<f64> = stat.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
     [0, 1, 2, 5, 6].iter().filter_map(|n| ticks.get(*n)).sum::<f64>() * TICK
 }
 
-/// What the machine is, for people.
+/// The machine, for people.
 pub(crate) fn machine_description() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let find = |path: &str, key: &str| {

@@ -1,11 +1,11 @@
-//! What a command leaves behind: statements and bytes in Postgres, bytes in Kafka's files.
+//! The traces of a command: statements and bytes in Postgres, bytes in Kafka's files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use daybook_postgres::connect_owner;
 
-/// Where to look.
+/// The places to look at.
 pub(crate) struct Footprint {
     owner: tokio_postgres::Client,
     /// pg_stat_statements is there.
@@ -14,7 +14,7 @@ pub(crate) struct Footprint {
     kafka: Option<PathBuf>,
 }
 
-/// What one kind of statement cost.
+/// The cost of one kind of statement.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     pub(crate) kind: String,
@@ -82,7 +82,7 @@ impl Footprint {
         Ok(self.owner.query_one(sql, &[]).await?.get(0))
     }
 
-    /// How many checkpoints of these read models stand behind the log of `inventory`.
+    /// Number of checkpoints of these read models that stand behind the log of `inventory`.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -100,7 +100,7 @@ impl Footprint {
         Ok(rows.iter().map(|row| row.get::<_, f64>(0).max(0.0) as u32).collect())
     }
 
-    /// How large everything is now.
+    /// The sizes of everything now.
     ///
     /// # Errors
     /// When the database does not answer.

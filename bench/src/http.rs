@@ -32,11 +32,11 @@ impl Answer<'_> {
     }
 }
 
-/// What a head says of what follows it.
+/// The head of an answer.
 #[derive(Debug, PartialEq)]
 struct Head {
     status: u16,
-    /// Where the body begins.
+    /// The beginning of the body.
     body: usize,
     length: usize,
     closes: bool,

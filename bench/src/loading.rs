@@ -17,7 +17,7 @@ use crate::samples::{Measured, closed_loop};
 /// Streams that the clients post to, as in the whole way of a command.
 const STREAMS: u64 = 10_000;
 
-/// What is loaded.
+/// Options of loading.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Loading {
     /// The binary that loads.
@@ -55,7 +55,7 @@ impl Places<'_> {
     async fn load(&self, more: &[&str]) -> anyhow::Result<(Value, Used)> {
         let before = self.processes.used();
         let report = self.report(more).await?;
-        // What read models still have to do for it is of the load, too.
+        // Work that read models still have to do for it is of the load, too.
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok((report, self.processes.used().since(&before)))
     }
@@ -96,7 +96,7 @@ impl Places<'_> {
 }
 
 /// Measures a load, the same again, and an update that has nothing to do, each against the clients before and after the load;
-/// prints, and returns what programs want.
+/// prints, and returns the numbers for programs.
 ///
 /// # Errors
 /// When Daybook does not answer, or a load is not good.

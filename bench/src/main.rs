@@ -1,5 +1,5 @@
-//! Measures Daybook against raw limits of the same run: what Postgres, Kafka and HTTP can do alone, and then the whole
-//! way of a command. `scripts/bench` starts what it needs.
+//! Measures Daybook against raw limits of the same run: Postgres, Kafka and HTTP alone, and then the whole
+//! way of a command. `scripts/bench` starts all that it needs.
 
 mod batches;
 mod beside;
@@ -39,13 +39,13 @@ use crate::raw_postgres::OwnDatabase;
 use crate::report::{Entries, Limits, Report, Whole};
 use crate::samples::{Measured, closed_loop};
 
-/// Daybook's own: what is measured in this process is measured as it runs there, and raw HTTP is served no worse.
+/// Daybook's own: code measured in this process runs as it does there, and raw HTTP is served no worse.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many streams the commands are spread over.
+/// Number of streams that the commands are spread over.
 const STREAMS: u64 = 10_000;
-/// How long a loop runs before it counts.
+/// Time that a loop runs before it counts.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Clients that touch every stream once, so that all are in memory.
 const TOUCHING: usize = 256;
@@ -68,7 +68,7 @@ struct Options {
     /// Kafka's address.
     #[arg(long, env = "DAYBOOK_KAFKA", default_value = "")]
     brokers: String,
-    /// How long each measurement takes.
+    /// Length of each measurement.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Clients of the closed loops.
@@ -77,7 +77,7 @@ struct Options {
     /// Clients of one more measurement; 0 leaves it out.
     #[arg(long, default_value_t = 512)]
     many_clients: u16,
-    /// Where to write the numbers for programs.
+    /// File for the numbers for programs.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Processes whose CPU time is reported.
@@ -89,10 +89,10 @@ struct Options {
     /// See above.
     #[arg(long, value_name = "PID")]
     kafka_pid: Option<u32>,
-    /// The services' data folder, to see what a command leaves in Kafka's files.
+    /// The services' data folder, to see a command's bytes in Kafka's files.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// How it was called, for the report.
+    /// The call, for the report.
     #[arg(long, value_name = "TEXT", default_value = "daybook-bench")]
     called: String,
 }
@@ -120,18 +120,18 @@ enum Role {
     /// Keeps up the shop's read models, and copies of them under other names, until it is killed.
     #[command(hide = true)]
     Project {
-        /// How many, copies included.
+        /// Number of read models, copies included.
         #[arg(long)]
         read_models: usize,
     },
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
-    /// Judges what searching finds, and measures how fast it is.
+    /// Judges the results of searching, and measures how fast it is.
     Search(search::Search),
     /// Makes a catalogue of any size from a real one.
     Products(search::Products),
-    /// What reading takes, of a running Daybook.
+    /// Measurements of reading, of a running Daybook.
     #[command(flatten)]
     Reading(Reading),
     /// Only posts commands, for other tools to look on.
@@ -139,13 +139,13 @@ enum Role {
         /// The command endpoint, ADDR:PORT.
         #[arg(long, default_value = "127.0.0.1:8080")]
         commands: SocketAddr,
-        /// How long.
+        /// Seconds to post for.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
-        /// How many post at once.
+        /// Clients that post at once.
         #[arg(long, default_value_t = 64)]
         clients: usize,
-        /// How many streams they post to.
+        /// Streams that they post to.
         #[arg(long, default_value_t = STREAMS, value_parser = clap::value_parser!(u64).range(1..))]
         streams: u64,
         /// Names the streams: those of an earlier load of that name, else new ones.
@@ -159,7 +159,7 @@ enum Role {
 enum Reading {
     /// Product pages from memory, against axum serving the same bytes.
     Pages,
-    /// Readers with tokens while products change, and what they must never see.
+    /// Readers with tokens while products change, and the faults that they must never see.
     Reads {
         /// Changes a second.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
@@ -178,7 +178,7 @@ enum Reading {
     Loading(loading::Loading),
     /// Subscribers of live queries, over real sockets.
     Sse {
-        /// How many.
+        /// Number of subscribers.
         #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
         subscribers: u64,
     },
@@ -368,7 +368,7 @@ impl<'a> WholeWay<'a> {
     }
 }
 
-/// What grew, the most first.
+/// Growth, the most first.
 fn grown(before: &Sizes, after: &Sizes) -> Vec<(String, f64)> {
     let topics = after.topics.iter().map(|(topic, bytes)| (topic, bytes.saturating_sub(*before.topics.get(topic).unwrap_or(&0))));
     let mut grown: Vec<_> = topics.filter(|(_, bytes)| *bytes > 1_000).map(|(topic, bytes)| (topic.clone(), bytes as f64)).collect();

@@ -13,12 +13,12 @@ use crate::shop::Shop;
 
 /// Pages that are asked for.
 const PAGES: u64 = 1_000;
-/// How long each loop runs before it counts.
+/// Time that each loop runs before it counts.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Both are measured in turn so often: the machine's mood changes.
 const ROUNDS: u32 = 3;
 
-/// Where to measure.
+/// The places to measure at.
 pub(crate) struct Places {
     pub(crate) commands: SocketAddr,
     pub(crate) queries: SocketAddr,
@@ -68,7 +68,7 @@ async fn measure(getters: Vec<Getter>, length: Duration, processes: &Processes) 
     Ok((measured, processes.used().since(&before)))
 }
 
-/// Measures, prints, and returns what programs want.
+/// Measures, prints, and returns the numbers for programs.
 ///
 /// # Errors
 /// When Daybook does not answer.

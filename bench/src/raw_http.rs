@@ -1,4 +1,4 @@
-//! What HTTP alone can do: the same server and the same load generator, and between them nothing. The server is a process
+//! HTTP alone: the same server and the same load generator, and between them nothing. The server is a process
 //! of its own, as Daybook is.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::routing::{get, post};
 use bytes::Bytes;
 
-/// What it answers: about what a command's answer is.
+/// The server's answer: about the same as a command's.
 const ANSWER: &str = r#"{"commandId":"00000000-0000-0000-0000-000000000000","events":[{"offset":123456,"type":"shop.inventory.v1.StockReceived"}],"service":"inventory","stream":"stock/0000-1234@w-1","token":"inventory/0:123456@1","version":12}"#;
 
 /// The server's process; it ends with this, and with us.
@@ -19,7 +19,7 @@ pub(crate) struct Server {
     child: Child,
     /// It ends with this.
     _input: ChildStdin,
-    /// Where it listens.
+    /// The listening address.
     pub(crate) address: SocketAddr,
 }
 
@@ -61,7 +61,7 @@ impl Drop for Server {
     }
 }
 
-/// What to answer, taken apart.
+/// An answer, taken apart.
 fn headers_and_body(answer: &[u8]) -> (HeaderMap, Bytes) {
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").map_or(0, |at| at + 4);
     let lines = String::from_utf8_lossy(&answer[..end]).into_owned();
@@ -71,7 +71,7 @@ fn headers_and_body(answer: &[u8]) -> (HeaderMap, Bytes) {
     (headers.collect(), Bytes::copy_from_slice(&answer[end..]))
 }
 
-/// The server: reads what to answer, prints where it listens, and serves until its standard input ends.
+/// The server: reads its answer, prints its address, and serves until its standard input ends.
 ///
 /// # Errors
 /// When it can't listen.

@@ -1,4 +1,4 @@
-//! What Kafka alone can do: a message produced (idempotent, acks=all) to a topic of one partition, and consumed again.
+//! Kafka alone: a message produced (idempotent, acks=all) to a topic of one partition, and consumed again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::samples::Client;
 
-/// About what a command takes with its headers, in bytes.
+/// About the size of a command with its headers, in bytes.
 const MESSAGE: usize = 300;
 
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<()>>>>;

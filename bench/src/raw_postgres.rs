@@ -1,4 +1,4 @@
-//! What Postgres alone can do: pages through the real statement, one after the other on one connection, in a database of
+//! Postgres alone: pages through the real statement, one after the other on one connection, in a database of
 //! their own on the same server.
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use crate::samples::Client;
 const SERVICE: &str = "bench";
 /// As many as the whole way has.
 const STREAMS: usize = 10_000;
-/// Sizes of what receiving stock writes, in bytes.
+/// Sizes of the rows that receiving stock writes, in bytes.
 const PAYLOAD: usize = 45;
 const METADATA: usize = 88;
 const REQUEST: usize = 130;

@@ -1,4 +1,4 @@
-//! Readers with tokens while products change: what they must never see, and how long a change takes to be served.
+//! Readers with tokens while products change: the faults that they must never see, and the time until a change is served.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -21,18 +21,18 @@ const WRITERS: u64 = 32;
 /// The first price; a price is never used twice, so that it tells which change a page shows.
 const FIRST_PRICE: u64 = 2_000;
 
-/// What everybody shares.
+/// The state that all tasks share.
 struct Board {
     shop: Arc<Shop>,
     /// By product: the last change that was acknowledged.
     last: Vec<Mutex<Option<Changed>>>,
-    /// Which price the version of a product has.
+    /// The price of each version of a product.
     prices: Mutex<HashMap<(u64, u64), u64>>,
     over: AtomicBool,
     changes: AtomicU64,
 }
 
-/// What one reader saw.
+/// The observations of one reader.
 #[derive(Default)]
 struct Seen {
     /// From the acknowledgement of a change to the end of the answer that shows it, in microseconds.
@@ -78,7 +78,7 @@ async fn write(board: Arc<Board>, first: u64, rate: u64, begun: Instant, fresh: 
     Ok(())
 }
 
-/// What a page must say of itself: its version, and one price in all the places that show it.
+/// A page's version and price, which must be one in all the places that show it.
 fn page(body: &[u8]) -> Result<(u64, u64), String> {
     let page: Value = serde_json::from_slice(body).map_err(|e| e.to_string())?;
     let number = |v: &Value| v.as_str().and_then(|s| s.parse::<u64>().ok());
@@ -98,7 +98,7 @@ async fn read(board: Arc<Board>, queries: SocketAddr, number: u64, fresh: Arc<to
     let mut newest: HashMap<u64, u64> = HashMap::new();
     let mut by_chance = number;
     while !board.over.load(Ordering::Relaxed) {
-        // Who does not get the channel at once reads something else.
+        // A reader that does not get the channel at once reads something else.
         let looked_for = fresh.try_lock().ok().and_then(|mut fresh| fresh.try_recv().ok());
         by_chance = by_chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (product, changed, at) = match looked_for {
@@ -152,7 +152,7 @@ fn percentile(values: &mut [u32], percent: usize) -> f64 {
     values.get((values.len() * percent).div_ceil(100).saturating_sub(1)).map_or(0.0, |v| f64::from(*v) / 1e3)
 }
 
-/// Measures, prints, and returns what programs want and how many faults there were.
+/// Measures, prints, and returns the numbers for programs and the number of faults.
 ///
 /// # Errors
 /// When Daybook does not answer.

@@ -1,4 +1,4 @@
-//! Rebuilding a read model, against what Postgres alone takes to send the same events: a log of the shop's own events in a
+//! Rebuilding a read model, against Postgres alone as it sends the same events: a log of the shop's own events in a
 //! database of its own, made through the log's own pages.
 
 use std::fs;
@@ -26,10 +26,10 @@ use crate::cpu::{self, Processes};
 pub(crate) const MODEL: &str = "product-pages";
 /// Events of a page that the log is filled with: the most that a lane would write.
 const PAGE: usize = 2_000;
-/// What a projection reads; the same columns in the same form are one of the limits.
+/// Columns that a projection reads; the same ones in the same form are one of the limits.
 const COLUMNS: &str = r#""offset", stream_id, version, type, payload, recorded_at"#;
 
-/// What to measure.
+/// Options of the measurement.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RebuildBench {
     /// Events, of products and of stock in equal shares.
@@ -47,7 +47,7 @@ pub(crate) struct RebuildBench {
     /// MiB of views that may be in memory.
     #[arg(long, default_value_t = 512)]
     memory: usize,
-    /// How often each is measured; the best counts.
+    /// Runs of each measurement; the best counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 }
@@ -212,7 +212,7 @@ impl Lane {
     }
 }
 
-/// Which service (0: catalog, 1: inventory), and the event that a stream has at this version.
+/// The service (0: catalog, 1: inventory), and the event that a stream has at this version.
 fn story(stream: u64, version: u64) -> (usize, NewEvent) {
     let sku = format!("SKU-{:07}", stream / 2);
     let money = |minor_units: u64| Some(Money { currency: "EUR".to_owned(), minor_units: minor_units.cast_signed() });

@@ -1,4 +1,4 @@
-//! What was measured, as a table for people and as JSON for programs.
+//! The results, as a table for people and as JSON for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::samples::{Measured, Spread};
 /// Cores that other work may take before the report says so: the kernel takes some on its own.
 const QUIET: f64 = 0.4;
 
-/// What each part can do alone.
+/// The limits of each part alone.
 pub(crate) struct Limits {
     /// Pages of one command.
     pub(crate) page: Measured,
@@ -26,7 +26,7 @@ pub(crate) struct Limits {
     pub(crate) linger_ms: u128,
     /// Static answers to as many clients.
     pub(crate) http: Measured,
-    /// What those took.
+    /// CPU time of those.
     pub(crate) http_used: Used,
 }
 
@@ -40,12 +40,12 @@ pub(crate) struct Whole {
     pub(crate) measured: Measured,
     /// Until the read models had caught up.
     pub(crate) used: Used,
-    /// How long all of that took, in seconds.
+    /// Length of all of that, in seconds.
     pub(crate) seconds: f64,
-    /// How long after the last command the read models held everything, in milliseconds.
+    /// Time from the last command until the read models held everything, in milliseconds.
     pub(crate) behind_ms: f64,
     pub(crate) statements: Vec<Statement>,
-    /// What was added to the database and to each topic.
+    /// Bytes added to the database and to each topic.
     pub(crate) bytes: Vec<(String, f64)>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Report {
     pub(crate) whole: Vec<Whole>,
 }
 
-/// What programs get: `{name: {value, unit, limit, ratio, min, max}}`.
+/// The JSON for programs: `{name: {value, unit, limit, ratio, min, max}}`.
 pub(crate) type Entries = BTreeMap<String, Entry>;
 
 /// One line of the JSON.
@@ -67,7 +67,7 @@ pub(crate) type Entries = BTreeMap<String, Entry>;
 pub(crate) struct Entry {
     value: f64,
     unit: &'static str,
-    /// What it is measured against: of the same run.
+    /// The limit that it is measured against: of the same run.
     limit: Option<f64>,
     /// `value / limit`.
     ratio: Option<f64>,
@@ -88,14 +88,14 @@ impl Limits {
         2.0 * self.round_trip.p50.value + self.page.p50.value
     }
 
-    /// What commands a second are compared with.
+    /// The limits that commands a second are compared with.
     fn rates(&self) -> [(&'static str, f64); 3] {
         [("postgres", self.page.per_second.value), ("kafka", self.round_trips.per_second.value), ("http", self.http.per_second.value)]
     }
 }
 
 impl Report {
-    /// How many requests failed anywhere.
+    /// Number of requests that failed anywhere.
     pub(crate) fn failed(&self) -> u64 {
         let l = &self.limits;
         let limits = [&l.page, &l.pages, &l.round_trip, &l.round_trips, &l.http];
@@ -224,7 +224,7 @@ fn row(out: &mut String, title: &str, measured: &Measured) -> std::fmt::Result {
     writeln!(out, "{title:<40}{}", line(measured))
 }
 
-/// A measurement in a line: how many a second (least–most), p50 and p99 in milliseconds, errors.
+/// A measurement in a line: times a second (least–most), p50 and p99 in milliseconds, errors.
 pub(crate) fn line(m: &Measured) -> String {
     let rate = m.per_second;
     let spread = format!("({:.0}–{:.0})", rate.min, rate.max);

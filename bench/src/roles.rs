@@ -32,10 +32,10 @@ const STREAMS: u64 = 10_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Read models that [`project`] keeps up to show the cost of a further one.
 const MANY: usize = 12;
-/// How often a reactor's hop is measured, and the pause between two.
+/// Number of measurements of a reactor's hop, and the pause between two.
 const HOPS: usize = 200;
 const BETWEEN_HOPS: Duration = Duration::from_millis(20);
-/// How long read models may take to catch up.
+/// Longest time for read models to catch up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Options of `daybook-bench roles`.
@@ -80,7 +80,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An end in order: who is killed keeps its partitions until the group gives it up.
+        // An end in order: a process that is killed keeps its partitions until the group gives it up.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let until = Instant::now() + Duration::from_secs(20);
         while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
@@ -154,7 +154,7 @@ fn copies(wanted: usize) -> Vec<ReadModel> {
     (0..wanted.max(models.len())).map(copy).collect()
 }
 
-/// Keeps up so many read models until it is killed: what `daybook projectors` would do in a shop that has them.
+/// Keeps up so many read models until it is killed, as `daybook projectors` would do in a shop that has them.
 ///
 /// # Errors
 /// When a database or Kafka can't be reached.
@@ -192,7 +192,7 @@ impl Row {
     }
 }
 
-/// Where it is measured.
+/// The measured services.
 pub(crate) struct Services<'a> {
     pub(crate) database_url: &'a str,
     pub(crate) postgres_pid: Option<u32>,
@@ -211,10 +211,10 @@ impl Services<'_> {
     }
 }
 
-/// Measures all arrangements, prints, and returns what programs want.
+/// Measures all arrangements, prints, and returns the numbers for programs.
 ///
 /// # Errors
-/// When a process does not start, or what it must do does not come.
+/// When a process does not start, or its work does not come.
 pub(crate) async fn run(options: &RolesBench, services: &Services<'_>) -> anyhow::Result<(Entries, u64)> {
     let migrated = Command::new(&options.binary).args(["migrate", "--partitions", "4"]).stdout(Stdio::null()).status()?;
     if !migrated.success() {
@@ -306,7 +306,7 @@ impl Bench<'_> {
     }
 }
 
-/// Waits until these read models hold all of the log, and says how long that took.
+/// Waits until these read models hold all of the log, and returns the time that it took.
 async fn caught_up(footprint: &Footprint, models: Option<&[&'static str]>) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let Some(models) = models else { return Ok(Duration::ZERO) };

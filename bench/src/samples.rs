@@ -1,4 +1,4 @@
-//! The closed loop, and what it measures: every client does one thing after the other, as fast as it is answered.
+//! The closed loop, and its results: every client does one thing after the other, as fast as it is answered.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-/// A measurement is cut into so many slices; what the worst and the best of them say is its spread.
+/// A measurement is cut into so many slices; the worst and the best of them are its spread.
 const SLICES: usize = 5;
-/// How long a last answer may take once the time is over.
+/// Longest wait for a last answer once the time is over.
 const GRACE: Duration = Duration::from_secs(40);
 /// A client that failed pauses, so that an error does not become a busy loop.
 const AFTER_ERROR: Duration = Duration::from_millis(10);
@@ -21,7 +21,7 @@ pub(crate) trait Client: Send + 'static {
     /// A few words that many errors share: they are counted by them.
     fn once(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// What it does between two times; no part of what is measured.
+    /// Work between two times; no part of the measurement.
     fn rest(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
@@ -35,7 +35,7 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 
-/// What a closed loop measured.
+/// The results of a closed loop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) per_second: Spread,
@@ -43,7 +43,7 @@ pub(crate) struct Measured {
     pub(crate) p50: Spread,
     /// Microseconds.
     pub(crate) p99: Spread,
-    /// How often it was done, those included that ended after the time was over.
+    /// Number of times that it was done, with those that ended after the time was over.
     pub(crate) done: u64,
     pub(crate) errors: BTreeMap<String, u64>,
 }
@@ -54,7 +54,7 @@ impl Measured {
     }
 }
 
-/// What one client saw: a list of microseconds a slice.
+/// The times of one client: a list of microseconds a slice.
 #[derive(Default)]
 struct Seen {
     slices: [Vec<u32>; SLICES],
@@ -68,7 +68,7 @@ impl Seen {
     }
 }
 
-/// Lets the clients loop for `length`, and gives them back. `weight` is how many of what is counted one time does.
+/// Lets the clients loop for `length`, and gives them back. `weight` is the number of things that each time counts for.
 ///
 /// # Errors
 /// When a client gets no answer at all.

@@ -1,4 +1,4 @@
-//! What searching finds, and how fast: judged queries over a real catalogue, what each ingredient of ranking adds, and
+//! Searching, its results and its speed: judged queries over a real catalogue, the gain of each ingredient of ranking, and
 //! latencies on that catalogue and on one as large as is asked for: in process, or over HTTP (`served`).
 
 mod catalogue;
@@ -49,10 +49,10 @@ pub(crate) struct Search {
     /// With --http: the binary that serves.
     #[arg(long, value_name = "PATH", default_value = "daybook")]
     binary: PathBuf,
-    /// With --http: how many ask at once.
+    /// With --http: clients that ask at once.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     clients: u16,
-    /// With --http: how long each shape is asked, in seconds.
+    /// With --http: time for which each shape is asked, in seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
 }
@@ -66,13 +66,13 @@ pub(crate) struct Products {
     /// Which column is which field, as for `search`.
     #[arg(long, value_name = "FILE", default_value = "data/maps/icecat.toml")]
     map: PathBuf,
-    /// How many.
+    /// Number of products.
     #[arg(long, value_name = "N")]
     count: usize,
     /// The same seed makes the same products.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where to write them, as `daybook load catalogue` reads them.
+    /// File to write them to, as `daybook load catalogue` reads them.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

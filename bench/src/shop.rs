@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::http::Connection;
 
-/// How many are made at once.
+/// Products that are made at once.
 const AT_ONCE: u64 = 64;
 
 /// Products of one run of a measurement.
@@ -21,7 +21,7 @@ pub(crate) struct Shop {
     keys: AtomicU64,
 }
 
-/// What a command's answer said.
+/// The answer to a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Changed {
     /// Of the product's stream, after it.
@@ -64,7 +64,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Where commands go.
+    /// The address for commands.
     pub(crate) fn address(&self) -> SocketAddr {
         self.commands
     }

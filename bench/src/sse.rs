@@ -1,4 +1,4 @@
-//! Live queries: many subscribers over real sockets, what they cost, and whether each gets the last state.
+//! Live queries: many subscribers over real sockets, their cost, and whether each gets the last state.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::shop::Shop;
 
 /// Products that are subscribed to.
 const PRODUCTS: u64 = 1_000;
-/// How often each changes while all look on.
+/// Changes of each product while all look on.
 const CHANGES: u64 = 5;
-/// How long the last state may take to reach the last subscriber.
+/// Longest time until the last state has reached the last subscriber.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Subscribers that connect at once.
 const AT_ONCE: usize = 64;
 
-/// What all subscribers tell.
+/// The counts of all subscribers.
 #[derive(Default)]
 struct Counts {
     /// Have got a state.
@@ -107,7 +107,7 @@ async fn until(counter: &AtomicU64, wanted: u64) -> bool {
     true
 }
 
-/// Measures, prints, and returns what programs want and how many did not get the last state.
+/// Measures, prints, and returns the numbers for programs and the number of those without the last state.
 ///
 /// # Errors
 /// When Daybook does not answer.

@@ -1,4 +1,4 @@
-//! How a projector's batch is best written, and how large it should be: the statement with arrays that projectors send, against
+//! The best way to write a projector's batch, and its best size: the statement with arrays that projectors send, against
 //! `COPY` and a statement that takes the batch from there; and how fast a projector catches up with batches of each size.
 
 mod ways;
@@ -25,10 +25,10 @@ const SIZES: [usize; 3] = [100, 1_000, 10_000];
 /// As projectors have them: their statements are look-ups in an index.
 const SETTINGS: &[(&str, &str)] = &[("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
-/// What to measure.
+/// Options of the measurement.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Batches {
-    /// How often each is measured; the best counts.
+    /// Runs of each measurement; the best counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Events that a projector catches up with; ten a stream.

@@ -15,7 +15,7 @@ const COPIED_TABLES: &str = include_str!("../sql/copied_tables.sql");
 const COPIED_BATCH: &str = include_str!("../sql/copied_batch.sql");
 const COPY_PARTS: &str = r#"COPY copied_part (key, part, bytes, stream_id, "offset", version) FROM STDIN (FORMAT binary)"#;
 const COPY_WRITERS: &str = "COPY copied_writer (key, stream_id) FROM STDIN (FORMAT binary)";
-/// What a binary COPY begins with: signature, no flags, no extension.
+/// The beginning of a binary COPY: signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const SERVICE: &str = "catalog";
 

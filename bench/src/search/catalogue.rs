@@ -10,7 +10,7 @@ use daybook_search::SearchReader;
 use shop_catalogue::{Catalogue, Entry, Mapping, What};
 use shop_proto::catalog::v1::{CreateProduct, ProductCreated, ProductEvent};
 
-/// The daybook binary's own description of what is searched.
+/// The daybook binary's own description of the search.
 #[path = "../../../daybook/src/searching.rs"]
 mod schema;
 
@@ -41,7 +41,7 @@ pub(crate) fn rows(path: &Path, map: &Path) -> anyhow::Result<Vec<CreateProduct>
 /// The mapping of the same catalogue as a merchant may post it.
 const AS_IT_STANDS: &str = "data/maps/icecat-as-it-stands.toml";
 
-/// All rows of a file as a merchant may post them: every column of a property under the column's own name, with what it says
+/// All rows of a file as a merchant may post them: every column of a property under the column's own name, with its text
 /// (`Y`, `N`, `17.0`), and no category.
 pub(crate) fn as_they_stand(path: &Path) -> anyhow::Result<Vec<CreateProduct>> {
     let rows = rows(path, Path::new(AS_IT_STANDS))?;
@@ -53,7 +53,7 @@ pub(crate) fn model() -> anyhow::Result<ReadModel> {
     shop_projectors::read_models().into_iter().find(|m| m.name == "products").context("the shop has products")
 }
 
-/// What a product's creation makes of it.
+/// The product that a creation makes.
 pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Result<Product> {
     let created = ProductEvent::from(ProductCreated {
         sku: create.sku.clone(),
@@ -77,7 +77,7 @@ pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Resu
     Ok(Product { key: create.sku.clone(), parts })
 }
 
-/// How the shop's products are searched.
+/// The reader of the shop's products for a search.
 pub(crate) fn reader() -> anyhow::Result<SearchReader> {
     let message = shop_proto::descriptors().get_message_by_name("shop.read.v1.SearchedProduct").context("the shop's")?;
     Ok(SearchReader::new(schema::products(), &message)?)

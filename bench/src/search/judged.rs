@@ -65,14 +65,14 @@ impl Judgments {
         let text = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
         let mut all = BTreeMap::<String, HashMap<String, u32>>::new();
         for line in text.lines().skip(1).filter(|l| !l.is_empty()) {
-            // The query is what is left: it may hold commas.
+            // The query is the rest: it may hold commas.
             let mut fields = line.rsplitn(3, ',');
             let (rating, document, query) = (fields.next(), fields.next(), fields.next());
             let rating = rating.and_then(|r| r.trim().parse().ok());
             let (Some(rating), Some(document), Some(query)) = (rating, document, query) else { anyhow::bail!("no judgment: {line}") };
             all.entry(query.trim_matches('"').to_owned()).or_default().insert(document.to_owned(), rating);
         }
-        // Where nothing is right, nothing can be ranked.
+        // If nothing is right, nothing can be ranked.
         all.retain(|_, ratings| ratings.values().any(|r| *r > 0));
         Ok(Self(all))
     }

@@ -32,7 +32,7 @@ impl<'a> Maker<'a> {
         Ok(Self { rows, alike, random: Random(seed | 1), made: 0 })
     }
 
-    /// The next product: one real row's brand and the beginning of its title, and what is left from others of its category,
+    /// The next product: one real row's brand and the beginning of its title, and the rest from others of its category,
     /// with a model number of its own.
     pub(crate) fn product(&mut self) -> CreateProduct {
         let first = &self.rows[self.random.below(self.rows.len())];

@@ -1,4 +1,4 @@
-//! How long searches take over HTTP: a query API of the real binary, over a database whose parts were copied in as a rebuild
+//! Times of searches over HTTP: a query API of the real binary, over a database whose parts were copied in as a rebuild
 //! copies them, asked by several clients at once.
 
 use std::io::{BufRead as _, BufReader};
@@ -23,7 +23,7 @@ use super::shapes::{self, Shape};
 use super::{Search, statistics};
 use crate::http::Connection;
 
-/// How long the query API may take to read a catalogue.
+/// Longest time for the query API to read a catalogue.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Log partitions of each service: no event is in them, but positions are.
 const PARTITIONS: &str = "4";
@@ -46,7 +46,7 @@ pub(crate) async fn run(options: &Search, database_url: &str, brokers: &str) -> 
     Ok(())
 }
 
-/// Where query APIs are started.
+/// The means to start query APIs.
 struct Server<'a> {
     binary: &'a Path,
     database_url: &'a str,
@@ -153,7 +153,7 @@ impl Drop for Serving {
     }
 }
 
-/// Copies products into the generation that is live, each with a stock; how many parts that are.
+/// Copies products into the generation that is live, each with a stock; the number of their parts.
 async fn copy(url: &str, products: impl Iterator<Item = anyhow::Result<Product>>) -> anyhow::Result<u64> {
     let owner = connect_owner(url).await?;
     let row = owner.query_one("SELECT parts FROM read.generation WHERE projection = 'products' AND state = 'live'", &[]).await?;
@@ -194,7 +194,7 @@ async fn ask_once(connection: &mut Connection, path: &str) -> anyhow::Result<Val
     Ok(serde_json::from_slice(body)?)
 }
 
-/// What came of one shape.
+/// The results of one shape.
 struct Asked {
     times: Vec<Duration>,
     /// The most that one of its queries finds.

@@ -1,4 +1,4 @@
-//! What is asked of a search over HTTP: the same questions as in process, as clients put them, and further pages.
+//! Searches over HTTP: the same questions as in process, as clients put them, and further pages.
 
 /// A kind of question.
 pub(crate) struct Shape {

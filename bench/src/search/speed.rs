@@ -1,13 +1,13 @@
-//! How long searches of each shape take on one index, one after the other.
+//! Times of searches of each shape on one index, one after the other.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use daybook_search::{FacetsAsked, Filter, SearchIndex, SearchRequest, SearchSort};
 
-/// How long each shape is measured.
+/// Length of each shape's measurement.
 const LENGTH: Duration = Duration::from_secs(2);
-/// Where the ranges of prices begin.
+/// Beginnings of the ranges of prices.
 const EDGES: &[i64] = &[1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000];
 const FACETS: FacetsAsked = FacetsAsked { brand: true, category: true, price: true, properties: Vec::new() };
 
@@ -39,7 +39,7 @@ fn shapes() -> Vec<(&'static str, Shape)> {
     ]
 }
 
-/// A line a shape: what p50, p95 and p99 are, and how many a query finds at most.
+/// A line a shape: p50, p95 and p99, and the most that a query finds.
 pub(crate) fn measure(index: &SearchIndex) -> String {
     let mut table = String::new();
     for (name, shape) in shapes() {

@@ -1,4 +1,4 @@
--- How many checkpoints of live read models stand behind the log of `inventory`; $1: the read models.
+-- Number of checkpoints of live read models that stand behind the log of `inventory`; $1: the read models.
 SELECT count(*)
 FROM read.checkpoint c
 JOIN read.generation g ON g.projection = c.projection AND g.generation = c.generation AND g.state = 'live'

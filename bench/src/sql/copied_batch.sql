@@ -1,4 +1,4 @@
--- What write_batch.sql does with arrays, from tables that the batch was copied to in the same transaction.
+-- The work of write_batch.sql with arrays, from tables that the batch was copied to in the same transaction.
 WITH moved AS (
     UPDATE read.checkpoint SET next_offset = $6, epoch = $7
     WHERE projection = $1 AND generation = $2 AND service = $3 AND partition = $4 AND next_offset = $5

@@ -1,4 +1,4 @@
--- What Postgres alone does with a search over a made catalogue: the reason for an index beside it (docs/search.md).
+-- A search over a made catalogue by Postgres alone: the reason for an index beside it (docs/search.md).
 --
 --   daybook-bench products --count 1000000 --out /tmp/products.jsonl
 --   psql URL_OF_AN_EMPTY_DATABASE -v file=/tmp/products.jsonl -f bench/src/sql/search_postgres.sql

@@ -1,4 +1,4 @@
--- What each kind of statement cost since pg_stat_statements was reset, in this database.
+-- The cost of each kind of statement since pg_stat_statements was reset, in this database.
 SELECT
     CASE
         WHEN query LIKE '%INSERT INTO %.page\_%' THEN 'append a page'

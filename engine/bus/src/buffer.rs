@@ -1,7 +1,7 @@
 //! Messages of one partition that wait for the task that reads them.
 //!
 //! Filled by a consumer's thread, emptied by one task. When it is full the thread pauses the partition; the task
-//! resumes it once half is read. So it holds at most its bound and what one fetch had already brought.
+//! resumes it once half is read. So it holds at most its bound and the messages that one fetch had already brought.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
 }
 
-/// What a buffer holds, and where its partition stands. Guarded by one lock, under which every call into librdkafka that
+/// A buffer's messages, and its partition's position. Guarded by one lock, under which every call into librdkafka that
 /// belongs to an assignment is made: so none of them can hit a later assignment of the same partition.
 #[derive(Default)]
 pub(crate) struct State {
@@ -38,7 +38,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Throws away what waits.
+    /// Throws waiting messages away.
     pub(crate) fn clear(&mut self) {
         self.messages.clear();
         self.bytes = 0;
@@ -80,7 +80,7 @@ pub(crate) enum Idle {
     Beyond,
 }
 
-/// What a look into the buffer found.
+/// The outcome of a look into the buffer.
 pub(crate) enum Taken {
     Messages(Vec<Message>),
     Nothing(Idle),
@@ -125,7 +125,7 @@ impl Buffer {
         self.ready.notified().await;
     }
 
-    /// What has arrived with offsets below `before`. `resume` is called, under the lock, when the partition was paused and
+    /// Messages that came, with offsets below `before`. `resume` is called, under the lock, when the partition was paused and
     /// half is read: outside of it, it could overtake the thread's next pause, and the buffer would grow without bound.
     pub(crate) fn take(&self, max_messages: usize, max_bytes: usize, before: i64, resume: impl FnOnce()) -> Taken {
         let mut state = self.lock();

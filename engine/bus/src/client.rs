@@ -1,4 +1,4 @@
-//! What every client shares: librdkafka's log lines as tracing events, and the settings of consumers.
+//! Shared by all clients: librdkafka's log lines as tracing events, and the settings of consumers.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use rdkafka::types::RDKafkaRespErr;
 use crate::config::BusConfig;
 use crate::error::BusError;
 
-/// The largest message that travels, in bytes; what may be appended is checked far below.
+/// The largest message that travels, in bytes; the size of appended ones is checked far below.
 pub(crate) const MAX_MESSAGE_BYTES: &str = "4194304";
 
-/// What consumers are set to unless the properties say otherwise.
+/// Settings of consumers, unless the properties say otherwise.
 const CONSUMER: &[(&str, &str)] = &[
     ("fetch.min.bytes", "1"),
     // A partition that starts or resumes waits for the fetch that is under way without it: at most this long.
@@ -26,7 +26,7 @@ const CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.message.max.bytes", MAX_MESSAGE_BYTES),
     ("fetch.max.bytes", "16777216"),
-    // Its queue is emptied into the inboxes, whose bounds are what counts.
+    // Its queue is emptied into the inboxes: their bounds count.
     ("queued.max.messages.kbytes", "16384"),
 ];
 
@@ -37,7 +37,7 @@ pub(crate) fn consumer_config(config: &BusConfig, group: &str, invariants: &[(&s
         ("auto.offset.reset", "earliest"),
         ("enable.auto.offset.store", "false"),
         ("allow.auto.create.topics", "false"),
-        // What was aborted is nobody's to see. It is librdkafka's default, and no property may change it.
+        // Aborted messages are nobody's to see. It is librdkafka's default, and no property may change it.
         ("isolation.level", "read_committed"),
     ];
     all.extend_from_slice(invariants);

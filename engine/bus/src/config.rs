@@ -1,21 +1,21 @@
-//! How to reach Kafka, and the only place that names a topic or a group.
+//! Kafka's addresses and settings, and the only place that names a topic or a group.
 
 use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-/// How to reach Kafka.
+/// Kafka's addresses and settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusConfig {
     /// Bootstrap addresses, `host:port`, comma-separated.
     pub brokers: String,
     /// Put before every topic and group name, so that installs and tests can share a cluster. Empty by default.
     pub prefix: String,
-    /// How this process names itself to the brokers (their logs and quotas).
+    /// This process's name for the brokers (their logs and quotas).
     pub client_id: String,
     /// Passed to librdkafka as they are, to every client (`security.protocol`, `sasl.*`, …). They override tuning,
-    /// never what correctness rests on (idempotence, acknowledgements, offset handling).
+    /// never the settings that correctness rests on (idempotence, acknowledgements, offset handling).
     pub properties: BTreeMap<String, String>,
 }
 
@@ -45,7 +45,7 @@ impl BusConfig {
         self.named(&format!("{service}.events"))
     }
 
-    /// `<service>.messages.rejected`: what could not be read, or was keyed wrongly, with the reason.
+    /// `<service>.messages.rejected`: messages that could not be read, or were keyed wrongly, with the reason.
     pub fn rejected(&self, service: &str) -> String {
         self.named(&format!("{service}.messages.rejected"))
     }
@@ -60,7 +60,7 @@ impl BusConfig {
         self.named(&format!("read.{projection}"))
     }
 
-    /// `query.pods`: what the processes of the query API say of themselves.
+    /// `query.pods`: reports of the query API's processes on themselves.
     pub fn query_pods(&self) -> String {
         self.named("query.pods")
     }

@@ -1,8 +1,8 @@
-//! Where a partition ends. There are two answers, and a method for each: `docs/watermarks.md` says who takes which, and why.
+//! The ends of a partition. There are two, and a method for each: `docs/watermarks.md` says which one is for which use, and why.
 //!
-//! A client's transaction that is open holds back all that came after its first message, whoever sent it. So what can be read ends
-//! at the *last stable offset*; what Kafka has taken ends at the *high watermark*. The offsets of a transaction's markers, and those
-//! of aborted messages, are never a message for anybody: an end may lie behind the last message by any number of them.
+//! A client's open transaction holds back all that came after its first message, from any sender. So the readable part ends
+//! at the *last stable offset*; all that Kafka has taken ends at the *high watermark*. The offsets of a transaction's markers, and
+//! those of aborted messages, are never a message for anybody: an end may lie behind the last message by any number of them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,12 +30,12 @@ impl Written {
     }
 }
 
-/// What can be read of a partition now.
+/// The part of a partition that can be read now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readable {
     /// The first offset that there is.
     pub first: i64,
-    /// Where reading ends.
+    /// The end of reading.
     pub stable_end: StableEnd,
 }
 
@@ -45,7 +45,7 @@ impl Readable {
     }
 }
 
-/// Where reading ends for now, the last stable offset: each message before it comes to whoever reads up to there. Messages behind
+/// The end of reading for now, the last stable offset: a reader up to there gets each message before it. Messages behind
 /// it may have been written, and acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StableEnd(i64);
@@ -64,7 +64,7 @@ impl StableEnd {
 /// The oldest message that a reader has not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// Where it stands.
+    /// Its offset.
     pub offset: i64,
     /// Milliseconds since 1970, as the broker says (or the producer, where the topic takes its word).
     pub timestamp_ms: Option<i64>,
@@ -88,7 +88,7 @@ impl Inspector {
         self.ask(move |inner| inner.written(&topic, partition, Instant::now() + PATIENCE)).await
     }
 
-    /// What can be read now: for whoever begins to read, or reads up to an end. Messages behind it may have been acknowledged.
+    /// The part that can be read now: for one who begins to read, or reads up to an end. Messages behind it may have been acknowledged.
     ///
     /// # Errors
     /// [`BusError::MissingTopic`], [`BusError::Unreachable`].
@@ -97,7 +97,7 @@ impl Inspector {
         self.ask(move |inner| inner.readable(&topic, partition, Instant::now() + PATIENCE)).await
     }
 
-    /// What can be read now, where that is all that was written: for whoever concludes something from what is *not* there.
+    /// The part that can be read now, if that is all that was written: for conclusions from messages that are *not* there.
     ///
     /// # Errors
     /// [`BusError::Undecided`] while a client's transaction holds something back; [`BusError::MissingTopic`],
@@ -106,7 +106,7 @@ impl Inspector {
         let topic = topic.to_owned();
         self.ask(move |inner| {
             let deadline = Instant::now() + PATIENCE;
-            // First what was written: what lies before that end and can't be read later is held back.
+            // First the written end: messages before that end that can't be read later are held back.
             let written = inner.written(&topic, partition, deadline)?;
             let readable = inner.readable(&topic, partition, deadline)?;
             match readable.stable_end.offset() {
@@ -159,7 +159,7 @@ impl Inner {
         if let Some(message) = first(&Purpose::Single, from..stable)? {
             return Ok(Some(Unread::of(&message, false)));
         }
-        // The first that is held back is the first of the oldest transaction: it is what ends the stable part.
+        // The first that is held back is the first of the oldest transaction: it ends the stable part.
         let held_back = first(&Purpose::SingleWritten, stable.max(from)..written.end)?;
         Ok(held_back.map(|message| Unread::of(&message, true)))
     }

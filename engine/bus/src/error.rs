@@ -1,17 +1,17 @@
-//! What can go wrong with Kafka. These are infrastructure errors: the domain's refusals never come this way.
+//! Errors of Kafka. These are infrastructure errors: the domain's refusals never come this way.
 
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
 use crate::headers::HeaderError;
 
-/// An operation on Kafka failed; the message names what was tried and what to do.
+/// An operation on Kafka failed; the message names the attempt and the remedy.
 #[derive(Debug, Error)]
 pub enum BusError {
     /// librdkafka refused the configuration, or could not start its threads.
     #[error("Kafka client for {purpose} cannot be made: {reason}; check the [kafka] properties")]
     Configuration {
-        /// What the client was for.
+        /// The client's purpose.
         purpose: String,
         /// librdkafka's words.
         reason: String,
@@ -21,7 +21,7 @@ pub enum BusError {
     Unreachable {
         /// The bootstrap addresses.
         brokers: String,
-        /// What was asked of it.
+        /// The request.
         action: String,
         /// librdkafka's words.
         reason: String,
@@ -29,7 +29,7 @@ pub enum BusError {
     /// The cluster answered, and refused.
     #[error("Kafka refused: {action}: {reason}")]
     Refused {
-        /// What was asked of it.
+        /// The request.
         action: String,
         /// The broker's words.
         reason: String,
@@ -48,9 +48,9 @@ pub enum BusError {
     PartitionCount {
         /// The full name, prefix included.
         topic: String,
-        /// What the log needs.
+        /// Partitions of the log.
         expected: i32,
-        /// What the cluster has.
+        /// Partitions in the cluster.
         actual: i32,
     },
     /// A topic's settings could lose messages that the engine counts on.
@@ -60,10 +60,10 @@ pub enum BusError {
     TopicSettings {
         /// The full name, prefix included.
         topic: String,
-        /// Each wrong setting: its name, what it is, what it must be.
+        /// Each wrong setting: its name, its value, the required value.
         settings: String,
     },
-    /// The partition was revoked, or its consumer has shut down: whoever holds it now will go on.
+    /// The partition was revoked, or its consumer has shut down: its present owner will go on.
     #[error("partition {topic}/{partition} is no longer assigned to this process")]
     Revoked {
         /// The full name, prefix included.
@@ -71,7 +71,7 @@ pub enum BusError {
         /// The partition.
         partition: i32,
     },
-    /// A client's transaction is open, so nobody knows yet what the partition holds from there on: ask again once it is decided.
+    /// A client's transaction is open, so the partition's content from there on is not decided: ask again once it is.
     #[error(
         "a Kafka client's transaction is open on {topic}/{partition}, and holds back all from offset {offset} on, until that client \
          commits or aborts it, or Kafka does for it (transaction.timeout.ms); `kafka-transactions find-hanging` names it"
@@ -81,7 +81,7 @@ pub enum BusError {
         topic: String,
         /// The partition.
         partition: i32,
-        /// Where reading ends for now.
+        /// The end of reading for now.
         offset: i64,
     },
     /// A client read nothing although there was something to read, and was given up: open another.
@@ -91,7 +91,7 @@ pub enum BusError {
         topic: String,
         /// The partition.
         partition: i32,
-        /// What it should have read next.
+        /// The next offset that it should have read.
         offset: i64,
     },
     /// A header cannot be read.
@@ -124,12 +124,12 @@ impl BusError {
 pub struct DeliveryError {
     /// Place in the batch of the first record that failed or was never enqueued.
     pub index_first_failed: usize,
-    /// How many leading records are acknowledged.
+    /// Number of leading records that are acknowledged.
     pub acknowledged: usize,
     /// The producer is of no more use: make a new one.
     pub fatal: bool,
     /// The local queue was full: sending less, or later, helps. Nothing after the first failed record was enqueued.
     pub queue_full: bool,
-    /// What librdkafka says. No message content.
+    /// librdkafka's words. No message content.
     pub message: String,
 }

@@ -40,17 +40,17 @@ names! {
     COMMAND_ID = "daybook-command-id";
     /// Ties together all that one request caused.
     CORRELATION_ID = "daybook-correlation-id";
-    /// What caused this message directly.
+    /// The direct cause of this message.
     CAUSATION = "daybook-causation";
     /// Digest of the page that the event stands in.
     PAGE_DIGEST = "daybook-page-digest";
     /// The stream version that a command expects.
     IF_MATCH = "daybook-if-match";
-    /// Who asked, as the client says.
+    /// The actor, as the client says.
     ACTOR = "daybook-actor";
     /// Why: a client's words on a command, the engine's on a rejected message.
     REASON = "daybook-reason";
-    /// Who asked, as authentication says: scopes idempotency keys.
+    /// The caller, as authentication says: scopes idempotency keys.
     CALLER = "daybook-caller";
     /// The network address that the request came from.
     SOURCE_ADDRESS = "daybook-source-address";
@@ -70,13 +70,13 @@ names! {
     REPLAY = "daybook-replay";
 }
 
-/// A header's value is not what it must be.
+/// A header's value is wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("header {name} {problem}")]
 pub struct HeaderError {
     /// The header.
     pub name: String,
-    /// What is wrong with it, without its value.
+    /// The fault, without the value.
     pub problem: String,
 }
 
@@ -149,7 +149,7 @@ impl Headers {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
-    /// How many there are.
+    /// Number of headers.
     pub fn len(&self) -> usize {
         self.0.len()
     }

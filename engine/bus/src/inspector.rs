@@ -1,4 +1,4 @@
-//! Look-ups: a topic's last message, what a group has committed. Where a partition ends stands in `ends.rs`.
+//! Look-ups: a topic's last message, a group's committed offset. The ends of a partition stand in `ends.rs`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,13 +15,13 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::message::{Message, own};
 
-/// How long a look-up may take, all its requests together.
+/// Longest time of a look-up, all its requests together.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long it may take where somebody else waits behind it.
+/// Longest time of a look-up if somebody else waits behind it.
 pub(crate) const BRIEFLY: Duration = Duration::from_secs(3);
 
-/// How often a question that waits for its turn looks whether it has come.
+/// Interval at which a waiting question looks whether its turn has come.
 const TURN: Duration = Duration::from_millis(1);
 
 /// Reading single messages: the fetch of the question before must not hold up this one.
@@ -49,12 +49,12 @@ pub(crate) struct Inner {
 
 pub(crate) type Client = Arc<BaseConsumer<Quiet>>;
 
-/// What a client is for. None ever joins a group.
+/// A client's purpose. None ever joins a group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
-    /// What was written, and metadata. Of transactions it knows nothing.
+    /// All that was written, and metadata. Of transactions it knows nothing.
     Written,
-    /// What can be read.
+    /// All that can be read.
     Readable,
     /// Single messages.
     Single,
@@ -101,7 +101,7 @@ impl Inspector {
         blocking(move || question(&inner)).await
     }
 
-    /// The last message that can be read; none when there is none. Offsets without a message are stepped over, and so is what a
+    /// The last message that can be read; none when there is none. Offsets without a message are stepped over, and so are those that a
     /// transaction holds back.
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl Inspector {
         inner.with(&Purpose::Written, asked).is_ok()
     }
 
-    /// What `group` (its full name) has committed: the next offset to read. Does not join the group.
+    /// The offset that `group` (its full name) has committed: the next one to read. Does not join the group.
     ///
     /// # Errors
     /// [`BusError::Unreachable`].
@@ -150,7 +150,7 @@ impl Inspector {
         self.ask(move |inner| inner.with(&purpose, |client| inner.committed(client, &topic, partition))).await
     }
 
-    /// How many partitions a topic has; none when it does not exist.
+    /// Number of a topic's partitions; none when it does not exist.
     ///
     /// # Errors
     /// [`BusError::Unreachable`].
@@ -159,7 +159,7 @@ impl Inspector {
         self.ask(move |inner| inner.with(&Purpose::Written, |client| partitions(client, &inner.config, &topic))).await
     }
 
-    /// How many brokers the cluster has.
+    /// Number of the cluster's brokers.
     ///
     /// # Errors
     /// [`BusError::Unreachable`].
@@ -347,7 +347,7 @@ pub(crate) fn watermarks(
     })
 }
 
-/// How many partitions a topic has, if it exists.
+/// Number of a topic's partitions, if it exists.
 pub(crate) fn partitions(consumer: &BaseConsumer<Quiet>, config: &BusConfig, topic: &str) -> Result<Option<i32>, BusError> {
     let failed = |error: String| BusError::unreachable(&config.brokers, format!("metadata of {topic}"), error);
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(|error| failed(error.to_string()))?;
@@ -399,7 +399,7 @@ mod tests {
         let no_answer = || BusError::Thread("no answer".to_owned());
         let mut instead = None;
         let late: Result<(), BusError> = inner.with(&Purpose::Written, |_| {
-            // Another one that asked the same client had no answer, and whoever came next has another client.
+            // Another one that asked the same client had no answer, and the next one has another client.
             inner.with(&Purpose::Written, |_| Err::<(), _>(no_answer())).expect_err("no answer");
             instead = Some(inner.client(&Purpose::Written)?);
             Err(no_answer())

@@ -1,7 +1,7 @@
 //! Kafka: consumers on threads of their own, an idempotent producer, topics.
 //!
 //! Kafka is a pipe here: it carries messages, shares partitions out, and fences nothing. What is true stands in
-//! Postgres; whatever this crate loses can be sent or read again from there. So its promises are few: per partition
+//! Postgres; all that this crate loses can be sent or read again from there. So its promises are few: per partition
 //! messages arrive in order, a batch says how far it got, nothing grows without bound, and nobody waits on a
 //! consumer that has lost its partition.
 //!

@@ -57,7 +57,7 @@ impl Message {
     }
 }
 
-/// What a message costs beyond its bytes, so that empty ones are bounded too.
+/// A message's cost beyond its bytes, so that empty ones are bounded too.
 const OVERHEAD: usize = 128;
 
 fn size(key: Option<&Bytes>, value: Option<&Bytes>, headers: &Headers) -> usize {

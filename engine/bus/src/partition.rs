@@ -18,7 +18,7 @@ use crate::message::Message;
 use crate::position::ConsumerPosition;
 use crate::signals::Signals;
 
-/// How long `start` may take. librdkafka answers a seek from memory; only a busy machine needs longer.
+/// Longest time of `start`. librdkafka answers a seek from memory; only a busy machine needs longer.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The part of a consumer that a partition needs, whatever its context.
@@ -70,7 +70,7 @@ impl<C: ConsumerContext> Flow for BaseConsumer<C> {
 pub(crate) struct Partition {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
-    /// Where the consumer stands until it is told otherwise.
+    /// The consumer's position until it is told otherwise.
     pub(crate) assigned_at: i64,
     pub(crate) buffer: Buffer,
     pub(crate) signals: Arc<Signals>,
@@ -124,14 +124,14 @@ impl Partition {
         }
     }
 
-    /// Where it stands, if messages are wanted.
+    /// Its position, if messages are wanted.
     pub(crate) fn flowing(&self) -> Option<ConsumerPosition> {
         let state = self.buffer.lock();
         let flows = state.started && !state.paused && !state.ended && !state.detached;
         flows.then(|| ConsumerPosition { topic: Arc::clone(&self.topic), partition: self.partition, next: state.next })
     }
 
-    /// What has arrived, below offset `before`.
+    /// Messages that came, below offset `before`.
     pub(crate) fn take(&self, max_messages: usize, max_bytes: usize, before: i64) -> Taken {
         self.buffer.take(max_messages, max_bytes, before, || {
             self.paused_gauge.decrement(1.0);
@@ -221,7 +221,7 @@ impl Partition {
         flow.stable_end(&self.topic, self.partition).map_err(|error| self.cannot("find the end of", error))
     }
 
-    /// Notes what to commit.
+    /// Notes the offset to commit.
     pub(crate) fn store(&self, next_offset: i64) {
         let state = self.buffer.lock();
         let flow = self.flow.upgrade().filter(|_| !state.detached);
@@ -232,7 +232,7 @@ impl Partition {
         }
     }
 
-    /// Ends the stream of messages: whoever waits for one hears so.
+    /// Ends the stream of messages: each one that waits for them hears so.
     pub(crate) fn end(&self) {
         let mut state = self.buffer.lock();
         state.ended = true;
@@ -250,7 +250,7 @@ impl Partition {
         self.buffer.lock().detached = true;
     }
 
-    /// Nobody reads any more: throws away what waits, and keeps the partition paused.
+    /// Nobody reads any more: throws waiting messages away, and keeps the partition paused.
     pub(crate) fn abandon(&self) {
         let mut state = self.buffer.lock();
         state.clear();

@@ -19,13 +19,13 @@ use crate::position::ConsumerPosition;
 use crate::signals::Signals;
 use crate::watch::Watch;
 
-/// How long the thread sleeps when nothing comes; also how soon it notices that it should stop.
+/// The thread's sleep when nothing comes; also how soon it notices that it should stop.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// How many messages are sorted before those who wait are woken: so that one wake-up brings a page, not a message.
+/// Number of messages that are sorted before those who wait are woken: one wake-up brings a page, not a message.
 const BURST: usize = 256;
 
-/// Where the loop finds a message's partition, and tells what else comes.
+/// Finds a message's partition for the loop, and hears all else that comes.
 pub(crate) trait Directory {
     /// The partition, if it is held now.
     fn find(&self, topic: &str, partition: i32) -> Option<Arc<Partition>>;
@@ -33,7 +33,7 @@ pub(crate) trait Directory {
     fn at_end(&self, partition: i32);
     /// An error; a break ends the loop.
     fn error(&self, error: KafkaError) -> ControlFlow<()>;
-    /// Where it stands in all partitions that messages are wanted from.
+    /// Its positions in all partitions that messages are wanted from.
     fn flowing(&self) -> Vec<ConsumerPosition>;
     /// Whether it has no partitions, and has not been told that it gets none.
     fn waits(&self) -> bool;
@@ -43,7 +43,7 @@ pub(crate) trait Directory {
     fn stands_still(&self, at: &ConsumerPosition);
 }
 
-/// Runs what a consumer's thread does, to its end. False: that was a panic, which is a bug. Those who read from it must hear of
+/// Runs the work of a consumer's thread, to its end. False: that was a panic, which is a bug. Those who read from it must hear of
 /// either: they would wait for ever.
 pub(crate) fn ends_well(purpose: &str, run: impl FnOnce()) -> bool {
     let ended = catch_unwind(AssertUnwindSafe(run)).is_ok();

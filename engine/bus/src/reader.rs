@@ -22,10 +22,10 @@ use crate::pump::{self, Directory};
 use crate::signals::Signals;
 use crate::watch::Watch;
 
-/// How long [`PartitionReader::recv_before`] waits at the log's end for messages that should be there.
+/// Longest wait of [`PartitionReader::recv_before`] at the log's end for messages that should be there.
 const GAP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How much a reader may hold.
+/// Bounds of a reader's buffer.
 #[derive(Clone, Debug)]
 pub struct ReaderOptions {
     /// Messages that may wait before the partition is paused (16,384 by default).
@@ -113,7 +113,7 @@ impl PartitionReader {
         Ok(Self { topic, partition, position, held, consumer })
     }
 
-    /// What has arrived, at most `max_messages` and about `max_bytes` (at least one message). Waits when there is nothing;
+    /// Messages that came, at most `max_messages` and about `max_bytes` (at least one message). Waits when there is nothing;
     /// none when the client has ended, on a fatal error or because it stood still: open another. Loses nothing when cancelled.
     pub async fn recv(&mut self, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
         loop {
@@ -137,7 +137,7 @@ impl PartitionReader {
                 Taken::Nothing(Idle::Empty) => self.held.buffer.woken().await,
                 Taken::Nothing(Idle::AtEnd) => {
                     // Either the messages are on their way here, or there are none: the offsets are those of a producer's
-                    // transaction markers, or of what compaction took.
+                    // transaction markers, or of compacted messages.
                     if tokio::time::timeout(GAP_PATIENCE, self.held.buffer.woken()).await.is_err() {
                         return None;
                     }
@@ -159,8 +159,8 @@ impl PartitionReader {
         self.position
     }
 
-    /// Asks the broker where reading ends for now. Messages behind it may have been acknowledged: whoever concludes something from
-    /// what is not there asks [`Inspector::decided`](crate::Inspector::decided).
+    /// Asks the broker where reading ends for now. Messages behind it may have been acknowledged: for conclusions from
+    /// absent messages there is [`Inspector::decided`](crate::Inspector::decided).
     ///
     /// # Errors
     /// [`BusError::Unreachable`].

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The signals between a consumer's thread and those who use it.
 pub(crate) struct Signals {
     pub(crate) stop: AtomicBool,
-    /// How often the thread has begun to poll: what an earlier poll brought has been handed out by then.
+    /// Number of times that the thread has begun to poll: messages of earlier polls have been handed out by then.
     pub(crate) laps: AtomicU64,
     /// The bootstrap addresses, for errors.
     pub(crate) brokers: String,

@@ -1,4 +1,4 @@
-//! A reader of what is new in whole topics, without a group, on a thread of its own.
+//! A reader of new messages in whole topics, without a group, on a thread of its own.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,15 +22,15 @@ use crate::reader::ReaderOptions;
 use crate::signals::Signals;
 use crate::watch::Watch;
 
-/// How long the thread sleeps when nothing comes; also how soon it notices that it should stop.
+/// The thread's sleep when nothing comes; also how soon it notices that it should stop.
 const IDLE: Duration = Duration::from_millis(100);
-/// How many messages are taken in before the reader is woken.
+/// Number of messages that are taken in before the reader is woken.
 const BURST: usize = 256;
-/// How often it is asked whether a lost connection stands again, and how long an answer may take.
+/// Interval of questions whether a lost connection stands again, and longest wait for an answer.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// Reads all partitions of several topics from their stable ends: whatever is produced after [`open`](Self::open) has returned, and
-/// what a transaction held back then. Messages of one partition come in order. Dropping it is quick.
+/// Reads all partitions of several topics from their stable ends: messages produced after [`open`](Self::open) has returned, and
+/// those that a transaction held back then. Messages of one partition come in order. Dropping it is quick.
 ///
 /// It ends, and says so, when it could not promise that any more: a topic is gone, or the client has failed. What Kafka
 /// itself has lost (a topic that was made anew, offsets that were deleted) is read again from the earliest message.
@@ -87,10 +87,10 @@ impl Tail {
         Ok(Self { held, connected, consumer })
     }
 
-    /// What has arrived, at most `max_messages`. Waits when there is nothing. Loses nothing when cancelled.
+    /// Messages that came, at most `max_messages`. Waits when there is nothing. Loses nothing when cancelled.
     ///
     /// # Errors
-    /// It has ended: what comes now is read by one that is opened again, and what came in between is not.
+    /// It has ended: messages from now on are read by one that is opened again, and those in between are not.
     pub async fn recv(&mut self, max_messages: usize) -> Result<Vec<Message>, BusError> {
         loop {
             match self.held.buffer.take(max_messages, usize::MAX, i64::MAX, || self.held.resume(&self.consumer)) {
@@ -138,7 +138,7 @@ struct Thread {
     consumer: Arc<BaseConsumer<Quiet>>,
     held: Arc<Held>,
     connection: watch::Sender<bool>,
-    /// Where it stands in each partition.
+    /// Its position in each partition.
     places: Vec<ConsumerPosition>,
 }
 
@@ -157,7 +157,7 @@ impl Thread {
         self.held.buffer.wake();
     }
 
-    /// Polls until it is told to stop, or returns what has ended it.
+    /// Polls until it is told to stop, or returns the reason of its end.
     fn poll(&mut self, mut watch: Watch) -> Option<BusError> {
         let (mut burst, mut asked) = (0, Instant::now());
         while !self.held.signals.is_stopped() {
@@ -213,7 +213,7 @@ impl Thread {
         None
     }
 
-    /// Where it stands, if messages are wanted: one that is full stands still on purpose.
+    /// Its positions, if messages are wanted: one that is full stands still on purpose.
     fn flowing(&self) -> Vec<ConsumerPosition> {
         if self.held.buffer.lock().paused { Vec::new() } else { self.places.clone() }
     }

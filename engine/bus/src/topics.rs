@@ -1,4 +1,4 @@
-//! The topics: what they must be, creating them, checking them.
+//! The topics: their required settings, creating them, checking them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,18 +16,18 @@ use crate::inspector::PATIENCE;
 const MINUTE_MS: i64 = 60 * 1_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-/// How many partitions `command.replies` has: each endpoint process reads one of them.
+/// Number of partitions of `command.replies`: each endpoint process reads one of them.
 const REPLY_PARTITIONS: i32 = 16;
 
-/// How long the cluster may take to elect leaders for new topics.
+/// Longest wait until the cluster has elected leaders for new topics.
 const LEADER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a topic must be.
+/// The required form of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSpec {
     /// The full name, from [`BusConfig`].
     pub name: String,
-    /// How many partitions, 1 or more. Fixed for ever.
+    /// Number of partitions, 1 or more. Fixed for ever.
     pub partitions: i32,
     /// Topic settings, as Kafka names them.
     pub settings: BTreeMap<String, String>,
@@ -90,7 +90,7 @@ impl TopicSpec {
     }
 }
 
-/// What [`ensure_topics`] found.
+/// A topic as [`ensure_topics`] found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ensured {
     /// It was missing, and is there now.
@@ -159,7 +159,7 @@ async fn check(config: &BusConfig, admin: &Admin, cluster: &Cluster, specs: &[&T
     Ok(())
 }
 
-/// What is set otherwise than wanted: where messages could be lost, and where not.
+/// Settings that differ from those wanted: the ones that could lose messages, and the others.
 fn differences(spec: &TopicSpec, actual: &BTreeMap<String, String>) -> (Vec<String>, Vec<String>) {
     let (mut losing, mut other) = (Vec::new(), Vec::new());
     for (key, wanted) in &spec.settings {
@@ -194,7 +194,7 @@ fn loses(key: &str, is: &str, wanted: &str) -> bool {
     }
 }
 
-/// What the cluster has.
+/// The state of the cluster.
 struct Cluster {
     brokers: usize,
     /// Per topic: its partitions, and whether each has a leader.
@@ -298,7 +298,7 @@ impl Admin {
             .map_err(|error| BusError::unreachable(&config.brokers, "create topics", error))?;
         for answer in answers {
             match answer {
-                // Somebody else was quicker: what they made is checked like the rest.
+                // Somebody else was quicker: the topics made then are checked like the rest.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, error)) => {
                     return Err(BusError::Refused { action: format!("create topic {topic}"), reason: error.to_string() });
@@ -392,7 +392,7 @@ mod tests {
             let difference = vec![format!("{key}={is} instead of {wanted}")];
             let found = if loses { (difference, vec![]) } else { (vec![], difference) };
             assert_eq!(differences(&spec(&[(key, wanted)]), &actual), found);
-            // As it is wanted, beside what nobody asks for.
+            // As it is wanted, beside a setting that nobody asks for.
             let actual = BTreeMap::from([(key.to_owned(), wanted.to_owned()), ("more".to_owned(), "4".to_owned())]);
             assert_eq!(differences(&spec(&[(key, wanted)]), &actual), (vec![], vec![]));
         }
@@ -408,7 +408,7 @@ mod tests {
         cluster.partition_leader("led", 1, None).expect("it is there");
         let bus = BusConfig::new(cluster.bootstrap_servers());
         let found = Cluster::read(&bus, Vec::new()).await.expect("nothing is waited for");
-        // Of one that can't be described nobody knows how many partitions it has.
+        // Of one that can't be described the number of partitions is not known.
         assert_eq!(found.topics, BTreeMap::from([("led".to_owned(), (2, false))]));
         let waiting = tokio::spawn(async move { Cluster::read(&bus, vec!["led".to_owned()]).await });
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -4,10 +4,10 @@
 //! with a low one: a client that knew a higher one ignores the new leader, reads nothing, and says nothing for as long as it
 //! lives (found by the fault harness, `kafka-wiped`; redpanda met it too, in its pull request 30671). So a consumer's thread has
 //! somebody else look, now and then, whether there is anything to read where it stands. And a member of a group was seen never to
-//! find its coordinator again after the broker had been paused: who waits for partitions for long, while others have answers, is
+//! find its coordinator again after the broker had been paused: one that waits for partitions for long, while others have answers, is
 //! made anew as well.
 //!
-//! One who waits behind a client's open transaction stands still as well, and rightly: another would wait there too. That is told.
+//! One that waits behind a client's open transaction stands still as well, and rightly: another would wait there too. That is told.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -20,20 +20,20 @@ use crate::error::BusError;
 use crate::inspector::Inspector;
 use crate::position::ConsumerPosition;
 
-/// How long a partition must have stood still before it is looked into.
+/// Time that a partition must have stood still before it is looked into.
 const EVERY: Duration = Duration::from_secs(10);
-/// How long a client has to read what was found; it may have come a moment ago.
+/// Time for a client to read a message that was found; it may have come a moment ago.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long is waited for the one who looks, each time.
+/// Each wait for the look's answer.
 const ANSWER: Duration = Duration::from_millis(200);
 /// The three together; a test has another.
 const PACE: Pace = Pace { every: EVERY, grace: GRACE, answer: ANSWER };
-/// How long a member of a group may wait for its partitions before somebody asks whether brokers answer others.
+/// Longest wait of a group's member for its partitions before somebody asks whether brokers answer others.
 const ABSENT: Duration = Duration::from_secs(25);
-/// How many partitions are looked into at once: all in turn.
+/// Number of partitions that are looked into at once: all in turn.
 const AT_ONCE: usize = 16;
 
-/// How often is looked, and how patiently.
+/// The watch's intervals and patience.
 #[derive(Clone, Copy)]
 struct Pace {
     every: Duration,
@@ -49,9 +49,9 @@ pub(crate) struct Watch {
     look: Look,
     pace: Pace,
     due: Instant,
-    /// Where it stood when it was looked last.
+    /// Its positions at the last look.
     before: Vec<ConsumerPosition>,
-    /// Where to go on with those that are looked into in turn.
+    /// The next of those that are looked into in turn.
     turn: usize,
     /// Answers with a place at which there is something to read.
     asked: Option<Receiver<ConsumerPosition>>,
@@ -72,7 +72,7 @@ impl Watch {
         Ok(Self::looking(Arc::new(look), Instant::now()))
     }
 
-    /// One that looks ten times a second. `finds` hears what the look found, and may say otherwise.
+    /// One that looks ten times a second. `finds` hears the look's result, and may say otherwise.
     #[cfg(test)]
     pub(crate) fn hasty(config: &BusConfig, finds: impl Fn(bool) -> bool + Send + Sync + 'static) -> Result<Self, BusError> {
         let Self { look, .. } = Self::new(config)?;
@@ -170,12 +170,12 @@ impl Watch {
     }
 }
 
-/// What was said of partitions that wait behind an open transaction: each transaction is told once.
+/// Warnings that were given of partitions behind an open transaction: each transaction is told once.
 #[derive(Default)]
 struct TransactionWarnings(Mutex<HashMap<(Arc<str>, i32), i64>>);
 
 impl TransactionWarnings {
-    /// Whether what is unread can be read; what is held back is told of.
+    /// Whether an unread message can be read; one that is held back is told of.
     fn may_read(&self, place: &ConsumerPosition, unread: Result<Option<Unread>, BusError>) -> bool {
         match unread {
             Ok(Some(unread)) if unread.held_back => {
@@ -186,7 +186,7 @@ impl TransactionWarnings {
                 false
             }
             Ok(unread) => unread.is_some(),
-            // Who can't be asked is asked another time.
+            // A broker that can't be asked is asked another time.
             Err(_) => false,
         }
     }
@@ -207,7 +207,7 @@ mod tests {
         ConsumerPosition { topic: "t".into(), partition, next }
     }
 
-    /// Laps of 100 ms for so many seconds, in a moment; what was found, and when.
+    /// Laps of 100 ms for so many seconds, in a moment; the place that was found, and the time.
     fn laps(
         seconds: u64,
         holds: impl Fn(&ConsumerPosition) -> bool + Send + Sync + 'static,
@@ -218,7 +218,7 @@ mod tests {
         (0..seconds * 10).map(|lap| Duration::from_millis(lap * 100)).find_map(|passed| {
             let found = watch.stands_still(begun + passed, || at(passed));
             if watch.asked.is_some() {
-                // Who looks has a real thread.
+                // The look has a real thread.
                 std::thread::sleep(Duration::from_millis(2));
             }
             found.map(|place| (place, passed))

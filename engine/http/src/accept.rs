@@ -32,7 +32,7 @@ impl Offer {
     }
 }
 
-/// What `Accept` says to some offers.
+/// The choice of `Accept` among some offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// This one, by its place among the offers.
@@ -60,7 +60,7 @@ impl Choice {
             _ => {}
         }
         let (mut elements, mut ranges) = (0_usize, 0_usize);
-        // By offer: how specific the range is that decides, and its quality.
+        // By offer: the specificity of the range that decides, and its quality.
         let mut weights = [(0, 0); 4];
         debug_assert!(offers.len() <= weights.len());
         for value in headers.get_all(header::ACCEPT) {
@@ -117,7 +117,7 @@ struct Range<'a> {
     media: Media<'a>,
     /// In thousandths.
     quality: u16,
-    /// What it wants beyond type and subtype.
+    /// Its parameters beyond type and subtype.
     parameters: Parameters,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Range<'a> {
         for parameter in media.parameters() {
             let (name, value) = parameter.ok()?;
             if name.eq_ignore_ascii_case("q") {
-                // What stands behind the weight says nothing any more.
+                // Parameters behind the weight say nothing any more.
                 range.quality = thousandths(value.token()?)?;
                 break;
             }
@@ -150,7 +150,7 @@ impl<'a> Range<'a> {
         Some(range)
     }
 
-    /// How specific it is, where it fits an offer.
+    /// Its specificity, where it fits an offer.
     fn fits(&self, offer: &Offer) -> Option<u8> {
         let (top, sub) = offer.media_type.split_once('/')?;
         let specific = match (self.media.top, self.media.sub) {
@@ -226,14 +226,14 @@ mod tests {
             ("text/html;x=\"text/event-stream\", */*;q=0.1", JSON),
             ("text/html;x=\"a, text/event-stream, b\"", Choice::None),
             ("text/html;x=\"\\\", application/json\", application/x-protobuf;q=0.1", PROTOBUF),
-            // A parameter asks for what has it. Our texts are UTF-8.
+            // A parameter asks for texts that have it. Our texts are UTF-8.
             ("application/json; charset=utf-8; q=1.000", JSON),
             ("application/json;charset=\"UTF-8\"", JSON),
             ("application/json;charset=utf-16", Choice::None),
             ("application/json;version=2;q=0, application/json;q=0.5", JSON),
             ("application/json;version=2, application/x-protobuf;q=0.1", PROTOBUF),
             ("application/json;q=0.5;version=2", JSON),
-            // What can't be read is passed over.
+            // Elements that can't be read are passed over.
             ("application/json;q=7", Choice::Unreadable),
             ("application/json;q=0.1234", Choice::Unreadable),
             ("application/json;q=\"1\"", Choice::Unreadable),

@@ -1,4 +1,4 @@
-//! What a request says of its body: the media type, and the coding (RFC 9110, 8.3 and 8.4).
+//! The body as a request's headers tell it: the media type, and the coding (RFC 9110, 8.3 and 8.4).
 
 use std::io::{ErrorKind, Read};
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use crate::Problem;
 use crate::field::{Elements, Media};
 
-/// The largest window of zstd that is kept: what RFC 9659 asks of everybody, 8 MiB.
+/// The largest window of zstd that is kept: 8 MiB, as RFC 9659 asks of everybody.
 const ZSTD_WINDOW_LOG: u32 = 23;
 /// Content codings that are taken.
 const TAKEN: &str = "gzip, deflate, zstd";
@@ -19,7 +19,7 @@ const TAKEN: &str = "gzip, deflate, zstd";
 pub fn content_type(headers: &HeaderMap, taken: &[&'static str]) -> Result<usize, Problem> {
     let refused = |title: String| {
         let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, title);
-        // In an answer it names what requests may bring (RFC 9110, 12.5.1).
+        // In an answer it names the codings that requests may have (RFC 9110, 12.5.1).
         Err(match HeaderValue::from_str(&taken.join(", ")) {
             Ok(all) => problem.header(header::ACCEPT, all),
             Err(_) => problem,
@@ -63,7 +63,7 @@ pub enum Coding {
 pub enum Packed {
     /// It would be larger than it may be.
     TooLarge,
-    /// It is not in its coding, or does not end where it says: what it does instead.
+    /// It is not in its coding, or does not end where it says: the fault, as a predicate.
     Damaged(&'static str),
 }
 
@@ -108,7 +108,7 @@ impl Coding {
         }
     }
 
-    /// What was packed, at most so many bytes of it: no more memory than that and a window is taken, whatever comes.
+    /// The unpacked bytes, at most so many of them: no more memory than that and a window is taken, whatever comes.
     ///
     /// # Errors
     /// When it is larger, damaged, cut off, or has more behind its end.
@@ -169,10 +169,10 @@ impl Coding {
         if body.len() > most { Err(Packed::TooLarge) } else { Ok(body) }
     }
 
-    /// What a library's error comes to: its own words are for those who program.
+    /// The fault behind a library's error: the error's own words are for programmers.
     fn damaged(self, error: &std::io::Error) -> Packed {
         Packed::Damaged(match self {
-            // A frame of zstd may follow another, so what is behind the last one is read as the beginning of a further one.
+            // A frame of zstd may follow another, so bytes behind the last one are read as the beginning of a further one.
             Self::Zstd if error.kind() == ErrorKind::UnexpectedEof => "ends too early: it was cut off, or has more behind its end",
             _ if error.kind() == ErrorKind::UnexpectedEof => "ends too early: it was cut off",
             Self::Gzip => "is damaged: its packed bytes or their checksum are wrong, or there is more behind its end",
@@ -183,7 +183,7 @@ impl Coding {
         })
     }
 
-    /// Bytes that whatever was packed has before anything of its content.
+    /// Packed bytes before any of the content.
     fn head(self) -> usize {
         match self {
             Self::Gzip => 10,
@@ -212,7 +212,7 @@ impl Coding {
     }
 }
 
-/// There is something behind the end of what was packed.
+/// There is something behind the end of the packed bytes.
 const MORE: &str = "has more behind its end";
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Cors {
     /// Of origins as browsers write them, or of `*` alone. None: there are none, so it is off.
     ///
     /// # Errors
-    /// Which is no origin, and what one looks like.
+    /// The first that is no origin, and the form of one.
     pub fn of<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Option<Self>, String> {
         let origins: Vec<&str> = origins.into_iter().map(str::trim).filter(|origin| !origin.is_empty()).collect();
         let origins = match origins.as_slice() {
@@ -59,7 +59,7 @@ impl Cors {
         }
     }
 
-    /// Answers a browser's question whether a page may send what it wants to. None: it is no such question, or the page's
+    /// Answers a browser's question whether a page may send its request. None: it is no such question, or the page's
     /// origin is none of ours.
     pub(crate) fn preflight(&self, request: &Parts) -> Option<Response> {
         let headers = &request.headers;
@@ -92,7 +92,7 @@ impl Cors {
         }
     }
 
-    /// What [`tell`](Self::tell) needs of a request.
+    /// The part of a request that [`tell`](Self::tell) needs.
     pub(crate) fn asked(&self, request: &HeaderMap) -> Option<HeaderValue> {
         self.allowed(request)
     }

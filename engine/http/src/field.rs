@@ -25,7 +25,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// Where a character stands first that is in no quoted string.
+/// The first place of a character outside quoted strings.
 fn unquoted(text: &str, wanted: u8) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     text.bytes().position(|byte| {
@@ -101,7 +101,7 @@ impl<'a> Iterator for Parameters<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Token(&'a str),
-    /// What is between the quotes; a backslash makes the next character stand for itself.
+    /// The text between the quotes; a backslash makes the next character stand for itself.
     Quoted(&'a str),
 }
 

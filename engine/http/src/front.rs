@@ -1,9 +1,9 @@
-//! A request's way through a surface: the gate, then what memory answers at once, then the routes.
+//! A request's way through a surface: the gate, then answers from memory, then the routes.
 //!
 //! Most requests of some surfaces are answered from memory. To find their route, to take their path apart for a handler and to
-//! box what that waits for takes longer than such an answer itself.
+//! box its future takes longer than such an answer itself.
 //!
-//! Rules of every route stand here too: which methods there are, what OPTIONS tells, how long answers may be kept.
+//! Rules of every route stand here too: the methods, the answer to OPTIONS, the time that answers may be kept.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -32,7 +32,7 @@ pub type Front = Arc<dyn Fn(&Parts, &Caller) -> Option<Response> + Send + Sync>;
 /// An answer that says nothing else is of its moment: no cache may keep it.
 const FORGET: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What a surface answers with, for all of its connections.
+/// The stages of a surface, for all of its connections.
 pub(crate) struct Chain {
     pub(crate) gate: Gate,
     pub(crate) front: Option<Front>,
@@ -40,7 +40,7 @@ pub(crate) struct Chain {
     pub(crate) cors: Option<Cors>,
 }
 
-/// What one connection is answered with.
+/// One connection, and the stages that answer it.
 pub(crate) struct Connection {
     pub(crate) chain: Arc<Chain>,
     /// The client's address.
@@ -83,7 +83,7 @@ impl hyper::service::Service<axum::http::Request<Incoming>> for Connection {
 impl Chain {
     /// The answer of a request that needs no route, or the caller of one that does.
     fn at_once(&self, head: &Parts) -> ControlFlow<Response, Arc<Caller>> {
-        // The gate's one exception. It says what the setting of origins says, whatever the path, and nothing of what is there.
+        // The gate's one exception. It tells the setting of origins, whatever the path, and nothing of the routes.
         if let Some(response) = self.cors.as_ref().and_then(|cors| cors.preflight(head)).filter(|_| refused(head).is_none()) {
             return ControlFlow::Break(response);
         }
@@ -104,7 +104,7 @@ impl Chain {
     }
 }
 
-/// What is refused whatever its path.
+/// A request's refusal, whatever its path.
 fn refused(head: &Parts) -> Option<Problem> {
     let known = [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE];
     // QUERY is younger than the library's list.
@@ -112,14 +112,14 @@ fn refused(head: &Parts) -> Option<Problem> {
         let title = format!("there is no method {} here", head.method.as_str().chars().take(40).collect::<String>());
         return Some(Problem::new(StatusCode::NOT_IMPLEMENTED, title));
     }
-    // RFC 9112, 3.2: a request that does not say once for whom it is was cut together somewhere.
+    // RFC 9112, 3.2: a request that does not name its host once was cut together somewhere.
     if head.version == Version::HTTP_11 && head.headers.get_all(header::HOST).iter().take(2).count() != 1 {
         return Some(Problem::invalid("Host", "must be sent once"));
     }
     None
 }
 
-/// OPTIONS tells what 405 would: what the path takes.
+/// OPTIONS tells the same as 405: the path's methods.
 fn allowing(mut response: Response, options: bool) -> Response {
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return response;

@@ -12,8 +12,8 @@ type Pass = dyn Fn(&Parts) -> Result<Arc<Caller>, Problem> + Send + Sync;
 
 /// Gives each request its caller, by the request's head, or the problem that it is answered with. Cheap to clone.
 ///
-/// Every answer of a surface comes after it, 404, 405, 501 and what memory holds too. Two things have no caller and so come
-/// before it: a browser's preflight of CORS, which carries no credentials (Fetch standard), and what is no HTTP request at all.
+/// Every answer of a surface comes after it, 404, 405, 501 and answers from memory too. Two things have no caller and so come
+/// before it: a browser's preflight of CORS, which carries no credentials (Fetch standard), and bytes that are no HTTP request at all.
 #[derive(Clone)]
 pub struct Gate(Arc<Pass>);
 

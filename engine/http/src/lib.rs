@@ -1,4 +1,4 @@
-//! What both HTTP surfaces share: problems, negotiation, bodies, health, metrics, serving, JSON Schemas.
+//! Shared by both HTTP surfaces: problems, negotiation, bodies, health, metrics, serving, JSON Schemas.
 
 mod accept;
 mod content;

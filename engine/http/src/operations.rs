@@ -1,4 +1,4 @@
-//! What is not a surface's own work: health, readiness and its document on a surface, and an operations address with the details.
+//! Work beside a surface's own: health, readiness and its document on a surface, and an operations address with the details.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl Probe {
     }
 }
 
-/// A surface's routes with `/healthz`, `/readyz` and `/openapi.json` beside them, and what is answered where there is no route.
+/// A surface's routes with `/healthz`, `/readyz` and `/openapi.json` beside them, and the answer where there is no route.
 /// Health and readiness are told in a word: why a process is not ready is told on its operations address alone.
 pub fn surface_routes(routes: Router, role: Probe, openapi: Value) -> Router {
     let openapi = Arc::new(openapi);

@@ -1,4 +1,4 @@
-//! Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, and what to do.
+//! Errors as `application/problem+json` (RFC 9457): the fault, its field, and the remedy.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ struct Inner {
 }
 
 impl Problem {
-    /// A status and a sentence that says what is wrong and what would be right.
+    /// A status and a sentence that tells the fault and the remedy.
     pub fn new(status: StatusCode, title: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             status,

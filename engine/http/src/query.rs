@@ -1,4 +1,4 @@
-//! What a URL says: the parameters of a query string, and the segments of a path.
+//! The texts of a URL: the parameters of a query string, and the segments of a path.
 
 use std::borrow::Cow;
 
@@ -15,13 +15,13 @@ pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 /// The names and values of a query string, in its order. A plus is a blank, as forms write it.
 ///
 /// # Errors
-/// 400 that names the first parameter whose bytes are no UTF-8, or that has a `%` of no byte: whatever stood for them would be another text.
+/// 400 that names the first parameter whose bytes are no UTF-8, or that has a `%` of no byte: a replacement would be another text.
 pub fn pairs(query: Option<&str>) -> Result<Vec<Pair<'_>>, Problem> {
     let parts = query.unwrap_or_default().split('&').filter(|part| !part.is_empty());
     parts
         .map(|part| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            // One whose name can't be read is called as the URL has it.
+            // A parameter whose name can't be read is called as the URL has it.
             let name = decoded(name, true).map_err(|fault| invalid(name, fault))?;
             let value = decoded(value, true).map_err(|fault| invalid(&name, fault))?;
             Ok((name, value))
@@ -29,7 +29,7 @@ pub fn pairs(query: Option<&str>) -> Result<Vec<Pair<'_>>, Problem> {
         .collect()
 }
 
-/// A segment of a path. `field` is what it is called where it can't be read.
+/// A segment of a path. `field` is its name where it can't be read.
 ///
 /// # Errors
 /// 400 that names the field: its bytes are no UTF-8, or it has a `%` of no byte.
@@ -70,7 +70,7 @@ fn decoded(text: &str, of_a_form: bool) -> Result<Cow<'_, str>, String> {
     }
 }
 
-/// Where a `%` stands that begins no byte. Form readers take it as it is; whoever sent it meant something else.
+/// The place of a `%` that begins no byte. Form readers take it as it is; its sender meant something else.
 fn broken_escape(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let broken = |at: &usize| bytes[*at] == b'%' && !bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
@@ -85,7 +85,7 @@ pub fn parameters<'a, const N: usize>(query: Option<&'a str>, known: [&str; N]) 
     parameters_but(query, known, &[])
 }
 
-/// As [`parameters`]; those that are `off` here are read, for whoever asks for one to be told so, and offered to nobody.
+/// As [`parameters`]; those that are `off` here are read, so that a client that sends one is told so, and offered to nobody.
 ///
 /// # Errors
 /// As [`parameters`].

@@ -48,12 +48,12 @@ impl Schemas {
         Self { way: Way::Out, suffix, done: Map::new() }
     }
 
-    /// What the `.proto` file says of a message that was collected.
+    /// The `.proto` file's comment on a message that was collected.
     pub fn description(&self, message: &MessageDescriptor) -> Option<&str> {
         self.done.get(&format!("{}{}", message.full_name(), self.suffix))?["description"].as_str()
     }
 
-    /// What was collected, for `components.schemas`.
+    /// The schemas collected, for `components.schemas`.
     pub fn into_components(self) -> Map<String, Value> {
         self.done
     }
@@ -171,7 +171,8 @@ impl Schemas {
         }
     }
 
-    /// A reader takes a number or its text (which may have a fraction of zeros and an exponent; no schema says that of a range); a writer makes texts of 64-bit numbers, which many readers could not hold.
+    /// A reader takes a number or its text (which may have a fraction of zeros and an exponent; no schema says that of a
+    /// range); a writer makes texts of 64-bit numbers, which many readers could not hold.
     fn integer(&self, (min, max): (i128, i128), format: &str) -> Value {
         let wide = format.ends_with("64");
         if self.way == Way::Out {
@@ -193,7 +194,7 @@ impl Schemas {
     }
 }
 
-/// What the `.proto` file says above a message or field.
+/// The `.proto` file's comment above a message or field.
 fn comment(file: &FileDescriptor, path: &[i32]) -> Option<String> {
     let proto = file.file_descriptor_proto();
     let location = proto.source_code_info.as_ref()?.location.iter().find(|l| l.path == path)?;
@@ -311,7 +312,7 @@ impl Rules {
         }
     }
 
-    /// Whether a message without the field breaks its rules: what is absent is read as empty or 0, but for a number that must be named.
+    /// Whether a message without the field breaks its rules: an absent one is read as empty or 0, but for a number that must be named.
     fn demands(&self, field: &FieldDescriptor) -> bool {
         if field.is_list() || field.is_map() {
             return self.required;

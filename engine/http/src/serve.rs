@@ -1,4 +1,4 @@
-//! Listening, and stopping in order: what has begun is answered, nothing new is begun.
+//! Listening, and stopping in order: requests that have begun are answered, nothing new is begun.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Surface {
         Ok(Self { listener, address, gate, cors: None })
     }
 
-    /// Where it listens.
+    /// The listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -47,12 +47,12 @@ impl Surface {
         Self { cors, ..self }
     }
 
-    /// Serves until the shutdown, then ends what has begun.
+    /// Serves until the shutdown, then ends the requests that have begun.
     pub async fn serve(self, router: Router, shutdown: Shutdown) {
         self.serve_chain(None, router, shutdown).await;
     }
 
-    /// [Serves](Self::serve) routes that are asked only for what the front leaves to them.
+    /// [Serves](Self::serve) routes that are asked only for requests that the front leaves to them.
     pub async fn serve_behind(self, front: Front, router: Router, shutdown: Shutdown) {
         self.serve_chain(Some(front), router, shutdown).await;
     }
@@ -107,7 +107,7 @@ mod tests {
 
     const ORIGIN: &str = "Origin: https://shop.example\r\nAccess-Control-Request-Method: POST\r\n";
 
-    /// What has come as far as each part of a surface, and whom the gate took the caller for.
+    /// Counts of requests that have come as far as each part of a surface.
     #[derive(Default)]
     struct Reached {
         gate: AtomicUsize,
@@ -115,7 +115,7 @@ mod tests {
         routes: AtomicUsize,
     }
 
-    /// A surface on a port of its own, until what is given with it is dropped: `/held` is answered at once, `/routed` by a route.
+    /// A surface on a port of its own, until the sender beside it is dropped: `/held` is answered at once, `/routed` by a route.
     async fn surface(
         reached: &Arc<Reached>,
         pass: impl Fn(&str) -> Result<Caller, Problem> + Send + Sync + 'static,

@@ -1,5 +1,5 @@
-//! Who may send a command or read a read model, as the `.proto` files declare it (`daybook/v1/access.proto`). Checked when a process starts, so that none
-//! runs with something that nobody has thought about.
+//! Access to commands and read models, as the `.proto` files declare it (`daybook/v1/access.proto`). Checked when a process starts, so
+//! that none runs with something that nobody has thought about.
 
 use daybook_proto::DescriptorPool;
 use daybook_proto::v1::{Access, Owner, Who};
@@ -11,21 +11,21 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage as _};
 pub struct AccessError {
     /// Full protobuf name of the command, or of the read model's message.
     pub message: String,
-    /// What is wrong, and the remedy.
+    /// The fault, and the remedy.
     pub problem: String,
 }
 
-/// What may be accessed: each has owners of its own kinds.
+/// Kinds of messages with access: each has owners of its own kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thing {
     Command,
     ReadModel,
 }
 
-/// Who may send a command: as it says itself, or else as its file says.
+/// The access to a command: as it says itself, or else as its file says.
 ///
 /// # Errors
-/// When neither says so, or what is said can't be right.
+/// When neither says so, or the declaration can't be right.
 pub fn access_of_command(pool: &DescriptorPool, type_name: &str) -> Result<Access, AccessError> {
     let message = described(pool, type_name)?;
     let own = extension(&message.options(), "daybook.v1.access");
@@ -33,10 +33,10 @@ pub fn access_of_command(pool: &DescriptorPool, type_name: &str) -> Result<Acces
     checked(&message, own.or_else(of_file), Thing::Command)
 }
 
-/// Who may read a read model, by its message.
+/// The access to a read model, by its message.
 ///
 /// # Errors
-/// When it does not say so, or what it says can't be right.
+/// When it does not say so, or its declaration can't be right.
 pub fn access_of_read_model(pool: &DescriptorPool, type_name: &str) -> Result<Access, AccessError> {
     let message = described(pool, type_name)?;
     checked(&message, extension(&message.options(), "daybook.v1.access"), Thing::ReadModel)

@@ -65,7 +65,7 @@ pub struct ErasedRefusal {
     pub payload: Vec<u8>,
 }
 
-/// What was decided.
+/// A decision.
 pub struct ErasedDecision {
     /// Facts, in order.
     pub events: Vec<ErasedEvent>,
@@ -103,19 +103,19 @@ pub trait Aggregate: Send + Sync {
     /// Reads and checks a command in its binary form.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The command's fault.
     fn read_command(&self, type_name: &str, bytes: &[u8]) -> Result<Command, CommandFault>;
     /// Reads and checks a command in JSON.
     ///
     /// # Errors
-    /// What is wrong with it, and in which field.
+    /// The command's fault, and its field.
     fn read_json(&self, type_name: &str, json: &[u8]) -> Result<Command, CommandFault>;
     /// Folds one stored event into a state.
     ///
     /// # Errors
     /// When this build does not know the event's type, a field of it, or an enum value in it; the state is unchanged.
     fn evolve(&self, state: &mut AnyState, type_name: &str, payload: &[u8]) -> Result<(), SetError>;
-    /// Decides a command, and moves the state on by what was decided, in place: copying the state of a hot aggregate for every
+    /// Decides a command, and moves the state on by the decision, in place: copying the state of a hot aggregate for every
     /// command would cost more than deciding it. After a panic the state must be thrown away.
     fn decide(&self, state: &mut AnyState, command: &Command, context: &Context) -> ErasedDecision;
     /// The descriptors of its messages, with their options.

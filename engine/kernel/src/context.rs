@@ -1,4 +1,4 @@
-//! What a decision may know besides state and command.
+//! A decision's knowledge besides state and command.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{Instant, ids};
 
-/// Time, ids and who asks: handed in, so that a command can be decided again later and compared.
+/// Time, ids and caller: handed in, so that a command can be decided again later and compared.
 #[derive(Debug)]
 pub struct Context {
     now: Instant,
@@ -24,7 +24,7 @@ impl Context {
         Self { now, command_id, caller: Caller::default(), actor: String::new(), reason: String::new(), handed_out: Cell::new(0) }
     }
 
-    /// Who asks, for whom, and why, as the request said.
+    /// The caller, the actor and the reason, as the request said.
     pub fn with_request(mut self, caller: &Caller, actor: &str, reason: &str) -> Self {
         self.caller.clone_from(caller);
         actor.clone_into(&mut self.actor);
@@ -42,12 +42,12 @@ impl Context {
         self.command_id
     }
 
-    /// Who asks, as the install has found out.
+    /// The caller, as the install has found out.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// On whose behalf; may be empty.
+    /// The actor that the caller asks for; may be empty.
     pub fn actor(&self) -> &str {
         &self.actor
     }

@@ -17,17 +17,17 @@ pub trait Decider: Send + Sync + 'static {
     /// Generated from the service's `.proto` files.
     type Refusal: RefusalSet;
 
-    /// Raise it when `evolve` changes what it makes of old events: snapshots of another version are ignored.
+    /// Raise it when `evolve` makes something else of old events: snapshots of another version are ignored.
     const FOLD_VERSION: u32 = 1;
 
-    /// What follows from a command in a state.
+    /// A command's consequences in a state.
     fn decide(state: &Self::State, command: &Self::Command, context: &Context) -> Decision<Self>;
 
     /// The state after an event. Total: cannot fail, must not panic.
     fn evolve(state: &mut Self::State, event: &Self::Event);
 }
 
-/// What a decision comes to. "Already done" is no events and no refusal.
+/// The outcome of deciding. "Already done" is no events and no refusal.
 pub struct Decision<D: Decider + ?Sized> {
     /// Facts, in order; with a refusal, the facts that a process must learn of.
     pub events: Vec<D::Event>,

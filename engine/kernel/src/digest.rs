@@ -10,7 +10,7 @@ use crate::Instant;
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-/// Collects what is digested.
+/// Collects the bytes to digest.
 struct Encoder(Sha256);
 
 impl Encoder {
@@ -46,7 +46,7 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
-/// What an event's digest covers.
+/// The fields that an event's digest covers.
 #[derive(Clone, Copy, Debug)]
 pub struct EventFields<'a> {
     /// The log partition.
@@ -75,7 +75,7 @@ pub fn event(e: &EventFields<'_>) -> Digest {
     d.finish()
 }
 
-/// What a page's digest covers, before its events and ledger rows.
+/// The fields that a page's digest covers, before its events and ledger rows.
 #[derive(Clone, Copy, Debug)]
 pub struct PageFields<'a> {
     /// The digest of the page before; of page 0: [`birth`].
@@ -88,7 +88,7 @@ pub struct PageFields<'a> {
     pub epoch: i32,
     /// The offset of its first event, or of the next one when it has none.
     pub first_offset: i64,
-    /// How many events.
+    /// Number of events.
     pub count: i32,
     /// The last offset of `<service>.messages` that it consumed; −1 before any.
     pub message_offset: i64,
@@ -98,7 +98,7 @@ pub struct PageFields<'a> {
     pub recorded_at: Instant,
 }
 
-/// What a page's digest covers of one ledger row, in ordinal order.
+/// The fields of one ledger row that a page's digest covers, in ordinal order.
 #[derive(Clone, Copy, Debug)]
 pub struct LedgerFields<'a> {
     /// The whole stream id.
@@ -130,14 +130,14 @@ pub fn page<'a>(
     d.finish()
 }
 
-/// `previous` of page 0: what makes one log partition different from every other.
+/// `previous` of page 0: it makes one log partition different from every other.
 pub fn birth(service: &str, log_id: Uuid, partition: i32, partitions: i32) -> Digest {
     let mut d = Encoder::new("daybook.birth.1");
     d.bytes(service.as_bytes()).bytes(log_id.as_bytes()).int(partition.into()).int(partitions.into());
     d.finish()
 }
 
-/// What a repeat under the same command id is compared with: type, command and If-Match (−1: none).
+/// The digest by which a repeat under the same command id is known: type, command and If-Match (−1: none).
 pub fn command(type_name: &str, command: &[u8], if_match: Option<u64>) -> Digest {
     let mut d = Encoder::new("daybook.command.1");
     d.bytes(type_name.as_bytes()).bytes(command).int(if_match.map_or(-1, |v| i64::try_from(v).unwrap_or(i64::MAX)));

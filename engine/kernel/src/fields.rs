@@ -1,5 +1,5 @@
-//! Field rules that say whose something is, as the `.proto` files declare them (`daybook/v1/options.proto`): `personal`, `owner` and `caller`.
-//! Checked when a process starts: a person whose data nobody can find can't be erased.
+//! Field rules of ownership, as the `.proto` files declare them (`daybook/v1/options.proto`): `personal`, `owner` and `caller`.
+//! Checked when a process starts: a person's data that nobody can find can't be erased.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::access::extension;
 
-/// Personal data of whoever the stream is about.
+/// Personal data of the person that the stream is about.
 const STREAM: &str = "STREAM";
 
 /// A field whose rules can't be right.
@@ -20,7 +20,7 @@ pub struct FieldError {
     pub message: String,
     /// The field's name.
     pub field: String,
-    /// What is wrong, and the remedy.
+    /// The fault, and the remedy.
     pub problem: String,
 }
 
@@ -31,7 +31,7 @@ fn wrong(field: &FieldDescriptor, problem: impl Into<String>) -> FieldError {
 /// The messages of one aggregate, by their full protobuf names.
 pub(crate) struct Messages<'a> {
     pub(crate) pool: &'a DescriptorPool,
-    /// With who may send each.
+    /// With the access to each.
     pub(crate) commands: &'a [(&'a str, Access)],
     pub(crate) events: &'a [&'a str],
     pub(crate) refusals: &'a [&'a str],
@@ -64,7 +64,7 @@ impl Messages<'_> {
         self.state_has_owner()
     }
 
-    /// Checks what is personal in a message and in the messages inside it, and shows each field to `look`, with whether it is inside.
+    /// Checks the personal data in a message and in the messages inside it, and shows each field to `look`, with whether it is inside.
     fn visit(&self, message: &str, mut look: impl FnMut(&FieldDescriptor, bool) -> Result<(), FieldError>) -> Result<(), FieldError> {
         let root = self.pool.get_message_by_name(message).expect("generated from these descriptors");
         let (mut seen, mut waiting) = (BTreeSet::new(), vec![(root, false)]);
@@ -161,7 +161,7 @@ fn one_person(field: &FieldDescriptor, subject: &mut Option<(String, String)>) -
     if personal.is_empty() {
         return Ok(());
     }
-    // A field's name says who it is in its own message only.
+    // A field's name tells its person in its own message only.
     let within = if personal == STREAM { String::new() } else { field.parent_message().full_name().to_owned() };
     match subject {
         Some((of, name)) if (&*of, &*name) != (&within, &personal) => Err(wrong(
@@ -206,7 +206,7 @@ pub(crate) mod tests {
         DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).expect("descriptors")
     }
 
-    /// Checks an aggregate with these messages; who may send `Do` comes first.
+    /// Checks an aggregate with these messages; the access to `Do` comes first.
     fn check(who: &[Who], owner: Owner, messages: &str) -> Result<(), String> {
         let pool = pool(messages);
         let who = who.iter().map(|who| i32::from(*who)).collect();

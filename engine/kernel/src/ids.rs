@@ -1,4 +1,4 @@
-//! Derived ids. Every id that the engine makes is worked out from what it names (UUIDv5), so that doing a thing
+//! Derived ids. Every id that the engine makes is worked out from the thing that it names (UUIDv5), so that doing a thing
 //! again gives the same id again.
 
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub fn new_id(command_id: Uuid, ordinal: u32) -> Uuid {
     derive("new", &[command_id.as_bytes(), &ordinal.to_be_bytes()])
 }
 
-/// Where an event stands, for ids that are derived from it. The epoch is the event's page's, never the current one.
+/// The place of an event, for ids that are derived from it. The epoch is the event's page's, never the current one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPlace {
     /// The log's epoch when the event was written, from 1.
@@ -73,7 +73,7 @@ pub fn effect_outcome_id(place: &EventPlace, effect: &str, target: &str) -> Uuid
     )
 }
 
-/// The id of a message that got no result, by where it stood and what it held: parking or rejecting it again is the same.
+/// The id of a message that got no result, by its place and content: parking or rejecting it again is the same.
 pub fn misfit_id(service: &str, partition: i32, message_offset: i64, content: &[u8]) -> Uuid {
     derive("misfit", &[service.as_bytes(), &partition.to_be_bytes(), &message_offset.to_be_bytes(), content])
 }

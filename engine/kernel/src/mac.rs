@@ -1,4 +1,4 @@
-//! Message authentication: who holds the install's secret made this, and nobody changed it.
+//! Message authentication: a holder of the install's secret made this, and nobody changed it.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl Secret {
         mac
     }
 
-    /// The MAC over length-prefixed parts. `label` says what it is for: one purpose's MAC is never another's.
+    /// The MAC over length-prefixed parts. `label` names its purpose: one purpose's MAC is never another's.
     pub fn sign(&self, label: &str, parts: &[&[u8]]) -> Mac {
         let full = self.hmac(label, parts).finalize().into_bytes();
         std::array::from_fn(|i| full[i])

@@ -15,7 +15,7 @@ use crate::aggregate::{fingerprint, known_event};
 use crate::panic::panic_text;
 use crate::{Digest, Instant, StreamId, Version};
 
-/// Where and when an event stands, for a fold that needs it.
+/// The place and time of an event, for a fold that needs them.
 #[derive(Clone, Debug)]
 pub struct EventAt<'a> {
     /// The stream.
@@ -29,11 +29,11 @@ pub struct EventAt<'a> {
 /// One part of a read model: (key, part) to a message. Every part has exactly one stream as its writer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part<M> {
-    /// What a reader asks for, for example a SKU.
+    /// The key that a reader asks for, for example a SKU.
     pub key: String,
     /// Which part of it; parts are concatenated in byte order of this. A list's begins with its sort key.
     pub part: String,
-    /// What to merge: singular top-level fields belong to one kind of part only.
+    /// The message to merge: singular top-level fields belong to one kind of part only.
     pub message: M,
 }
 
@@ -41,18 +41,18 @@ pub struct Part<M> {
 pub trait Projection: Send + Sync + 'static {
     /// The events of one aggregate.
     type Event: EventSet;
-    /// What is kept of a stream. Private: nobody but this projection reads it.
+    /// The state that is kept of a stream. Private: nobody but this projection reads it.
     type View: Message + Default + Clone + PartialEq + Named;
     /// The read model's message.
     type Model: Message + Default + Named;
 
-    /// Raise it when `fold` or `render` changes what it makes of old events: a rebuild is then needed.
+    /// Raise it when `fold` or `render` makes something else of old events: a rebuild is then needed.
     const FOLD_VERSION: u32 = 1;
 
     /// The view after an event. Total: must not panic; where it does, its stream is parked.
     fn fold(view: &mut Self::View, event: &Self::Event, at: &EventAt<'_>);
 
-    /// The parts that a view makes. The runner writes the difference to what stands.
+    /// The parts that a view makes. The runner writes the difference to the stored ones.
     fn render(view: &Self::View, stream: &StreamId) -> Vec<Part<Self::Model>>;
 
     /// Tells the keys that [`render`](Self::render) puts parts under. It is asked after every event, for a read model as it
@@ -89,7 +89,7 @@ impl Debug for DecodedOnce {
 /// A rendered part, encoded. An empty message is no part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderedPart {
-    /// What a reader asks for.
+    /// The key that a reader asks for.
     pub key: String,
     /// Which part of it.
     pub part: String,
@@ -110,7 +110,7 @@ pub enum FoldError {
 
 /// A projection behind one face.
 pub trait ErasedFold: Send + Sync {
-    /// Whose log it reads.
+    /// The service whose log it reads.
     fn service(&self) -> &'static str;
     /// Which streams of it.
     fn aggregate(&self) -> &'static str;
@@ -143,7 +143,8 @@ pub trait ErasedFold: Send + Sync {
         decoded: &DecodedOnce,
         at: &EventAt<'_>,
     ) -> Result<(), FoldError>;
-    /// As [`fold_decoded`](Self::fold_decoded), for folding in bulk, by one projection alone. `tell` hears the keys that the view has parts under now; some of them may have none.
+    /// As [`fold_decoded`](Self::fold_decoded), for folding in bulk, by one projection alone. `tell` hears the keys that the
+    /// view has parts under now; some of them may have none.
     ///
     /// # Errors
     /// When the event can't be folded, or its keys can't be told.
@@ -178,7 +179,7 @@ impl<P: Projection> Face<P> {
 }
 
 fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FoldError> {
-    // The closures below work on clones, or their callers throw away what a panic leaves half-done.
+    // The closures below work on clones, or their callers throw half-done work of a panic away.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| FoldError::Panicked(panic_text(panic.as_ref())))
 }
 
@@ -253,7 +254,7 @@ impl<P: Projection> ErasedFold for Face<P> {
     }
 
     fn view_size(&self, view: &ViewState) -> usize {
-        // Texts and lists of a decoded message take about twice what they take encoded.
+        // Texts and lists of a decoded message take about twice their encoded size.
         size_of::<P::View>() + 2 * Self::view(view).encoded_len()
     }
 
@@ -282,9 +283,9 @@ pub struct ReadModel {
     pub root: Option<&'static str>,
     /// One a kind of stream.
     pub folds: Vec<Arc<dyn ErasedFold>>,
-    /// Who may read it.
+    /// The access to it.
     pub access: Result<Access, AccessError>,
-    /// What the items of a list get from another read model when they are served.
+    /// Parts that the items of a list get from another read model when they are served.
     pub fill: Option<Fill>,
 }
 
@@ -296,7 +297,7 @@ pub struct Fill {
     pub by: &'static str,
     /// The other read model.
     pub model: &'static str,
-    /// What the ids of its parts begin with.
+    /// The prefix of its parts' ids.
     pub parts: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What follows from events: reactors, effects, lookups, deadlines. The traits of the last three stand now, because the ids that
+//! Consequences of events: reactors, effects, lookups, deadlines. The traits of the last three stand now, because the ids that
 //! they derive are one-way doors; the shop's processes will be built on them.
 
 use std::future::Future;
@@ -39,25 +39,25 @@ impl ServiceMessage {
     }
 }
 
-/// A pure policy: what to ask of other streams when an event has happened. A process is an aggregate with a timeline,
+/// A pure policy: the messages to other streams when an event has happened. A process is an aggregate with a timeline,
 /// driven by reactors; there is no other saga machinery.
 pub trait Reactor: Send + Sync + 'static {
-    /// Stable: it is part of the ids of what it sends.
+    /// Stable: it is part of the ids of its messages.
     const NAME: &'static str;
-    /// Where a reactor that is new to an install begins. A rule that is added today does not act on years of history.
+    /// The beginning of a reactor that is new to an install. A rule that is added today does not act on years of history.
     const BEGINS: Begins = Begins::AtTheEnd;
     /// Raise it when the rule changes: processes of both builds then stand by for each other instead of sharing partitions.
     const RULE_VERSION: u32 = 1;
     /// The events of one aggregate.
     type Event: EventSet;
-    /// What to ask, in order. Total: must not panic; where it does, the event's stream is parked for this reactor.
+    /// The messages to send, in order. Total: must not panic; where it does, the event's stream is parked for this reactor.
     fn react(event: &Self::Event, at: &EventAt<'_>) -> Vec<ServiceMessage>;
 }
 
-/// Where a reactor begins when `migrate` first hears of it.
+/// The beginning of a reactor when `migrate` first hears of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begins {
-    /// At the log's end: only what happens from now on counts.
+    /// At the log's end: only events from now on count.
     AtTheEnd,
     /// At the log's beginning: all that has happened counts.
     AtTheBeginning,
@@ -78,15 +78,15 @@ pub enum ReactError {
 pub trait ErasedReactor: Send + Sync {
     /// [`Reactor::NAME`].
     fn name(&self) -> &'static str;
-    /// Whose log it follows.
+    /// The service whose log it follows.
     fn service(&self) -> &'static str;
-    /// Whose streams it reacts to.
+    /// The aggregate whose streams it reacts to.
     fn aggregate(&self) -> &'static str;
     /// [`Reactor::BEGINS`].
     fn begins(&self) -> Begins;
     /// Of its name, the version of its rule and the events that it knows.
     fn fingerprint(&self) -> Digest;
-    /// What to ask for a stored event of its aggregate, with the ids that the messages will have whenever this is done again.
+    /// The messages to send for a stored event of its aggregate, with the ids that they will have whenever this is done again.
     ///
     /// # Errors
     /// When this build does not know the event, or the rule panics.
@@ -173,25 +173,25 @@ pub trait Effect: Send + Sync + 'static {
     fn call(&self, event: &Self::Event, outcome: Uuid) -> impl Future<Output = Result<ServiceMessage, String>> + Send;
 }
 
-/// An effect that only reads our own read models, under the token of the event, and sends a command that carries what was read.
+/// An effect that only reads our own read models, under the token of the event, and sends a command with the values read.
 pub trait Lookup: Send + Sync + 'static {
     /// Stable: it is part of the id of its outcome.
     const NAME: &'static str;
     /// The events of one aggregate.
     type Event: EventSet;
-    /// What to read: (read model, key) pairs.
+    /// The keys to read: (read model, key) pairs.
     fn asks(event: &Self::Event, at: &EventAt<'_>) -> Vec<(&'static str, String)>;
-    /// The command that carries what was read, in the order of `asks`; none where there is no such key.
+    /// The command with the values read, in the order of `asks`; none where there is no such key.
     fn answer(event: &Self::Event, read: &[Option<Vec<u8>>]) -> ServiceMessage;
 }
 
-/// Something that is due at a time, kept by a projection of due times. Whoever owns the partition sends the command,
+/// Something that is due at a time, kept by a projection of due times. The partition's owner sends the command,
 /// which names this `due_at`; the decider compares it with the one in its state, not with a clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadline {
     /// When.
     pub due_at: Instant,
-    /// What to send then.
+    /// The message to send then.
     pub message: ServiceMessage,
 }
 

@@ -1,4 +1,4 @@
-//! What this build knows: every aggregate, found by service, command, event.
+//! The aggregates that this build knows, found by service, command, event.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,12 +98,12 @@ impl Registry {
         self.by_name.get(service)?.get(name)
     }
 
-    /// Who decides a command, by its full protobuf name.
+    /// The aggregate that decides a command, by its full protobuf name.
     pub fn of_command(&self, type_name: &str) -> Option<&Arc<dyn Aggregate>> {
         self.by_command.get(type_name)
     }
 
-    /// Whose streams hold an event, by its full protobuf name.
+    /// The aggregate whose streams hold an event, by its full protobuf name.
     pub fn of_event(&self, type_name: &str) -> Option<&Arc<dyn Aggregate>> {
         self.by_event.get(type_name)
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::{AnyState, Command, CommandFault, Context, Digest, ErasedDecision};
 
-    /// An aggregate of which nothing but its descriptors is asked.
+    /// An aggregate that is asked for its descriptors alone.
     struct Described(&'static DescriptorPool);
 
     impl Aggregate for Described {

@@ -14,13 +14,13 @@ use crate::{Context, Instant};
 /// The time of every spec, unless it says another: 2026-01-01T00:00:00Z.
 pub const SPEC_TIME: Instant = Instant::from_micros(1_767_225_600_000_000);
 
-/// What has happened.
+/// A stream's history.
 pub struct Given<D: Decider> {
     history: Vec<D::Event>,
     now: Instant,
 }
 
-/// What was asked, and what was decided.
+/// A command that was decided.
 pub struct When<D: Decider> {
     state: D::State,
     decision: Decision<D>,
@@ -43,7 +43,7 @@ impl<D: Decider> Given<D> {
         self
     }
 
-    /// The command, decided. It must pass its own field rules, or the spec would show what no client can do.
+    /// The command, decided. It must pass its own field rules, or the spec would show a thing that no client can do.
     #[track_caller]
     pub fn when(self, command: impl Into<D::Command>) -> When<D> {
         use daybook_proto::CommandSet as _;
@@ -97,13 +97,13 @@ impl<D: Decider> When<D> {
 
 /// One command of several: the state before it, the decision, and the state after it.
 pub struct Step<'a, D: Decider> {
-    /// What was asked.
+    /// The command.
     pub command: &'a D::Command,
     /// When, a second after the command before.
     pub context: &'a Context,
     /// The state in which it was decided.
     pub before: &'a D::State,
-    /// What was decided.
+    /// The decision.
     pub decision: &'a Decision<D>,
     /// The state that then holds.
     pub after: &'a D::State,

@@ -61,7 +61,7 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// How many events a stream has; its last event's number. 0: no such stream yet.
+/// Number of a stream's events; its last event's number. 0: no such stream yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
 

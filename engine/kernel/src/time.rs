@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// A moment in whole microseconds since 1970 (UTC): what Postgres keeps, so nothing is lost on the way there.
+/// A moment in whole microseconds since 1970 (UTC): Postgres keeps the same, so nothing is lost on the way there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(i64);
 
@@ -32,7 +32,7 @@ impl Instant {
         }
     }
 
-    /// From a message's field; what is finer than a microsecond is cut off.
+    /// From a message's field; fractions of a microsecond are cut off.
     pub fn from_proto(t: &prost_types::Timestamp) -> Self {
         Self(t.seconds.saturating_mul(1_000_000).saturating_add(i64::from(t.nanos) / 1_000))
     }

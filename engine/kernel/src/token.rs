@@ -50,7 +50,7 @@ impl FromStr for ConsistencyToken {
             let (offset, epoch) = rest.split_once('@')?;
             let plain =
                 !service.is_empty() && service.len() <= 63 && service.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-');
-            // `parse` would take "+1"; a token is only ever what Display wrote.
+            // `parse` would take "+1"; a token is only ever Display's text.
             let token = Self {
                 service: service.to_owned(),
                 partition: partition.parse().ok()?,

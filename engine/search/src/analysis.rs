@@ -1,4 +1,4 @@
-//! Texts as terms: what is indexed, and what is looked for, go through the same.
+//! Texts as terms: both the indexed texts and the queries go through the same.
 
 use super::fold::{bare, is_picture, is_unspaced, is_word, spelled_out, written};
 use super::language::Language;
@@ -10,7 +10,7 @@ const LONGEST_COMPOUND: usize = 24;
 /// Longer terms are cut: nobody types them.
 const LONGEST_TERM: usize = 48;
 
-/// What a term is to its text.
+/// A term's part in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One of its words.
@@ -52,13 +52,13 @@ pub(crate) struct Piece<'a> {
     pub(crate) stem: bool,
 }
 
-/// The term of a word's very form: no word can be it. A word of ASCII has none in the index: English stems keep apart what is not
+/// The term of a word's very form: no word can be it. A word of ASCII has none in the index: English stems keep words apart that are not
 /// the same, and each would take ten bytes.
 pub(crate) fn form_of(word: &str) -> String {
     format!("={word}")
 }
 
-/// What the analysis does, each step to be left out for measuring what it adds.
+/// The steps of the analysis, each to be left out for measuring its gain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Analysis {
     /// Words are their stems.
@@ -101,7 +101,7 @@ impl Analysis {
         }
     }
 
-    /// What stands between two blanks; says whether it took the unit behind the blank with it.
+    /// The pieces between two blanks; says whether it took the unit behind the blank with it.
     fn chunk(self, chunk: &str, next: Option<&str>, out: &mut impl FnMut(Piece<'_>)) -> bool {
         let mut rest = chunk;
         let mut compound = Compound::default();
@@ -150,7 +150,7 @@ impl Analysis {
         took_next
     }
 
-    /// A word, and how it may be typed without its accents.
+    /// A word, and its form when typed without accents.
     fn word(self, word: &str, language: Language, out: &mut Vec<Token>) {
         let term = self.term(word, language);
         let at = out.len();
@@ -173,7 +173,7 @@ impl Analysis {
         *compound = Compound::default();
     }
 
-    /// What a [written](written) word is indexed as.
+    /// The term that a [written](written) word is indexed as.
     pub(crate) fn term(self, word: &str, language: Language) -> String {
         let word = cut(word);
         if self.stemming && word.chars().all(|c| c.is_alphabetic() || !c.is_ascii()) {
@@ -192,7 +192,7 @@ pub(crate) fn cut(word: &str) -> &str {
     &word[..word.char_indices().nth(LONGEST_TERM).map_or(word.len(), |(at, _)| at)]
 }
 
-/// What stands together without a blank.
+/// Pieces that stand together without a blank.
 #[derive(Default)]
 struct Compound {
     parts: usize,
@@ -215,8 +215,8 @@ impl Compound {
     }
 }
 
-/// How long the word at the beginning is: letters with their marks and digits, and the point or comma within a number. A
-/// picture is a word, and what is written without blanks is none together with what is not.
+/// Length of the word at the beginning: letters with their marks and digits, and the point or comma within a number. A
+/// picture is a word, and letters of a script without blanks are no word together with others.
 fn word(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut numeric = true;

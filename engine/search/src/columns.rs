@@ -1,4 +1,4 @@
-//! What is known of a document without its terms, a column a property.
+//! All that is known of a document without its terms, a column a property.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ impl Bits {
         }
     }
 
-    /// How many are set.
+    /// Number of set bits.
     pub(crate) fn count(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
@@ -126,7 +126,7 @@ pub(crate) struct Sparse {
 }
 
 impl Sparse {
-    /// What a document wrote.
+    /// The value that a document wrote.
     pub(crate) fn get(&self, document: u32) -> Option<u32> {
         self.column.get(document as usize).copied().filter(|written| *written != NONE)
     }
@@ -148,7 +148,7 @@ impl Sparse {
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
     pub(crate) key: Vec<u32>,
-    /// The first bytes of the key: what most comparisons of keys are decided by.
+    /// The first bytes of the key: they decide most comparisons of keys.
     pub(crate) key_begins: Vec<u64>,
     pub(crate) brand: Vec<u32>,
     pub(crate) category: Vec<u32>,
@@ -156,7 +156,7 @@ pub(crate) struct Columns {
     pub(crate) currency: Vec<u32>,
     pub(crate) created: Vec<i64>,
     pub(crate) language: Vec<u32>,
-    /// The first bytes of the folded title: what most comparisons of titles are decided by.
+    /// The first bytes of the folded title: they decide most comparisons of titles.
     pub(crate) title_begins: Vec<u128>,
     pub(crate) lengths: Vec<[u8; FIELDS]>,
     pub(crate) brands: Values,

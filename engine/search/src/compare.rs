@@ -1,4 +1,4 @@
-//! An index beside what the database says it should hold: which keys have moved, and what becomes of them.
+//! An index beside the database that it should match: the keys that have moved, and their fate.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use super::schema::SearchReader;
 /// The parts of a key that was read again: each with its bytes and the offset that it rests on.
 pub type Parts = BTreeMap<String, (Vec<u8>, i64)>;
 
-/// What was seen of the database so far. The index must not change before it is [done](Compared::done).
+/// The part of the database that was seen so far. The index must not change before it is [done](Compared::done).
 #[derive(Debug, Default)]
 pub struct Compared {
-    /// By key's number: how many of the parts that the index has are in the database as well.
+    /// By key's number: number of the index's parts that are in the database as well.
     same: Vec<u32>,
     moved: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl Compared {
         }
     }
 
-    /// The keys of which something is otherwise, or gone.
+    /// The keys with parts that differ, or are gone.
     pub fn done(mut self, index: &SearchIndex) -> Vec<String> {
         for (id, key) in index.keys.iter() {
             if self.same.get(id as usize).copied().unwrap_or(0) != index.parts_of(id) {

@@ -1,4 +1,4 @@
-//! What must hold of what is found, and how many of what is found are of each brand, category, property and price.
+//! Filters of products, and counts of those found by brand, category, property and price.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::values::Values;
 /// Longest list of one facet's values; those that are asked for are told beyond it.
 const MOST_VALUES: usize = 100;
 
-/// What must hold of a product. Of several brands, categories or values of one property, one. Names are compared without regard
+/// Conditions on a product. Of several brands, categories or values of one property, one. Names are compared without regard
 /// to case, blanks and normal form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -20,7 +20,7 @@ pub struct Filter {
     pub categories: Vec<String>,
     /// Values of properties, by the property's name.
     pub properties: BTreeMap<String, Vec<String>>,
-    /// The currency of prices: what has another lies in no range of prices, and stands behind when sorted by price. None: the
+    /// The currency of prices: a product with another lies in no range of prices, and stands behind when sorted by price. None: the
     /// prices of all currencies are compared as numbers.
     pub currency: Option<String>,
     /// The least price, inclusive.
@@ -44,32 +44,32 @@ pub struct FacetsAsked {
     pub properties: Vec<String>,
 }
 
-/// A value of a facet, and how many have it.
+/// A value of a facet, and its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetValue {
     /// As most products write it.
     pub value: String,
-    /// Of what is found, under all filters but this facet's own.
+    /// Of the products found, under all filters but this facet's own.
     pub count: u32,
 }
 
-/// A value of a facet with levels, and how many are of it or of one within it.
+/// A value of a facet with levels, and the count of it and of those within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetLevel {
     /// From the outermost level to its own, each as most products write it.
     pub path: Vec<String>,
-    /// Of what is found, under all filters but this facet's own: each product once.
+    /// Of the products found, under all filters but this facet's own: each product once.
     pub count: u32,
 }
 
-/// A range of prices, and how many lie in it.
+/// A range of prices, and its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceRange {
     /// Inclusive.
     pub from: i64,
     /// Exclusive; none: no end.
     pub to: Option<i64>,
-    /// Of what is found, under all filters but that of the price.
+    /// Of the products found, under all filters but that of the price.
     pub count: u32,
 }
 
@@ -86,7 +86,7 @@ pub struct Facets {
     pub price: Option<Vec<PriceRange>>,
 }
 
-/// What a column is of.
+/// A column's field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of<'a> {
     Brand,
@@ -98,13 +98,13 @@ enum Of<'a> {
 struct Dimension<'a> {
     of: Of<'a>,
     values: &'a Values,
-    /// What each document wrote; shorter than there are documents where the last have nothing.
+    /// The value that each document wrote; shorter than there are documents if the last have none.
     column: &'a [u32],
-    /// What was asked for.
+    /// The values that were asked for.
     asked: Vec<u32>,
-    /// By what is written, and last for nothing: whether the filter lets it through. None: there is no filter.
+    /// By value written, and last for none: whether the filter lets it through. None: there is no filter.
     through: Option<Vec<bool>>,
-    /// By what is written, and last of nothing. None: nobody asked.
+    /// By value written, and last for none. None: nobody asked.
     counts: Option<Vec<u32>>,
 }
 
@@ -125,7 +125,7 @@ impl<'a> Dimension<'a> {
         }
     }
 
-    /// Values that something has, with how many, those with most first; what stands within one behind it.
+    /// Values that something has, with their counts, the largest first; those within one behind it.
     fn counted(&self) -> Vec<(u32, u32)> {
         let mut by_value = vec![0_u32; self.values.len()];
         let written = self.counts.iter().flatten().take(self.values.written());
@@ -167,7 +167,7 @@ impl<'a> Dimension<'a> {
     }
 }
 
-/// What a document wrote, as a place in a list that ends with one for what wrote nothing.
+/// A document's value, as a place in a list that ends with one for documents without a value.
 fn written(column: &[u32], document: u32, places: usize) -> usize {
     column.get(document as usize).map_or(places - 1, |written| (*written as usize).min(places - 1))
 }
@@ -180,7 +180,7 @@ pub(super) struct Counting<'a> {
     index: &'a SearchIndex,
     filter: &'a Filter,
     dimensions: Vec<Dimension<'a>>,
-    /// By dimension, and last by price: what its own filter alone refuses, of what is looked at now. That counts for its facet.
+    /// By dimension, and last by price: documents that its own filter alone refuses, of those looked at now. They count for its facet.
     refused: Vec<Vec<u32>>,
     /// Whether anything is filtered by.
     filtered: bool,
@@ -235,7 +235,7 @@ impl Counting<'_> {
         } else {
             some
         };
-        // A column at a time: that is what memory is fast at.
+        // A column at a time: memory is fast at that.
         for (dimension, refused) in self.dimensions.iter_mut().zip(&self.refused) {
             dimension.count(passing.iter().map(|m| m.document).chain(refused.iter().copied()));
         }
@@ -250,7 +250,7 @@ impl Counting<'_> {
         passing
     }
 
-    /// Whether all filters let a document through. What one alone refuses is kept: under the others it is found.
+    /// Whether all filters let a document through. One that a single filter refuses is kept: under the others it is found.
     fn passes(&mut self, document: u32) -> bool {
         let (filter, price) = (self.filter, self.index.columns.price[document as usize]);
         if self.nothing || filter.in_stock.is_some_and(|wanted| wanted != self.index.in_stock.get(document)) {

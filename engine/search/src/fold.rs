@@ -1,4 +1,4 @@
-//! Characters as Unicode's own data know them: what is the same letter, what is a letter at all, and what is nothing.
+//! Characters as Unicode's own data know them: the same letter, a letter at all, or nothing.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ pub(crate) fn written(text: &str) -> Cow<'_, str> {
     let same = ComposingNormalizer::new_nfkc().normalize(&seen);
     let folded = CaseMapper::new().fold_string(&same);
     let composed = ComposingNormalizer::new_nfc().normalize(&folded);
-    // Thai's and Lao's AM are one letter to whoever writes them, and to the segmenter.
+    // Thai's and Lao's AM are one letter to their writers, and to the segmenter.
     if composed.contains(['\u{e4d}', '\u{ecd}']) {
         return composed.replace("\u{e4d}\u{e32}", "\u{e33}").replace("\u{ecd}\u{eb2}", "\u{eb3}").into();
     }
@@ -53,7 +53,7 @@ fn decimal(c: char) -> Option<char> {
     is_digit(code).then(|| char::from_digit(before as u32, 10)).flatten()
 }
 
-/// A [written](written) word as it is typed by who leaves accents out, where the script's readers take the two for one.
+/// A [written](written) word as it is typed without accents, where the script's readers take the two for one.
 ///
 /// Dropped: all marks of Latin, Greek, Hebrew (niqqud) and Arabic (tashkeel, hamza on its seat, tatweel); of Cyrillic, stress
 /// and the dots of ё, but not the breve of й; of Devanagari the nukta, which many leave out (as Lucene's normaliser has it).
@@ -82,7 +82,7 @@ pub(crate) fn bare(word: &str) -> Cow<'_, str> {
     ComposingNormalizer::new_nfc().normalize(&out).into_owned().into()
 }
 
-/// Both: what texts are compared and sorted by.
+/// Both: the form that texts are compared and sorted by.
 pub(crate) fn fold(text: &str) -> String {
     match written(text) {
         Cow::Borrowed(text) => bare(text).into_owned(),

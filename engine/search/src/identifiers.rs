@@ -1,5 +1,5 @@
-//! What stands on a thing to tell it from all others: its key and further identifiers, found as people type them. Letters and digits
-//! count, their case and what separates them do not; a part is found that begins where the identifier or a block of it does.
+//! Codes that tell a thing from all others: its key and further identifiers, found as people type them. Letters and digits
+//! count, their case and separators do not; a part is found that begins where the identifier or a block of it does.
 
 use super::columns::Bits;
 use super::fold::fold;
@@ -10,7 +10,7 @@ const END: u8 = 0;
 const SHORTEST_PART: usize = 3;
 /// Blocks of an identifier that parts are found from.
 const MOST_BLOCKS: usize = 8;
-/// A part that begins in more places is no number that anybody looks for: then only what is typed in full counts.
+/// A part that begins in more places is no number that anybody looks for: then only identifiers typed in full count.
 const MOST_PLACES: usize = 65_536;
 /// So many places that were added last are looked through one after the other, or a fraction of all where that is more.
 const RECENT: usize = 4_096;
@@ -25,13 +25,13 @@ pub(crate) struct Identifiers {
     text: Vec<u8>,
     /// By document: where its own begin.
     begins: Vec<u32>,
-    /// Where blocks begin, in the order of what stands there.
+    /// Beginnings of blocks, in the order of the text there.
     sorted: Vec<u32>,
-    /// Where blocks begin that were added since.
+    /// Beginnings of blocks that were added since.
     recent: Vec<u32>,
 }
 
-/// What somebody typed, as an identifier.
+/// A typed text, as an identifier.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Typed {
     /// As it is, and without zeros before a number.
@@ -48,7 +48,7 @@ impl Identifiers {
         let mut known: Vec<String> = Vec::new();
         for identifier in all {
             let (letters, blocks) = read(identifier);
-            // Places are of 32 bits: what lies beyond is not found by its identifiers.
+            // Places are of 32 bits: documents beyond are not found by their identifiers.
             if letters.is_empty() || known.contains(&letters) || u32::try_from(self.text.len() + letters.len()).is_err() {
                 continue;
             }
@@ -63,7 +63,7 @@ impl Identifiers {
         }
     }
 
-    /// Puts what is recent where it belongs.
+    /// Puts recent blocks where they belong.
     fn settle(&mut self) {
         let mut recent = std::mem::take(&mut self.recent);
         let text = &self.text;
@@ -90,7 +90,7 @@ impl Identifiers {
             let behind = |place: u32| &self.text[place as usize..];
             let (sorted, recent) = (self.beginning(sought), self.recent.iter().filter(|place| behind(**place).starts_with(sought)));
             let part = typed.part && form.chars().count() >= SHORTEST_PART && sorted.len() <= MOST_PLACES;
-            // What ends here stands first.
+            // Identifiers that end here stand first.
             let ends = |place: u32| self.text[place as usize + sought.len()] == END;
             let sorted = sorted.iter().take_while(|place| part || ends(**place));
             for place in sorted.chain(recent).copied() {
@@ -100,7 +100,7 @@ impl Identifiers {
                 }
             }
         }
-        // Of one document, what is whole comes first.
+        // Of one document, whole identifiers come first.
         found.sort_unstable_by_key(|(document, whole)| (*document, !whole));
         found.dedup_by_key(|(document, _)| *document);
         found
@@ -149,12 +149,12 @@ impl Identifiers {
             moved[document].map(|begin| begin + (place - self.begins[document]))
         };
         kept.sorted = self.sorted.iter().filter_map(move_to).collect();
-        // Still in order: what stands behind an identifier's end decides only between equal ones.
+        // Still in order: text behind an identifier's end decides only between equal ones.
         kept.recent = self.recent.iter().filter_map(move_to).collect();
         kept
     }
 
-    /// Gives back what growing took, after many at once.
+    /// Gives back spare memory, after many at once.
     pub(crate) fn shrink(&mut self) {
         self.settle();
         self.text.shrink_to_fit();
@@ -164,7 +164,7 @@ impl Identifiers {
     }
 }
 
-/// An identifier's letters and digits, and where among them its blocks begin: behind what is neither, and where digits follow letters.
+/// An identifier's letters and digits, and where among them its blocks begin: behind separators, and where digits follow letters.
 fn read(identifier: &str) -> (String, Vec<u32>) {
     let (mut letters, mut blocks) = (String::new(), Vec::new());
     let mut before = None;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     proptest! {
-        /// However many come, and whichever go: what is found is what looking through all of them finds.
+        /// However many come, and whichever go: it finds the same as looking through all of them.
         #[test]
         fn what_is_found_is_what_looking_through_all_finds(
             all in prop::collection::vec(prop::collection::vec("[ab1-]{0,5}", 0..3), 0..40),

@@ -15,21 +15,21 @@ use super::scoring::Tuning;
 use super::stock::Stock;
 use super::vocabulary::Vocabulary;
 
-/// How many fields a product has: title, brand, category, description, attributes, in this order wherever it matters.
+/// Number of a product's fields: title, brand, category, description, attributes, in this order wherever it matters.
 pub(crate) const FIELDS: usize = 5;
 
 /// A product as it is searched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchItem {
-    /// What it is called.
+    /// Its name.
     pub title: String,
-    /// Who makes it; empty when nobody says.
+    /// Its maker; empty when nobody says.
     pub brand: String,
-    /// Where it is listed.
+    /// Its category.
     pub category: String,
     /// Text about it.
     pub description: String,
-    /// What its properties say, as text.
+    /// Its properties, as text.
     pub attributes: String,
     /// In the smallest unit of the currency.
     pub price: i64,
@@ -39,7 +39,7 @@ pub struct SearchItem {
     pub created: i64,
     /// The language of its texts, as BCP 47 names it; empty when nobody says.
     pub language: String,
-    /// What it is told from all others by, beside its key.
+    /// Codes that tell it from all others, beside its key.
     pub identifiers: Vec<String>,
     /// Properties that are filtered by, by name.
     pub properties: BTreeMap<String, String>,
@@ -85,12 +85,12 @@ impl SearchIndex {
         }
     }
 
-    /// Ranks otherwise from now on. What the analysis does stays as it is: it is in the terms.
+    /// Ranks otherwise from now on. The analysis stays as it is: it is in the terms.
     pub fn retune(&mut self, tuning: Tuning) {
         self.tuning = Tuning { analysis: self.tuning.analysis, ..tuning };
     }
 
-    /// How many products it has.
+    /// Number of products.
     pub fn len(&self) -> usize {
         self.count as usize
     }
@@ -110,7 +110,7 @@ impl SearchIndex {
         id
     }
 
-    /// A product as it is now. `offset`: of the event that it rests on; what is older than what is known changes nothing.
+    /// A product as it is now. `offset`: of the event that it rests on; one older than the known one changes nothing.
     pub fn put(&mut self, key: &str, item: &SearchItem, offset: i64) {
         let key = self.key(key);
         if self.roots[key as usize] > offset {
@@ -133,7 +133,7 @@ impl SearchIndex {
         }
     }
 
-    /// How much a place can give of a product; it need not be there yet. None: the place knows nothing of it any more.
+    /// The quantity that a place can give of a product; it need not be there yet. None: the place knows nothing of it any more.
     pub fn stock(&mut self, key: &str, place: &str, quantity: Option<u32>, offset: i64) {
         let (key, place) = (self.key(key), self.places.id(place));
         if self.stock[key as usize].set(place, quantity, offset) {
@@ -165,7 +165,7 @@ impl SearchIndex {
         }
     }
 
-    /// Takes a key's document out of what is found and counted.
+    /// Takes a key's document out of results and counts.
     fn bury(&mut self, key: u32) {
         let document = std::mem::replace(&mut self.documents[key as usize], NO_DOCUMENT);
         if document == NO_DOCUMENT {
@@ -184,7 +184,7 @@ impl SearchIndex {
     }
 
     fn write(&mut self, key: u32, item: &SearchItem) -> u32 {
-        // Where each term stands: the term's number, then the field's.
+        // The places of each term: the term's number, then the field's.
         let mut places: Vec<u64> = Vec::new();
         let mut lengths = [0_u8; FIELDS];
         let texts = [&item.title, &item.brand, &item.category, &item.description, &item.attributes];
@@ -228,13 +228,13 @@ impl SearchIndex {
         document
     }
 
-    /// How much of it is dead: worth [compacting](Self::compacted) from a quarter on.
+    /// The dead fraction of it: worth [compacting](Self::compacted) from a quarter on.
     pub fn dead(&self) -> f64 {
         let all = self.columns.len() as f64;
         if all == 0.0 { 0.0 } else { 1.0 - f64::from(self.count) / all }
     }
 
-    /// The same without what is dead, made from it without reading any text again.
+    /// The same without dead documents, made from it without reading any text again.
     pub fn compacted(&self) -> Self {
         let mut moved = vec![NO_DOCUMENT; self.columns.len()];
         for (to, document) in (0..).zip(self.live.iter()) {
@@ -265,7 +265,7 @@ impl SearchIndex {
         }
     }
 
-    /// Gives back what growing took beyond need: after many products at once.
+    /// Gives back spare memory: after many products at once.
     pub fn shrink(&mut self) {
         self.postings.iter_mut().for_each(Postings::shrink);
         self.postings.shrink_to_fit();

@@ -1,4 +1,4 @@
-//! Which stemmer a word goes through: Snowball's, by the language that a text says it is in, and by the word's script.
+//! The stemmer that a word goes through: Snowball's, by the language that a text says it is in, and by the word's script.
 
 use std::borrow::Cow;
 

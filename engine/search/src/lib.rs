@@ -1,8 +1,8 @@
-//! Searching: an index in memory of what a read model's parts hold, changed in place as they change.
+//! Searching: an index in memory of a read model's parts, changed in place as they change.
 //!
 //! A request goes [`SearchIndex::page`] → `plan` (which terms stand for its words) → `run` (`scoring`, `facets`, the page);
 //! [`token`] takes the plan to the next page. `analysis` makes terms of texts; [`SearchReader`] reads parts by a
-//! [`SearchSchema`], which says what a read model's fields mean: nothing here knows a shop. [`Compared`] finds what has moved
+//! [`SearchSchema`], which gives the meaning of a read model's fields: nothing here knows a shop. [`Compared`] finds the keys that moved
 //! since. Pure and synchronous: serving, waiting and the database are the query API's.
 
 mod analysis;

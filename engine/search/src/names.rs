@@ -90,7 +90,7 @@ impl Names {
     }
 }
 
-/// Names, and how many live documents have each.
+/// Names, and the number of live documents of each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) names: Names,

@@ -1,4 +1,4 @@
-//! What a query looks for, worked out once: which terms stand for its words, and how much each counts. All that scoring
+//! A query's terms, worked out once: those that stand for its words, and the weight of each. All that scoring
 //! takes from the corpus is in the plan, so a plan that travels in a page token scores every later page as the first.
 
 use super::analysis::{Kind, Token, form_of};
@@ -12,9 +12,9 @@ const MOST_WORDS: usize = 12;
 const MOST_ALTERNATIVES: usize = 6;
 /// Longer words that are looked at for one that is a part of them.
 const MOST_HOLDING: usize = 4;
-/// What a longer word counts of the one that is a part of it.
+/// Weight of a longer word against the one that is a part of it.
 const HELD: f32 = 0.7;
-/// What the very form of a word counts of its stem.
+/// Weight of a word's very form against its stem.
 const SAME_FORM: f32 = 1.2;
 /// Languages that a query's words are looked for in.
 const MOST_LANGUAGES: usize = 16;
@@ -25,7 +25,7 @@ const EMPTY_WORDS: &[&str] = &["a", "an", "and", "at", "by", "for", "from", "in"
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Alternative {
     pub(crate) term: String,
-    /// What a document gets that has a lot of it.
+    /// Score of a document that has a lot of it.
     pub(crate) weight: f32,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Alternative {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Group {
     pub(crate) alternatives: Vec<Alternative>,
-    /// What it counts among the query's words.
+    /// Its weight among the query's words.
     pub(crate) weight: f32,
 }
 
@@ -41,21 +41,21 @@ pub(crate) struct Group {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub(crate) groups: Vec<Group>,
-    /// How many of the groups a document must have.
+    /// Number of the groups that a document must have.
     pub(crate) need: u8,
     /// Of fields, in terms.
     pub(crate) averages: [f32; FIELDS],
-    /// What the query was taken for, where that is not what was typed.
+    /// The query as it was taken, if it is not the one that was typed.
     pub(crate) corrected: Option<String>,
     /// Nothing was asked for: everything is shown.
     pub(crate) everything: bool,
-    /// How many words the query has, with those that say nothing.
+    /// Number of the query's words, with those that say nothing.
     pub(crate) length: u8,
-    /// The best score of the first page: what the worth of every answer is measured by.
+    /// The best score of the first page: the worth of every answer is measured by it.
     pub(crate) best: f32,
 }
 
-/// A word of a query, and what else it is indexed as.
+/// A word of a query, and its other terms.
 struct Word {
     token: Token,
     /// As it is typed without accents.
@@ -128,7 +128,7 @@ impl SearchIndex {
         plan
     }
 
-    /// The languages of what is in the index, the commonest first: a query says none, so its words are looked for in each.
+    /// The languages of the index, the commonest first: a query says none, so its words are looked for in each.
     fn languages(&self) -> Vec<Language> {
         let languages = &self.columns.languages;
         let mut all: Vec<(u32, &str)> = languages.names.iter().map(|(id, tag)| (languages.live[id as usize], tag)).collect();
@@ -203,7 +203,7 @@ impl SearchIndex {
         let surface = &word.plain;
         let letters = surface.chars().count();
         let cuts = surface.char_indices().enumerate().filter(|(n, _)| *n >= 2 && n + 2 <= letters).map(|(_, (at, _))| at);
-        // `2016` is not 20 and 16: who types a number means the whole of it.
+        // `2016` is not 20 and 16: a typed number means the whole of it.
         let in_number = |c: char| c.is_numeric() || matches!(c, '.' | ',');
         let cuts = cuts.filter(|at| !(surface[..*at].ends_with(in_number) && surface[*at..].starts_with(in_number)));
         let halves = cuts.filter_map(|at| {
@@ -236,7 +236,7 @@ impl SearchIndex {
         let Some(best) = near.first().cloned() else { return Vec::new() };
         near.retain(|n| n.distance == best.distance && live(n.term) * 10 >= live(best.term));
         near.truncate(3);
-        // The first is what the rest are measured by: a rare word must not win by being rare.
+        // The first is the measure of the rest: a rare word must not win by being rare.
         let weight = self.rarity(self.vocabulary.name(best.term));
         near.iter()
             .zip([1.0, 0.6, 0.4])
@@ -244,12 +244,12 @@ impl SearchIndex {
             .collect()
     }
 
-    /// In how many live documents a term stands.
+    /// Number of live documents in which a term stands.
     pub(crate) fn documents_with(&self, term: &str) -> u32 {
         self.vocabulary.find(term).map_or(0, |t| self.postings[t as usize].live())
     }
 
-    /// What a term counts: much when few documents have it.
+    /// The weight of a term: large when few documents have it.
     fn rarity(&self, term: &str) -> f32 {
         self.rarity_of(self.documents_with(term))
     }

@@ -1,11 +1,11 @@
-//! In which documents a term stands, and how often in each of their fields.
+//! The documents that a term stands in, and its count in each of their fields.
 
 use super::index::FIELDS;
 
 /// Bits of a posting that count a term in each field; more than they hold are as many as they hold.
 pub(crate) const BITS: [u32; FIELDS] = [3, 2, 2, 4, 3];
 
-/// A document, and how often the term stands in each of its fields. Six bytes: there are some for each word of each document.
+/// A document, and the term's count in each of its fields. Six bytes: there are some for each word of each document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed(2))]
 pub(crate) struct Posting {
@@ -28,7 +28,7 @@ impl Posting {
         self.document
     }
 
-    /// How often in each field.
+    /// Occurrences in each field.
     pub(crate) fn counts(self) -> [u16; FIELDS] {
         let mut at = 0;
         BITS.map(|bits| {
@@ -83,7 +83,7 @@ impl Postings {
         }
     }
 
-    /// How many of the documents live.
+    /// Number of the documents that live.
     pub(crate) fn live(&self) -> u32 {
         match self {
             Self::None => 0,

@@ -1,4 +1,4 @@
-//! What a product's properties say in words, however a merchant's columns are named.
+//! A product's properties in words, however a merchant's columns are named.
 
 /// From so many digits on, a number is one that something is told from others by, not how much there is of it.
 const LONGEST_AMOUNT: usize = 8;
@@ -43,13 +43,13 @@ fn parts(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty())
 }
 
-/// How many words all names of a product begin with: where its columns come from, not what they are.
+/// Number of words that all names of a product begin with: they tell a column's origin, not its meaning.
 fn shared(all: &[(String, String)]) -> usize {
     let Some((first, _)) = all.first().filter(|_| all.len() >= FEWEST_NAMES) else { return 0 };
     parts(first).enumerate().take_while(|(n, part)| all.iter().all(|(name, _)| parts(name).nth(*n) == Some(*part))).count()
 }
 
-/// A name's own words. Single letters tell of which type a column is.
+/// A name's own words. Single letters tell a column's type.
 fn named(name: &str, shared: usize, words: &mut String) {
     for part in parts(name).skip(shared).filter(|part| part.chars().nth(1).is_some()) {
         words.push_str(part);

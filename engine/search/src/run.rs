@@ -9,28 +9,28 @@ use super::index::SearchIndex;
 use super::plan::Plan;
 use super::scoring::{Hits, Match};
 
-/// The order of what is found.
+/// The order of the products found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SearchSort {
-    /// The best answer first; of those that are worth the same, what is in stock.
+    /// The best answer first; of those that are worth the same, the ones in stock.
     #[default]
     Relevance,
-    /// The cheapest first; what has a price in another currency than the filter's behind.
+    /// The cheapest first; prices in another currency than the filter's behind.
     PriceAscending,
-    /// The dearest first; what has a price in another currency than the filter's behind.
+    /// The dearest first; prices in another currency than the filter's behind.
     PriceDescending,
-    /// What was created last first.
+    /// The last created first.
     Newest,
     /// By title.
     Title,
 }
 
-/// What is asked for.
+/// A search.
 #[derive(Clone, Debug, Default)]
 pub struct SearchRequest {
     /// Words; without any, everything is found.
     pub text: String,
-    /// What must hold besides.
+    /// Further conditions.
     pub filter: Filter,
     /// The order.
     pub sort: SearchSort,
@@ -40,7 +40,7 @@ pub struct SearchRequest {
     pub limit: usize,
 }
 
-/// Where the next page begins: behind this.
+/// The end of a page: the next one begins behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(crate) rank: u128,
@@ -54,11 +54,11 @@ pub struct Cursor {
 pub struct SearchHit {
     /// Its key.
     pub key: String,
-    /// What it is called.
+    /// Its name.
     pub title: String,
-    /// Who makes it.
+    /// Its maker.
     pub brand: String,
-    /// Where it is listed.
+    /// Its category.
     pub category: String,
     /// In the smallest unit of the currency.
     pub price: i64,
@@ -68,18 +68,18 @@ pub struct SearchHit {
     pub in_stock: bool,
 }
 
-/// What was found.
+/// The products found.
 #[derive(Clone, Debug, Default)]
 pub struct SearchAnswer {
     /// The page.
     pub hits: Vec<SearchHit>,
-    /// How many there are on all pages.
+    /// Number of products on all pages.
     pub total: usize,
-    /// What was asked of them.
+    /// The counts that were asked for.
     pub facets: Facets,
-    /// What the query was taken for, when that is not what was typed.
+    /// The query as it was taken, when it is not the one that was typed.
     pub corrected: Option<String>,
-    /// Where the next page begins; none: this is the last.
+    /// The next page's beginning; none: this is the last.
     pub next: Option<Cursor>,
     /// As the words were understood: goes into the token of the next page.
     pub plan: Plan,
@@ -116,7 +116,7 @@ impl SearchIndex {
             self.rank_all(passing, &mut best, &plan, &identified, currency);
         };
         found.each(self, &mut take);
-        // What is found by an identifier alone.
+        // Documents that are found by an identifier alone.
         let alone = identified.iter().map(|(document, _)| *document).filter(|document| !found.has(*document));
         let alone: Vec<Match> = alone.map(|document| Match { document, score: 0.0, groups: 0, titles: 0, covered: 0.0 }).collect();
         take(&alone);
@@ -131,9 +131,9 @@ impl SearchIndex {
         found
     }
 
-    /// What an answer is worth, the least first: an identifier in full, a title that is the query, and all others by their score, in
-    /// steps of about a third; within a step, all words before some of them. Where a part of an identifier may be meant, what has
-    /// all words stands before it, and what has some behind. Stock decides between what is worth the same. It depends on the document
+    /// The worth of an answer, the least first: an identifier in full, a title that is the query, and all others by their score, in
+    /// steps of about a third; within a step, all words before some of them. If a part of an identifier may be meant, answers with
+    /// all words stand before it, and those with some behind. Stock decides between equal worth. It depends on the document
     /// and the plan alone, as pages need.
     #[inline]
     fn worth_of(&self, m: &Match, plan: &Plan, identified: &[(u32, bool)]) -> u16 {
@@ -154,7 +154,7 @@ impl SearchIndex {
         class << 6 | (step.min(31) as u16) << 1 | u16::from(!all)
     }
 
-    /// What a plan finds, scored where that matters; on the first page the plan is completed.
+    /// The matches of a plan, scored where that matters; on the first page the plan is completed.
     fn found(&self, mut plan: Plan, first: bool, scored: bool) -> (Plan, Hits) {
         let (found, need) = self.matches(&plan, Some(plan.need).filter(|_| !first), scored);
         plan.need = need;
@@ -187,7 +187,7 @@ impl SearchIndex {
     fn rank(&self, document: u32, sort: SearchSort, first: u64) -> u128 {
         match sort {
             SearchSort::Title => self.columns.title_begins[document as usize],
-            // What is equal otherwise is in the order of keys, of which most comparisons need only the beginning.
+            // Documents equal otherwise are in the order of keys. Most comparisons need only a key's beginning.
             _ => u128::from(first) << 64 | u128::from(self.columns.key_begins[document as usize]),
         }
     }
@@ -218,7 +218,7 @@ struct Best<'a> {
     sort: SearchSort,
     limit: usize,
     all: Vec<Ranked>,
-    /// Once more than the limit have been seen: what comes behind it is not among the first.
+    /// Once more than the limit have been seen: documents behind it are not among the first.
     last: u128,
     cursor: Option<Cursor>,
 }

@@ -1,4 +1,4 @@
-//! Which fields of a read model mean what to a search: the query API knows no shop.
+//! The meaning of a read model's fields for a search: the query API knows no shop.
 
 use prost_reflect::prost::bytes::Buf as _;
 use prost_reflect::prost::encoding::{WireType, decode_key, decode_varint};
@@ -17,23 +17,23 @@ pub struct SchemaError {
     pub path: String,
 }
 
-/// What a read model must be to be searched. Fields are named by their protobuf names, those of messages within
+/// A read model, as a search reads it. Fields are named by their protobuf names, those of messages within
 /// separated by points: `price.minor_units`.
 #[derive(Clone, Debug)]
 pub struct SearchSchema {
     /// The read model, as URLs name it.
     pub model: String,
-    /// What answers call a key.
+    /// The name of a key in answers.
     pub key: String,
     /// The part that a product's own fields stand in; without it nothing is found.
     pub root: String,
-    /// What the ids of parts begin with that tell of a stock.
+    /// The prefix of ids of parts that tell of a stock.
     pub stock: String,
-    /// Text: what it is called.
+    /// Text: its name.
     pub title: String,
-    /// Text: who makes it.
+    /// Text: its maker.
     pub brand: String,
-    /// Text: where it is listed.
+    /// Text: its category.
     pub category: String,
     /// Text about it.
     pub description: String,
@@ -47,23 +47,23 @@ pub struct SearchSchema {
     pub language: Option<String>,
     /// A `google.protobuf.Timestamp`: when it was created.
     pub created: String,
-    /// In a stock's part, an integer: how many can be promised.
+    /// In a stock's part, an integer: the quantity that can be promised.
     pub quantity: String,
-    /// Texts, single or repeated: what a product is told from all others by, beside its key.
+    /// Texts, single or repeated: codes that tell a product from all others, beside its key.
     pub identifiers: Vec<String>,
     /// Names of properties that can be filtered by and counted.
     pub filters: Vec<String>,
-    /// Where the ranges of the price facet begin, in hundredths of a currency, ascending; the first begins at 0. In a currency of
+    /// Beginnings of the price facet's ranges, in hundredths of a currency, ascending; the first begins at 0. In a currency of
     /// more decimals they are so many times as high; one without decimals has a smaller unit, in which they are taken as they are.
     pub price_edges: Vec<i64>,
-    /// How many decimals a currency has. None: there is no such currency.
+    /// Number of a currency's decimals. None: there is no such currency.
     pub decimals: fn(&str) -> Option<u32>,
     /// The currency of searches that name none.
     pub default_currency: String,
 }
 
 impl SearchSchema {
-    /// Where the ranges of a currency's price facet begin, in its smallest unit.
+    /// Beginnings of the ranges of a currency's price facet, in its smallest unit.
     pub fn edges(&self, currency: &str) -> Vec<i64> {
         let more = (self.decimals)(currency).unwrap_or(2).saturating_sub(2);
         self.price_edges.iter().map(|edge| edge.saturating_mul(10_i64.saturating_pow(more))).collect()
@@ -117,7 +117,7 @@ impl SearchReader {
         })
     }
 
-    /// What fields mean.
+    /// The meaning of fields.
     pub fn schema(&self) -> &SearchSchema {
         &self.schema
     }
@@ -170,7 +170,7 @@ impl SearchReader {
                 }
                 Wire::Number(n) if *path == self.price => item.price = n.cast_signed(),
                 Wire::Number(n) if *path == self.created => item.created = n.cast_signed().saturating_mul(1_000_000),
-                // Only what leads somewhere is gone into: a text could be mistaken for a message.
+                // Only messages that a path leads through are gone into: a text could be mistaken for a message.
                 Wire::Bytes(_) => {
                     let within = [&self.price, &self.currency, &self.created].into_iter().chain(&self.language).chain(&self.identifiers);
                     return within.into_iter().any(|to| to.len() > path.len() && to.starts_with(path));

@@ -1,4 +1,4 @@
-//! How well a document answers: BM25F, where a term counts by its field, and less for every word that is missing.
+//! Scores of documents: BM25F, where a term counts by its field, and less for every word that is missing.
 
 use super::analysis::Analysis;
 use super::index::{FIELDS, SearchIndex};
@@ -12,23 +12,23 @@ const SPARSE: usize = 16;
 /// Words that a document's marks have bits for.
 const MOST_MARKS: usize = 16;
 
-/// What ranking is made of. Each ingredient can be taken out, to see what it adds; the default is what was measured best
+/// The ingredients of ranking. Each can be taken out, to see what it adds; the default was measured best
 /// (`docs/search.md`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuning {
-    /// How texts become terms.
+    /// The way from texts to terms.
     pub analysis: Analysis,
-    /// What a term counts in title, brand, category, description and attributes.
+    /// Weights of a term in title, brand, category, description and attributes.
     pub weights: [f32; FIELDS],
-    /// How much a field's length takes from its terms, 0 to 1.
+    /// The weight of a field's length against its terms, 0 to 1.
     pub lengths: [f32; FIELDS],
-    /// How soon more of a term adds little more.
+    /// Point from which more of a term adds little more.
     pub saturation: f32,
     /// Words that nobody knows are taken for those that they are like.
     pub typos: bool,
     /// Words that are written together and apart are the same.
     pub compounds: bool,
-    /// How hard a missing word is punished: the power of the part that is there.
+    /// The penalty for a missing word: the power of the part that is there.
     pub coverage: f32,
     /// When fewer have all words, some without one are shown too.
     pub enough: usize,
@@ -51,7 +51,7 @@ impl Default for Tuning {
 
 #[cfg(test)]
 thread_local! {
-    /// How many postings this thread's searches have visited: what a search costs.
+    /// Number of postings that this thread's searches have visited: the cost of a search.
     pub(super) static VISITED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -60,9 +60,9 @@ thread_local! {
 pub(crate) struct Match {
     pub(crate) document: u32,
     pub(crate) score: f32,
-    /// How many of the query's groups it has.
+    /// Number of the query's groups that it has.
     pub(crate) groups: u8,
-    /// How many of them stand in its title.
+    /// Number of them in its title.
     pub(crate) titles: u8,
     /// The sum of those groups' weights.
     pub(crate) covered: f32,
@@ -89,7 +89,7 @@ fn both(a: f32, b: f32) -> f32 {
     if a.is_sign_positive() || b.is_sign_positive() { score } else { -score }
 }
 
-/// What a plan finds, in the order of documents.
+/// Matches of a plan, in the order of documents.
 #[derive(Debug)]
 pub(crate) enum Hits {
     /// All that live.
@@ -144,10 +144,10 @@ impl Hits {
     }
 }
 
-/// What scoring a term takes.
+/// The means of scoring a term.
 pub(super) struct Scoring<'a> {
     index: &'a SearchIndex,
-    /// What one of a term is worth in a field of each length.
+    /// The worth of one of a term in a field of each length.
     worth: Box<[[f32; 256]; FIELDS]>,
     saturation: f32,
     /// Whether anybody asks for scores. Orders other than that of relevance do not.
@@ -165,7 +165,7 @@ impl<'a> Scoring<'a> {
             std::array::from_fn(|length| weight / (1.0 - b + b * length.max(1) as f32 / average))
         });
         let all_live = index.columns.len() == index.count as usize;
-        // Where a field counts nothing, a score also says whether the term is anywhere else.
+        // If a field counts nothing, a score also says whether the term is anywhere else.
         let scored = scored || !index.counts_all_fields();
         Self { index, worth: Box::new(worth), saturation: tuning.saturation, scored, all_live }
     }
@@ -174,14 +174,14 @@ impl<'a> Scoring<'a> {
         self.all_live || self.index.live.get(document)
     }
 
-    /// What a posting scores, negative where the term is not in the title; 0: it counts nothing there.
+    /// A posting's score, negative where the term is not in the title; 0: it counts nothing there.
     fn score(&self, posting: Posting, weight: f32) -> f32 {
         if !self.scored {
             return 1.0;
         }
         let lengths = &self.index.columns.lengths[posting.document() as usize];
         let counts = posting.counts();
-        // Adding what is not there is cheaper than asking whether it is.
+        // Adding an absent field is cheaper than asking whether it is there.
         let mut sum = 0.0;
         for field in 0..FIELDS {
             sum += f32::from(counts[field]) * self.worth[field][usize::from(lengths[field])];
@@ -190,7 +190,7 @@ impl<'a> Scoring<'a> {
         if counts[0] > 0 { score } else { -score }
     }
 
-    /// The documents of a group in order, each with what its best alternative scores.
+    /// The documents of a group in order, each with its best alternative's score.
     fn group(&self, group: &Group) -> Vec<Scored> {
         let mut best: Vec<Scored> = Vec::new();
         for (postings, weight) in self.index.postings_of(group) {
@@ -222,7 +222,7 @@ impl SearchIndex {
         })
     }
 
-    /// What a plan finds, scored. `need`: how many of its groups a document must have; where nobody says, all, or as many fewer as
+    /// The documents that a plan finds, scored. `need`: number of its groups that a document must have; none: all, or as many fewer as
     /// it takes to have enough to show.
     pub(crate) fn matches(&self, plan: &Plan, need: Option<u8>, scored: bool) -> (Hits, u8) {
         let scoring = Scoring::new(self, &plan.averages, scored);
@@ -233,7 +233,7 @@ impl SearchIndex {
             return (Hits::Word(scoring.group(group), group.weight), 1);
         }
         let all: usize = plan.groups.iter().flat_map(|group| self.postings_of(group)).map(|(postings, _)| postings.len()).sum();
-        // Where a field counts nothing, not each posting is a match.
+        // If a field counts nothing, not each posting is a match.
         let marked = all * SPARSE > self.columns.len() && plan.groups.len() <= MOST_MARKS && self.counts_all_fields();
         let (mut matches, need) = if marked { self.marked(plan, need, &scoring) } else { self.merged(plan, need, &scoring) };
         if scoring.scored {
@@ -262,7 +262,7 @@ impl SearchIndex {
         (all, need)
     }
 
-    /// Of several words that many documents have: first which documents have enough of the words, and then what only those score.
+    /// Of several words that many documents have: first the documents that have enough of the words, and then only their scores.
     pub(super) fn marked(&self, plan: &Plan, need: Option<u8>, scoring: &Scoring<'_>) -> (Vec<Match>, u8) {
         // A bit a group.
         let mut marks = vec![0_u16; self.columns.len()];

@@ -18,7 +18,7 @@ pub(crate) fn segments(run: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where the last word of a run begins.
+/// The beginning of a run's last word.
 pub(crate) fn last(run: &str) -> usize {
     match run.chars().next_back().and_then(is_unspaced) {
         Some(true) => {

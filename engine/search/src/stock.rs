@@ -1,6 +1,6 @@
-//! What the places that have, or had, a product know of it.
+//! Stock by place, of the places that have, or had, a product.
 
-/// What one place knows.
+/// The stock of one place.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     offset: i64,
@@ -9,7 +9,7 @@ struct Line {
     any: Option<bool>,
 }
 
-/// What is known under a key, whether it has a document or not.
+/// The stock of a key, whether it has a document or not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stock {
     /// Of most there is one place, which takes no allocation.
@@ -23,7 +23,7 @@ impl Stock {
         self.first.iter().chain(self.others.iter().flat_map(|others| others.iter()))
     }
 
-    /// How much a place can give; whether that is news, and not older than what is known.
+    /// The quantity that a place can give; whether that is news, and not older than the known one.
     pub(crate) fn set(&mut self, place: u32, quantity: Option<u32>, offset: i64) -> bool {
         let line = Line { offset, place, any: quantity.map(|n| n > 0) };
         let mut known = self.first.iter_mut().chain(self.others.iter_mut().flat_map(|others| others.iter_mut()));

@@ -1,4 +1,4 @@
-//! What somebody who is still typing may mean.
+//! Suggestions for somebody who is still typing.
 
 use daybook_proto::levels;
 
@@ -22,10 +22,10 @@ const MOST_PRODUCTS: usize = 3;
 /// Most brands, and most categories.
 const MOST_NAMES: usize = 2;
 
-/// What may be meant.
+/// A suggestion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Suggestion {
-    /// A query, and how many products have all its words.
+    /// A query, and the number of products with all its words.
     Words {
         /// To search for.
         text: String,
@@ -73,7 +73,7 @@ impl SearchIndex {
         let others = brands.map(|(name, count)| Suggestion::Brand { name, count }).collect::<Vec<_>>();
         let others = others.into_iter().chain(categories.map(|(name, count)| Suggestion::Category { name, count }));
         let request = SearchRequest { text: best.unwrap_or_else(|| text.to_owned()), limit: MOST_PRODUCTS, ..SearchRequest::default() };
-        // What is typed as an identifier stands first where it is one in full; what it may be a part of is among the products.
+        // A product whose identifier is typed in full stands first; those with a part of it are among the products.
         let identified = self.identified(text);
         let whole: Vec<&str> = identified.iter().filter(|i| i.1).map(|i| self.keys.name(columns.key[i.0 as usize])).collect();
         let request = if identified.is_empty() { request } else { SearchRequest { text: text.to_owned(), ..request } };
@@ -81,14 +81,14 @@ impl SearchIndex {
         let (exact, products): (Vec<SearchHit>, Vec<SearchHit>) = hits.into_iter().partition(|hit| whole.contains(&hit.key.as_str()));
         let others: Vec<Suggestion> = others.chain(products.into_iter().map(Suggestion::Product)).collect();
         let limit = limit - exact.len().min(limit);
-        // Of a short list, half is for what is no query.
+        // Of a short list, half is for other suggestions than queries.
         all.truncate(limit - others.len().min(limit / 2));
         all.extend(others);
         all.truncate(limit);
         exact.into_iter().map(Suggestion::Product).chain(all).collect()
     }
 
-    /// Queries that the text may become, with how many products have all their words.
+    /// Queries that the text may become, with the number of products with all their words.
     fn completions(&self, before: &str, begun: &str, limit: usize) -> Vec<(String, u32)> {
         let plan = self.plan(before);
         let base: Option<Base> = (!plan.everything).then(|| Base::new(self.with_all(&plan)));
@@ -113,7 +113,7 @@ impl SearchIndex {
         found
     }
 
-    /// Live terms that words beginning so stand for, with in how many documents they are; with a slip when there are none.
+    /// Live terms that words beginning so stand for, with the number of their documents; with a slip when there are none.
     fn words(&self, begun: &str) -> Vec<(u32, u32)> {
         let live = |term: u32| (term, self.postings[term as usize].live());
         let mut words: Vec<(u32, u32)> = self.vocabulary.beginning(begun).take(LOOKED_AT).map(|(_, term)| live(term)).collect();
@@ -126,7 +126,7 @@ impl SearchIndex {
         words
     }
 
-    /// How many of these documents have a term.
+    /// Number of these documents that have a term.
     fn both(&self, base: &Base, term: u32) -> u32 {
         let with = self.postings[term as usize].list();
         if base.list.len() * LOOK_UP < with.len() {

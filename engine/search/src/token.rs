@@ -1,5 +1,5 @@
-//! Page tokens: where the next page begins, and the plan of the first. Opaque, and only what this install gave for the
-//! same query is taken.
+//! Page tokens: the next page's beginning, and the plan of the first. Opaque, and only this install's tokens for the
+//! same query are taken.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ const MAC: usize = 16;
 /// Longest token that is looked at, in characters.
 const MAX_LENGTH: usize = 16_384;
 
-/// What a token is good for: the query, its filters and its order. Page size and facets may change from page to page.
+/// The scope of a token: the query, its filters and its order. Page size and facets may change from page to page.
 fn bound(model: &str, request: &SearchRequest) -> String {
     let SearchRequest { text, filter, sort, .. } = request;
     format!("{:?}", (model, text, filter, sort))
@@ -46,7 +46,7 @@ pub fn write(secret: &Secret, model: &str, request: &SearchRequest, plan: &Plan,
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// What a token says. None: not a token of this query.
+/// The content of a token. None: not a token of this query.
 pub fn read(secret: &Secret, model: &str, request: &SearchRequest, token: &str) -> Option<(Plan, Cursor)> {
     let bytes = (token.len() <= MAX_LENGTH).then(|| URL_SAFE_NO_PAD.decode(token).ok()).flatten()?;
     let (bytes, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC)?)?;

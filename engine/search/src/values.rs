@@ -1,4 +1,4 @@
-//! Values that documents have one of, as they are filtered and counted: what differs in case, blanks or normal form alone is one value. A
+//! Values that documents have one of, as they are filtered and counted: those that differ in case, blanks or normal form alone are one. A
 //! value may have levels: a document is then of each value that its own is within.
 
 use std::collections::HashMap;
@@ -17,9 +17,9 @@ struct Node {
     /// As it is compared, with the levels above it.
     folded: Box<str>,
     above: u32,
-    /// How documents write it.
+    /// Its spellings in documents.
     spellings: Vec<u32>,
-    /// How many live documents are of it.
+    /// Number of live documents of it.
     live: u32,
 }
 
@@ -36,7 +36,7 @@ struct Spelling {
 pub(crate) struct Values {
     /// As documents write them, with all levels.
     written: Tally,
-    /// By what is written: the spellings of its levels, the outermost first. None where it is blank.
+    /// By value written: the spellings of its levels, the outermost first. None where it is blank.
     levels: Vec<Box<[u32]>>,
     spellings: Vec<Spelling>,
     nodes: Vec<Node>,
@@ -51,7 +51,7 @@ impl Values {
         Self { tree: true, ..Self::default() }
     }
 
-    /// One more live document has what is written; its number.
+    /// One more live document wrote this; its number.
     pub(crate) fn add(&mut self, written: &str) -> u32 {
         let id = self.written.add(written);
         if self.levels.len() <= id as usize {
@@ -76,7 +76,7 @@ impl Values {
         }
     }
 
-    /// What a document wrote.
+    /// The text that a document wrote.
     pub(crate) fn name(&self, id: u32) -> &str {
         self.written.names.name(id)
     }
@@ -85,7 +85,7 @@ impl Values {
         if self.tree { levels::of(written).collect() } else { Some(written.trim()).filter(|t| !t.is_empty()).into_iter().collect() }
     }
 
-    /// The spellings of what is written, which are new or known.
+    /// The spellings of a written text, which are new or known.
     fn read(&mut self, written: &str) -> Box<[u32]> {
         let (mut folded, mut above, mut spellings) = (String::new(), NONE, Vec::new());
         for part in self.parts(written) {
@@ -119,7 +119,7 @@ impl Values {
         self.by_folded.get(folded.as_str()).copied()
     }
 
-    /// The values that what is written is of, the outermost first.
+    /// The values of a written text, the outermost first.
     pub(crate) fn of(&self, written: u32) -> impl Iterator<Item = u32> {
         self.levels[written as usize].iter().map(|spelling| self.spellings[*spelling as usize].node)
     }
@@ -130,12 +130,12 @@ impl Values {
         std::iter::successors(Some(value), above).collect()
     }
 
-    /// How many ways of writing values there are, live or not.
+    /// Number of ways of writing values, live or not.
     pub(crate) fn written(&self) -> usize {
         self.levels.len()
     }
 
-    /// How many values there are, live or not.
+    /// Number of values, live or not.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -145,7 +145,7 @@ impl Values {
         &self.nodes[value as usize].folded
     }
 
-    /// How many live documents are of it.
+    /// Number of live documents of it.
     pub(crate) fn live(&self, value: u32) -> u32 {
         self.nodes[value as usize].live
     }

@@ -37,7 +37,7 @@ struct Form {
     shape: Shape,
 }
 
-/// A word as it was written, of some language, that has been read before: what it stands for need not be worked out again.
+/// A word as it was written, of some language, that has been read before: its terms need not be worked out again.
 #[derive(Clone, Debug)]
 struct Known {
     /// In `texts`.
@@ -45,13 +45,13 @@ struct Known {
     /// In `languages`.
     language: u32,
     term: u32,
-    /// What else it is indexed as: nothing, mostly.
+    /// Its other terms: none, mostly.
     others: Box<[u32]>,
     /// In `spellings`; [`NONE`] where it is no word of letters.
     spelling: u32,
 }
 
-/// How a term is written.
+/// One spelling of a term.
 #[derive(Clone, Debug)]
 struct Spelling {
     /// In `texts`.
@@ -83,7 +83,7 @@ pub(crate) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// How many terms there are.
+    /// Number of terms.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
@@ -166,7 +166,7 @@ impl Vocabulary {
         std::iter::successors(self.spelt.get(&term).and_then(|at| get(*at)), move |(_, spelling)| get(spelling.next))
     }
 
-    /// Gives back what growing took.
+    /// Gives back spare memory.
     pub(crate) fn shrink(&mut self) {
         self.names.shrink();
         self.texts.shrink();
@@ -183,10 +183,10 @@ impl Vocabulary {
         self.names.name(id)
     }
 
-    /// How a term is written most often.
+    /// The commonest spelling of a term.
     pub(crate) fn surface<'a>(&'a self, term: &'a str) -> &'a str {
         let spellings = self.find(term).into_iter().flat_map(|id| self.spellings_of(id));
-        // Of equals the first: the same whatever came in which order.
+        // Of equals the first: the same in whichever order they came.
         let most = spellings.map(|(_, s)| (s.count, self.texts.get(s.text))).max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)));
         most.map_or(term, |(_, surface)| surface)
     }
@@ -216,11 +216,11 @@ impl Vocabulary {
         })
     }
 
-    /// How a term is written, if possible so that it begins as is said.
+    /// A spelling of a term, if possible one with the beginning given.
     pub(crate) fn written<'a>(&'a self, term: u32, begun: &str) -> &'a str {
         let name = self.name(term);
         let usual = self.surface(name);
-        // In the order of their letters: the same whatever came in which order.
+        // In the order of their letters: the same in whichever order they came.
         let mut surfaces: Vec<&str> = self.spellings_of(term).map(|(_, spelling)| self.texts.get(spelling.text)).collect();
         surfaces.sort_unstable();
         [usual, name].into_iter().chain(surfaces).find(|s| bare(s).starts_with(begun)).unwrap_or(usual)
@@ -249,7 +249,7 @@ impl Vocabulary {
     }
 
     /// Terms of longer words that this one is a part of: their beginning or their end; where words are written without blanks,
-    /// any part. A part is no shorter than what says something: two letters there, three where vowels are not written, else
+    /// any part. A part is no shorter than a telling one: two letters there, three where vowels are not written, else
     /// four.
     pub(crate) fn holding(&self, part: &str) -> Vec<u32> {
         let first = part.chars().next();
@@ -261,7 +261,7 @@ impl Vocabulary {
         };
         let Some(shape) = Shape::of(part).filter(|s| s.length >= least) else { return Vec::new() };
         let holds = |text: &str| {
-            // A mark belongs to its letter: what it follows is not the part.
+            // A mark belongs to its letter: text before one is not the part.
             let whole = |at: usize| !text[at..].starts_with(is_mark);
             let begins = text.starts_with(part) && whole(part.len());
             begins || text.ends_with(part) || unspaced && text.match_indices(part).any(|(at, _)| whole(at + part.len()))
@@ -274,7 +274,7 @@ impl Vocabulary {
     }
 }
 
-/// What a word of letters is made of.
+/// The letters and length of a word of letters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Shape {
     /// A bit a letter. Those beyond a to z share bits: a slip still changes at most two.

@@ -8,7 +8,7 @@ use crate::error::BusError;
 use crate::message::Message;
 use crate::partition::Partition;
 
-/// Where to begin reading a partition.
+/// The place to read a partition from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
     /// The group's committed offset, as it was at the assignment; the earliest message when there is none or it is out of range.
@@ -17,12 +17,12 @@ pub enum StartAt {
     Offset(i64),
     /// The earliest message there is.
     Earliest,
-    /// Behind the last message that can be read now: whatever can be read later is read.
+    /// Behind the last message that can be read now: all that can be read later is read.
     End,
 }
 
 /// One partition of a group, for as long as this process has it. Bounded: when it is full its partition is paused, and
-/// resumed when half is read. Dropping it stops reading; what was not stored is read again by the next owner.
+/// resumed when half is read. Dropping it stops reading; messages that were not stored are read again by the next owner.
 pub struct Inbox {
     /// The topic's full name.
     pub topic: Arc<str>,
@@ -39,7 +39,7 @@ impl Inbox {
         Self { topic: Arc::clone(&held.topic), partition: held.partition, committed, held }
     }
 
-    /// Begins to deliver. May be called again, to begin elsewhere: what is waiting is thrown away.
+    /// Begins to deliver. May be called again, to begin elsewhere: waiting messages are thrown away.
     ///
     /// # Errors
     /// [`BusError::Revoked`]; [`BusError::Unreachable`] when the client could not be moved to the offset in time.
@@ -57,7 +57,7 @@ impl Inbox {
         .await
     }
 
-    /// What has arrived, at most `max_messages` and about `max_bytes` (at least one message). Waits when there is nothing;
+    /// Messages that came, at most `max_messages` and about `max_bytes` (at least one message). Waits when there is nothing;
     /// none when the partition was revoked or the consumer shut down. Loses nothing when cancelled.
     pub async fn recv(&mut self, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
         loop {
@@ -69,7 +69,7 @@ impl Inbox {
         }
     }
 
-    /// What is waiting now, like [`recv`](Self::recv), but none also when there is nothing.
+    /// Messages that wait now, like [`recv`](Self::recv), but none also when there is nothing.
     pub fn try_recv(&mut self, max_messages: usize, max_bytes: usize) -> Option<Vec<Message>> {
         match self.held.take(max_messages, max_bytes, i64::MAX) {
             Taken::Messages(messages) => Some(messages),

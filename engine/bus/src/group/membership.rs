@@ -1,4 +1,4 @@
-//! What happens on a group member's thread: rebalances, errors, the handler.
+//! The work of a group member's thread: rebalances, errors, the handler.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,10 +23,10 @@ use crate::position::ConsumerPosition;
 use crate::pump::{Directory, ends_well};
 use crate::signals::Signals;
 
-/// How long the committed offsets are asked for at an assignment, before it goes on without.
+/// Longest time that the committed offsets are asked for at an assignment, before it goes on without.
 const COMMITTED_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the same error is not reported again.
+/// Time in which the same error is not reported again.
 const QUIET_FOR: Duration = Duration::from_secs(5);
 
 pub(super) struct Membership {
@@ -73,18 +73,18 @@ impl Membership {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the handler. If it panics, the membership ends, and it is told so: what it held would stand still in silence otherwise.
+    /// Calls the handler. If it panics, the membership ends, and it is told so: its partitions would stand still in silence otherwise.
     fn tell(&self, what: impl FnOnce(&mut dyn GroupHandler)) {
         let mut handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
         if catch_unwind(AssertUnwindSafe(|| what(&mut **handler))).is_err() {
             tracing::error!(group = self.group, "the group's handler panicked; leaving the group");
             self.signals.stop();
-            // Where it panics at that too, nobody is left to be told.
+            // If it panics at that too, nobody is left to be told.
             let _ = catch_unwind(AssertUnwindSafe(|| handler.error("the group's handler panicked", true)));
         }
     }
 
-    /// Runs the consumer's loop, to its end. If that is a panic, the handler is told, and what is held is given back as ever.
+    /// Runs the consumer's loop, to its end. If that is a panic, the handler is told, and the partitions are given back as ever.
     pub(super) fn attend(&self, run: impl FnOnce()) {
         if !ends_well(&self.group, run) {
             self.report("the consumer's thread panicked", true);
@@ -175,7 +175,7 @@ impl Membership {
     fn revoke(&self, consumer: &BaseConsumer<Self>) {
         let lost = consumer.assignment_lost();
         self.end(lost);
-        // The answer to the coordinator comes last: only now may somebody else have them. Commits what is stored.
+        // The answer to the coordinator comes last: only now may somebody else have them. Commits the stored offsets.
         if let Err(error) = consumer.unassign() {
             tracing::warn!(group = self.group, %error, "could not give partitions back");
         }
@@ -252,7 +252,7 @@ impl Directory for Membership {
     }
 
     fn error(&self, error: KafkaError) -> ControlFlow<()> {
-        // What is not fatal has been told by the context, with its reason.
+        // Errors that are not fatal have been told by the context, with their reasons.
         match error {
             KafkaError::MessageConsumptionFatal(code) => {
                 self.report(&code.to_string(), true);

@@ -23,20 +23,20 @@ use crate::pump;
 use crate::signals::Signals;
 use crate::watch::Watch;
 
-/// How long leaving may take before the thread gives up on politeness, and before the caller gives up on the thread.
+/// Longest time of leaving before the thread gives up on politeness, and before the caller gives up on the thread.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How a group member behaves.
+/// Settings of a group member.
 #[derive(Clone, Debug)]
 pub struct GroupOptions {
-    /// How long a silent member keeps its partitions (10 s by default; brokers allow 6 s to 30 min).
+    /// Time for which a silent member keeps its partitions (10 s by default; brokers allow 6 s to 30 min).
     pub session_timeout: Duration,
     /// Messages that may wait in one inbox before its partition is paused (16,384 by default).
     pub max_messages_per_partition: usize,
     /// Bytes that may wait in one inbox before its partition is paused (8 MiB by default; one fetch may overshoot).
     pub max_bytes_per_partition: usize,
-    /// How often stored offsets are committed (500 ms by default).
+    /// Interval at which stored offsets are committed (500 ms by default).
     pub commit_interval: Duration,
 }
 
@@ -51,7 +51,7 @@ impl Default for GroupOptions {
     }
 }
 
-/// What a group member is told. Every method runs on the consumer's thread, which also hands messages out and answers
+/// News for a group member. Every method runs on the consumer's thread, which also hands messages out and answers
 /// rebalances: return at once (spawn a task), or every partition stands still. A panic ends the membership, and is told as a
 /// fatal error.
 pub trait GroupHandler: Send + 'static {
@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    /// Starts what it is given, and passes on what is fatal.
+    /// Starts its partitions, and passes fatal errors on.
     struct Starts(Sender<String>, tokio::runtime::Handle);
 
     impl GroupHandler for Starts {
@@ -224,7 +224,7 @@ mod tests {
         }
     }
 
-    /// Says what it lost.
+    /// Counts the partitions it lost.
     struct Loses(Sender<usize>);
 
     impl GroupHandler for Loses {

@@ -1,4 +1,4 @@
-//! What a partition asks of its consumer, and when.
+//! Calls of a partition to its consumer, and when.
 
 use std::sync::Mutex;
 
@@ -13,7 +13,7 @@ use crate::headers::Headers;
 
 type Meanwhile = Mutex<Option<Box<dyn FnOnce() + Send>>>;
 
-/// A consumer of librdkafka's own mock cluster. What is asked of it is written down, and something may happen during a pause.
+/// A consumer of librdkafka's own mock cluster. Its calls are written down, and something may happen during a pause.
 struct Client {
     consumer: BaseConsumer<Quiet>,
     calls: Mutex<Vec<String>>,
@@ -98,7 +98,7 @@ fn take_all(partition: &Partition) -> usize {
     }
 }
 
-/// librdkafka drops a resume of what is not paused yet without a word, and the partition would stay paused for ever.
+/// librdkafka drops a resume of a partition not paused yet without a word, and it would stay paused for ever.
 #[test]
 fn a_pause_has_taken_effect_when_it_returns_so_that_no_resume_is_dropped() {
     let (client, bus, _cluster) = Client::new();
@@ -160,7 +160,7 @@ fn a_partition_that_ended_or_was_given_back_reaches_librdkafka_no_more() {
     partition.push(message(0));
     partition.end();
     assert!(partition.buffer.lock().below_half(Limits { messages: 1, bytes: 1 }), "it holds nothing");
-    // Until it is given back what was done may still be stored, and nothing else.
+    // Until it is given back the work done may still be stored, and nothing else.
     partition.store(7);
     assert!(matches!(partition.start(None), Err(BusError::Revoked { .. })));
     assert!(matches!(partition.stable_end(), Err(BusError::Revoked { .. })));
@@ -201,7 +201,7 @@ fn a_start_elsewhere_stands_still_first_until_the_thread_has_handed_out_what_cam
     client.calls();
     let (again, (started, done)) = (Arc::clone(&partition), std::sync::mpsc::channel());
     let starting = std::thread::spawn(move || started.send(again.start(Some(1))));
-    // The thread hands out what came before the pause; only then has it been round.
+    // The thread hands out the messages from before the pause; only then has it been round.
     assert!(done.recv_timeout(Duration::from_millis(100)).is_err(), "the thread has not been round");
     partition.push(message(6));
     partition.signals.laps.fetch_add(1, Ordering::SeqCst);

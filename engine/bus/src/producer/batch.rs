@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use super::Client;
 use crate::error::DeliveryError;
 
-/// Where the broker does not say which offset a record got (a repeat that it had long since).
+/// If the broker does not say which offset a record got (a repeat that it had long since).
 const UNKNOWN_OFFSET: i64 = -1;
 
-/// What happened to the first record that failed.
+/// The fate of the first record that failed.
 struct Failure {
     index: usize,
     message: String,
@@ -97,7 +97,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A batch on its way. Completes when every record has settled: with Kafka's offset of each, in order (−1 where the
-/// broker did not say), or with what went wrong. Dropping it cancels nothing.
+/// broker did not say), or with the error. Dropping it cancels nothing.
 #[must_use = "a failed delivery is known only here"]
 pub struct Delivery {
     answer: oneshot::Receiver<Delivered>,

@@ -24,14 +24,14 @@ use crate::config::BusConfig;
 use crate::error::BusError;
 use crate::message::Record;
 
-/// How long one wait for reports lasts, in a producer's thread. What comes is seen to at once, however long that is. The
-/// client waits in whole milliseconds and spends what remains of the last one looking again and again, so its own thread,
+/// Length of one wait for reports, in a producer's thread. Reports that come are seen to at once, however long that is. The
+/// client waits in whole milliseconds and spends the rest of the last one looking again and again, so its own thread,
 /// which waits for 100 ms, has a core to itself for a hundredth of the time, with nothing to do.
 const WAIT: Duration = Duration::from_secs(1);
-/// How long a dropped producer's thread waits for the reports of what it gave up.
+/// Longest wait of a dropped producer's thread for the reports of records that it gave up.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
-/// How record batches are compressed on the wire and on the brokers' disks.
+/// Compression of record batches on the wire and on the brokers' disks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// As they are: the least latency and client CPU.
@@ -41,16 +41,16 @@ pub enum Compression {
     Zstd,
 }
 
-/// How a producer trades latency, patience and memory.
+/// A producer's latency, patience and memory.
 #[derive(Clone, Debug)]
 pub struct ProducerOptions {
-    /// How long a record may wait for company. 0 (the default) is best while little is in flight, 1–2 ms under load.
+    /// Longest wait of a record for company. 0 (the default) is best while little is in flight, 1–2 ms under load.
     pub linger: Duration,
-    /// How long a record is tried before its delivery fails (30 s by default; looked at once a second).
+    /// Time for which a record is tried before its delivery fails (30 s by default; looked at once a second).
     pub message_timeout: Duration,
-    /// How many records may wait in memory (100,000 by default).
+    /// Number of records that may wait in memory (100,000 by default).
     pub queue_messages: usize,
-    /// How many KiB of records may wait in memory (131,072 by default).
+    /// KiB of records that may wait in memory (131,072 by default).
     pub queue_kbytes: usize,
     /// None by default.
     pub compression: Compression,
@@ -69,7 +69,7 @@ impl Default for ProducerOptions {
 }
 
 /// An idempotent producer (acks=all, at most five requests in flight). Cheap to share behind an `Arc`; dropping it
-/// is quick: what is still queued is given up on a thread of its own, and its deliveries complete with an error.
+/// is quick: records still queued are given up on a thread of its own, and their deliveries complete with an error.
 pub struct Producer {
     client: Arc<Client>,
     brokers: String,
@@ -112,7 +112,7 @@ impl Producer {
     /// it are not enqueued, and the batch completes with an error once those before it have settled.
     ///
     /// Records for one partition arrive in order. After a failed delivery they may arrive with a gap: later batches don't
-    /// wait for a record that was given up. Who can't have that has one batch of a partition under way, and sends again from the gap.
+    /// wait for a record that was given up. To avoid that, have one batch of a partition under way, and send again from the gap.
     pub fn send(&self, records: Vec<Record>) -> Delivery {
         let (batch, answer) = SentBatch::new(records.len());
         let batch = Arc::new(batch);
@@ -139,7 +139,7 @@ impl Producer {
     /// Whether it failed for good, or let a message grow too old: [`SharedProducer`] says why that is the same.
     fn is_spent(&self) -> bool {
         let reports = self.client.producer.client().context();
-        // What is fatal is not always called so in the report of the message that it hit.
+        // A fatal error is not always called so in the report of the message that it hit.
         reports.spent.load(Ordering::Relaxed) || (reports.failed.load(Ordering::Relaxed) && self.client.fatal().is_some())
     }
 
@@ -220,7 +220,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         let (producer, closed) = (self.producer.clone(), self.closed.clone());
-        // Closing takes as long as the last reports and librdkafka's threads do; and without the reports whoever waits for
+        // Closing takes as long as the last reports and librdkafka's threads do; and without the reports each waiter for
         // a delivery would wait for ever.
         let close = move || {
             producer.purge(PurgeConfig::default().queue().inflight());
@@ -235,13 +235,13 @@ impl Drop for Client {
     }
 }
 
-/// Which record of which batch a delivery report is about.
+/// The record and the batch that a delivery report is about.
 struct Ticket {
     batch: Arc<SentBatch>,
     index: usize,
 }
 
-/// Where delivery reports, errors and statistics end up.
+/// The receiver of delivery reports, errors and statistics.
 struct Reports {
     up: AtomicBool,
     spent: AtomicBool,

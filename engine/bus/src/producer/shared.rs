@@ -27,7 +27,7 @@ impl SharedProducer {
         Ok(Self { bus: bus.clone(), options, current: RwLock::new(Arc::new(producer)) })
     }
 
-    /// The client of this moment. What is sent by it fails when the last who holds it lets go.
+    /// The client of this moment. Records sent by it fail when its last holder lets go.
     pub fn get(&self) -> Arc<Producer> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         if current.is_spent() { self.replace(&current) } else { current }

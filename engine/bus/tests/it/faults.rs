@@ -1,4 +1,4 @@
-//! What real clusters do now and then, played by librdkafka's mock cluster; and what a client may do to us.
+//! Faults of real clusters, played by librdkafka's mock cluster; and wrongs that a client may do to us.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -23,7 +23,7 @@ pub(crate) fn mocked(partitions: i32) -> (MockCluster<'static, rdkafka::producer
     (cluster, bus, "pipe".into())
 }
 
-/// The mock cluster lets a member that rejoins wait for the end of its session, and who joins for three seconds.
+/// The mock cluster lets a member that rejoins wait for the end of its session, and one that joins for three seconds.
 fn brief_session() -> GroupOptions {
     GroupOptions { session_timeout: Duration::from_secs(5), ..GroupOptions::default() }
 }
@@ -47,7 +47,7 @@ async fn a_fatal_error_is_told_with_the_delivery_and_a_new_producer_goes_on() {
     let (cluster, bus, topic) = mocked(1);
     let first = producer(&bus);
     produce(&first, &topic, 0, 0..1).await;
-    // The broker and the producer do not agree on what has been sent: librdkafka cannot repair that.
+    // The broker and the producer do not agree on the messages sent: librdkafka cannot repair that.
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
     let error = within("delivery", first.send(vec![record(&topic, 0, "x"), record(&topic, 0, "y")])).await;
     let error = error.expect_err("fatal");

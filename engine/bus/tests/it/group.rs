@@ -1,4 +1,4 @@
-//! One member: where it starts, what it holds, what it commits.
+//! One member: its start, its partitions, its commits.
 
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ async fn a_committed_offset_beyond_the_end_starts_at_the_earliest() {
     assert_eq!(inbox.committed, Some(1_000));
     inbox.start(StartAt::Committed).await.expect("starts");
     assert_eq!(receive_numbers(&mut inbox, 5).await, [0, 1, 2, 3, 4]);
-    // What it does from there is committed, though it is less.
+    // Offsets stored from there are committed, though they are less.
     inbox.store(5);
     committed(&bus, &topic, 5).await;
     produce(&producer, &topic, 0, 5..6).await;
@@ -132,7 +132,7 @@ async fn an_inbox_started_again_delivers_from_there_and_nothing_of_before() {
         let offsets: Vec<i64> = first.iter().map(|message| message.offset).collect();
         assert_eq!(offsets, (from..from + 10).collect::<Vec<i64>>());
     }
-    // Where it was assigned, again.
+    // From the assigned place, again.
     inbox.start(StartAt::Committed).await.expect("starts");
     assert_eq!(receive_numbers(&mut inbox, 3).await, [0, 1, 2]);
     inbox.start(StartAt::End).await.expect("starts");

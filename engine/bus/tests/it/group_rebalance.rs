@@ -1,4 +1,4 @@
-//! Several members: who has what, and when.
+//! Several members: their partitions, and when they get them.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -25,7 +25,7 @@ async fn two_members_share_partitions() {
     all.sort_unstable();
     assert_eq!(all, [0, 1, 2, 3]);
 
-    // A third and more members than partitions: who gets nothing has joined all the same.
+    // A third and more members than partitions: a member that gets nothing has joined all the same.
     let mut others = Vec::new();
     for _ in 0..3 {
         others.push(Member::join(&bus, &topic));
@@ -72,7 +72,7 @@ async fn a_rebalance_ends_the_inbox_before_the_other_gets_it() {
     assert_eq!(receive_numbers(&mut inbox, 10).await.len(), 10);
     inbox.store(4);
 
-    // A waiting receive ends when another member comes; the handler is told after that, and what was stored is committed.
+    // A waiting receive ends when another member comes; the handler is told after that, and stored offsets are committed.
     let waiting = tokio::spawn(async move {
         let ended = inbox.recv(10, usize::MAX).await.is_none();
         (ended, inbox)
@@ -142,7 +142,7 @@ async fn nothing_is_lost_or_doubled_over_rebalances_when_each_page_is_stored() {
     for partition in 0..2 {
         produce(&producer, &topic, partition, 0..total).await;
     }
-    // Takes some, stores, is interrupted by a newcomer, and so on; stored offsets are what the next one begins at.
+    // Takes some, stores, is interrupted by a newcomer, and so on; the next one begins at the stored offsets.
     let mut seen = [0_u32; 2];
     let mut members: Vec<Member> = Vec::new();
     while seen.iter().any(|next| *next < total) {
@@ -209,7 +209,7 @@ async fn a_handler_that_panics_leaves_the_group_so_that_others_go_on_and_is_told
     let topics = vec![topic.to_string()];
     let bad = GroupConsumer::join(&bus, &group, topics, GroupOptions::default(), Panics(sender)).expect("joins");
     let waiting = tokio::task::spawn_blocking(move || [(); 2].map(|()| told.recv_timeout(Duration::from_secs(60))));
-    // Who is told that it was fatal joins again.
+    // A member that is told of a fatal error joins again.
     assert_eq!(waiting.await.expect("no panic").map(Result::unwrap), ["the group's handler panicked", "revoked"]);
     assert!(!bad.is_joined());
     let mut good = Member::join(&bus, &topic);

@@ -11,7 +11,7 @@ use daybook_bus::{
 
 use crate::support::{bus, produce, producer, record, topic, until, within};
 
-/// Whatever partition their key would choose: one key, sent to each.
+/// One key, sent to each partition, whichever it would choose.
 #[tokio::test]
 async fn a_partition_is_the_one_that_is_set_whatever_its_key_would_choose() {
     let bus = bus();

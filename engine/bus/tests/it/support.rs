@@ -1,4 +1,4 @@
-//! A Kafka, names of one's own, records, and a handler that passes on what it is told.
+//! A Kafka, names of one's own, records, and a handler that passes on its calls.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(crate) fn bus() -> BusConfig {
     let brokers =
         std::env::var("DAYBOOK_TEST_KAFKA").expect("DAYBOOK_TEST_KAFKA (host:port) is not set: run ./scripts/test, which starts a Kafka");
-    // DAYBOOK_TEST_LOG=debug shows what the clients say.
+    // DAYBOOK_TEST_LOG=debug shows the clients' lines.
     let filter = std::env::var("DAYBOOK_TEST_LOG").unwrap_or_else(|_| "off".to_owned());
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
     BusConfig::new(brokers).with_prefix(format!("t{}.", uuid::Uuid::new_v4().simple()))
@@ -60,7 +60,7 @@ pub(crate) async fn produce(producer: &Producer, topic: &Arc<str>, partition: i3
     within("produce", producer.send(records)).await.expect("delivered");
 }
 
-/// Where partition 0 begins, where reading it ends for now, and where it ends.
+/// The beginning of partition 0, the end of reading it for now, and its end.
 pub(crate) async fn ends(inspector: &Inspector, topic: &str) -> (i64, i64, i64) {
     let written = within("written", inspector.written(topic, 0)).await.expect("answers");
     let readable = within("readable", inspector.readable(topic, 0)).await.expect("answers");
@@ -88,7 +88,7 @@ pub(crate) async fn receive_numbers(inbox: &mut Inbox, count: usize) -> Vec<u32>
     receive(inbox, count).await.iter().map(number).collect()
 }
 
-/// What a member was told.
+/// A call to a member's handler.
 pub(crate) enum Told {
     Assigned(Vec<Inbox>),
     Revoked(Vec<i32>),
@@ -114,7 +114,7 @@ impl GroupHandler for Teller {
     }
 }
 
-/// A group member, and what it is told.
+/// A group member, and the calls to its handler.
 pub(crate) struct Member {
     pub(crate) consumer: GroupConsumer,
     pub(crate) told: UnboundedReceiver<Told>,

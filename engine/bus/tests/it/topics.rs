@@ -41,7 +41,7 @@ async fn what_is_missing_is_created_and_what_exists_is_left_alone() {
 
 type Settings = &'static [(&'static str, &'static str)];
 
-/// What is set of a topic itself, as its brokers say.
+/// A topic's own settings, as its brokers say.
 async fn set_of(bus: &BusConfig, topic: &str) -> BTreeMap<String, String> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &bus.brokers).create().expect("a client");
     let mut described =
@@ -149,7 +149,7 @@ async fn of_two_who_make_the_same_topics_at_once_both_are_served_or_the_one_who_
     assert!(one.is_ok() && two.is_ok(), "{one:?}, {two:?}");
     let fewer = specs("other", 2);
     let (one, two) = within("both", async { tokio::join!(ensure_topics(&bus, &fewer), ensure_topics(&bus, &others)) }).await;
-    // Each topic is made by one of them; who finds one that the other made is refused.
+    // Each topic is made by one of them; one that finds the other's is refused.
     let refused = [one.err(), two.err()].into_iter().flatten().collect::<Vec<_>>();
     assert!(!refused.is_empty() && refused.iter().all(|e| matches!(e, BusError::PartitionCount { .. })), "{refused:?}");
 }

@@ -1,4 +1,4 @@
-//! Where a partition ends while clients write in transactions, and after.
+//! The ends of a partition while clients write in transactions, and after.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ async fn what_is_unread_is_told_with_its_age_also_while_it_is_held_back() {
     produce(&producer(&bus), &topic, 0, 5..8).await;
     assert_eq!(unread(3).await, Some((3, false)), "what can be read comes first");
     assert_eq!(unread(5).await, Some((5, true)));
-    // One who began at the end of what was written.
+    // A reader that began at the end of all that was written.
     assert_eq!((unread(8).await, unread(9).await), (Some((8, true)), None));
     let told = inspector.unread(&topic, 0, 5).await.expect("answers").expect("is there");
     let since = now_ms() - told.timestamp_ms.expect("a time stamp");
@@ -139,7 +139,7 @@ async fn an_end_behind_aborted_messages_is_reached_without_waiting_for_any() {
     let mut reader = PartitionReader::open(&bus, &topic, 0, StartAt::Earliest).await.expect("opens");
     let end = reader.stable_end().await.expect("answers");
     assert_eq!(end.offset(), 7);
-    // What comes later stands in the buffer: there is none between the fifth and the end.
+    // Later messages stand in the buffer: there is none between the fifth and the end.
     produce(&producer(&bus), &topic, 0, 5..8).await;
     let mut all = Vec::new();
     while let Some(some) = within("recv", reader.recv_before(end, 10, usize::MAX)).await {

@@ -10,14 +10,14 @@ use super::*;
 /// A read model's table: by key, its parts.
 type Table = BTreeMap<String, Parts>;
 
-/// Which part of which key is written (or goes, when false).
+/// The part and the key that are written (or go, when false).
 type Step = Vec<(usize, usize, bool)>;
 
 fn step() -> impl Strategy<Value = Step> {
     prop::collection::vec((0..6_usize, 0..4_usize, any::<bool>()), 0..12)
 }
 
-/// What a table is after one more step.
+/// A table after one more step.
 fn after(table: &Table, step: &Step, offset: i64) -> Table {
     let mut table = table.clone();
     for (key, part, there) in step {
@@ -49,7 +49,7 @@ fn filled(table: &Table) -> SearchIndex {
     index
 }
 
-/// Brings an index to what a table says; the keys that were read for it.
+/// Brings an index to a table; the keys that were read for it.
 fn brought(index: &mut SearchIndex, to: &Table) -> Vec<String> {
     let (reader, mut compared) = (reader(), Compared::default());
     for (key, parts) in to {
@@ -67,7 +67,7 @@ fn brought(index: &mut SearchIndex, to: &Table) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// However far two states are apart, the index of the one becomes that of the other, by what differs alone.
+    /// However far two states are apart, the index of the one becomes that of the other, by their differences alone.
     #[test]
     fn an_index_is_brought_to_a_later_state_by_what_has_moved(steps in prop::collection::vec(step(), 1..5)) {
         let (mut index, mut before) = (filled(&Table::new()), Table::new());

@@ -21,7 +21,7 @@ fn visited<T>(work: impl FnOnce() -> T) -> (usize, T) {
     (VISITED.get() - before, done)
 }
 
-/// What a search costs is what its words' documents are, whatever else the catalogue holds: once each; of several words that many
+/// The cost of a search is that of its words' documents, whatever else the catalogue holds: once each; of several words that many
 /// documents have, once to find which have enough of them, and once to score those.
 #[test]
 fn a_search_visits_the_documents_of_its_words_once_or_twice_each_and_no_others() {
@@ -70,7 +70,7 @@ fn a_long_query_costs_no_more_than_twelve_words() {
     assert_eq!(visits, 2 * 12 * 1_000);
 }
 
-/// What is dead is visited until the index is compacted: no more than a quarter is.
+/// Dead documents are visited until the index is compacted: no more than a quarter are.
 #[test]
 fn compacting_takes_what_is_dead_out_of_the_way() {
     let mut shop = shop();

@@ -99,7 +99,7 @@ fn categories_are_a_tree_in_which_a_product_counts_once_on_each_level() {
     assert_eq!(["Home", " home >\u{a0}lamps", "Home > Lamps > Floor", "Audio", "audio/video", "Lamps"].map(within), [5, 4, 2, 0, 1, 0]);
 }
 
-/// However many there are, what is asked for is told, with all that it is within.
+/// However many there are, the one asked for is told, with all that it is within.
 #[test]
 fn of_many_categories_those_with_most_are_told_and_those_that_are_asked_for() {
     let of = |n: usize| if n == 0 { "Attic > Shelf".to_owned() } else { format!("Room {}", n / 2) };

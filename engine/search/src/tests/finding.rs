@@ -93,7 +93,7 @@ fn what_is_in_stock_stands_first_and_stock_is_counted_over_all_places() {
     assert_eq!(found(&shop, &only).len(), before.len() - 1);
 }
 
-/// Each of these is worth less than the one before, whatever is in stock.
+/// Each of these is worth less than the one before, in stock or not.
 #[test]
 fn stock_decides_only_between_answers_of_the_same_worth() {
     let described =
@@ -241,7 +241,7 @@ fn pages_neither_repeat_nor_leave_out_what_stays_while_others_change() {
     for round in 0.. {
         let answer = shop.page(&ask, &[], from.take());
         told.extend(answer.hits.iter().map(|h| h.key.clone()));
-        // What is not yet, or no longer, part of this: the corpus' statistics change under the pages.
+        // Products that are not yet, or no longer, part of this: the corpus' statistics change under the pages.
         shop.put(&format!("new-{round}"), &item("Bright bright lamp of a new kind", "Lux", "Lamps", 1), 1);
         shop.remove(&format!("new-{}", round - 2), 2);
         let Some(next) = answer.next else { break };

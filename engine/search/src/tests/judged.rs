@@ -28,7 +28,7 @@ fn shop() -> SearchIndex {
     shop
 }
 
-/// Lines `query,key,…` with whatever was first, where that was another.
+/// Lines `query,key,…` with the first answer, where that was another.
 fn wrong(name: &str, first: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let file = file(name);
     let lines = file.lines().skip(1).filter_map(|line| {

@@ -76,10 +76,10 @@ fn a_request() -> impl Strategy<Value = SearchRequest> {
     })
 }
 
-/// How much each place has of each product.
+/// Quantity of each product in each place.
 type Stocks = BTreeMap<(usize, usize), u32>;
 
-/// An index after these changes, and what it must hold.
+/// An index after these changes, and its expected content.
 fn changed(changes: &[Change]) -> (SearchIndex, BTreeMap<usize, SearchItem>, Stocks) {
     let (mut index, mut items, mut stock) = (SearchIndex::new(Tuning::default()), BTreeMap::new(), BTreeMap::new());
     for (offset, change) in (0..).zip(changes) {
@@ -108,7 +108,7 @@ fn everything(index: &SearchIndex, request: &SearchRequest) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever happened to it, compacted or not, an index answers as one that was made at once.
+    /// However it was changed, compacted or not, an index answers as one that was made at once.
     #[test]
     fn an_index_after_changes_is_one_built_fresh(changes in prop::collection::vec(change(), 0..60), request in a_request()) {
         let (index, items, stock) = changed(&changes);
@@ -147,7 +147,7 @@ proptest! {
         prop_assert_eq!(told, everything(&index, &request));
     }
 
-    /// A facet's counts are what a search with that value as its filter finds.
+    /// A facet's count is the number that a search with that value as its filter finds.
     #[test]
     fn a_facets_count_is_what_filtering_by_its_value_finds(changes in prop::collection::vec(change(), 0..60), request in a_request()) {
         let (index, ..) = changed(&changes);
@@ -169,7 +169,7 @@ proptest! {
             prop_assert_eq!(counted, total(Filter { properties, ..request.filter.clone() }), "{}", colour);
         }
         prop_assert!(facets.properties["size"].is_empty());
-        // A tree: behind each level stands what is within it, and nothing else before the next that is not.
+        // A tree: behind each level stand those within it, and nothing else before the next that is not.
         let tree: Vec<&Vec<String>> = facets.category.iter().flatten().map(|at| &at.path).collect();
         for (n, path) in tree.iter().enumerate().filter(|(_, path)| path.len() > 1) {
             prop_assert!(n > 0 && tree[n - 1].starts_with(&path[..path.len() - 1]), "{:?}", tree);
@@ -181,7 +181,7 @@ proptest! {
         }
     }
 
-    /// Of several words, what is found by marking documents is what is found by merging lists: to the last bit of each score.
+    /// Of several words, marking documents finds the same as merging lists: to the last bit of each score.
     #[test]
     fn marking_and_merging_find_the_same(
         changes in prop::collection::vec(change(), 0..60),

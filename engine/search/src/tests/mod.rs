@@ -1,4 +1,4 @@
-//! What searching does, told by examples and laws.
+//! Searching, told by examples and laws.
 
 mod comparing;
 mod costs;
