@@ -98,7 +98,7 @@ impl Tenure<'_> {
     }
 }
 
-/// A line in the log for a rejected message, as long as there are few: whoever sends nonsense must not fill the disk.
+/// A line in the log for a rejected message, as long as there are few: a sender of nonsense must not fill the disk.
 fn tell(message: &Message, reason: &str) {
     static LINES: Mutex<Lines> = Mutex::new(Lines { since: None, written: 0 });
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).another(Instant::now());
@@ -123,7 +123,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// How many may follow this one; none where it is one too many itself.
+    /// Lines that may follow this one; none where it is one too many itself.
     fn another(&mut self, now: Instant) -> Option<u32> {
         if self.since.is_none_or(|since| now.duration_since(since) >= EVERY) {
             (self.since, self.written) = (Some(now), 0);

@@ -1,5 +1,5 @@
 //! Deciding a batch: from arrivals and committed states to a page that is not yet written, and the answers that go out
-//! once it is. No I/O: what was read is handed in, what was decided is handed back.
+//! once it is. No I/O: the state that was read is handed in, the decisions are handed back.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +21,7 @@ use crate::memory::{Held, Memory};
 /// Largest event with its metadata, in bytes: what can't be published would stop a partition for ever.
 const MAX_EVENT: usize = 900 * 1024;
 
-/// What goes back to whoever waits, once the page stands.
+/// The answer to the one that waits, once the page stands.
 pub(crate) struct Answer {
     pub(crate) reply_to: Option<ReplyTo>,
     pub(crate) command_id: Uuid,
@@ -29,9 +29,9 @@ pub(crate) struct Answer {
     pub(crate) answer: ReplyAnswer,
 }
 
-/// What a batch came to.
+/// The outcome of a batch.
 pub(crate) struct Decided {
-    /// How many arrivals it covers, from the first; the rest goes into the next page.
+    /// Arrivals that it covers, from the first; the rest goes into the next page.
     pub(crate) consumed: usize,
     /// None when every command was a repeat, or was parked.
     pub(crate) page: Option<Page>,
@@ -44,7 +44,7 @@ pub(crate) struct Decided {
     pub(crate) streams: HashMap<StreamId, Held>,
     /// Results that are true once the page stands.
     pub(crate) results: HashMap<Uuid, Arc<CommandResult>>,
-    /// How many commands, of those whose ids were looked up, were new.
+    /// Commands, of those whose ids were looked up, that were new.
     pub(crate) new: usize,
     /// Whether one was a repeat.
     pub(crate) repeats: usize,
@@ -52,7 +52,7 @@ pub(crate) struct Decided {
     pub(crate) taken_up: Vec<Uuid>,
 }
 
-/// Where the page will stand.
+/// The place where the page will stand.
 pub(crate) struct PageContext<'a> {
     pub(crate) service: &'a str,
     pub(crate) partition: i32,
@@ -65,7 +65,7 @@ pub(crate) struct PageContext<'a> {
     pub(crate) unwritable: Option<(Uuid, &'a str)>,
 }
 
-/// What became of one arrival.
+/// The fate of one arrival.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
     /// It is part of the batch.

@@ -1,16 +1,16 @@
-//! How the process behaves; each field with its unit and why one would change it.
+//! Settings of the process; each field with its unit and why one would change it.
 
 use std::time::Duration;
 
 /// Settings of the command handlers.
 #[derive(Clone, Debug)]
 pub struct HandlerConfig {
-    /// How long a member of the lanes' group may be silent before others take over. Brokers allow 6 s to 30 min by default.
+    /// Longest time that a member of the lanes' group may be silent before others take over. Brokers allow 6 s to 30 min by default.
     pub session_timeout: Duration,
     /// The most commands that may be under way at once through this endpoint; beyond it clients hear 429. Fewer may be while
     /// most answers take longer than a second.
     pub max_in_flight: usize,
-    /// How long a client waits when it does not say.
+    /// Time that a client waits when it does not say.
     pub default_wait: Duration,
     /// Longest that a client may wait.
     pub max_wait: Duration,
@@ -22,7 +22,7 @@ pub struct HandlerConfig {
     pub recent_results: usize,
     /// A snapshot is taken each time that a stream has grown by so many events.
     pub snapshot_every: u64,
-    /// How long a command may wait for company on its way to Kafka when many are under way; none waits when few are.
+    /// Longest wait of a command for company on its way to Kafka when many are under way; none waits when few are.
     pub linger: Duration,
 }
 

@@ -29,7 +29,7 @@ pub enum HandlerError {
         partition: String,
         /// The log offset of the topic's last event.
         offset: i64,
-        /// How they differ.
+        /// The difference.
         why: String,
     },
     /// Settings that can't be right together.

@@ -1,5 +1,4 @@
-//! What comes from outside, by the thousand, good and bad: nothing panics, nothing grows without bound, and what is refused
-//! is told why.
+//! Input from outside, by the thousand, good and bad: nothing panics, nothing grows without bound, and a refusal says why.
 
 use std::sync::{Arc, LazyLock};
 
@@ -28,7 +27,7 @@ fn secret() -> Secret {
     Secret::new([1; 32])
 }
 
-/// What a strategy for a command's JSON is made into, for every command that there is.
+/// Strategies that `make` makes from those of a command's JSON, for every command that there is.
 fn of_every_command<T: std::fmt::Debug + 'static>(
     make: impl Fn(&'static str, BoxedStrategy<Value>) -> BoxedStrategy<T>,
 ) -> impl Strategy<Value = T> {
@@ -54,7 +53,7 @@ fn told(fault: &CommandFault) {
     let texts = match fault {
         CommandFault::Unreadable(e) => vec![e.to_string()],
         CommandFault::Invalid(all) => {
-            // Where there are more than a hundred the last says so.
+            // If there are more than a hundred the last says so.
             assert!((1..=101).contains(&all.len()), "{} violations", all.len());
             assert!(all.get(100).is_none_or(|last| last.message.contains("more is wrong")), "{all:?}");
             assert!(all.iter().all(|v| v.field.len() < 1_000), "{all:?}");
@@ -178,7 +177,7 @@ fn intake(service: &str, partition: i32) -> Intake {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Whatever stands on Kafka is a command of this partition, or is set aside with a reason that can be kept.
+    /// Any message on Kafka is a command of this partition, or is set aside with a reason that can be kept.
     #[test]
     fn a_message_is_a_command_or_set_aside_with_a_reason(
         (name, value) in prop_oneof![a_damaged_binary(), a_command().prop_map(|(name, json)| (name, encoded(name, &json)))],

@@ -15,7 +15,7 @@ const MAX_REASON: usize = 2_000;
 
 /// A command that a lane can decide.
 pub(crate) struct Arrival {
-    /// Where it stood in `<service>.messages`; none when it was parked and is taken up again.
+    /// Its offset in `<service>.messages`; none when it was parked and is taken up again.
     pub(crate) message_offset: Option<i64>,
     pub(crate) command_id: Uuid,
     pub(crate) stream: StreamId,
@@ -23,7 +23,7 @@ pub(crate) struct Arrival {
     pub(crate) command: Command,
     /// Canonical: its `command` is the canonical encoding.
     pub(crate) request: Request,
-    /// What a repeat is compared with.
+    /// The digest that a repeat is compared with.
     pub(crate) digest: Digest,
     pub(crate) reply_to: Option<ReplyTo>,
     /// Of a message that was parked: its id.
@@ -213,7 +213,7 @@ mod tests {
         .concat();
         let Ok(same) = intake(home()).read(message(RECEIVE, STREAM, other_order)) else { panic!("it is in order") };
         assert_eq!((&same.request.command, same.digest), (&arrival.request.command, arrival.digest));
-        // What it is expected of is part of it.
+        // The version that it expects is part of it.
         let mut expecting = message(RECEIVE, STREAM, received());
         expecting.headers.push(h::IF_MATCH, "3");
         let Ok(expecting) = intake(home()).read(expecting) else { panic!("it is in order") };

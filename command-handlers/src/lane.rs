@@ -27,7 +27,7 @@ use crate::{HandlerConfig, HandlerError, replies};
 /// After a conflict and at the start, ids are looked up first, until so many in a row were new.
 const LOOK_UP_FIRST: usize = 1_000;
 
-/// What all lanes of a service in one process share.
+/// Parts that all lanes of a service in one process share.
 pub(crate) struct LaneParts {
     pub(crate) config: HandlerConfig,
     pub(crate) service: Arc<str>,
@@ -42,10 +42,10 @@ pub(crate) struct LaneParts {
     pub(crate) board: Board,
 }
 
-/// Where the context's time comes from.
+/// The source of the context's time.
 pub(crate) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// What a partition's lanes leave to each other within a process.
+/// The state that a partition's lanes leave to each other within a process.
 pub(crate) struct Handover {
     pub(crate) memory: Memory,
     /// The digest of the last page that the memory rests on.
@@ -57,7 +57,7 @@ pub(crate) struct Lane {
     pub(crate) intake: Intake,
     pub(crate) partition: PartitionLog,
     pub(crate) inbox: Inbox,
-    /// What this assignment has stored of late: behind the last message that is done with. None before the first one.
+    /// The offset that this assignment has stored of late: behind the last message that is done with. None before the first one.
     pub(crate) done: Option<i64>,
 }
 
@@ -123,7 +123,7 @@ impl Lane {
         daybook_failpoint::reach("open.after");
         tracing::info!(partition = %self.partition.name(), page = head.page, writer = writer.name(), after_ms = begun.elapsed().as_millis() as u64, "took the partition over");
         metrics::LANE_TAKEOVERS.with([&parts.service]).increment(1);
-        // Nobody wrote since my last page: what is in memory is still good.
+        // Nobody wrote since my last page: my memory is still good.
         if handover.digest.as_ref() != Some(&before.digest) {
             handover.memory.forget_all();
         }
@@ -138,7 +138,7 @@ impl Lane {
             low: 0,
         };
         let relay = Relay::start(published, parts.producer.clone(), cursor, head.next_offset());
-        // The inbox knows what was committed when it was assigned: who begins again within the assignment goes on from there.
+        // The inbox knows the offset committed when it was assigned: a lane that begins again within the assignment goes on from there.
         let start = match self.done.or(self.inbox.committed) {
             // Without a committed offset the group has never got anywhere: only the ledger says what has been done.
             None => StartAt::Earliest,
@@ -157,7 +157,7 @@ impl Lane {
             unwritable: None,
         };
         let served = tenure.serve(start).await;
-        // Whoever takes over need not wait for the courtesy lock.
+        // A writer that takes over need not wait for the courtesy lock.
         tenure.writer.release().await;
         served
     }
@@ -269,7 +269,7 @@ impl Tenure<'_> {
         tracing::error!(partition = %self.lane.partition.name(), why, commands = page.ledger().len(), "a page can't be written");
         if let [only] = page.ledger() {
             self.unwritable = Some((only.command_id, why.to_owned()));
-            // What it left no room for must wait until it is parked: that may not be written either.
+            // The commands that it left no room for must wait until it is parked: they may not be written either.
             self.limit = covered;
         } else {
             self.limit = covered / 2;

@@ -1,5 +1,4 @@
-//! What a lane holds in memory: committed states of aggregates, and results of late. All of it can be forgotten at
-//! any time and read again.
+//! A lane's memory: committed states of aggregates, and results of late. All of it can be forgotten at any time and read again.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;

@@ -1,4 +1,4 @@
-//! What an operator does with parked messages: look, have them decided again, or give them up.
+//! An operator's ways with parked messages: look, have them decided again, or give them up.
 
 use daybook_bus::{BusConfig, Producer, ProducerOptions};
 use daybook_kernel::{Secret, StreamId};

@@ -1,5 +1,5 @@
-//! Where a partition of `<service>.events` stands, compared with its log; and what is done when Kafka has lost what it had
-//! acknowledged: a topic that was deleted and made again, a broker whose disk is gone.
+//! The place of a partition of `<service>.events`, compared with its log; and the repair when Kafka has lost what it had acknowledged: a
+//! topic that was deleted and made again, a broker whose disk is gone.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use daybook_process::metrics;
 
 use crate::HandlerError;
 
-/// Where `<service>.events` stands, compared with the log.
+/// The place of `<service>.events`, compared with the log.
 ///
 /// # Errors
 /// [`HandlerError::AheadOfLog`] when the topic holds what the log does not: the partition must not start. Nor may it while a
@@ -49,19 +49,19 @@ fn log_offset(message: &Message) -> Option<i64> {
     message.headers.get_parsed::<i64>(h::OFFSET).ok().flatten().filter(|offset| *offset >= 0)
 }
 
-/// Where Kafka put what was published.
+/// The place that Kafka gave to what was published.
 #[derive(Debug, PartialEq, Eq)]
 enum Placed {
-    /// Right behind what was there; what comes next comes behind it.
+    /// Right behind what was there; the next message comes behind it.
     Behind(Option<i64>),
     /// Further on: somebody else has published as well. Where that was an older relay of this partition, and the topic was empty,
     /// its end stands there now without its beginning.
     Further,
-    /// Where something had stood, which is gone.
+    /// At an offset where something had stood, which is gone.
     Before,
 }
 
-/// Where Kafka put messages that it was expected to put at `next`. Negative offsets: it did not say.
+/// Compares the offsets that Kafka gave with `next`, where they were expected. Negative offsets: it did not say.
 fn placed(next: Option<i64>, offsets: &[i64]) -> Placed {
     let mut known = offsets.iter().copied().filter(|offset| *offset >= 0);
     let Some(first) = known.next() else { return Placed::Behind(next) };
@@ -72,7 +72,7 @@ fn placed(next: Option<i64>, offsets: &[i64]) -> Placed {
     }
 }
 
-/// What Kafka is known to hold of one partition.
+/// The part of a partition that Kafka is known to hold.
 pub(crate) struct Published {
     pub(crate) inspector: Inspector,
     pub(crate) topic: Arc<str>,
@@ -80,9 +80,9 @@ pub(crate) struct Published {
     /// The writer whose pages are published. Its opening page stands already: as long as the log's last page is of that name,
     /// nobody has taken the partition over.
     pub(crate) writer: String,
-    /// What comes next can have no lower offset *of Kafka's*: those before it were acknowledged, or seen. None: not looked yet.
+    /// The next message can have no lower offset *of Kafka's*: those before it were acknowledged, or seen. None: not looked yet.
     pub(crate) next: Option<i64>,
-    /// Where the topic began when it was looked at, an offset of Kafka's.
+    /// The topic's beginning when it was looked at, an offset of Kafka's.
     pub(crate) low: i64,
 }
 
@@ -92,8 +92,8 @@ impl Published {
         self.next.is_none()
     }
 
-    /// These offsets of Kafka's were acknowledged. One that was given before says that what it was given to is gone; one that is
-    /// further on has the topic [looked](Self::look) at again.
+    /// These offsets of Kafka's were acknowledged. One that was given before says that its earlier message is gone; one that is further on
+    /// has the topic [looked](Self::look) at again.
     ///
     /// # Errors
     /// As [`refill`](Self::refill), which is then done: publish from the log's beginning.
@@ -115,7 +115,7 @@ impl Published {
     /// When Kafka or Postgres does not answer; [`HandlerError::AheadOfLog`].
     pub(crate) async fn look(&mut self) -> Result<Option<i64>, HandlerError> {
         let number = self.partition.number();
-        // Not what can be read: what was acknowledged behind a client's open transaction is there.
+        // Not the readable end: messages acknowledged behind a client's open transaction are there.
         let Written { first: low, end } = self.inspector.written(&self.topic, number).await?;
         if (self.next, self.low) == (Some(end), low) {
             return Ok(None);
@@ -127,9 +127,9 @@ impl Published {
         // The topic is kept for ever: nobody but us takes its beginning away.
         let first = self.inspector.first_message(&self.topic, number).await?;
         let from = match first.as_ref().map(log_offset) {
-            // Whatever it held is published again. Where something may be hidden, nobody knows yet that it holds nothing.
+            // All that it held is published again. If something may be hidden, nobody knows yet that it holds nothing.
             None => self.inspector.decided(&self.topic, number).await.map(|_| Some(0))?,
-            // What was published since it was made again did not begin at the log's beginning.
+            // The events published since it was made again did not begin at the log's beginning.
             Some(Some(1..)) => return self.refill().await,
             Some(_) if lost => Some(first_unpublished(&self.inspector, &self.topic, &self.partition).await?),
             Some(_) => None,
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::ensure_topics;
 
-    /// A log of one partition with three events, its topic, which is empty, and who wrote them.
+    /// A log of one partition with three events, its topic, which is empty, and their writer.
     struct Fixture {
         _database: TestDatabase,
         bus: BusConfig,
@@ -230,7 +230,7 @@ mod tests {
             first_unpublished(&inspector, &self.topic(), &self.partition).await
         }
 
-        /// What `writer` knows to be there: all below `next`, an offset of Kafka's.
+        /// The part that `writer` knows to be there: all below `next`, an offset of Kafka's.
         fn published(&self, writer: &Writer, next: Option<i64>) -> Published {
             let inspector = Inspector::new(&self.bus).expect("Kafka answers");
             Published { inspector, topic: self.topic(), partition: self.partition.clone(), writer: writer.name().to_owned(), next, low: 0 }

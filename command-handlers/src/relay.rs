@@ -1,4 +1,4 @@
-//! The relay: publishes one partition's events, in order, from a cursor. Not a queue: what it can't find among the last
+//! The relay: publishes one partition's events, in order, from a cursor. Not a queue: events that it can't find among the last
 //! pages it reads from the log, so nothing is lost when Kafka is away, and memory does not grow.
 
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ const RECENT_PAGES: usize = 64;
 /// Events read from the log at once.
 const READ_EVENTS: i64 = 500;
 
-/// How often a relay looks whether Kafka still holds what it was given, busy or not.
+/// Time between a relay's looks whether Kafka still holds what it was given, busy or not.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The lane's end of a relay. Dropping it lets the relay publish what is committed, and end.

@@ -23,14 +23,14 @@ use crate::memory::Memory;
 use crate::standing::Board;
 use crate::{HandlerConfig, HandlerError, check_topics};
 
-/// What command handlers are made of.
+/// The parts of command handlers.
 #[derive(Clone)]
 pub struct HandlerParts {
-    /// How to behave.
+    /// Settings of the process.
     pub config: HandlerConfig,
-    /// Where the logs are.
+    /// The databases of the logs.
     pub databases: Databases,
-    /// How to reach Kafka.
+    /// Access to Kafka.
     pub bus: BusConfig,
     /// Every aggregate of this build.
     pub registry: Registry,
@@ -45,7 +45,7 @@ pub struct CommandHandlers {
     tasks: JoinSet<()>,
 }
 
-/// How long Kafka may take with an event before the relay begins again from the log, if need be with another client.
+/// Longest time that Kafka may take with an event before the relay begins again from the log, if need be with another client.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 
 impl CommandHandlers {
@@ -103,7 +103,7 @@ impl CommandHandlers {
         Ok(Self { address, probe, tasks })
     }
 
-    /// Where the endpoint listens.
+    /// The address that the endpoint listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -119,7 +119,7 @@ impl CommandHandlers {
     }
 }
 
-/// What the command handlers' readiness is worked out from.
+/// The parts that the command handlers' readiness is worked out from.
 #[derive(Clone)]
 struct Ready {
     /// Services whose lanes run here, and whether each has joined its group.
@@ -209,7 +209,7 @@ impl ServiceGroup {
         }
     }
 
-    /// What earlier lanes of a partition left in this process. Locked by a lane for its life: the next one waits for it.
+    /// The state that earlier lanes of a partition left in this process. Locked by a lane for its life: the next one waits for it.
     fn handover(&self, partition: i32) -> Arc<tokio::sync::Mutex<Handover>> {
         let config = &self.parts.config;
         let mut handovers = self.handovers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! How far a lane is behind, and whether it waits: looked at beside the lane, for one that stands still says nothing itself.
+//! A lane's lag, and whether it waits: looked at beside the lane, for one that stands still says nothing itself.
 //! Sources: the protocol's alarm at half of the messages' retention, and `degraded` of the contract's `/readyz`.
 
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use daybook_kernel::Instant;
 use daybook_process::metrics::{self, Gauge};
 use tokio::task::JoinHandle;
 
-/// How often is looked where the topic stands, of each partition.
+/// Time between looks where the topic stands, of each partition.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A client's transaction that is open for so long is told of: ordinary ones are over before.
 const OPEN_LONG: Duration = Duration::from_secs(5);
 /// The retention of `<service>.messages` is 14 days: at half of it somebody must know.
 const ALARMING_LAG: Duration = Duration::from_secs(7 * 86_400);
-/// How often an alarm is repeated.
+/// Time between repeats of an alarm.
 const ALARM_EVERY: Duration = Duration::from_secs(60);
 
 type Lanes = Mutex<BTreeMap<(Arc<str>, i32), Arc<Standing>>>;
@@ -36,7 +36,7 @@ impl Board {
         lanes.iter().filter_map(waits).collect()
     }
 
-    /// Looks after a lane that goes on at offset `next` of its topic, for as long as what is returned lives.
+    /// Looks after a lane that goes on at offset `next` of its topic, for as long as the returned value lives.
     pub(crate) fn look_after(&self, service: &Arc<str>, partition: i32, topic: &Arc<str>, inspector: &Inspector, next: i64) -> LookedAfter {
         let lag = metrics::LANE_LAG.with([service, &partition.to_string()]);
         let standing = Arc::new(Standing { topic: Arc::clone(topic), partition, next: AtomicI64::new(next), lag, waits: Mutex::default() });
@@ -75,7 +75,7 @@ impl Drop for LookedAfter {
     }
 }
 
-/// Where a lane stands in its topic.
+/// A lane's place in its topic.
 pub(crate) struct Standing {
     topic: Arc<str>,
     partition: i32,
@@ -85,7 +85,7 @@ pub(crate) struct Standing {
     waits: Mutex<Waits>,
 }
 
-/// What a lane waits for.
+/// The causes of a lane's wait.
 #[derive(Default)]
 struct Waits {
     /// Why it could not go on; none from the moment that it works again.
@@ -115,7 +115,7 @@ impl Standing {
         self.waits().trouble = trouble;
     }
 
-    /// How old the message is that the lane is at; none: there is none that it has not done.
+    /// The age of the message that the lane is at; none: there is none that it has not done.
     pub(crate) fn lags(&self, timestamp_ms: Option<i64>, now: Instant) -> Duration {
         let lag = timestamp_ms.and_then(|at| lag(at, now)).unwrap_or_default();
         self.lag.set(lag.as_secs_f64());
@@ -164,7 +164,7 @@ impl Standing {
         }
     }
 
-    /// How old the oldest message is that is not done with. `nothing_at`: where there was nothing to do, and the topic's end then.
+    /// The age of the oldest message that is not done with. `nothing_at`: where there was nothing to do, and the topic's end then.
     async fn look(&self, inspector: &Inspector, nothing_at: &mut Option<(i64, i64)>) -> Result<Duration, BusError> {
         let next = self.next.load(Ordering::Relaxed);
         // One question is enough where nothing has happened. At rest the end may lie behind `next` for ever: markers take offsets.
@@ -182,7 +182,7 @@ impl Standing {
         Ok(self.lags(unread.and_then(|unread| unread.timestamp_ms), daybook_log::Writer::now()))
     }
 
-    /// Notes what a client's transaction holds back. Its beginning and its end are told once.
+    /// Notes the message that a client's transaction holds back. Its beginning and its end are told once.
     fn is_held_back(&self, unread: Option<Unread>) {
         let mut waits = self.waits();
         let same = |held_back: &HeldBack| unread.is_some_and(|unread| unread.offset == held_back.unread.offset);
@@ -254,7 +254,7 @@ mod tests {
             self.standing.look(&self.inspector, &mut self.nothing_at).await.expect("Kafka answers") > Duration::ZERO
         }
 
-        /// What it waits for was seen so long ago.
+        /// The cause of its wait was seen so long ago.
         fn seen(&self, ago: Duration) {
             let mut waits = self.standing.waits();
             waits.held_back.as_mut().expect("something is held back").seen = Moment::now().checked_sub(ago).expect("up for longer");

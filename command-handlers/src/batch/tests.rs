@@ -138,7 +138,7 @@ fn reserve(id: u128, order: &str, quantity: u32) -> Arrival {
     stock(id, "ReserveStock", json!({ "orderId": order, "quantity": quantity }))
 }
 
-/// What each command of a page was answered, in order.
+/// The results of a page's commands, in order.
 fn results(page: &Page) -> Vec<CommandResult> {
     page.ledger().iter().map(|row| CommandResult::decode(row.result.as_slice()).expect("a result")).collect()
 }
@@ -205,7 +205,7 @@ fn an_events_metadata_is_its_requests_own() {
     assert_eq!(of(&arrival), Metadata { correlation_id: own, ..expected }, "it begins a correlation of its own");
 }
 
-/// What each arrival was answered, and whether as a repeat.
+/// The answer to each arrival, and whether as a repeat.
 fn answers(decided: &Decided) -> Vec<(&'static str, bool)> {
     let name = |a: &Answer| match &a.answer {
         ReplyAnswer::Result(r) => match r.outcome.as_ref().expect("one") {

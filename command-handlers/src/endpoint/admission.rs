@@ -1,5 +1,5 @@
-//! How many commands may be under way: as many as are answered in time, and no more than the settings say. Whoever comes beyond
-//! that is sent away at once, with nothing half-done.
+//! The limit of commands under way: as many as are answered in time, and no more than the settings say. A command beyond that is sent away
+//! at once, with nothing half-done.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use super::Endpoint;
 const IN_TIME: Duration = Duration::from_secs(1);
 /// So many may always be under way, where the settings do not say less.
 const LEAST: usize = 128;
-/// How long answers are counted before the limit moves, and how many there must be.
+/// Time that answers are counted before the limit moves, and the least number of them.
 const WINDOW: Duration = Duration::from_millis(200);
 const ENOUGH: u32 = 20;
 
-/// How many may be under way now. It falls by a quarter while most answers are late, and rises by an eighth while they are not.
+/// The limit of commands under way now. It falls by a quarter while most answers are late, and rises by an eighth while they are not.
 /// One partition that stands still for a moment, of several, does not move it: most answers are in time then.
 pub(super) struct Limit {
     most: usize,
@@ -119,7 +119,7 @@ impl Drop for Admission<'_> {
 mod tests {
     use super::*;
 
-    /// What the limit comes to in so many seconds of 500 answers each that took so long.
+    /// The limit after so many seconds of 500 answers each that took so long.
     fn after(limit: &Limit, from: u64, seconds: u64, took: impl Fn(u64) -> Duration) -> usize {
         for n in 0..seconds * 500 {
             limit.answered(took(n), limit.began + Duration::from_secs(from) + Duration::from_millis(n * 2));

@@ -1,4 +1,4 @@
-//! `GET /v1/commands/{handle}`: what became of a command, from any process, out of the ledger.
+//! `GET /v1/commands/{handle}`: the fate of a command, from any process, out of the ledger.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -77,7 +77,7 @@ async fn look_up(endpoint: &Endpoint, handle: &Handle, route: &Route) -> Result<
     if committed?.is_some_and(|next| next > handle.message_offset) {
         return gone("the lane has passed this command and there is no result: repeat it with the same key");
     }
-    // All that Kafka has taken: what a client's open transaction holds back is there, though nobody can read it yet.
+    // All that Kafka has taken: messages that a client's open transaction holds back are there, though nobody can read them yet.
     if !inner.inspector.written(&route.topic, handle.partition).await?.contains(handle.message_offset) {
         return gone("Kafka has lost the message before it was decided: repeat the command with the same key");
     }

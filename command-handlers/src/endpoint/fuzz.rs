@@ -111,7 +111,7 @@ proptest! {
         prop_assert_eq!(headers::if_match(&headers).ok().flatten(), Some(version));
     }
 
-    /// A reply reaches who waits for it, and nobody else; whatever it says is rendered.
+    /// A reply reaches the request that waits for it, and no other; any content is rendered.
     #[test]
     fn a_reply_is_rendered_whatever_it_says(bytes in prop_oneof![
         1 => a_reply().prop_map(|reply| Replies { replies: vec![reply] }.encode_to_vec()),

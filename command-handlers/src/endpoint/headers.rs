@@ -1,4 +1,4 @@
-//! What a client says in headers: read once, each error naming its header.
+//! A client's headers: read once, each error naming its header.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::HandlerConfig;
 /// Most digits of a version that `If-Match` may name: more than any stream will ever have.
 pub(crate) const MAX_DIGITS: usize = 18;
 
-/// How long a client waits.
+/// The time that a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefer {
     pub(crate) wait: Duration,
@@ -50,8 +50,8 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     daybook_messages::idempotency_key(written).map_err(|why| Problem::invalid(NAME, why))
 }
 
-/// `If-Match: "7"`: at most 18 digits, written as `ETag` writes them. An empty one is no condition that holds always: who
-/// sends it meant some version.
+/// `If-Match: "7"`: at most 18 digits, written as `ETag` writes them. An empty one is no condition that holds always: its sender meant some
+/// version.
 pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     if !headers.contains_key(header::IF_MATCH) {
         return Ok(None);
@@ -88,7 +88,7 @@ pub(crate) fn body_form(headers: &HeaderMap) -> Result<BodyForm, Problem> {
     }
 }
 
-/// What a client may wish of other requests, and would wait for in vain here: to pass over one of these would do another
+/// Wishes that a client may have of other requests, and has in vain here: to pass over one of these would do another
 /// thing than was asked for. `Range`, `If-Range` and `If-Modified-Since` are not among them: RFC 9110 defines them for GET
 /// alone, and has them passed over elsewhere.
 ///

@@ -46,7 +46,7 @@ struct Inner {
     services: BTreeMap<String, Route>,
     /// Sends at once: for when little is under way.
     eager: SharedProducer,
-    /// Waits a moment for company: under load what counts is requests to the broker, not messages.
+    /// Waits a moment for company: under load the requests to the broker count, not the messages.
     patient: SharedProducer,
     inspector: Inspector,
     waiting: ReplySlots,

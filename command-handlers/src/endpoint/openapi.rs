@@ -240,7 +240,7 @@ fn responses() -> Value {
     })
 }
 
-/// What every result says of its place, whatever it came to.
+/// Fields of every result that tell its place, whatever it came to.
 fn place() -> Map<String, Value> {
     let Value::Object(place) = json!({
         "commandId": { "type": "string", "format": "uuid" },

@@ -27,9 +27,9 @@ use crate::handle;
 
 /// So much of a body that is too large is read and dropped, so that the client sees the answer.
 const MAX_DRAINED: usize = 16 << 20;
-/// How long a body may take to come: meanwhile its command keeps others from being taken.
+/// Longest time that a body may take to come: meanwhile its command keeps others from being taken.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// How long nothing may come of a body that is read only to be dropped.
+/// Longest silence of a body that is read only to be dropped.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 /// The handler of the route.
@@ -244,7 +244,7 @@ fn too_large(what: &str) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} at most {MAX_COMMAND} bytes")).with("limit", MAX_COMMAND)
 }
 
-/// What came packed, as it was before. The work is bounded by what a body may be, and done beside those who serve.
+/// A packed body, as it was before. The work is bounded by what a body may be, and done beside those who serve.
 async fn unpacked(coding: Coding, packed: Vec<u8>) -> Result<Vec<u8>, Problem> {
     let work = tokio::task::spawn_blocking(move || coding.unpack(&packed, MAX_COMMAND));
     match work.await {

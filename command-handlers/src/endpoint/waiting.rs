@@ -1,4 +1,4 @@
-//! Who waits for which reply. One random partition of `command.replies`, read from its end.
+//! The requests that wait, each for its reply. One random partition of `command.replies`, read from its end.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::HandlerError;
 
-/// How long a passing trouble of Kafka's is waited out at the start.
+/// Longest time that a passing trouble of Kafka's is waited out at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Slots = Mutex<HashMap<u64, (Uuid, oneshot::Sender<Reply>)>>;

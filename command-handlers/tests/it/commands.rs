@@ -1,4 +1,4 @@
-//! What a client sees of a command that goes well, and of one that the domain refuses.
+//! A client's view of a command that goes well, and of one that the domain refuses.
 
 use serde_json::json;
 

@@ -83,7 +83,7 @@ async fn a_handle_of_a_message_that_kafka_lost_is_410() {
     let endpoint = install.process_of(crate::support::shop(), Default::default(), &[]).await;
     let accepted = post_async(&install, &endpoint, &key(), "A-1").await.expect(202);
     let location = accepted.header("location").expect("a handle").to_owned();
-    // What retention or a wiped broker does: the message goes before any lane has seen it. No lane will ever pass it.
+    // As retention or a wiped broker does: the message goes before any lane has seen it. No lane will ever pass it.
     daybook_testkit::delete_records(&install.bus, &install.bus.messages("catalog"), partition_of("product/A-1")).await;
     let answer = settled(&install, &endpoint, &location).await.expect(410);
     assert!(answer.body["title"].as_str().is_some_and(|t| t.starts_with("Kafka has lost the message")), "{answer:?}");

@@ -1,4 +1,4 @@
-//! What must hold of any log, whatever happened: asked of the database in SQL, without the engine's own reading code.
+//! Rules that must hold of any log, whatever happened: asked of the database in SQL, without the engine's own reading code.
 
 use daybook_testkit::eventually;
 

@@ -1,4 +1,4 @@
-//! What can't be handled waits; the rest flows.
+//! A message that can't be handled waits; the rest flows.
 
 use daybook_bus::{Producer, ProducerOptions};
 use daybook_command_handlers::{HandlerConfig, ParkedMessages};
@@ -189,7 +189,7 @@ async fn what_postgres_refuses_is_found_among_many_and_parked_alone() {
     assert_eq!((install.count(&parked).await, install.count("SELECT count(*) FROM catalog.parked").await), (2, 2));
     let pages = install.count("SELECT count(*) FROM catalog.page WHERE count > 0").await;
     assert!(pages < 20, "{pages} pages: not one by one");
-    // What Postgres has learned to take is decided when it is sent again, by the same lane.
+    // A command that Postgres has learned to take is decided when it is sent again, by the same lane.
     let mended = format!("ALTER TABLE catalog.command_{at} DROP CONSTRAINT command_{at}_command_id_check");
     install.database.owner().await.batch_execute(&mended).await.expect("the owner may");
     let messages = ParkedMessages::open(&install.databases(), install.bus.clone(), &["catalog"]).await.expect("it answers");
@@ -300,7 +300,7 @@ async fn a_snapshot_is_of_the_version_that_it_names_also_where_its_page_goes_on_
     let pages = "SELECT count(DISTINCT page) FROM inventory.event WHERE version <= 23";
     assert!(install.count(pages).await < 10, "most of them together");
     let p = install.process_of(shop(), config, &["inventory"]).await;
-    // What earlier snapshots of one page say is seen where the newest is gone.
+    // The content of earlier snapshots of one page is seen where the newest is gone.
     let owner = install.database.owner().await;
     owner
         .batch_execute("SET session_replication_role = replica; DELETE FROM inventory.snapshot WHERE version = 25")

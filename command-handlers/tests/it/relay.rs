@@ -1,4 +1,4 @@
-//! The relay: publishes what is missing, refuses to run ahead of a log that was restored.
+//! The relay: publishes missing events, refuses to run ahead of a log that was restored.
 
 use daybook_bus::{ProducerOptions, Record, SharedProducer, headers};
 use daybook_testkit::eventually;
@@ -42,7 +42,7 @@ async fn an_events_topic_that_is_wiped_under_a_relay_is_filled_again_from_the_lo
         )
     };
     holds(6).await;
-    // What it is given next does not begin at the beginning: that is how it is told.
+    // The next events that it is given do not begin at the beginning: that is how it is told.
     daybook_testkit::recreate_topic(&install.bus, &topic, 3).await;
     install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 6)).await.expect(200);
     holds(7).await;

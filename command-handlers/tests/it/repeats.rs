@@ -99,7 +99,7 @@ async fn a_repeat_that_memory_has_forgotten_is_found_in_the_ledger() {
     p.stop().await;
 }
 
-/// Counts the rows that are put into one partition's ledger, also where what put them there is undone: a sequence never is.
+/// Counts the rows that are put into one partition's ledger, also where their transaction is undone: a sequence never is.
 async fn count_tries(install: &Install, partition: i32) {
     let sql = format!(
         "CREATE SEQUENCE public.tries;

@@ -52,7 +52,7 @@ const OPERATIONS: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 struct Endpoint {
     install: Install,
     process: Process,
-    /// Where a deferred result stands.
+    /// The address of a deferred result.
     handle: String,
 }
 
@@ -94,7 +94,7 @@ impl Endpoint {
     }
 }
 
-/// A result, whatever was decided.
+/// A result, with any decision.
 #[track_caller]
 fn decided(answer: &Answer) {
     assert!([200, 409].contains(&answer.status), "{answer:?}");
@@ -139,7 +139,7 @@ async fn a_route_answers_its_own_methods_and_says_which_they_are() {
         let told = |answer: &Answer| answer.headers.iter().filter(|(n, _)| n != "date").cloned().collect::<BTreeSet<_>>();
         assert_eq!(told(&head), told(&get), "{path}");
     }
-    // What is not there has no methods; what is no path either.
+    // A route that is not there has no methods; neither has a text that is no path.
     for path in
         ["/v1/catalog/make-coffee", "/v1/coffee/create-product", "/v2", "/", "//v1/catalog/create-product", "/v1/catalog/create-product/"]
     {
@@ -338,7 +338,7 @@ async fn leave_to_send_a_body_is_given_when_it_is_wanted_and_only_then() {
     assert_eq!(exchange.until(b"\r\n\r\n").await, b"HTTP/1.1 100 Continue\r\n\r\n");
     exchange.send(body).await;
     decided(&Answer::read(&exchange.whole().await).expect("an answer"));
-    // What is refused for its head alone is, before the body is sent.
+    // A request that is refused for its head alone is so before the body is sent.
     let headers = [JSON, ("Idempotency-Key", k.as_str()), ("Expect", "100-continue"), ("Content-Encoding", "br")];
     let whole = request("POST", "/v1/catalog/publish-product", &headers, body);
     let mut exchange = Exchange::begin(url, &whole[..whole.len() - body.len()]).await;

@@ -45,7 +45,7 @@ async fn work_goes_on_through_processes_that_come_and_go() {
                 for i in 0..40 {
                     let body = json!({ "sku": format!("A-{}", client % 5), "warehouse": "w-1", "quantity": 1 });
                     let k = format!("{client}-{i}");
-                    // What a client does: the same key until it has its answer.
+                    // As a client does: the same key until it has its answer.
                     while install.post(stable, "inventory/receive-stock", &k, &body).await.status != 200 {}
                 }
             }
@@ -135,7 +135,7 @@ async fn what_a_restored_log_does_not_have_is_decided_again_although_its_offset_
     p.stop().await;
     let at = partition_of("product/A-1");
     install.restore_to_before(at, 1).await;
-    // What was published of the lost page is gone too: the partition starts, where the log's last page has come to.
+    // The lost page's published events are gone too: the partition starts, where the log's last page has come to.
     recreate_topic(&install.bus, &install.bus.events("catalog"), 3).await;
     let p = install.process().await;
     let count = format!("SELECT count(*) FROM catalog.event_{at}");

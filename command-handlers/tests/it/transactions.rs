@@ -1,5 +1,5 @@
-//! Clients that write to `<service>.messages` in transactions of Kafka: what is open holds back all that came after it, whoever
-//! sent it; that is told, and ends in the end.
+//! Clients that write to `<service>.messages` in transactions of Kafka: an open one holds back all messages after it, from any sender; that
+//! is told, and ends in the end.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::deferred::{get, post_async, settled};
 use crate::kafka::{CREATE, create};
 use crate::support::{Answer, Install, Process, key, message_headers, partition_of};
 
-/// Longer than any test takes: what is open stays open until it is decided.
+/// Longer than any test takes: a transaction stays open until it is decided.
 const LONG: Duration = Duration::from_secs(600);
 
 /// A client's message that creates a product.
@@ -119,7 +119,7 @@ async fn a_fenced_producer_s_messages_stay_unseen_and_its_successor_s_are_decide
     zombie.begin();
     zombie.send(creates(&install, &skus[0])).await;
     let location = deferred(&install, &p, &skus[1]).await;
-    // Another under its id: what the first had open is aborted, and it can't commit any more.
+    // Another under its id: the first one's open transaction is aborted, and it can't commit any more.
     let successor = TransactionalClient::new(&install.bus, "shop-import", LONG).await;
     zombie.commit().await.expect_err("it is fenced");
     settled(&install, &p, &location).await.expect(200);

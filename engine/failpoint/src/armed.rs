@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::{CLOCK, FOLDER, Fault};
 
-/// How old what is known of the clock may be, in milliseconds: time is taken far more often than a harness changes it.
+/// Greatest age of the known clock offset, in milliseconds: time is taken far more often than a harness changes it.
 const CLOCK_AGE: u64 = 50;
 
 /// The folder of this process, if it has one.
@@ -24,12 +24,12 @@ pub(crate) fn mark(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}{FIRED}{}-{now}", std::process::id()))
 }
 
-/// What a mark has between the name and who left it.
+/// The text between a mark's name and the process that left it.
 pub(crate) const FIRED: &str = ".fired-";
 
 pub(crate) struct Folder {
     path: PathBuf,
-    /// What this process has left a mark of, and when that was switched on.
+    /// The switches that this process has left a mark of, and when each was switched on.
     marked: Mutex<HashMap<&'static str, SystemTime>>,
     made: Instant,
     /// When the clock's file is read next, in milliseconds since `made`.
@@ -46,7 +46,7 @@ impl Folder {
         self.path.join(name).exists()
     }
 
-    /// What is to happen here, to whoever gets it first.
+    /// The fault that is to happen here, for the first one to claim it.
     pub(crate) fn claim(&self, point: &str) -> Option<Fault> {
         // A look takes no lock on the folder, which an attempt to rename does.
         if !self.stands(point) {
@@ -71,7 +71,7 @@ impl Folder {
     pub(crate) fn clock_offset_micros(&self) -> i64 {
         let now = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         let due = self.clock_due.load(Ordering::Relaxed);
-        // One reads, the others go on with what was known.
+        // One reads, the others go on with the known offset.
         let mine = now >= due && self.clock_due.compare_exchange(due, now + CLOCK_AGE, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if mine {
             let said = if self.is_on(CLOCK) { fs::read_to_string(self.path.join(CLOCK)).unwrap_or_default() } else { String::new() };

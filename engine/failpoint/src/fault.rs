@@ -1,4 +1,4 @@
-//! What happens at a place that is armed.
+//! Faults at a place that is armed.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-/// What happens to the one that reaches a place. As text: `kill`, `kill N`, `pause N` (N in milliseconds), `panic`.
+/// The fault of the one that reaches a place. As text: `kill`, `kill N`, `pause N` (N in milliseconds), `panic`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The process ends by SIGKILL, after a while in which only this thread stands still: what was handed to other threads
     /// gets done.
     Kill {
-        /// How long it still lives; whole milliseconds, 0 for none.
+        /// Time that it still lives; whole milliseconds, 0 for none.
         after: Duration,
     },
     /// This thread stands still for whole milliseconds, and goes on.
@@ -53,7 +53,7 @@ impl fmt::Display for Fault {
 impl FromStr for Fault {
     type Err = Infallible;
 
-    /// What is nothing else kills, so an empty file will do.
+    /// A text that is nothing else kills, so an empty file will do.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let (what, millis) = text.trim().split_once(' ').unwrap_or((text.trim(), "0"));
         let time = Duration::from_millis(millis.trim().parse().unwrap_or_default());

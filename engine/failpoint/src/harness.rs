@@ -24,7 +24,7 @@ impl Faults {
         Ok(Self { folder })
     }
 
-    /// What [`FOLDER`](crate::FOLDER) has to say.
+    /// The value of [`FOLDER`](crate::FOLDER).
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -67,8 +67,8 @@ impl Faults {
         }
     }
 
-    /// How often a place did what it was armed with; for a switch or [`CLOCK`], how many processes have seen it, each time
-    /// that it was switched on.
+    /// Times that a place did what it was armed with; for a switch or [`CLOCK`], processes that have seen it, each time that it was
+    /// switched on.
     ///
     /// # Errors
     /// When the folder can't be read.

@@ -54,7 +54,7 @@ pub const POINTS: &[&str] = &[
     "append.before",
     // Postgres has answered that the page is committed; nothing was told, the relay knows of nothing.
     "append.after",
-    // What is to be told is durable, and the relay was woken; no reply was sent.
+    // Everything to be told is durable, and the relay was woken; no reply was sent.
     "reply.before",
     // The replies were handed to Kafka's client; the messages' offset is not stored.
     "reply.after",
@@ -124,8 +124,7 @@ pub fn is_on(switch: &'static str) -> bool {
     }
 }
 
-/// How many microseconds this process' clock is to be ahead of the machine's, as it was at most 50 ms ago; 0 where nothing says
-/// otherwise.
+/// Microseconds that this process' clock is to be ahead of the machine's, as it was at most 50 ms ago; 0 where nothing says otherwise.
 #[inline(always)]
 pub fn clock_offset_micros() -> i64 {
     #[cfg(feature = "armed")]

@@ -15,9 +15,9 @@ use crate::config::Limits;
 use crate::follower::{FollowError, Follower, Home};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// Between two attempts to write what found its checkpoint locked.
+/// Between two attempts at a write that found its checkpoint locked.
 const LOCKED_PAUSE: Duration = Duration::from_millis(20);
-/// How long a slow follower works alone before it may come back, and how often it looks for more meanwhile.
+/// Time that a slow follower works alone before it may come back, and time between its looks for more meanwhile.
 const SLOW_FOR: Duration = Duration::from_secs(10);
 const SLOW_LOOK: Duration = Duration::from_millis(50);
 
@@ -26,7 +26,7 @@ pub(crate) struct Member {
     pub(crate) place: FollowerKey,
     pub(crate) home: Home,
     pub(crate) follower: Box<dyn Follower>,
-    /// Where it stood at the last look, if it had come to the end of what the ring has.
+    /// Its place at the last look, if it had come to the end of what the ring has.
     pub(crate) waited_at: Option<i64>,
 }
 
@@ -45,13 +45,13 @@ pub(crate) enum Why {
     Failed(FollowError),
 }
 
-/// What members of a partition share.
+/// Settings and board that members of a partition share.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) board: Arc<Board>,
 }
 
-/// Where a partition's ring starts.
+/// The start of a partition's ring.
 #[derive(Clone, Default)]
 pub(crate) struct RingStart(Arc<AtomicI64>);
 
@@ -165,7 +165,7 @@ async fn catch_up(
         } else if follower.next() >= start.get() {
             return Ok(());
         } else {
-            // What Kafka has was in the log before; so this look finds it.
+            // Events that Kafka has were in the log before; so this look finds them.
             let from = start.get();
             if !follower.is_behind().await? && follower.next() < from {
                 let end = follower.next();

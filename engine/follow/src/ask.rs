@@ -1,6 +1,6 @@
-//! What an operator asks of the process that has a partition, for a stream that is parked there.
+//! An operator's request to the process that has a partition, for a stream that is parked there.
 
-/// What an operator can ask for. Whoever follows the partition does it, so that a follower has one writer.
+/// The requests of an operator. The process that follows the partition fulfils them, so that a follower has one writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// Take the stream up again: what kept its event from being handled is gone.

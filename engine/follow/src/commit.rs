@@ -1,4 +1,4 @@
-//! One transaction for what several followers have prepared: one round trip, one flush.
+//! One transaction for the prepared statements of several followers: one round trip, one flush.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -8,7 +8,7 @@ use tokio_postgres::Error;
 
 use crate::follower::{Follower, Moved};
 
-/// What came of a transaction.
+/// The outcome of a transaction.
 pub(crate) enum Committed {
     /// It stands: what each statement found.
     Stands(Vec<Moved>),
@@ -20,7 +20,7 @@ pub(crate) enum Committed {
 
 type Sent<'a> = Pin<Box<dyn Future<Output = Result<Moved, Error>> + Send + 'a>>;
 
-/// Executes what each has prepared, in one transaction. It must not be cancelled: nobody would know what stands.
+/// Executes the prepared statement of each, in one transaction. It must not be cancelled: nobody would know what stands.
 pub(crate) async fn commit(client: &Client, followers: &[&dyn Follower]) -> Committed {
     let alone = followers.len() == 1;
     let word = |word: &'static str| -> Option<Sent<'_>> {
@@ -49,7 +49,7 @@ pub(crate) async fn commit(client: &Client, followers: &[&dyn Follower]) -> Comm
     Committed::Stands(moved)
 }
 
-/// Executes what each has prepared, each in a transaction of its own, in one round trip.
+/// Executes the prepared statement of each, in a transaction of its own, in one round trip.
 pub(crate) async fn each(client: &Client, followers: &[&dyn Follower]) -> Vec<Result<Moved, Error>> {
     pipelined(followers.iter().map(|follower| follower.execute(client) as Sent<'_>).collect()).await
 }

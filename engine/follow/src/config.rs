@@ -1,8 +1,8 @@
-//! How a log is followed; each field with its unit and why one would change it.
+//! Settings of following a log; each field with its unit and why one would change it.
 
 use std::time::Duration;
 
-/// How much is done and held at once.
+/// Limits of what is done and held at once.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Events of one batch of a follower (1,000 by default).
@@ -13,11 +13,11 @@ pub struct Limits {
     pub ring_events: usize,
     /// Bytes of these, about (4 MiB by default).
     pub ring_bytes: usize,
-    /// How often a partition looks where its log ends (1 s by default). When there is more, and nothing of it has come
-    /// from Kafka since the look before, the log is read. As often who stands by looks at the checkpoint.
+    /// Time between a partition's looks where its log ends (1 s by default). When there is more, and nothing of it has come
+    /// from Kafka since the look before, the log is read. A follower that stands by looks at the checkpoint as often.
     pub idle: Duration,
-    /// How long the checkpoint of another holder must have stood still, with more in the log, until who stands by takes
-    /// over (3 s by default).
+    /// Time that the checkpoint of another holder must have stood still, with more in the log, until a follower that stands by takes over
+    /// (3 s by default).
     pub still: Duration,
     /// After a batch of several events that was not a full one a partition rests so many times as long as that took (4 by default): what
     /// arrives meanwhile goes together. On a busy machine fewer and larger batches leave more of it to everybody. After a single event it

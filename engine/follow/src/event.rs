@@ -98,7 +98,7 @@ impl Event {
     /// From Kafka, where anybody may have written it: it is taken only when all of it is in order. `partitions`: of the log.
     ///
     /// # Errors
-    /// What is not as an event has it.
+    /// The part of the message that is not as an event has it.
     pub fn arrived(message: &Message, partitions: u32) -> Result<Self, Unreadable> {
         let headers = &message.headers;
         let time = headers.get_str(headers::CE_TIME)?.ok_or(Unreadable::Missing(headers::CE_TIME))?;
@@ -120,7 +120,7 @@ impl Event {
                 traceparent: headers.get(headers::TRACEPARENT).cloned().unwrap_or_default(),
             },
         };
-        // What counts on from them must not run over.
+        // Counting on from them must not run over.
         if !(0..i64::MAX).contains(&event.offset) || !(1..i64::MAX).contains(&event.version) || event.epoch < 1 {
             return Err(Unreadable::Wrong("its offset, version or epoch is none of a log"));
         }

@@ -1,4 +1,4 @@
-//! Who follows a log partition, as the partition's task sees it.
+//! Followers of a log partition, as the partition's task sees them.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::event::Event;
 pub struct Standing {
     /// The next offset.
     pub next: i64,
-    /// Raised by each takeover: who holds a lower one writes nothing.
+    /// Raised by each takeover: a holder of a lower one writes nothing.
     pub term: i64,
     /// Whether its last holder has given it up, and nobody has taken it over since.
     pub given_up: bool,
 }
 
-/// What a statement that moves a checkpoint found.
+/// The find of a statement that moves a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
     /// It stood where it was read, and has moved.
@@ -63,7 +63,7 @@ pub enum FollowError {
 pub struct Home {
     /// Tells it from the other ones: `read`, `log`.
     pub name: &'static str,
-    /// Connections for what followers write together. A statement that takes long must fail there: all others wait for it.
+    /// Connections for the writes of several followers together. A statement that takes long must fail there: all others wait for it.
     pub pool: Pool,
     /// Whether its followers rest after a small batch, so that under load batches grow. Those whose work others wait for never do.
     pub rests: bool,
@@ -72,7 +72,7 @@ pub struct Home {
 /// Follows one log partition. A batch is prepared, executed with those of others in one transaction, and then
 /// committed; what it holds in memory it may only believe after that.
 pub trait Follower: Send + Sync + 'static {
-    /// For people: what follows, which generation of it, and which partition.
+    /// For people: the kind, its generation, and the partition.
     fn name(&self) -> String;
 
     /// The next offset: all before it is done with.
@@ -87,12 +87,12 @@ pub trait Follower: Send + Sync + 'static {
     /// Hears where the log ends.
     fn heard(&mut self, end: i64);
 
-    /// Takes over from whoever has the checkpoint, and stands where it stands. What is in memory stays good while the
+    /// Takes over from any holder of the checkpoint, and stands where it stands. What is in memory stays good while the
     /// checkpoint is its own last one.
     fn take_over(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 
     /// Forgets all that it holds, and stands where the stored checkpoint stands; [`FollowError::Moved`] where that is another holder's by now.
-    /// A term is its own by [`take_over`](Self::take_over) alone: who went on under the term that he found would be a second holder.
+    /// A term is its own by [`take_over`](Self::take_over) alone: one that went on under a term that it found would be a second holder.
     fn resume(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 
     /// The checkpoint, as it is stored now.
@@ -102,20 +102,20 @@ pub trait Follower: Send + Sync + 'static {
     /// prepares its statement there.
     fn prepare<'a>(&'a mut self, client: &'a Client, events: &'a [Arc<Event>]) -> BoxFuture<'a, Result<(), FollowError>>;
 
-    /// Whether what was prepared has a statement. Where nobody's has one, there is no transaction.
+    /// Whether the prepared work has a statement. Where nobody's has one, there is no transaction.
     fn has_statement(&self) -> bool;
 
-    /// Writes what was prepared, and moves the checkpoint, in one statement. It is sent when it is first polled, so that
+    /// Writes the prepared work, and moves the checkpoint, in one statement. It is sent when it is first polled, so that
     /// those of several followers are pipelined.
     fn execute<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Moved, tokio_postgres::Error>>;
 
-    /// What was prepared stands: memory moves on, and whoever wants to know is told.
+    /// The prepared work stands: memory moves on, and those who want to know are told.
     fn committed(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 
-    /// Executes again what was prepared and found the checkpoint locked, in a transaction of its own.
+    /// Executes again the prepared statement that found the checkpoint locked, in a transaction of its own.
     fn again(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 
-    /// Where the log ends now.
+    /// The end of the log now.
     fn log_end(&self) -> BoxFuture<'_, Result<i64, FollowError>>;
 
     /// Looks where the log ends, and says whether there is more.
@@ -127,7 +127,7 @@ pub trait Follower: Send + Sync + 'static {
     /// Whether [`tend`](Self::tend) has something to do.
     fn wants_tending(&mut self) -> bool;
 
-    /// What there is to do from time to time, beside events.
+    /// Work from time to time, beside events.
     fn tend(&mut self) -> BoxFuture<'_, Result<(), FollowError>>;
 
     /// The partition goes elsewhere: waits a moment for what it has sent, and notes how far that has come.
@@ -139,7 +139,7 @@ pub trait Follower: Send + Sync + 'static {
 
 /// A kind of follower: it makes one for each partition that this process has.
 pub trait Kind: Send + Sync + 'static {
-    /// What follows, for example `product-pages`.
+    /// The kind's name, for example `product-pages`.
     fn name(&self) -> &'static str;
 
     /// Tells it from others of the same name: the generation of a read model.
@@ -148,13 +148,13 @@ pub trait Kind: Send + Sync + 'static {
     /// Whether it follows the log of this service.
     fn follows(&self, service: &str) -> bool;
 
-    /// Where the checkpoints of its followers of this partition are.
+    /// The database with the checkpoints of its followers of this partition.
     fn home(&self, log: &PartitionLog) -> Home;
 
     /// One that stands nowhere yet: it takes over before anything else.
     fn open(&self, log: PartitionLog) -> Box<dyn Follower>;
 }
 
-/// Who follows, for now: changed while partitions are followed.
+/// The kinds that follow, for now: changed while partitions are followed.
 #[derive(Clone, Default)]
 pub struct Roster(pub Arc<Vec<Arc<dyn Kind>>>);

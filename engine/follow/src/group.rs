@@ -19,9 +19,9 @@ use crate::config::Limits;
 use crate::follower::Roster;
 use crate::partition::{self, Common};
 
-/// How long to wait before the group is joined again after a fatal error.
+/// Time to wait before the group is joined again after a fatal error.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long what a partition's followers hold in memory is kept after a revocation: they may come back with the next assignment.
+/// Time that the memory of a partition's followers is kept after a revocation: they may come back with the next assignment.
 const KEPT: Duration = Duration::from_secs(30);
 
 /// The followers of one kind that a process has: projections, for example.
@@ -30,7 +30,7 @@ pub struct Followers {
     pub runs: Vec<(&'static str, Digest)>,
     /// The logs that they follow.
     pub logs: Vec<Log>,
-    /// Who follows, as they come and go.
+    /// The followers, as they come and go.
     pub roster: watch::Receiver<Roster>,
 }
 
@@ -38,20 +38,20 @@ pub struct Followers {
 pub struct Sources {
     /// Kafka.
     pub bus: BusConfig,
-    /// How this member of the group behaves.
+    /// Options of this member of the group.
     pub options: GroupOptions,
     /// The group's full name.
     pub group: String,
     /// The logs; the first of each service counts.
     pub logs: Vec<Log>,
-    /// Who follows: the kinds of all of these.
+    /// The followers: the kinds of all of these.
     pub rosters: Vec<watch::Receiver<Roster>>,
-    /// How much is done and held at once.
+    /// Limits of what is done and held at once.
     pub limits: Limits,
 }
 
-/// How a process is a member of the followers' group. What followers hold takes far more memory than what waits for them: a small inbox is
-/// enough.
+/// Options of a process as a member of the followers' group. What followers hold takes far more memory than what waits for them: a small
+/// inbox is enough.
 pub fn group_options() -> GroupOptions {
     GroupOptions { max_messages_per_partition: 4_096, ..GroupOptions::default() }
 }
@@ -260,7 +260,7 @@ fn joined(rosters: Vec<watch::Receiver<Roster>>) -> watch::Receiver<Roster> {
     let (sender, rosters) = (Arc::new(sender), Arc::new(rosters));
     for mut roster in rosters.iter().cloned() {
         let (sender, rosters) = (sender.clone(), rosters.clone());
-        // It ends with whoever changes this one.
+        // It ends with the sender that changes this one.
         tokio::spawn(async move {
             while roster.changed().await.is_ok() {
                 sender.send_modify(|joined| *joined = all(&rosters));

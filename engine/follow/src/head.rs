@@ -1,4 +1,4 @@
-//! Where a partition's log ends: looked up by one task for all followers.
+//! The end of a partition's log: looked up by one task for all followers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use daybook_log::PartitionLog;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Where a log ended at a look.
+/// The end of a log at a look.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     /// Its next offset and its epoch; or why it could not be seen.

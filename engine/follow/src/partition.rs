@@ -25,7 +25,7 @@ use crate::ring::{Added, Ring};
 /// Between two attempts to begin with Kafka.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What all partitions of a process share.
+/// Parts that all partitions of a process share.
 pub(crate) struct Common {
     pub(crate) shared: Arc<Shared>,
     pub(crate) inspector: Inspector,
@@ -150,7 +150,7 @@ impl Owned {
         }
     }
 
-    /// What has arrived while the partition rested or wrote.
+    /// Takes in the messages that have arrived while the partition rested or wrote.
     fn take_waiting(&mut self) {
         let limits = self.common.shared.limits.clone();
         // No more than a batch: a ring that is filled faster than its followers read would leave them behind.
@@ -195,7 +195,7 @@ impl Owned {
         self.move_out(|member| start.is_some_and(|start| member.follower.next() < start).then_some(Why::IsBehind));
     }
 
-    /// Has those work alone who have a reason to.
+    /// Has members with a reason to do so work alone.
     fn move_out(&mut self, mut reason: impl FnMut(&mut Member) -> Option<Why>) {
         let mut n = 0;
         while n < self.together.len() {
@@ -229,7 +229,7 @@ impl Owned {
         self.roster.borrow().0.iter().any(|kind| (kind.name(), kind.generation()) == (place.0, place.1))
     }
 
-    /// Takes on who is new on the roster, and dismisses who is not there any more.
+    /// Takes on those that are new on the roster, and dismisses those that are not there any more.
     fn enrol(&mut self) {
         let kinds = self.roster.borrow_and_update().0.clone();
         let service = self.log.service().clone();
@@ -266,7 +266,7 @@ impl Owned {
         self.rested.clear();
     }
 
-    /// Whom the end of the log says that Kafka lacks something, and who has something else to do.
+    /// The end of the log was seen: moves out members that Kafka lacks something for, and those that have something else to do.
     fn looked(&mut self, head: &Head) {
         let board = self.common.shared.board.clone();
         let (end, epoch) = match &head.end {

@@ -128,7 +128,7 @@ fn failed(error: tokio_postgres::Error) -> FollowError {
     FollowError::Failed(Box::new(LogError::from(error)))
 }
 
-/// What a future answers, and how long it has computed at once at the most.
+/// The answer of a future, and the longest time that it has computed at once.
 async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     let mut future = pin!(future);
     let mut longest = Duration::ZERO;

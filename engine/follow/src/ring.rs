@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::event::Event;
 
-/// What came of adding an event to a [`Ring`].
+/// The outcome of adding an event to a [`Ring`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It follows the one before.
     Next,
-    /// It begins the ring anew: what was there lies before a gap, or is of an epoch that is over. Who stands before it must
+    /// It begins the ring anew: the events there lie before a gap, or are of an epoch that is over. A follower that stands before it must
     /// read the log.
     Anew,
     /// Its offset has been passed.
@@ -63,7 +63,7 @@ impl Ring {
         let (begun, restored) = (self.end, event.epoch > self.epoch);
         let added = match begun {
             Some(end) if event.offset == end => Added::Next,
-            // A log that was restored goes on from before: what it held there is over.
+            // A log that was restored goes on from before: its events there are over.
             Some(end) if event.offset < end && !restored => return Added::Repeat,
             _ => Added::Anew,
         };
@@ -190,8 +190,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes in whatever order, a follower that takes what the ring has, and the log where it has nothing,
-        /// takes every offset once.
+        /// Arrivals may come in any order: a follower that takes what the ring has, and the log where it has nothing, takes every offset
+        /// once.
         #[test]
         fn nothing_is_missed_or_taken_twice(arrivals in prop::collection::vec(0_i64..60, 0..200), every in 1_usize..5, kept in 1_usize..20) {
             let mut ring = Ring::new(kept, usize::MAX);

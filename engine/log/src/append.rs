@@ -13,7 +13,7 @@ use crate::read::{batch_state, last_page};
 use crate::session::terminate;
 use crate::{AppendOutcome, BatchState, LogError, PartitionLog, Session, WriterSessions, sql};
 
-/// How long to wait for the advisory lock: it is a courtesy that saves collisions, and a paused process keeps its own.
+/// Longest wait for the advisory lock: it is a courtesy that saves collisions, and a paused process keeps its own.
 const COURTESY: Duration = Duration::from_secs(2);
 /// First part of the advisory lock's key, "dayb".
 const LOCK_CLASS: i32 = 0x6461_7962;
@@ -30,7 +30,7 @@ pub struct Writer {
     read: Statement,
 }
 
-/// What opening a partition gave.
+/// The outcome of opening a partition.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The opening page: mine, and the last.
@@ -39,7 +39,7 @@ pub struct Opened {
     pub before: PageHead,
 }
 
-/// How an append with an unknown outcome was settled. Either way the head is an opening page of mine or my page itself.
+/// The settled outcome of an append whose outcome was unknown. Either way the head is an opening page of mine or my page itself.
 #[derive(Clone, Debug)]
 pub enum Settled {
     /// The page stands.
@@ -113,7 +113,7 @@ impl Writer {
         self.open_with(|before| Page::opening(before, self.partition.number(), &self.name, now)).await
     }
 
-    /// As [`open`](Self::open), by a page that begins an epoch: what was told of events behind it before is void.
+    /// As [`open`](Self::open), by a page that begins an epoch: earlier reports of events behind it are void.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -191,8 +191,8 @@ impl Writer {
         AppendOutcome::of(session.client().execute(statement, &values).await)
     }
 
-    /// Finds out, by a write, what became of an append whose outcome is unknown: an opening page in its place. It
-    /// stands: the other never will. It collides: what stands there says who wrote it.
+    /// Finds out, by a write, the unknown outcome of an append: an opening page in its place. It
+    /// stands: the other never will. It collides: the page that stands there names its writer.
     ///
     /// # Errors
     /// When Postgres does not answer; ask again.
@@ -219,7 +219,7 @@ impl Writer {
         Err(LogError::Pool(format!("{}: the session of a lost append could not be ended", self.partition.name())))
     }
 
-    /// What a batch needs, on the writer's own connection: it sees every page appended before.
+    /// The state that a batch needs, read on the writer's own connection: it sees every page appended before.
     ///
     /// # Errors
     /// When Postgres does not answer, or the log is damaged.

@@ -2,7 +2,7 @@
 
 use daybook_postgres::{DatabaseError, Unreachable, describe};
 
-/// Postgres did not do what was asked.
+/// Postgres did not do as it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// No connection could be made.
@@ -20,7 +20,7 @@ pub enum LogError {
     /// Configuration that can't be right.
     #[error("{0}")]
     Configuration(String),
-    /// What stands in the log can't have been written by Daybook.
+    /// Something in the log can't have been written by Daybook.
     #[error("the log is damaged: {0}")]
     Damaged(String),
     /// Another process writes this partition now.
@@ -29,7 +29,7 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// What Postgres or the driver said, whether to a statement or to who wanted to connect.
+    /// The error of Postgres or the driver, whether on a statement or on an attempt to connect.
     pub fn postgres(&self) -> Option<&tokio_postgres::Error> {
         match self {
             Self::Unreachable(unreachable) => Some(unreachable.cause()),

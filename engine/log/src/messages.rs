@@ -13,7 +13,7 @@ use crate::{LogError, PartitionLog, sql};
 pub struct ParkedMessage {
     /// Derived from where it stood: parking it again is the same.
     pub parked_id: Uuid,
-    /// Where it stood in `<service>.messages`.
+    /// Its offset in `<service>.messages`.
     pub message_offset: i64,
     /// The whole stream id.
     pub stream_id: String,
@@ -34,7 +34,7 @@ pub struct ParkedMessage {
 pub struct RejectedMessage {
     /// Derived from where it stood.
     pub rejected_id: Uuid,
-    /// Where it stood in `<service>.messages`.
+    /// Its offset in `<service>.messages`.
     pub message_offset: i64,
     /// The command's id, where one could be worked out.
     pub command_id: Option<Uuid>,
@@ -44,7 +44,7 @@ pub struct RejectedMessage {
     pub rejected_at: Instant,
 }
 
-/// What became of a command that has no result.
+/// The fate of a command that has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It waits: kind, reason, id.
@@ -65,7 +65,7 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// What is parked here and not settled, in the order of arrival.
+    /// The messages that are parked here and not settled, in the order of arrival.
     ///
     /// # Errors
     /// When Postgres does not answer.
@@ -123,7 +123,7 @@ impl PartitionLog {
         Ok(ended)
     }
 
-    /// What became of a command that has no result.
+    /// The fate of a command that has no result.
     ///
     /// # Errors
     /// When Postgres does not answer.

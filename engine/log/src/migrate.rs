@@ -38,7 +38,7 @@ impl SchemaName {
     }
 }
 
-/// What to migrate.
+/// Settings of a migration.
 #[derive(Clone, Debug)]
 pub struct MigrateOptions {
     /// A log schema each.
@@ -47,7 +47,7 @@ pub struct MigrateOptions {
     pub partitions: u32,
 }
 
-/// What a migration found or made.
+/// The logs that a migration found or made.
 #[derive(Clone, Debug)]
 pub struct Migrated {
     /// (service, partitions, born just now)

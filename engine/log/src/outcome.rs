@@ -1,9 +1,9 @@
-//! What came of appending a page: worked out from SQLSTATE and constraint name, here and nowhere else.
+//! The outcome of appending a page: worked out from SQLSTATE and constraint name, here and nowhere else.
 
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-/// What came of one append.
+/// The outcome of one append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
     /// The page stands.

@@ -5,7 +5,7 @@ use daybook_proto::v1::Requests;
 use prost::Message as _;
 use uuid::Uuid;
 
-/// The last word of a log partition: what the next page must continue.
+/// The last word of a log partition: the page that the next one must continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageHead {
     /// From 0.
@@ -14,7 +14,7 @@ pub struct PageHead {
     pub epoch: i32,
     /// The offset of its first event, or of the next one.
     pub first_offset: i64,
-    /// How many events.
+    /// Number of events.
     pub count: i32,
     /// The last offset of `<service>.messages` that was consumed; −1 before any.
     pub message_offset: i64,
@@ -172,19 +172,19 @@ impl Page {
         Self { head, reason: None, events, event_digests, ledger, request_digests, requests }
     }
 
-    /// An opening page: no events, no commands, its writer's name. Who has written it is the writer.
+    /// An opening page: no events, no commands, its writer's name. The one that has written it is the writer.
     pub fn opening(after: &PageHead, partition: i32, writer: &str, now: Instant) -> Self {
         Self::following(after, partition, writer, now, after.message_offset, Vec::new(), Vec::new())
     }
 
     /// An opening page that begins an epoch, with the reason.
     pub fn beginning_epoch(after: &PageHead, partition: i32, writer: &str, now: Instant, epoch: i32, reason: &str) -> Self {
-        // The page's own epoch is what is digested.
+        // The page's own epoch is digested.
         let after = PageHead { epoch, ..after.clone() };
         Self { reason: Some(reason.to_owned()), ..Self::opening(&after, partition, writer, now) }
     }
 
-    /// What the next page continues once this one stands.
+    /// The head that the next page continues once this one stands.
     pub fn head(&self) -> &PageHead {
         &self.head
     }

@@ -33,7 +33,7 @@ pub struct PartitionLog {
     pub(crate) pool: Pool,
 }
 
-/// How long a connection of the pool is waited for.
+/// Longest wait for a connection of the pool.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 fn pool(url: &str, role: Role, size: usize) -> Result<Pool, LogError> {
@@ -89,7 +89,7 @@ impl Log {
         self.log_id
     }
 
-    /// How many partitions, 1 to 1024; fixed at the log's birth.
+    /// Number of partitions, 1 to 1024; fixed at the log's birth.
     pub fn partitions(&self) -> u32 {
         self.partitions
     }
@@ -123,7 +123,7 @@ impl PartitionLog {
         self.partition.cast_signed()
     }
 
-    /// How many partitions its log has.
+    /// Number of its log's partitions.
     pub fn partitions(&self) -> u32 {
         self.partitions
     }
@@ -143,7 +143,7 @@ impl PartitionLog {
         daybook_kernel::digest::birth(&self.service, self.log_id, self.number(), self.partitions.cast_signed())
     }
 
-    /// Where it lives.
+    /// The URL of its database.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::page::{PageHead, StoredEvent};
 use crate::{LogError, PartitionLog, sql};
 
-/// A stream as a lane needs it: where to start folding, and what to fold.
+/// A stream as a lane needs it: the start of folding, and the events to fold.
 #[derive(Clone, Debug, Default)]
 pub struct LoadedStream {
     /// (version, digest of that event, state) of a snapshot.
@@ -21,7 +21,7 @@ pub struct LoadedStream {
     pub events: Vec<(i64, String, Vec<u8>, Vec<u8>)>,
 }
 
-/// What a lane reads for one batch.
+/// The state that a lane reads for one batch.
 #[derive(Clone, Debug, Default)]
 pub struct BatchState {
     /// By stream id; a stream without events is not in it.

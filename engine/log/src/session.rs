@@ -1,4 +1,4 @@
-//! One connection of our own, outside any pool: what a writer needs.
+//! One connection of our own, outside any pool, for a writer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A command on `<service>.messages`: what stands in its headers, written and read in one place.
+//! A command on `<service>.messages`: its headers, written and read in one place.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use uuid::Uuid;
 use crate::key::idempotency_key;
 use crate::key_scope;
 
-/// What the MAC of the engine's own messages is for.
+/// The purpose of the MAC of the engine's own messages.
 const MAC_LABEL: &str = "message";
 
-/// Where the reply to a message goes.
+/// The destination of the reply to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyTo {
     /// A partition of `command.replies`.
@@ -34,7 +34,7 @@ pub struct Envelope {
     pub key: String,
     /// Of an authentic engine message: its command id.
     pub command_id: Option<Uuid>,
-    /// Of an authentic engine message: who waits.
+    /// Of an authentic engine message: the one that waits.
     pub reply_to: Option<ReplyTo>,
 }
 
@@ -47,11 +47,11 @@ pub struct Addressed {
     pub stream: StreamId,
     /// The command's id.
     pub command_id: Uuid,
-    /// The idempotency key; empty for what a reactor sends.
+    /// The idempotency key; empty for a reactor's message.
     pub key: String,
     /// The request, canonical.
     pub request: Request,
-    /// Who waits.
+    /// The one that waits.
     pub reply_to: Option<ReplyTo>,
     /// Which part of the engine sends it, for people: `endpoint`, `reactors`, `operator`.
     pub source: &'static str,
@@ -87,7 +87,7 @@ impl Addressed {
                 headers.push(name, text.clone());
             }
         }
-        // Who is not named is anybody.
+        // A caller who is not named is anybody.
         if let Some(caller) = r.caller.as_ref().filter(|caller| **caller != Caller::anonymous()) {
             headers.push(h::CALLER, caller.to_header());
         }
@@ -110,8 +110,8 @@ impl Addressed {
     }
 }
 
-/// What the MAC of a message covers: all that a lane believes of it. The topic is among it, so that a message of one service is none
-/// of another; so is who waits, so that nobody is answered with what is not theirs.
+/// The bytes that a message's MAC covers: all that a lane believes of it. The topic is among it, so that a message of one service is none
+/// of another; so is the one that waits, so that nobody is answered with another's reply.
 fn covered(topic: &str, key: &[u8], ce_id: &str, command_id: Uuid, reply_to: Option<ReplyTo>, request: &Request) -> [Vec<u8>; 6] {
     let reply_to = reply_to.map(|to| [&to.partition.to_be_bytes()[..], &to.request_id.to_be_bytes()[..]].concat());
     [topic.into(), key.into(), ce_id.into(), command_id.as_bytes().into(), reply_to.unwrap_or_default(), request.encode_to_vec()]
@@ -122,7 +122,7 @@ impl Envelope {
     /// else may occupy another's id, or answer in another's name.
     ///
     /// # Errors
-    /// What is missing or unreadable, for people.
+    /// The part that is missing or unreadable, for people.
     pub fn read(message: &Message, secret: &Secret) -> Result<Self, String> {
         let headers = &message.headers;
         let text = |name: &str| headers.get_str(name).map(Option::unwrap_or_default).map(str::to_owned).map_err(|e| e.to_string());
@@ -174,7 +174,7 @@ impl Envelope {
     }
 }
 
-/// The endpoint's limits hold for whoever produces to Kafka too.
+/// The endpoint's limits hold for every producer on Kafka too.
 fn limits(request: &Request) -> Result<(), String> {
     for (name, text, max) in [
         (h::ACTOR, &request.actor, 255),

@@ -8,7 +8,7 @@ const MAX_KEY: usize = 255;
 /// quotes is the key, its blanks too. Case counts, and nothing else is unescaped or composed: a key is not for people.
 ///
 /// # Errors
-/// What a key must be, for people.
+/// The rule for a key, for people.
 pub fn idempotency_key(text: &str) -> Result<String, String> {
     let text = text.trim();
     let key = match text.strip_prefix('"') {
@@ -22,7 +22,7 @@ pub fn idempotency_key(text: &str) -> Result<String, String> {
     Ok(key)
 }
 
-/// What stands behind the opening quote, without its escapes and the closing one.
+/// The text behind the opening quote, without its escapes and the closing one.
 fn unquoted(rest: &str) -> Result<String, String> {
     let mut key = String::with_capacity(rest.len());
     let mut chars = rest.chars();
@@ -119,7 +119,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-        /// Whatever a key holds, its quoted form is the same key.
+        /// Any key's quoted form is the same key.
         #[test]
         fn every_key_has_a_quoted_form_that_is_the_same_key(key in "[\\PC]{1,40}") {
             let quoted = format!(" \"{}\"\t", key.replace('\\', r"\\").replace('"', r#"\""#));

@@ -15,7 +15,7 @@ use daybook_proto::v1::Request;
 pub use envelope::{Addressed, Envelope, ReplyTo};
 pub use key::idempotency_key;
 
-/// What the idempotency key of a request is scoped by.
+/// The scope of a request's idempotency key.
 pub fn key_scope(request: &Request) -> &str {
     request.caller.as_ref().map_or("", |caller| caller.key_scope.as_str())
 }

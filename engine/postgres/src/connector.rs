@@ -9,14 +9,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::error::Unreachable;
 use crate::{DatabaseError, Pool, Role, tls, url};
 
-/// How long a connection may take.
+/// Longest time that a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How soon a peer that is gone is noticed.
+/// Time until a peer that is gone is noticed.
 const SILENCE: Duration = Duration::from_secs(10);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 
-/// How to connect to one database, under one role, with settings of Postgres's own. The role and the settings go with the
-/// connection's start, so they cost no round trip and stand before the first statement.
+/// Makes connections to one database, under one role, with settings of Postgres's own. The role and the settings go with the connection's
+/// start, so they cost no round trip and stand before the first statement.
 #[derive(Clone)]
 pub struct Connector {
     config: Config,
@@ -67,7 +67,7 @@ impl Connector {
         Ok(self.config.connect(self.tls.clone()).await.map_err(|cause| Unreachable::new(&self.at, cause))?)
     }
 
-    /// Gives up on connecting after `connect`, and on a peer that is silent after `silence`: for who must answer at once.
+    /// Gives up on connecting after `connect`, and on a peer that is silent after `silence`: for callers that must answer at once.
     pub fn within(mut self, connect: Duration, silence: Duration) -> Self {
         self.config.connect_timeout(connect);
         self.config.keepalives_idle(silence);
@@ -75,7 +75,7 @@ impl Connector {
         self
     }
 
-    /// At most `size` connections, made when they are first needed; who gets none within `patience` hears of it. A
+    /// At most `size` connections, made when they are first needed; a caller that gets none within `patience` hears of it. A
     /// connection must be left as it was found.
     ///
     /// # Errors

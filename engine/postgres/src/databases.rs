@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// Where one service's log lives.
+/// The databases of one service's log.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceDatabases {
     /// Instead of the default.
@@ -38,12 +38,12 @@ impl Databases {
         self
     }
 
-    /// Where schema `daybook` stands.
+    /// URL of the database with schema `daybook`.
     pub fn default_url(&self) -> &str {
         &self.default
     }
 
-    /// Where the read models are.
+    /// URL of the read models' database.
     pub fn read_url(&self) -> &str {
         self.read.as_deref().unwrap_or(&self.default)
     }
@@ -53,7 +53,7 @@ impl Databases {
         self.services.get(service).and_then(|s| s.url.as_deref()).unwrap_or(&self.default)
     }
 
-    /// Where a log partition is.
+    /// URL of a log partition's database.
     pub fn partition_url(&self, service: &str, partition: u32) -> &str {
         let own = self.services.get(service).and_then(|s| s.partitions.iter().find(|(range, _)| range.contains(&partition)));
         own.map_or_else(|| self.service_url(service), |(_, url)| url)

@@ -1,4 +1,4 @@
-//! What keeps a database from being reached or from answering.
+//! Errors that keep a database from being reached or from answering.
 
 use std::error::Error as _;
 use std::fmt::{self, Display, Formatter};
@@ -43,12 +43,12 @@ impl Unreachable {
         Self { at: at.to_owned(), cause }
     }
 
-    /// Where to: `host:port`, or several of them.
+    /// The address: `host:port`, or several of them.
     pub fn at(&self) -> &str {
         &self.at
     }
 
-    /// What the driver or the server said.
+    /// The error of the driver or the server.
     pub fn cause(&self) -> &tokio_postgres::Error {
         &self.cause
     }
@@ -65,7 +65,7 @@ impl Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-/// What may help who could not connect.
+/// Advice for a connection that could not be made.
 fn remedy(cause: &tokio_postgres::Error) -> &'static str {
     let Some(db) = cause.as_db_error() else {
         return "see that Postgres serves there, and that the database's URL (DAYBOOK_DATABASE_URL) has the right host, port, password and sslmode";

@@ -1,9 +1,9 @@
-//! How a Postgres is reached: which one, over TLS or not, under which role, alone or by a pool; and what an install has in it.
+//! Ways to reach a Postgres: which one, over TLS or not, under which role, alone or by a pool; and what an install has in it.
 //!
 //! | to … | use |
 //! |---|---|
 //! | know where a log partition or the read models are | [`Databases`] |
-//! | connect | [`Connector`]; [`OwnConnection`] for a session that ends with who asked for it |
+//! | connect | [`Connector`]; [`OwnConnection`] for a session that ends with its owner |
 //! | share connections | [`Pool`], by [`Connector::pool`] |
 //! | look whether a URL can be one | [`Connector::check`] |
 //! | bring a database to what this build needs | [`migrate_install`]; [`Migrating`] for a schema of one's own |

@@ -87,7 +87,7 @@ impl DerefMut for Migrating {
     }
 }
 
-/// What an install has once, whatever its logs: roles, the secret, and the schema of read models.
+/// Makes the parts that an install has once, whatever its logs: roles, the secret, and the schema of read models.
 ///
 /// # Errors
 /// When a database can't be reached, or a migration fails.

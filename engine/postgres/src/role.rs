@@ -1,6 +1,6 @@
 //! Under which role to go to a database.
 
-/// What a connection may do. Each is a role in Postgres (see `migrations/daybook`).
+/// Rights of a connection. Each is a role in Postgres (see `migrations/daybook`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Appends to logs.

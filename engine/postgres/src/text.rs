@@ -3,7 +3,7 @@
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
 
-/// A reason as it can be kept: Postgres' texts hold no zero byte, and what a panic says may be anything, and of any length.
+/// A reason as it can be kept: Postgres' texts hold no zero byte, and a panic's text may be anything, and of any length.
 pub fn storable(reason: &str) -> String {
     reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
 }

@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::DatabaseError;
 use crate::url::{cut, refused};
 
-/// What a connection asks of TLS, as libpq's `sslmode` has it. Its `allow` is missing: it is `prefer` with the weaker way first.
+/// A connection's demands on TLS, as libpq's `sslmode` has them. Its `allow` is missing: it is `prefer` with the weaker way first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// No TLS.
@@ -47,7 +47,7 @@ impl TlsMode {
     }
 }
 
-/// What a URL says of TLS.
+/// A URL's settings of TLS.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub(crate) mode: TlsMode,

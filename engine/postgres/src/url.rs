@@ -1,4 +1,4 @@
-//! A database's URL, read and refused by the name of what is wrong with it. What is refused may hold a password, so no
+//! A database's URL, read, and refused by the name of its fault. A refused one may hold a password, so no
 //! value of it is ever repeated.
 
 use std::error::Error as _;
@@ -10,7 +10,7 @@ use crate::DatabaseError;
 
 const FORM: &str = "it must be postgres://user:password@host:port/database";
 
-/// What the driver takes, beside `sslmode` and `sslrootcert`.
+/// Parameters that the driver takes, beside `sslmode` and `sslrootcert`.
 const PARAMETERS: [&str; 18] = [
     "application_name",
     "channel_binding",
@@ -45,7 +45,7 @@ pub(crate) fn cut(url: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Reads a URL from which what concerns TLS was taken out.
+/// Reads a URL from which the settings of TLS were taken out.
 pub(crate) fn read(url: &str) -> Result<Config, DatabaseError> {
     let (base, query) = cut(url);
     let Some(rest) = ["postgres://", "postgresql://"].iter().find_map(|scheme| base.strip_prefix(scheme)) else {

@@ -1,4 +1,4 @@
-//! What every process of Daybook has: an end in order, readiness, back-off, and the metrics of all of them.
+//! Parts that every process of Daybook has: an end in order, readiness, back-off, and the metrics of all of them.
 
 mod backoff;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! Folding a batch: views go in, what changes comes out. Pure, so that it can be thrown away and done again.
+//! Folding a batch: views go in, changes come out. Pure, so that it can be thrown away and done again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) enum Before {
     New,
 }
 
-/// Where a stream stopped, and why.
+/// The event that a stream stopped at, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stopped {
     pub(crate) stream: StreamId,
@@ -31,7 +31,7 @@ pub(crate) struct Stopped {
     pub(crate) reason: String,
 }
 
-/// What becomes of one part.
+/// The change of one part.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) stream: StreamId,
@@ -108,22 +108,22 @@ impl Changes {
     }
 }
 
-/// What came of a batch.
+/// The outcome of a batch.
 #[derive(Default)]
 pub(crate) struct Folded {
     pub(crate) changes: Changes,
     /// The views of `changes.views`, in the same order: to be kept once they are committed.
     pub(crate) views: Vec<View>,
-    /// How many events went into views.
+    /// Events that went into views.
     pub(crate) events: u64,
 }
 
-/// How to fold.
+/// The pace of folding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     /// Folds in place. What can't be folded or rendered ends it.
     Quick,
-    /// Keeps what was before each event, so that what can't be folded or rendered parks its stream at that very event.
+    /// Keeps the state before each event, so that what can't be folded or rendered parks its stream at that very event.
     Careful,
 }
 
@@ -133,7 +133,7 @@ struct Stream {
     /// It has a view before the batch.
     is_known: bool,
     rendered: Vec<RenderedPart>,
-    /// The keys of what was rendered after each event but the last.
+    /// The keys rendered after each event but the last.
     passed: BTreeSet<String>,
     /// Of the last event folded in this batch.
     offset: Option<i64>,
@@ -264,8 +264,8 @@ fn step(
         return Ok(());
     }
     if offset.is_some() {
-        // What stood between two events of a batch is never written, but a read model as it was must find its writers, and
-        // where a batch ends must not decide what parks.
+        // Parts that stood between two events of a batch are never written, but a read model as it was must find its writers, and where a
+        // batch ends must not decide what parks.
         passed.extend(render(&**fold, &view.state, &event.stream)?.into_iter().map(|p| p.key));
     }
     let kept = (pace == Pace::Careful).then(|| fold.encode_view(&view.state));
@@ -288,7 +288,7 @@ fn step(
 /// A stream as it stands before the batch.
 fn begin(fold: &Arc<dyn ErasedFold>, id: &StreamId, before: Before) -> Result<Stream, String> {
     let view = match before {
-        // What a stream without events would render was never written.
+        // Parts that a stream without events would render were never written.
         Before::New => {
             return Ok(Stream {
                 view: View { state: fold.new_view(), version: 0 },
@@ -322,7 +322,7 @@ pub(crate) fn render(fold: &dyn ErasedFold, view: &ViewState, stream: &StreamId)
     }
 }
 
-/// What to write so that `before` becomes `after`; both are sorted.
+/// The changes to write so that `before` becomes `after`; both are sorted.
 pub(crate) fn difference(
     changes: &mut BTreeMap<(String, String), Change>,
     stream: &StreamId,

@@ -1,4 +1,4 @@
-//! How projectors behave; each field with its unit and why one would change it.
+//! Settings of projectors; each field with its unit and why one would change it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use daybook_follow::group_options;
 use daybook_kernel::ReadModel;
 use daybook_postgres::Databases;
 
-/// How much is done and held at once.
+/// Limits of what is done and held at once.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Events of one batch that Kafka brought, and so of one statement (1,000 by default).
@@ -19,7 +19,7 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Encoded bytes of views that one partition keeps in memory (8 MiB by default); what is not there is read.
     pub held_bytes: usize,
-    /// How often each partition looks where its log ends (1 s by default). When there is more, and nothing of it has come
+    /// Time between a partition's looks where its log ends (1 s by default). When there is more, and nothing of it has come
     /// from Kafka since the look before, the log is read.
     pub idle: Duration,
     /// After a small batch of what Kafka brought, a partition rests so many times as long as that took (4 by default): what
@@ -30,11 +30,11 @@ pub struct Limits {
     pub longest_rest: Duration,
     /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
     pub longest_pause: Duration,
-    /// How much is pushed, and how far behind.
+    /// Limits of what is pushed, and of how far behind.
     pub push: PushLimits,
 }
 
-/// How a partition pushes what changed on `read.<projection>`.
+/// Limits of a partition that pushes what changed on `read.<projection>`.
 #[derive(Clone, Debug)]
 pub struct PushLimits {
     /// Batches that may wait for Kafka's acknowledgement (64 by default). Beyond it Kafka is taken to be away: what is
@@ -74,7 +74,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How the log is followed under these limits.
+    /// The limits under which the log is followed.
     pub(crate) fn following(&self) -> daybook_follow::Limits {
         daybook_follow::Limits {
             batch_events: self.batch_events,
@@ -88,7 +88,7 @@ impl Limits {
     }
 }
 
-/// What a process projects, and where.
+/// The read models that a process projects, and where.
 #[derive(Clone)]
 pub struct ProjectorsConfig {
     /// The logs, and the read models' database.
@@ -97,13 +97,13 @@ pub struct ProjectorsConfig {
     pub bus: BusConfig,
     /// The read models to keep; `daybook projectors --projections` chooses some.
     pub models: Vec<ReadModel>,
-    /// How much is done and held at once.
+    /// Limits of what is done and held at once.
     pub limits: Limits,
     /// Connections to the read models' database, shared by all partitions (4 by default).
     pub read_connections: usize,
     /// Connections to each log database, shared by all partitions (4 by default).
     pub log_connections: usize,
-    /// How this member of the groups behaves.
+    /// Options of this member of the groups.
     pub group: GroupOptions,
 }
 

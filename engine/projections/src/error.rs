@@ -30,7 +30,7 @@ pub enum ProjectorError {
         /// The generation that is live.
         generation: i32,
     },
-    /// Somebody else moved the checkpoint: what was held in memory is of no use.
+    /// Somebody else moved the checkpoint: everything in memory is of no use.
     #[error("another projector has moved the checkpoint of {0}")]
     Superseded(String),
     /// The log ends before a place that the read model has been at: it was restored to an older state.

@@ -10,7 +10,7 @@ pub(crate) struct View {
     pub(crate) version: i64,
 }
 
-/// What a view costs beyond its encoding.
+/// Bytes that a view costs beyond its encoding.
 const OVERHEAD: usize = 256;
 
 /// Views as they were last committed, up to a number of bytes (as they are encoded).
@@ -25,7 +25,7 @@ impl Held {
         Self { views: LruCache::unbounded(), bytes: 0, bound }
     }
 
-    /// Takes a view out: while a batch works on it, it is not what is committed.
+    /// Takes a view out: while a batch works on it, it is not the committed one.
     pub(crate) fn take(&mut self, stream: &StreamId) -> Option<View> {
         let (view, size) = self.views.pop(stream)?;
         self.bytes -= size;

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use crate::store::ReadStore;
 use crate::{ProjectorError, sql};
 
-/// How often it is looked whether what was asked for is done.
+/// Time between looks whether a request is done.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A stream that holds an event which a projection could not fold. What is shown of it is older than the log.
@@ -20,7 +20,7 @@ pub struct ParkedStream {
     pub projection: String,
     /// The generation of it.
     pub generation: i32,
-    /// Whose log holds the stream.
+    /// The service whose log holds the stream.
     pub service: String,
     /// The log partition.
     pub partition: i32,
@@ -32,9 +32,9 @@ pub struct ParkedStream {
     pub reason: String,
     /// Since when.
     pub since: Instant,
-    /// What an operator asks for and is not done yet.
+    /// The operator's request that is not done yet.
     pub asked: Option<Ask>,
-    /// How often it was folded again in vain.
+    /// Times that it was folded again in vain.
     pub attempts: i32,
 }
 
@@ -54,7 +54,7 @@ impl ParkedStream {
     }
 }
 
-/// What came of asking.
+/// The outcome of asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unparked {
     /// The stream is folded, and flows again.

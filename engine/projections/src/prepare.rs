@@ -1,4 +1,4 @@
-//! What `daybook migrate` makes for projections: a live generation of each read model that has none, and its topic.
+//! The step of `daybook migrate` for projections: a live generation of each read model that has none, and its topic.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::generation::{fingerprint, parts_table};
 use crate::lifecycle::{LifecycleError, clear_dead_unless_running, next_number};
 use crate::{ProjectorError, sql};
 
-/// What [`prepare`] found or did for one read model.
+/// The outcome of [`prepare`] for one read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
     /// The read model.
     pub model: &'static str,
     /// The generation that is live.
     pub generation: i32,
-    /// What became of it.
+    /// The state that it was found in, or made.
     pub found: LiveGeneration,
 }
 

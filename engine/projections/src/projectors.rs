@@ -51,7 +51,7 @@ impl Projectors {
             }
         }
         for model in &config.models {
-            // Before its topic is looked for: who never migrated lacks both, and this is the one that says so.
+            // Before its topic is looked for: an install that was never migrated lacks both, and this is the one that says so.
             if store.kept_up(model).await?.is_empty() {
                 return Err(ProjectorError::NotPrepared(model.name.to_owned()));
             }

@@ -12,10 +12,10 @@ use crate::rebuild::{Places, Tail};
 
 /// Between two attempts the new generation is folded up to the log's end, so an attempt seldom finds it behind twice.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long the live generation may be held where it is, at the most, so that the new one can reach it: under load it is always
+/// Longest time that the live generation may be held where it is, so that the new one can reach it: under load it is always
 /// an event or two further on. Its readers' tokens wait as long.
 const HELD: Duration = Duration::from_secs(1);
-/// How long [`meet`] tries.
+/// Longest time that [`meet`] tries.
 const MET: Duration = Duration::from_secs(5);
 /// So many events are folded in much less than a second.
 const NEAR: i64 = 5_000;
@@ -118,7 +118,7 @@ async fn attempt(
             tail.catch_up_until(Instant::now() + HELD).await?;
         }
         let stands = hold(&transaction, name, new.number).await?;
-        // What this build's folds do not read, no token is waited for.
+        // Tokens of services that this build's folds do not read are not waited for.
         for ((service, n), (old, epoch)) in must.iter().filter(|((service, _), _)| model.services().contains(&service.as_str())) {
             let now = stands.get(&(service.clone(), *n)).copied().unwrap_or((0, 0));
             if now.0 < *old || now.1 < *epoch {
@@ -188,7 +188,7 @@ pub async fn meet<T>(
     Ok(None)
 }
 
-/// Where a generation stands, by source: it stays there until the transaction ends.
+/// The places where a generation stands, by source: it stays there until the transaction ends.
 async fn hold(transaction: &tokio_postgres::Transaction<'_>, name: &str, generation: i32) -> Result<Places, LifecycleError> {
     let rows = transaction.query(sql::LOCK_CHECKPOINTS, &[&name, &generation]).await?;
     Ok(rows.iter().map(|r| ((r.get(0), r.get(1)), (r.get(2), r.get(3)))).collect())

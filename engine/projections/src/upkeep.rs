@@ -17,7 +17,7 @@ use crate::projector::GenerationKind;
 use crate::push::Push;
 use crate::store::ReadStore;
 
-/// How often it looks which generations there are.
+/// Time between looks for generations.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The generations of all read models of a process.

@@ -14,7 +14,7 @@ pub enum ReactorError {
     /// Kafka.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// A message was not taken by Kafka: what it belongs to is sent again.
+    /// A message was not taken by Kafka: the reactions that it is among are sent again.
     #[error("a reaction was not delivered: {0}")]
     Delivery(#[from] DeliveryError),
     /// `migrate` has not heard of it.

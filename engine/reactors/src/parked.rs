@@ -29,7 +29,7 @@ pub struct ParkedReaction {
     pub reason: String,
     /// Since when.
     pub since: Instant,
-    /// What an operator asks for, if so.
+    /// The operator's request, if there is one.
     pub asked: Option<Ask>,
 }
 

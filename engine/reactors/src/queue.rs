@@ -1,4 +1,4 @@
-//! What a reactor has sent: on its way to Kafka, and on its way to a result.
+//! Reactions that a reactor has sent: on their way to Kafka, and on their way to a result.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -28,7 +28,7 @@ pub(crate) struct Reaction {
     /// The stream that it is addressed to.
     pub(crate) target: StreamId,
     pub(crate) command_id: Uuid,
-    /// Where the message stands in its topic, or before: where that is not known, the topic's end when it was asked for.
+    /// The message's offset in its topic, or a later one where that is not known: the topic's end when it was asked for.
     pub(crate) message_offset: i64,
     /// When it was acknowledged, or found in the log again.
     pub(crate) since: Instant,
@@ -39,11 +39,11 @@ struct Sent {
     from: i64,
     to: i64,
     reactions: Vec<Reaction>,
-    /// None: there was nothing to send. (Never locked: it makes what holds it shareable.)
+    /// None: there was nothing to send. (Never locked: it makes its holder shareable.)
     delivery: Option<Mutex<Delivery>>,
 }
 
-/// What has been sent, in the order of the events.
+/// Reactions that were sent, in the order of the events.
 #[derive(Default)]
 pub(crate) struct Queue {
     sent: VecDeque<Sent>,
@@ -57,7 +57,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Nothing is on its way: what Kafka has acknowledged ends at `next`; what has come to an end, at `settled`.
+    /// Nothing is on its way: acknowledged reactions end at `next`; those that have come to an end, at `settled`.
     pub(crate) fn at(settled: i64, next: i64) -> Self {
         Self { acknowledged: next, remembered: settled, ..Self::default() }
     }
@@ -71,7 +71,7 @@ impl Queue {
         }
     }
 
-    /// How many reactions Kafka has not acknowledged.
+    /// Reactions that Kafka has not acknowledged.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -91,7 +91,7 @@ impl Queue {
         !self.sent.is_empty() || !self.open.is_empty() || self.remembered < self.acknowledged
     }
 
-    /// What has arrived at Kafka by now, without waiting.
+    /// Notes the reactions that have arrived at Kafka by now, without waiting.
     ///
     /// # Errors
     /// When something was not delivered: it must be sent again.
@@ -127,7 +127,7 @@ impl Queue {
         let Some(first) = self.sent.pop_front() else { return };
         self.in_flight -= first.reactions.len();
         self.acknowledged = first.to;
-        // Where the log has to tell of events before, it tells of these too.
+        // If the log has to tell of events before, it tells of these too.
         if self.remembered == first.from && self.open.len() + first.reactions.len() <= REMEMBERED {
             let now = Instant::now();
             let known = first.reactions.into_iter().zip(offsets.iter().map(Some).chain(std::iter::repeat(None)));

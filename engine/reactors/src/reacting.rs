@@ -25,14 +25,14 @@ use crate::store::{Mark, ParkedRow, Store};
 pub(crate) const READ_AT_ONCE: i64 = 1_000;
 /// Most reactions of one reactor and partition that may be on their way to Kafka.
 const MOST_IN_FLIGHT: usize = 10_000;
-/// The marks are written no more often than this while events go by: what is sent twice after a crash is a repeat.
+/// The marks are written no more often than this while events go by: a message sent twice after a crash is a repeat.
 const WRITE_EVERY: Duration = Duration::from_millis(100);
-/// How long a holder that lets go waits for what it has sent.
+/// Longest time that a holder that lets go waits for what it has sent.
 const LAST_SENDS: Duration = Duration::from_secs(2);
 /// While there is no room for more.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
-/// Where a service's commands go.
+/// The target of a service's commands.
 pub(crate) struct Target {
     pub(crate) topic: Arc<str>,
     /// The consumer group of its lanes.
@@ -40,7 +40,7 @@ pub(crate) struct Target {
     pub(crate) log: Log,
 }
 
-/// What all reactors of a process share.
+/// Parts that all reactors of a process share.
 pub(crate) struct Common {
     pub(crate) producer: SharedProducer,
     pub(crate) inspector: Inspector,
@@ -55,7 +55,7 @@ pub(crate) struct Meters {
     pub(crate) sent_again: Counter,
 }
 
-/// Where events came from: only the log is believed.
+/// The source of events: only the log is believed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Log,
@@ -93,7 +93,7 @@ pub(crate) struct Reacting {
     pub(crate) meters: Meters,
 }
 
-/// What one event asks for: messages with their records, or why it can't be said.
+/// The messages that one event asks for, with their records; or why it can't be said.
 pub(crate) type Reactions = Result<Vec<(Reaction, Record)>, ReactError>;
 
 impl Reacting {
@@ -167,7 +167,7 @@ impl Reacting {
         self.stand_at(mark).await
     }
 
-    /// Where the log ends now. A log that was restored, and holds other events than those that were reacted to, is gone back in.
+    /// Looks where the log ends now. A log that was restored, and holds other events than those that were reacted to, is gone back in.
     async fn look(&mut self) -> Result<(), ReactorError> {
         let head = self.log.last_page().await?;
         self.end = head.next_offset();
@@ -200,7 +200,7 @@ impl Reacting {
         Ok(())
     }
 
-    /// What an event asks for. Nothing for events of other aggregates.
+    /// The messages that an event asks for. Nothing for events of other aggregates.
     pub(crate) fn react(&self, event: &Event) -> Reactions {
         if event.stream.aggregate() != self.reactor.aggregate() {
             return Ok(Vec::new());
@@ -296,7 +296,7 @@ impl Reacting {
         Ok(())
     }
 
-    /// The marks as they should be stored. They never go back: what is sent again lies before them.
+    /// The marks as they should be stored. They never go back: reactions that are sent again lie before them.
     fn marks(&self) -> Mark {
         let next = self.queue.acknowledged().max(self.stored.next);
         let settled = self.queue.settled().clamp(self.stored.settled, next);
@@ -349,7 +349,7 @@ impl Reacting {
         if self.is_due() { self.write_marks().await } else { Ok(()) }
     }
 
-    /// Between batches: marks, parked streams, and what of the reactions has come to an end.
+    /// Between batches: marks, parked streams, and reactions that have come to an end.
     async fn tend(&mut self) -> Result<(), ReactorError> {
         self.queue.look()?;
         self.settle().await?;
@@ -371,7 +371,7 @@ impl Reacting {
 }
 
 impl Drop for Reacting {
-    /// What it said of its partition is another one's to say.
+    /// The gauges of its partition are another one's to set.
     fn drop(&mut self) {
         self.meters.lag.set(0.0);
         self.meters.parked.set(0.0);

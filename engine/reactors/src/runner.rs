@@ -16,7 +16,7 @@ use crate::ReactorError;
 use crate::reacting::{Common, Reacting, Target};
 use crate::store::{Store, pools};
 
-/// How long Kafka may take with a reaction before it is sent again from the log, if need be with another client.
+/// Longest time that Kafka may take with a reaction before it is sent again from the log, if need be with another client.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which reactors a process runs, and where.
@@ -42,7 +42,7 @@ pub struct Reactors {
     roster: watch::Sender<Roster>,
 }
 
-/// What [`prepare`] found or made.
+/// The outcome of [`prepare`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
     /// The reactor.

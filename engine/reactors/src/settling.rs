@@ -1,4 +1,4 @@
-//! What became of a reactor's commands: each comes to an end, and what Kafka has lost is sent again.
+//! The fate of a reactor's commands: each comes to an end, and what Kafka has lost is sent again.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -10,7 +10,7 @@ use crate::ReactorError;
 use crate::queue::{Queue, Reaction};
 use crate::reacting::{READ_AT_ONCE, Reacting};
 
-/// How long a reaction may be without a result before somebody looks whether Kafka has lost it.
+/// Time that a reaction may be without a result before somebody looks whether Kafka has lost it.
 pub(crate) const LOST_AFTER: Duration = Duration::from_secs(2);
 /// Open reactions that are looked up at once.
 const LOOK_UP: usize = 1_000;
@@ -25,7 +25,7 @@ impl Reacting {
             for event in events.iter().filter(|event| !self.is_parked(event)) {
                 told.extend(self.react(event).unwrap_or_default().into_iter().map(|(reaction, _)| reaction));
             }
-            // What was sent before now lies before the topics' present ends.
+            // Reactions sent before now lie before the topics' present ends.
             let passed = self.passed(&told.iter().collect::<Vec<_>>()).await?;
             for reaction in &mut told {
                 reaction.message_offset = passed[&(reaction.service, reaction.partition)].1 - 1;
@@ -36,8 +36,8 @@ impl Reacting {
         if open.is_empty() {
             return Ok(());
         }
-        // How far the lanes have come, before it is asked what they have decided: in the other order, what is decided meanwhile
-        // would look lost.
+        // The lanes' progress is read before it is asked what they have decided: in the other order, what is decided meanwhile would look
+        // lost.
         let old: Vec<&Reaction> = open.iter().filter(|reaction| reaction.since.elapsed() >= LOST_AFTER).collect();
         let passed = self.passed(&old).await?;
         let ended = self.ended(&open).await?;
@@ -70,7 +70,7 @@ impl Reacting {
         Ok(ended)
     }
 
-    /// How far the lanes of these reactions' targets have come, and where their topics end.
+    /// The progress of the lanes of these reactions' targets, and the ends of their topics.
     async fn passed(&self, reactions: &[&Reaction]) -> Result<HashMap<(&'static str, i32), (i64, i64)>, ReactorError> {
         let mut passed = HashMap::new();
         for reaction in reactions {

@@ -1,4 +1,4 @@
-//! Where a reactor stands in a partition, as rows of the log's database.
+//! A reactor's place in a partition, as rows of the log's database.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -31,10 +31,10 @@ statements! {
     WRITE = "write.sql",
 }
 
-/// What followers write together may not take long: all of them wait for it.
+/// Writes of several followers together may not take long: all of them wait for it.
 const SETTINGS: &[(&str, &str)] =
     &[("statement_timeout", "800"), ("lock_timeout", "500"), ("idle_in_transaction_session_timeout", "30000")];
-/// How long a connection of a pool is waited for.
+/// Longest wait for a connection of a pool.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connections for the rows of reactors, by the URL of the database; without a role they are the owner's.

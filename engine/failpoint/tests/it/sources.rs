@@ -21,7 +21,7 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// What stands in quotes, or else the first word, behind each of these calls.
+/// The text in quotes, or else the first word, behind each of these calls.
 fn calls(text: &str, function: &str) -> Vec<String> {
     let behind = text.split(function).skip(1);
     behind

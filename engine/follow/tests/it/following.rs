@@ -1,4 +1,4 @@
-//! What one follower may not do to another, and what two processes may not do to each other.
+//! Harm that one follower may not do to another, nor one process to another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,7 +172,7 @@ async fn who_ends_in_order_gives_up_and_who_stands_by_takes_over_at_its_next_loo
         assert_eq!(ledger.place(follower).await.1, 4, "taken over, taken over, given up, taken over");
     }
 
-    // Who stands by has nothing to give up.
+    // A follower that stands by has nothing to give up.
     let third = ledger.process_with("third", &all, limits).await;
     first_stands_by(&mut ledger, &first).await;
     first.stop().await;
@@ -259,7 +259,7 @@ async fn processes_of_one_build_come_and_go_and_each_event_is_done_once() {
 async fn a_follower_that_comes_later_and_one_that_goes_disturb_nobody() {
     let mut ledger = Ledger::new().await;
     let (first, second) = (ledger.follower("first").await, ledger.follower("second").await);
-    // A ring so small that who begins at the log's beginning must read the log.
+    // A ring so small that one who begins at the log's beginning must read the log.
     let limits = Limits { ring_events: 4, ..Limits::default() };
     let process = ledger.process_with("g", std::slice::from_ref(&first), limits).await;
     ledger.append_and_publish(120).await;

@@ -24,7 +24,7 @@ const TABLES: &str = r#"
     CREATE TABLE read.effect (
         follower text, "offset" bigint CHECK ("offset" >= 0), payload bytea NOT NULL, PRIMARY KEY (follower, "offset"))"#;
 
-/// As a projector's batch: the checkpoint moves from where it was read, by who holds it, and with it everything else.
+/// As a projector's batch: the checkpoint moves from where it was read, by its holder, and with it everything else.
 const WRITE: &str = r#"
     WITH held AS (SELECT FROM read.place WHERE follower = $1 FOR NO KEY UPDATE SKIP LOCKED),
     moved AS (
@@ -157,7 +157,7 @@ impl Ledger {
         Process { following, roster, stop }
     }
 
-    /// What a follower has done: the offsets of its effects, in order.
+    /// The offsets of a follower's effects, in order.
     pub(crate) async fn effects(&self, follower: &Counter) -> Vec<i64> {
         let sql = "SELECT \"offset\" FROM read.effect WHERE follower = $1 ORDER BY 1";
         self.database.owner().await.query(sql, &[&follower.name]).await.expect("readable").iter().map(|r| r.get(0)).collect()
@@ -211,7 +211,7 @@ impl Process {
     }
 }
 
-/// What is wrong with a follower.
+/// A follower's fault.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Trouble {
     #[default]

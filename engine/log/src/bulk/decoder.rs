@@ -20,7 +20,7 @@ pub(super) struct Decoder {
     ended: bool,
 }
 
-/// What stands at the beginning of some bytes.
+/// The item at the beginning of some bytes.
 enum Next<'a> {
     Row(BulkEvent<'a>, usize),
     End,

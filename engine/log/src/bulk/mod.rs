@@ -3,7 +3,7 @@
 //!
 //! One writer inserts into a partition and nothing is updated or deleted, so rows lie in the order of their offsets; only where
 //! vacuum freed the room of an append that failed may a later row lie before an earlier one. So the order is never
-//! believed: each offset is compared with the one before, and who meets a disorder reads again, sorted by Postgres.
+//! believed: each offset is compared with the one before, and a reader that meets a disorder reads again, sorted by Postgres.
 
 mod decoder;
 
@@ -43,7 +43,7 @@ pub enum BulkOrder {
     Sorted,
 }
 
-/// What [`BulkEvents::next`] has come to.
+/// The outcome of [`BulkEvents::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BulkRead {
     /// Some events; there may be more.
@@ -118,7 +118,7 @@ impl BulkEvents {
         stranger.map_or(Ok(BulkRead::Some), |found| self.gap(found))
     }
 
-    /// How many events were read, and so the next offset.
+    /// Number of events that were read, and so the next offset.
     pub fn read(&self) -> i64 {
         self.expected
     }

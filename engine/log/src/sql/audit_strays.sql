@@ -1,4 +1,4 @@
--- What stands behind a page ($1) and its end ($2) and belongs to no page; an event may name a page that is there and ends before it.
+-- Rows behind a page ($1) and its end ($2) that belong to no page; an event may name a page that is there and ends before it.
 -- Asked in one statement, for a page that is appended meanwhile comes with its rows. At most $3 of each kind: 'event' with its
 -- offset, 'command' and 'request' with their page.
 (SELECT 'event' AS kind, e."offset" AS place, e.page

@@ -1,4 +1,4 @@
--- Where the first epoch after $1 begins; none when the log is in that one, which its last page tells without a look at the others (epochs
+-- The start of the first epoch after $1; none when the log is in that one, which its last page tells without a look at the others (epochs
 -- only grow). Else it reads the pages before: asked so after a restore only.
 SELECT first_offset
 FROM {schema}.page_{n}

@@ -4,9 +4,9 @@ CREATE TABLE event_{n} PARTITION OF event FOR VALUES IN ({n}) WITH (autovacuum_f
 CREATE TABLE command_{n} PARTITION OF command FOR VALUES IN ({n}) WITH (autovacuum_freeze_min_age = 0);
 CREATE TABLE request_{n} PARTITION OF request FOR VALUES IN ({n}) PARTITION BY RANGE (page);
 CREATE TABLE snapshot_{n} PARTITION OF snapshot FOR VALUES IN ({n}) WITH (autovacuum_freeze_min_age = 0);
--- What the planner must know from the first row on: the partition alone tells no row from another, a stream or a command does. Without it
--- an index that begins with the partition looks as good as any, and a lane that prepares its statements while the log is
--- new keeps a plan that reads the whole index. Statistics stay when rows are truncated.
+-- Statistics that the planner needs from the first row on: the partition alone tells no row from another, a stream or a command does.
+-- Without them an index that begins with the partition looks as good as any, and a lane that prepares its statements while the log is new
+-- keeps a plan that reads the whole index. Statistics stay when rows are truncated.
 INSERT INTO event_{n} (partition, "offset", stream_id, version, type, payload, metadata, recorded_at, digest, page)
 SELECT {n}, i, 's/' || i, 1, 't', '', '', now(), '', i FROM generate_series(1, 1000) AS i;
 INSERT INTO command_{n} (partition, stream_id, command_id, page, ordinal, request_digest, result)

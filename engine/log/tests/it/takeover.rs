@@ -1,4 +1,4 @@
-//! Who writes: takeover is a write, and a lost answer is settled by one.
+//! Changes of writer: takeover is a write, and a lost answer is settled by one.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn until_closed(writer: &Writer) {
 async fn once_an_opening_page_stands_the_older_writer_cannot_commit() {
     let f = Fixture::new().await;
     let (zombie, head) = f.opened().await;
-    // What a paused process had decided, and sends when it wakes up.
+    // A page that a paused process had decided, and sends when it wakes up.
     let late = page(&head, &zombie, vec![event("a/1", 1)], vec![row("a/1", 1)]);
     let (writer, mut head) = f.opened().await;
     // Before the new writer has written anything but its opening page.

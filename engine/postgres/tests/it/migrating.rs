@@ -1,4 +1,4 @@
-//! What an install has once, whoever makes it first.
+//! Things that an install has once, whoever makes them first.
 
 use std::time::Duration;
 

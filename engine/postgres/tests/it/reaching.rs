@@ -1,4 +1,4 @@
-//! What is said of a database that can't be reached, or no more.
+//! Messages about a database that can't be reached, or no more.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -18,7 +18,7 @@ struct Server {
 }
 
 fn services(verb: &str, folder: &Path, settings: &str) -> Output {
-    // What the shell has of another server is not this one's.
+    // Another server's settings in the shell are not this one's.
     let mut command = Command::new(SERVICES);
     command.args([verb.as_ref(), folder.as_os_str()]).env_remove("DAYBOOK_DATABASE_URL").env_remove("DAYBOOK_KAFKA");
     if verb == "start" {
@@ -58,7 +58,7 @@ impl Server {
         let at = |name: &str| format!("'{}'", folder.join(name).display());
         let settings = format!("ssl=on;ssl_cert_file={};ssl_key_file={};hba_file={}", at("server.pem"), at("server.key"), at("hba.conf"));
         let started = services("start", &folder.join("service"), &settings);
-        // From here on it is cleared away, whatever happens.
+        // From here on it is cleared away, in any case.
         let mut server = Self { address: String::new(), folder };
         assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
         let env = fs::read_to_string(server.folder.join("service/services.env")).expect("it says where it serves");

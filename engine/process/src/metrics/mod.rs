@@ -17,7 +17,7 @@ pub use table::*;
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// How many, of what the name says.
+    /// A number of the things that the name says.
     Count,
     /// 1 or 0.
     Flag,
@@ -165,7 +165,7 @@ pub struct Definition {
     pub kind: Kind,
     /// Its unit.
     pub unit: Unit,
-    /// What it says, in one sentence.
+    /// Its meaning, in one sentence.
     pub help: &'static str,
     /// Its labels, in the order in which [`with`](Counters::with) takes their values.
     pub labels: &'static [Label],
@@ -185,7 +185,7 @@ macro_rules! family {
         #[doc = $all]
         #[derive(Debug)]
         pub struct $family<const N: usize> {
-            /// What the table says of it.
+            /// The table's entry for it.
             pub definition: Definition,
             /// Of the one without labels: its hash is worked out once.
             key: Key,

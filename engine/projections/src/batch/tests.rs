@@ -69,7 +69,7 @@ fn quick(events: &[Event]) -> Folded {
     folded(events, HashMap::new(), &Skipped::default(), Pace::Quick).expect("all of it can be folded")
 }
 
-/// What stands after these events, as it is held in memory.
+/// The views after these events, as they are held in memory.
 fn held(events: &[Event]) -> HashMap<StreamId, Before> {
     let Folded { changes, views, .. } = quick(events);
     changes.views.into_iter().zip(views).map(|(row, view)| (row.stream, Before::Held(view))).collect()

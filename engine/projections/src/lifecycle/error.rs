@@ -23,7 +23,7 @@ pub enum LifecycleError {
     Running {
         /// The read model.
         model: String,
-        /// Who, as Postgres sees it.
+        /// The holder, as Postgres sees it.
         who: String,
     },
     /// There is no such generation, or it can't be what it is asked to be.
@@ -43,7 +43,7 @@ impl LifecycleError {
         matches!(self, Self::Usage(_))
     }
 
-    /// Whether it was refused for what was found.
+    /// Whether findings were the reason to refuse it.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::TwoWriters(_))
     }

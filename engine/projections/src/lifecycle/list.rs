@@ -1,4 +1,4 @@
-//! What generations there are.
+//! The list of generations.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Transaction};
 use super::{LifecycleError, sql};
 use crate::{ProjectorError, fingerprint};
 
-/// Where a generation stands in its life.
+/// The state of a generation in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum GenerationState {
@@ -58,7 +58,7 @@ pub struct KnownGeneration {
     pub number: i32,
     /// Of the folds that fill it.
     pub fingerprint: Vec<u8>,
-    /// Where it stands.
+    /// Its state.
     pub state: GenerationState,
     /// The table of its parts, in schema `read`.
     pub parts: String,
@@ -109,7 +109,7 @@ pub async fn live_generation(client: &Client, model: &str) -> Result<KnownGenera
     live.ok_or_else(|| ProjectorError::NotPrepared(model.to_owned()).into())
 }
 
-/// How far behind one log partition a generation is.
+/// The distance of a generation behind one log partition.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceReport {
@@ -119,11 +119,11 @@ pub struct SourceReport {
     pub partition: i32,
     /// Everything before it is folded.
     pub next_offset: i64,
-    /// How many events of the log it has not come to.
+    /// Events of the log that it has not come to.
     pub behind: i64,
 }
 
-/// What is told of a generation.
+/// The report on a generation.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GenerationReport {
@@ -131,7 +131,7 @@ pub struct GenerationReport {
     pub projection: String,
     /// From 1.
     pub generation: i32,
-    /// Where it stands.
+    /// Its state.
     pub state: GenerationState,
     /// RFC 3339.
     pub created_at: String,
@@ -139,14 +139,14 @@ pub struct GenerationReport {
     pub this_builds: bool,
     /// About how many parts it has; none when that is not known.
     pub parts: Option<i64>,
-    /// How many streams are parked.
+    /// Parked streams.
     pub parked: i64,
     /// One a log partition; none of a generation that was retired.
     pub sources: Vec<SourceReport>,
 }
 
 impl GenerationReport {
-    /// How many events it has not come to, all logs together.
+    /// Events that it has not come to, all logs together.
     pub fn behind(&self) -> i64 {
         self.sources.iter().map(|s| s.behind).sum()
     }
@@ -164,7 +164,7 @@ impl fmt::Display for GenerationReport {
     }
 }
 
-/// What stands of a read model, generation by generation.
+/// The reports on a read model, generation by generation.
 ///
 /// # Errors
 /// When a database does not answer, or was never migrated.

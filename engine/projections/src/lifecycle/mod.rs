@@ -1,8 +1,8 @@
 //! The life of a generation: made and filled beside the live one, [promoted](crate::promotion), kept for the way back, retired.
 //!
-//! Whoever fills a generation, or clears one away that was not finished, holds the read model's advisory lock, on the session that
+//! A process that fills a generation, or clears one away that was not finished, holds the read model's advisory lock, on the session that
 //! does it. A generation in state `building` whose lock nobody holds is what a rebuild that was killed left behind: the next one clears
-//! it away. Whoever serves or retires one holds the rows of all of them until that is committed. The first one is made live, by
+//! it away. A process that serves or retires one holds the rows of all of them until that is committed. The first one is made live, by
 //! `daybook migrate` under the migrations' lock; there is no rebuild before it.
 
 mod error;

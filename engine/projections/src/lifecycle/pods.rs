@@ -1,4 +1,4 @@
-//! What the query API's processes say of themselves, and telling them that another generation is live.
+//! Reports of the query API's processes on themselves, and the notice to them that another generation is live.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::LifecycleError;
 
 /// A pod that has said nothing for so long is gone.
 const SILENT: Duration = Duration::from_secs(10);
-/// How often it is looked again whether all pods have moved.
+/// Time between looks whether all pods have moved.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Messages and bytes that are taken at once.
 const AT_ONCE: (usize, usize) = (1_024, 4 << 20);

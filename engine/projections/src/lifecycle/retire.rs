@@ -44,7 +44,7 @@ pub async fn retire(databases: &Databases, bus: &BusConfig, model: &ReadModel, n
     Ok(transaction.commit().await?)
 }
 
-/// Drops a generation's tables and all that is kept of it but its row: were its number given again, whoever watches its
+/// Drops a generation's tables and all that is kept of it but its row: were its number given again, a watcher of its
 /// checkpoints, or hears of its pushes late, would take the one for the other.
 pub(super) async fn erase(
     transaction: &Transaction<'_>,

@@ -58,7 +58,7 @@ impl Projector {
             Ok(folded) => folded,
             Err(why) => {
                 tracing::info!(projector = self.name(), why, "a batch is folded again, event by event");
-                // Another generation's projector may have been told meanwhile to do without what would park here.
+                // Another generation's projector may have been told meanwhile to do without the event that would park here.
                 self.skipped = self.store.skipped(&self.place()).await?;
                 self.fold_batch(&events, Pace::Careful).await?.map_err(ProjectorError::Panicked)?
             }
@@ -66,14 +66,14 @@ impl Projector {
         self.write(by.from, by.to, by.epoch, folded).await
     }
 
-    /// What a batch covers; none: there are no events.
+    /// The span of a batch; none: there are no events.
     pub(super) async fn span(&self, events: &[&Event]) -> Result<Option<Span>, ProjectorError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
         self.compare_epochs(last.epoch).await?;
         Ok(Some(Span { from: first.offset, to: last.offset + 1, epoch: last.epoch.max(self.epoch) }))
     }
 
-    /// The inner error: a stream stopped, and what is held is forgotten.
+    /// The inner error: a stream stopped, and all views in memory are forgotten.
     pub(super) async fn fold_batch(&mut self, events: &[&Event], pace: Pace) -> Result<Result<Folded, String>, ProjectorError> {
         let service = self.log.service().clone();
         let folds = |e: &&&Event| self.model.fold(&service, e.stream.aggregate()).is_some() && !self.parked.contains(e.stream.as_str());
@@ -121,7 +121,7 @@ impl Projector {
         self.wrote(by, folded).await
     }
 
-    /// How the checkpoint moves over a batch.
+    /// The checkpoint's move over a batch.
     pub(super) fn moves(&mut self, span: Span) -> Move {
         if let Some(pusher) = &mut self.pusher {
             pusher.settle();
@@ -129,16 +129,16 @@ impl Projector {
         Move { from: span.from, to: span.to, epoch: span.epoch, pushed: self.pusher.as_ref().map(Pusher::acknowledged) }
     }
 
-    /// A batch stands: what is held moves on, and what changed is pushed.
+    /// A batch stands: the views in memory move on, and the changes are pushed.
     pub(super) async fn wrote(&mut self, by: Move, folded: Folded) -> Result<(), ProjectorError> {
         let Folded { changes, views, events } = folded;
-        // The statement takes away what lies before what is pushed.
+        // The statement takes away the removals that lie before the pushed offset.
         if changes.removes() {
             self.removals_before = Some(by.to);
         } else if self.removals_before.is_some_and(|before| by.pushed.is_none_or(|pushed| pushed >= before)) {
             self.removals_before = None;
         }
-        // Not before: who is superseded finds views that are ahead of it, and that parks nothing.
+        // Not before: a superseded projector finds views that are ahead of it, and that parks nothing.
         for s in &changes.stopped {
             tracing::error!(projector = self.name(), stream = %s.stream, offset = s.offset, reason = s.reason, "a stream is parked: later events of it wait");
         }

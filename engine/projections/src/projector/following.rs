@@ -36,7 +36,7 @@ pub(crate) struct GenerationKind {
     pub(crate) store: ReadStore,
     pub(crate) limits: Limits,
     pub(crate) push: Push,
-    /// Connections for what followers write together.
+    /// Connections for the writes of several followers together.
     pub(crate) together: Pool,
 }
 
@@ -121,7 +121,7 @@ impl Follower for Projector {
                 return Err(FollowError::Carefully("an event is of an epoch that is over".to_owned()));
             }
             let Some(span) = self.span(&events).await? else { return Ok(()) };
-            // Only what the log says may park a stream: what came from Kafka is not believed to be wrong before that.
+            // Only what the log says may park a stream: an event from Kafka is not believed to be wrong before that.
             let folded = self.fold_batch(&events, Pace::Quick).await?.map_err(FollowError::Carefully)?;
             let is_update = self.removals_before.is_none() && folded.changes.only_updates();
             let sql = if is_update { &self.generation.write_known } else { &self.generation.write_batch };

@@ -24,7 +24,7 @@ use crate::store::{Checkpoint, CheckpointKey, ReadStore};
 pub(crate) use following::GenerationKind;
 use following::Prepared;
 
-/// What a projector has met since it was made.
+/// Counts of what a projector has met since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Events that went into a view.
@@ -48,7 +48,7 @@ pub struct Projector {
     untried: Vec<String>,
     skipped: Skipped,
     pusher: Option<Pusher>,
-    /// How far the stored checkpoint says that all is pushed.
+    /// Everything before it is pushed, says the stored checkpoint.
     pushed: i64,
     next: i64,
     epoch: i32,
@@ -88,7 +88,7 @@ impl Meters {
 }
 
 impl Projector {
-    /// Stands where the checkpoint stands. Takes it over from nobody: whoever moves it first has moved it.
+    /// Stands where the checkpoint stands. Takes it over from nobody: the first one to move it has moved it.
     ///
     /// # Errors
     /// As [`resume`](Self::resume).
@@ -147,7 +147,7 @@ impl Projector {
         self.stand_at(checkpoint).await
     }
 
-    /// Takes the checkpoint over from whoever has it, and stands where it stands. What is held in memory stays good while the
+    /// Takes the checkpoint over from any holder, and stands where it stands. What is held in memory stays good while the
     /// checkpoint is its own last one. Where somebody else had it before, streams that are parked are tried again once: this may be a
     /// newer build.
     ///
@@ -178,7 +178,7 @@ impl Projector {
 
     async fn stand_at(&mut self, checkpoint: Checkpoint) -> Result<(), ProjectorError> {
         self.prepared = None;
-        // Whoever had it before may have noted some.
+        // An earlier holder may have noted some.
         self.removals_before = Some(checkpoint.next);
         let Checkpoint { next, epoch, pushed, term, given_up: _ } = checkpoint;
         (self.next, self.epoch, self.pushed, self.term) = (next, epoch, pushed, term);
@@ -204,7 +204,7 @@ impl Projector {
         (self.log.service(), self.log.number())
     }
 
-    /// What it has met since it was made.
+    /// Its counts since it was made.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -253,7 +253,7 @@ impl Projector {
         Ok(())
     }
 
-    /// Where the log ends now, and in which epoch.
+    /// Looks where the log ends now, and in which epoch.
     async fn look(&mut self) -> Result<(), ProjectorError> {
         let head = self.log.last_page().await?;
         self.end = head.next_offset();
@@ -294,7 +294,7 @@ impl Projector {
 }
 
 impl Drop for Projector {
-    /// What it said of its partition is another one's to say.
+    /// The gauges of its partition are another one's to set.
     fn drop(&mut self) {
         self.meters.waiting.set(0.0);
         self.meters.lag.set(0.0);

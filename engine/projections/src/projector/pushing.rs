@@ -1,4 +1,4 @@
-//! After a commit: what changed is pushed; and what a death, a silence or Kafka kept back is pushed again.
+//! After a commit: changes are pushed; those that a death, a silence or Kafka kept back are pushed again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::store::Move;
 
 /// Events whose streams are read at once to be pushed again.
 const AT_ONCE: i64 = 1_000;
-/// How long Kafka's acknowledgements are waited for when a partition goes elsewhere, and how often they are looked for.
+/// Longest wait for Kafka's acknowledgements when a partition goes elsewhere, and the time between looks for them.
 const LETTING_GO: Duration = Duration::from_secs(2);
 const GLANCE: Duration = Duration::from_millis(10);
-/// How many streams that show nothing a marker names.
+/// Hidden streams that a marker names, at the most.
 const NAMED: usize = 20;
 
 impl Projector {
@@ -31,7 +31,7 @@ impl Projector {
         Ok(self)
     }
 
-    /// Pushes what it commits; what is to be pushed again, it finds when it takes over.
+    /// Pushes what it commits; changes to be pushed again, it finds when it takes over.
     pub(crate) fn with_pusher(mut self, push: &Push) -> Self {
         let at = Source {
             topic: push.topic(self.model.name),
@@ -43,7 +43,7 @@ impl Projector {
         self
     }
 
-    /// What there is to do each second, busy or not: folds parked streams again where that is asked for, notes what Kafka
+    /// Work of each second, busy or not: folds parked streams again where that is asked for, notes what Kafka
     /// has acknowledged, and pushes again what it lost.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Projector {
         self.note_pushed().await
     }
 
-    /// Waits a moment for Kafka's acknowledgements, and notes them: who has the partition next need not push that again.
+    /// Waits a moment for Kafka's acknowledgements, and notes them: the next holder need not push that again.
     pub(super) async fn let_go(&mut self) -> Result<(), ProjectorError> {
         let until = Instant::now() + LETTING_GO;
         while self.pusher.as_mut().is_some_and(|pusher| !pusher.is_idle()) && Instant::now() < until {
@@ -144,7 +144,7 @@ impl Projector {
         let touched = if to - from <= self.limits.push.again_up_to { self.touched_since(from).await? } else { None };
         let (from, mut shown) = match touched {
             Some(shown) => (from, shown),
-            // What lies in no span of events would leave no gap where nothing has come after it.
+            // Changes in no span of events would leave no gap where nothing has come after them.
             None => (to, self.store.removed(&self.place(), to - 1).await?),
         };
         self.mark_stale(&mut shown);

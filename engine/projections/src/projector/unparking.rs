@@ -14,7 +14,7 @@ use crate::batch::{Before, Changes, Folded, Pace, PartView, fold};
 use crate::push::{PushedPart, Span};
 use crate::store::{Retried, StreamToRetry, WrittenPart};
 
-/// How many are looked up at once.
+/// Streams that are looked up at once.
 const AT_ONCE: usize = 100;
 /// Events of a stream that are in memory at once.
 const PAGE: i64 = 500;
@@ -59,17 +59,17 @@ impl Projector {
         Ok(())
     }
 
-    /// Folds a parked stream from its beginning to the checkpoint, and writes what of it is otherwise than it stands.
+    /// Folds a parked stream from its beginning to the checkpoint, and writes the differences from what stands.
     async fn retry(&mut self, what: &StreamToRetry) -> Result<(), ProjectorError> {
         let skipped = (what.asked == Some(Ask::Skip)).then_some(what.offset);
         if let Some(offset) = skipped {
-            // Where this is not committed, all that is held is read again.
+            // If this is not committed, all that is held is read again.
             self.skipped.add(what.stream.clone(), offset);
         }
         let stream = StreamId::parse(&what.stream).map_err(|why| LogError::Damaged(format!("a parked stream: {why}")))?;
         let mut again = self.fold_again(&stream).await?;
-        // It got less far than who parked the stream: a newer build has folded what this one can't. What stands is newer than
-        // what this one would make of it, and stays.
+        // It got less far than when the stream was parked: a newer build has folded what this one can't. The stored parts are newer than
+        // what this one would make, and stay.
         let knows_less = again.stopped.as_ref().is_some_and(|(offset, _)| *offset < what.offset);
         if let Some((offset, _)) = again.stopped.as_mut().filter(|_| knows_less) {
             *offset = what.offset;
@@ -91,7 +91,7 @@ impl Projector {
         if !retried.noted.is_empty() {
             self.removals_before = Some(self.next);
         }
-        // What is held is of before.
+        // The held view is from before.
         let _ = self.held.take(&stream);
         match &parked {
             Some((offset, reason)) => {
@@ -131,7 +131,7 @@ impl Projector {
         while again.stopped.is_none() {
             let stored = self.log.read_stream_after(stream.as_str(), version, PAGE).await?;
             let events = stored.into_iter().map(Event::stored).collect::<Result<Vec<_>, _>>()?;
-            // What lies beyond the checkpoint comes in its turn.
+            // Events beyond the checkpoint come in their turn.
             let events: Vec<&Event> = events.iter().filter(|e| e.offset < self.next).collect();
             let Some(last) = events.last() else { break };
             version = last.version;
@@ -142,7 +142,7 @@ impl Projector {
         Ok(again)
     }
 
-    /// Pushes what no event of a batch has changed. It leaves no gap where it is lost, so its acknowledgement is waited for.
+    /// Pushes changes that no event of a batch has made. Lost, they leave no gap, so their acknowledgement is waited for.
     fn push_out_of_turn(&mut self, shown: Vec<PushedPart>) {
         let far_behind = self.end - self.next > self.limits.push.silent_beyond;
         let Some(pusher) = &mut self.pusher else { return };
@@ -173,7 +173,7 @@ struct StreamView {
 }
 
 impl Again {
-    /// Where the next page goes on.
+    /// The view that the next page goes on from.
     fn before(&self, stream: &StreamId) -> HashMap<StreamId, Before> {
         let Some(view) = &self.view else { return HashMap::new() };
         HashMap::from([(stream.clone(), Before::Stored { version: view.version, bytes: view.bytes.clone() })])
@@ -200,7 +200,7 @@ impl Again {
     }
 }
 
-/// What to write, and what to push, so that `stands` becomes what was folded.
+/// The rows to write, and the parts to push, so that `stands` becomes what was folded.
 fn compare(again: Again, stream: &StreamId, stands: Vec<PushedPart>, skipped: Option<i64>) -> (Retried, Vec<PushedPart>) {
     let Again { parts, keys, view, stopped } = again;
     let freed = stopped.is_none();

@@ -1,6 +1,6 @@
-//! Pushing what changed on `read.<projection>`, so that whoever keeps read models in memory need not ask.
+//! Pushing changes on `read.<projection>`, so that a process with read models in memory need not ask.
 //!
-//! Folding never waits for Kafka. What could not be pushed is not kept: the next marker shows the gap, or what was touched
+//! Folding never waits for Kafka. A change that could not be pushed is not kept: the next marker shows the gap, or what was touched
 //! is read from the tables and pushed again.
 
 mod pusher;
@@ -14,7 +14,7 @@ use daybook_bus::{BusConfig, BusError, Producer, ProducerOptions, SharedProducer
 pub(crate) use pusher::{Pusher, Source, Span};
 pub(crate) use records::PushedPart;
 
-/// How long Kafka may take to acknowledge a batch before it counts as lost.
+/// Longest time that Kafka may take to acknowledge a batch before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The producer that all partitions of a process push through. Cheap to clone.

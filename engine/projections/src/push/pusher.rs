@@ -13,10 +13,10 @@ use super::records::{PushedPart, batch};
 use crate::Push;
 use crate::config::PushLimits;
 
-/// How long a fail-point waits for Kafka to have the parts.
+/// Longest time that a fail-point waits for Kafka to have the parts.
 const BETWEEN: Duration = Duration::from_secs(10);
 
-/// Whose changes are pushed, and where to. Kafka's partition is the log's.
+/// The source of pushed changes, and their topic. Kafka's partition is the log's.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) topic: Arc<str>,
@@ -25,7 +25,7 @@ pub(crate) struct Source {
     pub(crate) partition: i32,
 }
 
-/// What a marker says: everything of [from, to) stands before it.
+/// A marker's claim: everything of [from, to) stands before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) from: i64,
@@ -50,7 +50,7 @@ struct Meters {
     lost: Counter,
 }
 
-/// Pushes one partition. It never waits: what Kafka does not take in time is given up, and found again by how far the
+/// Pushes one partition. It never waits: a batch that Kafka does not take in time is given up, and found again by how far the
 /// acknowledgements go.
 pub(crate) struct Pusher {
     push: Push,
@@ -81,7 +81,7 @@ impl Pusher {
 
     /// Begins anew at `next`, everything before `pushed` being pushed and acknowledged.
     pub(crate) fn reset(&mut self, pushed: i64, next: i64) {
-        // What is underway says nothing of what comes now; it counts until it has settled, for it takes memory.
+        // A batch that is underway says nothing of what comes now; it counts until it has settled, for it takes memory.
         self.broken = !self.underway.is_empty();
         // There may be changes between the two that lie in no span.
         self.held_at = (pushed < next).then_some(pushed);

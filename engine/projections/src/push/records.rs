@@ -1,4 +1,4 @@
-//! What stands on `read.<projection>`: parts and markers, as Kafka records.
+//! The parts and markers on `read.<projection>`, as Kafka records.
 
 use bytes::Bytes;
 use daybook_bus::{Headers, Record, headers as h};
@@ -50,7 +50,7 @@ pub(super) fn batch(at: &Source, span: Span, parts: Vec<PushedPart>, hidden: Hid
         };
         records.push(record(at, key.clone(), &change));
         if removed {
-            // The value told who listens; this one tells the compaction.
+            // The value told those who listen; this one tells the compaction.
             records.push(Record { topic: at.topic.clone(), partition: at.partition, key, headers: Headers::new(), value: None });
         }
     }

@@ -14,11 +14,11 @@ pub(crate) struct Folded {
     /// 0: nothing could be folded.
     pub(crate) version: i64,
     pub(crate) offset: i64,
-    /// How many events went into the view.
+    /// Events that went into the view.
     pub(crate) folded: u64,
     pub(crate) keys: Keys,
     pub(crate) parts: Vec<RenderedPart>,
-    /// Where it stopped, and why.
+    /// The event that it stopped at, and why.
     pub(crate) stopped: Option<Stopped>,
 }
 

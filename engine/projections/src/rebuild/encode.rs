@@ -2,18 +2,18 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// How large a buffer grows before it is sent.
+/// Bytes that a buffer grows to before it is sent.
 const SENT_AT: usize = 256 << 10;
 /// Signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
 
-/// What a COPY begins with.
+/// The beginning of a COPY.
 pub(crate) const fn header() -> Bytes {
     Bytes::from_static(HEADER)
 }
 
-/// What a COPY ends with.
+/// The end of a COPY.
 pub(crate) const fn trailer() -> Bytes {
     Bytes::from_static(TRAILER)
 }
@@ -57,12 +57,12 @@ impl Rows {
         self
     }
 
-    /// What has gathered, once it is worth sending.
+    /// The gathered bytes, once they are worth sending.
     pub(crate) fn full(&mut self) -> Option<Bytes> {
         (self.0.len() >= SENT_AT).then(|| self.rest())
     }
 
-    /// What has gathered.
+    /// The gathered bytes.
     pub(crate) fn rest(&mut self) -> Bytes {
         self.0.split().freeze()
     }

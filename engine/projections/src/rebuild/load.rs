@@ -20,7 +20,7 @@ const SETTINGS: &[(&str, &str)] = &[("synchronous_commit", "off")];
 /// A COPY has ended before its time: the task that ran it knows why.
 pub(crate) struct Cut;
 
-/// Where rows of the three tables go.
+/// The channels for rows of the three tables.
 #[derive(Clone)]
 pub(crate) struct Tables {
     parts: Sender<Bytes>,
@@ -65,7 +65,7 @@ pub(crate) struct Sheets<'a> {
     writers: Rows,
 }
 
-/// What is written of one stream.
+/// The rows of one stream.
 pub(crate) struct StreamRows<'a> {
     pub(crate) stream: &'a str,
     /// Of the last event that was folded.

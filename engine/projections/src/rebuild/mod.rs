@@ -33,7 +33,7 @@ pub use tail::Tail;
 const INDEX_SETTINGS: &[(&str, &str)] =
     &[("maintenance_work_mem", "65536"), ("synchronous_commit", "off"), ("lock_timeout", "60000"), ("default_statistics_target", "10")];
 
-/// How a rebuild goes about its work.
+/// The options of a rebuild.
 #[derive(Clone, Debug)]
 pub struct RebuildOptions {
     /// Bytes of views that may be in memory, about (512 MiB by default), shared by the partitions that are read at once.
@@ -52,7 +52,7 @@ impl Default for RebuildOptions {
     }
 }
 
-/// What filling a generation came to.
+/// The outcome of filling a generation.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Filled {
@@ -62,7 +62,7 @@ pub struct Filled {
     pub folded: u64,
     /// Streams that have a view.
     pub streams: u64,
-    /// How often partitions were read; as often as there are partitions with events, when memory was enough.
+    /// Times that partitions were read; as many as there are partitions with events, when memory was enough.
     pub passes: u32,
     /// Streams that could not be folded to their end: service, stream, offset and reason.
     pub parked: Vec<ParkedStream>,

@@ -17,7 +17,7 @@ use crate::batch::{Stopped, render};
 /// Events between two looks at the rate, and at who else wants to run.
 const BREATH: i64 = 1_024;
 
-/// What all partitions of a rebuild share.
+/// State that all partitions of a rebuild share.
 pub(crate) struct Shared {
     pub(crate) model: Arc<ReadModel>,
     /// One permit a partition that is read at the same time.
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) progress: Arc<RebuildProgress>,
 }
 
-/// What became of one partition.
+/// The outcome of one partition.
 pub(crate) struct FilledPartition {
     pub(crate) service: String,
     pub(crate) partition: i32,

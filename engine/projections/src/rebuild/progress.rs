@@ -1,11 +1,11 @@
-//! How far a rebuild has got, for who watches it, and how fast it may go.
+//! A rebuild's progress, for those who watch it, and its speed limit.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a rebuild is doing.
+/// The phase of a rebuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RebuildPhase {
     /// Reading logs, folding, filling tables.
@@ -43,7 +43,7 @@ impl RebuildProgress {
         self.streams.load(Ordering::Relaxed)
     }
 
-    /// What is being done.
+    /// The present phase.
     pub fn phase(&self) -> RebuildPhase {
         match self.phase.load(Ordering::Relaxed) {
             0 => RebuildPhase::Folding,

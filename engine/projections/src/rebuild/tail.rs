@@ -1,5 +1,5 @@
-//! What was written since a generation was filled: folded by projectors of its own, until it stands at the log's end. They are
-//! fenced by the checkpoint as all projectors are, so running ones may do the same at the same time.
+//! The events written since a generation was filled: folded by projectors of its own, until it stands at the log's end. They are fenced by
+//! the checkpoint as all projectors are, so running ones may do the same at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const LOCKED: Duration = Duration::from_millis(20);
 /// Service and log partition, to the next offset and the epoch there.
 pub(crate) type Places = BTreeMap<(String, i32), (i64, i32)>;
 
-/// What a generation has not come to stands at the log's beginning.
+/// A partition that a generation has not come to stands at the log's beginning.
 fn place(places: &Places, projector: &Projector) -> i64 {
     let (service, partition) = projector.source();
     places.get(&(service.to_owned(), partition)).map_or(0, |(next, _)| *next)
@@ -75,7 +75,7 @@ impl Tail {
         self.fold_on(Some(until)).await
     }
 
-    /// How many events lie between where it stands and these places of the logs; none where it is beyond one of them.
+    /// Events between where it stands and these places of the logs; none where it is beyond one of them.
     pub(crate) fn before(&self, places: &Places) -> Option<i64> {
         let each = self.0.iter().map(|projector| place(places, projector) - projector.next());
         each.map(|events| (events >= 0).then_some(events)).sum()

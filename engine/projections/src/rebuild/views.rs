@@ -8,7 +8,7 @@ use daybook_log::{BulkEvent, LogError};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-/// What a stream costs beyond its id, its view and its keys.
+/// Bytes that a stream costs beyond its id, its view and its keys.
 const OVERHEAD: usize = 224;
 /// A view is measured again when so many bytes of events have been folded into it, or as many as it had.
 const MEASURED_EVERY: usize = 512;
@@ -32,7 +32,7 @@ impl Range {
         (self.low < self.high).then(|| Self { high: self.low + (self.high - self.low) / 2, ..self })
     }
 
-    /// What comes after it, as wide; none when it was the last.
+    /// The range after it, as wide; none when it was the last.
     pub(crate) fn next(self) -> Option<Self> {
         let low = self.high.checked_add(1)?;
         Some(Self { low, high: low.saturating_add(self.high - self.low) })
@@ -49,7 +49,7 @@ pub(crate) struct Slot {
     pub(crate) version: i64,
     /// Of the last event that was folded or passed over.
     pub(crate) offset: i64,
-    /// How many events went into the view.
+    /// Events that went into the view.
     pub(crate) folded: u64,
     pub(crate) keys: Keys,
     /// Bytes that it is counted with.
@@ -64,7 +64,7 @@ pub(crate) struct Keys(Vec<Box<str>>);
 
 impl Keys {
     pub(crate) fn tell(&mut self, key: &str) {
-        // What can't be a part's key has no part: rendering says so.
+        // A text that can't be a part's key has no part: rendering says so.
         if key.is_empty() || key.len() > crate::batch::MAX_KEY || key.contains('\0') {
             return;
         }

@@ -8,7 +8,7 @@ CREATE TABLE read.{parts} (
     stream_id text COLLATE "C" NOT NULL,
     partition int NOT NULL,
     "offset" bigint NOT NULL,
-    -- Where it is its stream's only part, the stream's view stands here: the version that it is folded up to, and its bytes, null where
+    -- If it is its stream's only part, the stream's view stands here: the version that it is folded up to, and its bytes, null where
     -- they are the part's. One row a stream is half of the work of two.
     version bigint,
     view bytea
@@ -22,7 +22,7 @@ CREATE TABLE read.{parts}_view (
     version bigint NOT NULL,
     view bytea NOT NULL
 ) WITH (fillfactor = 80);
--- Which streams have ever had a part under a key: what a read model as it was is folded from. Written at a part's
+-- The streams that have ever had a part under a key: a read model as it was is folded from them. Written at a part's
 -- first appearance, never changed.
 CREATE TABLE read.{parts}_writer (
     key text COLLATE "C" NOT NULL,

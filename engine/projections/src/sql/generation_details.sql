@@ -1,4 +1,4 @@
--- What `generations` tells of one: how many parts (as the planner last knew; -1 where it does not), how many streams are parked.
+-- The report of `generations` on one: how many parts (as the planner last knew; -1 where it does not), how many streams are parked.
 SELECT
     coalesce((
         -- A table without a page is empty; the planner is not told so (analyze_filled.sql).

@@ -1,4 +1,4 @@
--- Who holds it.
+-- The holder of the lock.
 SELECT a.application_name, a.pid, coalesce(a.client_addr::text, 'this machine'), a.backend_start
 FROM pg_locks l
 JOIN pg_stat_activity a ON a.pid = l.pid

@@ -1,4 +1,4 @@
--- What was noted as removed by an event from $5 on; where the part is there again, or another reason brought the note,
+-- The parts noted as removed by an event from $5 on; where the part is there again, or another reason brought the note,
 -- the part itself.
 SELECT r.key, r.part, coalesce(p.stream_id, r.stream_id) AS stream_id, coalesce(p."offset", r."offset") AS "offset", p.bytes
 FROM read.removed r

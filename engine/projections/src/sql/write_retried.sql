@@ -1,4 +1,4 @@
--- What came of folding a parked stream ($6) again, in one statement: what of its parts is otherwise, its view, and whether it
+-- The outcome of folding a parked stream ($6) again, in one statement: those parts that differ, its view, and whether it
 -- is parked any more. Fenced by where the checkpoint stands ($5) and its term ($23), as a batch is. What is pushed of it lies in no span of
 -- events: it is noted at the last offset ($14, $15: each part of the stream that there is or was), so that it is pushed
 -- again after a death.

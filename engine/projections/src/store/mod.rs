@@ -31,7 +31,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// What followers write together may not take long: all of them wait for it.
+/// Writes of several followers together may not take long: all of them wait for it.
 const TOGETHER: (&str, &str) = ("statement_timeout", "800");
 const ALONE: (&str, &str) = ("statement_timeout", "60000");
 
@@ -52,14 +52,14 @@ pub(crate) struct CheckpointKey<'a> {
     pub(crate) term: i64,
 }
 
-/// How far a partition is folded.
+/// The place that a partition is folded to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) next: i64,
     pub(crate) epoch: i32,
     /// Everything before it is pushed and acknowledged.
     pub(crate) pushed: i64,
-    /// Raised by who takes over.
+    /// Raised by each takeover.
     pub(crate) term: i64,
     /// Whether its last holder has given it up, and nobody has taken it over since.
     pub(crate) given_up: bool,
@@ -71,7 +71,7 @@ pub(crate) struct Move {
     pub(crate) from: i64,
     pub(crate) to: i64,
     pub(crate) epoch: i32,
-    /// How far Kafka has acknowledged what was pushed, where anything is.
+    /// The offset that Kafka has acknowledged up to, where anything is pushed.
     pub(crate) pushed: Option<i64>,
 }
 
@@ -118,7 +118,7 @@ impl ReadStore {
         Ok(Self { pool: pool(databases, connections, ALONE)?, together: pool(databases, connections, TOGETHER)? })
     }
 
-    /// Connections for what followers write together.
+    /// Connections for the writes of several followers together.
     pub fn together(&self) -> Pool {
         self.together.clone()
     }
@@ -141,7 +141,7 @@ impl ReadStore {
         self.one_checkpoint(at, sql::READ_CHECKPOINT).await
     }
 
-    /// Takes a checkpoint over from whoever holds it.
+    /// Takes a checkpoint over from any holder.
     pub(crate) async fn take_over(&self, at: &CheckpointKey<'_>) -> Result<Checkpoint, ProjectorError> {
         self.one_checkpoint(at, sql::TAKE_OVER).await
     }

@@ -41,7 +41,7 @@ pub(crate) struct Retried {
     pub(crate) view: Option<(i64, i64, Vec<u8>)>,
     /// The event to do without from now on.
     pub(crate) skipped: Option<i64>,
-    /// Where it stopped again, and why.
+    /// The offset that it stopped at again, and why.
     pub(crate) stopped: Option<(i64, String)>,
 }
 
@@ -59,7 +59,7 @@ impl ReadStore {
         Ok(waiting.collect())
     }
 
-    /// Writes what came of folding a parked stream again. False: the checkpoint stood elsewhere than at `next`.
+    /// Writes the outcome of folding a parked stream again. False: the checkpoint stood elsewhere than at `next`.
     pub(crate) async fn write_retried(
         &self,
         at: &CheckpointKey<'_>,
@@ -160,7 +160,7 @@ mod tests {
         assert!(!store.write_retried(&place(&generation), 8, &what, &noted).await.expect("it answers"), "the checkpoint stands elsewhere");
     }
 
-    /// Between the look at what is asked and the write, another build may have parked the stream at another event.
+    /// Between the look at the requests and the write, another build may have parked the stream at another event.
     #[tokio::test]
     async fn the_event_that_an_operator_meant_is_skipped_and_no_other_and_a_stream_is_freed_in_its_generation() {
         let (database, store, generation) = levels().await;

@@ -1,4 +1,4 @@
-//! What a projector reads to push again, and how far it has pushed.
+//! Rows that a projector reads to push again, and the note of how far it has pushed.
 
 use tokio_postgres::Row;
 
@@ -24,7 +24,7 @@ impl ReadStore {
         Ok(client.query(&statement, &[&at.service, &streams, &from, &whole]).await?.iter().map(shown).collect())
     }
 
-    /// What was noted as removed by an event from `from` on: gone, or as it stands by now.
+    /// The parts noted as removed by an event from `from` on: gone, or as they stand by now.
     pub(crate) async fn removed(&self, at: &CheckpointKey<'_>, from: i64) -> Result<Vec<PushedPart>, ProjectorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&sql::at(sql::READ_REMOVED, &at.generation.parts)).await?;

@@ -1,4 +1,4 @@
-//! Who holds a checkpoint, and what it does to the read models.
+//! Holders of a checkpoint, and what they do to the read models.
 
 use daybook_follow::{FollowError, Follower as _};
 use daybook_projections::{Limits, ProjectorError};
@@ -31,7 +31,7 @@ async fn a_holder_that_was_replaced_writes_nothing_though_the_checkpoint_stands_
     assert_eq!(shop.parts(&model).await, shop.fresh_fold(&model).await);
 }
 
-/// What it has still under way, too.
+/// Its writes still under way are fenced, too.
 #[tokio::test]
 async fn a_holder_that_has_given_up_is_fenced_and_gives_up_nothing_of_another_one() {
     let model = by_category();
@@ -44,7 +44,7 @@ async fn a_holder_that_has_given_up_is_fenced_and_gives_up_nothing_of_another_on
     old.catch_up().await.expect("it is its own");
     let standing = old.standing().await.expect("it answers");
     assert_eq!((standing.next, standing.term, standing.given_up), (1, 1, false));
-    // A promotion holds it: that is not waited for, and who stands by will see it stand still.
+    // A promotion holds it: that is not waited for, and the one that stands by will see it stand still.
     let mut owner = shop.database.owner().await;
     let promotion = owner.transaction().await.expect("it begins");
     promotion.batch_execute("SELECT FROM read.checkpoint FOR UPDATE").await.expect("nobody holds it for long");
@@ -124,7 +124,7 @@ async fn what_is_held_stays_good_over_a_rebalance_unless_somebody_else_had_the_p
     let mut first = shop.projector_with(&model, "catalog", 0, Limits::default()).await;
     first.take_over().await.expect("nobody holds it");
     first.catch_up().await.expect("it is its own");
-    // Its view is gone from the database: who reads it again parks the stream, who holds it goes on.
+    // Its view is gone from the database: a projector that reads it again parks the stream, one that holds it goes on.
     let owner = shop.database.owner().await;
     owner.batch_execute("DELETE FROM read.by_category_1").await.expect("the owner may");
     first.take_over().await.expect("it is its own");

@@ -1,4 +1,4 @@
-//! What can't be folded stops its stream, and nothing else.
+//! An event that can't be folded stops its stream, and nothing else.
 
 use crate::models::{by_category, categorized, created, pages, retitled, unheard_of};
 use crate::support::{Shop, message};
@@ -25,7 +25,7 @@ async fn an_event_that_cannot_be_folded_parks_its_stream_alone_and_the_rest_flow
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].0.as_str(), parked[0].1), ("product/A-1", stored[2].offset));
     assert!(parked[0].2.contains("this build knows no type shop.catalog.v1.ProductSang"), "{}", parked[0].2);
-    // Of the parked stream stands what was good, of the others all.
+    // The parked stream's good parts stand, and all parts of the others.
     let titles = titles(&shop).await;
     assert_eq!(titles, [("A-1", "one"), ("A-2", "three"), ("A-3", "x")].map(|(k, t)| (k.to_owned(), t.to_owned())));
 }

@@ -36,7 +36,7 @@ pub(crate) struct Pod {
     pub(crate) stale: Vec<(String, String)>,
     /// By service and partition: the streams that show nothing, as the last marker says.
     pub(crate) hidden: BTreeMap<(String, i32), Vec<String>>,
-    /// How often it had to read the tables.
+    /// Times that it had to read the tables.
     pub(crate) gaps: usize,
     model: ReadModel,
 }
@@ -52,7 +52,7 @@ impl Pod {
         Self { readers, batches, reached, parts, stale, hidden, gaps: 0, model: model.clone() }
     }
 
-    /// What has come since it was asked last.
+    /// Everything that has come since it was asked last.
     pub(crate) async fn hear(&mut self) -> Vec<Said> {
         let mut all = Vec::new();
         for reader in &mut self.readers {

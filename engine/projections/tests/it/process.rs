@@ -201,7 +201,7 @@ async fn who_ends_in_order_gives_up_what_it_holds_and_a_rebalance_gives_up_nothi
     assert_eq!(shop.count(given_up).await, 6);
 }
 
-/// What is changed is taken to be there. Where it is not, the batch is written in the other way.
+/// Changed rows are taken to be there. If one is not, the batch is written in the other way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_not_there_after_all_is_written_again() {
     let model = by_word();
@@ -257,8 +257,8 @@ impl Dice {
     }
 }
 
-/// Whatever is dropped, repeated, cut off or taken over: at the end the parts are what a fresh fold of the log makes, and
-/// who only followed what was pushed has the same.
+/// Messages are dropped and repeated, connections cut off, checkpoints taken over: at the end the parts are what a fresh fold of the log
+/// makes, and a pod that only followed what was pushed has the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_equal_a_fresh_fold() {
     let models = [pages(), by_category()];

@@ -1,4 +1,4 @@
-//! What is pushed, when nothing is, and what is pushed again.
+//! Pushed changes, when nothing is pushed, and what is pushed again.
 
 use daybook_follow::FollowError;
 use daybook_projections::{Limits, ProjectorError, PushLimits};
@@ -17,7 +17,7 @@ fn markers(said: &[Said]) -> Vec<(i64, i64, u32)> {
     said.iter().filter_map(of).collect()
 }
 
-/// key, part, and what became of it.
+/// key, part, and its outcome.
 fn changes(said: &[Said]) -> Vec<(String, &'static str)> {
     let of = |s: &Said| match s {
         Said::Part(p) => Some((
@@ -142,7 +142,7 @@ async fn who_takes_a_partition_pushes_again_what_a_death_kept_back() {
     pod.follow(&shop).await;
     assert_eq!((pod.gaps, &pod.parts), (0, &shop.parts(&model).await));
     assert_eq!(shop.removed(&model).await, 0);
-    // What is pushed and acknowledged is not pushed again.
+    // A change that is pushed and acknowledged is not pushed again.
     let mut again = shop.pushing(&model, "catalog", 0, Limits::default()).await;
     again.tend().await.expect("it is the owner");
     assert_eq!(pod.hear().await, []);
@@ -286,7 +286,7 @@ async fn what_kafka_did_not_take_is_pushed_again() {
     assert_eq!(shop.pushed(&model, "catalog", 0).await, 1);
     alter_topic(&shop.bus, &topic, "max.message.bytes", "4194304").await;
     acknowledged(&shop, &model, &mut projector).await;
-    // A marker may have arrived without its part: who counts is not misled.
+    // A marker may have arrived without its part: a reader that counts is not misled.
     let said = pod.hear().await;
     assert_eq!(changes(&said), owned(&[("toys A-1", "is"), ("toys A-1", "is")]));
     assert_eq!(markers(&said).last(), Some(&(1, 2, 1)));
@@ -336,7 +336,7 @@ async fn a_removal_by_the_first_event_behind_the_last_acknowledgement_is_kept_un
     pod.follow(&shop).await;
     drop(before);
     let mut dying = shop.projector(&model, "catalog", 0).await;
-    // The second batch clears away what needs no second telling.
+    // The second batch clears away the removals that need no second telling.
     for fact in [retired("A-1"), retitled("A-2", "2")] {
         shop.append([fact]).await;
         dying.catch_up().await.expect("it folds");

@@ -1,4 +1,4 @@
-//! What is written, and who may write it.
+//! Writes of a projector, and who may write.
 
 use daybook_follow::FollowError;
 use daybook_kernel::StreamId;
@@ -52,7 +52,7 @@ async fn a_paused_projector_that_comes_back_writes_nothing_older() {
     assert_eq!(shop.parts(&model).await, newest);
     assert_eq!(newest, shop.fresh_fold(&model).await);
 
-    // What it held is forgotten: from the stored checkpoint on it goes on as if it had never been away.
+    // Its memory is forgotten: from the stored checkpoint on it goes on as if it had never been away.
     paused.resume().await.expect("it answers");
     assert_eq!(paused.next(), 3);
     shop.append([categorized("A-1", "games")]).await;

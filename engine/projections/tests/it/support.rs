@@ -206,13 +206,13 @@ impl Shop {
         self.projector_with(model, service, partition, limits).await.pushing(&push).await.expect("it takes over")
     }
 
-    /// How far the checkpoint says that all is pushed.
+    /// The offset that all is pushed up to, as the checkpoint says.
     pub(crate) async fn pushed(&self, model: &ReadModel, service: &str, partition: i32) -> i64 {
         let sql = "SELECT pushed FROM read.checkpoint WHERE projection = $1 AND generation = 1 AND service = $2 AND partition = $3";
         self.database.owner().await.query_one(sql, &[&model.name, &service, &partition]).await.expect("prepared").get(0)
     }
 
-    /// How many removals wait to be pushed.
+    /// Removals that wait to be pushed.
     pub(crate) async fn removed(&self, model: &ReadModel) -> i64 {
         let sql = "SELECT count(*) FROM read.removed WHERE projection = $1";
         self.database.owner().await.query_one(sql, &[&model.name]).await.expect("the owner may").get(0)
@@ -284,7 +284,7 @@ impl Shop {
         (row.get(0), row.get(1))
     }
 
-    /// What is parked: stream, offset, reason.
+    /// The parked streams: stream, offset, reason.
     pub(crate) async fn parked(&self, model: &ReadModel) -> Vec<(String, i64, String)> {
         let sql = "SELECT stream_id, \"offset\", reason FROM read.parked WHERE projection = $1 ORDER BY 1";
         let rows = self.database.owner().await.query(sql, &[&model.name]).await.expect("the owner may");
@@ -310,7 +310,7 @@ impl Shop {
         daybook_testkit::eventually("the projectors to catch up", || async { self.is_caught_up(model).await.then_some(()) }).await;
     }
 
-    /// What the logs make of a model, worked out from nothing.
+    /// The parts that the logs make of a model, worked out from nothing.
     pub(crate) async fn fresh_fold(&self, model: &ReadModel) -> Parts {
         self.fresh_fold_without(model, &[], "").await
     }

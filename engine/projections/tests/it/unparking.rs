@@ -10,7 +10,7 @@ use crate::models::{by_category, by_category_mended, categorized, created, cure,
 use crate::pod::Pod;
 use crate::support::{Process, Shop};
 
-/// How many products the poisoned one stands among: 500, or what `TEST_PRODUCTS` says.
+/// Products that the poisoned one stands among: 500, or what `TEST_PRODUCTS` says.
 fn products() -> usize {
     std::env::var("TEST_PRODUCTS").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
 }
@@ -59,7 +59,7 @@ async fn one_poisoned_product_among_many_waits_until_its_cause_is_gone_and_the_o
     let poison = poisoned();
     let (shop, process, mut pod, bad) = poisoned_shop(&poison).await;
     let middle = format!("A-{}", products() / 2);
-    // The others have all of it; of the poisoned one stands what was good, and pods know that it is old.
+    // The others have all of it; the poisoned one's good parts stand, and pods know that they are old.
     let parts = shop.parts(&model).await;
     let fresh = shop.fresh_fold_without(&model, &[], &poison).await;
     assert_eq!((parts.len(), &parts), (products(), &fresh));
@@ -128,7 +128,7 @@ async fn a_build_that_can_fold_it_unparks_a_stream_by_itself_once_it_takes_the_p
     process.stop().await;
 }
 
-/// As in a rolling upgrade: who had the partition before moves its checkpoint once more, or Postgres hiccups.
+/// As in a rolling upgrade: the former holder moves its checkpoint once more, or Postgres hiccups.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_before_all_parked_streams_were_tried_does_not_use_up_their_try() {
     let (model, mended) = (by_category(), by_category_mended());
@@ -181,7 +181,7 @@ async fn a_stream_that_fails_for_itself_holds_up_no_other_and_says_why() {
     let keys: Vec<_> = shop.parts(&model).await.into_keys().map(|(key, part)| format!("{key} {part}")).collect();
     assert_eq!(keys, ["games A-1", "games A-3", "toys A-2"]);
 
-    // What could not be done without is not taken for done without.
+    // An event that could not be skipped is not taken as skipped.
     projector.try_parked_again();
     projector.tend().await.expect("it is the owner");
     assert_eq!(shop.parked(&model).await.len(), 1);
@@ -247,7 +247,7 @@ async fn a_skip_that_meets_another_bad_event_parks_there_and_shows_what_is_good_
     projector.tend().await.expect("it is the owner");
     let parked: Vec<_> = shop.parked(&model).await.into_iter().map(|(stream, offset, _)| (stream, offset)).collect();
     assert_eq!(parked, [("product/A-1".to_owned(), stored[3].offset)]);
-    // What would have been folded up to there, had the first event never been.
+    // The parts that would have been folded up to there, had the first event never been.
     let keys: Vec<_> = shop.parts(&model).await.into_keys().map(|(key, part)| format!("{key} {part}")).collect();
     assert_eq!(keys, ["games A-1", "toys A-2"]);
 
@@ -442,7 +442,7 @@ async fn changes_of_an_unparked_stream_come_with_the_marker_that_would_hide_thei
     assert_eq!((pod.gaps, pod.stale.len(), &pod.parts), (0, 0, &shop.parts(&model).await));
 }
 
-/// It is all one to who takes the partition, but what was removed is kept until the checkpoint says so.
+/// It is all one to the next holder, but a removed part is kept until the checkpoint says so.
 #[tokio::test]
 async fn an_unparked_stream_that_kafka_has_acknowledged_at_once_is_noted_as_pushed() {
     let model = by_category();
@@ -482,7 +482,7 @@ async fn a_stream_that_shows_nothing_is_named_by_each_marker_until_it_does() {
     let named = |pod: &Pod| pod.hidden.values().flatten().cloned().collect::<Vec<_>>();
     assert_eq!((named(&pod), &pod.stale), (vec!["product/A-1".to_owned()], &vec![("toys".to_owned(), "A-2".to_owned())]));
 
-    // Also by who takes the partition over, whatever its batch is about.
+    // Also by a projector that takes the partition over, whatever its batch is about.
     drop(projector);
     let mut projector = shop.pushing(&model, "catalog", 0, Limits::default()).await;
     shop.append([created("A-3", "three", "toys")]).await;

@@ -1,4 +1,4 @@
-//! What a reactor can't react to parks its stream, and nothing else.
+//! An event that a reactor can't react to parks its stream, and nothing else.
 
 use std::sync::atomic::Ordering;
 
@@ -106,7 +106,7 @@ async fn a_parked_stream_flows_again_only_when_what_it_has_sent_has_come_to_an_e
     eventually("the stream to be parked", || async { is_parked().await.then_some(()) }).await;
     PANICS_AT.store(0, Ordering::Relaxed);
     drop(guard);
-    // Nobody decides: what is sent may be lost before anybody does.
+    // Nobody decides: sent messages may be lost before anybody does.
     lanes.stop().await;
     assert!(install.ask("stock/A-1@w-1", Ask::Retry).await);
     eventually("it to be sent twice", || async { (install.messages_to(&reorder("A-1")).await >= 2).then_some(()) }).await;

@@ -1,4 +1,4 @@
-//! What Kafka loses is sent again; what a restore takes away is gone back to.
+//! Reactions that Kafka loses are sent again; what a restore takes away is gone back to.
 
 use daybook_log::{Log, Writer, WriterSessions};
 use daybook_postgres::Role;
@@ -12,7 +12,7 @@ async fn reactions_that_a_wiped_topic_has_lost_are_sent_again() {
     let lanes = install.lanes().await;
     install.receive("A-1", 1).await;
     install.has_events(&stock("A-1"), 1).await;
-    // Nobody decides: what the reactor sends stays on the topic.
+    // Nobody decides: the reactor's messages stay on the topic.
     lanes.stop().await;
     let process = install.process(vec![picky::<1>()]).await;
     eventually("Kafka to have the reaction", || async { (install.mark("picky", &stock("A-1")).await.0 == 1).then_some(()) }).await;
@@ -99,7 +99,7 @@ async fn a_restored_log_that_has_grown_again_is_gone_back_in_to_the_epoch_that_b
     let opened = writer.begin_epoch(Writer::now(), 2, "restored").await.expect("nobody else writes");
     assert_eq!((opened.head.epoch, opened.head.next_offset()), (2, 0));
     writer.release().await;
-    // What the lanes decide again stands where the reactor believes to have been.
+    // Events that the lanes decide again stand where the reactor believes to have been.
     recreate_topic(&install.bus, &install.bus.events(SERVICE), PARTITIONS.cast_signed()).await;
     let lanes = install.lanes().await;
     install.receive("A-1", 2).await;

@@ -1,4 +1,4 @@
-//! Each reaction takes effect once, whoever sends it and however often.
+//! Each reaction takes effect once, from any process and however often.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ async fn of_two_builds_one_reacts_and_the_other_stands_by_until_it_is_gone() {
     install.has_events(&reorder("A-1"), 1).await;
     let second = install.process_of(vec![picky::<1>()], "-second").await;
     let all = PARTITIONS as usize;
-    // Whoever comes later takes over; the other finds that out at its next mark, and stands by.
+    // A process that comes later takes over; the other finds that out at its next mark, and stands by.
     for n in 2..=6 {
         install.receive(&format!("A-{n}"), 1).await;
         install.receive(&format!("B-{n}"), 1).await;

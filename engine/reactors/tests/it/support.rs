@@ -92,7 +92,7 @@ impl Process {
         self.following.stopped().await;
     }
 
-    /// How many partitions it works on.
+    /// Partitions that it works on.
     pub(crate) fn works(&self) -> usize {
         self.following.board().places().len()
     }
@@ -185,7 +185,7 @@ impl Install {
         ParkedReactions::open(&self.database.databases(), &[picky::<1>()]).await.expect("the database answers")
     }
 
-    /// How many messages were sent to a stream.
+    /// Messages that were sent to a stream.
     pub(crate) async fn messages_to(&self, stream: &str) -> usize {
         let topic = self.bus.messages(SERVICE);
         let mut reader =
