@@ -9,17 +9,19 @@ use daybook_kernel::{StreamId, digest, ids};
 use daybook_log::{ParkedMessage, RejectedMessage};
 use daybook_process::metrics;
 use daybook_proto::v1::reply::Answer as ReplyAnswer;
-use daybook_proto::v1::{Parked, Rejected};
+use daybook_proto::v1::{MessageHeader, Parked, Rejected, UnverifiedMessage};
 use prost::Message as _;
 use uuid::Uuid;
 
 use crate::HandlerError;
 use crate::batch::Answer;
-use crate::intake::{Misfit, MisfitKind, keepable};
+use crate::intake::{Arrival, Misfit, MisfitKind, keepable};
 use crate::lane::Tenure;
 
 /// Kind of a parked message that waits for a newer build, and is taken up by itself.
 const NEWER_BUILD: &str = "newer-build";
+/// Kind of a parked message whose MAC is of a later version. It holds up nobody: anybody who may write to the topic could have sent it.
+pub(crate) const NEWER_MAC: &str = "newer-mac";
 /// So many rejected messages of a process are told in its log, each span of time.
 const MOST_LINES: u32 = 20;
 const EVERY: Duration = Duration::from_secs(60);
@@ -49,6 +51,23 @@ impl Tenure<'_> {
                 self.lane.partition.park(&parked).await?;
                 self.handover.memory.block(stream, reason.clone());
                 ReplyAnswer::Parked(Parked { parked_id: parked_id.as_bytes().to_vec(), kind: NEWER_BUILD.to_owned(), reason })
+            }
+            MisfitKind::Unverified { stream, message } => {
+                let parked_id =
+                    ids::misfit_id(&service, number, message_offset, &digest::sha256(message.value.as_deref().unwrap_or_default()));
+                let parked = ParkedMessage {
+                    parked_id,
+                    message_offset,
+                    stream_id: stream.as_str().to_owned(),
+                    // Its own is not believed: it would speak of another's command.
+                    command_id: parked_id,
+                    kind: NEWER_MAC.to_owned(),
+                    reason: reason.clone(),
+                    request: unverified(message).encode_to_vec(),
+                    parked_at: self.now(),
+                };
+                self.lane.partition.park(&parked).await?;
+                ReplyAnswer::Parked(Parked { parked_id: parked_id.as_bytes().to_vec(), kind: NEWER_MAC.to_owned(), reason })
             }
             MisfitKind::Rejected(message) => {
                 self.reject(message, command_id, &reason).await?;
@@ -84,9 +103,13 @@ impl Tenure<'_> {
     pub(crate) async fn take_up_parked(&mut self) -> Result<(), HandlerError> {
         let parked = self.lane.partition.parked().await?;
         let mut arrivals = Vec::new();
-        for message in parked.into_iter().filter(|m| m.kind == NEWER_BUILD) {
+        for message in parked.into_iter().filter(|m| m.kind == NEWER_BUILD || m.kind == NEWER_MAC) {
             let Ok(stream) = StreamId::parse(&message.stream_id) else { continue };
             if self.handover.memory.blocked(&stream).is_some() {
+                continue;
+            }
+            if message.kind == NEWER_MAC {
+                arrivals.extend(self.verify_parked(&message).await?);
                 continue;
             }
             match self.lane.intake.again(message.parked_id, message.command_id, &message.request) {
@@ -95,6 +118,39 @@ impl Tenure<'_> {
             }
         }
         self.pages(&arrivals).await
+    }
+}
+
+impl Tenure<'_> {
+    /// Reads a message again whose MAC was of a later version than its lane's. None: this build does not know the version either, and it
+    /// stays; or it is no command after all, and is rejected or parked as any other.
+    async fn verify_parked(&mut self, parked: &ParkedMessage) -> Result<Option<Arrival>, HandlerError> {
+        let Ok(kept) = UnverifiedMessage::decode(parked.request.as_slice()) else { return Ok(None) };
+        let mut headers = Headers::new();
+        kept.headers.into_iter().for_each(|header| headers.push(header.name, header.value));
+        let (topic, partition) = (self.lane.parts.messages_topic.clone(), self.lane.partition.number());
+        let (key, value) = (Some(Bytes::from(kept.key)), Some(Bytes::from(kept.value)));
+        let message = Message { topic, partition, offset: parked.message_offset, timestamp_ms: None, key, value, headers };
+        match self.lane.intake.read(message) {
+            // Its client has been told long since, and may ask by the handle.
+            Ok(arrival) => Ok(Some(Arrival { message_offset: None, parked_id: Some(parked.parked_id), reply_to: None, ..arrival })),
+            Err(misfit) if matches!(misfit.kind, MisfitKind::Unverified { .. }) => Ok(None),
+            Err(misfit) => {
+                self.set_aside(*misfit).await?;
+                self.lane.partition.settle_parked(parked.parked_id, self.now(), "read").await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// A message as it is kept until its MAC can be checked.
+fn unverified(message: Message) -> UnverifiedMessage {
+    let header = |(name, value): (&str, &Bytes)| MessageHeader { name: name.to_owned(), value: value.to_vec() };
+    UnverifiedMessage {
+        headers: message.headers.iter().map(header).collect(),
+        key: message.key.unwrap_or_default().to_vec(),
+        value: message.value.unwrap_or_default().to_vec(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use daybook_bus::Message;
 use daybook_kernel::{Aggregate, Command, CommandFault, Digest, Registry, Secret, StreamId, digest, ids};
-use daybook_messages::{Envelope, MAX_COMMAND, ReplyTo};
+use daybook_messages::{Envelope, EnvelopeError, MAX_COMMAND, ReplyTo};
 use daybook_proto::SetError;
 use daybook_proto::v1::Request;
 use prost::Message as _;
@@ -44,6 +44,8 @@ pub(crate) enum MisfitKind {
     Rejected(Message),
     /// A newer build's endpoint sent it: it waits for a lane of that build.
     NewerBuild { stream: StreamId, command_id: Uuid, request: Box<Request> },
+    /// Its MAC is of a later version: nothing of it is believed until a lane that knows that version has read it.
+    Unverified { stream: StreamId, message: Message },
 }
 
 /// Reads messages for one partition of one service.
@@ -64,7 +66,8 @@ impl Intake {
         };
         let envelope = match Envelope::read(&message, &self.secret) {
             Ok(envelope) => envelope,
-            Err(reason) => return Err(reject(message, None, None, reason)),
+            Err(EnvelopeError::Invalid(reason)) => return Err(reject(message, None, None, reason)),
+            Err(EnvelopeError::UnknownMac(version)) => return Err(self.unverified(message, version)),
         };
         let Envelope { request, key, command_id: signed, reply_to } = envelope;
         let known = self.registry.of_command(&request.r#type).filter(|a| a.service() == &*self.service);
@@ -104,6 +107,18 @@ impl Intake {
             _ => MisfitKind::Rejected(message),
         };
         Box::new(Misfit { message_offset, command_id: signed, reply_to, reason, kind })
+    }
+
+    /// A message whose MAC this build can't check. It has a place where it waits only if its key is that of a stream of this partition.
+    fn unverified(&self, message: Message, version: u32) -> Box<Misfit> {
+        let message_offset = message.offset;
+        let reason = format!("its MAC is of version {version}, which this build does not know: lanes are upgraded before endpoints");
+        let stream = message.key.as_deref().and_then(|k| std::str::from_utf8(k).ok()).and_then(|k| StreamId::parse(k).ok());
+        let kind = match stream.filter(|stream| stream.partition(self.partitions) == self.partition) {
+            Some(stream) => MisfitKind::Unverified { stream, message },
+            None => MisfitKind::Rejected(message),
+        };
+        Box::new(Misfit { message_offset, command_id: None, reply_to: None, reason, kind })
     }
 
     /// A message that was parked, to be decided again.

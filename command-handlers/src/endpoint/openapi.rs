@@ -367,7 +367,7 @@ mod tests {
                 count += 1;
             }
         }
-        assert_eq!(document["paths"].as_object().map(Map::len), Some(count + 5));
+        assert_eq!(document["paths"].as_object().map(Map::len), Some(count + 4));
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! A message that can't be handled waits; the rest flows.
 
-use daybook_bus::{Producer, ProducerOptions};
+use daybook_bus::{Headers, Producer, ProducerOptions, Record, headers as h};
 use daybook_command_handlers::{HandlerConfig, ParkedMessages};
 use daybook_kernel::{Aggregate, Context, Decider, Decision, Registry, StreamId};
 use daybook_log::{AppendOutcome, NewEvent, Page, Writer, WriterSessions};
 use daybook_messages::Addressed;
-use daybook_proto::v1::Request;
+use daybook_proto::v1::{Request, UnverifiedMessage};
 use daybook_proto::{EventSet, JsonValue, MessageSet, SetError};
 use daybook_testkit::eventually;
 use prost::Message as _;
 use shop_domain::catalog::Product;
 use shop_proto::catalog::v1::{ProductCommand, ProductEvent, ProductRefusal, ProductState};
 use shop_proto::inventory::v1::ReceiveStock;
+use uuid::Uuid;
 
 use crate::kafka::{CREATE, create};
 use crate::support::{Answer, Install, PARTITIONS, Process, key, message_headers, partition_of, price, product, shop};
@@ -338,5 +339,71 @@ async fn a_command_that_only_a_newer_build_knows_waits_and_later_ones_of_its_str
     behind(&p, 3).await;
     assert_eq!(install.count(waits).await, 3);
     assert_eq!(install.count("SELECT count(*) FROM catalog.command").await, 2);
+    p.stop().await;
+}
+
+/// A record with its header of the MAC changed.
+fn with_mac(record: &Record, change: impl Fn(&str) -> String) -> Record {
+    let mut headers = Headers::new();
+    for (name, value) in record.headers.iter() {
+        let text = || change(std::str::from_utf8(value).expect("text"));
+        headers.push(name.to_owned(), if name == h::MAC { text().into() } else { value.clone() });
+    }
+    Record { headers, ..record.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_mac_is_of_a_later_version_waits_holds_up_nobody_and_is_checked_when_it_is_taken_up() {
+    let (install, p) = Install::started().await;
+    let secret = daybook_postgres::read_secret(&install.databases(), daybook_postgres::Role::Writer).await.expect("migrated");
+    let at = partition_of("stock/A-1@w-1");
+    let signed = |key: &str, quantity: u32| {
+        let command = ReceiveStock { sku: "A-1".into(), warehouse: "w-1".into(), quantity, ..Default::default() };
+        let r#type = "shop.inventory.v1.ReceiveStock".to_owned();
+        let caller = Some(daybook_proto::v1::Caller::anonymous());
+        let request = Request { r#type, caller, command: command.encode_to_vec(), ..Default::default() };
+        let addressed = Addressed::new("inventory", StreamId::new("stock", "A-1@w-1"), key, request);
+        (addressed.command_id, addressed.record(install.bus.messages("inventory").into(), PARTITIONS, &secret))
+    };
+    let producer = Producer::new(&install.bus, ProducerOptions::default()).expect("Kafka answers");
+    let ((genuine, first), (forged, second), (unknown, third)) = (signed("k1", 5), signed("k2", 70), signed("k3", 900));
+    for record in [&first, &second, &third] {
+        producer.send(vec![with_mac(record, |mac| format!("2:{mac}"))]).await.expect("delivered");
+    }
+    let waits = "SELECT count(*) FROM inventory.parked WHERE settled_at IS NULL AND kind = 'newer-mac'";
+    eventually("them to wait", || async { (install.count(waits).await == 3).then_some(()) }).await;
+    // Later messages of the stream flow: anybody could have sent these.
+    let body = serde_json::json!({ "sku": "A-1", "warehouse": "w-1", "quantity": 1 });
+    install.post(&p, "inventory/receive-stock", &key(), &body).await.expect(200);
+    // They say nothing of the commands that they claim to be.
+    assert_eq!(
+        install.count(&format!("SELECT count(*) FROM inventory.parked WHERE command_id IN ('{genuine}', '{forged}', '{unknown}')")).await,
+        0
+    );
+    p.stop().await;
+
+    // As a build reads them that knows the version of two of them: one is genuine, the other is not.
+    let owner = install.database.owner().await;
+    let kept = "SELECT parked_id, request FROM inventory.parked WHERE kind = 'newer-mac' ORDER BY message_offset";
+    let rows = owner.query(kept, &[]).await.expect("the owner may");
+    for (row, mac) in rows.iter().zip(["", "00"]) {
+        let mut message = UnverifiedMessage::decode(row.get::<_, &[u8]>(1)).expect("as it was parked");
+        let header = message.headers.iter_mut().find(|header| header.name == h::MAC).expect("it has one");
+        header.value = [mac.as_bytes(), &header.value[2..]].concat();
+        let update = "UPDATE inventory.parked SET request = $2 WHERE parked_id = $1";
+        owner.execute(update, &[&row.get::<_, Uuid>(0), &message.encode_to_vec()]).await.expect("the owner may");
+    }
+    let p = install.process().await;
+    eventually("two of them to be settled", || async { (install.count(waits).await == 1).then_some(()) }).await;
+    let decided = format!("SELECT count(*) FROM inventory.command WHERE partition = {at} AND command_id = '{genuine}'");
+    assert_eq!(install.count(&decided).await, 1);
+    assert_eq!(install.count("SELECT count(*) FROM inventory.rejected").await, 1);
+    assert_eq!(install.count("SELECT count(*) FROM inventory.command").await, 2, "the genuine one, and the one that flowed");
+    let parked = ParkedMessages::open(&install.databases(), install.bus.clone(), &["inventory"]).await.expect("migrated");
+    let (_, left) = parked.list().await.expect("it answers").remove(0);
+    let why = parked.retry(left.parked_id).await.expect_err("nobody here can check it").to_string();
+    assert!(why.contains("daybook parked skip"), "{why}");
+    assert_eq!(parked.show(left.parked_id).await.expect("it is there").2.r#type, "shop.inventory.v1.ReceiveStock");
+    parked.skip(left.parked_id).await.expect("an operator may");
     p.stop().await;
 }

@@ -61,7 +61,7 @@ pub(crate) struct MessageEntry {
     /// `service/partition`.
     partition: String,
     stream: String,
-    /// `panic`, `too-large`, `newer-build` or `behind`.
+    /// `panic`, `too-large`, `newer-build`, `newer-mac` or `behind`.
     kind: String,
     reason: String,
     parked_at: String,

@@ -19,7 +19,7 @@ pub struct ParkedMessage {
     pub stream_id: String,
     /// The command's id.
     pub command_id: Uuid,
-    /// `panic`, `too-large`, `newer-build` or `behind`.
+    /// `panic`, `too-large`, `newer-build`, `newer-mac` or `behind`.
     pub kind: String,
     /// For people.
     pub reason: String,

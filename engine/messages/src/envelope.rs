@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::key::idempotency_key;
 use crate::key_scope;
 
-/// The purpose of the MAC of the engine's own messages.
+/// The purpose and version of the MAC of the engine's own messages: another version has another label, so a MAC of one is none of the other.
+/// The header has version 1 as it is, in hex; that of version N is `N:` and the hex.
 const MAC_LABEL: &str = "message";
 
 /// The destination of the reply to a message.
@@ -36,6 +37,33 @@ pub struct Envelope {
     pub command_id: Option<Uuid>,
     /// Of an authentic engine message: the one that waits.
     pub reply_to: Option<ReplyTo>,
+}
+
+/// The reason why a message can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvelopeError {
+    /// What is missing or wrong, for people.
+    Invalid(String),
+    /// Its MAC is of a version that this build does not know. Nothing of it can be believed, and it may be the engine's own.
+    UnknownMac(u32),
+}
+
+impl From<String> for EnvelopeError {
+    fn from(why: String) -> Self {
+        Self::Invalid(why)
+    }
+}
+
+impl From<&str> for EnvelopeError {
+    fn from(why: &str) -> Self {
+        Self::Invalid(why.to_owned())
+    }
+}
+
+/// The version of a MAC, where its header says that it is not of version 1.
+fn other_version(mac: &[u8]) -> Option<u32> {
+    let (version, _) = std::str::from_utf8(mac).ok()?.split_once(':')?;
+    version.parse().ok().filter(|version| *version != 1)
 }
 
 /// A command on its way to its lane.
@@ -122,18 +150,21 @@ impl Envelope {
     /// else may occupy another's id, or answer in another's name.
     ///
     /// # Errors
-    /// The part that is missing or unreadable, for people.
-    pub fn read(message: &Message, secret: &Secret) -> Result<Self, String> {
+    /// What is missing or unreadable, or that the MAC is of another version.
+    pub fn read(message: &Message, secret: &Secret) -> Result<Self, EnvelopeError> {
         let headers = &message.headers;
+        if let Some(version) = headers.get(h::MAC).and_then(|mac| other_version(mac)) {
+            return Err(EnvelopeError::UnknownMac(version));
+        }
         let text = |name: &str| headers.get_str(name).map(Option::unwrap_or_default).map(str::to_owned).map_err(|e| e.to_string());
         let value = message.value.as_ref().ok_or("the message has no value: it must be the encoded command")?;
         let r#type = text(h::CE_TYPE)?;
         if r#type.is_empty() {
-            return Err("the header ce_type is missing: it must be the command's full protobuf name".to_owned());
+            return Err("the header ce_type is missing: it must be the command's full protobuf name".into());
         }
         // It is named in reasons, which are kept: Postgres takes no U+0000, and a reason must fit into a header.
         if r#type.len() > 255 || r#type.chars().any(char::is_control) {
-            return Err("the header ce_type must be the command's full protobuf name: at most 255 printable characters".to_owned());
+            return Err("the header ce_type must be the command's full protobuf name: at most 255 printable characters".into());
         }
         let written = text(h::CE_ID)?;
         let mut request = Request {
@@ -168,7 +199,7 @@ impl Envelope {
         let key = message.key.as_deref().unwrap_or_default();
         let covered = covered(&message.topic, key, &written, command_id, reply_to, &request);
         if !secret.verify(MAC_LABEL, &covered.each_ref().map(Vec::as_slice), &mac) {
-            return Err("the header daybook-mac is not valid: leave it out, with daybook-command-id and daybook-caller".to_owned());
+            return Err("the header daybook-mac is not valid: leave it out, with daybook-command-id and daybook-caller".into());
         }
         Ok(Self { request, key: written, command_id: Some(command_id), reply_to })
     }
@@ -223,6 +254,13 @@ mod tests {
         }
     }
 
+    fn invalid(read: Result<Envelope, EnvelopeError>, what: &str) -> String {
+        match read.expect_err(what) {
+            EnvelopeError::Invalid(why) => why,
+            EnvelopeError::UnknownMac(version) => panic!("{what}: a MAC of version {version}"),
+        }
+    }
+
     fn without(message: &Message, names: &[&str]) -> Message {
         let mut headers = Headers::new();
         for (name, value) in message.headers.iter().filter(|(n, _)| !names.contains(n)) {
@@ -248,7 +286,7 @@ mod tests {
         let plain = Envelope::read(&without(&message, &[h::MAC]), &secret).expect("a client's message");
         assert_eq!((plain.request.caller, plain.command_id, plain.reply_to), (Some(Caller::anonymous()), None, None));
         assert!(plain.request.source_address.is_empty());
-        let error = Envelope::read(&message, &Secret::new([2; 32])).expect_err("another secret");
+        let error = invalid(Envelope::read(&message, &Secret::new([2; 32])), "another secret");
         assert!(error.contains("daybook-mac"), "{error}");
         let other_key = Message { key: Some(Bytes::from_static(b"a/2")), ..message };
         assert!(Envelope::read(&other_key, &secret).is_err());
@@ -258,9 +296,9 @@ mod tests {
     fn what_is_missing_is_named() {
         let secret = Secret::new([1; 32]);
         let message = without(&sent(&secret), &[h::MAC]);
-        assert!(Envelope::read(&without(&message, &[h::CE_TYPE]), &secret).expect_err("no type").contains("ce_type"));
-        assert!(Envelope::read(&without(&message, &[h::CE_ID]), &secret).expect_err("no key").contains("ce_id"));
-        assert!(Envelope::read(&Message { value: None, ..message }, &secret).expect_err("no value").contains("value"));
+        assert!(invalid(Envelope::read(&without(&message, &[h::CE_TYPE]), &secret), "no type").contains("ce_type"));
+        assert!(invalid(Envelope::read(&without(&message, &[h::CE_ID]), &secret), "no key").contains("ce_id"));
+        assert!(invalid(Envelope::read(&Message { value: None, ..message }, &secret), "no value").contains("value"));
     }
 
     /// A message with one of its headers changed.
@@ -291,7 +329,7 @@ mod tests {
             (h::REQUEST_ID, "10"),
         ];
         for (name, value) in changes {
-            let error = Envelope::read(&with(&message, name, value), &secret).expect_err(name);
+            let error = invalid(Envelope::read(&with(&message, name, value), &secret), name);
             assert!(error.contains("daybook-mac"), "{name}: {error}");
         }
         let others = [
@@ -304,18 +342,31 @@ mod tests {
     }
 
     #[test]
+    fn a_mac_of_another_version_is_told_apart_from_a_wrong_one() {
+        let secret = Secret::new([1; 32]);
+        let message = sent(&secret);
+        let mac = hex::encode([7; 32]);
+        for (header, read) in
+            [(format!("2:{mac}"), Some(2)), ("17:".to_owned(), Some(17)), (format!("1:{mac}"), None), (format!("x:{mac}"), None)]
+        {
+            let error = Envelope::read(&with(&message, h::MAC, &header), &secret).expect_err(&header);
+            assert_eq!(matches!(error, EnvelopeError::UnknownMac(version) if Some(version) == read), read.is_some(), "{header}: {error:?}");
+        }
+    }
+
+    #[test]
     fn a_clients_headers_have_the_endpoints_limits() {
         let secret = Secret::new([1; 32]);
         let message = without(&sent(&secret), &[h::MAC]);
         let reads = |name, value: &str| Envelope::read(&with(&message, name, value), &secret);
         for (name, longest) in [(h::CE_ID, 255), (h::ACTOR, 255), (h::REASON, 1_000), (h::CORRELATION_ID, 255), (h::TRACEPARENT, 255)] {
             assert!(reads(name, &"ü".repeat(longest)).is_ok(), "{name}");
-            assert!(reads(name, &"ü".repeat(longest + 1)).expect_err(name).contains(name));
-            assert!(reads(name, "a\0b").expect_err(name).contains(name));
+            assert!(invalid(reads(name, &"ü".repeat(longest + 1)), name).contains(name));
+            assert!(invalid(reads(name, "a\0b"), name).contains(name));
         }
         assert!(reads(h::CE_TYPE, &"t".repeat(255)).is_ok());
         for bad in [&"t".repeat(256), "t.\nDo"] {
-            assert!(reads(h::CE_TYPE, bad).expect_err("no name").contains("ce_type"));
+            assert!(invalid(reads(h::CE_TYPE, bad), "no name").contains("ce_type"));
         }
     }
 }

@@ -12,7 +12,7 @@ mod key;
 use daybook_bus::BusConfig;
 use daybook_proto::v1::Request;
 
-pub use envelope::{Addressed, Envelope, ReplyTo};
+pub use envelope::{Addressed, Envelope, EnvelopeError, ReplyTo};
 pub use key::idempotency_key;
 
 /// The scope of a request's idempotency key.
