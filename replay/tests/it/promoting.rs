@@ -5,12 +5,15 @@ use daybook_kernel::ReadModel;
 use daybook_log::Writer;
 use daybook_projections::lifecycle::{GenerationState, describe, known_generations, pods_on, retire};
 use daybook_projections::rebuild::Tail;
+use daybook_projections::{LiveGeneration, prepare};
 use daybook_proto::v1::{GenerationSwitched, QueryPod};
 use daybook_replay::{Promoted, RebuildOutcome, ReplayError, Then, promote};
 use daybook_testkit::TransactionalClient;
 use prost::Message as _;
 
-use crate::shop::{Shop, by_category, by_category_broken, by_category_with_marks, created, quick, retitled, titles, waits_for_a_lock};
+use crate::shop::{
+    Shop, by_category, by_category_broken, by_category_with_marks, categorized, created, quick, retitled, titles, waits_for_a_lock,
+};
 
 async fn try_promote(shop: &Shop, model: &ReadModel, number: Option<i32>) -> Result<Promoted, ReplayError> {
     promote(&shop.database.databases(), &shop.bus, model, shop_proto::descriptors(), number, &quick()).await
@@ -369,4 +372,26 @@ async fn generations_are_listed_with_how_far_behind_they_are() {
     let known = known_generations(&reader, model.name).await.expect("it answers");
     let mut tail = Tail::of(&shop.database.databases(), &model, &known[0]).await.expect("it opens");
     assert_eq!(tail.catch_up().await.expect("foldable"), 10);
+}
+
+/// The tables of a generation as builds made them that gave every view a row of its own.
+const EARLIER_LAYOUT: &str = "ALTER TABLE read.by_category_1_view ALTER COLUMN view DROP NOT NULL;
+    INSERT INTO read.by_category_1_view (service, stream_id, partition, \"offset\", version, view)
+    SELECT service, stream_id, partition, \"offset\", version, view FROM read.by_category_1 WHERE version IS NOT NULL;
+    ALTER TABLE read.by_category_1 DROP COLUMN version, DROP COLUMN view;
+    SET search_path = read;";
+
+#[tokio::test]
+async fn a_generation_of_the_layout_before_is_left_alone_and_replaced_by_a_rebuild() {
+    let model = by_category();
+    let mut shop = Shop::new(1, &model).await;
+    shop.append([created("A", "a", "toys"), created("B", "b", "toys"), categorized("A", "games")]).await;
+    shop.project(&model).await;
+    let migration = include_str!("../../../migrations/read/V4__view_in_part.sql");
+    shop.database.owner().await.batch_execute(&format!("{EARLIER_LAYOUT}{migration}{migration}")).await.expect("the owner may");
+    let found = prepare(&shop.database.databases(), &shop.bus, std::slice::from_ref(&model)).await.expect("it answers");
+    assert_eq!(found[0].found, LiveGeneration::Outdated);
+    let report = shop.rebuild(&model, shop.promotion(false)).await;
+    assert!(report.diff.is_identical(), "{report}");
+    assert_eq!(shop.generations(&model).await, [(1, "kept".to_owned()), (2, "live".to_owned())]);
 }
