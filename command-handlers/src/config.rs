@@ -2,6 +2,25 @@
 
 use std::time::Duration;
 
+use daybook_bus::BusConfig;
+use daybook_kernel::Registry;
+use daybook_postgres::Databases;
+
+/// The parts of command handlers.
+#[derive(Clone)]
+pub struct HandlerParts {
+    /// Settings of the process.
+    pub config: HandlerConfig,
+    /// The databases of the logs.
+    pub databases: Databases,
+    /// Access to Kafka.
+    pub bus: BusConfig,
+    /// Every aggregate of this build.
+    pub registry: Registry,
+    /// Services whose lanes run here; the endpoint serves all.
+    pub services: Vec<String>,
+}
+
 /// Settings of the command handlers.
 #[derive(Clone, Debug)]
 pub struct HandlerConfig {

@@ -20,9 +20,9 @@ mod service;
 mod setup;
 mod standing;
 
-pub use config::HandlerConfig;
+pub use config::{HandlerConfig, HandlerParts};
 pub use error::HandlerError;
 pub use handle::HandleError;
 pub use parked::ParkedMessages;
-pub use service::{CommandHandlers, HandlerParts};
+pub use service::CommandHandlers;
 pub use setup::{check_topics, ensure_topics};

@@ -11,7 +11,7 @@ use daybook_http::{Probe, Surface};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::{Log, Writer, WriterSessions};
 use daybook_messages::lanes_group;
-use daybook_postgres::{Databases, Role, read_secret};
+use daybook_postgres::{Role, read_secret};
 use daybook_process::{Readiness, Shutdown};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,22 +21,7 @@ use crate::intake::Intake;
 use crate::lane::{Clock, Handover, Lane, LaneParts};
 use crate::memory::Memory;
 use crate::standing::Board;
-use crate::{HandlerConfig, HandlerError, check_topics};
-
-/// The parts of command handlers.
-#[derive(Clone)]
-pub struct HandlerParts {
-    /// Settings of the process.
-    pub config: HandlerConfig,
-    /// The databases of the logs.
-    pub databases: Databases,
-    /// Access to Kafka.
-    pub bus: BusConfig,
-    /// Every aggregate of this build.
-    pub registry: Registry,
-    /// Services whose lanes run here; the endpoint serves all.
-    pub services: Vec<String>,
-}
+use crate::{HandlerError, HandlerParts, check_topics};
 
 /// The running command handlers of one process.
 pub struct CommandHandlers {

@@ -23,8 +23,7 @@ use daybook_log::Log;
 use daybook_messages::lanes_group;
 use daybook_process::Shutdown;
 
-use crate::service::HandlerParts;
-use crate::{HandlerConfig, HandlerError};
+use crate::{HandlerConfig, HandlerError, HandlerParts};
 use admission::Limit;
 use waiting::ReplySlots;
 
