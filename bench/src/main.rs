@@ -119,11 +119,7 @@ enum Role {
     Roles(roles::RolesBench),
     /// Keeps up the shop's read models, and copies of them under other names, until it is killed.
     #[command(hide = true)]
-    Project {
-        /// Number of read models, copies included.
-        #[arg(long)]
-        read_models: usize,
-    },
+    Project,
     /// Serves static answers until its standard input ends.
     #[command(hide = true)]
     Static,
@@ -192,8 +188,8 @@ async fn main() -> anyhow::Result<ExitCode> {
             raw_http::serve().await?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Role::Project { read_models }) => {
-            roles::project(read_models, &options.database_url, &options.brokers).await?;
+        Some(Role::Project) => {
+            roles::project(&options.database_url, &options.brokers).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Roles(ref what)) => {

@@ -30,6 +30,8 @@ use crate::samples::{Measured, Spread, closed_loop, percentile};
 const STREAMS: u64 = 10_000;
 /// Runs before it counts.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// An address on any free port, for what nobody asks.
+const ANY: &str = "127.0.0.1:0";
 /// Read models that [`project`] keeps up to show the cost of a further one.
 const MANY: usize = 12;
 /// Number of measurements of a reactor's hop, and the pause between two.
@@ -98,34 +100,18 @@ fn free_address() -> std::io::Result<SocketAddr> {
 
 impl Role {
     fn start(self, binary: &Path, commands: SocketAddr) -> anyhow::Result<Running> {
+        let commands = commands.to_string();
+        let (name, arguments) = match self {
+            Self::CommandHandlers => ("handlers", vec!["command-handlers", "--listen", &commands]),
+            Self::Projectors(None) => ("projectors", vec!["projectors"]),
+            Self::Projectors(Some(which)) => ("projectors", vec!["projectors", "--projections", which]),
+            Self::ManyReadModels => ("projectors", vec!["project"]),
+            Self::Up => ("up", vec!["up", "--commands-listen", &commands, "--queries-listen", ANY]),
+        };
         let own = std::env::current_exe()?;
-        let (name, mut command) = match self {
-            Self::CommandHandlers | Self::Projectors(_) | Self::Up => ("handlers", Command::new(binary)),
-            Self::ManyReadModels => ("projectors", Command::new(own)),
-        };
-        command.env("DAYBOOK_OPERATIONS_LISTEN", "127.0.0.1:0");
-        let name = match self {
-            Self::CommandHandlers => {
-                command.args(["command-handlers", "--listen", &commands.to_string()]);
-                name
-            }
-            Self::Projectors(which) => {
-                command.arg("projectors");
-                if let Some(which) = which {
-                    command.args(["--projections", which]);
-                }
-                "projectors"
-            }
-            Self::ManyReadModels => {
-                command.args(["project", "--read-models", &MANY.to_string()]);
-                name
-            }
-            Self::Up => {
-                command.args(["up", "--commands-listen", &commands.to_string(), "--queries-listen", &free_address()?.to_string()]);
-                "up"
-            }
-        };
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().with_context(|| format!("{name} can't be started"))?;
+        let mut command = Command::new(if matches!(self, Self::ManyReadModels) { &own } else { binary });
+        command.args(arguments).env("DAYBOOK_OPERATIONS_LISTEN", ANY).stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.spawn().with_context(|| format!("{name} can't be started"))?;
         Ok(Running { name, child })
     }
 
@@ -154,12 +140,12 @@ fn copies(wanted: usize) -> Vec<ReadModel> {
     (0..wanted.max(models.len())).map(copy).collect()
 }
 
-/// Keeps up so many read models until it is killed, as `daybook projectors` would do in a shop that has them.
+/// Keeps up [`MANY`] read models until it is told to end, as `daybook projectors` would do in a shop that has them.
 ///
 /// # Errors
 /// When a database or Kafka can't be reached.
-pub(crate) async fn project(wanted: usize, database_url: &str, brokers: &str) -> anyhow::Result<()> {
-    let (databases, bus, models) = (Databases::one(database_url), BusConfig::new(brokers), copies(wanted));
+pub(crate) async fn project(database_url: &str, brokers: &str) -> anyhow::Result<()> {
+    let (databases, bus, models) = (Databases::one(database_url), BusConfig::new(brokers), copies(MANY));
     prepare(&databases, &bus, &models).await?;
     let (stop, stopped) = shutdown();
     let projectors = Projectors::start(ProjectorsConfig::new(databases, bus, models), stopped).await?;
