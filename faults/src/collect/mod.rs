@@ -8,7 +8,7 @@ mod watch;
 
 pub use kafka::{any_message, committed, ends, held_back};
 pub use terms::{STILL, Terms, terms};
-pub use watch::{Watch, reacting_from};
+pub use watch::{Watch, has_reactor, reacting_from};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

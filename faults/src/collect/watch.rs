@@ -198,7 +198,16 @@ async fn reactors(client: &Client) -> anyhow::Result<Vec<Mark>> {
     Ok(marks)
 }
 
-/// Where the reactor stands in the log that it follows, by partition.
+/// Whether the build that has migrated this database has the reactor.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn has_reactor(database: &str) -> anyhow::Result<bool> {
+    let table = format!("{}.reactor", REACTOR.1);
+    Ok(connect(database).await?.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.get(0))
+}
+
+/// The places of the reactor in the log that it follows, by partition.
 ///
 /// # Errors
 /// When Postgres does not answer.
