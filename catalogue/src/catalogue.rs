@@ -44,7 +44,7 @@ pub struct Catalogue {
     seen: HashMap<String, ColumnUse>,
 }
 
-/// How a column of the file is used.
+/// The use of a column of the file.
 struct ColumnUse {
     known: bool,
     rows: u64,

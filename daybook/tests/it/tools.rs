@@ -153,7 +153,7 @@ async fn operations_of_up_name_a_follower_that_stands_still_and_no_surface_does(
     })
     .await;
     assert_eq!((status.as_u16(), &body["status"]), (503, &json!("not ready")));
-    // What else runs in the process is named beside it.
+    // The other roles of the process are named beside it.
     for check in ["lanes of catalog", "kafka", "pushes", "search", "followers' group"] {
         assert!(body["checks"][check].is_string(), "{check}: {body}");
     }

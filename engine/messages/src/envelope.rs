@@ -42,7 +42,7 @@ pub struct Envelope {
 /// The reason why a message can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvelopeError {
-    /// What is missing or wrong, for people.
+    /// A part is missing or wrong; the reason, for people.
     Invalid(String),
     /// Its MAC is of a version that this build does not know. Nothing of it can be believed, and it may be the engine's own.
     UnknownMac(u32),
@@ -150,7 +150,7 @@ impl Envelope {
     /// else may occupy another's id, or answer in another's name.
     ///
     /// # Errors
-    /// What is missing or unreadable, or that the MAC is of another version.
+    /// The part that is missing or unreadable, or the other version of the MAC.
     pub fn read(message: &Message, secret: &Secret) -> Result<Self, EnvelopeError> {
         let headers = &message.headers;
         if let Some(version) = headers.get(h::MAC).and_then(|mac| other_version(mac)) {

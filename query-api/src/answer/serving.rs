@@ -83,7 +83,7 @@ impl Serving {
 
     /// The entry of a key now, as far as the request's tokens want it.
     pub(crate) async fn see(&self, served: &ServedModel, key: &str, headers: &HeaderMap) -> Result<(Arc<Memory>, EntryAt), Problem> {
-        // What is asked for without a token is shown as it is: no clock is looked at for it.
+        // Without a token the state is shown as it is: no clock is looked at for it.
         let deadline = consistency::is_wanted(headers).then(|| self.deadline(headers));
         loop {
             let memory = self.memory(&served.model.name)?;

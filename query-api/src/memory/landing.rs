@@ -81,7 +81,7 @@ impl Memory {
             }
         }
         let core = &mut *core;
-        // What was shown meanwhile may be further, or have been mended in place.
+        // The entry that was shown meanwhile may be further, or have been mended in place.
         let flight = core.flights.get(&view.id);
         if flight.is_some_and(|flight| flight.beside.iter().any(|(other, theirs)| view.is_at_odds(entry.parts(), other, theirs))) {
             return Landing::Again;
