@@ -28,6 +28,7 @@ pub use report::{DiffReport, DifferenceKind, PartDifference, StreamName};
 
 const DIFF_PARTS: &str = include_str!("../sql/diff_parts.sql");
 const DIFF_SOME_PARTS: &str = include_str!("../sql/diff_some_parts.sql");
+const STANDING: &str = include_str!("../sql/standing.sql");
 const COUNT_PARTS: &str = include_str!("../sql/count_parts.sql");
 const DIFF_PARKED: &str = include_str!("../sql/diff_parked.sql");
 const DIFF_CHECKPOINTS: &str = include_str!("../sql/diff_checkpoints.sql");
@@ -73,7 +74,11 @@ pub async fn compare(
     mut tail: Option<&mut Tail>,
 ) -> Result<DiffReport, ReplayError> {
     let mut session = OwnConnection::new(databases.read_url(), Some(Role::Reader), SETTINGS, "daybook diff").await?;
-    let sql = |statement: &str| statement.replace("{old}", &old.parts).replace("{new}", &new.parts);
+    let standing = |parts: &str| STANDING.replace("{parts}", parts);
+    let sql = |statement: &str| {
+        let joined = statement.replace("{standing in old}", &standing(&old.parts)).replace("{standing in new}", &standing(&new.parts));
+        joined.replace("{old}", &old.parts).replace("{new}", &new.parts)
+    };
     let mut comparison = Comparison {
         model: model.name,
         numbers: (old.number, new.number),

@@ -9,12 +9,8 @@ FROM (
     WHERE o.bytes IS DISTINCT FROM n.bytes
 ) d
 LEFT JOIN LATERAL (
-    SELECT p.version, p."offset" FROM read.{old} p WHERE p.service = d.service AND p.stream_id = d.stream_id AND p.version IS NOT NULL
-    UNION ALL
-    SELECT v.version, v."offset" FROM read.{old}_view v WHERE v.service = d.service AND v.stream_id = d.stream_id
+{standing in old}
 ) ov ON true
 LEFT JOIN LATERAL (
-    SELECT p.version, p."offset" FROM read.{new} p WHERE p.service = d.service AND p.stream_id = d.stream_id AND p.version IS NOT NULL
-    UNION ALL
-    SELECT v.version, v."offset" FROM read.{new}_view v WHERE v.service = d.service AND v.stream_id = d.stream_id
+{standing in new}
 ) nv ON true
