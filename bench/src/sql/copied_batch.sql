@@ -12,6 +12,19 @@ written AS (
     SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition,
         "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
 ),
+displaced AS (
+    INSERT INTO read.{parts}_view (service, stream_id, partition, "offset", version, view)
+    SELECT p.service, p.stream_id, p.partition, p."offset", p.version, coalesce(p.view, p.bytes)
+    FROM moved, copied_part w
+    JOIN read.{parts} p ON p.key = w.key AND p.part = w.part AND p.stream_id <> w.stream_id
+    WHERE p.version IS NOT NULL
+    ON CONFLICT (service, stream_id) DO NOTHING
+),
+in_parts AS (
+    DELETE FROM read.{parts}_view v
+    USING moved, copied_part n
+    WHERE v.stream_id = n.stream_id AND v.service = moved.service
+),
 writers AS (
     INSERT INTO read.{parts}_writer (key, service, stream_id)
     SELECT n.key, moved.service, n.stream_id
