@@ -1,4 +1,4 @@
-//! The kernel of Daybook: deciders, projections, reactors, ids, tokens, digests, and the given/when/then spec.
+//! The kernel of Daybook: deciders, projections, reactors, lookups, ids, tokens, digests, and the given/when/then spec.
 //! Pure and synchronous: no tokio, no I/O, no clock, no randomness. A bank could be built on it.
 
 mod access;
@@ -8,6 +8,7 @@ mod decider;
 pub mod digest;
 mod fields;
 pub mod ids;
+mod lookup;
 mod mac;
 mod murmur2;
 mod panic;
@@ -25,11 +26,12 @@ pub use context::Context;
 pub use decider::{Decider, Decision, fold};
 pub use digest::Digest;
 pub use fields::FieldError;
+pub use lookup::{Asks, ErasedLookup, Lookup, LookupError, PageError, PageKey, Pages};
 pub use mac::{Mac, Secret};
 pub use murmur2::murmur2;
 pub use panic::panic_text;
 pub use projection::{DecodedOnce, ErasedFold, EventAt, Fill, FoldError, Part, Projection, ReadModel, RenderedPart, ViewState};
-pub use reactor::{Begins, Deadline, Effect, ErasedReactor, Lookup, ReactError, Reactor, ServiceMessage, react};
+pub use reactor::{Begins, Deadline, Effect, ErasedReactor, ReactError, Reactor, ServiceMessage, react};
 pub use registry::{Registry, RegistryError, kebab};
 pub use stream::{Offset, StreamId, StreamIdError, Version};
 pub use time::Instant;

@@ -12,7 +12,7 @@ use prost::Message;
 
 use crate::access::{AccessError, access_of_read_model};
 use crate::aggregate::{fingerprint, known_event};
-use crate::panic::panic_text;
+use crate::panic::caught;
 use crate::{Digest, Instant, StreamId, Version};
 
 /// The place and time of an event, for a fold that needs them.
@@ -180,7 +180,7 @@ impl<P: Projection> Face<P> {
 
 fn catch<T>(f: impl FnOnce() -> T) -> Result<T, FoldError> {
     // The closures below work on clones, or their callers throw half-done work of a panic away.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|panic| FoldError::Panicked(panic_text(panic.as_ref())))
+    caught(f).map_err(FoldError::Panicked)
 }
 
 impl<P: Projection> ErasedFold for Face<P> {

@@ -1,9 +1,8 @@
-//! Consequences of events: reactors, effects, lookups, deadlines. The traits of the last three stand now, because the ids that
-//! they derive are one-way doors; the shop's processes will be built on them.
+//! Consequences of events: reactors, effects, deadlines; lookups have a file of their own. The traits of effects and deadlines stand
+//! now, because the ids that they derive are one-way doors; the shop's processes will be built on them.
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use daybook_proto::{EventSet, MessageSet as _, SetError};
@@ -11,7 +10,7 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::ids::{self, EventPlace};
-use crate::panic::panic_text;
+use crate::panic::caught;
 use crate::{DecodedOnce, Digest, EventAt, Instant, StreamId, digest};
 
 /// A command for some stream, made by the engine.
@@ -63,14 +62,14 @@ pub enum Begins {
     AtTheBeginning,
 }
 
-/// Why a reactor could not react to an event; the event's stream is parked for it.
+/// Why a reactor could not react to an event, or a lookup could not tell what it asks for; the event's stream is parked for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReactError {
     /// This build does not know the event.
     #[error(transparent)]
     Unknown(#[from] SetError),
-    /// The reactor panicked.
-    #[error("the reactor panicked: {0}")]
+    /// The rule panicked.
+    #[error("the rule panicked: {0}")]
     Panicked(String),
 }
 
@@ -127,13 +126,7 @@ impl<R: Reactor> ErasedReactor for Face<R> {
     }
 
     fn fingerprint(&self) -> Digest {
-        let mut bytes = [&R::RULE_VERSION.to_be_bytes()[..], R::NAME.as_bytes()].concat();
-        for event in R::Event::TYPES {
-            let message = R::Event::pool().get_message_by_name(event).expect("generated from these descriptors");
-            bytes.extend(message.full_name().as_bytes());
-            bytes.extend(message.descriptor_proto().encode_to_vec());
-        }
-        digest::sha256(&bytes)
+        rule_fingerprint::<R::Event>(R::NAME, R::RULE_VERSION)
     }
 
     fn react(
@@ -145,8 +138,19 @@ impl<R: Reactor> ErasedReactor for Face<R> {
         place: &EventPlace,
     ) -> Result<Vec<(Uuid, ServiceMessage)>, ReactError> {
         let event = decoded.of::<R::Event>(type_name, payload)?;
-        catch_unwind(AssertUnwindSafe(|| react::<R>(event, at, place))).map_err(|panic| ReactError::Panicked(panic_text(panic.as_ref())))
+        caught(|| react::<R>(event, at, place)).map_err(ReactError::Panicked)
     }
+}
+
+/// Of a rule's name and version, and the events that it knows.
+pub(crate) fn rule_fingerprint<E: EventSet>(name: &str, version: u32) -> Digest {
+    let mut bytes = [&version.to_be_bytes()[..], name.as_bytes()].concat();
+    for event in E::TYPES {
+        let message = E::pool().get_message_by_name(event).expect("generated from these descriptors");
+        bytes.extend(message.full_name().as_bytes());
+        bytes.extend(message.descriptor_proto().encode_to_vec());
+    }
+    digest::sha256(&bytes)
 }
 
 /// The messages of a reactor for one event, with the ids that they will have whenever this is done again.
@@ -171,18 +175,6 @@ pub trait Effect: Send + Sync + 'static {
     fn target(&self, event: &Self::Event, at: &EventAt<'_>) -> Option<StreamId>;
     /// Calls, with the outcome id as the idempotency key of the call. An error means: not known, to be asked about again.
     fn call(&self, event: &Self::Event, outcome: Uuid) -> impl Future<Output = Result<ServiceMessage, String>> + Send;
-}
-
-/// An effect that only reads our own read models, under the token of the event, and sends a command with the values read.
-pub trait Lookup: Send + Sync + 'static {
-    /// Stable: it is part of the id of its outcome.
-    const NAME: &'static str;
-    /// The events of one aggregate.
-    type Event: EventSet;
-    /// The keys to read: (read model, key) pairs.
-    fn asks(event: &Self::Event, at: &EventAt<'_>) -> Vec<(&'static str, String)>;
-    /// The command with the values read, in the order of `asks`; none where there is no such key.
-    fn answer(event: &Self::Event, read: &[Option<Vec<u8>>]) -> ServiceMessage;
 }
 
 /// Something that is due at a time, kept by a projection of due times. The partition's owner sends the command,
