@@ -13,7 +13,7 @@ use daybook_postgres::Role;
 use daybook_process::{Shutdown, shutdown};
 use daybook_projections::{LiveGeneration, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
-use daybook_reactors::{Reactors, ReactorsConfig};
+use daybook_reactors::{Reactors, ReactorsConfig, Rule};
 use daybook_search::SearchSchema;
 use shop_projectors::read_models;
 
@@ -39,6 +39,11 @@ fn models() -> anyhow::Result<Vec<ReadModel>> {
     Ok(models)
 }
 
+/// Every rule of this build: what follows from an event, beside read models.
+pub(crate) fn rules() -> Vec<Rule> {
+    shop_domain::reactors().into_iter().map(Rule::from).chain(shop_domain::lookups().into_iter().map(Rule::from)).collect()
+}
+
 /// Databases, topics and read models, made or checked.
 pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow::Result<Verdict> {
     let (databases, bus, registry) = (settings.databases()?, settings.bus("migrate")?, registry()?);
@@ -51,8 +56,8 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
         logs.push(Log::open(&databases, &service, Role::Reader, 1).await?);
     }
     ensure_topics(&bus, &logs).await?;
-    for prepared in daybook_reactors::prepare(&databases, &shop_domain::reactors()).await? {
-        out::line(format_args!("reactor {}: {}", prepared.reactor, if prepared.made { "made now" } else { "ready" }));
+    for prepared in daybook_reactors::prepare(&databases, &rules()).await? {
+        out::line(format_args!("{} {}: {}", prepared.kind, prepared.rule, if prepared.made { "made now" } else { "ready" }));
     }
     for prepared in daybook_projections::prepare(&databases, &bus, &models()?).await? {
         let found = match prepared.found {
@@ -82,14 +87,15 @@ fn handled(handling: &Handling) -> anyhow::Result<Vec<String>> {
     Ok(services)
 }
 
-/// The reactors to the logs of these services.
+/// The rules that follow the logs of these services.
 async fn reactors(settings: &Settings, services: &[String]) -> anyhow::Result<Reactors> {
-    let reactors = shop_domain::reactors().into_iter().filter(|reactor| services.iter().any(|s| s == reactor.service())).collect();
+    let rules = rules().into_iter().filter(|rule| services.iter().any(|s| s == rule.service())).collect();
     let config = ReactorsConfig {
         databases: settings.databases()?,
         bus: settings.bus("reactors")?,
         registry: registry()?,
-        reactors,
+        rules,
+        read_models: models()?,
         connections: 4,
     };
     Ok(Reactors::new(config).await?)
@@ -201,7 +207,7 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     Ok(Verdict::Good)
 }
 
-/// Endpoint, lanes, relay and reactors.
+/// Endpoint, lanes, relay, reactors and lookups.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
     let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
     let surface = listen(args.listen, "--listen").await?.with_cors(cors);

@@ -1,4 +1,5 @@
-//! Parked messages and streams: messages that no lane can decide, and streams that a projection can't fold or a reactor can't react to.
+//! Parked messages and streams: messages that no lane can decide, and streams that a projection can't fold, or a reactor or lookup can't
+//! react to.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use daybook_reactors::{ParkedReaction, ParkedReactions};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::roles::registry;
+use crate::roles::{registry, rules};
 use crate::settings::{Settings, usage};
 
 /// The name of something parked, as the command line takes it.
@@ -49,7 +50,7 @@ impl Name {
 }
 
 fn is_reactor(name: &str) -> bool {
-    shop_domain::reactors().iter().any(|reactor| reactor.name() == name)
+    rules().iter().any(|rule| rule.name() == name)
 }
 
 /// A message that no lane can decide.
@@ -172,7 +173,7 @@ impl Display for Entry {
             Self::Stream(s) => {
                 write!(f, "{}  {}  {}:{}  generation {}  stream  {}", s.id, s.parked_at, s.partition, s.offset, s.generation, s.reason)
             }
-            Self::Reaction(r) => write!(f, "{}  {}  {}:{}  stream of a reactor  {}", r.id, r.parked_at, r.partition, r.offset, r.reason),
+            Self::Reaction(r) => write!(f, "{}  {}  {}:{}  stream of a reactor or lookup  {}", r.id, r.parked_at, r.partition, r.offset, r.reason),
         }
     }
 }
@@ -196,7 +197,7 @@ impl Display for List {
 pub(crate) async fn list(settings: &Settings) -> anyhow::Result<List> {
     let mut entries: Vec<Entry> = messages(settings).await?.list().await?.iter().map(|(p, m)| Entry::message(p, m)).collect();
     entries.extend(read_store(settings)?.parked_streams(None, None, None).await?.iter().map(Entry::stream));
-    let reactions = ParkedReactions::open(&settings.databases()?, &shop_domain::reactors()).await?;
+    let reactions = ParkedReactions::open(&settings.databases()?, &rules()).await?;
     entries.extend(reactions.list().await?.iter().map(Entry::reaction));
     Ok(List(entries))
 }
@@ -442,8 +443,8 @@ fn read_store(settings: &Settings) -> anyhow::Result<ReadStore> {
 
 /// The streams that are parked for one reactor.
 async fn reactions(settings: &Settings, reactor: &str) -> anyhow::Result<ParkedReactions> {
-    let reactors: Vec<_> = shop_domain::reactors().into_iter().filter(|r| r.name() == reactor).collect();
-    Ok(ParkedReactions::open(&settings.databases()?, &reactors).await?)
+    let rules: Vec<_> = rules().into_iter().filter(|rule| rule.name() == reactor).collect();
+    Ok(ParkedReactions::open(&settings.databases()?, &rules).await?)
 }
 
 /// A stream as it is parked for a reactor, if it is.

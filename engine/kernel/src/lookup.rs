@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use daybook_proto::{EventSet, MessageSet as _};
+use daybook_proto::{CommandSet, EventSet, MessageSet as _};
 use prost::{DecodeError, Message};
 use uuid::Uuid;
 
@@ -48,10 +48,19 @@ impl Display for PageKey {
 /// A lookup's question: the pages to read for an event, and the stream that hears of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asks {
+    /// The service of that stream.
+    pub service: &'static str,
     /// It gets the one command that [`Lookup::answer`] makes; the outcome's id is of this stream.
     pub target: StreamId,
     /// In any order.
     pub pages: Vec<PageKey>,
+}
+
+impl Asks {
+    /// For the stream with this key of the aggregate that decides `C`.
+    pub fn of<C: CommandSet>(key: &str, pages: Vec<PageKey>) -> Self {
+        Self { service: C::SERVICE, target: StreamId::new(C::AGGREGATE, key), pages }
+    }
 }
 
 /// The pages that were read for one event, also those that do not exist.
@@ -308,7 +317,7 @@ mod tests {
 
         fn asks(event: &Told, at: &EventAt<'_>) -> Option<Asks> {
             assert_ne!(event.0.r#type, "panic");
-            let asks = || Asks { target: at.stream.clone(), pages: vec![PageKey::new("pages", &event.0.r#type)] };
+            let asks = || Asks { service: "tales", target: at.stream.clone(), pages: vec![PageKey::new("pages", &event.0.r#type)] };
             (!event.0.r#type.is_empty()).then(asks)
         }
 
@@ -358,7 +367,7 @@ mod tests {
     fn an_event_asks_for_pages_with_the_id_of_its_one_outcome() {
         let target = StreamId::new("tale", "a");
         let outcome = ids::effect_outcome_id(&place(), "reading", "tale/a");
-        assert_eq!(asks("x"), Ok(Some((outcome, Asks { target, pages: vec![PageKey::new("pages", "x")] }))));
+        assert_eq!(asks("x"), Ok(Some((outcome, Asks { service: "tales", target, pages: vec![PageKey::new("pages", "x")] }))));
         assert_eq!(asks(""), Ok(None));
     }
 

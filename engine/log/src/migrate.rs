@@ -11,6 +11,7 @@ use crate::{LogError, sql};
 const LOG: &[(&str, &str)] = &[
     ("V1__log", include_str!("../../../migrations/log/V1__log.sql")),
     ("V2__reactors", include_str!("../../../migrations/log/V2__reactors.sql")),
+    ("V3__calls", include_str!("../../../migrations/log/V3__calls.sql")),
 ];
 /// A service's name that is safe as a schema's: `[a-z][a-z0-9_]{0,40}`, and none of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ const READ: &[(&str, &str)] = &[
     ("V1__read", include_str!("../../../migrations/read/V1__read.sql")),
     ("V2__checkpoint_term", include_str!("../../../migrations/read/V2__checkpoint_term.sql")),
     ("V3__checkpoint_given_up", include_str!("../../../migrations/read/V3__checkpoint_given_up.sql")),
+    ("V4__view_in_part", include_str!("../../../migrations/read/V4__view_in_part.sql")),
 ];
 
 /// Connects as the owner, without a role.

@@ -1,19 +1,17 @@
-//! Streams that wait behind an event which a reactor could not react to, as an operator sees them.
-
-use std::sync::Arc;
+//! Streams that wait behind an event which a rule could not react to, as an operator sees them.
 
 use daybook_follow::Ask;
-use daybook_kernel::{ErasedReactor, Instant};
+use daybook_kernel::Instant;
 use daybook_log::Log;
 use daybook_postgres::{Databases, Role};
 
-use crate::ReactorError;
 use crate::store::{Store, pools};
+use crate::{ReactorError, Rule};
 
-/// A stream that is parked for a reactor.
+/// A stream that is parked for a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkedReaction {
-    /// The reactor.
+    /// The reactor or lookup.
     pub reactor: &'static str,
     /// The service whose log it follows.
     pub service: String,
@@ -33,23 +31,23 @@ pub struct ParkedReaction {
     pub asked: Option<Ask>,
 }
 
-/// The streams that are parked for some reactors.
+/// The streams that are parked for some rules.
 pub struct ParkedReactions(Vec<(&'static str, String, i32, Store)>);
 
 impl ParkedReactions {
-    /// Those of these reactors.
+    /// Those of these rules.
     ///
     /// # Errors
     /// When a database can't be reached, or was not migrated.
-    pub async fn open(databases: &Databases, reactors: &[Arc<dyn ErasedReactor>]) -> Result<Self, ReactorError> {
+    pub async fn open(databases: &Databases, rules: &[Rule]) -> Result<Self, ReactorError> {
         let mut stores = Vec::new();
-        for reactor in reactors {
-            let log = Log::open(databases, reactor.service(), Role::Writer, 1).await?;
+        for rule in rules {
+            let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
             let pools = pools(&log, Some(Role::Writer), 1)?;
             for n in 0..log.partitions().cast_signed() {
                 let partition = log.partition(n)?;
-                let store = Store::new(reactor.name(), &partition, pools[partition.url()].clone());
-                stores.push((reactor.name(), reactor.service().to_owned(), n, store));
+                let store = Store::new(rule.name(), &partition, pools[partition.url()].clone());
+                stores.push((rule.name(), rule.service().to_owned(), n, store));
             }
         }
         Ok(Self(stores))

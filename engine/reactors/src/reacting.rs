@@ -1,4 +1,4 @@
-//! One reactor in one partition, among the other followers of the partition.
+//! One rule in one partition, among the other followers of the partition.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use daybook_bus::{Inspector, Record, SharedProducer};
 use daybook_follow::{Event, FollowError, Follower, Moved, Standing};
 use daybook_kernel::ids::EventPlace;
-use daybook_kernel::{ErasedReactor, EventAt, ReactError, Secret, ServiceMessage, StreamId, Version};
+use daybook_kernel::{ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, StreamId, Version};
 use daybook_log::{Log, LogError, PartitionLog};
 use daybook_messages::Addressed;
 use daybook_process::metrics::{self, Counter, Gauge};
@@ -16,10 +16,12 @@ use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Statement;
+use uuid::Uuid;
 
-use crate::ReactorError;
+use crate::calls::{Call, Desk, DeskMeters, Reader};
 use crate::queue::{Queue, Reaction};
 use crate::store::{Mark, ParkedRow, Store};
+use crate::{ReactorError, Rule};
 
 /// Events read from the log at once.
 pub(crate) const READ_AT_ONCE: i64 = 1_000;
@@ -40,12 +42,85 @@ pub(crate) struct Target {
     pub(crate) log: Log,
 }
 
-/// Parts that all reactors of a process share.
+/// Parts that all rules of a process share.
 pub(crate) struct Common {
     pub(crate) producer: SharedProducer,
     pub(crate) inspector: Inspector,
     pub(crate) secret: Secret,
     pub(crate) targets: HashMap<&'static str, Target>,
+    pub(crate) registry: Registry,
+    /// Of pages, for lookups.
+    pub(crate) reader: Reader,
+}
+
+impl Common {
+    pub(crate) fn target(&self, service: &str) -> Result<&Target, ReactorError> {
+        let unknown = || ReactorError::Configuration(format!("a rule sends to {service}, which is no service of this build"));
+        self.targets.get(service).ok_or_else(unknown)
+    }
+
+    /// The name of a command's type, as this build has it.
+    pub(crate) fn command_type(&self, type_name: &str) -> Result<&'static str, ReactorError> {
+        let unknown = || ReactorError::Configuration(format!("a kept outcome is a {type_name}, which this build does not know"));
+        let aggregate = self.registry.of_command(type_name).ok_or_else(unknown)?;
+        aggregate.command_types().iter().copied().find(|known| *known == type_name).ok_or_else(unknown)
+    }
+
+    /// A command that follows from an event, as a message of `caller`.
+    pub(crate) fn record(
+        &self,
+        log: &PartitionLog,
+        event: &Event,
+        caller: &str,
+        command_id: Uuid,
+        message: ServiceMessage,
+    ) -> Result<(Reaction, Record), ReactorError> {
+        let ServiceMessage { service, type_name, bytes, target } = message;
+        let to = self.target(service)?;
+        let (correlation_id, traceparent) = event.trail.read();
+        let request = Request {
+            r#type: type_name.to_owned(),
+            command: bytes,
+            caller: Some(Caller::process(caller.to_owned())),
+            correlation_id,
+            causation_id: format!("{}/{}:{}@{}", log.service(), log.number(), event.offset, event.epoch),
+            traceparent,
+            ..Default::default()
+        };
+        let addressed = Addressed {
+            service: service.to_owned(),
+            stream: target.clone(),
+            command_id,
+            key: String::new(),
+            request,
+            reply_to: None,
+            source: "reactors",
+        };
+        let record = addressed.record(to.topic.clone(), to.log.partitions(), &self.secret);
+        let (offset, partition, since) = (event.offset, record.partition, Instant::now());
+        Ok((Reaction { offset, service, partition, target, command_id, message_offset: -1, since }, record))
+    }
+
+    /// The call that an event asks a lookup for.
+    pub(crate) fn call(&self, lookup: &dyn ErasedLookup, log: &PartitionLog, event: &Arc<Event>) -> Result<Option<Call>, ReactError> {
+        let (at, place) = places(log, event);
+        let asked = lookup.asks(&event.type_name, &event.payload, &event.decoded, &at, &place)?;
+        Ok(asked.map(|(outcome_id, asks)| Call {
+            event: event.clone(),
+            service: asks.service,
+            target: asks.target,
+            outcome_id,
+            pages: asks.pages,
+        }))
+    }
+}
+
+/// The place of an event, as a rule sees it, and as ids are worked out from it.
+fn places<'a>(log: &PartitionLog, event: &'a Event) -> (EventAt<'a>, EventPlace) {
+    let at = EventAt { stream: &event.stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
+    let place =
+        EventPlace { epoch: event.epoch, service: log.service().to_string(), partition: log.number(), offset: event.offset };
+    (at, place)
 }
 
 pub(crate) struct Meters {
@@ -68,9 +143,25 @@ struct Write {
     statement: Statement,
 }
 
-/// Reacts to the events of one log partition.
+/// What events ask for.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Messages to send, with their records.
+    pub(crate) messages: Vec<(Reaction, Record)>,
+    /// Calls to note.
+    pub(crate) calls: Vec<Call>,
+}
+
+impl Asked {
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.messages.extend(more.messages);
+        self.calls.extend(more.calls);
+    }
+}
+
+/// Carries a rule out for the events of one log partition.
 pub(crate) struct Reacting {
-    reactor: Arc<dyn ErasedReactor>,
+    pub(crate) rule: Rule,
     pub(crate) log: PartitionLog,
     pub(crate) common: Arc<Common>,
     pub(crate) store: Store,
@@ -86,6 +177,10 @@ pub(crate) struct Reacting {
     pub(crate) parked: HashMap<StreamId, i64>,
     /// Of these, those that are not stored yet.
     to_park: Vec<ParkedRow>,
+    /// Calls that are not stored yet.
+    to_call: Vec<Call>,
+    /// Does the calls that are stored. None: the rule asks for none, or this process has not got the partition.
+    pub(crate) desk: Option<Desk>,
     /// Parked streams that this process has not tried yet.
     pub(crate) untried: HashSet<StreamId>,
     write: Option<Write>,
@@ -93,12 +188,9 @@ pub(crate) struct Reacting {
     pub(crate) meters: Meters,
 }
 
-/// The messages that one event asks for, with their records; or why it can't be said.
-pub(crate) type Reactions = Result<Vec<(Reaction, Record)>, ReactError>;
-
 impl Reacting {
-    pub(crate) fn new(reactor: Arc<dyn ErasedReactor>, log: PartitionLog, common: Arc<Common>, store: Store) -> Self {
-        let (name, service, partition) = (reactor.name(), log.service(), log.number().to_string());
+    pub(crate) fn new(rule: Rule, log: PartitionLog, common: Arc<Common>, store: Store) -> Self {
+        let (name, service, partition) = (rule.name(), log.service(), log.number().to_string());
         let meters = Meters {
             lag: metrics::REACTOR_LAG.with([name, service, &partition]),
             parked: metrics::REACTOR_PARKED_STREAMS.with([name, service, &partition]),
@@ -106,7 +198,7 @@ impl Reacting {
             sent_again: metrics::REACTOR_REWINDS.with([name, service]),
         };
         Self {
-            reactor,
+            rule,
             log,
             common,
             store,
@@ -118,6 +210,8 @@ impl Reacting {
             queue: Queue::default(),
             parked: HashMap::new(),
             to_park: Vec::new(),
+            to_call: Vec::new(),
+            desk: None,
             untried: HashSet::new(),
             write: None,
             written_at: Instant::now(),
@@ -126,7 +220,7 @@ impl Reacting {
     }
 
     pub(crate) fn full_name(&self) -> String {
-        format!("{} {}", self.reactor.name(), self.log.name())
+        format!("{} {}", self.rule.name(), self.log.name())
     }
 
     /// Forgets what it holds, and stands at these marks.
@@ -134,6 +228,8 @@ impl Reacting {
         (self.next, self.epoch, self.stored, self.write) = (mark.next, mark.epoch, mark, None);
         self.queue = Queue::at(mark.settled, mark.next);
         self.to_park.clear();
+        self.to_call.clear();
+        self.open_desk();
         self.parked = self.store.parked().await?.into_iter().map(|row| (row.stream, row.version)).collect();
         self.untried.retain(|stream| self.parked.contains_key(stream));
         self.meters.parked.set(self.parked.len() as f64);
@@ -147,6 +243,7 @@ impl Reacting {
         if is_its_own && self.queue.look().is_ok() {
             self.stored.term = mark.term;
             self.write = None;
+            self.open_desk();
             self.look().await?;
         } else {
             self.stand_at(mark).await?;
@@ -191,59 +288,48 @@ impl Reacting {
     async fn go_back(&mut self, to: i64, epoch: i32) -> Result<(), ReactorError> {
         tracing::warn!(reactor = self.full_name(), from = self.next, to, "the log was restored to an older state; going back in it");
         let mark = Mark { next: self.stored.next.min(to), settled: self.stored.settled.min(to), epoch, ..self.stored };
-        match self.store.write_alone(&self.stored, &mark, &[]).await? {
+        match self.store.write_alone(&self.stored, &mark, &[], &[]).await? {
             Moved::Yes => {}
             Moved::No | Moved::Locked => return Err(ReactorError::Superseded(self.full_name())),
         }
         (self.next, self.epoch, self.stored, self.write) = (mark.next, epoch, mark, None);
         self.queue = Queue::at(mark.settled, mark.next);
+        self.to_call.clear();
+        self.open_desk();
         Ok(())
     }
 
-    /// The messages that an event asks for. Nothing for events of other aggregates.
-    pub(crate) fn react(&self, event: &Event) -> Reactions {
-        if event.stream.aggregate() != self.reactor.aggregate() {
-            return Ok(Vec::new());
+    /// Begins anew with the calls that stand, under the term that is this one's.
+    fn open_desk(&mut self) {
+        let Rule::Lookup(lookup) = &self.rule else { return };
+        let (name, service, partition) = (lookup.name(), self.log.service(), self.log.number().to_string());
+        let meters = DeskMeters {
+            open: metrics::LOOKUP_CALLS.with([name, service, &partition]),
+            failures: metrics::LOOKUP_FAILURES.with([name, service]),
+            time: metrics::LOOKUP_TIME.with([name, service]),
+        };
+        let (log, common, store) = (self.log.clone(), self.common.clone(), self.store.clone());
+        self.desk = Some(Desk::open(lookup.clone(), log, common, store, self.stored.term, meters));
+    }
+
+    /// The messages and calls that an event asks for. Nothing for events of other aggregates.
+    pub(crate) fn react(&self, event: &Arc<Event>) -> Result<Asked, ReactError> {
+        let mut asked = Asked::default();
+        if event.stream.aggregate() != self.rule.aggregate() {
+            return Ok(asked);
         }
-        let at = EventAt { stream: &event.stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
-        let service = self.log.service();
-        let place = EventPlace { epoch: event.epoch, service: service.to_string(), partition: self.log.number(), offset: event.offset };
-        let messages = self.reactor.react(&event.type_name, &event.payload, &event.decoded, &at, &place)?;
-        if messages.is_empty() {
-            return Ok(Vec::new());
+        match &self.rule {
+            Rule::Lookup(lookup) => asked.calls.extend(self.common.call(&**lookup, &self.log, event)?),
+            Rule::Reactor(reactor) => {
+                let (at, place) = places(&self.log, event);
+                let caller = format!("reactor/{}", reactor.name());
+                for (command_id, message) in reactor.react(&event.type_name, &event.payload, &event.decoded, &at, &place)? {
+                    let record = self.common.record(&self.log, event, &caller, command_id, message);
+                    asked.messages.push(record.map_err(|why| ReactError::Panicked(why.to_string()))?);
+                }
+            }
         }
-        let (correlation_id, traceparent) = event.trail.read();
-        let causation_id = format!("{service}/{}:{}@{}", place.partition, place.offset, place.epoch);
-        let mut reactions = Vec::with_capacity(messages.len());
-        for (command_id, message) in messages {
-            let ServiceMessage { service, type_name, bytes, target } = message;
-            let Some(to) = self.common.targets.get(service) else {
-                return Err(ReactError::Panicked(format!("it sends to {service}, which is no service of this build")));
-            };
-            let request = Request {
-                r#type: type_name.to_owned(),
-                command: bytes,
-                caller: Some(Caller::process(format!("reactor/{}", self.reactor.name()))),
-                correlation_id: correlation_id.clone(),
-                causation_id: causation_id.clone(),
-                traceparent: traceparent.clone(),
-                ..Default::default()
-            };
-            let addressed = Addressed {
-                service: service.to_owned(),
-                stream: target.clone(),
-                command_id,
-                key: String::new(),
-                request,
-                reply_to: None,
-                source: "reactors",
-            };
-            let record = addressed.record(to.topic.clone(), to.log.partitions(), &self.common.secret);
-            let since = Instant::now();
-            let partition = record.partition;
-            reactions.push((Reaction { offset: event.offset, service, partition, target, command_id, message_offset: -1, since }, record));
-        }
-        Ok(reactions)
+        Ok(asked)
     }
 
     pub(crate) fn is_parked(&self, event: &Event) -> bool {
@@ -253,7 +339,7 @@ impl Reacting {
     fn park(&mut self, event: &Event, why: &ReactError) {
         let (reactor, stream, offset) = (self.full_name(), event.stream.as_str(), event.offset);
         tracing::error!(reactor, stream, offset, %why, "a stream is parked for a reactor: see `daybook parked list`");
-        metrics::REACTOR_PARKED.with([self.reactor.name()]).increment(1);
+        metrics::REACTOR_PARKED.with([self.rule.name()]).increment(1);
         self.parked.insert(event.stream.clone(), event.version);
         self.meters.parked.set(self.parked.len() as f64);
         self.to_park.push(ParkedRow {
@@ -271,9 +357,9 @@ impl Reacting {
     ///
     /// # Errors
     /// [`FollowError::Carefully`], of events that are not from the log.
-    fn work(&mut self, events: &[&Event], from: Source) -> Result<(), FollowError> {
+    fn work(&mut self, events: &[Arc<Event>], from: Source) -> Result<(), FollowError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-        let mut asked = Vec::new();
+        let mut asked = Asked::default();
         for event in events {
             if self.is_parked(event) {
                 continue;
@@ -284,7 +370,8 @@ impl Reacting {
                 Err(why) => self.park(event, &why),
             }
         }
-        let (reactions, records): (Vec<Reaction>, Vec<Record>) = asked.into_iter().unzip();
+        self.to_call.extend(asked.calls);
+        let (reactions, records): (Vec<Reaction>, Vec<Record>) = asked.messages.into_iter().unzip();
         let delivery = (!records.is_empty()).then(|| {
             daybook_failpoint::reach("react.before-send");
             self.meters.sent.increment(records.len() as u64);
@@ -306,16 +393,16 @@ impl Reacting {
 
     /// Whether there is something to write, and it is time for it.
     fn is_due(&self) -> bool {
-        !self.to_park.is_empty() || (self.marks() != self.stored && self.written_at.elapsed() >= WRITE_EVERY)
+        !self.to_park.is_empty() || !self.to_call.is_empty() || (self.marks() != self.stored && self.written_at.elapsed() >= WRITE_EVERY)
     }
 
     async fn write_marks(&mut self) -> Result<(), ReactorError> {
         let to = self.marks();
-        if to == self.stored && self.to_park.is_empty() {
+        if to == self.stored && self.to_park.is_empty() && self.to_call.is_empty() {
             return Ok(());
         }
         daybook_failpoint::reach("react.before-checkpoint");
-        match self.store.write_alone(&self.stored, &to, &self.to_park).await? {
+        match self.store.write_alone(&self.stored, &to, &self.to_park, &self.to_call).await? {
             Moved::Yes => self.wrote(to),
             Moved::No | Moved::Locked => return Err(ReactorError::Superseded(self.full_name())),
         }
@@ -325,11 +412,15 @@ impl Reacting {
     fn wrote(&mut self, mark: Mark) {
         (self.stored, self.written_at) = (mark, Instant::now());
         self.to_park.clear();
+        let calls = std::mem::take(&mut self.to_call);
+        if let (Some(desk), false) = (&self.desk, calls.is_empty()) {
+            desk.add(calls);
+        }
     }
 
-    pub(crate) async fn stored_events(&self, from: i64, limit: i64) -> Result<Vec<Event>, ReactorError> {
+    pub(crate) async fn stored_events(&self, from: i64, limit: i64) -> Result<Vec<Arc<Event>>, ReactorError> {
         let stored = self.log.read_events(from, limit).await?;
-        Ok(stored.into_iter().map(Event::stored).collect::<Result<Vec<_>, LogError>>()?)
+        Ok(stored.into_iter().map(|event| Event::stored(event).map(Arc::new)).collect::<Result<Vec<_>, LogError>>()?)
     }
 
     /// One batch from the log.
@@ -344,7 +435,7 @@ impl Reacting {
         if limit > 0 {
             let events = self.stored_events(self.next, limit).await?;
             // From the log nothing is refused.
-            let _ = self.work(&events.iter().collect::<Vec<_>>(), Source::Log);
+            let _ = self.work(&events, Source::Log);
         }
         if self.is_due() { self.write_marks().await } else { Ok(()) }
     }
@@ -366,6 +457,8 @@ impl Reacting {
             }
         }
         self.queue.look()?;
+        // Whoever has the partition next does the calls that are under way again.
+        self.desk = None;
         self.write_marks().await
     }
 }
@@ -421,7 +514,7 @@ impl Follower for Reacting {
             if self.queue.in_flight() >= MOST_IN_FLIGHT {
                 return Err(FollowError::Busy(self.full_name()));
             }
-            self.work(&events.iter().map(|event| &**event).collect::<Vec<_>>(), Source::Kafka)?;
+            self.work(events, Source::Kafka)?;
             self.write = None;
             if self.is_due() {
                 let statement = self.store.prepare_write(client).await?;
@@ -441,7 +534,7 @@ impl Follower for Reacting {
             match &self.write {
                 Some(Write { to, statement }) => {
                     daybook_failpoint::reach("react.before-checkpoint");
-                    self.store.write(client, statement, &self.stored, to, &self.to_park).await
+                    self.store.write(client, statement, &self.stored, to, &self.to_park, &self.to_call).await
                 }
                 None => Ok(Moved::Yes),
             }

@@ -1,5 +1,6 @@
 //! Streams that are parked for a reactor, taken up again: once by itself, and because an operator asks for it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use daybook_bus::Record;
@@ -7,7 +8,7 @@ use daybook_follow::{Ask, Event};
 
 use crate::ReactorError;
 use crate::queue::Reaction;
-use crate::reacting::{PAUSE, Reacting};
+use crate::reacting::{Asked, PAUSE, Reacting};
 use crate::settling::LOST_AFTER;
 use crate::store::ParkedRow;
 
@@ -30,9 +31,9 @@ impl Reacting {
     async fn retry(&mut self, row: ParkedRow) -> Result<(), ReactorError> {
         let after = if row.asked == Some(Ask::Skip) { row.version } else { row.version - 1 };
         let stored = self.log.read_stream_after(row.stream.as_str(), after, i64::MAX).await?;
-        let (mut asked, mut stopped) = (Vec::new(), None);
+        let (mut asked, mut stopped) = (Asked::default(), None);
         for event in stored.into_iter().filter(|event| event.offset < self.next) {
-            let event = Event::stored(event)?;
+            let event = Arc::new(Event::stored(event)?);
             match self.react(&event) {
                 Ok(more) => asked.extend(more),
                 Err(why) => {
@@ -41,7 +42,15 @@ impl Reacting {
                 }
             }
         }
-        let (mut open, records): (Vec<Reaction>, Vec<Record>) = asked.into_iter().unzip();
+        if !asked.calls.is_empty() {
+            if !self.store.add_calls(&asked.calls, self.stored.term).await? {
+                return Err(ReactorError::Superseded(self.full_name()));
+            }
+            if let Some(desk) = &self.desk {
+                desk.add(asked.calls);
+            }
+        }
+        let (mut open, records): (Vec<Reaction>, Vec<Record>) = asked.messages.into_iter().unzip();
         if !records.is_empty() {
             self.common.producer.send(records).await?;
         }

@@ -1,20 +1,21 @@
-//! The reactors of a process: their checkpoints, and what they need to run among its followers.
+//! The rules of a process: their checkpoints, and what they need to run among its followers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, Inspector, ProducerOptions, SharedProducer};
 use daybook_follow::{Follower, Followers, Home, Kind, Roster};
-use daybook_kernel::{Begins, ErasedReactor, Registry};
+use daybook_kernel::{Begins, ReadModel, Registry};
 use daybook_log::{Log, PartitionLog};
 use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, Pool, Role, read_secret};
 use tokio::sync::watch;
 
-use crate::ReactorError;
+use crate::calls::Reader;
 use crate::reacting::{Common, Reacting, Target};
 use crate::store::{Store, pools};
+use crate::{ReactorError, Rule};
 
 /// Longest time that Kafka may take with a reaction before it is sent again from the log, if need be with another client.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
@@ -26,17 +27,19 @@ pub struct ReactorsConfig {
     pub databases: Databases,
     /// Kafka.
     pub bus: BusConfig,
-    /// The services that a reactor may send to.
+    /// The services that a rule may send to.
     pub registry: Registry,
-    /// The reactors that run here.
-    pub reactors: Vec<Arc<dyn ErasedReactor>>,
-    /// Connections to each log database, shared by all partitions (4 by default).
+    /// The rules that run here.
+    pub rules: Vec<Rule>,
+    /// The read models that lookups may read.
+    pub read_models: Vec<ReadModel>,
+    /// Connections to each log database, and to the read models, shared by all partitions (4 by default).
     pub connections: usize,
 }
 
-/// The reactors of a process, ready to follow.
+/// The rules of a process, ready to follow.
 pub struct Reactors {
-    reactors: Vec<Arc<dyn ErasedReactor>>,
+    rules: Vec<Rule>,
     logs: Vec<Log>,
     /// Kept: nobody is added, and nobody leaves.
     roster: watch::Sender<Roster>,
@@ -45,46 +48,48 @@ pub struct Reactors {
 /// The outcome of [`prepare`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
-    /// The reactor.
-    pub reactor: &'static str,
+    /// `reactor` or `lookup`.
+    pub kind: &'static str,
+    /// The rule.
+    pub rule: &'static str,
     /// It was new here, in some partition at least.
     pub made: bool,
 }
 
-/// Gives each reactor that is new here a checkpoint in each partition of the log that it follows. To be called as the owner's `migrate`.
+/// Gives each rule that is new here a checkpoint in each partition of the log that it follows. To be called as the owner's `migrate`.
 ///
 /// # Errors
 /// When a database does not answer.
-pub async fn prepare(databases: &Databases, reactors: &[Arc<dyn ErasedReactor>]) -> Result<Vec<Prepared>, ReactorError> {
+pub async fn prepare(databases: &Databases, rules: &[Rule]) -> Result<Vec<Prepared>, ReactorError> {
     let mut prepared = Vec::new();
-    for reactor in reactors {
-        let log = Log::open(databases, reactor.service(), Role::Writer, 1).await?;
+    for rule in rules {
+        let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
         // The owner's: a writer may move marks, and make none.
         let pools = pools(&log, None, 1)?;
         let mut made = false;
         for n in 0..log.partitions() {
             let partition = log.partition(n.cast_signed())?;
             let head = partition.last_page().await?;
-            let (at, epoch) = match reactor.begins() {
+            let (at, epoch) = match rule.begins() {
                 Begins::AtTheEnd => (head.next_offset(), head.epoch),
                 Begins::AtTheBeginning => (0, 1),
             };
-            made |= Store::new(reactor.name(), &partition, pools[partition.url()].clone()).begin(at, epoch).await?;
+            made |= Store::new(rule.name(), &partition, pools[partition.url()].clone()).begin(at, epoch).await?;
         }
-        prepared.push(Prepared { reactor: reactor.name(), made });
+        prepared.push(Prepared { kind: rule.kind(), rule: rule.name(), made });
     }
     Ok(prepared)
 }
 
-struct ReactorKind {
-    reactor: Arc<dyn ErasedReactor>,
+struct RuleKind {
+    rule: Rule,
     common: Arc<Common>,
     pools: BTreeMap<String, Pool>,
 }
 
-impl Kind for ReactorKind {
+impl Kind for RuleKind {
     fn name(&self) -> &'static str {
-        self.reactor.name()
+        self.rule.name()
     }
 
     fn generation(&self) -> i32 {
@@ -92,7 +97,7 @@ impl Kind for ReactorKind {
     }
 
     fn follows(&self, service: &str) -> bool {
-        self.reactor.service() == service
+        self.rule.service() == service
     }
 
     fn home(&self, log: &PartitionLog) -> Home {
@@ -100,16 +105,16 @@ impl Kind for ReactorKind {
     }
 
     fn open(&self, log: PartitionLog) -> Box<dyn Follower> {
-        let store = Store::new(self.reactor.name(), &log, self.pools[log.url()].clone());
-        Box::new(Reacting::new(self.reactor.clone(), log, self.common.clone(), store))
+        let store = Store::new(self.rule.name(), &log, self.pools[log.url()].clone());
+        Box::new(Reacting::new(self.rule.clone(), log, self.common.clone(), store))
     }
 }
 
 impl Reactors {
-    /// Checks that all is there: logs, checkpoints, the services that reactors send to.
+    /// Checks that all is there: logs, checkpoints, the services that rules send to.
     ///
     /// # Errors
-    /// When a database or Kafka can't be reached, or a reactor has no checkpoint ([`ReactorError::NotPrepared`]).
+    /// When a database or Kafka can't be reached, a rule has no checkpoint ([`ReactorError::NotPrepared`]), or two rules share a name.
     pub async fn new(config: ReactorsConfig) -> Result<Self, ReactorError> {
         let mut targets = HashMap::new();
         for service in config.registry.services() {
@@ -118,12 +123,14 @@ impl Reactors {
             targets.insert(service, target);
         }
         let mut logs: BTreeMap<&'static str, Log> = BTreeMap::new();
-        for reactor in &config.reactors {
-            let known = targets.get(reactor.service()).ok_or_else(|| {
-                let (name, service) = (reactor.name(), reactor.service());
-                ReactorError::Configuration(format!("the reactor {name} follows {service}, which is no service of this build"))
-            })?;
-            logs.insert(reactor.service(), known.log.clone());
+        let mut names = HashSet::new();
+        for rule in &config.rules {
+            let (kind, name, service) = (rule.kind(), rule.name(), rule.service());
+            if !names.insert(name) {
+                return Err(ReactorError::Configuration(format!("two rules are named {name}: rename the {kind}")));
+            }
+            let unknown = || ReactorError::Configuration(format!("the {kind} {name} follows {service}, which is no service of this build"));
+            logs.insert(service, targets.get(service).ok_or_else(unknown)?.log.clone());
         }
         let options = ProducerOptions { message_timeout: DELIVERED_WITHIN, ..ProducerOptions::default() };
         let common = Arc::new(Common {
@@ -131,24 +138,26 @@ impl Reactors {
             inspector: Inspector::new(&config.bus)?,
             secret: read_secret(&config.databases, Role::Writer).await?,
             targets,
+            registry: config.registry,
+            reader: Reader::new(&config.databases, &config.read_models, config.connections)?,
         });
         let mut kinds: Vec<Arc<dyn Kind>> = Vec::new();
-        for reactor in &config.reactors {
-            let log = &logs[reactor.service()];
+        for rule in &config.rules {
+            let log = &logs[rule.service()];
             let pools = pools(log, Some(Role::Writer), config.connections)?;
             for n in 0..log.partitions() {
                 let partition = log.partition(n.cast_signed())?;
-                Store::new(reactor.name(), &partition, pools[partition.url()].clone()).mark().await?;
+                Store::new(rule.name(), &partition, pools[partition.url()].clone()).mark().await?;
             }
-            kinds.push(Arc::new(ReactorKind { reactor: reactor.clone(), common: common.clone(), pools }));
+            kinds.push(Arc::new(RuleKind { rule: rule.clone(), common: common.clone(), pools }));
         }
         let roster = watch::Sender::new(Roster(Arc::new(kinds)));
-        Ok(Self { reactors: config.reactors, logs: logs.into_values().collect(), roster })
+        Ok(Self { rules: config.rules, logs: logs.into_values().collect(), roster })
     }
 
     /// For the process that follows for them.
     pub fn followers(&self) -> Followers {
-        let runs = self.reactors.iter().map(|reactor| (reactor.name(), reactor.fingerprint())).collect();
+        let runs = self.rules.iter().map(|rule| (rule.name(), rule.fingerprint())).collect();
         Followers { runs, logs: self.logs.clone(), roster: self.roster.subscribe() }
     }
 }

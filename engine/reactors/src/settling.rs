@@ -23,7 +23,7 @@ impl Reacting {
             let Some(last) = events.last().map(|event| event.offset + 1) else { break };
             let mut told = Vec::new();
             for event in events.iter().filter(|event| !self.is_parked(event)) {
-                told.extend(self.react(event).unwrap_or_default().into_iter().map(|(reaction, _)| reaction));
+                told.extend(self.react(event).unwrap_or_default().messages.into_iter().map(|(reaction, _)| reaction));
             }
             // Reactions sent before now lie before the topics' present ends.
             let passed = self.passed(&told.iter().collect::<Vec<_>>()).await?;

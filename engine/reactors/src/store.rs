@@ -1,4 +1,4 @@
-//! A reactor's place in a partition, as rows of the log's database.
+//! A rule's place in a partition, as rows of the log's database.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,6 +12,7 @@ use deadpool_postgres::Client;
 use tokio_postgres::{Row, Statement};
 
 use crate::ReactorError;
+use crate::calls::{Call, Columns};
 
 macro_rules! statements {
     ($($name:ident = $file:literal),* $(,)?) => {
@@ -77,10 +78,10 @@ pub(crate) struct ParkedRow {
 /// A reactor's rows of one partition.
 #[derive(Clone)]
 pub(crate) struct Store {
-    name: &'static str,
-    partition: i32,
+    pub(crate) name: &'static str,
+    pub(crate) partition: i32,
     schema: String,
-    pool: Pool,
+    pub(crate) pool: Pool,
 }
 
 fn mark(row: &Row) -> Mark {
@@ -92,7 +93,7 @@ impl Store {
         Self { name, partition: log.number(), schema: log.schema().to_owned(), pool }
     }
 
-    fn sql(&self, statement: &str) -> String {
+    pub(crate) fn sql(&self, statement: &str) -> String {
         statement.replace("{schema}", &self.schema)
     }
 
@@ -132,7 +133,7 @@ impl Store {
         Ok(client.prepare_cached(&self.sql(WRITE)).await?)
     }
 
-    /// Moves the marks from `from` to `to`, and parks streams. It is sent when it is first polled.
+    /// Moves the marks from `from` to `to`, parks streams, and notes calls. It is sent when it is first polled.
     pub(crate) async fn write(
         &self,
         client: &Client,
@@ -140,11 +141,13 @@ impl Store {
         from: &Mark,
         to: &Mark,
         parked: &[ParkedRow],
+        calls: &[Call],
     ) -> Result<Moved, tokio_postgres::Error> {
         let streams: Vec<&str> = parked.iter().map(|p| p.stream.as_str()).collect();
         let versions: Vec<i64> = parked.iter().map(|p| p.version).collect();
         let offsets: Vec<i64> = parked.iter().map(|p| p.offset).collect();
         let reasons: Vec<String> = parked.iter().map(|p| storable(&p.reason)).collect();
+        let c = Columns::of(calls);
         let row = client
             .query_one(
                 statement,
@@ -161,6 +164,10 @@ impl Store {
                     &versions,
                     &offsets,
                     &reasons,
+                    &c.offsets,
+                    &c.services,
+                    &c.targets,
+                    &c.outcome_ids,
                 ],
             )
             .await?;
@@ -172,10 +179,16 @@ impl Store {
     }
 
     /// As [`write`](Self::write), in a transaction of its own.
-    pub(crate) async fn write_alone(&self, from: &Mark, to: &Mark, parked: &[ParkedRow]) -> Result<Moved, ReactorError> {
+    pub(crate) async fn write_alone(
+        &self,
+        from: &Mark,
+        to: &Mark,
+        parked: &[ParkedRow],
+        calls: &[Call],
+    ) -> Result<Moved, ReactorError> {
         let client = self.pool.get().await?;
         let statement = self.prepare_write(&client).await?;
-        Ok(self.write(&client, &statement, from, to, parked).await?)
+        Ok(self.write(&client, &statement, from, to, parked, calls).await?)
     }
 
     pub(crate) async fn parked(&self) -> Result<Vec<ParkedRow>, ReactorError> {

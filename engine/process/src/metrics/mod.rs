@@ -84,6 +84,8 @@ pub enum Label {
     Group,
     /// A kind of parked message.
     Kind,
+    /// A lookup.
+    Lookup,
     /// A log partition.
     Partition,
     /// A read model, in the projectors.
@@ -102,12 +104,13 @@ pub enum Label {
 
 impl Label {
     /// All labels.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Command,
         Self::Follower,
         Self::Generation,
         Self::Group,
         Self::Kind,
+        Self::Lookup,
         Self::Partition,
         Self::Projection,
         Self::Reactor,
@@ -125,6 +128,7 @@ impl Label {
             Self::Generation => "generation",
             Self::Group => "group",
             Self::Kind => "kind",
+            Self::Lookup => "lookup",
             Self::Partition => "partition",
             Self::Projection => "projection",
             Self::Reactor => "reactor",
@@ -143,6 +147,7 @@ impl Label {
             Self::Generation => "the numbers of the generations of a read model that are kept up",
             Self::Group => "the consumer groups of this process",
             Self::Kind => "the kinds of parked messages",
+            Self::Lookup => "the lookups of this build",
             Self::Partition => "the log partitions of a service, from 0",
             Self::Projection => "the read models of this build",
             Self::Reactor => "the reactors of this build",

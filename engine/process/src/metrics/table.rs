@@ -138,6 +138,14 @@ table! {
         REACTIONS_SENT: counter "daybook_reactions_sent_total" [Reactor, Service] Count
             "Commands that a reactor has sent.";
     }
+    "Lookups" {
+        LOOKUP_CALLS: gauge "daybook_lookup_calls" [Lookup, Service, Partition] Count
+            "Calls of a lookup that are open.";
+        LOOKUP_FAILURES: counter "daybook_lookup_failures_total" [Lookup, Service] Count
+            "Attempts at a call that have failed; each is tried again.";
+        LOOKUP_TIME: times "daybook_lookup_seconds" [Lookup, Service] Seconds
+            "Time from a call's row to its outcome in the ledger, as far as one process sees it.";
+    }
     "Query API" {
         QUERY_REQUESTS: counter "daybook_query_requests_total" [ReadModel, Status] Count
             "Requests for a read model.";

@@ -1,5 +1,5 @@
--- Moves a reactor's marks on from where they were read ($3, $4, term $5) to $6, $7, epoch $8, and parks streams. Answers whether the
--- marks were free to be moved, and whether they have moved.
+-- Moves a rule's marks on from where they were read ($3, $4, term $5) to $6, $7, epoch $8, parks streams, and notes the calls that
+-- events ask for. Answers whether the marks were free to be moved, and whether they have moved.
 WITH held AS (
     SELECT FROM {schema}.reactor WHERE name = $1 AND partition = $2 FOR NO KEY UPDATE SKIP LOCKED
 ),
@@ -13,6 +13,12 @@ parked AS (
     INSERT INTO {schema}.reactor_parked (name, partition, stream_id, version, "offset", reason)
     SELECT $1, $2, p.stream_id, p.version, p."offset", p.reason
     FROM moved, unnest($9::text[], $10::bigint[], $11::bigint[], $12::text[]) AS p (stream_id, version, "offset", reason)
+    ON CONFLICT DO NOTHING
+),
+called AS (
+    INSERT INTO {schema}.call (name, partition, "offset", service, target, outcome_id)
+    SELECT $1, $2, c."offset", c.service, c.target, c.outcome_id
+    FROM moved, unnest($13::bigint[], $14::text[], $15::text[], $16::uuid[]) AS c ("offset", service, target, outcome_id)
     ON CONFLICT DO NOTHING
 )
 SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM moved)

@@ -1,6 +1,7 @@
-//! Reactors between real lanes, over a real Postgres and a real Kafka: one binary.
+//! Reactors and lookups between real lanes, over a real Postgres and a real Kafka: one binary.
 
 mod failing;
+mod lookups;
 mod losses;
 mod once;
 mod support;

@@ -122,7 +122,7 @@ async fn a_reactor_that_is_new_begins_at_the_end_of_the_log_unless_it_says_other
     install.has_events(&stock("A-1"), 2).await;
     let both = [reordering(), picky::<1>()];
     let made = daybook_reactors::prepare(&install.database.databases(), &both).await.expect("the database answers");
-    assert_eq!(made.iter().map(|p| (p.reactor, p.made)).collect::<Vec<_>>(), [("reorder", true), ("picky", true)]);
+    assert_eq!(made.iter().map(|p| (p.rule, p.made)).collect::<Vec<_>>(), [("reorder", true), ("picky", true)]);
     let again = daybook_reactors::prepare(&install.database.databases(), &both).await.expect("the database answers");
     assert!(again.iter().all(|p| !p.made), "{again:?}");
     assert_eq!(install.mark("picky", &stock("A-1")).await.0, 0);
@@ -143,7 +143,8 @@ async fn a_reactor_that_migrate_has_not_heard_of_does_not_start() {
         databases: install.database.databases(),
         bus: install.bus.clone(),
         registry: shop(),
-        reactors: vec![reordering()],
+        rules: vec![reordering()],
+        read_models: Vec::new(),
         connections: 1,
     };
     let why = daybook_reactors::Reactors::new(config).await.err().expect("no checkpoint").to_string();

@@ -14,9 +14,10 @@ use daybook_postgres::Role;
 use daybook_process::shutdown;
 use daybook_proto::CommandSet;
 use daybook_proto::v1::Metadata;
-use daybook_reactors::{ParkedReaction, ParkedReactions, Reactors, ReactorsConfig, prepare};
+use daybook_reactors::{ParkedReaction, ParkedReactions, Reactors, ReactorsConfig, Rule, prepare};
 use daybook_testkit::{TestDatabase, bus, eventually};
 use prost::Message as _;
+use shop_projectors::read_models;
 use shop_proto::inventory::v1::*;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -30,8 +31,8 @@ pub(crate) fn shop() -> Registry {
 }
 
 /// The shop's reactor that opens proposals.
-pub(crate) fn reordering() -> Arc<dyn ErasedReactor> {
-    shop_domain::reactors().into_iter().find(|reactor| reactor.name() == "reorder").expect("it is on the list")
+pub(crate) fn reordering() -> Rule {
+    shop_domain::reactors().into_iter().find(|reactor| reactor.name() == "reorder").expect("it is on the list").into()
 }
 
 /// A reactor of the same name, with a rule of its own: it opens a proposal for each delivery, whose quantity decides what happens.
@@ -57,8 +58,8 @@ impl<const RULE: u32> Reactor for Picky<RULE> {
     }
 }
 
-pub(crate) fn picky<const RULE: u32>() -> Arc<dyn ErasedReactor> {
-    <dyn ErasedReactor>::of::<Picky<RULE>>()
+pub(crate) fn picky<const RULE: u32>() -> Rule {
+    <dyn ErasedReactor>::of::<Picky<RULE>>().into()
 }
 
 pub(crate) struct Install {
@@ -100,19 +101,19 @@ impl Process {
 
 impl Install {
     /// With these reactors' checkpoints.
-    pub(crate) async fn new(reactors: &[Arc<dyn ErasedReactor>]) -> Self {
+    pub(crate) async fn new(rules: &[Rule]) -> Self {
         let database = TestDatabase::migrated(&["catalog", SERVICE], PARTITIONS).await;
         let bus = bus();
         let install = Self { producer: Producer::new(&bus, ProducerOptions::default()).expect("a producer"), database, bus };
         ensure_topics(&install.bus, &[install.log("catalog").await, install.log(SERVICE).await]).await.expect("Kafka answers");
-        prepare(&install.database.databases(), reactors).await.expect("the database answers");
+        prepare(&install.database.databases(), rules).await.expect("the database answers");
         install
     }
 
     /// With lanes, and one process that runs this reactor.
-    pub(crate) async fn running(reactor: Arc<dyn ErasedReactor>) -> (Self, Lanes, Process) {
-        let install = Self::new(std::slice::from_ref(&reactor)).await;
-        let (lanes, process) = (install.lanes().await, install.process(vec![reactor]).await);
+    pub(crate) async fn running(rule: Rule) -> (Self, Lanes, Process) {
+        let install = Self::new(std::slice::from_ref(&rule)).await;
+        let (lanes, process) = (install.lanes().await, install.process(vec![rule]).await);
         (install, lanes, process)
     }
 
@@ -140,14 +141,14 @@ impl Install {
     }
 
     /// A process that runs these, in the group of its build.
-    pub(crate) async fn process(&self, reactors: Vec<Arc<dyn ErasedReactor>>) -> Process {
-        self.process_of(reactors, "").await
+    pub(crate) async fn process(&self, rules: Vec<Rule>) -> Process {
+        self.process_of(rules, "").await
     }
 
     /// As of another build: in a group of its own.
-    pub(crate) async fn process_of(&self, reactors: Vec<Arc<dyn ErasedReactor>>, build: &str) -> Process {
+    pub(crate) async fn process_of(&self, rules: Vec<Rule>, build: &str) -> Process {
         let (stop, stopping) = shutdown();
-        let reactors = self.reactors(reactors).await;
+        let reactors = self.reactors(rules).await;
         let limits = Limits { idle: Duration::from_millis(100), ..Limits::default() };
         let options = GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() };
         let mut sources = Sources::of(self.bus.clone(), options, limits, vec![reactors.followers()]);
@@ -155,9 +156,9 @@ impl Install {
         Process { following: Following::start(sources, stopping).expect("librdkafka takes it"), stop }
     }
 
-    pub(crate) async fn reactors(&self, reactors: Vec<Arc<dyn ErasedReactor>>) -> Reactors {
+    pub(crate) async fn reactors(&self, rules: Vec<Rule>) -> Reactors {
         let databases = self.database.databases();
-        let config = ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), reactors, connections: 2 };
+        let config = ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), rules, read_models: read_models(), connections: 2 };
         Reactors::new(config).await.expect("everything is there")
     }
 
@@ -179,6 +180,12 @@ impl Install {
     /// Asks for something of a stream that is parked for it. False: it is not.
     pub(crate) async fn ask(&self, stream: &str, what: Ask) -> bool {
         self.parked_reactions().await.ask(stream, what).await.expect("the database answers")
+    }
+
+    /// The same, of other rules.
+    pub(crate) async fn ask_rules(&self, rules: &[Rule], stream: &str, what: Ask) -> bool {
+        let parked = ParkedReactions::open(&self.database.databases(), rules).await.expect("the database answers");
+        parked.ask(stream, what).await.expect("the database answers")
     }
 
     async fn parked_reactions(&self) -> ParkedReactions {

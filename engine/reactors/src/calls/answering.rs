@@ -1,0 +1,34 @@
+//! One call, done: pages are read, and what they say becomes a command.
+
+use chrono::Utc;
+use daybook_kernel::{ErasedLookup, LookupError, Pages, ServiceMessage};
+
+use super::Call;
+use super::pages::{Place, ReadError, Reader};
+
+/// Why a call has no outcome yet. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    #[error("its outcome is addressed to {0}, and it asked for {1}")]
+    OtherTarget(String, String),
+}
+
+/// Reads, once more where the first pages name further ones, and answers.
+pub(crate) async fn answer(lookup: &dyn ErasedLookup, call: &Call, reader: &Reader, place: Place<'_>) -> Result<ServiceMessage, CallError> {
+    let event = &call.event;
+    let mut pages = Pages::default();
+    reader.read(&call.pages, place, &mut pages).await?;
+    let further = lookup.asks_further(&event.type_name, &event.payload, &event.decoded, &pages)?;
+    if !further.is_empty() {
+        reader.read(&further, place, &mut pages).await?;
+    }
+    let outcome = lookup.answer(&event.type_name, &event.payload, &event.decoded, &pages, Utc::now().into())?;
+    if outcome.target != call.target || outcome.service != call.service {
+        return Err(CallError::OtherTarget(outcome.target.as_str().to_owned(), call.target.as_str().to_owned()));
+    }
+    Ok(outcome)
+}
