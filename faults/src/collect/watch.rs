@@ -224,7 +224,22 @@ async fn reacted(client: &Client, heads: &Heads) -> anyhow::Result<()> {
         let head = heads.get(&at).map_or(0, |head| head.0);
         ensure!(next >= head && settled >= head, "{of}: reacted to {next}, settled to {settled} of {head}");
     }
+    for (of, open) in calls(client).await? {
+        ensure!(open == 0, "{of}: {open} calls are open");
+    }
     Ok(())
+}
+
+/// The open calls of each log. A build of an older schema has none.
+async fn calls(client: &Client) -> anyhow::Result<Vec<(String, i64)>> {
+    let tables = client.query("SELECT schemaname::text FROM pg_tables WHERE tablename = 'call' ORDER BY 1", &[]).await?;
+    let mut open = Vec::new();
+    for table in &tables {
+        let service: String = table.get(0);
+        let row = client.query_one(&format!("SELECT count(*) FROM {service}.call"), &[]).await?;
+        open.push((service, row.get(0)));
+    }
+    Ok(open)
 }
 
 /// Checkpoints of live generations are at the heads, and pushed.
