@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use daybook_kernel::{Aggregate, Decider, Decision, Registry, digest};
 use daybook_proto::v1::{Caller, Request};
 use serde_json::json;
@@ -47,6 +49,12 @@ fn head() -> PageHead {
     }
 }
 
+/// In partition 0, with room for a hundred.
+fn place<'a>(service: &'a str, after: &'a PageHead) -> PageContext<'a> {
+    static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new([1; 32]));
+    PageContext { service, partition: 0, writer: "w", after, now: Instant::from_micros(2), secret: &SECRET, limit: 100, unwritable: None }
+}
+
 fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -> Decided {
     decide_some(arrivals, known, Page::MAX_COMMANDS, None)
 }
@@ -54,8 +62,7 @@ fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -
 /// With the streams of the first `limit` arrivals only, as a lane reads them.
 fn decide_some(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>, limit: usize, unwritable: Option<(Uuid, &str)>) -> Decided {
     let head = head();
-    let place =
-        PageContext { service: "catalog", partition: 0, writer: "w", after: &head, now: Instant::from_micros(2), limit, unwritable };
+    let place = PageContext { limit, unwritable, ..place("catalog", &head) };
     let read = arrivals.iter().take(limit);
     let streams = read.map(|a| (a.stream.clone(), Held { state: a.aggregate.new_state(), version: 0 })).collect();
     decide(arrivals, streams, known, &mut Memory::new(10, 10), &place)
@@ -148,7 +155,7 @@ fn a_result_says_where_its_events_stand_and_a_refusal_what_it_rests_on() {
     let head = PageHead { epoch: 3, first_offset: 8, count: 2, recorded_at: Instant::from_micros(5_000_000), ..head() };
     // A clock that was set back.
     let now = Instant::from_micros(1);
-    let place = PageContext { service: "inventory", partition: 2, writer: "w", after: &head, now, limit: 100, unwritable: None };
+    let place = PageContext { partition: 2, now, ..place("inventory", &head) };
     let point = stock(2, "SetReorderPoint", json!({ "reorderPoint": 5 }));
     let arrivals = [receive(1, 10), point, reserve(3, "o-1", 8), reserve(4, "o-2", 8), receive(5, 1)];
     let streams = HashMap::from([(arrivals[0].stream.clone(), Held { state: arrivals[0].aggregate.new_state(), version: 4 })]);
@@ -232,8 +239,7 @@ fn a_repeat_is_known_from_this_batch_from_memory_and_from_the_ledger_and_another
 
     let again = |known: &HashMap<_, _>, memory: &mut Memory| {
         let head = head();
-        let now = Instant::from_micros(2);
-        let place = PageContext { service: "inventory", partition: 0, writer: "w", after: &head, now, limit: 9, unwritable: None };
+        let place = place("inventory", &head);
         let streams = HashMap::from([(arrivals[0].stream.clone(), Held { state: arrivals[0].aggregate.new_state(), version: 0 })]);
         let decided = decide(&arrivals[1..], streams, known, memory, &place);
         assert!(decided.page.is_none());
