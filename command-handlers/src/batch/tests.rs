@@ -117,11 +117,15 @@ fn a_batch_of_repeats_writes_no_page() {
 
 /// A command to the stock of A-1 in w-1, from JSON.
 fn stock(id: u128, command: &str, json: serde_json::Value) -> Arrival {
-    let registry = Registry::new(shop_domain::aggregates()).expect("sound");
-    let type_name = format!("shop.inventory.v1.{command}");
-    let aggregate = registry.of_command(&type_name).expect("known").clone();
     let mut json = json;
     (json["sku"], json["warehouse"]) = ("A-1".into(), "w-1".into());
+    asked(id, format!("shop.inventory.v1.{command}"), &json)
+}
+
+/// Any command, from JSON.
+fn asked(id: u128, type_name: String, json: &serde_json::Value) -> Arrival {
+    let registry = Registry::new(shop_domain::aggregates()).expect("sound");
+    let aggregate = registry.of_command(&type_name).expect("known").clone();
     let command = aggregate.read_json(&type_name, json.to_string().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
     let request = Request { r#type: type_name, command: command.bytes.clone(), ..Default::default() };
     Arrival {
@@ -321,4 +325,21 @@ fn an_event_is_measured_with_its_metadata_and_what_was_decided_of_it_is_forgotte
     assert_eq!((answers(&decided), decided.page.is_none()), (vec![("parked", false)], true));
     assert_eq!(decided.parked[0].kind, "too-large");
     assert!(!decided.streams.contains_key(&large[0].stream), "its state has moved on without being written");
+}
+
+/// A customer's registration names the stream of the e-mail address by such a hash.
+#[test]
+fn deciding_again_hashes_as_before_and_another_install_otherwise() {
+    let register = json!({ "customerId": "c-1", "email": "ann@example.org", "name": "Ann" });
+    let arrivals = [asked(1, "shop.customer.v1.RegisterCustomer".to_owned(), &register)];
+    let decide_with = |secret: u8| {
+        let (head, secret) = (head(), Secret::new([secret; 32]));
+        let place = PageContext { secret: &secret, ..place("customer", &head) };
+        let streams = HashMap::from([(arrivals[0].stream.clone(), Held { state: arrivals[0].aggregate.new_state(), version: 0 })]);
+        let page = decide(&arrivals, streams, &HashMap::new(), &mut Memory::new(10, 10), &place).page.expect("it is new");
+        page.stored_events().map(|event| event.payload).collect::<Vec<_>>()
+    };
+    assert_eq!(decide_with(7).len(), 1);
+    assert_eq!(decide_with(7), decide_with(7));
+    assert_ne!(decide_with(7), decide_with(8));
 }
