@@ -3,6 +3,7 @@
 
 pub mod customer;
 pub mod email;
+pub mod wishlist;
 
 use daybook_proto::EventSet;
 use prost_reflect::{DynamicMessage, Value};
