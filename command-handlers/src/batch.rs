@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, StreamId, ids};
+use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, Secret, StreamId, ids};
 use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage, RejectedMessage};
 use daybook_messages::ReplyTo;
 use daybook_proto::v1::command_result::Outcome;
@@ -59,6 +59,8 @@ pub(crate) struct PageContext<'a> {
     pub(crate) writer: &'a str,
     pub(crate) after: &'a PageHead,
     pub(crate) now: Instant,
+    /// The install's.
+    pub(crate) secret: &'a Secret,
     /// Most arrivals that the page covers: the streams of no more were read.
     pub(crate) limit: usize,
     /// A command that can't be written: it is parked for this reason.
@@ -155,7 +157,11 @@ impl PageBuilder<'_> {
         if let Some(expected) = r.if_match.filter(|expected| *expected != before) {
             return self.write(arrival, before, Vec::new(), Outcome::PreconditionFailed(PreconditionFailed { expected }));
         }
-        let context = Context::new(self.now, *id).with_request(r.caller.as_ref().unwrap_or(&Caller::default()), &r.actor, &r.reason);
+        let context = Context::new(self.now, *id, self.place.secret).with_request(
+            r.caller.as_ref().unwrap_or(&Caller::default()),
+            &r.actor,
+            &r.reason,
+        );
         // A panic is a bug of the decider: it costs this message, not the partition.
         match catch_unwind(AssertUnwindSafe(|| arrival.aggregate.decide(&mut held.state, &arrival.command, &context))) {
             Ok(ErasedDecision { events, refusal }) => {

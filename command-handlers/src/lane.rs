@@ -219,6 +219,7 @@ impl Tenure<'_> {
                 writer: self.writer.name(),
                 after: &self.head,
                 now,
+                secret: &self.lane.intake.secret,
                 limit: self.limit,
                 unwritable: self.unwritable.as_ref().map(|(id, why)| (*id, why.as_str())),
             };

@@ -37,6 +37,15 @@ aggregates! {
         stock::Stock,
         reorder::Reorder,
     }
+    /// Service `cart`: what shoppers mean to buy.
+    cart {
+        wishlist::Wishlist,
+    }
+    /// Service `customer`: who buys, and how to reach them.
+    customer {
+        customer::Customer,
+        email::Email,
+    }
 }
 
 /// The list: a new reactor is a function, and a line here.
@@ -51,6 +60,8 @@ macro_rules! reactors {
 
 reactors! {
     inventory::Reordering,
+    customer::EmailClaims,
+    customer::EmailAnswers,
 }
 
 #[cfg(test)]
@@ -72,6 +83,7 @@ mod tests {
             ),
             ("catalog", "reprice-product", r#"{"sku":"A-1","price":{"currency":"EUR","minorUnits":"0"}}"#, "product/A-1"),
             ("inventory", "receive-stock", r#"{"sku":"A-1","warehouse":"w-1","quantity":5}"#, "stock/A-1@w-1"),
+            ("customer", "register-customer", r#"{"customerId":"c-1","email":"someone@example.org","name":"…"}"#, "customer/c-1"),
             ("inventory", "reserve-stock", r#"{"sku":"A-1","warehouse":"w-1","orderId":"o-1","quantity":2}"#, "stock/A-1@w-1"),
         ] {
             let type_name = registry.command_type(service, command).expect("a command");
@@ -86,7 +98,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-        assert_eq!(registry.services(), ["catalog", "inventory"]);
+        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory"]);
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }

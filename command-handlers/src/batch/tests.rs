@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use daybook_kernel::{Aggregate, Decider, Decision, Registry, digest};
 use daybook_proto::v1::{Caller, Request};
 use serde_json::json;
@@ -47,6 +49,12 @@ fn head() -> PageHead {
     }
 }
 
+/// In partition 0, with room for a hundred.
+fn place<'a>(service: &'a str, after: &'a PageHead) -> PageContext<'a> {
+    static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new([1; 32]));
+    PageContext { service, partition: 0, writer: "w", after, now: Instant::from_micros(2), secret: &SECRET, limit: 100, unwritable: None }
+}
+
 fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -> Decided {
     decide_some(arrivals, known, Page::MAX_COMMANDS, None)
 }
@@ -54,8 +62,7 @@ fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -
 /// With the streams of the first `limit` arrivals only, as a lane reads them.
 fn decide_some(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>, limit: usize, unwritable: Option<(Uuid, &str)>) -> Decided {
     let head = head();
-    let place =
-        PageContext { service: "catalog", partition: 0, writer: "w", after: &head, now: Instant::from_micros(2), limit, unwritable };
+    let place = PageContext { limit, unwritable, ..place("catalog", &head) };
     let read = arrivals.iter().take(limit);
     let streams = read.map(|a| (a.stream.clone(), Held { state: a.aggregate.new_state(), version: 0 })).collect();
     decide(arrivals, streams, known, &mut Memory::new(10, 10), &place)
@@ -110,11 +117,15 @@ fn a_batch_of_repeats_writes_no_page() {
 
 /// A command to the stock of A-1 in w-1, from JSON.
 fn stock(id: u128, command: &str, json: serde_json::Value) -> Arrival {
-    let registry = Registry::new(shop_domain::aggregates()).expect("sound");
-    let type_name = format!("shop.inventory.v1.{command}");
-    let aggregate = registry.of_command(&type_name).expect("known").clone();
     let mut json = json;
     (json["sku"], json["warehouse"]) = ("A-1".into(), "w-1".into());
+    asked(id, format!("shop.inventory.v1.{command}"), &json)
+}
+
+/// Any command, from JSON.
+fn asked(id: u128, type_name: String, json: &serde_json::Value) -> Arrival {
+    let registry = Registry::new(shop_domain::aggregates()).expect("sound");
+    let aggregate = registry.of_command(&type_name).expect("known").clone();
     let command = aggregate.read_json(&type_name, json.to_string().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
     let request = Request { r#type: type_name, command: command.bytes.clone(), ..Default::default() };
     Arrival {
@@ -148,7 +159,7 @@ fn a_result_says_where_its_events_stand_and_a_refusal_what_it_rests_on() {
     let head = PageHead { epoch: 3, first_offset: 8, count: 2, recorded_at: Instant::from_micros(5_000_000), ..head() };
     // A clock that was set back.
     let now = Instant::from_micros(1);
-    let place = PageContext { service: "inventory", partition: 2, writer: "w", after: &head, now, limit: 100, unwritable: None };
+    let place = PageContext { partition: 2, now, ..place("inventory", &head) };
     let point = stock(2, "SetReorderPoint", json!({ "reorderPoint": 5 }));
     let arrivals = [receive(1, 10), point, reserve(3, "o-1", 8), reserve(4, "o-2", 8), receive(5, 1)];
     let streams = HashMap::from([(arrivals[0].stream.clone(), Held { state: arrivals[0].aggregate.new_state(), version: 4 })]);
@@ -232,8 +243,7 @@ fn a_repeat_is_known_from_this_batch_from_memory_and_from_the_ledger_and_another
 
     let again = |known: &HashMap<_, _>, memory: &mut Memory| {
         let head = head();
-        let now = Instant::from_micros(2);
-        let place = PageContext { service: "inventory", partition: 0, writer: "w", after: &head, now, limit: 9, unwritable: None };
+        let place = place("inventory", &head);
         let streams = HashMap::from([(arrivals[0].stream.clone(), Held { state: arrivals[0].aggregate.new_state(), version: 0 })]);
         let decided = decide(&arrivals[1..], streams, known, memory, &place);
         assert!(decided.page.is_none());
@@ -315,4 +325,21 @@ fn an_event_is_measured_with_its_metadata_and_what_was_decided_of_it_is_forgotte
     assert_eq!((answers(&decided), decided.page.is_none()), (vec![("parked", false)], true));
     assert_eq!(decided.parked[0].kind, "too-large");
     assert!(!decided.streams.contains_key(&large[0].stream), "its state has moved on without being written");
+}
+
+/// A customer's registration names the stream of the e-mail address by such a hash.
+#[test]
+fn deciding_again_hashes_as_before_and_another_install_otherwise() {
+    let register = json!({ "customerId": "c-1", "email": "ann@example.org", "name": "Ann" });
+    let arrivals = [asked(1, "shop.customer.v1.RegisterCustomer".to_owned(), &register)];
+    let decide_with = |secret: u8| {
+        let (head, secret) = (head(), Secret::new([secret; 32]));
+        let place = PageContext { secret: &secret, ..place("customer", &head) };
+        let streams = HashMap::from([(arrivals[0].stream.clone(), Held { state: arrivals[0].aggregate.new_state(), version: 0 })]);
+        let page = decide(&arrivals, streams, &HashMap::new(), &mut Memory::new(10, 10), &place).page.expect("it is new");
+        page.stored_events().map(|event| event.payload).collect::<Vec<_>>()
+    };
+    assert_eq!(decide_with(7).len(), 1);
+    assert_eq!(decide_with(7), decide_with(7));
+    assert_ne!(decide_with(7), decide_with(8));
 }

@@ -105,7 +105,7 @@ impl Reactor for Reordering {
 
 #[cfg(test)]
 mod spec {
-    use daybook_kernel::spec::{given, given_nothing};
+    use daybook_kernel::spec::{context, given, given_nothing};
     use daybook_kernel::{Instant, StreamId, Version};
     use daybook_proto::MessageSet as _;
     use proptest::prelude::*;
@@ -173,7 +173,7 @@ mod spec {
             let end = |versions: Vec<i64>| {
                 let mut state = ReorderState::default();
                 for version in versions {
-                    let context = Context::new(Instant::default(), Default::default());
+                    let context = context(Instant::default());
                     for event in Reorder::decide(&state, &command(version), &context).events {
                         Reorder::evolve(&mut state, &event);
                     }

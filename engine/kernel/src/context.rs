@@ -5,13 +5,14 @@ use std::cell::Cell;
 use daybook_proto::v1::Caller;
 use uuid::Uuid;
 
-use crate::{Instant, ids};
+use crate::{Instant, Secret, ids};
 
-/// Time, ids and caller: handed in, so that a command can be decided again later and compared.
+/// Time, ids, caller and the install's secret: handed in, so that a command can be decided again later and compared.
 #[derive(Debug)]
 pub struct Context {
     now: Instant,
     command_id: Uuid,
+    secret: Secret,
     caller: Caller,
     actor: String,
     reason: String,
@@ -19,9 +20,18 @@ pub struct Context {
 }
 
 impl Context {
-    /// `now` is the page's time, one for all its commands.
-    pub fn new(now: Instant, command_id: Uuid) -> Self {
-        Self { now, command_id, caller: Caller::default(), actor: String::new(), reason: String::new(), handed_out: Cell::new(0) }
+    /// `now` is the page's time, one for all its commands. `secret` is the install's: whoever decides again under another one gets other
+    /// hashes.
+    pub fn new(now: Instant, command_id: Uuid, secret: &Secret) -> Self {
+        Self {
+            now,
+            command_id,
+            secret: secret.clone(),
+            caller: Caller::default(),
+            actor: String::new(),
+            reason: String::new(),
+            handed_out: Cell::new(0),
+        }
     }
 
     /// The caller, the actor and the reason, as the request said.
@@ -63,6 +73,13 @@ impl Context {
         self.handed_out.set(n + 1);
         ids::new_id(self.command_id, n)
     }
+
+    /// A name for a text that tells nothing of it: HMAC-SHA-256 under the install's secret, 64 characters of hex, so an id. The same text
+    /// has the same name for ever in one install, and another in every other. `purpose` is a label, as of a MAC: hashes of two purposes have
+    /// nothing in common. The text is taken byte by byte: bring it into its one form first.
+    pub fn keyed_hash(&self, purpose: &str, text: &str) -> String {
+        hex::encode(self.secret.hash(purpose, text))
+    }
 }
 
 #[cfg(test)]
@@ -71,9 +88,22 @@ mod tests {
 
     #[test]
     fn deciding_again_hands_out_the_same_ids() {
-        let context = || Context::new(Instant::from_micros(1), Uuid::from_u128(9));
+        let context = || Context::new(Instant::from_micros(1), Uuid::from_u128(9), &Secret::new([7; 32]));
         let (first, again) = (context(), context());
         assert_eq!((first.new_id(), first.new_id()), (again.new_id(), again.new_id()));
         assert_ne!(first.new_id(), first.new_id());
+    }
+
+    #[test]
+    fn deciding_again_hashes_to_the_same_name_and_another_install_to_another() {
+        let hash = |now: i64, id: u128, secret: u8| {
+            let context = Context::new(Instant::from_micros(now), Uuid::from_u128(id), &Secret::new([secret; 32]));
+            context.keyed_hash("email", "ann@example.org")
+        };
+        let name = hash(1, 9, 7);
+        assert_eq!(name, hash(1, 9, 7), "decided again");
+        assert_eq!(name, hash(2, 8, 7), "asked by another command at another time");
+        assert_ne!(name, hash(1, 9, 8), "of another install");
+        assert!(name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{name}");
     }
 }

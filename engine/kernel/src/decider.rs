@@ -14,7 +14,7 @@ pub trait Decider: Send + Sync + 'static {
     type Event: EventSet;
     /// A protobuf message, for snapshots and for `replay show`.
     type State: Message + Default + Clone + PartialEq + std::fmt::Debug + Named;
-    /// Generated from the service's `.proto` files.
+    /// Generated from the service's `.proto` files. Where they have none: [`std::convert::Infallible`].
     type Refusal: RefusalSet;
 
     /// Raise it when `evolve` makes something else of old events: snapshots of another version are ignored.

@@ -9,10 +9,15 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::decider::{Decider, Decision, fold};
-use crate::{Context, Instant};
+use crate::{Context, Instant, Secret};
 
 /// The time of every spec, unless it says another: 2026-01-01T00:00:00Z.
 pub const SPEC_TIME: Instant = Instant::from_micros(1_767_225_600_000_000);
+
+/// The context of a spec: this time, one id, and a secret that no install has. For deciders alone that a test calls by itself.
+pub fn context(now: Instant) -> Context {
+    Context::new(now, Uuid::from_u128(1), &Secret::new([7; 32]))
+}
 
 /// A stream's history.
 pub struct Given<D: Decider> {
@@ -52,7 +57,7 @@ impl<D: Decider> Given<D> {
         violations.extend(command.violations());
         assert!(violations.is_empty(), "the command breaks its field rules: {violations:?}");
         let state = fold::<D>(&self.history);
-        let context = Context::new(self.now, Uuid::from_u128(1)).with_request(&daybook_proto::v1::Caller::anonymous(), "spec", "");
+        let context = context(self.now).with_request(&daybook_proto::v1::Caller::anonymous(), "spec", "");
         let decision = D::decide(&state, &command, &context);
         When { state, decision }
     }
@@ -117,7 +122,7 @@ pub struct Step<'a, D: Decider> {
 pub fn in_turn<D: Decider>(commands: &[D::Command], mut check: impl FnMut(Step<'_, D>)) {
     let (mut state, mut stored) = (D::State::default(), Vec::new());
     for (second, command) in (0..).zip(commands) {
-        let context = Context::new(Instant::from_micros(SPEC_TIME.micros() + second * 1_000_000), Uuid::from_u128(1));
+        let context = context(Instant::from_micros(SPEC_TIME.micros() + second * 1_000_000));
         let (before, decision) = (state.clone(), D::decide(&state, command, &context));
         for event in &decision.events {
             D::evolve(&mut state, event);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::rules::{Rules, ours, rust_name};
 use crate::{json, texts};
@@ -115,7 +115,7 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
                 let _ = write!(enums, "|| self.{rust}.iter().any(RT::Checked::has_unknown_enum)");
             }
             Kind::Enum(e) => {
-                let _ = write!(enums, "|| self.{rust}.iter().any(|v| {}::try_from(*v).is_err())", e.name());
+                let _ = write!(enums, "|| self.{rust}.iter().any(|v| {}::try_from(*v).is_err())", enum_path(field, &e));
             }
             _ => {}
         }
@@ -133,12 +133,12 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
             let _ = write!(checks, "{source} {{ {call} }}");
         }
         Kind::Enum(e) => {
-            let known = format!("{}::try_from(v).is_ok()", e.name());
+            let known = format!("{}::try_from(v).is_ok()", enum_path(field, &e));
             let values = json::enum_values(&e);
             let source = if optional { format!("if let Some(v) = self.{rust}") } else { format!("let v = self.{rust};") };
             let _ = write!(checks, "{source} {{ RT::check_enum(v, {values}, {}, {at}, out); }}", rules.required);
             let _ = if optional {
-                write!(enums, "|| self.{rust}.is_some_and(|v| {}::try_from(v).is_err())", e.name())
+                write!(enums, "|| self.{rust}.is_some_and(|v| {}::try_from(v).is_err())", enum_path(field, &e))
             } else {
                 write!(enums, "|| {{ let v = self.{rust}; !({known}) }}")
             };
@@ -165,4 +165,14 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
         _ => {}
     }
     Ok(())
+}
+
+/// The Rust path of a field's enum. One of another package is reached by the modules that they share, as prost does it.
+fn enum_path(field: &FieldDescriptor, of: &EnumDescriptor) -> String {
+    let message = field.parent_message();
+    if message.package_name() == of.package_name() {
+        return of.name().to_owned();
+    }
+    let up = "super::".repeat(message.package_name().split('.').count());
+    format!("{up}{}::{}", of.package_name().replace('.', "::"), of.name())
 }

@@ -7,6 +7,7 @@ mod decode;
 mod form;
 mod json;
 pub mod levels;
+mod never;
 mod shape;
 mod text;
 mod violation;
@@ -112,7 +113,7 @@ pub trait EventSet: MessageSet {
     fn pool() -> &'static DescriptorPool;
 }
 
-/// The ways in which one aggregate says no.
+/// The ways in which one aggregate says no. Of one that never does: [`std::convert::Infallible`].
 pub trait RefusalSet: MessageSet {
     /// Stable and kebab-case, for example `insufficient-stock`.
     fn code(&self) -> &'static str;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use daybook_bus::BusConfig;
-use daybook_kernel::{AnyState, Context, Digest, Instant, Registry, digest, ids};
+use daybook_kernel::{AnyState, Context, Digest, Instant, Registry, Secret, digest, ids};
 use daybook_log::{
     AppendOutcome, LedgerEntry, LedgerRow, Log, NewEvent, Page, PageHead, PartitionLog, Snapshot, StoredEvent, Writer, WriterSessions,
 };
@@ -87,7 +87,7 @@ impl Fixture {
             let stream_id = command.stream.as_str().to_owned();
             let command_id = ids::command_id("inventory", "anonymous", &stream_id, &self.keys.to_string());
             let (state, version) = self.streams.entry(stream_id.clone()).or_insert_with(|| (aggregate.new_state(), 0));
-            let decided = aggregate.decide(state, &command, &Context::new(now, command_id));
+            let decided = aggregate.decide(state, &command, &Context::new(now, command_id, &Secret::new([1; 32])));
             let first = self.head.next_offset() + events.len() as i64;
             let metadata =
                 Metadata { command_id: command_id.as_bytes().to_vec(), correlation_id: command_id.to_string(), ..Default::default() };
