@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+mod cart_contents;
 pub mod currency;
 mod product;
 #[cfg(feature = "samples")]
@@ -14,6 +15,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/daybook_generated.rs"));
 }
 pub use generated::shop::*;
+pub use product::first_picture;
 
 /// The encoded `FileDescriptorSet` of the shop's messages and all that they import, with their options: what a client
 /// in another language, or a tool, needs to read everything that the shop says.
@@ -186,7 +188,13 @@ mod tests {
                 Err(all) => told(all, Vec::new()),
             });
         }
-        assert!(checked > 25, "{checked}");
+        for name in super::cart::v1::CartCommand::TYPES {
+            check(name, &|body| match super::cart::v1::CartCommand::from_json(name, body) {
+                Ok(mut command) => told(command.tidy(), command.violations()),
+                Err(all) => told(all, Vec::new()),
+            });
+        }
+        assert!(checked > 45, "{checked}");
     }
 
     #[test]
@@ -202,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_descriptors_hold_every_package_of_the_shop() {
-        for name in ["shop.catalog.v1.CreateProduct", "shop.inventory.v1.StockState", "shop.read.v1.ProductPage"] {
+        for name in ["shop.catalog.v1.CreateProduct", "shop.cart.v1.Checkout", "shop.inventory.v1.StockState", "shop.read.v1.ProductPage"] {
             assert!(descriptors().get_message_by_name(name).is_some(), "{name}");
         }
     }

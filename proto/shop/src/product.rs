@@ -1,6 +1,10 @@
-//! Changes of a product's description and media, for every message that holds them: the state of its decisions, and its read models.
+//! What becomes of a product's description, media and prices, for every message that holds them: the state of its decisions, and its
+//! read models.
 
-use crate::catalog::v1::{Media, MediaAttached, ProductCreated, ProductRevised, ProductState};
+use prost_types::Timestamp;
+
+use crate::catalog::v1::{Media, MediaAttached, MediaKind, Price, ProductCreated, ProductRevised, ProductState, Sale};
+use crate::common::v1::Money;
 use crate::read::v1::{ProductPage, SearchedProduct};
 
 /// The fields that describe a product have the same names and types in each of these messages.
@@ -51,5 +55,34 @@ impl MediaAttached {
             Some(known) => known.clone_from(new),
             None => media.push(new.clone()),
         }
+    }
+}
+
+/// The address of the first picture among these; empty where there is none.
+pub fn first_picture(media: &[Media]) -> String {
+    media.iter().find(|m| m.kind() == MediaKind::Image).map(|m| m.url.clone()).unwrap_or_default()
+}
+
+/// The order of two instants; those that are no instants are in some order too.
+fn place(at: &Timestamp) -> (i64, i32) {
+    (at.seconds, at.nanos)
+}
+
+impl Price {
+    /// What one piece costs at a time: less while a sale's period runs. None: nothing is said.
+    pub fn at(&self, now: &Timestamp) -> Option<Money> {
+        let list = self.list.as_ref()?;
+        let runs = |sale: &&Sale| {
+            let has_begun = sale.starts_at.as_ref().is_none_or(|from| place(from) <= place(now));
+            has_begun && sale.ends_at.as_ref().is_none_or(|to| place(now) < place(to))
+        };
+        let minor_units = self.sale.as_ref().filter(runs).map_or(list.minor_units, |sale| sale.minor_units);
+        Some(Money { currency: list.currency.clone(), minor_units })
+    }
+
+    /// When it changes next by itself, after a time; none: never.
+    pub fn changes_after(&self, now: &Timestamp) -> Option<Timestamp> {
+        let sale = self.sale.as_ref()?;
+        [sale.starts_at, sale.ends_at].into_iter().flatten().filter(|at| place(at) > place(now)).min_by_key(place)
     }
 }

@@ -48,6 +48,8 @@ pub fn with<E: EventSet>(event: &E, field: &str, text: &str) -> E {
     E::decode(event.type_name(), &prost::Message::encode_to_vec(&message)).expect("as it was encoded")
 }
 
+pub mod cart;
+
 /// Of a product.
 pub mod product {
     use super::{LAMP, money, sku};
