@@ -113,11 +113,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-<<<<<<< HEAD
         assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory"]);
-=======
-        assert_eq!(registry.services(), ["cart", "catalog", "inventory"]);
->>>>>>> h-b
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }

@@ -1,6 +1,6 @@
 //! What a shopper wants to remember: products, each once, until they are dropped or moved to a cart.
 
-use daybook_kernel::{Context, Decider, Decision};
+use daybook_kernel::{Context, Decider, Decision, EventAt, Reactor, ServiceMessage};
 use shop_proto::cart::v1::*;
 
 /// The products that a shopper wants to remember. Stream `wishlist/{customer_id}`.
