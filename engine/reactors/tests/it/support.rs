@@ -1,6 +1,5 @@
 //! An install of one database and one Kafka prefix: lanes, and processes of reactors.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
