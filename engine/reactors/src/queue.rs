@@ -191,6 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_asks_for_something_is_no_part_of_the_one_before_and_is_on_its_way_until_it_has_arrived() {
+        let (arrives, arrived) = tokio::sync::oneshot::channel();
+        let mut queue = Queue::at(0, 0);
+        queue.sent(0, 1, Vec::new(), None);
+        queue.sent(1, 2, vec![reaction(1)], Some(async { Ok(arrived.await.unwrap_or_default()) }.boxed()));
+        queue.sent(2, 4, Vec::new(), None);
+        queue.look().expect("nothing went wrong");
+        assert_eq!((queue.acknowledged(), queue.in_flight(), queue.settled()), (1, 1, 1));
+        arrives.send(vec![7]).expect("it is waited for");
+        queue.look().expect("nothing went wrong");
+        assert_eq!((queue.acknowledged(), queue.in_flight(), queue.settled()), (4, 0, 1));
+        assert_eq!(queue.oldest(1)[0].message_offset, 7);
+    }
+
+    #[test]
     fn what_is_open_holds_the_settled_mark_at_its_event() {
         let mut queue = Queue::at(0, 0);
         queue.sent(0, 3, vec![reaction(1), reaction(2)], None);

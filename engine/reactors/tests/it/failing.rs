@@ -4,18 +4,8 @@ use std::sync::atomic::Ordering;
 
 use daybook_follow::Ask;
 use daybook_testkit::eventually;
-use tokio::sync::{Mutex, MutexGuard};
 
 use crate::support::*;
-
-/// One rule is shared by all tests: one at a time sets it.
-static RULE: Mutex<()> = Mutex::const_new(());
-
-async fn panics_at(quantity: u32) -> MutexGuard<'static, ()> {
-    let guard = RULE.lock().await;
-    PANICS_AT.store(quantity, Ordering::Relaxed);
-    guard
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_panics_parks_the_stream_until_it_is_tried_again() {

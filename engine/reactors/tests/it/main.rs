@@ -1,6 +1,7 @@
 //! Reactors and lookups between real lanes, over a real Postgres and a real Kafka: one binary.
 
 mod failing;
+mod holders;
 mod lookups;
 mod losses;
 mod once;

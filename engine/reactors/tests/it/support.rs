@@ -18,7 +18,7 @@ use daybook_testkit::{TestDatabase, bus, eventually};
 use prost::Message as _;
 use shop_projectors::read_models;
 use shop_proto::inventory::v1::*;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 use uuid::Uuid;
 
 pub(crate) const SERVICE: &str = "inventory";
@@ -39,6 +39,17 @@ pub(crate) struct Picky<const RULE: u32>;
 
 /// A delivery of so many pieces makes the rule panic while it stands here.
 pub(crate) static PANICS_AT: AtomicU32 = AtomicU32::new(0);
+/// How often it has panicked.
+pub(crate) static PANICKED: AtomicU32 = AtomicU32::new(0);
+/// One rule is shared by all tests: one at a time sets it.
+static RULE: Mutex<()> = Mutex::const_new(());
+
+/// A delivery of so many pieces makes the rule panic from now on; while the guard stands nobody else sets it.
+pub(crate) async fn panics_at(quantity: u32) -> MutexGuard<'static, ()> {
+    let guard = RULE.lock().await;
+    PANICS_AT.store(quantity, Ordering::Relaxed);
+    guard
+}
 
 impl<const RULE: u32> Reactor for Picky<RULE> {
     const NAME: &'static str = "picky";
@@ -48,7 +59,10 @@ impl<const RULE: u32> Reactor for Picky<RULE> {
 
     fn react(event: &StockEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
         let StockEvent::StockReceived(e) = event else { return Vec::new() };
-        assert!(e.quantity != PANICS_AT.load(Ordering::Relaxed), "as it was told");
+        if e.quantity == PANICS_AT.load(Ordering::Relaxed) {
+            PANICKED.fetch_add(1, Ordering::Relaxed);
+            panic!("as it was told");
+        }
         // The rule is what differs between two builds.
         let (reorder_point, available) = (e.quantity + RULE, e.quantity);
         let (sku, warehouse) = (e.sku.clone(), e.warehouse.clone());
