@@ -65,6 +65,7 @@ reactors! {
     customer::EmailClaims,
     customer::EmailAnswers,
     cart::Merging,
+    cart::Moving,
 }
 
 #[cfg(test)]

@@ -39,11 +39,32 @@ impl Decider for Wishlist {
     }
 }
 
+/// Hands a product that was moved over to the cart.
+pub struct Moving;
+
+impl Reactor for Moving {
+    const NAME: &'static str = "wishlist";
+    type Event = WishlistEvent;
+
+    fn react(event: &WishlistEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
+        let WishlistEvent::MovedToCart(e) = event else { return Vec::new() };
+        let command = TakeLines {
+            cart_id: e.cart_id.clone(),
+            from: at.stream.as_str().to_owned(),
+            handover: at.version.0.cast_signed(),
+            lines: vec![CartLine { sku: e.sku.clone(), quantity: e.quantity }],
+            through: Vec::new(),
+        };
+        vec![ServiceMessage::of(&CartCommand::from(command))]
+    }
+}
+
 #[cfg(test)]
 mod spec {
     use std::collections::BTreeSet;
 
     use daybook_kernel::spec::{given, given_nothing, in_turn};
+    use daybook_kernel::{Instant, StreamId, Version};
     use proptest::prelude::*;
     use shop_proto::samples::wishlist::{drop, dropped, move_to_cart, moved, save, saved};
 
@@ -77,6 +98,21 @@ mod spec {
         given::<Wishlist>([saved("A-1"), moved("A-1", 2)]).when(move_to_cart("A-1", 2)).then_refused(none());
         given_nothing::<Wishlist>().when(move_to_cart("A-1", 2)).then_refused(none());
         given::<Wishlist>([saved("A-1"), moved("A-1", 2)]).when(drop("A-1")).then_nothing();
+    }
+
+    #[test]
+    fn what_is_moved_is_handed_to_the_cart_once() {
+        let stream = StreamId::new("wishlist", "c-1");
+        let at = EventAt { stream: &stream, version: Version(7), recorded_at: Instant::default() };
+        let take = TakeLines {
+            cart_id: "k-1".into(),
+            from: "wishlist/c-1".into(),
+            handover: 7,
+            lines: vec![CartLine { sku: "A-1".into(), quantity: 2 }],
+            through: Vec::new(),
+        };
+        assert_eq!(Moving::react(&moved("A-1", 2), &at), [ServiceMessage::of(&CartCommand::from(take))]);
+        assert_eq!(Moving::react(&saved("A-1"), &at), []);
     }
 
     #[test]
