@@ -28,7 +28,10 @@ pub use fields::FieldError;
 pub use mac::{Mac, Secret};
 pub use murmur2::murmur2;
 pub use panic::panic_text;
-pub use projection::{DecodedOnce, ErasedFold, EventAt, Fill, FoldError, Part, Projection, ReadModel, RenderedPart, ViewState};
+pub use projection::{
+    DecodedOnce, ErasedFold, EventAt, Fill, FinishError, Finished, Finisher, FoldError, Part, Projection, ReadModel, RenderedPart,
+    ViewState,
+};
 pub use reactor::{Begins, Deadline, Effect, ErasedReactor, Lookup, ReactError, Reactor, ServiceMessage, react};
 pub use registry::{Registry, RegistryError, kebab};
 pub use stream::{Offset, StreamId, StreamIdError, Version};
