@@ -2,7 +2,8 @@
 
 use daybook_kernel::{EventAt, Fill, Part, Projection, ReadModel, StreamId};
 use daybook_proto::levels;
-use shop_proto::catalog::v1::{MediaKind, Price, ProductEvent};
+use shop_proto::catalog::v1::{Price, ProductEvent};
+use shop_proto::first_picture;
 use shop_proto::read::v1::{CategoryItem, CategoryItemView, CategoryListing};
 
 /// Characters of a title that its products are sorted by; where they are the same, by SKU.
@@ -17,7 +18,7 @@ pub(crate) fn read_model() -> ReadModel {
 }
 
 /// A fold never looks sideways: what a product has in stock is put to it when it is shown.
-const STOCK: Fill = Fill { by: "sku", model: "product-pages", parts: "stock/" };
+const STOCK: Fill = Fill { items: "items", by: "sku", model: "product-pages", parts: "stock/" };
 
 struct Items;
 
@@ -63,8 +64,7 @@ impl Projection for Items {
 
     fn render(view: &CategoryItemView, _: &StreamId) -> Vec<Part<CategoryListing>> {
         let Some(item) = view.item.as_ref().filter(|_| view.shown) else { return Vec::new() };
-        let picture = view.media.iter().find(|m| m.kind() == MediaKind::Image);
-        let item = CategoryItem { image: picture.map(|m| m.url.clone()).unwrap_or_default(), ..item.clone() };
+        let item = CategoryItem { image: first_picture(&view.media), ..item.clone() };
         let part = format!("{}{SEPARATOR}{}", sort_key(&item.title), item.sku);
         let categories = levels::with_those_above(&item.category).filter(|key| key.len() <= LONGEST_KEY);
         let message = CategoryListing { items: vec![item.clone()] };

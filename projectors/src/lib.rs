@@ -29,6 +29,7 @@ read_models! {
     reorder_alerts,
     customers,
     wishlists,
+    carts,
 }
 
 /// The rules of merging, held for every read model of the list.

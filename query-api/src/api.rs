@@ -113,10 +113,9 @@ impl QueryApi {
         };
         let mut models = BTreeMap::new();
         for model in config.models {
-            let message = model.message(&config.descriptors)?;
             let mine = followers.extract_if(.., |(name, _)| *name == model.name).map(|(_, follower)| follower).collect();
             let observers = Observers::new(&model.name, mine);
-            models.insert(model.name.clone(), ServedModel::new(model, message, observers));
+            models.insert(model.name.clone(), ServedModel::new(model, &config.descriptors, observers)?);
         }
         let store = Store::new(&config.read_url, config.connections)?;
         let observers = models.iter().map(|(name, served)| (name.clone(), served.observers.clone())).collect();

@@ -31,7 +31,14 @@ fn memory() -> Arc<Memory> {
 }
 
 fn model() -> QueryModel {
-    QueryModel { name: "m".into(), message: ProductPage::TYPE.into(), root: None, services: vec!["catalog".into()], fill: None }
+    QueryModel {
+        name: "m".into(),
+        message: ProductPage::TYPE.into(),
+        root: None,
+        services: vec!["catalog".into()],
+        fill: None,
+        finisher: None,
+    }
 }
 
 fn with(name: &'static str, values: &[Vec<u8>]) -> HeaderMap {
@@ -183,6 +190,11 @@ proptest! {
         if let Ok(split) = items.split(Bytes::from(bytes.clone())) {
             prop_assert!(split.iter().map(Bytes::len).sum::<usize>() <= bytes.len());
             prop_assert_eq!(items.split(items.join(&split).into()), Ok(split));
+        }
+        let lines = Items::named(&descriptor(ProductPage::TYPE), "stock").expect("it repeats lines");
+        if let Ok((split, others)) = lines.split_off(Bytes::from(bytes.clone())) {
+            prop_assert!(split.iter().map(Bytes::len).sum::<usize>() + others.len() <= bytes.len());
+            prop_assert_eq!(lines.split_off([&others[..], &lines.join(&split)].concat().into()), Ok((split, others)));
         }
     }
 }

@@ -123,7 +123,7 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a ServedModel>) -> Val
                     "headers": headers.clone(),
                     "content": {
                         "application/json": { "schema": schema },
-                        "application/x-protobuf": { "schema": { "type": "string", "format": "binary", "description": format!("{}, as it is stored.", message.full_name()) } },
+                        "application/x-protobuf": { "schema": { "type": "string", "format": "binary", "description": format!("{}, as it is {}.", message.full_name(), if served.is_made() { "served" } else { "stored" }) } },
                     },
                 },
                 "304": { "description": "The client holds it already.", "headers": headers },

@@ -10,10 +10,11 @@ use daybook_http::Problem;
 use daybook_proto::v1::Caller;
 
 use crate::answer::consistency::POSITION;
+use crate::answer::made::{self, Sight};
 use crate::answer::negotiate::Wanted;
 use crate::answer::response::{self, FORGET, STALE};
 use crate::answer::{Serving, consistency, events, list, negotiate, past};
-use crate::entry::Form;
+use crate::entry::{Form, View};
 use crate::memory::{EntryAt, Memory};
 use crate::model::{self, KEY, ServedModel};
 use crate::search;
@@ -86,8 +87,13 @@ pub(crate) fn at_once(serving: &Serving, request: &Parts, _: &Caller) -> Option<
     let key = model::key(key, served.key_form).ok()?;
     let form = negotiate::form_of_page(headers)?;
     let memory = serving.generations.answering(name)?;
-    let seen = memory.hit(&key, &[])?;
-    let response = show(served, &memory, &key, &seen, form, headers).ok()?;
+    let response = if served.is_made() {
+        let sight = Sight::held(serving, served, &key)?;
+        show_made(served, &sight, &key, form, headers).ok()?
+    } else {
+        let seen = memory.hit(&key, &[])?;
+        show(served, &memory, &key, &seen, form, headers).ok()?
+    };
     memory.observers.meters.hits.increment(1);
     memory.observers.hot.hit(&key);
     served.observers.meters.answered(response.status().as_u16(), begun.elapsed().as_secs_f64());
@@ -114,6 +120,11 @@ async fn answer(serving: &Arc<Serving>, served: &ServedModel, segment: &str, req
     }
     match &served.items {
         Some(items) => Box::pin(list::answer(serving, served, items, &key, &asked, headers, form)).await,
+        None if served.is_made() => {
+            let view = Arc::new(View::all(&key));
+            let sight = Box::pin(Sight::of(serving, served, view, headers, |parts| made::of_key(served, parts))).await?;
+            show_made(served, &sight, &key, form, headers)
+        }
         None => {
             let (memory, seen) = serving.see(served, &key, headers).await?;
             show(served, &memory, &key, &seen, form, headers)
@@ -121,16 +132,25 @@ async fn answer(serving: &Arc<Serving>, served: &ServedModel, segment: &str, req
     }
 }
 
+/// 404: the root is not there. It names the streams that show nothing.
+fn nothing(served: &ServedModel, key: &str, hidden: Option<&HeaderValue>) -> Problem {
+    let nothing = Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", served.model.name)).with("key", key);
+    match hidden {
+        Some(streams) => nothing.header(HIDDEN, streams.clone()),
+        None => nothing,
+    }
+}
+
+fn show_made(served: &ServedModel, sight: &Sight, key: &str, form: Form, headers: &HeaderMap) -> Result<Response, Problem> {
+    if sight.is_there(served) { sight.response(served, headers, form) } else { Err(nothing(served, key, sight.hidden().next())) }
+}
+
 fn show(served: &ServedModel, memory: &Memory, key: &str, seen: &EntryAt, form: Form, headers: &HeaderMap) -> Result<Response, Problem> {
     let model = &served.model;
     if let Some(root) = &model.root
         && !seen.entry.is_rooted(root)
     {
-        let nothing = Problem::new(StatusCode::NOT_FOUND, format!("{} has nothing under this key", model.name)).with("key", key);
-        return Err(match &seen.hidden {
-            Some(streams) => nothing.header(HIDDEN, streams.clone()),
-            None => nothing,
-        });
+        return Err(nothing(served, key, seen.hidden.as_ref()));
     }
     let representation = response::form(served, memory, key, seen, form)?;
     let mut response = response::held(headers, form, representation);

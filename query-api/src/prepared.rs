@@ -27,7 +27,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) async fn new() -> Self {
-        let (database, bus) = (TestDatabase::migrated(&["catalog", "inventory"], 2).await, daybook_testkit::bus());
+        let (database, bus) = (TestDatabase::migrated(&["cart", "catalog", "inventory"], 2).await, daybook_testkit::bus());
         prepare(&database.databases(), &bus, &read_models()).await.expect("the logs are there");
         let store = Store::of_one_connection(&database.url);
         // Connected, however long that takes here.

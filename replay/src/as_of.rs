@@ -84,8 +84,15 @@ impl AsOf {
 /// Events that are skipped today are passed over, whenever that was decided: it is this build's reading of what was recorded.
 ///
 /// # Errors
-/// [`ReplayError::Usage`] for a token that the logs can't have given; otherwise when a database does not answer.
+/// [`ReplayError::Usage`] for a token that the logs can't have given, and for a page that is filled from another read model when it
+/// is read, whose own parts tell less than was shown; otherwise when a database does not answer.
 pub async fn as_of(databases: &Databases, model: &ReadModel, key: &str, at: &At) -> Result<Option<AsOf>, ReplayError> {
+    if let (Some(fill), Some(_)) = (model.fill, model.root) {
+        return Err(ReplayError::Usage(format!(
+            "{} shows what {} says when it is read: ask that one for its past, and `daybook replay show` for the streams of this one",
+            model.name, fill.model
+        )));
+    }
     let read = OwnConnection::new(databases.read_url(), Some(Role::Reader), &[], "daybook as-of").await?;
     let live = live_generation(&read, model.name).await?;
     let mut logs = BTreeMap::new();

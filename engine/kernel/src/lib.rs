@@ -30,7 +30,10 @@ pub use lookup::{Asks, ErasedLookup, Lookup, LookupError, PageError, PageKey, Pa
 pub use mac::{Mac, Secret};
 pub use murmur2::murmur2;
 pub use panic::panic_text;
-pub use projection::{DecodedOnce, ErasedFold, EventAt, Fill, FoldError, Part, Projection, ReadModel, RenderedPart, ViewState};
+pub use projection::{
+    DecodedOnce, ErasedFold, EventAt, Fill, FinishError, Finished, Finisher, FoldError, Part, Projection, ReadModel, RenderedPart,
+    ViewState,
+};
 pub use reactor::{Begins, Deadline, Effect, ErasedReactor, ReactError, Reactor, ServiceMessage, react};
 pub use registry::{Registry, RegistryError, kebab};
 pub use stream::{Offset, StreamId, StreamIdError, Version};

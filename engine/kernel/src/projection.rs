@@ -285,14 +285,18 @@ pub struct ReadModel {
     pub folds: Vec<Arc<dyn ErasedFold>>,
     /// The access to it.
     pub access: Result<Access, AccessError>,
-    /// Parts that the items of a list get from another read model when they are served.
+    /// Parts that the items get from another read model when they are served.
     pub fill: Option<Fill>,
+    /// The last step before it is served; of pages alone, which have a root.
+    pub finisher: Option<Finisher>,
 }
 
-/// Parts of another read model that are appended to each item of a list, so that a fold need not look sideways. Their
-/// fields must be the item's own, under the same numbers: merging is concatenating.
+/// Parts of another read model that are appended to each item of a list, or of a page that repeats items, so that a fold need not
+/// look sideways. Their fields must be the item's own, under the same numbers, or such that nobody reads: merging is concatenating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
+    /// The field that repeats the items: a list's only one.
+    pub items: &'static str,
     /// The item's field that holds the other one's key.
     pub by: &'static str,
     /// The other read model.
@@ -301,10 +305,77 @@ pub struct Fill {
     pub parts: &'static str,
 }
 
+/// A page as it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished<F> {
+    /// The message that is served.
+    pub message: F,
+    /// When something else is to be served though nothing has happened; none: never.
+    pub until: Option<Instant>,
+}
+
+/// Why a page could not be finished.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FinishError {
+    /// The parts are no such message.
+    #[error("the parts can't be read: {0}")]
+    Unreadable(String),
+    /// The function panicked.
+    #[error("the finishing panicked: {0}")]
+    Panicked(String),
+}
+
+type Finish = dyn Fn(&[u8], Instant) -> Result<Finished<Vec<u8>>, FinishError> + Send + Sync;
+
+/// A pure function of what parts merge to, filled where the read model is, and of the time at which it is served. For what can't be
+/// worked out by a fold, which sees one stream: sums over what others say. It is run once for each state of a page.
+#[derive(Clone)]
+pub struct Finisher {
+    /// Full protobuf name of the message that is served.
+    pub message: &'static str,
+    finish: Arc<Finish>,
+}
+
+impl Finisher {
+    /// Of a typed function.
+    fn of<M: Message + Default + 'static, F: Message + Named + 'static>(finish: fn(M, Instant) -> Finished<F>) -> Self {
+        let erased = move |bytes: &[u8], now: Instant| {
+            // Leniently: what fills it has fields that it does not know.
+            let merged = M::decode(bytes).map_err(|error| FinishError::Unreadable(error.to_string()))?;
+            let finished = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| finish(merged, now)));
+            let Finished { message, until } = finished.map_err(|panic| FinishError::Panicked(panic_text(panic.as_ref())))?;
+            Ok(Finished { message: message.encode_to_vec(), until })
+        };
+        Self { message: F::TYPE, finish: Arc::new(erased) }
+    }
+
+    /// The page, encoded.
+    ///
+    /// # Errors
+    /// When the parts are no such message, or the function panics.
+    pub fn finish(&self, merged: &[u8], now: Instant) -> Result<Finished<Vec<u8>>, FinishError> {
+        (self.finish)(merged, now)
+    }
+}
+
+impl Debug for Finisher {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Finisher").field(&self.message).finish()
+    }
+}
+
 impl ReadModel {
     /// A read model of message `M`, without projections yet.
     pub fn of<M: Named>(name: &'static str, root: Option<&'static str>) -> Self {
-        Self { name, message: M::TYPE, root, folds: Vec::new(), access: access_of_read_model(M::pool(), M::TYPE), fill: None }
+        Self {
+            name,
+            message: M::TYPE,
+            root,
+            folds: Vec::new(),
+            access: access_of_read_model(M::pool(), M::TYPE),
+            fill: None,
+            finisher: None,
+        }
     }
 
     /// Adds a projection.
@@ -314,9 +385,19 @@ impl ReadModel {
         self
     }
 
-    /// Has the items of this list filled when they are served.
+    /// Has the items of this list, or page, filled when they are served.
     pub fn filled(self, fill: Fill) -> Self {
         Self { fill: Some(fill), ..self }
+    }
+
+    /// Has this page, as its parts and what fills it merge to it, made into another message when it is served.
+    pub fn finished<M: Message + Default + Named + 'static, F: Message + Named + 'static>(
+        self,
+        finish: fn(M, Instant) -> Finished<F>,
+    ) -> Self {
+        assert_eq!(M::TYPE, self.message, "what is finished is the read model's message");
+        assert!(self.root.is_some(), "lists are served an item at a time: only a page is finished");
+        Self { finisher: Some(Finisher::of(finish)), ..self }
     }
 
     /// The services whose logs it reads, sorted, each once.

@@ -4,6 +4,7 @@ pub(crate) mod consistency;
 pub(crate) mod events;
 pub(crate) mod list;
 mod live;
+pub(crate) mod made;
 pub(crate) mod negotiate;
 pub(crate) mod past;
 pub(crate) mod response;

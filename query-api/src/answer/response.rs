@@ -31,10 +31,7 @@ pub(crate) fn form<'a>(
     if made {
         memory.weigh_again(key, &seen.entry);
     }
-    shown.map_err(|error| {
-        tracing::error!(model = served.model.name, key, %error, "stored parts are no message of the read model: run `daybook replay diff`");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the stored parts of this key can't be read; the operator has been told")
-    })
+    shown.map_err(|error| unreadable(&served.model.name, key, &error))
 }
 
 /// An answer that was made for one request: with a tag of its own, and 304 where the client holds it already.
@@ -81,4 +78,10 @@ pub(crate) fn held(headers: &HeaderMap, form: Form, shown: &Representation) -> R
     out.insert(header::VARY, VARY);
     out.insert(header::CACHE_CONTROL, REVALIDATE);
     response
+}
+
+/// Parts that are no message of the read model: no client can mend that.
+pub(crate) fn unreadable(model: &str, key: &str, error: &str) -> Problem {
+    tracing::error!(model, key, error, "parts are no message of the read model: run `daybook replay diff`");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the parts of this key can't be read; the operator has been told")
 }

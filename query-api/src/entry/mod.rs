@@ -2,7 +2,7 @@
 //! in which they are served.
 
 mod form;
-mod list_page;
+mod made;
 mod part;
 pub(crate) mod render;
 mod view;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use prost_reflect::MessageDescriptor;
 
 pub(crate) use form::{Form, Forms, Representation, etag};
-pub(crate) use list_page::{ListPage, represent};
+pub(crate) use made::{Filled, MadePage, finish, represent};
 pub(crate) use part::{Part, PartNow, Parts};
 pub(crate) use view::{BETWEEN, PartsQuery, View, Views};
 
@@ -48,8 +48,8 @@ pub(crate) struct Entry {
     written: Mutex<Option<(Vec<Position>, Option<HeaderValue>)>>,
     /// The encoded event for those who subscribe.
     pub(crate) event: OnceLock<Bytes>,
-    /// Where it is a list's page: what that shows.
-    pub(crate) page: OnceLock<Result<Box<ListPage>, Arc<str>>>,
+    /// Where more is shown than its parts' bytes: a list's page, or one that is filled or finished.
+    pub(crate) page: OnceLock<Result<Box<MadePage>, Arc<str>>>,
     /// Bytes that are kept for it elsewhere.
     beside: usize,
 }

@@ -1,10 +1,10 @@
-//! The items of a list's parts: taken out of their parts, filled in from another read model, and put together again.
+//! The items of a list's parts, or of a page: taken out of them, filled in from another read model, and put together again.
 
 use prost::bytes::{Buf as _, Bytes};
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 
-/// The one field of a list's message: its items.
+/// The field of a message that repeats its items: a list's only one, or one of a page's.
 #[derive(Clone, Debug)]
 pub(crate) struct Items {
     field: FieldDescriptor,
@@ -16,6 +16,15 @@ impl Items {
     pub(crate) fn of(message: &MessageDescriptor) -> Option<Self> {
         let mut fields = message.fields();
         let (field, None) = (fields.next()?, fields.next()) else { return None };
+        Self::field(field)
+    }
+
+    /// Of a message that has other fields too. None: it has no such field, or it does not repeat a message.
+    pub(crate) fn named(message: &MessageDescriptor, field: &str) -> Option<Self> {
+        Self::field(message.get_field_by_name(field)?)
+    }
+
+    fn field(field: FieldDescriptor) -> Option<Self> {
         match field.kind() {
             Kind::Message(item) if field.is_list() => Some(Self { field, item }),
             _ => None,
@@ -36,9 +45,18 @@ impl Items {
     ///
     /// # Errors
     /// When it is no such message.
-    pub(crate) fn split(&self, mut part: Bytes) -> Result<Vec<Bytes>, String> {
-        let mut items = Vec::with_capacity(1);
+    pub(crate) fn split(&self, part: Bytes) -> Result<Vec<Bytes>, String> {
+        self.split_off(part).map(|(items, _)| items)
+    }
+
+    /// The encoded items of a message, and all else that it holds.
+    ///
+    /// # Errors
+    /// When it is no such message.
+    pub(crate) fn split_off(&self, mut part: Bytes) -> Result<(Vec<Bytes>, Vec<u8>), String> {
+        let (mut items, mut others) = (Vec::with_capacity(1), Vec::new());
         while part.has_remaining() {
+            let field = part.clone();
             let (number, wire) = decode_key(&mut part).map_err(|e| e.to_string())?;
             if number == self.field.number() && wire == WireType::LengthDelimited {
                 let length = decode_varint(&mut part).map_err(|e| e.to_string())?;
@@ -46,9 +64,10 @@ impl Items {
                 items.push(part.split_to(length));
             } else {
                 skip_field(wire, number, &mut part, DecodeContext::default()).map_err(|e| e.to_string())?;
+                others.extend_from_slice(&field[..field.len() - part.len()]);
             }
         }
-        Ok(items)
+        Ok((items, others))
     }
 
     /// The message of these items.

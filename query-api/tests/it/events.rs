@@ -13,14 +13,14 @@ use crate::support::{Api, Push, header, problem};
 const URL: &str = "/v1/product-pages/A-1/events";
 
 #[derive(Debug)]
-struct Event {
-    id: Option<String>,
-    name: String,
-    data: Value,
+pub(crate) struct Event {
+    pub(crate) id: Option<String>,
+    pub(crate) name: String,
+    pub(crate) data: Value,
 }
 
 /// Reads events off a response.
-struct Events {
+pub(crate) struct Events {
     response: Response,
     text: String,
 }
@@ -30,13 +30,13 @@ impl Events {
         Self::new(api.get(URL).send().await.expect("it answers"))
     }
 
-    fn new(response: Response) -> Self {
+    pub(crate) fn new(response: Response) -> Self {
         assert_eq!((response.status().as_u16(), header(&response, "content-type")), (200, "text/event-stream"));
         Self { response, text: String::new() }
     }
 
     /// The next event; none at the end. Comments are passed over.
-    async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| event.lines().find_map(|l| l.strip_prefix(name)).map(|v| v.trim_start().to_owned());

@@ -29,7 +29,7 @@ fn titles(page: &Value) -> Vec<&str> {
 }
 
 /// Commits and pushes what is in stock of a product, and returns the token of that.
-async fn put_stock(api: &Api, sku: &str, on_hand: u32) -> String {
+pub(crate) async fn put_stock(api: &Api, sku: &str, on_hand: u32) -> String {
     let (from, epoch) = api.checkpoint("inventory", 2).await;
     let line = StockLine { warehouse: "w".into(), on_hand, reserved: 0, available: on_hand };
     let bytes = api.write(sku, "stock/w", &ProductPage { stock: vec![line], ..Default::default() }).await;

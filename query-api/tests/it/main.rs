@@ -2,6 +2,7 @@
 
 mod consistency;
 mod events;
+mod filled_pages;
 mod generations;
 mod lists;
 mod lists_held;

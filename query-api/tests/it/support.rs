@@ -28,12 +28,12 @@ pub(crate) struct Api {
     stop: watch::Sender<bool>,
 }
 
-/// The shop's read models, and a list.
+/// Read models of the shop, and a list.
 fn models() -> Vec<ReadModel> {
     let of_shop = |name| read_models().into_iter().find(|m| m.name == name).expect("the shop has it");
     let pages = of_shop("product-pages");
     let list = ReadModel { name: "page-list", root: None, ..pages.clone() };
-    vec![pages, list, of_shop("category-listings")]
+    vec![pages, list, of_shop("category-listings"), of_shop("carts")]
 }
 
 /// Read models in a database, and their topics.
@@ -50,7 +50,7 @@ pub(crate) async fn surface(gate: Gate) -> Surface {
 impl Prepared {
     /// Of 4 partitions a service, with nothing in them.
     pub(crate) async fn new() -> Self {
-        let (database, bus) = (TestDatabase::migrated(&["catalog", "inventory"], 4).await, daybook_testkit::bus());
+        let (database, bus) = (TestDatabase::migrated(&["cart", "catalog", "inventory"], 4).await, daybook_testkit::bus());
         prepare(&database.databases(), &bus, &models()).await.expect("the logs are there");
         Self { database, bus }
     }

@@ -63,9 +63,11 @@ pub(crate) fn unheard_of(sku: &str) -> Fact {
     Fact { service: "catalog", stream: StreamId::new("product", sku), type_name: "shop.catalog.v1.ProductSang".into(), payload: vec![8, 1] }
 }
 
-/// Every read model of the shop, and some that show what those do not.
+/// Every read model of the shop that reads these services alone, and some that show what those do not.
 pub(crate) fn all_models() -> Vec<ReadModel> {
-    [read_models(), vec![by_category(), titles()]].concat()
+    let mut all = read_models();
+    all.retain(|model| model.services().iter().all(|service| SERVICES.contains(service)));
+    [all, vec![by_category(), titles()]].concat()
 }
 
 /// The shop's pages.

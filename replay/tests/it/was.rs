@@ -1,6 +1,6 @@
 //! `as-of`: a read model as it was.
 
-use daybook_kernel::{ConsistencyToken, Instant, ReadModel, StreamId};
+use daybook_kernel::{ConsistencyToken, Fill, Instant, ReadModel, StreamId};
 use daybook_replay::{At, as_of};
 use prost::Message as _;
 use shop_proto::read::v1::ProductPage;
@@ -14,6 +14,14 @@ async fn was(shop: &Shop, model: &ReadModel, key: &str, at: At) -> Option<Produc
 
 fn token(service: &str, offset: i64) -> At {
     At::Tokens(vec![ConsistencyToken { service: service.into(), partition: 0, offset, epoch: 1 }])
+}
+
+#[tokio::test]
+async fn a_page_that_is_filled_when_it_is_read_says_whom_to_ask_instead() {
+    let filled = ReadModel { fill: Some(Fill { items: "stock", by: "warehouse", model: "warehouses", parts: "" }), ..pages() };
+    let shop = Shop::new(1, &filled).await;
+    let refused = as_of(&shop.database.databases(), &filled, "A", &At::Time(Instant::from_micros(0))).await.expect_err("it can't be told");
+    assert!(refused.to_string().contains("warehouses says when it is read"), "{refused}");
 }
 
 #[tokio::test]
