@@ -9,7 +9,7 @@ pub(crate) fn read_model() -> ReadModel {
 }
 
 /// A fold never looks sideways: what a product is, costs and has in stock is put to it when it is shown.
-const PRODUCT: Fill = Fill { by: "sku", model: "product-pages", parts: "" };
+const PRODUCT: Fill = Fill { items: "items", by: "sku", model: "product-pages", parts: "" };
 
 struct Items;
 
