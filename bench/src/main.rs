@@ -12,6 +12,7 @@ mod pages;
 mod raw_http;
 mod raw_kafka;
 mod raw_postgres;
+mod raw_update;
 mod reads;
 mod rebuild;
 mod report;

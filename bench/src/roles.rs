@@ -23,6 +23,7 @@ use crate::commands::{Load, wait_until_ready};
 use crate::cpu::{Processes, machine_description, rdkafka_clients, thread_count};
 use crate::footprint::Footprint;
 use crate::http::Connection;
+use crate::raw_update::microseconds_a_row;
 use crate::report::{Entries, Entry, constant};
 use crate::samples::{Measured, Spread, closed_loop, percentile};
 
@@ -33,7 +34,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// An address on any free port, for what nobody asks.
 const ANY: &str = "127.0.0.1:0";
 /// Read models that [`project`] keeps up to show the cost of a further one.
-const MANY: usize = 12;
+const MANY: usize = 20;
 /// Number of measurements of a reactor's hop, and the pause between two.
 const HOPS: usize = 200;
 const BETWEEN_HOPS: Duration = Duration::from_millis(20);
@@ -70,7 +71,7 @@ const ARRANGEMENTS: [(&str, &str, &[Role]); 5] = [
     ("handlers", "command-handlers alone", &[Role::CommandHandlers]),
     ("product_pages", "… and product-pages", &[Role::CommandHandlers, Role::Projectors(Some("product-pages"))]),
     ("read_models", "… and all read models", &[Role::CommandHandlers, Role::Projectors(None)]),
-    ("twelve", "… and twelve read models", &[Role::CommandHandlers, Role::ManyReadModels]),
+    ("many", "… and twenty read models", &[Role::CommandHandlers, Role::ManyReadModels]),
     ("up", "daybook up (query API too)", &[Role::Up]),
 ];
 
@@ -220,9 +221,15 @@ pub(crate) async fn run(options: &RolesBench, services: &Services<'_>) -> anyhow
             hops = Some(hop(&bench.footprint, arrangement.commands).await?);
         }
     }
+    let raw = microseconds_a_row(services.database_url).await?;
     print!("{}", table(services.length, &rows, &shapes, hops));
+    print!("{}", further(&rows, &raw));
     let failed = rows.iter().map(|row| row.measured.failed()).sum();
-    Ok((entries(&rows, hops), failed))
+    let mut entries = entries(&rows, hops);
+    for (size, us) in raw {
+        entries.insert(format!("raw_update_{size}"), Entry::new(constant(us), "us/row", None));
+    }
+    Ok((entries, failed))
 }
 
 /// Processes that run together.
@@ -340,6 +347,31 @@ async fn hop(footprint: &Footprint, commands: SocketAddr) -> anyhow::Result<(Spr
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The cost of a further read model, beside the least that Postgres needs for the rows that it writes.
+fn further(rows: &[Row], raw: &[(usize, f64)]) -> String {
+    let mut out = String::new();
+    let models = shop_projectors::read_models();
+    let folds = |from: usize, to: usize| {
+        let reads = |n: &usize| models[n % models.len()].folds.iter().any(|fold| fold.aggregate() == "stock");
+        (from..to).filter(reads).count()
+    };
+    let of = |arrangement: &str, clients: usize| rows.iter().find(|row| row.arrangement == arrangement && row.clients == clients);
+    for many in rows.iter().filter(|row| row.arrangement == "many") {
+        let Some(all) = of("read_models", many.clients) else { continue };
+        let more = MANY.saturating_sub(models.len());
+        let each = (many.cpu_of_all() - all.cpu_of_all()) / more.max(1) as f64;
+        let (clients, writes) = (many.clients, folds(models.len(), MANY));
+        let _ = writeln!(
+            out,
+            "{clients} clients: a further read model costs {each:.1} µs a command; {writes} of those {more} write a row for each command"
+        );
+    }
+    for (size, us) in raw {
+        let _ = writeln!(out, "raw limit: Postgres updates one row in {us:.1} µs of CPU, {size} by one statement, without log or flush");
+    }
+    out
 }
 
 /// The row of command handlers alone with as many clients.
