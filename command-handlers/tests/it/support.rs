@@ -17,8 +17,11 @@ use uuid::Uuid;
 
 pub(crate) const PARTITIONS: u32 = 3;
 
+/// The services that these tests ask.
+pub(crate) const SERVICES: [&str; 2] = ["catalog", "inventory"];
+
 pub(crate) fn shop() -> Registry {
-    Registry::new(shop_domain::aggregates()).expect("the shop's list is sound")
+    Registry::new(shop_domain::aggregates()).expect("the shop's list is sound").only(&SERVICES.map(str::to_owned))
 }
 
 pub(crate) struct Install {
@@ -36,7 +39,7 @@ pub(crate) struct Process {
 
 impl Install {
     pub(crate) async fn new() -> Self {
-        let database = TestDatabase::migrated(&["catalog", "inventory"], PARTITIONS).await;
+        let database = TestDatabase::migrated(&SERVICES, PARTITIONS).await;
         let bus = bus();
         let install = Self { database, bus, client: reqwest::Client::new() };
         ensure_topics(&install.bus, &[install.log("catalog").await, install.log("inventory").await]).await.expect("Kafka answers");

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use daybook_follow::Ask;
-use daybook_kernel::{Asks, Begins, ErasedLookup, EventAt, Lookup, PageError, PageKey, Pages, ServiceMessage};
+use daybook_kernel::{Asks, Begins, ErasedLookup, EventAt, Lookup, PageError, PageKey, Pages, ReadModel, ServiceMessage};
 use daybook_process::shutdown;
 use daybook_projections::{Projectors, ProjectorsConfig, prepare};
 use daybook_reactors::Rule;
@@ -50,6 +50,13 @@ impl Lookup for Counting {
     }
 }
 
+/// The read models that it reads.
+fn read() -> Vec<ReadModel> {
+    let mut models = shop_projectors::read_models();
+    models.retain(|model| ["stock-levels", "product-pages"].contains(&model.name));
+    models
+}
+
 fn counting() -> Rule {
     <dyn ErasedLookup>::of::<Counting>().into()
 }
@@ -63,9 +70,7 @@ struct Projecting {
 impl Projecting {
     async fn begin(install: &Install) -> Self {
         let (stop, stopping) = shutdown();
-        let models = shop_projectors::read_models();
-        let models = models.into_iter().filter(|model| ["stock-levels", "product-pages"].contains(&model.name)).collect();
-        let config = ProjectorsConfig::new(install.database.databases(), install.bus.clone(), models);
+        let config = ProjectorsConfig::new(install.database.databases(), install.bus.clone(), read());
         Self { projectors: Projectors::start(config, stopping).await.expect("everything is there"), stop }
     }
 
@@ -77,7 +82,7 @@ impl Projecting {
 
 async fn install() -> (Install, Lanes) {
     let install = Install::new(&[counting()]).await;
-    prepare(&install.database.databases(), &install.bus, &shop_projectors::read_models()).await.expect("the database answers");
+    prepare(&install.database.databases(), &install.bus, &read()).await.expect("the database answers");
     let lanes = install.lanes().await;
     (install, lanes)
 }

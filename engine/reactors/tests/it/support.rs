@@ -25,8 +25,11 @@ pub(crate) const SERVICE: &str = "inventory";
 pub(crate) const PARTITIONS: u32 = 2;
 const WAREHOUSE: &str = "w-1";
 
+/// The services that these tests ask.
+pub(crate) const SERVICES: [&str; 2] = ["catalog", SERVICE];
+
 pub(crate) fn shop() -> Registry {
-    Registry::new(shop_domain::aggregates()).expect("the shop's list is sound")
+    Registry::new(shop_domain::aggregates()).expect("the shop's list is sound").only(&SERVICES.map(str::to_owned))
 }
 
 /// The shop's reactor that opens proposals.
@@ -115,7 +118,7 @@ impl Process {
 impl Install {
     /// With these reactors' checkpoints.
     pub(crate) async fn new(rules: &[Rule]) -> Self {
-        let database = TestDatabase::migrated(&["catalog", SERVICE], PARTITIONS).await;
+        let database = TestDatabase::migrated(&SERVICES, PARTITIONS).await;
         let bus = bus();
         let install = Self { producer: Producer::new(&bus, ProducerOptions::default()).expect("a producer"), database, bus };
         ensure_topics(&install.bus, &[install.log("catalog").await, install.log(SERVICE).await]).await.expect("Kafka answers");
