@@ -15,7 +15,7 @@ use shop_proto::inventory::v1::ReceiveStock;
 use uuid::Uuid;
 
 use crate::kafka::{CREATE, create};
-use crate::support::{Answer, Install, PARTITIONS, Process, key, message_headers, partition_of, price, product, shop};
+use crate::support::{Answer, Install, PARTITIONS, Process, SERVICES, key, message_headers, partition_of, price, product, shop};
 
 /// A decider with a bug: it panics at one SKU.
 struct Fragile;
@@ -117,7 +117,7 @@ impl Decider for Newer {
 
 fn registry_with<D: Decider>() -> Registry {
     let others = shop_domain::aggregates().into_iter().filter(|a| a.name() != "product");
-    Registry::new(others.chain([<dyn Aggregate>::of::<D>()])).expect("sound")
+    Registry::new(others.chain([<dyn Aggregate>::of::<D>()])).expect("sound").only(&SERVICES.map(str::to_owned))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
