@@ -36,6 +36,8 @@ aggregates! {
     inventory {
         stock::Stock,
         reorder::Reorder,
+        warehouse::Warehouse,
+        allocation::Allocation,
     }
 }
 
@@ -51,6 +53,8 @@ macro_rules! reactors {
 
 reactors! {
     inventory::Reordering,
+    inventory::Holding,
+    inventory::Answering,
 }
 
 #[cfg(test)]
@@ -73,6 +77,7 @@ mod tests {
             ("catalog", "reprice-product", r#"{"sku":"A-1","price":{"currency":"EUR","minorUnits":"0"}}"#, "product/A-1"),
             ("inventory", "receive-stock", r#"{"sku":"A-1","warehouse":"w-1","quantity":5}"#, "stock/A-1@w-1"),
             ("inventory", "reserve-stock", r#"{"sku":"A-1","warehouse":"w-1","orderId":"o-1","quantity":2}"#, "stock/A-1@w-1"),
+            ("inventory", "open-warehouse", r#"{"warehouse":"w-1","priority":1,"countries":["DE","US"]}"#, "warehouse/w-1"),
         ] {
             let type_name = registry.command_type(service, command).expect("a command");
             let aggregate = registry.of_command(type_name).expect("decided by someone");

@@ -27,6 +27,7 @@ read_models! {
     stock_levels,
     product_search,
     reorder_alerts,
+    warehouses,
 }
 
 /// The rules of merging, held for every read model of the list.
