@@ -37,6 +37,8 @@ aggregates! {
     inventory {
         stock::Stock,
         reorder::Reorder,
+        warehouse::Warehouse,
+        allocation::Allocation,
     }
     /// Service `cart`: what shoppers mean to buy.
     cart {
@@ -66,6 +68,8 @@ reactors! {
     customer::EmailAnswers,
     cart::Merging,
     cart::Moving,
+    inventory::Holding,
+    inventory::Answering,
 }
 
 #[cfg(test)]
@@ -101,6 +105,7 @@ mod tests {
                     "payment":{"token":"tok_ok"},"expectedTotal":{"currency":"EUR","minorUnits":3998}}"#,
                 "cart/k-1",
             ),
+            ("inventory", "open-warehouse", r#"{"warehouse":"w-1","priority":1,"countries":["DE","US"]}"#, "warehouse/w-1"),
         ] {
             let type_name = registry.command_type(service, command).expect("a command");
             let aggregate = registry.of_command(type_name).expect("decided by someone");

@@ -30,6 +30,7 @@ read_models! {
     customers,
     wishlists,
     carts,
+    warehouses,
 }
 
 /// The rules of merging, held for every read model of the list.

@@ -83,21 +83,17 @@ impl Projection for Stock {
     type Model = ProductPage;
 
     fn fold(view: &mut StockLineView, event: &StockEvent, _: &EventAt<'_>) {
-        use StockEvent as E;
-        // No piece has moved. A stream of nothing else is a warehouse that never had the product: it has no line.
-        if let E::ReservationExtended(_)
-        | E::ReservationRefused(_)
-        | E::CommitRefused(_)
-        | E::ReorderPointSet(_)
-        | E::ReorderPointCrossed(_)
-        | E::ReorderPointRegained(_) = event
-        {
+        let is_new = view.line.is_none();
+        let line = view.line.get_or_insert_default();
+        if !moved(line, event) {
+            if is_new {
+                // A stream of nothing else is a warehouse that never had the product: it has no line.
+                view.line = None;
+            }
             return;
         }
         event.sku().clone_into(&mut view.sku);
-        let line = view.line.get_or_insert_default();
         event.warehouse().clone_into(&mut line.warehouse);
-        moved(line, event);
         line.available = line.on_hand.saturating_sub(line.reserved);
     }
 
@@ -114,13 +110,15 @@ impl Projection for Stock {
     }
 }
 
-/// The pieces of a line after an event.
-pub(super) fn moved(line: &mut StockLine, event: &StockEvent) {
+/// The pieces of a line after an event; false: none has moved, onto a shelf, off it, into a promise or out of one.
+pub(super) fn moved(line: &mut StockLine, event: &StockEvent) -> bool {
     use StockEvent as E;
     let (on_hand, reserved) = (&mut line.on_hand, &mut line.reserved);
     match event {
         E::StockReceived(e) => *on_hand = on_hand.saturating_add(e.quantity),
         E::StockAdjusted(e) => *on_hand = on_hand.saturating_add_signed(e.delta),
+        E::TransferStarted(e) => *on_hand = on_hand.saturating_sub(e.quantity),
+        E::TransferFinished(e) => *on_hand = on_hand.saturating_add(e.quantity),
         E::StockReserved(e) => *reserved = reserved.saturating_add(e.quantity),
         E::StockCommitted(e) => {
             *on_hand = on_hand.saturating_sub(e.quantity);
@@ -128,13 +126,20 @@ pub(super) fn moved(line: &mut StockLine, event: &StockEvent) {
         }
         E::StockReleased(e) => *reserved = reserved.saturating_sub(e.quantity),
         E::ReservationExpired(e) => *reserved = reserved.saturating_sub(e.quantity),
-        E::ReservationExtended(_)
+        E::ReservationStands(_)
+        | E::ReservationExtended(_)
+        | E::ReservationConfirmed(_)
         | E::ReservationRefused(_)
+        | E::ExtendRefused(_)
+        | E::ConfirmRefused(_)
         | E::CommitRefused(_)
+        | E::ReleaseRefused(_)
+        | E::StockPlaceClosed(_)
         | E::ReorderPointSet(_)
         | E::ReorderPointCrossed(_)
-        | E::ReorderPointRegained(_) => {}
+        | E::ReorderPointRegained(_) => return false,
     }
+    true
 }
 
 #[cfg(test)]
@@ -315,6 +320,9 @@ mod spec {
         assert_eq!(line(&[received("w-1", 5), reserved("w-1", 3), released("w-1", 3)]), Some((5, 0, 5)));
         assert_eq!(line(&[received("w-1", 5), reserved("w-1", 3), expired("w-1", 3)]), Some((5, 0, 5)));
         assert_eq!(line(&[received("w-1", 5), adjusted("w-1", -2)]), Some((3, 0, 3)));
+        assert_eq!(line(&[received("w-1", 5), reserved("w-1", 3), released("w-1", 1), committed("w-1", 1)]), Some((4, 1, 3)));
+        assert_eq!(line(&[received("w-1", 5), stock::left("t-1", "w-2", 2)]), Some((3, 0, 3)));
+        assert_eq!(line(&[stock::arrived("t-1", "w-2", 2), stock::confirmed("o-1", 2, "")]), Some((2, 0, 2)));
     }
 
     #[test]
@@ -322,7 +330,8 @@ mod spec {
         assert_eq!(line(&[received("w-1", 5), adjusted("w-1", -5)]), Some((0, 0, 0)));
         let refused = ReservationRefused { sku: sku(), warehouse: "w-1".into(), ..Default::default() };
         let watched = ReorderPointSet { sku: sku(), warehouse: "w-1".into(), reorder_point: 5 };
-        assert_eq!(line(&[refused.into(), watched.into()]), None);
+        let closed = stock::place_closed("o-1", 1, 0);
+        assert_eq!(line(&[refused.into(), watched.into(), closed, stock::confirmed("o-1", 2, "")]), None);
     }
 
     /// An event that may happen to a shelf, kept legal as the decider keeps it.

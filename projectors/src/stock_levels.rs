@@ -22,18 +22,17 @@ impl Projection for Levels {
 
     fn fold(level: &mut StockLevel, event: &StockEvent, _: &EventAt<'_>) {
         use StockEvent as E;
+        let mut line = StockLine { on_hand: level.on_hand, reserved: level.reserved, ..Default::default() };
         // A reorder point, too: who is to reorder wants to see a product that has never come in.
-        if matches!(event, E::ReservationExtended(_) | E::ReservationRefused(_) | E::CommitRefused(_)) {
+        if !moved(&mut line, event) && !matches!(event, E::ReorderPointSet(_) | E::ReorderPointCrossed(_) | E::ReorderPointRegained(_)) {
             return;
         }
+        (level.on_hand, level.reserved) = (line.on_hand, line.reserved);
         event.sku().clone_into(&mut level.sku);
         event.warehouse().clone_into(&mut level.warehouse);
         if let E::ReorderPointSet(e) = event {
             level.reorder_point = e.reorder_point;
         }
-        let mut line = StockLine { on_hand: level.on_hand, reserved: level.reserved, ..Default::default() };
-        moved(&mut line, event);
-        (level.on_hand, level.reserved) = (line.on_hand, line.reserved);
         level.available = level.on_hand.saturating_sub(level.reserved);
         level.below = level.available < level.reorder_point;
     }
@@ -53,7 +52,7 @@ pub(crate) use spec::samples;
 mod spec {
     use daybook_kernel::{Instant, Version};
     use shop_proto::inventory::v1::*;
-    use shop_proto::samples::stock::{received, reorder_point_set, reserved};
+    use shop_proto::samples::stock::{left, place_closed, received, reorder_point_set, reserved};
     use shop_proto::samples::with;
 
     use super::*;
@@ -88,12 +87,14 @@ mod spec {
         assert_eq!(shown(&[received(5), reserved("o-1", 2), reorder_point_set(3)]), Some((5, 2, 3, 3, false)));
         assert_eq!(shown(&[received(5), reorder_point_set(4), reserved("o-1", 2)]), Some((5, 2, 3, 4, true)));
         assert_eq!(shown(&[received(5), reorder_point_set(4), reserved("o-1", 2), received(1)]), Some((6, 2, 4, 4, false)));
+        assert_eq!(shown(&[received(5), reorder_point_set(4), left("t-1", "w-2", 2)]), Some((3, 0, 3, 4, true)));
         assert_eq!(shown(&[reorder_point_set(4)]), Some((0, 0, 0, 4, true)));
         assert_eq!(shown(&[reorder_point_set(4), reorder_point_set(0)]), Some((0, 0, 0, 0, false)));
     }
 
     #[test]
     fn a_stream_that_only_refused_has_no_level() {
-        assert_eq!(level(&[ReservationRefused { sku: "A-1".into(), ..Default::default() }.into()]), None);
+        let refused = ReservationRefused { sku: "A-1".into(), ..Default::default() };
+        assert_eq!(level(&[refused.into(), place_closed("o-1", 1, 0)]), None);
     }
 }

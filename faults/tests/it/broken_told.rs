@@ -286,7 +286,7 @@ fn an_unexpected_500() {
 }
 
 /// Asks another command under a key, as if it had been that from the beginning: the result is of it.
-fn asked_otherwise(e: &mut Evidence, stream: &str, key: &str, kind: &str, change: impl Fn(&mut Command)) {
+pub(crate) fn asked_otherwise(e: &mut Evidence, stream: &str, key: &str, kind: &str, change: impl Fn(&mut Command)) {
     let mut digest = Vec::new();
     for entry in answers(e, stream, key) {
         let (Asked::Command(command) | Asked::Handle { command, .. }) = &mut entry.asked else { continue };

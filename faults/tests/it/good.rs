@@ -6,6 +6,7 @@ use daybook_faults::shop::judge;
 use daybook_faults::shop::rules::ALL;
 use serde_json::{Value, json};
 
+use crate::promises::{promised, promises};
 use crate::world::{BEGAN, End, World, command, encode, publish, reforge, tell_rejected};
 
 /// The good run, up to where a stock has a reorder point: most that breaks is of that part.
@@ -13,7 +14,7 @@ pub(crate) fn good() -> Evidence {
     run(false)
 }
 
-/// The same, and two stocks that fall below their reorder points.
+/// The same, pieces that are promised, kept and carried away, and two stocks that fall below their reorder points.
 pub(crate) fn reordering() -> Evidence {
     run(true)
 }
@@ -26,6 +27,7 @@ fn run(with_reorders: bool) -> Evidence {
     revisions(&mut w);
     last_reads(&mut w);
     if with_reorders {
+        promises(&mut w);
         reorders(&mut w);
     }
     let mut evidence = w.evidence;
@@ -34,6 +36,7 @@ fn run(with_reorders: bool) -> Evidence {
     tell_rejected(&mut evidence);
     read_models(&mut evidence);
     if with_reorders {
+        promised(&mut evidence);
         reordered(&mut evidence);
     }
     course(&mut evidence);

@@ -7,6 +7,7 @@ mod broken_reads;
 mod broken_reorder;
 mod broken_told;
 mod good;
+mod promises;
 mod rooms;
 mod support;
 mod world;

@@ -216,7 +216,8 @@ pub mod stock {
 
     /// Promises pieces for so many seconds from now on.
     pub fn extend(order: &str, seconds: u32) -> ExtendReservation {
-        ExtendReservation { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), expires_in_seconds: Some(seconds) }
+        let (order_id, expires_in_seconds) = (order.to_owned(), Some(seconds));
+        ExtendReservation { sku: sku(), warehouse: warehouse(), order_id, expires_in_seconds, ..Default::default() }
     }
 
     /// Pieces are promised until so many seconds after all begins.
@@ -224,9 +225,19 @@ pub mod stock {
         ReservationExtended { expires_at: Some(at(seconds)), ..(&extend(order, 1)).into() }.into()
     }
 
+    /// An order is paid.
+    pub fn confirm(order: &str) -> ConfirmReservation {
+        ConfirmReservation { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), ..Default::default() }
+    }
+
+    /// The event of [`confirm`], of what a process had reserved.
+    pub fn confirmed(order: &str, quantity: u32, process: &str) -> StockEvent {
+        ReservationConfirmed { quantity, process: process.to_owned(), ..(&confirm(order)).into() }.into()
+    }
+
     /// Pieces leave.
     pub fn commit(order: &str) -> CommitStock {
-        CommitStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), process: String::new() }
+        CommitStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), ..Default::default() }
     }
 
     /// The event of [`commit`].
@@ -236,12 +247,39 @@ pub mod stock {
 
     /// An order is cancelled.
     pub fn release(order: &str) -> ReleaseStock {
-        ReleaseStock { sku: sku(), warehouse: warehouse(), order_id: order.to_owned(), reason: "cancelled".into() }
+        let (order_id, reason) = (order.to_owned(), "cancelled".to_owned());
+        ReleaseStock { sku: sku(), warehouse: warehouse(), order_id, reason, ..Default::default() }
     }
 
     /// The event of [`release`].
     pub fn released(order: &str, quantity: u32) -> StockEvent {
         StockReleased { quantity, ..(&release(order)).into() }.into()
+    }
+
+    /// The process of an order's allocation gave up what was not there, so many seconds after all begins.
+    pub fn place_closed(order: &str, attempt: u32, seconds: i64) -> StockEvent {
+        let (process, until) = (format!("allocation/{order}"), Some(at(seconds + 30 * 24 * 60 * 60)));
+        StockPlaceClosed { process, attempt, at: Some(at(seconds)), until, ..(&release(order)).into() }.into()
+    }
+
+    /// Pieces leave for another warehouse.
+    pub fn leaves(transfer: &str, to: &str, quantity: u32) -> StartTransfer {
+        StartTransfer { sku: sku(), warehouse: warehouse(), transfer_id: transfer.to_owned(), to: to.to_owned(), quantity }
+    }
+
+    /// The event of [`leaves`].
+    pub fn left(transfer: &str, to: &str, quantity: u32) -> StockEvent {
+        TransferStarted::from(&leaves(transfer, to, quantity)).into()
+    }
+
+    /// Pieces come from another warehouse.
+    pub fn arrives(transfer: &str, from: &str, quantity: u32) -> FinishTransfer {
+        FinishTransfer { sku: sku(), warehouse: warehouse(), transfer_id: transfer.to_owned(), from: from.to_owned(), quantity }
+    }
+
+    /// The event of [`arrives`].
+    pub fn arrived(transfer: &str, from: &str, quantity: u32) -> StockEvent {
+        TransferFinished::from(&arrives(transfer, from, quantity)).into()
     }
 
     /// The time of a reservation has come: so many seconds after all begins.
@@ -308,5 +346,32 @@ pub mod reorder {
     /// The event of [`close`].
     pub fn closed(stock_version: i64) -> ReorderEvent {
         ReorderProposalClosed::from(&close(stock_version)).into()
+    }
+}
+
+/// Of the warehouse.
+pub mod warehouse {
+    use super::warehouse;
+    use crate::inventory::v1::*;
+
+    /// Goods are sent from it.
+    pub fn open(priority: u32, countries: &[&str]) -> OpenWarehouse {
+        let countries = countries.iter().map(|country| (*country).to_owned()).collect();
+        OpenWarehouse { warehouse: warehouse(), priority, countries, address: None }
+    }
+
+    /// The event of [`open`], with countries in their order.
+    pub fn opened(priority: u32, countries: &[&str]) -> WarehouseEvent {
+        WarehouseOpened::from(&open(priority, countries)).into()
+    }
+
+    /// Nothing is sent from it any more.
+    pub fn close() -> CloseWarehouse {
+        CloseWarehouse { warehouse: warehouse(), reason: "moved".into() }
+    }
+
+    /// The event of [`close`].
+    pub fn closed() -> WarehouseEvent {
+        WarehouseClosed::from(&close()).into()
     }
 }

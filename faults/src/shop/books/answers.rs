@@ -1,12 +1,15 @@
 //! Answers without events: a refusal, or that there was nothing to do, is right by the state before it. Source: the contract of each command in
 //! `proto/shop`.
 
+use std::cell::LazyCell;
+
 use serde_json::{Map, Value, json};
 
+use super::TELLING;
 use super::folded::Folded;
 use super::product::Product;
 use super::reorder::Reordering;
-use super::stock::{Shelf, open_reservations};
+use super::stock::{Kept, Shelf};
 use crate::judge::asked::{Read, command_of};
 use crate::judge::case::{Case, Row, Written};
 use crate::judge::decode::{CommandOutcome, LedgerResult, integer};
@@ -19,7 +22,7 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
         let Some((row, result)) = case.result(deed.service, deed.id) else { continue };
         let Some(asked) = command_of(deed, result) else { continue };
         let before = result.version_before();
-        if result.events.iter().all(|(kind, _)| kind.ends_with("Refused"))
+        if result.events.iter().all(|(kind, _)| tells_only(kind))
             && let Some(holds) = is_founded(case, folded, &asked, row, result, before)
         {
             findings.check(rules::UNFOUNDED_ANSWER, row.recorded_at, holds, || {
@@ -28,6 +31,12 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
             });
         }
     }
+}
+
+/// Whether an event only tells a process of what did not happen.
+fn tells_only(kind: &str) -> bool {
+    let name = kind.rsplit('.').next().unwrap_or_default();
+    name == "ReservationStands" || TELLING.contains(&name)
 }
 
 /// Whether a refusal, or that there was nothing to do, is right by the state before it; none where the judge does not know.
@@ -89,19 +98,35 @@ fn product_answer(product: &Product, asked: &Read, outcome: &CommandOutcome, ver
 
 fn stock_answer<'w>(shelf: &Shelf, events: impl Iterator<Item = &'w Written<'w>>, asked: &Read, outcome: &CommandOutcome) -> Option<bool> {
     let number = |field: &str| integer(&asked.json[field]).unwrap_or_default();
-    let reserved = || open_reservations(events).get(asked.json["orderId"].as_str().unwrap_or_default()).copied();
+    let text = |field: &str| asked.json[field].as_str().unwrap_or_default();
+    let kept = LazyCell::new(|| Kept::after(events));
+    let reserved = || kept.reserved(text("orderId"));
+    let transfer = |other: &str, arrived| (text(other), number("quantity"), arrived);
     match (asked.name(), outcome) {
         (_, CommandOutcome::Refused { code }) => match code.as_str() {
             "insufficient-stock" => Some(shelf.available() < number("quantity")),
             "adjustment-below-zero" if asked.name() == "AdjustStock" => Some(shelf.available() + number("delta") < 0),
             "unknown-reservation" => Some(reserved().is_none()),
             "reservation-exists" => Some(reserved().is_some_and(|quantity| quantity != number("quantity"))),
+            "more-than-reserved" => Some(reserved().is_some_and(|quantity| quantity < number("quantity"))),
+            "place-closed" => Some(reserved().is_none() && kept.is_closed(text("orderId"), number("attempt"))),
+            "transfer-to-itself" => Some([text("to"), text("from")].contains(&text("warehouse"))),
+            "transfer-exists" => Some(kept.transfer(text("transferId")).is_some_and(|known| {
+                known != if asked.name() == "StartTransfer" { transfer("to", false) } else { transfer("from", true) }
+            })),
             _ => None,
         },
         ("ReceiveStock", CommandOutcome::Accepted) => Some(false),
         ("AdjustStock", CommandOutcome::Accepted) => Some(asked.json["delta"] == json!(0)),
         ("SetReorderPoint", CommandOutcome::Accepted) => Some(shelf.reorder_point == number("reorderPoint")),
         ("ReserveStock", CommandOutcome::Accepted) => Some(reserved() == Some(number("quantity"))),
+        ("ExtendReservation", CommandOutcome::Accepted) => Some(reserved().is_some()),
+        ("ConfirmReservation", CommandOutcome::Accepted) => Some(kept.is_confirmed(text("orderId"))),
+        // A process gave up what it did not hold: its place is closed.
+        ("ReleaseStock", CommandOutcome::Accepted) => Some(reserved().is_none() && !text("process").is_empty()),
+        ("CommitStock", CommandOutcome::Accepted) => Some(false),
+        ("StartTransfer", CommandOutcome::Accepted) => Some(kept.transfer(text("transferId")) == Some(transfer("to", false))),
+        ("FinishTransfer", CommandOutcome::Accepted) => Some(kept.transfer(text("transferId")) == Some(transfer("from", true))),
         _ => None,
     }
 }

@@ -1,14 +1,14 @@
 //! Effects beside what was asked: a command's events say what the command asked for, and a stock's sum is that of its commands. Source: the
 //! contract of each command in `proto/shop`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Map;
 use serde_json::Value;
 
 use super::folded::Folded;
 use super::product::REVISED;
-use super::stock::{CROSSED, REGAINED};
+use super::stock::{CROSSED, REGAINED, partial};
 use crate::judge::asked::{Read, candidates, command_of, is_of_what_was_asked, read};
 use crate::judge::case::{Case, Deed, Row, Written};
 use crate::judge::decode::{CommandOutcome, LedgerResult, integer};
@@ -18,10 +18,11 @@ use crate::shop::rules::SUM_OF_EFFECTS;
 
 /// Every rule of effects.
 pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Findings) {
+    let partial = partial(case);
     for deed in &case.deeds {
         let result = case.result(deed.service, deed.id).filter(|(_, result)| is_of_what_was_asked(deed, result));
         if let Some((row, result)) = result {
-            effects_are_what_was_asked(case, folded, deed, row, result, findings);
+            effects_are_what_was_asked(case, (folded, &partial), deed, row, result, findings);
         }
     }
     sums_are_right(case, findings);
@@ -30,7 +31,7 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
 /// `effect-not-asked`: one of the commands explains every event of the result.
 fn effects_are_what_was_asked(
     case: &Case<'_>,
-    folded: &Folded<'_>,
+    (folded, partial): (&Folded<'_>, &HashSet<(&str, i64)>),
     deed: &Deed<'_>,
     row: &Row<'_>,
     result: &LedgerResult,
@@ -42,7 +43,11 @@ fn effects_are_what_was_asked(
     if events.is_empty() || asked.peek().is_none() {
         return;
     }
-    let holds = asked.any(|asked| events.iter().all(|at| explains(folded, &asked, at)));
+    // Where it does not say how many, all are meant.
+    let as_many = |asked: &Read, at: &Written<'_>| {
+        integer(&asked.json["quantity"]).is_some() || !partial.contains(&(&*at.event.stream_id, at.event.version))
+    };
+    let holds = asked.any(|asked| events.iter().all(|at| explains(folded, &asked, at) && as_many(&asked, at)));
     findings.check(rules::EFFECT_NOT_ASKED, deed.moment(), holds, || {
         let events = events.iter().map(|at| at.line());
         let seen = deed.lines().into_iter().chain(std::iter::once(row.line())).chain(events).collect();
@@ -63,11 +68,14 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("ReceiveStock", &["StockReceived"]),
     ("AdjustStock", &["StockAdjusted"]),
     ("CountStock", &["StockAdjusted"]),
-    ("ReserveStock", &["StockReserved", "ReservationRefused"]),
-    ("ExtendReservation", &["ReservationExtended"]),
+    ("ReserveStock", &["StockReserved", "ReservationStands", "ReservationRefused", "StockPlaceClosed"]),
+    ("ExtendReservation", &["ReservationExtended", "ReservationStands", "ExtendRefused"]),
+    ("ConfirmReservation", &["ReservationConfirmed", "ConfirmRefused"]),
     ("CommitStock", &["StockCommitted", "CommitRefused"]),
-    ("ReleaseStock", &["StockReleased"]),
+    ("ReleaseStock", &["StockReleased", "ReleaseRefused", "StockPlaceClosed"]),
     ("ExpireReservation", &["ReservationExpired"]),
+    ("StartTransfer", &["TransferStarted"]),
+    ("FinishTransfer", &["TransferFinished"]),
     ("SetReorderPoint", &["ReorderPointSet"]),
     ("RaiseReorderProposal", &["ReorderProposalRaised"]),
 ];

@@ -19,8 +19,11 @@ use crate::judge::case::{Case, Domain};
 use crate::judge::verdict::Findings;
 use crate::judge::{self, Verdict};
 
+/// Events that only tell a process that it does not get what it asked for.
+const TELLING: &[&str] = &["ReservationRefused", "ExtendRefused", "ConfirmRefused", "CommitRefused", "ReleaseRefused", "StockPlaceClosed"];
+
 const SHOP: Domain = Domain {
-    telling: &["ReservationRefused", "CommitRefused"],
+    telling: TELLING,
     lists: &[names::CATEGORY_LISTINGS, names::SEARCH, names::REORDER_ALERTS],
     newest_command: "raise-reorder-proposal",
 };

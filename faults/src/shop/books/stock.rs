@@ -1,6 +1,6 @@
 //! The books of stock: on hand, reserved, and who has reserved what. Source: the head of `proto/shop/inventory/v1/stock.proto`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::judge::case::{Case, Written};
 use crate::judge::decode::integer;
@@ -45,6 +45,8 @@ impl Shelf {
             "StockReserved" => next.reserved += quantity,
             "StockCommitted" => (next.on_hand, next.reserved) = (next.on_hand - quantity, next.reserved - quantity),
             "StockReleased" | "ReservationExpired" => next.reserved -= quantity,
+            "TransferStarted" => next.on_hand -= quantity,
+            "TransferFinished" => next.on_hand += quantity,
             "ReorderPointSet" => next.reorder_point = integer(&at.json["reorderPoint"]).unwrap_or_default(),
             // Events about the reorder point move nothing.
             CROSSED | REGAINED => {}
@@ -62,7 +64,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
         if !stream.starts_with("stock/") {
             continue;
         }
-        let (mut shelf, mut open) = (Shelf::default(), Open::new());
+        let (mut shelf, mut kept) = (Shelf::default(), Kept::default());
         let mut crossings = Crossings { two_builds: case.evidence.two_builds, due: None };
         for at in places.iter().map(|n| &case.written[*n]) {
             let after = shelf.after(at);
@@ -75,7 +77,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
             findings.check(rules::RESERVED_ABOVE_HAND, moment, shelf.reserved <= shelf.on_hand, || {
                 (format!("{place}: {} reserved of {} on hand", shelf.reserved, shelf.on_hand), vec![at.line()])
             });
-            reservations_balance(at, &mut open, &place, findings);
+            reservations_balance(at, &mut kept, &place, findings);
             crossings.look(at, &before, &shelf, findings);
         }
         crossings.end(findings);
@@ -128,33 +130,109 @@ impl<'w> Crossings<'w> {
     }
 }
 
-/// A stream's pieces that orders hold.
-pub(super) type Open<'w> = BTreeMap<&'w str, i64>;
+/// What a stream knows of orders and transfers.
+#[derive(Default)]
+pub(super) struct Kept<'w> {
+    /// Pieces that orders hold, and whether they are promised without an end.
+    orders: BTreeMap<&'w str, (i64, bool)>,
+    /// Attempts up to which an order has given up its place.
+    closed: BTreeMap<&'w str, i64>,
+    /// The other warehouse of a transfer, its pieces, and whether they came here.
+    transfers: BTreeMap<&'w str, (&'w str, i64, bool)>,
+}
 
-/// Books an event. Of one that reserves, or takes away or gives back what was reserved: what its order held before.
-fn book<'w>(open: &mut Open<'w>, at: &'w Written<'_>) -> Option<Option<i64>> {
-    let order = at.json["orderId"].as_str().unwrap_or_default();
-    match at.kind() {
-        "StockReserved" => Some(open.insert(order, integer(&at.json["quantity"]).unwrap_or_default())),
-        "StockCommitted" | "StockReleased" | "ReservationExpired" => Some(open.remove(order)),
-        _ => None,
+impl<'w> Kept<'w> {
+    /// After these of a stream's events.
+    pub(super) fn after(events: impl Iterator<Item = &'w Written<'w>>) -> Self {
+        let mut kept = Self::default();
+        for at in events {
+            kept.book(at);
+        }
+        kept
+    }
+
+    /// Pieces that an order holds.
+    pub(super) fn reserved(&self, order: &str) -> Option<i64> {
+        self.orders.get(order).map(|(quantity, _)| *quantity)
+    }
+
+    /// Whether an order's pieces are promised without an end.
+    pub(super) fn is_confirmed(&self, order: &str) -> bool {
+        self.orders.get(order).is_some_and(|(_, confirmed)| *confirmed)
+    }
+
+    /// Whether an order has given up its place, for this attempt.
+    pub(super) fn is_closed(&self, order: &str, attempt: i64) -> bool {
+        self.closed.get(order).is_some_and(|closed| attempt <= *closed)
+    }
+
+    /// The other warehouse of a transfer, its pieces, and whether they came here.
+    pub(super) fn transfer(&self, id: &str) -> Option<(&'w str, i64, bool)> {
+        self.transfers.get(id).copied()
+    }
+
+    /// Books an event. Whether it was right by what was known before it; none of an event that tells nothing of orders and transfers.
+    fn book(&mut self, at: &'w Written<'_>) -> Option<bool> {
+        let text = |field: &str| at.json[field].as_str().unwrap_or_default();
+        let number = |field: &str| integer(&at.json[field]).unwrap_or_default();
+        let (order, quantity) = (text("orderId"), number("quantity"));
+        let had = self.orders.get(order).copied();
+        Some(match at.kind() {
+            "StockReserved" => self.orders.insert(order, (quantity, false)).is_none() && !self.is_closed(order, number("attempt")),
+            "StockCommitted" | "StockReleased" => {
+                let (held, confirmed) = had.unwrap_or_default();
+                match held - quantity {
+                    1.. => self.orders.insert(order, (held - quantity, confirmed)),
+                    _ => self.orders.remove(order),
+                };
+                (1..=held).contains(&quantity)
+            }
+            "ReservationExpired" => {
+                self.orders.remove(order);
+                had == Some((quantity, false))
+            }
+            "ReservationConfirmed" => {
+                if let Some((_, confirmed)) = self.orders.get_mut(order) {
+                    *confirmed = true;
+                }
+                had.is_some_and(|(held, _)| held == quantity)
+            }
+            "ReservationExtended" => had.is_some_and(|(_, confirmed)| !confirmed),
+            "ReservationStands" => had.is_some_and(|(held, _)| held == quantity),
+            "StockPlaceClosed" => {
+                let closed = self.closed.entry(order).or_default();
+                *closed = (*closed).max(number("attempt"));
+                had.is_none()
+            }
+            "TransferStarted" => self.transfers.insert(text("transferId"), (text("to"), quantity, false)).is_none(),
+            "TransferFinished" => self.transfers.insert(text("transferId"), (text("from"), quantity, true)).is_none(),
+            _ => return None,
+        })
     }
 }
 
-/// A stream's pieces that orders hold after these of its events.
-pub(super) fn open_reservations<'w>(events: impl Iterator<Item = &'w Written<'w>>) -> Open<'w> {
-    let mut open = Open::new();
-    for at in events {
-        book(&mut open, at);
+/// Events that took pieces of an order and left it others: their streams and versions.
+pub(super) fn partial<'a>(case: &Case<'a>) -> HashSet<(&'a str, i64)> {
+    let mut partial = HashSet::new();
+    for ((_, stream), places) in case.streams.iter().filter(|((_, stream), _)| stream.starts_with("stock/")) {
+        let mut kept = Kept::default();
+        for at in places.iter().map(|n| &case.written[*n]) {
+            kept.book(at);
+            let takes = ["StockCommitted", "StockReleased"].contains(&at.kind());
+            if takes && kept.reserved(at.json["orderId"].as_str().unwrap_or_default()).is_some() {
+                partial.insert((*stream, at.event.version));
+            }
+        }
     }
-    open
+    partial
 }
 
-/// `reservation-unbalanced`: an order's pieces are reserved once at a time, and leave or come back all together.
-fn reservations_balance<'w>(at: &'w Written<'_>, open: &mut Open<'w>, place: &str, findings: &mut Findings) {
-    let Some(had) = book(open, at) else { return };
+/// `reservation-unbalanced`: an order's pieces are reserved once at a time, and no more leave or come back than it holds; what is confirmed
+/// does not expire; an order that gave up its place gets nothing there; a transfer leaves once, or comes once.
+fn reservations_balance<'w>(at: &'w Written<'_>, kept: &mut Kept<'w>, place: &str, findings: &mut Findings) {
     let (order, quantity) = (at.json["orderId"].as_str().unwrap_or_default(), integer(&at.json["quantity"]).unwrap_or_default());
-    let holds = if at.kind() == "StockReserved" { had.is_none() } else { had == Some(quantity) };
+    let had = kept.orders.get(order).copied();
+    let Some(holds) = kept.book(at) else { return };
     findings.check(rules::RESERVATION_UNBALANCED, at.event.recorded_at, holds, || {
         (format!("{place}: order {order} had reserved {had:?}, and now {quantity} are {}", at.kind()), vec![at.line()])
     });

@@ -1,0 +1,137 @@
+//! Between an allocation and its stocks: asks one way, answers the other.
+
+use daybook_kernel::{EventAt, Reactor, ServiceMessage};
+use shop_proto::inventory::v1::*;
+
+use super::key;
+
+/// What a stock is, now that it has answered.
+pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
+    let (confirms, plans) = (state.confirm_open, state.attempt_open);
+    let Some(stock) = state.stocks.get_mut(&key(&e.sku, &e.warehouse)) else { return };
+    let refused = if confirms { HoldStatus::Lost } else { HoldStatus::Unspecified };
+    match e.answer() {
+        StockAnswer::Held => {
+            stock.quantity = e.quantity;
+            stock.available = stock.available.saturating_sub(e.quantity);
+            stock.set_status(HoldStatus::Held);
+        }
+        StockAnswer::Refused => {
+            stock.available = e.available;
+            stock.set_status(refused);
+        }
+        StockAnswer::HeldOtherwise => {
+            // No plan wants nothing: it is given back.
+            (stock.available, stock.quantity) = (e.available, 0);
+            stock.set_status(HoldStatus::Held);
+        }
+        StockAnswer::Confirmed => stock.set_status(HoldStatus::Confirmed),
+        StockAnswer::Lost => stock.set_status(HoldStatus::Lost),
+        StockAnswer::Released if stock.status() == HoldStatus::Asked => {
+            stock.available = 0;
+            stock.set_status(refused);
+        }
+        StockAnswer::Released => {
+            stock.available = stock.available.saturating_add(e.quantity);
+            stock.set_status(HoldStatus::Unspecified);
+        }
+        StockAnswer::Expired => {
+            stock.available = stock.available.saturating_add(stock.quantity);
+            stock.set_status(if plans { HoldStatus::Unspecified } else { HoldStatus::Lost });
+        }
+        StockAnswer::Fewer => {
+            stock.quantity = stock.quantity.saturating_sub(e.quantity);
+            if stock.quantity == 0 {
+                stock.set_status(HoldStatus::Unspecified);
+            }
+        }
+        StockAnswer::Unspecified => {}
+    }
+}
+
+/// The stream id of an order's allocation, as stocks know who asks.
+fn process(order_id: &str) -> String {
+    format!("allocation/{order_id}")
+}
+
+/// Asks stocks for what an allocation asks.
+pub struct Holding;
+
+impl Reactor for Holding {
+    const NAME: &'static str = "hold";
+    type Event = AllocationEvent;
+
+    fn react(event: &AllocationEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+        use AllocationEvent as E;
+        let (order_id, process) = (event.order_id().to_owned(), process(event.order_id()));
+        let command: Option<StockCommand> = match event {
+            E::HoldAsked(HoldAsked { ask, hold: Some(Hold { sku, warehouse, quantity }), .. }) => Some(
+                ReserveStock {
+                    sku: sku.clone(),
+                    warehouse: warehouse.clone(),
+                    order_id,
+                    quantity: *quantity,
+                    expires_in_seconds: None,
+                    process,
+                    attempt: *ask,
+                }
+                .into(),
+            ),
+            E::HoldConfirmAsked(HoldConfirmAsked { ask, hold: Some(Hold { sku, warehouse, .. }), .. }) => {
+                Some(ConfirmReservation { sku: sku.clone(), warehouse: warehouse.clone(), order_id, process, attempt: *ask }.into())
+            }
+            E::HoldReleaseAsked(HoldReleaseAsked { ask, hold: Some(Hold { sku, warehouse, .. }), .. }) => Some(
+                ReleaseStock { sku: sku.clone(), warehouse: warehouse.clone(), order_id, process, attempt: *ask, ..Default::default() }
+                    .into(),
+            ),
+            _ => None,
+        };
+        command.iter().map(ServiceMessage::of).collect()
+    }
+}
+
+/// Tells an allocation what stocks answer, and what becomes of that which they hold for it.
+pub struct Answering;
+
+impl Reactor for Answering {
+    const NAME: &'static str = "stock-answers";
+    type Event = StockEvent;
+
+    fn react(event: &StockEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+        answer(event).map(|answer| ServiceMessage::of(&AllocationCommand::from(answer))).into_iter().collect()
+    }
+}
+
+/// What an event of a stock says to the allocation that reserved there, or asked.
+fn answer(event: &StockEvent) -> Option<RecordStockAnswer> {
+    use StockAnswer as A;
+    use StockEvent as E;
+    let unequal = |code: &str| if code == "reservation-exists" { A::HeldOtherwise } else { A::Refused };
+    // Somebody else's ask may change what the allocation holds; its number says nothing to it.
+    let or = |own: bool, answer: A, fact: A| if own { answer } else { fact };
+    let (order, process, ask, answer, quantity, available) = match event {
+        E::StockReserved(e) => (&e.order_id, &e.process, e.attempt, A::Held, e.quantity, 0),
+        E::ReservationStands(e) => (&e.order_id, &e.asked_by, e.attempt, A::Held, e.quantity, 0),
+        E::ReservationRefused(e) => (&e.order_id, &e.process, e.attempt, unequal(&e.code), 0, e.available),
+        E::ReservationConfirmed(e) => (&e.order_id, &e.asked_by, e.attempt, A::Confirmed, e.quantity, 0),
+        E::ConfirmRefused(e) => (&e.order_id, &e.process, e.attempt, A::Lost, 0, 0),
+        // The answer to what gave the place up, and to what came behind it.
+        E::StockPlaceClosed(e) => (&e.order_id, &e.process, e.attempt, A::Released, 0, 0),
+        E::StockReleased(e) => {
+            let own = e.asked_by == e.process;
+            (&e.order_id, &e.process, if own { e.attempt } else { 0 }, or(own, A::Released, A::Fewer), e.quantity, 0)
+        }
+        E::StockCommitted(e) => (&e.order_id, &e.process, 0, A::Fewer, e.quantity, 0),
+        E::ReservationExpired(e) => (&e.order_id, &e.process, e.attempt, A::Expired, e.quantity, 0),
+        _ => return None,
+    };
+    (*process == self::process(order)).then(|| RecordStockAnswer {
+        order_id: order.clone(),
+        sku: event.sku().to_owned(),
+        warehouse: event.warehouse().to_owned(),
+        ask,
+        answer: answer.into(),
+        quantity,
+        available,
+    })
+}
