@@ -64,6 +64,9 @@ pub mod product {
             gtins: vec![LAMP.into()],
             manufacturer_number: "LX-100/B".into(),
             language: "en".into(),
+            tax_class: "standard".into(),
+            weight_grams: 1_200,
+            max_per_order: 10,
         }
     }
 
