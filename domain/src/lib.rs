@@ -1,11 +1,11 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
-//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor is one function, and one
-//! line in the list of reactors.
+//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor or lookup is a
+//! function or two, and one line in its list.
 
 use std::sync::Arc;
 
-use daybook_kernel::{Aggregate, ErasedReactor};
+use daybook_kernel::{Aggregate, ErasedLookup, ErasedReactor};
 
 /// The list: a new aggregate is a file in its service's folder, and a line here.
 macro_rules! aggregates {
@@ -14,6 +14,7 @@ macro_rules! aggregates {
             $(#[$doc])*
             pub mod $service {
                 $(
+                    #[allow(clippy::module_inception, reason = "a service is often named as its first aggregate is")]
                     mod $file;
                     pub use $file::*;
                 )*
@@ -37,6 +38,10 @@ aggregates! {
         stock::Stock,
         reorder::Reorder,
     }
+    /// Service `order`: the way from a cart to goods at somebody's door.
+    order {
+        order::Order,
+    }
 }
 
 /// The list: a new reactor is a function, and a line here.
@@ -51,6 +56,21 @@ macro_rules! reactors {
 
 reactors! {
     inventory::Reordering,
+    order::ToCart,
+}
+
+/// The list: a new lookup is two functions, and a line here.
+macro_rules! lookups {
+    ($($lookup:ty),* $(,)?) => {
+        /// Every lookup of the shop.
+        pub fn lookups() -> Vec<Arc<dyn ErasedLookup>> {
+            vec![$(<dyn ErasedLookup>::of::<$lookup>()),*]
+        }
+    };
+}
+
+lookups! {
+    order::Place,
 }
 
 #[cfg(test)]
@@ -73,6 +93,7 @@ mod tests {
             ("catalog", "reprice-product", r#"{"sku":"A-1","price":{"currency":"EUR","minorUnits":"0"}}"#, "product/A-1"),
             ("inventory", "receive-stock", r#"{"sku":"A-1","warehouse":"w-1","quantity":5}"#, "stock/A-1@w-1"),
             ("inventory", "reserve-stock", r#"{"sku":"A-1","warehouse":"w-1","orderId":"o-1","quantity":2}"#, "stock/A-1@w-1"),
+            ("order", "cancel-order", r#"{"orderId":"o-1","reason":"…"}"#, "order/o-1"),
         ] {
             let type_name = registry.command_type(service, command).expect("a command");
             let aggregate = registry.of_command(type_name).expect("decided by someone");
@@ -86,7 +107,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-        assert_eq!(registry.services(), ["catalog", "inventory"]);
+        assert_eq!(registry.services(), ["catalog", "inventory", "order"]);
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }

@@ -27,6 +27,8 @@ read_models! {
     stock_levels,
     product_search,
     reorder_alerts,
+    orders,
+    customer_orders,
 }
 
 /// The rules of merging, held for every read model of the list.

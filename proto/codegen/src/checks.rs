@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
-use crate::rules::{Rules, ours, rust_name};
+use crate::rules::{Rules, enum_path, ours, rust_name};
 use crate::{json, texts};
 
 /// `held`: full names of the messages that commands hold, for which reading JSON and tidying are generated too.
@@ -115,7 +115,7 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
                 let _ = write!(enums, "|| self.{rust}.iter().any(RT::Checked::has_unknown_enum)");
             }
             Kind::Enum(e) => {
-                let _ = write!(enums, "|| self.{rust}.iter().any(|v| {}::try_from(*v).is_err())", e.name());
+                let _ = write!(enums, "|| self.{rust}.iter().any(|v| {}::try_from(*v).is_err())", enum_path(field, &e));
             }
             _ => {}
         }
@@ -133,12 +133,13 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
             let _ = write!(checks, "{source} {{ {call} }}");
         }
         Kind::Enum(e) => {
-            let known = format!("{}::try_from(v).is_ok()", e.name());
+            let path = enum_path(field, &e);
+            let known = format!("{path}::try_from(v).is_ok()");
             let values = json::enum_values(&e);
             let source = if optional { format!("if let Some(v) = self.{rust}") } else { format!("let v = self.{rust};") };
             let _ = write!(checks, "{source} {{ RT::check_enum(v, {values}, {}, {at}, out); }}", rules.required);
             let _ = if optional {
-                write!(enums, "|| self.{rust}.is_some_and(|v| {}::try_from(v).is_err())", e.name())
+                write!(enums, "|| self.{rust}.is_some_and(|v| {path}::try_from(v).is_err())")
             } else {
                 write!(enums, "|| {{ let v = self.{rust}; !({known}) }}")
             };

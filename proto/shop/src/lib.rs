@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 pub mod currency;
+mod order_status;
 mod product;
 #[cfg(feature = "samples")]
 pub mod samples;
@@ -186,7 +187,13 @@ mod tests {
                 Err(all) => told(all, Vec::new()),
             });
         }
-        assert!(checked > 25, "{checked}");
+        for name in super::order::v1::OrderCommand::TYPES {
+            check(name, &|body| match super::order::v1::OrderCommand::from_json(name, body) {
+                Ok(mut command) => told(command.tidy(), command.violations()),
+                Err(all) => told(all, Vec::new()),
+            });
+        }
+        assert!(checked > 35, "{checked}");
     }
 
     #[test]

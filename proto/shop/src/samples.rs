@@ -1,6 +1,8 @@
 //! Commands and events to try the shop with: one lamp, `A-1`, one warehouse, `w-1`. For specs, read models and their samples; behind
 //! the feature `samples`, so that no release holds them.
 
+pub mod order;
+
 use daybook_proto::EventSet;
 use prost_reflect::{DynamicMessage, Value};
 use prost_types::Timestamp;
