@@ -1,11 +1,11 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
-//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor is one function, and one
-//! line in the list of reactors.
+//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor or lookup is a
+//! function or two, and one line in its list.
 
 use std::sync::Arc;
 
-use daybook_kernel::{Aggregate, ErasedReactor};
+use daybook_kernel::{Aggregate, ErasedLookup, ErasedReactor};
 
 /// The list: a new aggregate is a file in its service's folder, and a line here.
 macro_rules! aggregates {
@@ -50,6 +50,10 @@ aggregates! {
         customer::Customer,
         email::Email,
     }
+    /// Service `order`: the way from a cart to goods at somebody's door.
+    order {
+        order::Order,
+    }
 }
 
 /// The list: a new reactor is a function, and a line here.
@@ -64,12 +68,28 @@ macro_rules! reactors {
 
 reactors! {
     inventory::Reordering,
+    inventory::Holding,
+    inventory::Answering,
     customer::EmailClaims,
     customer::EmailAnswers,
     cart::Merging,
     cart::Moving,
-    inventory::Holding,
-    inventory::Answering,
+    cart::CheckingOut,
+    order::ToCart,
+}
+
+/// The list: a new lookup is two functions, and a line here.
+macro_rules! lookups {
+    ($($lookup:ty),* $(,)?) => {
+        /// Every lookup of the shop.
+        pub fn lookups() -> Vec<Arc<dyn ErasedLookup>> {
+            vec![$(<dyn ErasedLookup>::of::<$lookup>()),*]
+        }
+    };
+}
+
+lookups! {
+    order::Place,
 }
 
 #[cfg(test)]
@@ -106,6 +126,7 @@ mod tests {
                 "cart/k-1",
             ),
             ("inventory", "open-warehouse", r#"{"warehouse":"w-1","priority":1,"countries":["DE","US"]}"#, "warehouse/w-1"),
+            ("order", "cancel-order", r#"{"orderId":"o-1","reason":"…"}"#, "order/o-1"),
         ] {
             let type_name = registry.command_type(service, command).expect("a command");
             let aggregate = registry.of_command(type_name).expect("decided by someone");
@@ -119,7 +140,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory"]);
+        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order"]);
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }

@@ -31,6 +31,8 @@ read_models! {
     wishlists,
     carts,
     warehouses,
+    orders,
+    customer_orders,
 }
 
 /// The rules of merging, held for every read model of the list.

@@ -30,11 +30,15 @@ impl Projection for Details {
             E::ProductCreated(e) => {
                 page.sku.clone_from(&e.sku);
                 page.describe(e);
+                page.sell(e);
                 page.price.clone_from(&e.price);
                 set_price(page, &Price { list: e.price.clone(), sale: None });
                 view.shown = !e.draft;
             }
-            E::ProductRevised(e) => page.revise(e),
+            E::ProductRevised(e) => {
+                page.revise(e);
+                page.resell(e);
+            }
             E::ProductRepriced(e) => {
                 if let Some(price) = &e.price {
                     set_price(page, price);
@@ -258,6 +262,7 @@ mod spec {
             (page.gtins.as_slice(), page.manufacturer_number.as_str(), page.language.as_str()),
             (["4006381333931".to_owned()].as_slice(), "LX-100/B", "en")
         );
+        assert_eq!((page.tax_class.as_str(), page.weight_grams, page.max_per_order), ("standard", 1_200, 10));
         assert_eq!((page.version, page.updated_at.map(|t| t.seconds)), (1, Some(1)));
     }
 
@@ -285,6 +290,7 @@ mod spec {
             gtins: vec!["96385074".into()],
             removed_gtins: vec!["4006381333931".into()],
             language: Some("de".into()),
+            weight_grams: Some(900),
             ..Default::default()
         };
         let page = details(&[created(), revised.into()]).expect("published");
@@ -292,6 +298,7 @@ mod spec {
             (page.gtins.as_slice(), page.manufacturer_number.as_str(), page.language.as_str()),
             (["96385074".to_owned()].as_slice(), "LX-100/B", "de")
         );
+        assert_eq!((page.tax_class.as_str(), page.weight_grams, page.max_per_order), ("standard", 900, 10));
         assert_eq!((page.title.as_str(), page.brand.as_str()), ("Lamp", ""));
         assert_eq!(page.attributes, [("colour".to_owned(), "blue".to_owned())].into());
     }

@@ -67,6 +67,7 @@ pub(crate) fn product(model: &ReadModel, create: &CreateProduct) -> anyhow::Resu
         gtins: create.gtins.clone(),
         manufacturer_number: create.manufacturer_number.clone(),
         language: create.language.clone(),
+        ..Default::default()
     });
     let stream = StreamId::new(ProductEvent::AGGREGATE, &create.sku);
     let fold = model.fold(ProductEvent::SERVICE, ProductEvent::AGGREGATE).context("products read products")?;

@@ -86,6 +86,7 @@ impl Mapping {
             manufacturer_number,
             language,
             draft,
+            ..CreateProduct::default()
         };
         // Together with what can't be read: whoever mends the file is told all of it at once.
         faults.of_rules(&ProductCommand::from(create.clone()).violations());

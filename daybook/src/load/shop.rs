@@ -182,7 +182,7 @@ mod tests {
             language: "de".into(),
             price: money(100),
             attributes: BTreeMap::from([("colour".into(), "red".into()), ("old".into(), "x".into())]),
-            draft: false,
+            ..Default::default()
         };
         Product { create, shortened: 0, bad_gtins: 0, said }
     }

@@ -52,9 +52,13 @@ impl Decider for Product {
             E::ProductCreated(e) => {
                 state.set_status(if e.draft { ProductStatus::Draft } else { ProductStatus::Published });
                 state.describe(e);
+                state.sell(e);
                 set_price(state, &Price { list: e.price.clone(), sale: None });
             }
-            E::ProductRevised(e) => state.revise(e),
+            E::ProductRevised(e) => {
+                state.revise(e);
+                state.resell(e);
+            }
             E::ProductRepriced(e) => {
                 if let Some(price) = &e.price {
                     set_price(state, price);
@@ -99,8 +103,12 @@ fn revise(state: &ProductState, c: &ReviseProduct) -> Decision<Product> {
         (&mut event.brand, &state.brand),
         (&mut event.manufacturer_number, &state.manufacturer_number),
         (&mut event.language, &state.language),
+        (&mut event.tax_class, &state.tax_class),
     ] {
         new.take_if(|new| new == old);
+    }
+    for (new, old) in [(&mut event.weight_grams, state.weight_grams), (&mut event.max_per_order, state.max_per_order)] {
+        new.take_if(|new| *new == old);
     }
     event.set_attributes.retain(|name, value| state.attributes.get(name) != Some(value));
     event.removed_attributes.retain(|name| state.attributes.contains_key(name) && !c.set_attributes.contains_key(name));
@@ -410,6 +418,37 @@ mod spec {
     }
 
     #[test]
+    fn tax_class_weight_and_limit_are_revised_alone_and_taken_away() {
+        let terms = |tax_class: &str, weight_grams, max_per_order| ReviseProduct {
+            tax_class: Some(tax_class.into()),
+            weight_grams: Some(weight_grams),
+            max_per_order: Some(max_per_order),
+            ..revise()
+        };
+        lamp().when(terms("standard", 1_200, 10)).then_nothing();
+        let alone = ReviseProduct { weight_grams: Some(900), ..revise() };
+        lamp().when(terms("standard", 900, 10)).then([revised(&alone)]);
+        let gone = || terms("", 0, 0);
+        lamp().when(gone()).then([revised(&gone())]);
+        lamp_after([revised(&gone())]).when(gone()).then_nothing();
+        lamp_after([revised(&alone)]).when(terms("books", 1_000_000_000, 999_999)).then_state(|s| {
+            assert_eq!((s.tax_class.as_str(), s.weight_grams, s.max_per_order), ("books", 1_000_000_000, 999_999));
+        });
+    }
+
+    #[test]
+    fn tax_class_weight_and_limit_keep_to_their_bounds() {
+        use daybook_proto::CommandSet as _;
+        let told = |create: CreateProduct| ProductCommand::from(create).violations().into_iter().map(|v| v.field).collect::<Vec<_>>();
+        assert_eq!(told(CreateProduct { tax_class: "x".repeat(40), weight_grams: 1_000_000_000, max_per_order: 999_999, ..create() }), [""; 0]);
+        let beyond =
+            |tax_class: &str| CreateProduct { tax_class: tax_class.into(), weight_grams: 1_000_000_001, max_per_order: 1_000_000, ..create() };
+        for bad in ["Standard", "a b", &"x".repeat(41)] {
+            assert_eq!(told(beyond(bad)), ["taxClass", "weightGrams", "maxPerOrder"], "{bad}");
+        }
+    }
+
+    #[test]
     fn a_medium_is_attached_once_an_address_and_may_be_described_anew() {
         let first = || attached("https://a/1.jpg", "front");
         lamp().when(attach("https://a/1.jpg", "front")).then([first()]);
@@ -471,6 +510,9 @@ mod spec {
                 |(gtins, removed_gtins, manufacturer_number, language)| {
                     ReviseProduct { gtins, removed_gtins, manufacturer_number, language, ..revise() }.into()
                 }
+            ),
+            (prop::option::of("[a-c]?"), prop::option::of(0..3_u32), prop::option::of(0..3_u32)).prop_map(
+                |(tax_class, weight_grams, max_per_order)| ReviseProduct { tax_class, weight_grams, max_per_order, ..revise() }.into()
             ),
             (price(), prop::option::of(0..3_i64)).prop_map(|(price, s)| RepriceProduct { sku: sku(), price, sale: s.map(sale) }.into()),
             "[a-c]( ?> ?[a-c])?".prop_map(|category| categorize(&category).into()),

@@ -49,7 +49,8 @@ fn money(units: i64) -> Value {
 
 pub(crate) fn product(sku: &str, title: &str, category: &str) -> Value {
     json!({ "sku": sku, "title": title, "description": "Gives light.", "brand": "Lux", "category": category, "price": money(1999),
-            "attributes": { "colour": "red" }, "gtins": ["4006381333931"], "manufacturerNumber": "LX-1", "language": "en" })
+            "attributes": { "colour": "red" }, "gtins": ["4006381333931"], "manufacturerNumber": "LX-1", "language": "en",
+            "taxClass": "standard", "weightGrams": 1200, "maxPerOrder": 10 })
 }
 
 /// The page of A-1 at a version.

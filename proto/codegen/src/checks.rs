@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
-use crate::rules::{Rules, ours, rust_name};
+use crate::rules::{Rules, enum_path, ours, rust_name};
 use crate::{json, texts};
 
 /// `held`: full names of the messages that commands hold, for which reading JSON and tidying are generated too.

@@ -1,6 +1,6 @@
 //! Field rules, read from the options of fields.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
 
 /// The rules of one field, read from its option.
 #[derive(Default)]
@@ -98,7 +98,43 @@ pub(crate) fn ours(message: &MessageDescriptor) -> bool {
     !message.package_name().starts_with("google.")
 }
 
+/// The Rust path of a field's enum, from the module of the field's package: packages reach each other by `super`.
+pub(crate) fn enum_path(field: &FieldDescriptor, e: &EnumDescriptor) -> String {
+    let (of_field, of_enum) = (field.parent_message().package_name().to_owned(), e.package_name().to_owned());
+    if of_field == of_enum {
+        return e.name().to_owned();
+    }
+    let up = of_field.split('.').map(|_| "super::");
+    let down = of_enum.split('.').map(|part| format!("{}::", rust_name(part)));
+    up.map(str::to_owned).chain(down).chain([e.name().to_owned()]).collect()
+}
+
 /// The Rust name of a field: ours are snake_case already, save for keywords.
 pub(crate) fn rust_name(name: &str) -> String {
     if matches!(name, "type" | "match" | "ref" | "move" | "self" | "use" | "where") { format!("r#{name}") } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enum_is_reached_from_its_own_package_and_from_another() {
+        let dir = std::env::temp_dir().join(format!("daybook-codegen-enums-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let file = |name: &str, text: &str| std::fs::write(dir.join(name), format!("syntax=\"proto3\"; {text}")).expect("a file");
+        file("a.proto", "package s.a.v1; enum Colour { NONE = 0; } message Own { Colour colour = 1; }");
+        file("b.proto", "package s.b.v1; import \"a.proto\"; message Other { s.a.v1.Colour colour = 1; }");
+        let mut compiler = protox::Compiler::new([dir.as_path()]).expect("a compiler");
+        compiler.include_imports(true).open_file("b.proto").expect("it compiles");
+        let pool = prost_reflect::DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).expect("descriptors");
+        std::fs::remove_dir_all(&dir).expect("a folder of ours");
+        let path = |message: &str| {
+            let field = pool.get_message_by_name(message).and_then(|m| m.get_field_by_name("colour")).expect("a field");
+            let Kind::Enum(colour) = field.kind() else { panic!("an enum") };
+            enum_path(&field, &colour)
+        };
+        assert_eq!(path("s.a.v1.Own"), "Colour");
+        assert_eq!(path("s.b.v1.Other"), "super::super::super::s::a::v1::Colour");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 mod cart_contents;
 pub mod currency;
+mod order_status;
 mod product;
 #[cfg(feature = "samples")]
 pub mod samples;
@@ -190,6 +191,12 @@ mod tests {
         }
         for name in super::cart::v1::CartCommand::TYPES {
             check(name, &|body| match super::cart::v1::CartCommand::from_json(name, body) {
+                Ok(mut command) => told(command.tidy(), command.violations()),
+                Err(all) => told(all, Vec::new()),
+            });
+        }
+        for name in super::order::v1::OrderCommand::TYPES {
+            check(name, &|body| match super::order::v1::OrderCommand::from_json(name, body) {
                 Ok(mut command) => told(command.tidy(), command.violations()),
                 Err(all) => told(all, Vec::new()),
             });

@@ -47,6 +47,31 @@ macro_rules! described {
 
 described!(ProductState, ProductPage, SearchedProduct);
 
+/// So have those by which it is sold: what is searched does without.
+macro_rules! sold {
+    ($($message:ty),* $(,)?) => {$(
+        impl $message {
+            /// Takes over what was said of its selling when the product was created.
+            pub fn sell(&mut self, e: &ProductCreated) {
+                self.tax_class.clone_from(&e.tax_class);
+                self.weight_grams = e.weight_grams;
+                self.max_per_order = e.max_per_order;
+            }
+
+            /// Changes what a revision names of its selling. All else stays.
+            pub fn resell(&mut self, e: &ProductRevised) {
+                if let Some(new) = &e.tax_class {
+                    self.tax_class.clone_from(new);
+                }
+                self.weight_grams = e.weight_grams.unwrap_or(self.weight_grams);
+                self.max_per_order = e.max_per_order.unwrap_or(self.max_per_order);
+            }
+        }
+    )*};
+}
+
+sold!(ProductState, ProductPage);
+
 impl MediaAttached {
     /// Adds the medium, or replaces the one at its address.
     pub fn apply(&self, media: &mut Vec<Media>) {

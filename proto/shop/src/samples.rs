@@ -4,6 +4,7 @@
 pub mod customer;
 pub mod email;
 pub mod wishlist;
+pub mod order;
 
 use daybook_proto::EventSet;
 use prost_reflect::{DynamicMessage, Value};
@@ -70,6 +71,9 @@ pub mod product {
             gtins: vec![LAMP.into()],
             manufacturer_number: "LX-100/B".into(),
             language: "en".into(),
+            tax_class: "standard".into(),
+            weight_grams: 1_200,
+            max_per_order: 10,
         }
     }
 

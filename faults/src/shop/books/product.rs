@@ -9,10 +9,22 @@ use crate::judge::case::Written;
 use crate::judge::decode::micros;
 
 /// Fields that a revision may change.
-pub(super) const REVISED: [&str; 9] =
-    ["title", "description", "brand", "manufacturerNumber", "language", "setAttributes", "removedAttributes", "gtins", "removedGtins"];
-/// Of those, the plain texts.
-const TEXTS: [&str; 5] = ["title", "description", "brand", "manufacturerNumber", "language"];
+pub(super) const REVISED: [&str; 12] = [
+    "title",
+    "description",
+    "brand",
+    "manufacturerNumber",
+    "language",
+    "taxClass",
+    "weightGrams",
+    "maxPerOrder",
+    "setAttributes",
+    "removedAttributes",
+    "gtins",
+    "removedGtins",
+];
+/// Of those, the plain texts and numbers.
+const PLAIN: [&str; 8] = ["title", "description", "brand", "manufacturerNumber", "language", "taxClass", "weightGrams", "maxPerOrder"];
 
 /// The state of a product's stream.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,8 +60,7 @@ impl Product {
     }
 
     fn create(&mut self, event: &Value) {
-        let texts = ["sku", "title", "description", "brand", "category", "manufacturerNumber", "language"];
-        for field in texts.into_iter().chain(["attributes", "price", "gtins"]) {
+        for field in PLAIN.into_iter().chain(["sku", "category", "attributes", "price", "gtins"]) {
             self.set(field, &event[field]);
         }
         let price = &event["price"];
@@ -60,7 +71,7 @@ impl Product {
     }
 
     fn revise(&mut self, event: &Value) {
-        for field in TEXTS {
+        for field in PLAIN {
             if let Some(new) = event.get(field) {
                 self.set(field, new);
             }
@@ -82,7 +93,7 @@ impl Product {
     /// in it; a property that is also set does not go.
     pub(super) fn changes(&self, asked: &Map<String, Value>) -> Map<String, Value> {
         let mut event = Map::new();
-        for field in TEXTS {
+        for field in PLAIN {
             let new = asked.get(field).filter(|new| *new != self.get(field));
             event.extend(new.map(|new| (field.to_owned(), new.clone())));
         }

@@ -1,0 +1,56 @@
+//! An order is placed at the prices that its products have, or it is rejected.
+
+use daybook_kernel::Decision;
+use shop_proto::common::v1::Money;
+use shop_proto::order::v1::*;
+
+use super::{Order, money};
+
+/// Some line can't be had as it was ordered.
+const UNAVAILABLE: &str = "unavailable";
+/// The shopper was shown another total.
+const PRICES_CHANGED: &str = "prices-changed";
+
+/// A client's price is never trusted: the order works the total out, and compares.
+pub(super) fn place(state: &OrderState, c: &PlaceOrder) -> Decision<Order> {
+    let expected = state.expected_total.clone().unwrap_or_default();
+    let of = |minor_units| Money { currency: expected.currency.clone(), minor_units };
+    let (mut lines, mut unavailable, mut total) = (Vec::with_capacity(state.lines.len()), Vec::new(), Some(0_i64));
+    for line in &state.lines {
+        match offer(&c.products, line, &expected.currency) {
+            Err(limit) => unavailable.push(UnavailableLine { sku: line.sku.clone(), requested: line.quantity, limit }),
+            Ok((product, price)) => {
+                let costs = money::times(price.minor_units, line.quantity);
+                total = total.zip(costs).and_then(|(sum, costs)| sum.checked_add(costs));
+                lines.push(OrderLine {
+                    sku: line.sku.clone(),
+                    quantity: line.quantity,
+                    price: Some(price.clone()),
+                    total: costs.map(of),
+                    title: product.title.clone(),
+                    tax_class: product.tax_class.clone(),
+                    weight_grams: product.weight_grams,
+                });
+            }
+        }
+    }
+    let (order_id, cart_id) = (c.order_id.clone(), state.cart_id.clone());
+    if !unavailable.is_empty() {
+        return Decision::event(OrderRejecting { order_id, cart_id, reason: UNAVAILABLE.to_owned(), unavailable, ..Default::default() });
+    }
+    if total != Some(expected.minor_units) {
+        let (reason, now) = (PRICES_CHANGED.to_owned(), total.map(of));
+        return Decision::event(OrderRejecting { order_id, cart_id, reason, now, expected: Some(expected), ..Default::default() });
+    }
+    Decision::event(OrderPlaced { order_id, lines, delivery_price: Some(of(0)), total: Some(expected) })
+}
+
+/// The product of a line and the price of a piece; or how many pieces one order may have of it, where those are fewer than the line has.
+fn offer<'a>(products: &'a [ProductRead], line: &OrderLine, currency: &str) -> Result<(&'a ProductRead, &'a Money), u32> {
+    let product = products.iter().find(|product| product.sku == line.sku && product.found).ok_or(0_u32)?;
+    let price = product.price.as_ref().filter(|price| price.currency == currency).ok_or(0_u32)?;
+    match product.max_per_order {
+        limit if limit > 0 && line.quantity > limit => Err(limit),
+        _ => Ok((product, price)),
+    }
+}
