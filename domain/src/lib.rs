@@ -57,6 +57,7 @@ macro_rules! reactors {
 reactors! {
     inventory::Reordering,
     cart::Merging,
+    cart::CheckingOut,
 }
 
 #[cfg(test)]
