@@ -13,6 +13,7 @@ mod ordering;
 mod spec;
 
 pub use merging::Merging;
+pub use ordering::CheckingOut;
 
 /// A cart. Stream `cart/{cart_id}`.
 pub struct Cart;

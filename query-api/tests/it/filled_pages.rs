@@ -34,7 +34,8 @@ async fn commit_cart(api: &Api, lines: &[(&str, u32)]) -> (Push, String) {
     (Push::new("cart", 1, to - 1, to).with("k-1", "cart", Content::Bytes(bytes)), format!("cart/1:{}@1", to - 1))
 }
 
-async fn put_cart(api: &Api, lines: &[(&str, u32)]) -> String {
+/// Commits and pushes a cart with these lines, and returns the token of that.
+pub(crate) async fn put_cart(api: &Api, lines: &[(&str, u32)]) -> String {
     let (push, token) = commit_cart(api, lines).await;
     api.push_in(CARTS, push).await;
     token

@@ -14,6 +14,7 @@ use daybook_testkit::http::{Answer, Exchange, ask, request, routes};
 use reqwest::StatusCode;
 use shop_projectors::read_models;
 
+use crate::filled_pages::put_cart;
 use crate::search::{put_product, schema};
 use crate::support::{Api, Prepared, surface};
 
@@ -30,7 +31,7 @@ enum Forms {
 }
 
 /// The document's path, one that is asked, the same as another client may write it, and the forms.
-const ROUTES: [(&str, &str, &str, Forms); 16] = [
+const ROUTES: [(&str, &str, &str, Forms); 19] = [
     ("/v1/product-pages/{key}", "/v1/product-pages/A-1", "/v1/product-pages/%41-1", Forms::Page),
     ("/v1/product-pages/{key}/page", "/v1/product-pages/A-1/page", "/v1/product-pages/%41-1/page", Forms::Page),
     ("/v1/product-pages/{key}/events", "/v1/product-pages/A-1/events", "/v1/product%2Dpages/A-1/events", Forms::Events),
@@ -39,6 +40,9 @@ const ROUTES: [(&str, &str, &str, Forms); 16] = [
     ("/v1/page-list/{key}/events", "/v1/page-list/A-1/events", "/v1/page-list/%41-1/events", Forms::Events),
     ("/v1/category-listings/{key}", "/v1/category-listings/Home", "/v1/category-listings/H%6Fme", Forms::List),
     ("/v1/category-listings/{key}/page", "/v1/category-listings/Home/page", "/v1/category-listings/H%6Fme/page", Forms::List),
+    ("/v1/carts/{key}", "/v1/carts/k-1", "/v1/carts/%6B-1", Forms::Page),
+    ("/v1/carts/{key}/page", "/v1/carts/k-1/page", "/v1/carts/%6B-1/page", Forms::Page),
+    ("/v1/carts/{key}/events", "/v1/carts/k-1/events", "/v1/carts/%6B-1/events", Forms::Events),
     ("/v1/products/{key}", "/v1/products/A-1", "/v1/products/%41-1", Forms::Page),
     ("/v1/products/{key}/page", "/v1/products/A-1/page", "/v1/products/%41-1/page", Forms::Page),
     ("/v1/products/{key}/events", "/v1/products/A-1/events", "/v1/products/%41-1/events", Forms::Events),
@@ -66,6 +70,7 @@ async fn serving(cors: Option<Cors>, places: usize) -> Api {
     eventually("it to follow pushes", || async { api.api.readiness().await.is_whole().then_some(()) }).await;
     api.put_page("A-1").await;
     api.put_list("Home", ["A-1".to_owned()]).await;
+    put_cart(&api, &[("A-1", 2)]).await;
     api
 }
 

@@ -1,9 +1,10 @@
 //! A cart becomes an order, and what then becomes of it.
 
-use daybook_kernel::{Context, Decision, digest};
+use daybook_kernel::{Context, Decision, EventAt, Reactor, ServiceMessage, digest};
 use daybook_proto::v1::Who;
 use prost::Message as _;
 use shop_proto::cart::v1::*;
+use shop_proto::order::v1::{OpenOrder, OrderCommand, OrderedLine, RecordCartReopened};
 
 use super::{Cart, MAX_LINES, MAX_REMEMBERED, expiry, is_open, line_limit, refuse_shoppers};
 
@@ -88,4 +89,41 @@ pub(super) fn evolve(state: &mut CartState, event: &CartEvent) {
 
 fn remember(state: &mut CartState, order_id: &str, content: Vec<u8>) {
     super::remember(&mut state.past_orders, PastOrder { order_id: order_id.to_owned(), content }, MAX_REMEMBERED);
+}
+
+/// Opens the order that a cart has become, and tells an order what has become of the cart that it gave back.
+pub struct CheckingOut;
+
+impl Reactor for CheckingOut {
+    const NAME: &'static str = "checkout";
+    type Event = CartEvent;
+
+    fn react(event: &CartEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+        let command: OrderCommand = match event {
+            CartEvent::CartCheckedOut(e) => open(e).into(),
+            CartEvent::CartReopened(e) => told(&e.order_id, &e.cart_id, true).into(),
+            CartEvent::CartNotReopened(e) => told(&e.order_id, &e.cart_id, false).into(),
+            _ => return Vec::new(),
+        };
+        vec![ServiceMessage::of(&command)]
+    }
+}
+
+fn open(e: &CartCheckedOut) -> OpenOrder {
+    OpenOrder {
+        order_id: e.order_id.clone(),
+        cart_id: e.cart_id.clone(),
+        customer_id: e.customer_id.clone(),
+        lines: e.lines.iter().map(|line| OrderedLine { sku: line.sku.clone(), quantity: line.quantity }).collect(),
+        email: e.email.clone(),
+        delivery: e.delivery.clone(),
+        shipping_address: e.shipping_address.clone(),
+        payment_token: e.payment_token.clone(),
+        expected_total: e.expected_total.clone(),
+        ordered_at: e.ordered_at,
+    }
+}
+
+fn told(order_id: &str, cart_id: &str, reopened: bool) -> RecordCartReopened {
+    RecordCartReopened { order_id: order_id.to_owned(), cart_id: cart_id.to_owned(), reopened }
 }

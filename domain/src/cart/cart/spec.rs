@@ -316,3 +316,31 @@ fn refusals_have_stable_codes() {
     assert_eq!(code(UnknownLine::default().into()), "unknown-line");
     assert_eq!(code(UnknownCoupons::default().into()), "unknown-coupons");
 }
+
+#[test]
+fn a_cart_that_is_checked_out_opens_its_order_with_all_that_it_says() {
+    use daybook_proto::{CommandSet as _, MessageSet as _};
+    use shop_proto::order::v1::{OrderCommand, RecordCartReopened};
+
+    let stream = StreamId::new("cart", CART);
+    let react = |event: CartEvent| CheckingOut::react(&event, &EventAt { stream: &stream, version: Version(7), recorded_at: SPEC_TIME });
+    let sent = react(CartCheckedOut { ordered_at: Some(at(-60)), ..checked_out("o-1", &[line("A-1", 2), line("B", 1)]) }.into());
+    assert_eq!((sent.len(), sent[0].target.as_str()), (1, "order/o-1"));
+    let command = OrderCommand::decode(sent[0].type_name, &sent[0].bytes).expect("as it was encoded");
+    assert_eq!(command.violations(), []);
+    let OrderCommand::OpenOrder(order) = command else { panic!("{command:?}") };
+    let lines: Vec<_> = order.lines.iter().map(|line| (line.sku.as_str(), line.quantity)).collect();
+    assert_eq!(lines, [("A-1", 2), ("B", 1)]);
+    let said = check_out("o-1");
+    assert_eq!((order.cart_id, order.customer_id, order.email, order.delivery), (said.cart_id, said.customer_id, said.email, said.delivery));
+    assert_eq!((order.shipping_address, order.payment_token.as_str()), (said.shipping_address, "tok_ok"));
+    assert_eq!((order.expected_total, order.ordered_at), (said.expected_total, Some(at(-60))));
+
+    let told = |reopened| {
+        let command = RecordCartReopened { order_id: "o-1".into(), cart_id: CART.into(), reopened };
+        [ServiceMessage::of(&OrderCommand::from(command))]
+    };
+    assert_eq!(react(reopened("o-1", &[line("A-1", 2)])), told(true));
+    assert_eq!(react(not_reopened("o-1", "order-over")), told(false));
+    assert_eq!(react(closed("o-1")), []);
+}
