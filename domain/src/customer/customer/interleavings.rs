@@ -185,7 +185,7 @@ fn an_address_that_is_anothers_leaves_the_old_one() {
 
 #[derive(Clone, Debug)]
 enum Move {
-    Ask(CustomerCommand),
+    Ask(Box<CustomerCommand>),
     Deliver(prop::sample::Index, bool),
 }
 
@@ -193,9 +193,9 @@ fn any_move() -> impl Strategy<Value = Move> {
     let customer = || prop::sample::select(vec!["c-1", "c-2", "c-3"]);
     let email = || prop::sample::select(vec![HOME, WORK, "Ann@Example.ORG"]);
     prop_oneof![
-        2 => (customer(), email()).prop_map(|(c, e)| Move::Ask(register(c, e).into())),
-        3 => (customer(), email()).prop_map(|(c, e)| Move::Ask(change(c, e).into())),
-        1 => customer().prop_map(|c| Move::Ask(close(c).into())),
+        2 => (customer(), email()).prop_map(|(c, e)| Move::Ask(Box::new(register(c, e).into()))),
+        3 => (customer(), email()).prop_map(|(c, e)| Move::Ask(Box::new(change(c, e).into()))),
+        1 => customer().prop_map(|c| Move::Ask(Box::new(close(c).into()))),
         6 => (any::<prop::sample::Index>(), prop::bool::weighted(0.2)).prop_map(|(at, doubled)| Move::Deliver(at, doubled)),
     ]
 }
@@ -211,7 +211,7 @@ proptest! {
         let mut world = World::default();
         for one in moves {
             match one {
-                Move::Ask(command) => world.ask(command),
+                Move::Ask(command) => world.ask(*command),
                 Move::Deliver(..) if world.under_way.is_empty() => {}
                 Move::Deliver(at, doubled) => world.deliver(at.index(world.under_way.len()), doubled),
             }
