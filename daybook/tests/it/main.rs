@@ -3,6 +3,7 @@
 mod failpoints;
 mod faults;
 mod loading;
+mod ordering;
 mod output;
 mod reading;
 mod restored;

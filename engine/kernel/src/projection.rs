@@ -342,8 +342,7 @@ impl Finisher {
         let erased = move |bytes: &[u8], now: Instant| {
             // Leniently: what fills it has fields that it does not know.
             let merged = M::decode(bytes).map_err(|error| FinishError::Unreadable(error.to_string()))?;
-            let finished = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| finish(merged, now)));
-            let Finished { message, until } = finished.map_err(|panic| FinishError::Panicked(panic_text(panic.as_ref())))?;
+            let Finished { message, until } = caught(|| finish(merged, now)).map_err(FinishError::Panicked)?;
             Ok(Finished { message: message.encode_to_vec(), until })
         };
         Self { message: F::TYPE, finish: Arc::new(erased) }

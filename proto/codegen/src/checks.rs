@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::rules::{Rules, enum_path, ours, rust_name};
 use crate::{json, texts};
@@ -165,14 +165,4 @@ fn field_code(field: &FieldDescriptor, checks: &mut String, enums: &mut String) 
         _ => {}
     }
     Ok(())
-}
-
-/// The Rust path of a field's enum. One of another package is reached by the modules that they share, as prost does it.
-fn enum_path(field: &FieldDescriptor, of: &EnumDescriptor) -> String {
-    let message = field.parent_message();
-    if message.package_name() == of.package_name() {
-        return of.name().to_owned();
-    }
-    let up = "super::".repeat(message.package_name().split('.').count());
-    format!("{up}{}::{}", of.package_name().replace('.', "::"), of.name())
 }

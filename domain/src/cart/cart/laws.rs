@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use daybook_kernel::spec::{SPEC_TIME, in_turn};
+use daybook_kernel::spec::{SPEC_TIME, context, in_turn};
 use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version};
 use daybook_proto::MessageSet as _;
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ impl World {
     fn ask(&mut self, command: &CartCommand) {
         let stream = StreamId::new("cart", command.cart_id());
         let (state, version) = self.carts.entry(command.cart_id().to_owned()).or_default();
-        let context = Context::new(SPEC_TIME, Default::default());
+        let context = context(SPEC_TIME);
         for event in Cart::decide(state, command, &context).events {
             match &event {
                 CartEvent::ItemAdded(e) => count(&mut self.put_in, &[line(&e.sku, e.quantity)]),

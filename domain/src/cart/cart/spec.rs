@@ -1,4 +1,4 @@
-use daybook_kernel::spec::{Given, SPEC_TIME, given, given_nothing};
+use daybook_kernel::spec::{Given, SPEC_TIME, context, given, given_nothing};
 use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version, digest};
 use daybook_proto::RefusalSet as _;
 use daybook_proto::v1::Caller;
@@ -259,7 +259,7 @@ fn a_cart_expires_at_its_own_time_whatever_the_clock_says() {
 fn decide_as(kind: Who, id: &str, history: &[CartEvent], command: impl Into<CartCommand>) -> Decision<Cart> {
     let state = daybook_kernel::fold::<Cart>(history);
     let caller = Caller { kind: kind.into(), id: id.into(), ..Default::default() };
-    Cart::decide(&state, &command.into(), &Context::new(SPEC_TIME, Default::default()).with_request(&caller, "", ""))
+    Cart::decide(&state, &command.into(), &context(SPEC_TIME).with_request(&caller, "", ""))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_kernel::spec::SPEC_TIME;
+use daybook_kernel::spec::{SPEC_TIME, context};
 use daybook_kernel::{Context, EventAt, Instant, Reactor, ServiceMessage, StreamId, Version};
 use daybook_proto::{CommandSet as _, MessageSet as _};
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ impl World {
     }
 
     fn context(&self) -> Context {
-        Context::new(Instant::from_micros(SPEC_TIME.micros() + self.seconds * 1_000_000), Default::default())
+        context(Instant::from_micros(SPEC_TIME.micros() + self.seconds * 1_000_000))
     }
 
     fn send(&mut self, messages: Vec<ServiceMessage>) {
@@ -97,7 +97,7 @@ impl World {
     fn ask_stock(&mut self, command: &StockCommand) {
         let key = command.key();
         let state = self.stocks.get_mut(&key).expect("it stands");
-        let context = Context::new(Instant::from_micros(SPEC_TIME.micros() + self.seconds * 1_000_000), Default::default());
+        let context = context(Instant::from_micros(SPEC_TIME.micros() + self.seconds * 1_000_000));
         let decision = Stock::decide(state, command, &context);
         for event in &decision.events {
             Stock::evolve(state, event);

@@ -17,7 +17,8 @@ impl Lookup for Place {
 
     fn asks(event: &OrderEvent, at: &EventAt<'_>) -> Option<Asks> {
         let OrderEvent::OrderOpened(e) = event else { return None };
-        Some(Asks { target: at.stream.clone(), pages: e.lines.iter().map(|line| PageKey::new(PAGES, &line.sku)).collect() })
+        let pages = e.lines.iter().map(|line| PageKey::new(PAGES, &line.sku)).collect();
+        Some(Asks::of::<OrderCommand>(at.stream.key(), pages))
     }
 
     fn answer(event: &OrderEvent, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError> {
@@ -115,7 +116,7 @@ mod tests {
         let lines = vec![ordered("A-1", 2), ordered("B-2", 1)];
         let pages = vec![PageKey::new(PAGES, "A-1"), PageKey::new(PAGES, "B-2")];
         let asked = asks(&with(OpenOrder { lines, ..open() }));
-        assert_eq!(asked, Some(Asks { target: StreamId::new("order", "o-1"), pages }));
+        assert_eq!(asked, Some(Asks { service: "order", target: StreamId::new("order", "o-1"), pages }));
         assert_eq!(asks(&placed()), None);
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use daybook_kernel::spec::context;
 use daybook_kernel::{EventAt, Instant, Lookup, Reactor, StreamId, Version};
 use daybook_proto::MessageSet as _;
 use proptest::prelude::*;
@@ -64,7 +65,7 @@ impl World {
 
     fn decide(&mut self, command: &OrderCommand) {
         let stream = StreamId::new("order", "o-1");
-        for event in Order::decide(&self.order, command, &Context::new(Instant::default(), Default::default())).events {
+        for event in Order::decide(&self.order, command, &context(Instant::default())).events {
             Order::evolve(&mut self.order, &event);
             self.events.push(event.clone());
             let version = Version(u64::try_from(self.events.len()).expect("few"));
