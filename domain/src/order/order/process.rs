@@ -24,7 +24,7 @@ enum Cart {
 #[derive(Clone, Debug)]
 enum Mail {
     ToOrder(Box<OrderCommand>),
-    ToCart(CartCommand),
+    ToCart(Box<CartCommand>),
 }
 
 impl Mail {
@@ -75,7 +75,7 @@ impl World {
             }
             for message in ToCart::react(&event, &at) {
                 let command = CartCommand::decode(message.type_name, &message.bytes).expect("a command of carts");
-                self.mail.push((Mail::ToCart(command), false));
+                self.mail.push((Mail::ToCart(Box::new(command)), false));
             }
         }
     }
