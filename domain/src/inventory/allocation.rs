@@ -142,7 +142,7 @@ fn matters(state: &AllocationState, c: &RecordStockAnswer) -> bool {
     }
 }
 
-/// What an order holds in a stock.
+/// The pieces that an order holds in a stock.
 fn hold_of(stock: &KnownStock) -> Hold {
     Hold { sku: stock.sku.clone(), warehouse: stock.warehouse.clone(), quantity: stock.quantity }
 }
@@ -167,7 +167,7 @@ impl Story {
         self.tell(AllocationSuperseded { order_id, attempt, command });
     }
 
-    /// What is still open of an ask is not answered any more.
+    /// Asks that are still open are not answered any more.
     fn supersede_open(&mut self, commands: &[&str]) {
         let state = &self.state;
         let open = [
@@ -245,7 +245,7 @@ impl Story {
         !self.standing(&[HoldStatus::Asked, HoldStatus::Confirming, HoldStatus::Releasing]).is_empty()
     }
 
-    /// What follows now, until something has to be waited for.
+    /// Takes each step that can be taken now, until something has to be waited for.
     fn go_on(&mut self) {
         if self.is_given_up() {
             // Also what has not answered yet: its answer may be lost, and the stock closes the place where this comes first.

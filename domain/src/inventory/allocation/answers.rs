@@ -5,7 +5,7 @@ use shop_proto::inventory::v1::*;
 
 use super::key;
 
-/// What a stock is, now that it has answered.
+/// A stock as it is known, now that it has answered.
 pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
     let (confirms, plans) = (state.confirm_open, state.attempt_open);
     let Some(stock) = state.stocks.get_mut(&key(&e.sku, &e.warehouse)) else { return };
@@ -102,7 +102,7 @@ impl Reactor for Answering {
     }
 }
 
-/// What an event of a stock says to the allocation that reserved there, or asked.
+/// The answer that an event of a stock is to the allocation that reserved there, or asked.
 fn answer(event: &StockEvent) -> Option<RecordStockAnswer> {
     use StockAnswer as A;
     use StockEvent as E;

@@ -52,7 +52,7 @@ pub(super) fn missing(state: &AllocationState) -> Vec<MissingLine> {
     state.lines.iter().filter_map(lacks).collect()
 }
 
-/// What to hold where, by stock; none: there is not enough.
+/// Pieces to hold, by stock; none: there is not enough.
 pub(super) fn plan(state: &AllocationState) -> Option<BTreeMap<String, Hold>> {
     let all = warehouses(state);
     let (one, best): (Vec<usize>, Vec<usize>) = ((0..all.len()).collect(), (0..all.len().min(LOOKED_AT)).collect());

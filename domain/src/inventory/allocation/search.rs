@@ -14,7 +14,7 @@ const ORDER: &str = "o-1";
 /// Pieces of a lamp and a chair, by warehouse.
 type Shelves = [(u32, u32); 3];
 
-/// What happens outside, and which of the messages on their way arrives next.
+/// A move of the outside, or a message on its way that arrives.
 #[derive(Clone, Debug)]
 enum Move {
     Allocate {

@@ -1,4 +1,4 @@
-//! What an allocation does, in sentences.
+//! An allocation, in sentences.
 
 use daybook_kernel::spec::{given, given_nothing};
 

@@ -1,4 +1,4 @@
-//! What holds of a stock for all commands in any order.
+//! Laws of a stock, for all commands in any order.
 
 use daybook_kernel::spec::in_turn;
 use proptest::prelude::*;

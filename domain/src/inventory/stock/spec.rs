@@ -1,4 +1,4 @@
-//! What a stock does, in sentences.
+//! A stock, in sentences.
 
 use daybook_kernel::Instant;
 use daybook_kernel::spec::{SPEC_TIME, given, given_nothing};

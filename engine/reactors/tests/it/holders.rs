@@ -165,7 +165,7 @@ async fn a_reactor_that_is_new_stands_in_the_logs_epoch_and_takes_nothing_of_an_
     let mut holder = kind.open(partition.clone());
     holder.take_over().await.expect("the database answers");
     assert_eq!((holder.next(), holder.epoch()), (4, 2));
-    // What Kafka alone says: at the next offset stood an event before the restore.
+    // As Kafka alone says: at the next offset stood an event before the restore.
     let old = StoredEvent { offset: 4, version: 5, epoch: 1, ..events[0].clone() };
     let client = kind.home(&partition).pool.get().await.expect("the database answers");
     let refused = holder.prepare(&client, &[Arc::new(Event::stored(old).expect("in order"))]).await;

@@ -42,7 +42,7 @@ pub(crate) struct Picky<const RULE: u32>;
 
 /// A delivery of so many pieces makes the rule panic while it stands here.
 pub(crate) static PANICS_AT: AtomicU32 = AtomicU32::new(0);
-/// How often it has panicked.
+/// Times that it has panicked.
 pub(crate) static PANICKED: AtomicU32 = AtomicU32::new(0);
 /// One rule is shared by all tests: one at a time sets it.
 static RULE: Mutex<()> = Mutex::const_new(());

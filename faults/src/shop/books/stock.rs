@@ -130,7 +130,7 @@ impl<'w> Crossings<'w> {
     }
 }
 
-/// What a stream knows of orders and transfers.
+/// Orders and transfers, as a stream knows them.
 #[derive(Default)]
 pub(super) struct Kept<'w> {
     /// Pieces that orders hold, and whether they are promised without an end.
