@@ -131,7 +131,7 @@ async fn owners(cluster: &Cluster, writers: &BTreeMap<String, Build>) -> anyhow:
     let client = collect::connect(&cluster.owner_url()).await?;
     let mut owners = BTreeMap::new();
     for service in SERVICES {
-        let sql = format!("SELECT DISTINCT ON (partition) writer FROM {service}.page ORDER BY partition, page DESC");
+        let sql = format!("SELECT DISTINCT ON (partition) writer FROM \"{service}\".page ORDER BY partition, page DESC");
         for row in client.query(&sql, &[]).await? {
             if let Some(build) = writers.get(&row.get::<_, String>(0)) {
                 *owners.entry(*build).or_insert(0) += 1;

@@ -173,7 +173,9 @@ impl Display for Entry {
             Self::Stream(s) => {
                 write!(f, "{}  {}  {}:{}  generation {}  stream  {}", s.id, s.parked_at, s.partition, s.offset, s.generation, s.reason)
             }
-            Self::Reaction(r) => write!(f, "{}  {}  {}:{}  stream of a reactor or lookup  {}", r.id, r.parked_at, r.partition, r.offset, r.reason),
+            Self::Reaction(r) => {
+                write!(f, "{}  {}  {}:{}  stream of a reactor or lookup  {}", r.id, r.parked_at, r.partition, r.offset, r.reason)
+            }
         }
     }
 }

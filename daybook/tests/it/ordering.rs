@@ -59,8 +59,8 @@ impl Shop {
         eventually("all to be done", || async {
             let mut open = 0;
             for service in ["catalog", "inventory", "customer", "cart", "order"] {
-                open += self.install.count(&format!("SELECT count(*) FROM {service}.call")).await;
-                open += self.install.count(&format!("SELECT count(*) FROM {service}.reactor WHERE settled < next_offset")).await;
+                open += self.install.count(&format!("SELECT count(*) FROM \"{service}\".call")).await;
+                open += self.install.count(&format!("SELECT count(*) FROM \"{service}\".reactor WHERE settled < next_offset")).await;
             }
             (open == 0).then_some(())
         })
@@ -72,7 +72,7 @@ impl Shop {
     }
 
     async fn events(&self, service: &str, stream: &str) -> Vec<String> {
-        let sql = format!("SELECT type FROM {service}.event WHERE stream_id = $1 ORDER BY version");
+        let sql = format!("SELECT type FROM \"{service}\".event WHERE stream_id = $1 ORDER BY version");
         let rows = self.install.database.owner().await.query(&sql, &[&stream]).await.expect("readable");
         rows.iter().map(|row| row.get::<_, String>(0)).map(|name| name.rsplit('.').next().unwrap_or_default().to_owned()).collect()
     }

@@ -13,7 +13,8 @@ const LOG: &[(&str, &str)] = &[
     ("V2__reactors", include_str!("../../../migrations/log/V2__reactors.sql")),
     ("V3__calls", include_str!("../../../migrations/log/V3__calls.sql")),
 ];
-/// A service's name that is safe as a schema's: `[a-z][a-z0-9_]{0,40}`, and none of our own.
+
+/// A service's name as that of its schema, quoted: `order` is a word of SQL. It must match `[a-z][a-z0-9_]{0,39}`, and be none of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaName(String);
 
@@ -30,10 +31,10 @@ impl SchemaName {
                 "{service:?} can't be a service: a name must match [a-z][a-z0-9_]{{0,39}}, and not be daybook, read or public"
             )));
         }
-        Ok(Self(service.to_owned()))
+        Ok(Self(format!("\"{service}\"")))
     }
 
-    /// The name.
+    /// The name, as statements have it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

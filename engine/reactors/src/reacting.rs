@@ -118,8 +118,7 @@ impl Common {
 /// The place of an event, as a rule sees it, and as ids are worked out from it.
 fn places<'a>(log: &PartitionLog, event: &'a Event) -> (EventAt<'a>, EventPlace) {
     let at = EventAt { stream: &event.stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
-    let place =
-        EventPlace { epoch: event.epoch, service: log.service().to_string(), partition: log.number(), offset: event.offset };
+    let place = EventPlace { epoch: event.epoch, service: log.service().to_string(), partition: log.number(), offset: event.offset };
     (at, place)
 }
 

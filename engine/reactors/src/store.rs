@@ -179,13 +179,7 @@ impl Store {
     }
 
     /// As [`write`](Self::write), in a transaction of its own.
-    pub(crate) async fn write_alone(
-        &self,
-        from: &Mark,
-        to: &Mark,
-        parked: &[ParkedRow],
-        calls: &[Call],
-    ) -> Result<Moved, ReactorError> {
+    pub(crate) async fn write_alone(&self, from: &Mark, to: &Mark, parked: &[ParkedRow], calls: &[Call]) -> Result<Moved, ReactorError> {
         let client = self.pool.get().await?;
         let statement = self.prepare_write(&client).await?;
         Ok(self.write(&client, &statement, from, to, parked, calls).await?)

@@ -15,12 +15,12 @@ use crate::evidence::{Aside, Event, Ledger, Log, Page};
 pub(super) async fn logs(client: &Client) -> anyhow::Result<BTreeMap<String, Log>> {
     let mut logs = BTreeMap::new();
     for service in services(client).await? {
-        let row = client.query_one(&format!("SELECT log_id, partitions FROM {service}.log"), &[]).await?;
+        let row = client.query_one(&format!("SELECT log_id, partitions FROM \"{service}\".log"), &[]).await?;
         let pages = client
             .query(
                 &format!(
                     "SELECT partition, page, epoch, first_offset, count, message_offset, writer, recorded_at, previous, digest \
-                     FROM {service}.page ORDER BY partition, page"
+                     FROM \"{service}\".page ORDER BY partition, page"
                 ),
                 &[],
             )
@@ -29,7 +29,7 @@ pub(super) async fn logs(client: &Client) -> anyhow::Result<BTreeMap<String, Log
             .query(
                 &format!(
                     "SELECT partition, \"offset\", stream_id, version, type, payload, metadata, recorded_at, digest, page \
-                     FROM {service}.event ORDER BY partition, \"offset\""
+                     FROM \"{service}\".event ORDER BY partition, \"offset\""
                 ),
                 &[],
             )
@@ -38,7 +38,7 @@ pub(super) async fn logs(client: &Client) -> anyhow::Result<BTreeMap<String, Log
             .query(
                 &format!(
                     "SELECT partition, stream_id, command_id, page, ordinal, request_digest, result \
-                     FROM {service}.command ORDER BY partition, page, ordinal"
+                     FROM \"{service}\".command ORDER BY partition, page, ordinal"
                 ),
                 &[],
             )
@@ -123,8 +123,8 @@ pub(super) async fn aside(client: &Client, services: &[&String]) -> anyhow::Resu
     let mut all = Vec::new();
     for service in services {
         let sql = format!(
-            "SELECT command_id, kind, reason, settled_at IS NULL, partition, message_offset FROM {service}.parked \
-             UNION ALL SELECT command_id, 'rejected', reason, false, partition, message_offset FROM {service}.rejected"
+            "SELECT command_id, kind, reason, settled_at IS NULL, partition, message_offset FROM \"{service}\".parked \
+             UNION ALL SELECT command_id, 'rejected', reason, false, partition, message_offset FROM \"{service}\".rejected"
         );
         for row in client.query(&sql, &[]).await? {
             let command_id = row.get::<_, Option<Uuid>>(0).map(|id| id.to_string());

@@ -26,7 +26,7 @@ pub async fn terms(client: &Client) -> anyhow::Result<Terms> {
     let name = |row: &tokio_postgres::Row| format!("{} {}/{}", row.get::<_, &str>(0), row.get::<_, &str>(1), row.get::<_, i32>(2));
     let mut terms: Terms = rows.iter().map(|row| (name(row), row.get(3))).collect();
     for service in watch::reacting(client).await? {
-        let rows = client.query(&format!("SELECT name, '{service}', partition, term FROM {service}.reactor"), &[]).await?;
+        let rows = client.query(&format!("SELECT name, '{service}', partition, term FROM \"{service}\".reactor"), &[]).await?;
         terms.extend(rows.iter().map(|row| (name(row), row.get(3))));
     }
     Ok(terms)

@@ -154,14 +154,14 @@ struct Marks<'a> {
 }
 
 async fn partitions(client: &Client, service: &str) -> anyhow::Result<i32> {
-    Ok(client.query_one(&format!("SELECT partitions FROM {service}.log"), &[]).await?.get(0))
+    Ok(client.query_one(&format!("SELECT partitions FROM \"{service}\".log"), &[]).await?.get(0))
 }
 
 async fn heads(client: &Client) -> anyhow::Result<Heads> {
     let mut heads = Heads::new();
     for service in super::log::services(client).await? {
         let sql = format!(
-            "SELECT DISTINCT ON (partition) partition, first_offset + count, epoch FROM {service}.page ORDER BY partition, page DESC"
+            "SELECT DISTINCT ON (partition) partition, first_offset + count, epoch FROM \"{service}\".page ORDER BY partition, page DESC"
         );
         for row in client.query(&sql, &[]).await? {
             heads.insert((service.clone(), row.get(0)), (row.get(1), row.get(2)));
@@ -188,7 +188,7 @@ struct Mark {
 async fn reactors(client: &Client) -> anyhow::Result<Vec<Mark>> {
     let mut marks = Vec::new();
     for service in reacting(client).await? {
-        let sql = format!("SELECT name, partition, next_offset, settled FROM {service}.reactor ORDER BY name, partition");
+        let sql = format!("SELECT name, partition, next_offset, settled FROM \"{service}\".reactor ORDER BY name, partition");
         for row in client.query(&sql, &[]).await? {
             let (name, partition): (String, i32) = (row.get(0), row.get(1));
             let (of, at) = (format!("{name} {service}/{partition}"), (service.clone(), partition));
@@ -214,7 +214,7 @@ pub async fn has_reactor(database: &str) -> anyhow::Result<bool> {
 pub async fn reacting_from(database: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
     let client = connect(database).await?;
     let (reactor, service) = REACTOR;
-    let rows = client.query(&format!("SELECT partition, next_offset FROM {service}.reactor WHERE name = $1"), &[&reactor]).await?;
+    let rows = client.query(&format!("SELECT partition, next_offset FROM \"{service}\".reactor WHERE name = $1"), &[&reactor]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
@@ -236,7 +236,7 @@ async fn calls(client: &Client) -> anyhow::Result<Vec<(String, i64)>> {
     let mut open = Vec::new();
     for table in &tables {
         let service: String = table.get(0);
-        let row = client.query_one(&format!("SELECT count(*) FROM {service}.call"), &[]).await?;
+        let row = client.query_one(&format!("SELECT count(*) FROM \"{service}\".call"), &[]).await?;
         open.push((service, row.get(0)));
     }
     Ok(open)
@@ -305,8 +305,8 @@ async fn look(client: &Client) -> anyhow::Result<Vec<(String, i64)>> {
         // Steps into indexes, however long the log and a stream are.
         let sql = format!(
             "SELECT DISTINCT hot.stream_id, newest.version FROM unnest($1::int[]) AS of (partition), \
-             LATERAL (SELECT e.stream_id FROM {service}.event e WHERE e.partition = of.partition AND e.\"offset\" < $2) hot, \
-             LATERAL (SELECT e.version FROM {service}.event e \
+             LATERAL (SELECT e.stream_id FROM \"{service}\".event e WHERE e.partition = of.partition AND e.\"offset\" < $2) hot, \
+             LATERAL (SELECT e.version FROM \"{service}\".event e \
              WHERE e.partition = of.partition AND e.stream_id = hot.stream_id ORDER BY e.version DESC LIMIT 1) newest"
         );
         for row in client.query(&sql, &[&partitions, &FIRST_EVENTS]).await? {

@@ -43,7 +43,7 @@ pub(super) async fn last_pages(cluster: &Cluster) -> anyhow::Result<Pages> {
         let mut pages = Pages::new();
         for service in SERVICES {
             let sql = format!(
-                "SELECT DISTINCT ON (partition) partition, page, writer, recorded_at FROM {service}.page ORDER BY partition, page DESC"
+                "SELECT DISTINCT ON (partition) partition, page, writer, recorded_at FROM \"{service}\".page ORDER BY partition, page DESC"
             );
             for row in client.query(&sql, &[]).await? {
                 let page = Page { number: row.get(1), writer: row.get(2), recorded_at: row.get(3) };
@@ -74,7 +74,7 @@ pub(super) async fn pages_behind(cluster: &Cluster, before: &Pages) -> anyhow::R
 pub(super) async fn pages_from(cluster: &Cluster, (service, number): &Partition, page: i64) -> anyhow::Result<Vec<Page>> {
     patiently(|| async {
         let client = collect::connect(&cluster.owner_url()).await?;
-        let sql = format!("SELECT page, writer, recorded_at FROM {service}.page WHERE partition = $1 AND page >= $2 ORDER BY page");
+        let sql = format!("SELECT page, writer, recorded_at FROM \"{service}\".page WHERE partition = $1 AND page >= $2 ORDER BY page");
         let rows = client.query(&sql, &[number, &page]).await?;
         Ok(rows.iter().map(|row| Page { number: row.get(0), writer: row.get(1), recorded_at: row.get(2) }).collect())
     })

@@ -3,8 +3,8 @@
 
 pub mod customer;
 pub mod email;
-pub mod wishlist;
 pub mod order;
+pub mod wishlist;
 
 use daybook_proto::EventSet;
 use prost_reflect::{DynamicMessage, Value};

@@ -115,9 +115,8 @@ impl Store {
     pub(crate) async fn keep_failure(&self, call: &Call, tries: i32, why: &str, term: i64) -> Result<bool, ReactorError> {
         let client = self.pool.get().await?;
         let (offset, why) = (call.event.offset, storable(why));
-        let rows = client
-            .execute(&self.sql(KEEP_FAILURE), &[&self.name, &self.partition, &term, &offset, &call.outcome_id, &tries, &why])
-            .await?;
+        let rows =
+            client.execute(&self.sql(KEEP_FAILURE), &[&self.name, &self.partition, &term, &offset, &call.outcome_id, &tries, &why]).await?;
         Ok(rows == 1)
     }
 

@@ -174,7 +174,8 @@ impl Install {
 
     pub(crate) async fn reactors(&self, rules: Vec<Rule>) -> Reactors {
         let databases = self.database.databases();
-        let config = ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), rules, read_models: read_models(), connections: 2 };
+        let config =
+            ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), rules, read_models: read_models(), connections: 2 };
         Reactors::new(config).await.expect("everything is there")
     }
 
