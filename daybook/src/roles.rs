@@ -96,7 +96,7 @@ async fn reactors(settings: &Settings, services: &[String]) -> anyhow::Result<Re
         registry: registry()?,
         rules,
         read_models: models()?,
-        connections: 4,
+        connections: 8,
     };
     Ok(Reactors::new(config).await?)
 }

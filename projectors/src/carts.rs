@@ -230,7 +230,7 @@ mod spec {
     fn a_sale_counts_while_its_period_runs_and_says_when_it_changes() {
         let sale = Sale { minor_units: 6, starts_at: Some(at(10)), ends_at: Some(at(20)) };
         let seen = |seconds| {
-            let Finished { message, until } = page(vec![sold("A", 2, &[price("EUR", 10, Some(sale.clone()))])], seconds);
+            let Finished { message, until } = page(vec![sold("A", 2, &[price("EUR", 10, Some(sale))])], seconds);
             (message.total.map(|total| total.minor_units), until.map(|until| until.to_proto()))
         };
         assert_eq!(seen(9), (Some(20), Some(at(10))));

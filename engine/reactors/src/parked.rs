@@ -43,7 +43,7 @@ impl ParkedReactions {
         let mut stores = Vec::new();
         for rule in rules {
             let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
-            let pools = pools(&log, Some(Role::Writer), 1)?;
+            let pools = pools([&log], Some(Role::Writer), 1)?;
             for n in 0..log.partitions().cast_signed() {
                 let partition = log.partition(n)?;
                 let store = Store::new(rule.name(), &partition, pools[partition.url()].clone());

@@ -33,7 +33,7 @@ pub struct ReactorsConfig {
     pub rules: Vec<Rule>,
     /// The read models that lookups may read.
     pub read_models: Vec<ReadModel>,
-    /// Connections to each log database, and to the read models, shared by all partitions (4 by default).
+    /// Connections to each log database, and to the read models, shared by all rules and partitions.
     pub connections: usize,
 }
 
@@ -65,7 +65,7 @@ pub async fn prepare(databases: &Databases, rules: &[Rule]) -> Result<Vec<Prepar
     for rule in rules {
         let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
         // The owner's: a writer may move marks, and make none.
-        let pools = pools(&log, None, 1)?;
+        let pools = pools([&log], None, 1)?;
         let mut made = false;
         for n in 0..log.partitions() {
             let partition = log.partition(n.cast_signed())?;
@@ -84,7 +84,7 @@ pub async fn prepare(databases: &Databases, rules: &[Rule]) -> Result<Vec<Prepar
 struct RuleKind {
     rule: Rule,
     common: Arc<Common>,
-    pools: BTreeMap<String, Pool>,
+    pools: Arc<BTreeMap<String, Pool>>,
 }
 
 impl Kind for RuleKind {
@@ -141,15 +141,16 @@ impl Reactors {
             registry: config.registry,
             reader: Reader::new(&config.databases, &config.read_models, config.connections)?,
         });
+        // One pool a database for all rules: their statements are short.
+        let pools = Arc::new(pools(logs.values(), Some(Role::Writer), config.connections)?);
         let mut kinds: Vec<Arc<dyn Kind>> = Vec::new();
         for rule in &config.rules {
             let log = &logs[rule.service()];
-            let pools = pools(log, Some(Role::Writer), config.connections)?;
             for n in 0..log.partitions() {
                 let partition = log.partition(n.cast_signed())?;
                 Store::new(rule.name(), &partition, pools[partition.url()].clone()).mark().await?;
             }
-            kinds.push(Arc::new(RuleKind { rule: rule.clone(), common: common.clone(), pools }));
+            kinds.push(Arc::new(RuleKind { rule: rule.clone(), common: common.clone(), pools: pools.clone() }));
         }
         let roster = watch::Sender::new(Roster(Arc::new(kinds)));
         Ok(Self { rules: config.rules, logs: logs.into_values().collect(), roster })

@@ -38,13 +38,19 @@ const SETTINGS: &[(&str, &str)] =
 /// Longest wait for a connection of a pool.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connections for the rows of reactors, by the URL of the database; without a role they are the owner's.
-pub(crate) fn pools(log: &Log, role: Option<Role>, size: usize) -> Result<BTreeMap<String, Pool>, ReactorError> {
+/// Connections for the rows of rules, by the URL of the database; without a role they are the owner's.
+pub(crate) fn pools<'a>(
+    logs: impl IntoIterator<Item = &'a Log>,
+    role: Option<Role>,
+    size: usize,
+) -> Result<BTreeMap<String, Pool>, ReactorError> {
     let mut pools = BTreeMap::new();
-    for n in 0..log.partitions() {
-        if let Entry::Vacant(free) = pools.entry(log.partition(n.cast_signed())?.url().to_owned()) {
-            let pool = Connector::new(free.key(), role, SETTINGS, "daybook reactors")?.pool(size, PATIENCE)?;
-            free.insert(pool);
+    for log in logs {
+        for n in 0..log.partitions() {
+            if let Entry::Vacant(free) = pools.entry(log.partition(n.cast_signed())?.url().to_owned()) {
+                let pool = Connector::new(free.key(), role, SETTINGS, "daybook reactors")?.pool(size, PATIENCE)?;
+                free.insert(pool);
+            }
         }
     }
     Ok(pools)

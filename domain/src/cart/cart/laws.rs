@@ -90,7 +90,7 @@ fn command_of(message: &ServiceMessage) -> CartCommand {
 
 #[derive(Clone, Debug)]
 enum Move {
-    Ask(CartCommand),
+    Ask(Box<CartCommand>),
     Deliver(prop::sample::Index, bool),
 }
 
@@ -121,7 +121,7 @@ fn any_command() -> impl Strategy<Value = CartCommand> {
 fn any_move() -> impl Strategy<Value = Move> {
     let (order, sku) = (|| "o-[1-4]", || "[A-C]");
     let ask = prop_oneof![
-        4 => (some_cart(), sku(), 1..5_u32).prop_map(|(cart_id, sku, quantity)| AddItem { cart_id, sku, quantity }.into()),
+        4 => (some_cart(), sku(), 1..5_u32).prop_map(|(cart_id, sku, quantity)| CartCommand::from(AddItem { cart_id, sku, quantity })),
         1 => (some_cart(), sku()).prop_map(|(cart_id, sku)| RemoveItem { cart_id, sku }.into()),
         4 => (some_cart(), some_cart()).prop_map(|(cart_id, into)| MergeCart { cart_id, into }.into()),
         2 => (some_cart(), order()).prop_map(|(cart_id, order)| Checkout { cart_id, ..check_out(&order) }.into()),
@@ -130,7 +130,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => some_cart().prop_map(|cart_id| ExpireCart { cart_id, ..expire(EXPIRY) }.into()),
     ];
     prop_oneof![
-        3 => ask.prop_map(Move::Ask),
+        3 => ask.prop_map(|command: CartCommand| Move::Ask(command.into())),
         2 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(which, again)| Move::Deliver(which, again)),
     ]
 }

@@ -317,17 +317,17 @@ impl Work {
 
     /// Looks which outcomes the ledger has.
     async fn look(&mut self) -> Result<(), ReactorError> {
-        let mut by_partition: BTreeMap<(&'static str, i32), Vec<(StreamId, Uuid, At)>> = BTreeMap::new();
+        let mut by_partition: BTreeMap<(&'static str, i32), Vec<(At, &Held)>> = BTreeMap::new();
         for at in self.sent.iter().take(LOOKED_UP_AT_ONCE) {
             let Some(held) = self.held.get(at) else { continue };
             let partition = held.call.target.partition(self.shared.common.target(held.call.service)?.log.partitions());
-            by_partition.entry((held.call.service, partition)).or_default().push((held.call.target.clone(), held.call.outcome_id, *at));
+            by_partition.entry((held.call.service, partition)).or_default().push((*at, held));
         }
         let mut ended = Vec::new();
         for ((service, partition), sent) in by_partition {
-            let asked: Vec<(&str, Uuid)> = sent.iter().map(|(target, id, _)| (target.as_str(), *id)).collect();
+            let asked: Vec<(&str, Uuid)> = sent.iter().map(|(_, held)| (held.call.target.as_str(), held.call.outcome_id)).collect();
             let found = self.shared.common.target(service)?.log.partition(partition)?.ended(&asked).await?;
-            ended.extend(sent.iter().filter(|(_, id, _)| found.contains(id)).map(|(.., at)| *at));
+            ended.extend(sent.iter().filter(|(_, held)| found.contains(&held.call.outcome_id)).map(|(at, _)| *at));
         }
         if !ended.is_empty() {
             self.ended(&ended).await;
