@@ -12,8 +12,12 @@
 //! | run them among the followers of a process | [`Reactors`] |
 //! | see and settle what is parked for them | [`ParkedReactions`] |
 
-mod calls;
+mod answering;
+mod call;
+mod common;
+mod desk;
 mod error;
+mod pages;
 mod parked;
 mod queue;
 mod reacting;

@@ -4,21 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daybook_bus::{Inspector, Record, SharedProducer};
+use daybook_bus::Record;
 use daybook_follow::{Event, FollowError, Follower, Moved, Standing};
-use daybook_kernel::ids::EventPlace;
-use daybook_kernel::{ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, StreamId, Version};
-use daybook_log::{Log, LogError, PartitionLog};
-use daybook_messages::Addressed;
+use daybook_kernel::{ReactError, StreamId};
+use daybook_log::{LogError, PartitionLog};
 use daybook_process::metrics::{self, Counter, Gauge};
-use daybook_proto::v1::{Caller, Request};
 use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Statement;
-use uuid::Uuid;
 
-use crate::calls::{Call, Desk, DeskMeters, Reader};
+use crate::call::Call;
+use crate::common::{Common, places};
+use crate::desk::{Desk, DeskMeters};
 use crate::queue::{Queue, Reaction};
 use crate::store::{Mark, ParkedRow, Store};
 use crate::{ReactorError, Rule};
@@ -33,94 +31,6 @@ const WRITE_EVERY: Duration = Duration::from_millis(100);
 const LAST_SENDS: Duration = Duration::from_secs(2);
 /// While there is no room for more.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
-
-/// The target of a service's commands.
-pub(crate) struct Target {
-    pub(crate) topic: Arc<str>,
-    /// The consumer group of its lanes.
-    pub(crate) lanes: String,
-    pub(crate) log: Log,
-}
-
-/// Parts that all rules of a process share.
-pub(crate) struct Common {
-    pub(crate) producer: SharedProducer,
-    pub(crate) inspector: Inspector,
-    pub(crate) secret: Secret,
-    pub(crate) targets: HashMap<&'static str, Target>,
-    pub(crate) registry: Registry,
-    /// Of pages, for lookups.
-    pub(crate) reader: Reader,
-}
-
-impl Common {
-    pub(crate) fn target(&self, service: &str) -> Result<&Target, ReactorError> {
-        let unknown = || ReactorError::Configuration(format!("a rule sends to {service}, which is no service of this build"));
-        self.targets.get(service).ok_or_else(unknown)
-    }
-
-    /// The name of a command's type, as this build has it.
-    pub(crate) fn command_type(&self, type_name: &str) -> Result<&'static str, ReactorError> {
-        let unknown = || ReactorError::Configuration(format!("a kept outcome is a {type_name}, which this build does not know"));
-        let aggregate = self.registry.of_command(type_name).ok_or_else(unknown)?;
-        aggregate.command_types().iter().copied().find(|known| *known == type_name).ok_or_else(unknown)
-    }
-
-    /// A command that follows from an event, as a message of `caller`.
-    pub(crate) fn record(
-        &self,
-        log: &PartitionLog,
-        event: &Event,
-        caller: &str,
-        command_id: Uuid,
-        message: ServiceMessage,
-    ) -> Result<(Reaction, Record), ReactorError> {
-        let ServiceMessage { service, type_name, bytes, target } = message;
-        let to = self.target(service)?;
-        let (correlation_id, traceparent) = event.trail.read();
-        let request = Request {
-            r#type: type_name.to_owned(),
-            command: bytes,
-            caller: Some(Caller::process(caller.to_owned())),
-            correlation_id,
-            causation_id: format!("{}/{}:{}@{}", log.service(), log.number(), event.offset, event.epoch),
-            traceparent,
-            ..Default::default()
-        };
-        let addressed = Addressed {
-            service: service.to_owned(),
-            stream: target.clone(),
-            command_id,
-            key: String::new(),
-            request,
-            reply_to: None,
-            source: "reactors",
-        };
-        let record = addressed.record(to.topic.clone(), to.log.partitions(), &self.secret);
-        let (offset, partition, since) = (event.offset, record.partition, Instant::now());
-        Ok((Reaction { offset, service, partition, target, command_id, message_offset: -1, since }, record))
-    }
-
-    /// The call that an event asks a lookup for.
-    pub(crate) fn call(&self, lookup: &dyn ErasedLookup, log: &PartitionLog, event: &Arc<Event>) -> Result<Option<Call>, ReactError> {
-        let (at, place) = places(log, event);
-        let asked = lookup.asks(&event.type_name, &event.payload, &event.decoded, &at, &place)?;
-        Ok(asked.map(|(outcome_id, asks)| Call {
-            event: event.clone(),
-            service: asks.service,
-            target: asks.target,
-            outcome_id,
-            pages: asks.pages,
-        }))
-    }
-}
-
-/// The place of an event, as a rule sees it, and as ids are worked out from it.
-fn places<'a>(log: &PartitionLog, event: &'a Event) -> (EventAt<'a>, EventPlace) {
-    let at = EventAt { stream: &event.stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
-    let place = EventPlace { epoch: event.epoch, service: log.service().to_string(), partition: log.number(), offset: event.offset };
-    (at, place)
-}
 
 pub(crate) struct Meters {
     lag: Gauge,

@@ -12,8 +12,9 @@ use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, Pool, Role, read_secret};
 use tokio::sync::watch;
 
-use crate::calls::Reader;
-use crate::reacting::{Common, Reacting, Target};
+use crate::common::{Common, Target};
+use crate::pages::Reader;
+use crate::reacting::Reacting;
 use crate::store::{Store, pools};
 use crate::{ReactorError, Rule};
 

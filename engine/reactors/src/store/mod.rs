@@ -1,5 +1,7 @@
 //! A rule's place in a partition, as rows of the log's database.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
@@ -12,11 +14,13 @@ use deadpool_postgres::Client;
 use tokio_postgres::{Row, Statement};
 
 use crate::ReactorError;
-use crate::calls::{Call, Columns};
+use crate::call::Call;
+use calls::Columns;
+pub(crate) use calls::{CallRow, Kept};
 
 macro_rules! statements {
     ($($name:ident = $file:literal),* $(,)?) => {
-        $(const $name: &str = include_str!(concat!("sql/", $file));)*
+        $(const $name: &str = include_str!(concat!("../sql/", $file));)*
     };
 }
 

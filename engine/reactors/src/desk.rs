@@ -14,13 +14,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
-use super::answering::answer;
-use super::pages::Place;
-use super::rows::Kept;
-use super::{Call, CallRow};
 use crate::ReactorError;
-use crate::reacting::Common;
-use crate::store::Store;
+use crate::answering::answer;
+use crate::call::Call;
+use crate::common::Common;
+use crate::pages::Place;
+use crate::store::{CallRow, Kept, Store};
 
 /// Calls of one rule and partition that are held in memory; those beyond stay in the table until there is room.
 const HELD: usize = 4_096;

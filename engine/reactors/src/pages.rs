@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::ReactorError;
 
-const LIVE_GENERATION: &str = include_str!("../sql/live_generation.sql");
-const READ_PAGES: &str = include_str!("../sql/read_pages.sql");
+const LIVE_GENERATION: &str = include_str!("sql/live_generation.sql");
+const READ_PAGES: &str = include_str!("sql/read_pages.sql");
 
 /// As the query API's connections: the statements are look-ups by construction.
 const SETTINGS: &[(&str, &str)] = &[

@@ -6,9 +6,9 @@ use daybook_postgres::storable;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::Call;
+use super::Store;
 use crate::ReactorError;
-use crate::store::Store;
+use crate::call::Call;
 
 macro_rules! statements {
     ($($name:ident = $file:literal),* $(,)?) => {

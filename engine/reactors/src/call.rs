@@ -1,15 +1,6 @@
 //! Calls: work that takes longer than a batch may wait. An event asks for one, its row is written with the marks, and a desk beside the
 //! follower does it: what it finds out is kept in the row, sent as one command, and the row goes when the ledger has that.
 
-mod answering;
-mod desk;
-mod pages;
-mod rows;
-
-pub(crate) use desk::{Desk, DeskMeters};
-pub(crate) use pages::Reader;
-pub(crate) use rows::{CallRow, Columns};
-
 use std::sync::Arc;
 
 use daybook_follow::Event;

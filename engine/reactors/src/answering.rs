@@ -3,8 +3,8 @@
 use chrono::Utc;
 use daybook_kernel::{ErasedLookup, LookupError, Pages, ServiceMessage};
 
-use super::Call;
-use super::pages::{Place, ReadError, Reader};
+use crate::call::Call;
+use crate::pages::{Place, ReadError, Reader};
 
 /// Why a call has no outcome yet. It is tried again.
 #[derive(Debug, thiserror::Error)]

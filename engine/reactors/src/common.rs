@@ -1,0 +1,107 @@
+//! Parts that all rules of a process share, and the messages and calls that they make.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use daybook_bus::{Inspector, Record, SharedProducer};
+use daybook_follow::Event;
+use daybook_kernel::ids::EventPlace;
+use daybook_kernel::{ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, Version};
+use daybook_log::{Log, PartitionLog};
+use daybook_messages::Addressed;
+use daybook_proto::v1::{Caller, Request};
+use uuid::Uuid;
+
+use crate::ReactorError;
+use crate::call::Call;
+use crate::pages::Reader;
+use crate::queue::Reaction;
+
+/// The target of a service's commands.
+pub(crate) struct Target {
+    pub(crate) topic: Arc<str>,
+    /// The consumer group of its lanes.
+    pub(crate) lanes: String,
+    pub(crate) log: Log,
+}
+
+/// Parts that all rules of a process share.
+pub(crate) struct Common {
+    pub(crate) producer: SharedProducer,
+    pub(crate) inspector: Inspector,
+    pub(crate) secret: Secret,
+    pub(crate) targets: HashMap<&'static str, Target>,
+    pub(crate) registry: Registry,
+    /// Of pages, for lookups.
+    pub(crate) reader: Reader,
+}
+
+impl Common {
+    pub(crate) fn target(&self, service: &str) -> Result<&Target, ReactorError> {
+        let unknown = || ReactorError::Configuration(format!("a rule sends to {service}, which is no service of this build"));
+        self.targets.get(service).ok_or_else(unknown)
+    }
+
+    /// The name of a command's type, as this build has it.
+    pub(crate) fn command_type(&self, type_name: &str) -> Result<&'static str, ReactorError> {
+        let unknown = || ReactorError::Configuration(format!("a kept outcome is a {type_name}, which this build does not know"));
+        let aggregate = self.registry.of_command(type_name).ok_or_else(unknown)?;
+        aggregate.command_types().iter().copied().find(|known| *known == type_name).ok_or_else(unknown)
+    }
+
+    /// A command that follows from an event, as a message of `caller`.
+    pub(crate) fn record(
+        &self,
+        log: &PartitionLog,
+        event: &Event,
+        caller: &str,
+        command_id: Uuid,
+        message: ServiceMessage,
+    ) -> Result<(Reaction, Record), ReactorError> {
+        let ServiceMessage { service, type_name, bytes, target } = message;
+        let to = self.target(service)?;
+        let (correlation_id, traceparent) = event.trail.read();
+        let request = Request {
+            r#type: type_name.to_owned(),
+            command: bytes,
+            caller: Some(Caller::process(caller.to_owned())),
+            correlation_id,
+            causation_id: format!("{}/{}:{}@{}", log.service(), log.number(), event.offset, event.epoch),
+            traceparent,
+            ..Default::default()
+        };
+        let addressed = Addressed {
+            service: service.to_owned(),
+            stream: target.clone(),
+            command_id,
+            key: String::new(),
+            request,
+            reply_to: None,
+            source: "reactors",
+        };
+        let record = addressed.record(to.topic.clone(), to.log.partitions(), &self.secret);
+        let (offset, partition, since) = (event.offset, record.partition, Instant::now());
+        Ok((Reaction { offset, service, partition, target, command_id, message_offset: -1, since }, record))
+    }
+
+    /// The call that an event asks a lookup for.
+    pub(crate) fn call(&self, lookup: &dyn ErasedLookup, log: &PartitionLog, event: &Arc<Event>) -> Result<Option<Call>, ReactError> {
+        let (at, place) = places(log, event);
+        let asked = lookup.asks(&event.type_name, &event.payload, &event.decoded, &at, &place)?;
+        Ok(asked.map(|(outcome_id, asks)| Call {
+            event: event.clone(),
+            service: asks.service,
+            target: asks.target,
+            outcome_id,
+            pages: asks.pages,
+        }))
+    }
+}
+
+/// The place of an event, as a rule sees it, and as ids are worked out from it.
+pub(crate) fn places<'a>(log: &PartitionLog, event: &'a Event) -> (EventAt<'a>, EventPlace) {
+    let at = EventAt { stream: &event.stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
+    let place = EventPlace { epoch: event.epoch, service: log.service().to_string(), partition: log.number(), offset: event.offset };
+    (at, place)
+}
