@@ -38,7 +38,7 @@ impl Lookup for Counting {
     fn answer(event: &StockEvent, read: &Pages, _: daybook_kernel::Instant) -> Result<ServiceMessage, PageError> {
         let StockEvent::StockReceived(e) = event else { unreachable!("it asks for nothing else") };
         let level: Option<StockLevel> = read.page("stock-levels", format!("{}@{}", e.sku, e.warehouse))?;
-        let product: Option<ProductPage> = read.page("product-pages", &e.sku)?;
+        let product: Option<ProductPage> = level.as_ref().map_or(Ok(None), |level| read.page("product-pages", &level.sku))?;
         let open = OpenReorderProposal {
             sku: e.sku.clone(),
             warehouse: e.warehouse.clone(),
