@@ -23,6 +23,7 @@ fn commands() -> Vec<(&'static str, Value)> {
         body
     };
     let order = || stock(json!({ "orderId": "o-1" }));
+    let attempt = || json!({ "orderId": "o-1", "attempt": 1 });
     vec![
         ("/v1/catalog/create-product", json!({ "sku": "A-1", "title": "A lamp", "price": { "currency": "EUR", "minorUnits": 1999 } })),
         ("/v1/catalog/revise-product", json!({ "sku": "A-1", "title": "Another lamp" })),
@@ -37,6 +38,7 @@ fn commands() -> Vec<(&'static str, Value)> {
         ("/v1/inventory/count-stock", stock(json!({ "counted": 4, "reason": "counted" }))),
         ("/v1/inventory/reserve-stock", stock(json!({ "orderId": "o-1", "quantity": 2 }))),
         ("/v1/inventory/extend-reservation", order()),
+        ("/v1/inventory/confirm-reservation", order()),
         ("/v1/inventory/commit-stock", order()),
         ("/v1/inventory/release-stock", order()),
         ("/v1/inventory/expire-reservation", stock(json!({ "orderId": "o-1", "dueAt": "2026-01-01T00:00:00Z" }))),
@@ -44,6 +46,14 @@ fn commands() -> Vec<(&'static str, Value)> {
         ("/v1/inventory/open-reorder-proposal", stock(json!({ "reorderPoint": 5, "available": 3, "stockVersion": 1 }))),
         ("/v1/inventory/raise-reorder-proposal", stock(json!({ "quantity": 50, "reference": "PO-7" }))),
         ("/v1/inventory/close-reorder-proposal", stock(json!({ "available": 9, "stockVersion": 2 }))),
+        ("/v1/inventory/start-transfer", stock(json!({ "transferId": "t-1", "to": "w-2", "quantity": 1 }))),
+        ("/v1/inventory/finish-transfer", stock(json!({ "transferId": "t-2", "from": "w-2", "quantity": 1 }))),
+        ("/v1/inventory/open-warehouse", json!({ "warehouse": "w-1", "priority": 1, "countries": ["DE"] })),
+        ("/v1/inventory/close-warehouse", json!({ "warehouse": "w-1" })),
+        ("/v1/inventory/allocate-order", json!({ "orderId": "o-1", "attempt": 1, "lines": [{ "sku": "A-1", "quantity": 1 }] })),
+        ("/v1/inventory/confirm-allocation", attempt()),
+        ("/v1/inventory/release-allocation", attempt()),
+        ("/v1/inventory/record-stock-answer", stock(json!({ "orderId": "o-1", "ask": 1, "answer": "STOCK_ANSWER_HELD", "quantity": 1 }))),
     ]
 }
 
