@@ -127,10 +127,7 @@ mod spec {
 
     /// See `crate::samples`.
     pub(crate) fn samples() -> Vec<Sample> {
-        vec![
-            Sample::of(ID, [claimed(), added(2), ordered(), merged("k-2", &[])]),
-            Sample::of("k-2", [with(&added(1), "cart_id", "k-2")]),
-        ]
+        vec![Sample::of(ID, [claimed(), added(2), ordered(), merged("k-2", &[])]), Sample::of("k-2", [with(&added(1), "cart_id", "k-2")])]
     }
 
     fn parts(events: &[CartEvent]) -> CartParts {
@@ -187,7 +184,8 @@ mod spec {
 
     #[test]
     fn lines_show_what_their_products_pages_say_and_are_added_up() {
-        let Finished { message: page, until } = page(vec![sold("A", 2, &[price("EUR", 1999, None)]), sold("B", 3, &[price("EUR", 5, None)])], 0);
+        let Finished { message: page, until } =
+            page(vec![sold("A", 2, &[price("EUR", 1999, None)]), sold("B", 3, &[price("EUR", 5, None)])], 0);
         let shown = &page.lines[0];
         assert_eq!((shown.title.as_str(), shown.image.as_str(), shown.available), ("Title of A", "https://a/1.jpg", 8));
         assert_eq!((shown.price.clone(), shown.total.clone()), (Some(money("EUR", 1999)), Some(money("EUR", 3998))));

@@ -99,7 +99,10 @@ mod spec {
         let (.., order) = shown(&[opened(), placed(), cancelling(), cancelled()]).expect("it is listed");
         assert_eq!((order.status(), order.reason.as_str(), order.total.is_some()), (OrderStatus::Cancelled, "cancelled", true));
         let (.., order) = shown(&[opened(), prices_changed(4000), rejected("prices-changed", true)]).expect("it is listed");
-        assert_eq!((order.status(), order.reason.as_str(), order.total), (OrderStatus::Rejected, "prices-changed", Some(money("EUR", 4000))));
+        assert_eq!(
+            (order.status(), order.reason.as_str(), order.total),
+            (OrderStatus::Rejected, "prices-changed", Some(money("EUR", 4000)))
+        );
     }
 
     #[test]

@@ -142,7 +142,10 @@ mod spec {
     #[test]
     fn a_page_tells_what_is_known_from_the_registration_on() {
         let pending = page(&active()[..1]).expect("a page");
-        assert_eq!((pending.status(), pending.name.as_str(), pending.phone.as_str()), (CustomerStatus::Pending, "Ann Other", "+49 30 901820"));
+        assert_eq!(
+            (pending.status(), pending.name.as_str(), pending.phone.as_str()),
+            (CustomerStatus::Pending, "Ann Other", "+49 30 901820")
+        );
         let active = page(&active()).expect("a page");
         assert_eq!((active.status(), active.version), (CustomerStatus::Active, 2));
         assert_eq!((active.registered_at.map(|at| at.seconds), active.updated_at.map(|at| at.seconds)), (Some(1), Some(2)));
@@ -168,7 +171,8 @@ mod spec {
         assert_eq!(emails(&after(active(), spelled)), ["ANN@example.org", "", ""]);
         let spelled = changed(&change_email("ANN@example.com"));
         assert_eq!(emails(&after(moving(), spelled)), [HOME, "ANN@example.com", ""]);
-        let named = page(&after(active(), changed(&ChangeContact { name: Some("Ann Elk".into()), phone: Some(String::new()), ..change() })));
+        let named =
+            page(&after(active(), changed(&ChangeContact { name: Some("Ann Elk".into()), phone: Some(String::new()), ..change() })));
         assert_eq!(named.map(|page| (page.name, page.phone, page.email)), Some(("Ann Elk".into(), String::new(), HOME.into())));
     }
 

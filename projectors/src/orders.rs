@@ -91,9 +91,7 @@ mod spec {
     use daybook_kernel::{Instant, Version};
     use prost::Message as _;
     use shop_proto::order::v1::OrderOpened;
-    use shop_proto::samples::order::{
-        cancelled, cancelling, opened, opening_refused, placed, prices_changed, rejected, unavailable,
-    };
+    use shop_proto::samples::order::{cancelled, cancelling, opened, opening_refused, placed, prices_changed, rejected, unavailable};
     use shop_proto::samples::{at, money, order, with};
 
     use super::*;
@@ -176,7 +174,8 @@ mod spec {
     fn another_carts_wish_for_its_id_shows_nothing_and_nothing_personal_is_shown() {
         assert_eq!(page(&[opening_refused("k-2")]), None);
         assert_eq!(page(&[opened(), opening_refused("k-2")]), page(&[opened()]));
-        let shown = String::from_utf8_lossy(&page(&[opened(), placed(), cancelling(), cancelled()]).expect("there").encode_to_vec()).into_owned();
+        let shown =
+            String::from_utf8_lossy(&page(&[opened(), placed(), cancelling(), cancelled()]).expect("there").encode_to_vec()).into_owned();
         for personal in ["someone@example.org", "Some One", "Long Street", "tok_ok", "attic"] {
             assert!(!shown.contains(personal), "{personal}");
         }

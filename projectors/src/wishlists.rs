@@ -137,7 +137,9 @@ mod spec {
         for field in page.fields() {
             let is_left_out = item.reserved_ranges().any(|numbers| numbers.contains(&field.number()));
             match item.get_field(field.number()) {
-                Some(same) => assert_eq!((same.name(), format!("{:?}", same.cardinality())), (field.name(), format!("{:?}", field.cardinality()))),
+                Some(same) => {
+                    assert_eq!((same.name(), format!("{:?}", same.cardinality())), (field.name(), format!("{:?}", field.cardinality())))
+                }
                 None => assert!(is_left_out, "{} is neither shown nor left out", field.name()),
             }
         }

@@ -170,4 +170,3 @@ fn expire(state: &CartState, contents: &CartContents, c: &ExpireCart) -> Decisio
     }
     Decision::event(CartExpired { lines: contents.lines.clone(), ..c.into() })
 }
-

@@ -440,9 +440,16 @@ mod spec {
     fn tax_class_weight_and_limit_keep_to_their_bounds() {
         use daybook_proto::CommandSet as _;
         let told = |create: CreateProduct| ProductCommand::from(create).violations().into_iter().map(|v| v.field).collect::<Vec<_>>();
-        assert_eq!(told(CreateProduct { tax_class: "x".repeat(40), weight_grams: 1_000_000_000, max_per_order: 999_999, ..create() }), [""; 0]);
-        let beyond =
-            |tax_class: &str| CreateProduct { tax_class: tax_class.into(), weight_grams: 1_000_000_001, max_per_order: 1_000_000, ..create() };
+        assert_eq!(
+            told(CreateProduct { tax_class: "x".repeat(40), weight_grams: 1_000_000_000, max_per_order: 999_999, ..create() }),
+            [""; 0]
+        );
+        let beyond = |tax_class: &str| CreateProduct {
+            tax_class: tax_class.into(),
+            weight_grams: 1_000_000_001,
+            max_per_order: 1_000_000,
+            ..create()
+        };
         for bad in ["Standard", "a b", &"x".repeat(41)] {
             assert_eq!(told(beyond(bad)), ["taxClass", "weightGrams", "maxPerOrder"], "{bad}");
         }

@@ -227,9 +227,8 @@ impl Reactor for EmailClaims {
             let of = of.clone()?;
             Some(ClaimEmail { email_key: of.email_key, customer_id: customer_id.to_owned(), claim: of.claim }.into())
         };
-        let release = |of: &EmailClaim| {
-            ReleaseEmail { email_key: of.email_key.clone(), customer_id: customer_id.to_owned(), claim: of.claim }.into()
-        };
+        let release =
+            |of: &EmailClaim| ReleaseEmail { email_key: of.email_key.clone(), customer_id: customer_id.to_owned(), claim: of.claim }.into();
         let commands: Vec<EmailCommand> = match event {
             E::CustomerRegistered(e) => claim(&e.asked).into_iter().collect(),
             E::EmailChangeAsked(e) => e.given_up.iter().map(release).chain(claim(&e.asked)).collect(),

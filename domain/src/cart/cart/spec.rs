@@ -3,7 +3,10 @@ use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version, d
 use daybook_proto::RefusalSet as _;
 use daybook_proto::v1::Caller;
 use prost::Message as _;
-use shop_proto::samples::cart::{CART, EXPIRY, line, add, added, change, changed, remove, removed, check_out, checked_out, merge, merged, take, taken, handed_over, reopen, reopened, not_reopened, close, closed, expire, expired};
+use shop_proto::samples::cart::{
+    CART, EXPIRY, add, added, change, changed, check_out, checked_out, close, closed, expire, expired, handed_over, line, merge, merged,
+    not_reopened, remove, removed, reopen, reopened, take, taken,
+};
 use shop_proto::samples::{at, money, sku};
 
 use super::*;
@@ -125,9 +128,7 @@ fn what_cannot_be_an_order_is_refused() {
     given_nothing::<Cart>().when(check_out("o-1")).then_refused(empty());
     given::<Cart>([added(2), removed()]).when(check_out("o-1")).then_refused(empty());
     let coupons = || vec!["SUMMER".to_owned()];
-    given::<Cart>([added(2)])
-        .when(Checkout { coupons: coupons(), ..check_out("o-1") })
-        .then_refused(UnknownCoupons { coupons: coupons() });
+    given::<Cart>([added(2)]).when(Checkout { coupons: coupons(), ..check_out("o-1") }).then_refused(UnknownCoupons { coupons: coupons() });
     given::<Cart>([taken(&many(0, 101))]).when(check_out("o-1")).then_refused(limit(101, 1));
     let hundred = many(0, 100);
     given::<Cart>([taken(&hundred)]).when(check_out("o-1")).then([ordered(&check_out("o-1"), &hundred)]);
@@ -332,7 +333,10 @@ fn a_cart_that_is_checked_out_opens_its_order_with_all_that_it_says() {
     let lines: Vec<_> = order.lines.iter().map(|line| (line.sku.as_str(), line.quantity)).collect();
     assert_eq!(lines, [("A-1", 2), ("B", 1)]);
     let said = check_out("o-1");
-    assert_eq!((order.cart_id, order.customer_id, order.email, order.delivery), (said.cart_id, said.customer_id, said.email, said.delivery));
+    assert_eq!(
+        (order.cart_id, order.customer_id, order.email, order.delivery),
+        (said.cart_id, said.customer_id, said.email, said.delivery)
+    );
     assert_eq!((order.shipping_address, order.payment_token.as_str()), (said.shipping_address, "tok_ok"));
     assert_eq!((order.expected_total, order.ordered_at), (said.expected_total, Some(at(-60))));
 

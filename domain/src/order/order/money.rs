@@ -76,7 +76,10 @@ mod tests {
 
     #[test]
     fn more_than_can_be_counted_is_no_amount() {
-        assert_eq!((times(1999, 2), times(0, u32::MAX), times(i64::MAX, 1), times(i64::MAX, 2)), (Some(3998), Some(0), Some(i64::MAX), None));
+        assert_eq!(
+            (times(1999, 2), times(0, u32::MAX), times(i64::MAX, 1), times(i64::MAX, 2)),
+            (Some(3998), Some(0), Some(i64::MAX), None)
+        );
     }
 
     proptest! {
