@@ -58,7 +58,7 @@ impl Decider for Allocation {
                 if e.ask > state.ask {
                     state.plans = state.plans.saturating_add(1);
                 }
-                state.regained |= state.confirm_open;
+                state.regained |= state.confirm_open && !state.attempt_open;
                 asked(state, e.ask, e.hold.as_ref(), HoldStatus::Asked);
             }
             E::HoldConfirmAsked(e) => asked(state, e.ask, e.hold.as_ref(), HoldStatus::Confirming),
@@ -318,19 +318,24 @@ impl Story {
         let (order_id, attempt) = (self.order_id.clone(), self.state.confirm_attempt);
         let lost = self.standing(&[HoldStatus::Lost]);
         let is_allocated = matches!(self.state.status(), AllocationStatus::Allocated | AllocationStatus::Confirmed);
-        if !is_allocated || (!lost.is_empty() && self.state.regained) {
+        if !is_allocated {
             return self.tell(AllocationLost { order_id, attempt, lost });
         }
-        if !lost.is_empty() {
-            return self.ask_for(lost);
-        }
+        // First what is held, so that all that is lost is known when it is asked for: holds of one plan end at one time.
         let ask = self.state.ask.saturating_add(1);
         for hold in self.standing(&[HoldStatus::Held]) {
             self.tell(HoldConfirmAsked { order_id: order_id.clone(), ask, hold: Some(hold) });
         }
-        if !self.waits() {
+        if self.waits() {
+            return;
+        }
+        if lost.is_empty() {
             let holds = self.standing(&[HoldStatus::Confirmed]);
             self.tell(AllocationConfirmed { order_id, attempt, holds });
+        } else if self.state.regained {
+            self.tell(AllocationLost { order_id, attempt, lost });
+        } else {
+            self.ask_for(lost);
         }
     }
 }

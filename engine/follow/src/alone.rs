@@ -21,6 +21,9 @@ const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 const SLOW_FOR: Duration = Duration::from_secs(10);
 const SLOW_LOOK: Duration = Duration::from_millis(50);
 
+/// A holder that stands still and owes something has so many times longer: it may be waiting for somebody else.
+const OWES_FOR: u32 = 10;
+
 /// A follower and its place.
 pub(crate) struct Member {
     pub(crate) place: FollowerKey,
@@ -207,7 +210,9 @@ async fn stand_by(follower: &mut dyn Follower, shared: &Shared, place: &Follower
         };
         if now != Some(seen) {
             (seen, since) = (now.unwrap_or(seen), Instant::now());
-        } else if since.elapsed() >= shared.limits.still && follower.log_end().await.is_ok_and(|end| end > seen.next) {
+        } else if (since.elapsed() >= shared.limits.still && follower.log_end().await.is_ok_and(|end| end > seen.next))
+            || (seen.owes && since.elapsed() >= shared.limits.still * OWES_FOR)
+        {
             tracing::warn!(follower = follower.name(), "the other process stands still; taking over");
             follower.take_over().await?;
             shared.board.works(place);

@@ -19,6 +19,8 @@ pub struct Standing {
     pub term: i64,
     /// Whether its last holder has given it up, and nobody has taken it over since.
     pub given_up: bool,
+    /// Whether the holder owes something besides events: calls that are open.
+    pub owes: bool,
 }
 
 /// The find of a statement that moves a checkpoint.

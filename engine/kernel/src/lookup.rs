@@ -141,7 +141,7 @@ pub trait Lookup: Send + Sync + 'static {
     fn answer(event: &Self::Event, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError>;
 }
 
-/// Why a lookup that has read has no answer; the event's stream is parked for it.
+/// Why a lookup that has read has no answer. The call is tried again, for ever: read models get better, and so do builds.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LookupError {
     /// This build does not know the event, or the rule panicked.

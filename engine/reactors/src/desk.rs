@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_follow::Event;
+use daybook_kernel::ids::effect_outcome_id;
 use daybook_kernel::{ErasedLookup, ServiceMessage, StreamId};
 use daybook_log::PartitionLog;
 use daybook_process::Backoff;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use crate::ReactorError;
 use crate::answering::answer;
 use crate::call::Call;
-use crate::common::Common;
+use crate::common::{Common, places};
 use crate::pages::Place;
 use crate::store::{CallRow, Kept, Store};
 
@@ -31,6 +32,8 @@ const LOOKED_UP_AT_ONCE: usize = 1_024;
 const AT_ONCE: usize = 32;
 /// Between two looks which outcomes the ledger has.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// Between two looks whether another process has the partition.
+const BETWEEN_TERMS: Duration = Duration::from_secs(5);
 /// An outcome that has no result by then is sent again; later ones after twice the time each.
 const SENT_AGAIN_AFTER: Duration = Duration::from_secs(2);
 const SENT_AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(60);
@@ -63,7 +66,7 @@ pub(crate) struct DeskMeters {
 
 /// The handle of a desk. What it has under way ends with it; its rows stay.
 pub(crate) struct Desk {
-    calls: UnboundedSender<Vec<Call>>,
+    calls: UnboundedSender<(Vec<Call>, bool)>,
     task: AbortHandle,
 }
 
@@ -96,14 +99,20 @@ impl Desk {
             read_to: BEGINNING,
             has_more: true,
             pause: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            read_at: Instant::now(),
         };
         Self { calls, task: tokio::spawn(work.run(arriving)).abort_handle() }
     }
 
-    /// The rows of these stand by now.
-    pub(crate) fn add(&self, calls: Vec<Call>) {
+    /// The rows of these stand by now. `repeats`: they may have been done before.
+    pub(crate) fn add(&self, calls: Vec<Call>, repeats: bool) {
         // A desk that has found its term over does nothing more.
-        let _ = self.calls.send(calls);
+        let _ = self.calls.send((calls, repeats));
+    }
+
+    /// It has found its term over, or has panicked.
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 }
 
@@ -118,6 +127,16 @@ struct Held {
     since: Instant,
     /// Kafka has the outcome; where no result comes, it is sent again after so long.
     sent: Option<Duration>,
+}
+
+/// What a row is to this build.
+enum Read {
+    /// A call, with its outcome once there is one.
+    Call(Box<Call>, Option<ServiceMessage>),
+    /// A call that another build has noted, and this one can't do.
+    Stays(String),
+    /// The log has other events there, or none: it was restored.
+    OfAnotherPast,
 }
 
 /// How a call came back.
@@ -148,37 +167,44 @@ struct Work {
     read_to: At,
     has_more: bool,
     pause: Backoff,
+    /// Rows are read no sooner.
+    read_at: Instant,
 }
 
 impl Work {
-    async fn run(mut self, mut arriving: UnboundedReceiver<Vec<Call>>) {
-        let mut looks = tokio::time::interval(BETWEEN_LOOKS);
+    async fn run(mut self, mut arriving: UnboundedReceiver<(Vec<Call>, bool)>) {
+        let (mut looks, mut terms) = (tokio::time::interval(BETWEEN_LOOKS), tokio::time::interval(BETWEEN_TERMS));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        terms.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if self.has_more && self.held.len() <= HELD / 2 {
+            let wants_more = self.has_more && self.held.len() <= HELD / 2;
+            if wants_more && self.read_at <= Instant::now() {
                 match self.read().await {
                     Ok(()) => self.pause.succeeded(),
                     Err(error) => {
                         tracing::warn!(lookup = self.shared.lookup.name(), %error, "calls can't be read; trying again");
-                        tokio::time::sleep(self.pause.pause()).await;
-                        continue;
+                        self.read_at = Instant::now() + self.pause.pause();
                     }
                 }
+                continue;
             }
             self.begin();
             self.meters.open.set(self.held.len() as f64);
             let next = self.due.first().map(|(at, _)| *at).filter(|_| self.under_way.len() < AT_ONCE);
+            let next = next.into_iter().chain(wants_more.then_some(self.read_at)).min();
             tokio::select! {
                 calls = arriving.recv() => match calls {
-                    Some(calls) => self.add(calls),
+                    Some((calls, repeats)) => self.add(calls, repeats),
                     None => return,
                 },
+                _ = terms.tick() => if self.is_superseded().await { return },
                 Some(back) = self.under_way.join_next(), if !self.under_way.is_empty() => match back {
                     Ok((_, Came::Over)) => return,
                     Ok((at, came)) => self.came(at, came).await,
                     Err(error) => {
                         tracing::error!(lookup = self.shared.lookup.name(), %error, "a call's task has ended; its rows are read again");
                         self.forget();
+                        self.read_at = Instant::now() + LONGEST_PAUSE;
                     }
                 },
                 _ = looks.tick(), if !self.sent.is_empty() => {
@@ -191,6 +217,11 @@ impl Work {
         }
     }
 
+    /// Another process has the partition. It may have come and gone without an event: only the term tells.
+    async fn is_superseded(&self) -> bool {
+        self.shared.store.mark().await.is_ok_and(|mark| mark.term != self.shared.term)
+    }
+
     /// Nothing is lost by that: the rows stand.
     fn forget(&mut self) {
         self.held.clear();
@@ -201,7 +232,7 @@ impl Work {
         (self.read_to, self.has_more) = (BEGINNING, true);
     }
 
-    fn hold(&mut self, call: Call, row: Option<(Option<ServiceMessage>, i32)>) {
+    fn hold(&mut self, call: Call, outcome: Option<ServiceMessage>, tries: i32, repeats: bool) {
         let (at, now) = ((call.event.offset, call.outcome_id), Instant::now());
         self.read_to = self.read_to.max(at);
         if self.held.contains_key(&at) {
@@ -212,12 +243,10 @@ impl Work {
             self.due.insert((now, at));
         }
         of_target.push_back(at);
-        let repeats = row.is_some();
-        let (outcome, tries) = row.unwrap_or_default();
         self.held.insert(at, Held { call, outcome, tries, repeats, since: now, sent: None });
     }
 
-    fn add(&mut self, calls: Vec<Call>) {
+    fn add(&mut self, calls: Vec<Call>, repeats: bool) {
         if self.has_more || self.held.len() + calls.len() > HELD {
             // Those before them come first, from the table. A parked stream that flows again has older ones than were read.
             let before = calls.iter().map(|call| (call.event.offset - 1, Uuid::max())).min();
@@ -226,7 +255,7 @@ impl Work {
             return;
         }
         for call in calls {
-            self.hold(call, None);
+            self.hold(call, None, 0, repeats);
         }
     }
 
@@ -236,12 +265,19 @@ impl Work {
         let rows = shared.store.calls_after(self.read_to, READ_AT_ONCE).await?;
         let is_last = rows.len() < usize::try_from(READ_AT_ONCE).unwrap_or(usize::MAX);
         for row in rows {
-            let at = (row.offset, row.outcome_id);
-            match shared.call(row).await? {
-                Some((call, outcome, tries)) => self.hold(call, Some((outcome, tries))),
-                None => {
-                    tracing::warn!(lookup = shared.lookup.name(), offset = at.0, "a call that no event asks for is dropped");
-                    shared.store.end_calls(&[at]).await?;
+            let (at, tries) = ((row.offset, row.outcome_id), row.tries);
+            if !self.held.contains_key(&at) {
+                match shared.read(row).await? {
+                    Read::Call(call, outcome) => self.hold(*call, outcome, tries, true),
+                    Read::Stays(why) => {
+                        tracing::error!(lookup = shared.lookup.name(), offset = at.0, why, "this build can't do a call; its row stays");
+                        self.meters.failures.increment(1);
+                        shared.store.keep_failure(at, tries.saturating_add(1), &why, shared.term).await?;
+                    }
+                    Read::OfAnotherPast => {
+                        tracing::warn!(lookup = shared.lookup.name(), offset = at.0, "a call of events that the log has not is dropped");
+                        shared.store.end_calls(&[at], shared.term).await?;
+                    }
                 }
             }
             self.read_to = self.read_to.max(at);
@@ -288,16 +324,19 @@ impl Work {
         let (call, tries) = (held.call.clone(), held.tries);
         let (lookup, stream) = (self.shared.lookup.name(), call.event.stream.as_str());
         tracing::warn!(lookup, stream, tries, why = failed, "a call has failed; trying again");
-        // For operators; what stands there changes nothing.
-        let _ = self.shared.store.keep_failure(&call, tries, &failed, self.shared.term).await;
+        // For operators; what stands there changes nothing. Not each time: while read models are away, the log's database has other work.
+        if tries <= 3 || tries % 12 == 0 {
+            let _ = self.shared.store.keep_failure(at, tries, &failed, self.shared.term).await;
+        }
     }
 
     /// Their rows go, and the next calls of their targets have their turn.
     async fn ended(&mut self, ended: &[At]) {
-        if let Err(error) = self.shared.store.end_calls(ended).await {
+        if let Err(error) = self.shared.store.end_calls(ended, self.shared.term).await {
             tracing::warn!(lookup = self.shared.lookup.name(), %error, "the rows of calls that have ended could not be taken away");
-            // They are found again.
-            self.due.extend(ended.iter().map(|at| (Instant::now() + LONGEST_PAUSE, *at)));
+            // Those that were sent are found again by the next look.
+            let unsent = ended.iter().filter(|at| !self.sent.contains(*at));
+            self.due.extend(unsent.map(|at| (Instant::now() + LONGEST_PAUSE, *at)));
             return;
         }
         for at in ended {
@@ -336,23 +375,33 @@ impl Work {
 }
 
 impl Shared {
-    /// A row's call, as its event asks for it. None: the log has another event there, or none.
-    async fn call(&self, row: CallRow) -> Result<Option<(Call, Option<ServiceMessage>, i32)>, ReactorError> {
+    /// A row, and the event that has asked for it.
+    async fn read(&self, row: CallRow) -> Result<Read, ReactorError> {
         let events = self.log.read_events(row.offset, 1).await?;
-        let Some(stored) = events.into_iter().find(|event| event.offset == row.offset) else { return Ok(None) };
+        let Some(stored) = events.into_iter().find(|event| event.offset == row.offset) else { return Ok(Read::OfAnotherPast) };
         let event = Arc::new(Event::stored(stored)?);
-        let asked = self.common.call(&*self.lookup, &self.log, &event);
-        let asked = match asked {
-            Ok(asked) => asked.filter(|call| call.outcome_id == row.outcome_id),
-            // A newer build has written the row, and kept an outcome perhaps; this one can't do it.
-            Err(why) => return Err(ReactorError::Configuration(format!("the event at offset {} asks for a call: {why}", row.offset))),
-        };
-        let Some(call) = asked else { return Ok(None) };
-        let outcome = row.outcome.map(|(type_name, bytes)| -> Result<ServiceMessage, ReactorError> {
-            let type_name = self.common.command_type(&type_name)?;
-            Ok(ServiceMessage { service: call.service, type_name, bytes, target: row.target })
-        });
-        Ok(Some((call, outcome.transpose()?, row.tries)))
+        let (_, place) = places(&self.log, &event);
+        if effect_outcome_id(&place, self.lookup.name(), row.target.as_str()) != row.outcome_id {
+            return Ok(Read::OfAnotherPast);
+        }
+        if let Some((type_name, bytes)) = row.outcome {
+            // It needs no rule any more, so another build's will do.
+            let Some((service, _)) = self.common.targets.get_key_value(row.service.as_str()) else {
+                return Ok(Read::Stays(format!("its outcome is for {}, which is no service of this build", row.service)));
+            };
+            let type_name = match self.common.command_type(&type_name) {
+                Ok(type_name) => type_name,
+                Err(why) => return Ok(Read::Stays(why.to_string())),
+            };
+            let outcome = ServiceMessage { service, type_name, bytes, target: row.target.clone() };
+            let call = Call { event, service, target: row.target, outcome_id: row.outcome_id, pages: Vec::new() };
+            return Ok(Read::Call(Box::new(call), Some(outcome)));
+        }
+        Ok(match self.common.call(&*self.lookup, &self.log, &event) {
+            Ok(Some(call)) if call.outcome_id == row.outcome_id => Read::Call(Box::new(call), None),
+            Ok(_) => Read::Stays("this build's rule does not ask for it".to_owned()),
+            Err(why) => Read::Stays(why.to_string()),
+        })
     }
 
     /// One attempt. `repeats`: it may have been done before.
@@ -374,7 +423,8 @@ impl Shared {
         let outcome = match outcome {
             Some(kept) => kept,
             None => {
-                let place = Place { service: self.log.service(), partition: self.log.number(), offset: call.event.offset };
+                let place =
+                    Place { service: self.log.service(), partition: self.log.number(), offset: call.event.offset, epoch: call.event.epoch };
                 let found = match answer(&*self.lookup, call, &self.common.reader, place).await {
                     Ok(found) => found,
                     Err(why) => return Ok(Came::Failed(why.to_string())),

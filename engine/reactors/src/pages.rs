@@ -1,6 +1,7 @@
-//! The reading of pages: parts of the live generation, put together as the query API does it.
+//! The reading of pages: parts of the live generation, put together. What the query API adds when it serves a page is not in them: neither
+//! what fills it from other read models, nor what a finisher makes of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use daybook_kernel::{PageKey, Pages, ReadModel};
@@ -26,8 +27,9 @@ const SETTINGS: &[(&str, &str)] = &[
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest wait for a read model to be as far as the event that asks.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(2);
-/// Between two looks how far it is.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// Between two looks how far it is: at first, and at the longest.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 /// The place of an event, as far as a read model has to be.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,7 @@ pub(crate) struct Place<'a> {
     pub(crate) service: &'a str,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    pub(crate) epoch: i32,
 }
 
 /// Why pages could not be read. Each is tried again.
@@ -72,11 +75,12 @@ impl Reader {
 
     /// Reads pages that are at least as new as what `place` says of the partition that a read model folds.
     pub(crate) async fn read(&self, wanted: &[PageKey], place: Place<'_>, pages: &mut Pages) -> Result<(), ReadError> {
-        let mut by_model: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+        let mut by_model: BTreeMap<&'static str, BTreeSet<&str>> = BTreeMap::new();
         for page in wanted {
-            by_model.entry(page.model()).or_default().push(page.key());
+            by_model.entry(page.model()).or_default().insert(page.key());
         }
         for (model, keys) in by_model {
+            let keys: Vec<&str> = keys.into_iter().collect();
             let root = *self.roots.get(model).ok_or_else(|| ReadError::Unknown(model.to_owned()))?;
             let parts = self.live(model, place).await?;
             let client = self.pool.get().await.map_err(ReactorError::from)?;
@@ -101,20 +105,23 @@ impl Reader {
 
     /// The table of the generation that is served, once it has come past this place. What it folds later is newer.
     async fn live(&self, model: &'static str, place: Place<'_>) -> Result<String, ReadError> {
-        let until = Instant::now() + TOKEN_PATIENCE;
+        let (until, mut pause) = (Instant::now() + TOKEN_PATIENCE, FIRST_LOOK);
         loop {
             let client = self.pool.get().await.map_err(ReactorError::from)?;
             let statement = client.prepare_cached(LIVE_GENERATION).await?;
             let row = client.query_opt(&statement, &[&model, &place.service, &place.partition]).await?;
             drop(client);
             let row = row.ok_or(ReadError::NotLive(model))?;
-            if row.get::<_, Option<i64>>(1).is_none_or(|next| next > place.offset) {
+            // One that stands in an older epoch has folded other events there.
+            let folded = row.get::<_, Option<i64>>(1).zip(row.get::<_, Option<i32>>(2));
+            if folded.is_none_or(|(next, epoch)| next > place.offset && epoch >= place.epoch) {
                 return Ok(row.get(0));
             }
             if Instant::now() >= until {
                 return Err(ReadError::Behind(model));
             }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_LOOK);
         }
     }
 }

@@ -323,7 +323,7 @@ impl Reacting {
         self.to_park.clear();
         let calls = std::mem::take(&mut self.to_call);
         if let (Some(desk), false) = (&self.desk, calls.is_empty()) {
-            desk.add(calls);
+            desk.add(calls, false);
         }
     }
 
@@ -345,12 +345,19 @@ impl Reacting {
             let events = self.stored_events(self.next, limit).await?;
             // From the log nothing is refused.
             let _ = self.work(&events, Source::Log);
+            self.queue.look()?;
         }
         if self.is_due() { self.write_marks().await } else { Ok(()) }
     }
 
     /// Between batches: marks, parked streams, and reactions that have come to an end.
     async fn tend(&mut self) -> Result<(), ReactorError> {
+        if self.desk.as_ref().is_some_and(Desk::is_over) {
+            if self.store.mark().await?.term != self.stored.term {
+                return Err(ReactorError::Superseded(self.full_name()));
+            }
+            self.open_desk();
+        }
         self.queue.look()?;
         self.settle().await?;
         self.write_marks().await?;
@@ -377,6 +384,9 @@ impl Drop for Reacting {
     fn drop(&mut self) {
         self.meters.lag.set(0.0);
         self.meters.parked.set(0.0);
+        if let Rule::Lookup(lookup) = &self.rule {
+            metrics::LOOKUP_CALLS.with([lookup.name(), self.log.service(), &self.log.number().to_string()]).set(0.0);
+        }
     }
 }
 
@@ -424,6 +434,8 @@ impl Follower for Reacting {
                 return Err(FollowError::Busy(self.full_name()));
             }
             self.work(events, Source::Kafka)?;
+            // What asks for no message is done with: the mark moves over it in the statement that notes its calls.
+            self.queue.look().map_err(ReactorError::from)?;
             self.write = None;
             if self.is_due() {
                 let statement = self.store.prepare_write(client).await?;
@@ -486,7 +498,8 @@ impl Follower for Reacting {
     }
 
     fn wants_tending(&mut self) -> bool {
-        self.queue.is_open() || self.marks() != self.stored || !self.parked.is_empty()
+        let is_over = self.desk.as_ref().is_some_and(Desk::is_over);
+        is_over || self.queue.is_open() || self.marks() != self.stored || !self.parked.is_empty()
     }
 
     fn tend(&mut self) -> BoxFuture<'_, Result<(), FollowError>> {

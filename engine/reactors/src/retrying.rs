@@ -47,7 +47,8 @@ impl Reacting {
                 return Err(ReactorError::Superseded(self.full_name()));
             }
             if let Some(desk) = &self.desk {
-                desk.add(asked.calls);
+                // Perhaps they were, by a process that died before the stream was freed.
+                desk.add(asked.calls, true);
             }
         }
         let (mut open, records): (Vec<Reaction>, Vec<Record>) = asked.messages.into_iter().unzip();

@@ -28,6 +28,9 @@ pub(super) fn take(state: &CartState, contents: &CartContents, c: &TakeLines, co
         return Decision::nothing();
     }
     let into = &contents.into;
+    if c.lines.is_empty() && into.is_empty() {
+        return Decision::nothing();
+    }
     let is_kept = into.is_empty() || c.through.contains(into) || c.through.len() >= MAX_THROUGH;
     let expires_at = if is_kept && contents.order.is_none() { expiry(context) } else { None };
     let taken = LinesTaken { expires_at, ..c.into() };
@@ -59,9 +62,7 @@ impl Reactor for Merging {
             CartEvent::LinesHandedOver(e) => (&e.into, &e.lines, e.through.clone()),
             _ => return Vec::new(),
         };
-        if lines.is_empty() {
-            return Vec::new();
-        }
+        // Also without lines: only what travels finds out that merges make a circle.
         let command = TakeLines {
             cart_id: into.clone(),
             from: at.stream.as_str().to_owned(),

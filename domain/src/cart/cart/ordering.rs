@@ -13,9 +13,15 @@ const ORDER_UNKNOWN: &str = "order-unknown";
 /// The same of an order that has the cart no more.
 const ORDER_OVER: &str = "order-over";
 
+/// What a checkout says, as a keyed hash: it holds an address, and must tell nothing when that is erased.
+pub(super) fn content(c: &Checkout, context: &Context) -> Vec<u8> {
+    let digest: String = digest::sha256(&c.encode_to_vec()).iter().map(|byte| format!("{byte:02x}")).collect();
+    context.keyed_hash("checkout", &digest).into_bytes()
+}
+
 /// One cart makes one order, from however many windows: the same command again has been done, under whichever key it comes.
 pub(super) fn check_out(state: &CartState, contents: &CartContents, c: &Checkout, context: &Context) -> Decision<Cart> {
-    let content = digest::sha256(&c.encode_to_vec()).to_vec();
+    let content = content(c, context);
     let current = contents.order.as_ref().filter(|order| order.order_id == c.order_id).map(|_| &state.content);
     let past = state.past_orders.iter().find(|past| past.order_id == c.order_id);
     if current.or(past.map(|past| &past.content)) == Some(&content) {

@@ -1,8 +1,7 @@
 use daybook_kernel::spec::{Given, SPEC_TIME, context, given, given_nothing};
-use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version, digest};
+use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version};
 use daybook_proto::RefusalSet as _;
 use daybook_proto::v1::Caller;
-use prost::Message as _;
 use shop_proto::samples::cart::{
     CART, EXPIRY, add, added, change, changed, check_out, checked_out, close, closed, expire, expired, handed_over, line, merge, merged,
     not_reopened, remove, removed, reopen, reopened, take, taken,
@@ -13,7 +12,7 @@ use super::*;
 
 /// The event of [`check_out`], whole.
 fn ordered(command: &Checkout, lines: &[CartLine]) -> CartEvent {
-    let content = digest::sha256(&command.encode_to_vec()).to_vec();
+    let content = ordering::content(command, &context(SPEC_TIME));
     CartCheckedOut { content, ..checked_out(&command.order_id, lines) }.into()
 }
 
@@ -186,6 +185,20 @@ fn what_one_event_gave_away_is_taken_once() {
 }
 
 #[test]
+fn empty_carts_that_are_merged_into_each_other_are_not_shut_for_ever() {
+    let empty = |through: &[&str]| TakeLines { through: through.iter().map(|&id| id.into()).collect(), ..take(&[]) };
+    given_nothing::<Cart>().when(empty(&["k-2"])).then_nothing();
+    given::<Cart>([added(2)]).when(empty(&["k-2"])).then_nothing();
+    // The one that hears of the circle is open again; the other one is merged into it.
+    let came = LinesTaken { ..(&empty(&["k-2"])).into() };
+    let ended = CartMergeEnded { cart_id: CART.into(), into: "k-2".into() };
+    let expires_at = expiry(&context(SPEC_TIME));
+    let came = LinesTaken { expires_at, ..came };
+    given::<Cart>([merged("k-2", &[])]).when(empty(&["k-2"])).then([ended.into(), came.into()]);
+    given::<Cart>([merged("k-3", &[])]).when(empty(&["k-2"])).then_state(|s| assert_eq!(lines(s), []));
+}
+
+#[test]
 fn a_merged_cart_hands_on_what_comes() {
     let came = || LinesTaken { expires_at: None, ..(&take(&[line("B", 1)])).into() }.into();
     let history = || given::<Cart>([merged("k-2", &[])]);
@@ -280,7 +293,7 @@ fn a_cart_is_of_whoever_spoke_to_it_first() {
 fn shoppers_do_not_say_when_they_ordered() {
     let then = || Checkout { ordered_at: Some(at(-60)), ..check_out("o-1") };
     let event = || {
-        let content = digest::sha256(&then().encode_to_vec()).to_vec();
+        let content = ordering::content(&then(), &context(SPEC_TIME));
         CartEvent::from(CartCheckedOut { content, ordered_at: Some(at(-60)), ..checked_out("o-1", &[line("A-1", 2)]) })
     };
     given::<Cart>([added(2)]).when(then()).then([event()]);
@@ -303,7 +316,7 @@ fn lines_that_are_given_away_are_brought_to_the_cart_that_they_go_to() {
     assert_eq!(react(merged("k-2", &[line("B", 1)])), brought(&[CART]));
     assert_eq!(react(merged("k-2", &[line("B", 1)]))[0].target.as_str(), "cart/k-2");
     assert_eq!(react(handed_over("k-2", &[line("B", 1)], &["guest-1", CART])), brought(&["guest-1", CART]));
-    assert_eq!(react(merged("k-2", &[])), []);
+    assert_eq!(react(merged("k-2", &[]))[0].target.as_str(), "cart/k-2", "also without lines");
     assert_eq!(react(added(1)), []);
 }
 

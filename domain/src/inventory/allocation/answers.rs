@@ -9,7 +9,9 @@ use super::key;
 pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
     let (confirms, plans) = (state.confirm_open, state.attempt_open);
     let Some(stock) = state.stocks.get_mut(&key(&e.sku, &e.warehouse)) else { return };
-    let refused = if confirms { HoldStatus::Lost } else { HoldStatus::Unspecified };
+    // A plan that is under way does without it: that is no loss.
+    let lost = if plans { HoldStatus::Unspecified } else { HoldStatus::Lost };
+    let refused = if confirms { lost } else { HoldStatus::Unspecified };
     match e.answer() {
         StockAnswer::Held => {
             stock.quantity = e.quantity;
@@ -20,13 +22,14 @@ pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
             stock.available = e.available;
             stock.set_status(refused);
         }
+        StockAnswer::HeldOtherwise if confirms && !plans => stock.set_status(HoldStatus::Lost),
         StockAnswer::HeldOtherwise => {
             // No plan wants nothing: it is given back.
             (stock.available, stock.quantity) = (e.available, 0);
             stock.set_status(HoldStatus::Held);
         }
         StockAnswer::Confirmed => stock.set_status(HoldStatus::Confirmed),
-        StockAnswer::Lost => stock.set_status(HoldStatus::Lost),
+        StockAnswer::Lost => stock.set_status(lost),
         StockAnswer::Released if stock.status() == HoldStatus::Asked => {
             stock.available = 0;
             stock.set_status(refused);
@@ -37,7 +40,7 @@ pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
         }
         StockAnswer::Expired => {
             stock.available = stock.available.saturating_add(stock.quantity);
-            stock.set_status(if plans { HoldStatus::Unspecified } else { HoldStatus::Lost });
+            stock.set_status(lost);
         }
         StockAnswer::Fewer => {
             stock.quantity = stock.quantity.saturating_sub(e.quantity);
@@ -118,8 +121,10 @@ fn answer(event: &StockEvent) -> Option<RecordStockAnswer> {
         // The answer to what gave the place up, and to what came behind it.
         E::StockPlaceClosed(e) => (&e.order_id, &e.process, e.attempt, A::Released, 0, 0),
         E::StockReleased(e) => {
-            let own = e.asked_by == e.process;
-            (&e.order_id, &e.process, if own { e.attempt } else { 0 }, or(own, A::Released, A::Fewer), e.quantity, 0)
+            // Whoever had reserved: who asked is answered.
+            let own = e.asked_by == self::process(&e.order_id);
+            let process = if own { &e.asked_by } else { &e.process };
+            (&e.order_id, process, if own { e.attempt } else { 0 }, or(own, A::Released, A::Fewer), e.quantity, 0)
         }
         E::StockCommitted(e) => (&e.order_id, &e.process, 0, A::Fewer, e.quantity, 0),
         E::ReservationExpired(e) => (&e.order_id, &e.process, e.attempt, A::Expired, e.quantity, 0),

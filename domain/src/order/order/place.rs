@@ -1,7 +1,6 @@
 //! The lookup that reads what the products of an order cost.
 
 use daybook_kernel::{Asks, EventAt, Instant, Lookup, PageError, PageKey, Pages, ServiceMessage};
-use shop_proto::common::v1::Money;
 use shop_proto::order::v1::*;
 use shop_proto::read::v1::ProductPage;
 
@@ -43,24 +42,14 @@ fn absent(sku: &str) -> ProductRead {
 fn shown(page: ProductPage, currency: &str, now: Instant) -> ProductRead {
     ProductRead {
         found: true,
-        price: price(&page, currency, now),
+        // As the cart's page shows it.
+        price: page.prices.get(currency).and_then(|price| price.at(&now.to_proto())),
         sku: page.sku,
         title: page.title,
         tax_class: page.tax_class,
         weight_grams: page.weight_grams,
         max_per_order: page.max_per_order,
     }
-}
-
-/// A sale's price where its period covers this moment; its end is exclusive.
-fn price(page: &ProductPage, currency: &str, now: Instant) -> Option<Money> {
-    let price = page.prices.get(currency)?;
-    let sale = price.sale.as_ref().filter(|sale| {
-        let (starts_at, ends_at) = (sale.starts_at.as_ref().map(Instant::from_proto), sale.ends_at.as_ref().map(Instant::from_proto));
-        starts_at.is_none_or(|starts_at| starts_at <= now) && ends_at.is_none_or(|ends_at| now < ends_at)
-    });
-    let list = price.list.as_ref()?;
-    Some(Money { currency: list.currency.clone(), minor_units: sale.map_or(list.minor_units, |sale| sale.minor_units) })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
--- The place of a reactor in a partition.
-SELECT next_offset, settled, epoch, term, coalesce(given_up_at_term = term, false)
+-- The place of a rule in a partition, whether it was given up, and whether calls of it are open.
+SELECT next_offset, settled, epoch, term, coalesce(given_up_at_term = term, false),
+    EXISTS (SELECT FROM {schema}.call WHERE name = $1 AND partition = $2)
 FROM {schema}.reactor
 WHERE name = $1 AND partition = $2

@@ -27,6 +27,7 @@ statements! {
 /// An open call, as its row has it.
 pub(crate) struct CallRow {
     pub(crate) offset: i64,
+    pub(crate) service: String,
     pub(crate) target: StreamId,
     pub(crate) outcome_id: Uuid,
     /// Type and bytes of the command, once there is an outcome.
@@ -73,14 +74,15 @@ impl Store {
         let statement = client.prepare_cached(&self.sql(READ)).await?;
         let rows = client.query(&statement, &[&self.name, &self.partition, &after.0, &after.1, &limit]).await?;
         let row = |row: &Row| {
-            let target: String = row.get(1);
-            let outcome = row.get::<_, Option<String>>(3).zip(row.get::<_, Option<Vec<u8>>>(4));
+            let target: String = row.get(2);
+            let outcome = row.get::<_, Option<String>>(4).zip(row.get::<_, Option<Vec<u8>>>(5));
             Ok(CallRow {
                 offset: row.get(0),
+                service: row.get(1),
                 target: StreamId::parse(&target).map_err(|why| LogError::Damaged(format!("the target of a call: {why}")))?,
-                outcome_id: row.get(2),
+                outcome_id: row.get(3),
                 outcome,
-                tries: row.get(5),
+                tries: row.get(6),
             })
         };
         rows.iter().map(row).collect()
@@ -112,20 +114,20 @@ impl Store {
     }
 
     /// False: another process has the partition.
-    pub(crate) async fn keep_failure(&self, call: &Call, tries: i32, why: &str, term: i64) -> Result<bool, ReactorError> {
+    pub(crate) async fn keep_failure(&self, at: (i64, Uuid), tries: i32, why: &str, term: i64) -> Result<bool, ReactorError> {
         let client = self.pool.get().await?;
-        let (offset, why) = (call.event.offset, storable(why));
+        let ((offset, outcome_id), why) = (at, storable(why));
         let rows =
-            client.execute(&self.sql(KEEP_FAILURE), &[&self.name, &self.partition, &term, &offset, &call.outcome_id, &tries, &why]).await?;
+            client.execute(&self.sql(KEEP_FAILURE), &[&self.name, &self.partition, &term, &offset, &outcome_id, &tries, &why]).await?;
         Ok(rows == 1)
     }
 
-    /// The outcomes of these are in the ledger.
-    pub(crate) async fn end_calls(&self, calls: &[(i64, Uuid)]) -> Result<(), ReactorError> {
+    /// Nothing is left to do for these. Nothing where another process has the partition.
+    pub(crate) async fn end_calls(&self, calls: &[(i64, Uuid)], term: i64) -> Result<(), ReactorError> {
         let (offsets, ids): (Vec<i64>, Vec<Uuid>) = calls.iter().copied().unzip();
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&self.sql(END)).await?;
-        client.execute(&statement, &[&self.name, &self.partition, &offsets, &ids]).await?;
+        client.execute(&statement, &[&self.name, &self.partition, &offsets, &ids, &term]).await?;
         Ok(())
     }
 }

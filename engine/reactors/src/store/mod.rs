@@ -37,8 +37,16 @@ statements! {
 }
 
 /// Writes of several followers together may not take long: all of them wait for it.
-const SETTINGS: &[(&str, &str)] =
-    &[("statement_timeout", "800"), ("lock_timeout", "500"), ("idle_in_transaction_session_timeout", "30000")];
+/// Statements are look-ups by construction; the planner, seeing small tables, would scan them, and keep that plan while they grow.
+const SETTINGS: &[(&str, &str)] = &[
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("statement_timeout", "800"),
+    ("lock_timeout", "500"),
+    ("idle_in_transaction_session_timeout", "30000"),
+];
 /// Longest wait for a connection of a pool.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -121,7 +129,7 @@ impl Store {
     pub(crate) async fn standing(&self) -> Result<Standing, ReactorError> {
         let row = self.one(MARK).await?;
         let Mark { next, term, .. } = mark(&row);
-        Ok(Standing { next, term, given_up: row.get(4) })
+        Ok(Standing { next, term, given_up: row.get(4), owes: row.get(5) })
     }
 
     pub(crate) async fn take_over(&self) -> Result<Mark, ReactorError> {

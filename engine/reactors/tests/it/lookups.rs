@@ -1,9 +1,10 @@
 //! A lookup that reads what projectors have made of the log, and hands it over.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use daybook_follow::Ask;
+use daybook_kernel::ids::{EventPlace, effect_outcome_id};
 use daybook_kernel::{Asks, Begins, ErasedLookup, EventAt, Lookup, PageError, PageKey, Pages, ReadModel, ServiceMessage};
 use daybook_process::shutdown;
 use daybook_projections::{Projectors, ProjectorsConfig, prepare};
@@ -14,7 +15,10 @@ use shop_proto::inventory::v1::*;
 use shop_proto::read::v1::{ProductPage, StockLevel};
 use tokio::sync::watch;
 
-use crate::support::{Install, Lanes, PANICS_AT, PARTITIONS, Process, SERVICE, metadata, reorder, stock};
+use crate::support::{Install, Lanes, PARTITIONS, Process, SERVICE, metadata, reorder, stock};
+
+/// A delivery of so many pieces makes the rule panic while it stands here.
+static PANICS_AT: AtomicU32 = AtomicU32::new(0);
 
 /// For each delivery, opens a proposal that says what is on hand by then. A product that has a page asks for a thousand more.
 struct Counting;
@@ -229,6 +233,52 @@ async fn a_call_whose_outcome_the_ledger_has_is_not_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_noted_again_after_it_was_done_has_the_outcome_that_it_had() {
+    let (install, lanes) = install().await;
+    let (projecting, process) = (Projecting::begin(&install).await, install.process(vec![counting()]).await);
+    install.receive("A-1", 5).await;
+    install.has_events(&reorder("A-1"), 1).await;
+    all_are_done(&install).await;
+    // The mark has moved with the row: no batch has come since.
+    assert_eq!(install.mark("counting", &stock("A-1")).await.0, 1);
+    let sent = install.messages_to(&reorder("A-1")).await;
+    process.stop().await;
+    // The page says something else by now.
+    install.receive("A-1", 6).await;
+    install.has_events(&stock("A-1"), 2).await;
+    let process = install.process(vec![counting()]).await;
+    install.has_events(&reorder("A-1"), 2).await;
+    all_are_done(&install).await;
+    assert_eq!(install.messages_to(&reorder("A-1")).await, sent + 1, "of the second event alone");
+    ended(lanes, process, projecting).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_this_build_can_t_do_stays_and_holds_up_no_other() {
+    let (install, lanes) = install().await;
+    let (projecting, process) = (Projecting::begin(&install).await, install.process(vec![counting()]).await);
+    install.reorder_below("A-1", 1, "").await;
+    eventually("the event to be passed", || async { (install.mark("counting", &stock("A-1")).await.0 >= 1).then_some(()) }).await;
+    process.stop().await;
+    // As a newer build notes it, whose rule asks more events.
+    let place = EventPlace { epoch: 1, service: SERVICE.into(), partition: install.partition(&stock("A-1")), offset: 0 };
+    let id = effect_outcome_id(&place, "counting", &reorder("A-1"));
+    let sql =
+        "INSERT INTO inventory.call (name, partition, \"offset\", service, target, outcome_id) VALUES ('counting', $1, 0, $2, $3, $4)";
+    let owner = install.database.owner().await;
+    owner.execute(sql, &[&place.partition, &SERVICE, &reorder("A-1"), &id]).await.expect("the owner may");
+    let process = install.process(vec![counting()]).await;
+    let why = has_failed(&install, 1).await;
+    assert!(why.contains("does not ask"), "{why}");
+    install.receive("A-1", 5).await;
+    install.receive("A-2", 5).await;
+    assert_eq!(proposals(&install, "A-1", 1).await, [(1, 5)]);
+    assert_eq!(proposals(&install, "A-2", 1).await, [(1, 5)]);
+    eventually("the others to be done", || async { (open(&install).await == 1).then_some(()) }).await;
+    ended(lanes, process, projecting).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_holder_whose_term_is_over_sends_nothing() {
     let (install, lanes) = install().await;
     let projecting = Projecting::begin(&install).await;
@@ -291,6 +341,8 @@ async fn an_event_that_a_lookup_panics_at_parks_its_stream_and_is_taken_up_again
     install.receive("A-2", 8).await;
     assert_eq!(proposals(&install, "A-2", 1).await, [(1, 8)], "others flow");
     assert_eq!(install.events(&reorder("A-1")).await.len(), 0);
+    let parked = "SELECT count(*) FROM inventory.reactor_parked";
+    eventually("the stream to be parked", || async { (install.count(parked).await == 1).then_some(()) }).await;
     PANICS_AT.store(0, Ordering::Relaxed);
     assert!(install.ask_rules(&[counting()], &stock("A-1"), Ask::Retry).await);
     assert_eq!(proposals(&install, "A-1", 2).await.len(), 2);
