@@ -1,6 +1,7 @@
 //! An allocation, in sentences.
 
 use daybook_kernel::spec::{given, given_nothing};
+use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version};
 
 use super::*;
 
@@ -285,4 +286,81 @@ fn answers_of_stocks_that_nobody_asked_say_nothing() {
     given::<Allocation>(two_lamps()).when(held(7, &hold("lamp", "w-1", 2))).then_nothing();
     let fewer = answer(0, &hold("lamp", "w-1", 1), StockAnswer::Fewer, 0);
     given::<Allocation>(two_lamps()).when(fewer).then_state(|s| assert_eq!(s.stocks["lamp@w-1"].quantity, 1));
+}
+
+/// Two holds that a paid order has, in two warehouses.
+fn in_two_warehouses() -> (Hold, Hold, Vec<AllocationEvent>) {
+    let asks = allocate(1, &[("lamp", 3)], &[("lamp", 1, 1), ("lamp", 2, 2)]);
+    let (one, two) = (hold("lamp", "w-1", 1), hold("lamp", "w-2", 2));
+    let history = vec![
+        asked(&asks),
+        hold_asked(1, one.clone()),
+        hold_asked(1, two.clone()),
+        recorded(&held(1, &one)),
+        recorded(&held(1, &two)),
+        allocated(1, &[one.clone(), two.clone()]),
+    ];
+    (one, two, history)
+}
+
+#[test]
+fn all_that_is_lost_is_known_before_it_is_asked_for_once_more() {
+    let (one, two, history) = in_two_warehouses();
+    // Both have run out in one moment, and only one of them has said so.
+    let expired = answer(1, &one, StockAnswer::Expired, 0);
+    let history = [history, vec![recorded(&expired)]].concat();
+    given::<Allocation>(history.clone()).when(confirm(1)).then([confirming(1), confirm_asked(2, two.clone())]);
+    let gone = answer(2, &two, StockAnswer::Lost, 0);
+    let history = [history, vec![confirming(1), confirm_asked(2, two.clone())]].concat();
+    let again = [recorded(&gone), hold_asked(3, one.clone()), hold_asked(3, two.clone())];
+    given::<Allocation>(history.clone()).when(gone.clone()).then(again.clone());
+    // What is refused then is lost for good.
+    let refused = answer(3, &two, StockAnswer::Refused, 0);
+    let history = [history, again.to_vec(), vec![recorded(&held(3, &one))]].concat();
+    given::<Allocation>(history).when(refused.clone()).then([recorded(&refused), confirm_asked(4, one)]);
+}
+
+#[test]
+fn what_a_plan_under_way_does_without_is_no_loss() {
+    let (one, two, history) = in_two_warehouses();
+    let history = [history, vec![confirming(1), confirm_asked(2, one.clone()), confirm_asked(2, two.clone())]].concat();
+    let anew = allocate(2, &[("lamp", 3)], &[("lamp", 3, 3)]);
+    let gone = answer(2, &one, StockAnswer::Lost, 0);
+    let history = [history, vec![superseded("ConfirmAllocation", 1), asked(&anew)]].concat();
+    given::<Allocation>(history).when(gone).then_state(|s| assert_ne!(s.stocks["lamp@w-1"].status(), HoldStatus::Lost));
+}
+
+#[test]
+fn another_quantity_that_somebody_holds_for_the_order_is_no_answer_to_a_paid_one() {
+    let (one, _, history) = in_two_warehouses();
+    let expired = answer(1, &one, StockAnswer::Expired, 0);
+    let history = [history, vec![recorded(&expired), confirming(1), hold_asked(2, one.clone())]].concat();
+    let otherwise = answer(2, &one, StockAnswer::HeldOtherwise, 3);
+    given::<Allocation>(history).when(otherwise).then_state(|s| assert_eq!(s.stocks["lamp@w-1"].status(), HoldStatus::Lost));
+}
+
+#[test]
+fn who_asked_for_a_release_is_answered_whoever_had_reserved() {
+    let stream = StreamId::new("stock", "A-1@w-1");
+    let at = EventAt { stream: &stream, version: Version(7), recorded_at: Default::default() };
+    let released = StockReleased {
+        sku: "A-1".into(),
+        warehouse: "w-1".into(),
+        order_id: id(),
+        quantity: 2,
+        asked_by: "allocation/o-1".into(),
+        attempt: 3,
+        ..Default::default()
+    };
+    let messages = Answering::react(&released.into(), &at);
+    let told = RecordStockAnswer {
+        order_id: id(),
+        sku: "A-1".into(),
+        warehouse: "w-1".into(),
+        ask: 3,
+        answer: StockAnswer::Released.into(),
+        quantity: 2,
+        available: 0,
+    };
+    assert_eq!(messages, [ServiceMessage::of(&AllocationCommand::from(told))]);
 }
