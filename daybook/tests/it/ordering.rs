@@ -18,6 +18,8 @@ impl Shop {
         let up = install.up().await;
         let shop = Self { install, up };
         shop.done("catalog/create-product", &lamp(1999)).await;
+        // An order is placed at what its products' pages say.
+        eventually("the lamp to be on sale", || async { shop.page("product-pages", "A-1").await }).await;
         shop
     }
 
