@@ -101,3 +101,19 @@ pub async fn migrate_install(databases: &Databases) -> Result<(), DatabaseError>
     }
     migrating.run("read", READ).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_that_there_is_is_run() {
+        for (folder, run) in [("daybook", DAYBOOK), ("read", READ)] {
+            let folder = format!("{}/../../migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let files = std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("readable").file_name());
+            let mut files: Vec<String> = files.map(|name| name.into_string().expect("a name").replace(".sql", "")).collect();
+            files.sort_unstable();
+            assert_eq!(run.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>(), files);
+        }
+    }
+}
