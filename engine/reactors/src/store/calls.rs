@@ -10,12 +10,6 @@ use super::Store;
 use crate::ReactorError;
 use crate::call::Call;
 
-macro_rules! statements {
-    ($($name:ident = $file:literal),* $(,)?) => {
-        $(const $name: &str = include_str!(concat!("../sql/", $file));)*
-    };
-}
-
 statements! {
     ADD = "add_calls.sql",
     END = "end_calls.sql",

@@ -1,7 +1,5 @@
 //! A rule's place in a partition, as rows of the log's database.
 
-mod calls;
-
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
@@ -23,6 +21,9 @@ macro_rules! statements {
         $(const $name: &str = include_str!(concat!("../sql/", $file));)*
     };
 }
+
+// Below the macro, which it uses too.
+mod calls;
 
 statements! {
     ASK = "ask.sql",
