@@ -35,7 +35,7 @@ impl Projection for Orders {
                 order.total.clone_from(&e.now);
             }
             E::OrderCancelling(e) => order.reason.clone_from(&e.reason),
-            E::OrderRejected(_) | E::OrderCancelled(_) | E::OrderOpeningRefused(_) => {}
+            _ => {}
         }
         order.set_status(status);
     }

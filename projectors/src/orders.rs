@@ -56,7 +56,7 @@ impl Projection for Orders {
                 page.unavailable.clone_from(&e.unavailable);
             }
             E::OrderCancelling(e) => page.reason.clone_from(&e.reason),
-            E::OrderRejected(_) | E::OrderCancelled(_) | E::OrderOpeningRefused(_) => {}
+            _ => {}
         }
         page.set_status(status);
         page.timeline.push(OrderMoment { at: Some(at.recorded_at.to_proto()), what: what(status).to_owned() });
@@ -76,6 +76,14 @@ fn what(status: OrderStatus) -> &'static str {
         OrderStatus::Unspecified => "",
         OrderStatus::Opened => "opened",
         OrderStatus::Placed => "placed",
+        OrderStatus::Allocated => "allocated",
+        OrderStatus::AwaitingPayment => "awaiting-payment",
+        OrderStatus::ActionRequired => "action-required",
+        OrderStatus::Confirmed => "confirmed",
+        OrderStatus::PartlyShipped => "partly-shipped",
+        OrderStatus::Shipped => "shipped",
+        OrderStatus::Delivered => "delivered",
+        OrderStatus::Completed => "completed",
         OrderStatus::Cancelling => "cancelling",
         OrderStatus::Cancelled => "cancelled",
         OrderStatus::Rejecting => "rejecting",

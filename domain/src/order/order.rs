@@ -44,12 +44,42 @@ impl Decider for Order {
                 Decision::event(OrderRejected { reason: state.reason.clone(), ..c.into() })
             }
             (_, C::RecordCartReopened(_)) => Decision::nothing(),
+            (
+                _,
+                C::TimeOutStep(_)
+                | C::RecordAllocated(_)
+                | C::RecordNotAllocated(_)
+                | C::RecordAllocationConfirmed(_)
+                | C::RecordAllocationLost(_)
+                | C::RecordAllocationReleased(_)
+                | C::RecordPaid(_)
+                | C::RecordNotPaid(_)
+                | C::RecordActionRequired(_)
+                | C::RecordCaptured(_)
+                | C::RecordNotCaptured(_)
+                | C::RecordRefunded(_)
+                | C::RecordNotRefunded(_)
+                | C::RecordVoided(_)
+                | C::RecordLabelled(_)
+                | C::RecordDispatched(_)
+                | C::RecordDelivered(_)
+                | C::RecordLost(_)
+                | C::RecordReturnedToSender(_)
+                | C::RecordShortPick(_)
+                | C::RecordShipmentCancelled(_)
+                | C::RecordCancelTooLate(_)
+                | C::ChangePayment(_)
+                | C::CancelLines(_)
+                | C::RequestReturn(_)
+                | C::ReceiveReturn(_)
+                | C::RefuseReturn(_)
+                | C::HoldOrder(_)
+                | C::EndOrderHold(_),
+            ) => Decision::nothing(),
             (S::Unspecified, C::CancelOrder(c)) => Decision::refuse(UnknownOrder { order_id: c.order_id.clone() }),
             (S::Opened | S::Placed, C::CancelOrder(c)) => cancel(state, c),
             (S::Cancelling | S::Cancelled, C::CancelOrder(_)) => Decision::nothing(),
-            (status @ (S::Rejecting | S::Rejected), C::CancelOrder(c)) => {
-                Decision::refuse(NotCancellable { order_id: c.order_id.clone(), status: status.into() })
-            }
+            (status, C::CancelOrder(c)) => Decision::refuse(NotCancellable { order_id: c.order_id.clone(), status: status.into() }),
         }
     }
 
@@ -73,7 +103,7 @@ impl Decider for Order {
             }
             E::OrderRejecting(e) => state.reason.clone_from(&e.reason),
             E::OrderCancelling(e) => state.reason.clone_from(&e.reason),
-            E::OrderRejected(_) | E::OrderCancelled(_) | E::OrderOpeningRefused(_) => {}
+            _ => {}
         }
         if let Some(status) = event.leads_to() {
             state.set_status(status);

@@ -1,11 +1,12 @@
 //! A decision's knowledge besides state and command.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use daybook_proto::v1::Caller;
 use uuid::Uuid;
 
-use crate::{Instant, Secret, ids};
+use crate::{Instant, Secret, Wait, Waits, ids};
 
 /// Time, ids, caller and the install's secret: handed in, so that a command can be decided again later and compared.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct Context {
     actor: String,
     reason: String,
     handed_out: Cell<u32>,
+    waits: Arc<Waits>,
 }
 
 impl Context {
@@ -31,6 +33,7 @@ impl Context {
             actor: String::new(),
             reason: String::new(),
             handed_out: Cell::new(0),
+            waits: Arc::default(),
         }
     }
 
@@ -40,6 +43,19 @@ impl Context {
         actor.clone_into(&mut self.actor);
         reason.clone_into(&mut self.reason);
         self
+    }
+
+    /// The times that the install has set. Whoever decides again under others gets other deadlines.
+    #[must_use]
+    pub fn with_waits(mut self, waits: &Arc<Waits>) -> Self {
+        self.waits.clone_from(waits);
+        self
+    }
+
+    /// When a wait that begins now ends.
+    pub fn after(&self, wait: &Wait) -> Instant {
+        let micros = i64::try_from(self.waits.of(wait).as_micros()).unwrap_or(i64::MAX);
+        Instant::from_micros(self.now.micros().saturating_add(micros))
     }
 
     /// The page's time.

@@ -73,6 +73,22 @@ pub fn effect_outcome_id(place: &EventPlace, effect: &str, target: &str) -> Uuid
     )
 }
 
+/// The id of the message that a deadline sends: of the event that armed it, its name and its target; the same whoever fires it.
+pub fn deadline_id(place: &EventPlace, rule: &str, deadline: &str, target: &str) -> Uuid {
+    derive(
+        "deadline",
+        &[
+            &place.epoch.to_be_bytes(),
+            place.service.as_bytes(),
+            &place.partition.to_be_bytes(),
+            &place.offset.to_be_bytes(),
+            rule.as_bytes(),
+            deadline.as_bytes(),
+            target.as_bytes(),
+        ],
+    )
+}
+
 /// The id of a message that got no result, by its place and content: parking or rejecting it again is the same.
 pub fn misfit_id(service: &str, partition: i32, message_offset: i64, content: &[u8]) -> Uuid {
     derive("misfit", &[service.as_bytes(), &partition.to_be_bytes(), &message_offset.to_be_bytes(), content])

@@ -1,7 +1,5 @@
-//! Consequences of events: reactors, effects, deadlines; lookups have a file of their own. The traits of effects and deadlines stand
-//! now, because the ids that they derive are one-way doors; the shop's processes will be built on them.
+//! Reactors: commands for other streams that follow from an event.
 
-use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use uuid::Uuid;
 
 use crate::ids::{self, EventPlace};
 use crate::panic::caught;
-use crate::{DecodedOnce, Digest, EventAt, Instant, StreamId, digest};
+use crate::{DecodedOnce, Digest, EventAt, StreamId, digest};
 
 /// A command for some stream, made by the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,29 +160,6 @@ pub fn react<R: Reactor>(event: &R::Event, at: &EventAt<'_>, place: &EventPlace)
         sent.push((ids::reaction_id(place, R::NAME, message.type_name, message.target.as_str(), n), message));
     }
     sent
-}
-
-/// The only thing that talks to the outside world: an event in, an idempotent call out, a command back. Never runs in
-/// a replay. It has one outcome id ([`ids::effect_outcome_id`]) an event and target, which is looked up before anything is called.
-pub trait Effect: Send + Sync + 'static {
-    /// Stable: it is part of the id of its outcome.
-    const NAME: &'static str;
-    /// The events of one aggregate.
-    type Event: EventSet;
-    /// The stream that will learn the outcome, or none when this event asks for nothing.
-    fn target(&self, event: &Self::Event, at: &EventAt<'_>) -> Option<StreamId>;
-    /// Calls, with the outcome id as the idempotency key of the call. An error means: not known, to be asked about again.
-    fn call(&self, event: &Self::Event, outcome: Uuid) -> impl Future<Output = Result<ServiceMessage, String>> + Send;
-}
-
-/// Something that is due at a time, kept by a projection of due times. The partition's owner sends the command,
-/// which names this `due_at`; the decider compares it with the one in its state, not with a clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deadline {
-    /// When.
-    pub due_at: Instant,
-    /// The message to send then.
-    pub message: ServiceMessage,
 }
 
 #[cfg(test)]

@@ -234,7 +234,7 @@ fn names(template: &str) -> Vec<String> {
 }
 
 /// `{sku}@{warehouse}` as Rust. Refused unless it is certain that two streams never share an id: every field
-/// named is an id, and what stands between two fields is no character that an id may hold.
+/// named is an id or a number, which is written in decimal, and what stands between two fields is no character that an id may hold.
 fn template(message: &MessageDescriptor, template: &str) -> Result<String> {
     let mut format = String::new();
     let mut arguments = String::new();
@@ -250,8 +250,14 @@ fn template(message: &MessageDescriptor, template: &str) -> Result<String> {
         let Some(field) = message.get_field_by_name(name) else {
             bail!("{}: stream_id names {name:?}, which is no field", message.full_name())
         };
-        if !Rules::of(&field).id || field.kind() != prost_reflect::Kind::String || field.is_list() {
-            bail!("{}: stream_id names {name:?}, which must be a string with the rule `id: true`", message.full_name());
+        let rules = Rules::of(&field);
+        let is_id = rules.id && field.kind() == prost_reflect::Kind::String;
+        let is_number = rules.required && rules.min.is_some_and(|min| min > 0) && field.kind() == prost_reflect::Kind::Uint32;
+        if field.is_list() || !(is_id || is_number) {
+            bail!(
+                "{}: stream_id names {name:?}, which must be a string with the rule `id: true`, or a uint32 that is required and at least 1",
+                message.full_name()
+            );
         }
         format.push_str(between);
         format.push_str("{}");

@@ -8,11 +8,34 @@ impl OrderEvent {
         match self {
             Self::OrderOpened(_) => Some(OrderStatus::Opened),
             Self::OrderPlaced(_) => Some(OrderStatus::Placed),
+            Self::OrderAllocated(_) | Self::OrderPaid(_) => Some(OrderStatus::Allocated),
+            Self::OrderAwaitingPayment(_) | Self::OrderPaymentDeclined(_) => Some(OrderStatus::AwaitingPayment),
+            Self::OrderActionRequired(_) => Some(OrderStatus::ActionRequired),
+            Self::OrderConfirmed(_) => Some(OrderStatus::Confirmed),
+            Self::OrderShipped(e) => Some(e.status()),
+            Self::OrderDelivered(e) => Some(e.status()),
+            Self::OrderLost(e) => Some(e.status()),
+            Self::OrderReturnedToSender(e) => Some(e.status()),
+            Self::OrderLinesCancelled(e) => Some(e.status()),
+            Self::OrderCompleted(_) => Some(OrderStatus::Completed),
             Self::OrderRejecting(_) => Some(OrderStatus::Rejecting),
             Self::OrderRejected(_) => Some(OrderStatus::Rejected),
             Self::OrderCancelling(_) => Some(OrderStatus::Cancelling),
             Self::OrderCancelled(_) => Some(OrderStatus::Cancelled),
-            Self::OrderOpeningRefused(_) => None,
+            Self::OrderOpeningRefused(_)
+            | Self::OrderLabelled(_)
+            | Self::OrderCaptured(_)
+            | Self::OrderCaptureFailed(_)
+            | Self::OrderLinesCancelling(_)
+            | Self::OrderCancelTooLate(_)
+            | Self::OrderReturnRequested(_)
+            | Self::OrderReturnRefused(_)
+            | Self::OrderReturned(_)
+            | Self::OrderRefunded(_)
+            | Self::OrderRefundFailed(_)
+            | Self::OrderHeld(_)
+            | Self::OrderHoldEnded(_)
+            | Self::OrderUndone(_) => None,
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn place(state: &OrderState, c: &PlaceOrder) -> Decision<Order> {
         let (reason, now) = (PRICES_CHANGED.to_owned(), total.map(of));
         return Decision::event(OrderRejecting { order_id, cart_id, reason, now, expected: Some(expected), ..Default::default() });
     }
-    Decision::event(OrderPlaced { order_id, lines, delivery_price: Some(of(0)), total: Some(expected) })
+    Decision::event(OrderPlaced { order_id, lines, delivery_price: Some(of(0)), total: Some(expected), ..Default::default() })
 }
 
 /// The product of a line and the price of a piece; or how many pieces one order may have of it, where those are fewer than the line has.

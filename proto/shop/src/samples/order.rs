@@ -89,7 +89,8 @@ pub fn placed() -> OrderEvent {
 
 /// An order is placed with these lines.
 pub fn placed_with(lines: Vec<OrderLine>, total: i64) -> OrderEvent {
-    OrderPlaced { order_id: id(), lines, total: Some(money("EUR", total)), delivery_price: Some(money("EUR", 0)) }.into()
+    OrderPlaced { order_id: id(), lines, total: Some(money("EUR", total)), delivery_price: Some(money("EUR", 0)), ..Default::default() }
+        .into()
 }
 
 /// The order will not be, for the lamp costs something else.
@@ -136,7 +137,7 @@ pub fn cancel() -> CancelOrder {
 /// The first event of [`cancel`].
 pub fn cancelling() -> OrderEvent {
     let explanation = cancel().reason;
-    OrderCancelling { order_id: id(), customer_id: "c-1".into(), reason: "cancelled".into(), explanation }.into()
+    OrderCancelling { order_id: id(), customer_id: "c-1".into(), reason: "cancelled".into(), explanation, ..Default::default() }.into()
 }
 
 /// The second event of [`cancel`], while nothing has to be undone.

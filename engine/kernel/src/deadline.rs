@@ -1,0 +1,125 @@
+//! Deadlines: commands that are sent when their time has come. An event arms them; what fires names its `due_at`, and the decider
+//! compares that with the one in its state, never with a clock.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use daybook_proto::{EventSet, MessageSet as _};
+use uuid::Uuid;
+
+use crate::ids::{self, EventPlace};
+use crate::panic::caught;
+use crate::reactor::rule_fingerprint;
+use crate::{Begins, DecodedOnce, Digest, EventAt, Instant, ReactError, ServiceMessage};
+
+/// Something that is due at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The step that it ends, for example `payment`. Of the deadlines that one event arms for one target, each has its own.
+    pub name: &'static str,
+    /// When.
+    pub due_at: Instant,
+    /// The message to send then. It names `due_at`, or the attempt that it ends.
+    pub message: ServiceMessage,
+}
+
+/// The deadlines of one aggregate's streams.
+pub trait Deadlines: Send + Sync + 'static {
+    /// Stable: it is part of the ids of its messages.
+    const NAME: &'static str;
+    /// The beginning of a rule that is new to an install.
+    const BEGINS: Begins = Begins::AtTheEnd;
+    /// Raise it when the rule changes: processes of both builds then stand by for each other instead of sharing partitions.
+    const RULE_VERSION: u32 = 1;
+    /// The events of one aggregate.
+    type Event: EventSet;
+    /// The deadlines that an event arms. Total: must not panic; where it does, the event's stream is parked for this rule.
+    fn arms(event: &Self::Event, at: &EventAt<'_>) -> Vec<Deadline>;
+    /// The names of deadlines that earlier events of this stream have armed, and that need not fire any more. Only economy: the decider would
+    /// take them for done. Those that this event arms itself stay.
+    fn disarms(event: &Self::Event) -> Vec<&'static str> {
+        let _ = event;
+        Vec::new()
+    }
+}
+
+/// A rule of deadlines behind one face.
+pub trait ErasedDeadlines: Send + Sync {
+    /// [`Deadlines::NAME`].
+    fn name(&self) -> &'static str;
+    /// The service whose log it follows.
+    fn service(&self) -> &'static str;
+    /// The aggregate whose events arm.
+    fn aggregate(&self) -> &'static str;
+    /// [`Deadlines::BEGINS`].
+    fn begins(&self) -> Begins;
+    /// Of its name, the version of its rule and the events that it knows.
+    fn fingerprint(&self) -> Digest;
+    /// [`Deadlines::arms`], with the ids that their messages will have whenever this is done again, by whomever they are fired.
+    ///
+    /// # Errors
+    /// When this build does not know the event, or the rule panics.
+    fn arms(
+        &self,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Result<Vec<(Uuid, Deadline)>, ReactError>;
+    /// [`Deadlines::disarms`].
+    ///
+    /// # Errors
+    /// When this build does not know the event, or the rule panics.
+    fn disarms(&self, type_name: &str, payload: &[u8], decoded: &DecodedOnce) -> Result<Vec<&'static str>, ReactError>;
+}
+
+impl dyn ErasedDeadlines {
+    /// The face of a rule.
+    pub fn of<D: Deadlines>() -> Arc<dyn ErasedDeadlines> {
+        Arc::new(Face::<D>(PhantomData))
+    }
+}
+
+struct Face<D>(PhantomData<fn() -> D>);
+
+impl<D: Deadlines> ErasedDeadlines for Face<D> {
+    fn name(&self) -> &'static str {
+        D::NAME
+    }
+
+    fn service(&self) -> &'static str {
+        D::Event::SERVICE
+    }
+
+    fn aggregate(&self) -> &'static str {
+        D::Event::AGGREGATE
+    }
+
+    fn begins(&self) -> Begins {
+        D::BEGINS
+    }
+
+    fn fingerprint(&self) -> Digest {
+        rule_fingerprint::<D::Event>(D::NAME, D::RULE_VERSION)
+    }
+
+    fn arms(
+        &self,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Result<Vec<(Uuid, Deadline)>, ReactError> {
+        let event = decoded.of::<D::Event>(type_name, payload)?;
+        let armed = caught(|| D::arms(event, at)).map_err(ReactError::Panicked)?;
+        let id = |deadline: &Deadline| ids::deadline_id(place, D::NAME, deadline.name, deadline.message.target.as_str());
+        Ok(armed.into_iter().map(|deadline| (id(&deadline), deadline)).collect())
+    }
+
+    fn disarms(&self, type_name: &str, payload: &[u8], decoded: &DecodedOnce) -> Result<Vec<&'static str>, ReactError> {
+        let event = decoded.of::<D::Event>(type_name, payload)?;
+        caught(|| D::disarms(event)).map_err(ReactError::Panicked)
+    }
+}

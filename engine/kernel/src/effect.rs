@@ -1,0 +1,167 @@
+//! Effects: the only rules that talk to the outside world. An event in, an idempotent call out, a command back. They never run in a replay.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_proto::{CommandSet, EventSet, MessageSet as _};
+use uuid::Uuid;
+
+use crate::ids::{self, EventPlace};
+use crate::panic::caught;
+use crate::reactor::rule_fingerprint;
+use crate::{Begins, DecodedOnce, Digest, EventAt, Instant, ReactError, ServiceMessage, StreamId};
+
+/// A call that an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outward {
+    /// The service of the stream that learns the outcome.
+    pub service: &'static str,
+    /// It gets the one command that [`Effect::call`] makes; the outcome's id is of this stream.
+    pub target: StreamId,
+    /// From then on nothing is begun any more, only asked about. None: as long as the destination remembers keys.
+    pub not_after: Option<Instant>,
+}
+
+impl Outward {
+    /// For the stream with this key of the aggregate that decides `C`.
+    pub fn of<C: CommandSet>(key: &str, not_after: Option<Instant>) -> Self {
+        Self { service: C::SERVICE, target: StreamId::new(C::AGGREGATE, key), not_after }
+    }
+}
+
+/// How far a call may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Nobody has called yet: do it.
+    First,
+    /// Somebody may have called, and what came of it is not known: ask the destination; where it never heard of it, do it.
+    AskFirst,
+    /// It is too late to begin: ask; where the destination never heard of it, that is the outcome.
+    AskOnly,
+}
+
+/// The outcome is not known: it is asked about after a pause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unknown(pub String);
+
+/// An effect has one outcome ([`ids::effect_outcome_id`]) an event and target, which is looked up before anything is called.
+pub trait Effect: Send + Sync + 'static {
+    /// Stable: it is part of the id of its outcome.
+    const NAME: &'static str;
+    /// The beginning of an effect that is new to an install.
+    const BEGINS: Begins = Begins::AtTheEnd;
+    /// Raise it when the rule changes: processes of both builds then stand by for each other instead of sharing partitions.
+    const RULE_VERSION: u32 = 1;
+    /// Those that share one share its breaker and its limit of calls at once, for example `payment-provider`.
+    const DESTINATION: &'static str;
+    /// Longest time of a call; what takes longer is not known.
+    const TIME_LIMIT: Duration = Duration::from_secs(10);
+    /// The events of one aggregate.
+    type Event: EventSet;
+    /// The call that an event asks for, or none. Total: must not panic; where it does, the event's stream is parked for this effect.
+    fn asks(event: &Self::Event, at: &EventAt<'_>) -> Option<Outward>;
+    /// Calls, as far as `attempt` allows. The command that it makes is for the stream that [`asks`](Self::asks) named. The key of what moves
+    /// money rests on state (order, operation, attempt), never on a place in the log, which a restore changes.
+    ///
+    /// # Errors
+    /// When it is not known what came of it.
+    fn call(&self, event: &Self::Event, attempt: Attempt) -> impl Future<Output = Result<ServiceMessage, Unknown>> + Send;
+}
+
+/// A call under way.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<ServiceMessage, Unknown>> + Send + 'a>>;
+
+/// An effect behind one face.
+pub trait ErasedEffect: Send + Sync {
+    /// [`Effect::NAME`].
+    fn name(&self) -> &'static str;
+    /// [`Effect::DESTINATION`].
+    fn destination(&self) -> &'static str;
+    /// [`Effect::TIME_LIMIT`].
+    fn time_limit(&self) -> Duration;
+    /// The service whose log it follows.
+    fn service(&self) -> &'static str;
+    /// The aggregate whose events ask for calls.
+    fn aggregate(&self) -> &'static str;
+    /// [`Effect::BEGINS`].
+    fn begins(&self) -> Begins;
+    /// Of its name, the version of its rule and the events that it knows.
+    fn fingerprint(&self) -> Digest;
+    /// [`Effect::asks`], with the id that the outcome will have whenever this is done again.
+    ///
+    /// # Errors
+    /// When this build does not know the event, or the rule panics.
+    fn asks(
+        &self,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Result<Option<(Uuid, Outward)>, ReactError>;
+    /// [`Effect::call`].
+    ///
+    /// # Errors
+    /// When this build does not know the event.
+    fn call<'a>(&'a self, type_name: &str, payload: &[u8], decoded: &'a DecodedOnce, attempt: Attempt) -> Result<Calling<'a>, ReactError>;
+}
+
+impl dyn ErasedEffect {
+    /// The face of an effect.
+    pub fn of<E: Effect>(effect: E) -> Arc<dyn ErasedEffect> {
+        Arc::new(Face(effect))
+    }
+}
+
+struct Face<E>(E);
+
+impl<E: Effect> ErasedEffect for Face<E> {
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn destination(&self) -> &'static str {
+        E::DESTINATION
+    }
+
+    fn time_limit(&self) -> Duration {
+        E::TIME_LIMIT
+    }
+
+    fn service(&self) -> &'static str {
+        E::Event::SERVICE
+    }
+
+    fn aggregate(&self) -> &'static str {
+        E::Event::AGGREGATE
+    }
+
+    fn begins(&self) -> Begins {
+        E::BEGINS
+    }
+
+    fn fingerprint(&self) -> Digest {
+        rule_fingerprint::<E::Event>(E::NAME, E::RULE_VERSION)
+    }
+
+    fn asks(
+        &self,
+        type_name: &str,
+        payload: &[u8],
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Result<Option<(Uuid, Outward)>, ReactError> {
+        let event = decoded.of::<E::Event>(type_name, payload)?;
+        let asked = caught(|| E::asks(event, at)).map_err(ReactError::Panicked)?;
+        Ok(asked.map(|call| (ids::effect_outcome_id(place, E::NAME, call.target.as_str()), call)))
+    }
+
+    fn call<'a>(&'a self, type_name: &str, payload: &[u8], decoded: &'a DecodedOnce, attempt: Attempt) -> Result<Calling<'a>, ReactError> {
+        let event = decoded.of::<E::Event>(type_name, payload)?;
+        Ok(Box::pin(self.0.call(event, attempt)))
+    }
+}
