@@ -76,6 +76,10 @@ reactors! {
     cart::Moving,
     cart::CheckingOut,
     order::ToCart,
+    order::ToAllocation,
+    order::ToPayment,
+    order::ToShipments,
+    order::ToStocks,
 }
 
 /// The list: a new lookup is two functions, and a line here.
