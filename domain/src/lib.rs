@@ -74,6 +74,7 @@ reactors! {
     inventory::Reordering,
     inventory::Holding,
     inventory::Answering,
+    inventory::AllocationAnswers,
     customer::EmailClaims,
     customer::EmailAnswers,
     cart::Merging,
