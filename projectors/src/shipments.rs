@@ -53,7 +53,7 @@ impl Projection for Shipments {
             E::ShipmentDelivered(_) => page.set_status(ShipmentStatus::Delivered),
             E::ShipmentLost(_) => page.set_status(ShipmentStatus::Lost),
             E::ShipmentReturned(_) => page.set_status(ShipmentStatus::Returned),
-            E::CancelTooLate(_) | E::CarrierNoticeKept(_) => {}
+            E::CancelTooLate(_) | E::CarrierNoticeKept(_) | E::CancelRecorded(_) => {}
         }
     }
 
@@ -114,7 +114,7 @@ mod spec {
     }
 
     fn held() -> ShipmentEvent {
-        ShipmentHeld { order_id: id(), number: 1, reason: "A dispute.".into() }.into()
+        ShipmentHeld { order_id: id(), number: 1, reason: "A dispute.".into(), order_version: 7 }.into()
     }
 
     fn refused() -> ShipmentEvent {
@@ -147,7 +147,7 @@ mod spec {
         assert_eq!(standing(&[created()]), ShipmentStatus::Created);
         assert_eq!(standing(&[created(), labelled()]), ShipmentStatus::Labelled);
         assert_eq!(standing(&[created(), dispatched(), labelled()]), ShipmentStatus::Dispatched);
-        let delivered = ShipmentDelivered { order_id: id(), number: 1 };
+        let delivered = ShipmentDelivered { order_id: id(), number: 1, notice_id: String::new() };
         assert_eq!(standing(&[created(), dispatched(), delivered.into()]), ShipmentStatus::Delivered);
         assert_eq!(page(&[created(), dispatched()]).and_then(|page| page.dispatched_at).map(|at| at.seconds), Some(2));
     }
@@ -168,7 +168,7 @@ mod spec {
     fn a_hold_is_shown_while_it_lasts_and_a_refused_label_until_there_is_one() {
         let shown = page(&[created(), held(), refused()]).expect("it is shown");
         assert_eq!((shown.held, shown.hold_reason.as_str(), shown.label_refused.as_str()), (true, "A dispute.", "too-heavy"));
-        let ended = ShipmentHoldEnded { order_id: id(), number: 1 };
+        let ended = ShipmentHoldEnded { order_id: id(), number: 1, order_version: 8 };
         let shown = page(&[created(), held(), refused(), ended.into(), labelled()]).expect("it is shown");
         assert_eq!((shown.held, shown.hold_reason.as_str(), shown.label_refused.as_str()), (false, "", ""));
     }

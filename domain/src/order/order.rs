@@ -4,7 +4,9 @@ use daybook_kernel::{Context, Decider, Decision, Instant};
 use prost_types::Timestamp;
 use shop_proto::order::v1::*;
 
+mod allocate;
 mod carts;
+mod deadlines;
 #[cfg(test)]
 mod laws;
 mod leaving;
@@ -23,7 +25,9 @@ mod story;
 mod undoing;
 mod waits;
 
+pub use allocate::Allocate;
 pub use carts::ToCart;
+pub use deadlines::OrderDeadlines;
 pub use others::{ToAllocation, ToPayment, ToShipments, ToStocks};
 use paying::ONLY_ATTEMPT;
 pub use place::Place;

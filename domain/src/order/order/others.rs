@@ -75,9 +75,9 @@ impl Reactor for ToShipments {
     const NAME: &'static str = "order-to-shipments";
     type Event = OrderEvent;
 
-    fn react(event: &OrderEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+    fn react(event: &OrderEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
         use OrderEvent as E;
-        let order_id = event.order_id().to_owned();
+        let (order_id, order_version) = (event.order_id().to_owned(), at.version.0.cast_signed());
         let lines = |lines: &[OrderedLine]| -> Vec<ShipmentLine> {
             lines.iter().map(|line| ShipmentLine { sku: line.sku.clone(), quantity: line.quantity }).collect()
         };
@@ -99,11 +99,13 @@ impl Reactor for ToShipments {
             }
             E::OrderLinesCancelling(e) => vec![CancelShipment { order_id, number: e.number, ask: e.ask, lines: lines(&e.lines) }.into()],
             E::OrderHeld(e) => {
-                let hold = |number: &u32| HoldShipment { order_id: order_id.clone(), number: *number, reason: e.reason.clone() }.into();
+                let reason = || e.reason.clone();
+                let hold = |number: &u32| HoldShipment { order_id: order_id.clone(), number: *number, reason: reason(), order_version }.into();
                 e.numbers.iter().map(hold).collect()
             }
             E::OrderHoldEnded(e) => {
-                e.numbers.iter().map(|number| EndShipmentHold { order_id: order_id.clone(), number: *number }.into()).collect()
+                let end = |number: &u32| EndShipmentHold { order_id: order_id.clone(), number: *number, order_version }.into();
+                e.numbers.iter().map(end).collect()
             }
             _ => Vec::new(),
         };
