@@ -1,7 +1,7 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
-//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor or lookup is a
-//! function or two, and one line in its list.
+//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor, lookup
+//! or rule of deadlines is a function or two, and one line in its list.
 
 use std::sync::Arc;
 
@@ -115,6 +115,8 @@ macro_rules! deadlines {
 
 deadlines! {
     order::OrderDeadlines,
+    inventory::Reservations,
+    cart::Carts,
 }
 
 /// The times that the shop's processes wait: an install may set others.
@@ -181,6 +183,17 @@ mod tests {
 #[cfg(test)]
 mod list {
     use daybook_kernel::Registry;
+
+    /// A name is part of the ids of what a rule sends, and of where its checkpoint is kept.
+    #[test]
+    fn no_two_rules_have_one_name() {
+        let reactors = super::reactors().iter().map(|rule| rule.name()).collect::<Vec<_>>();
+        let lookups = super::lookups().iter().map(|rule| rule.name()).collect::<Vec<_>>();
+        let deadlines = super::deadlines().iter().map(|rule| rule.name()).collect::<Vec<_>>();
+        let all = [reactors, lookups, deadlines].concat();
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{all:?}");
+    }
 
     #[test]
     fn two_commands_of_one_name_in_a_service_are_refused() {
