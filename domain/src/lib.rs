@@ -1,11 +1,11 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
-//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor or lookup is a
-//! function or two, and one line in its list.
+//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor, lookup or rule of
+//! deadlines is a function or two, and one line in its list.
 
 use std::sync::Arc;
 
-use daybook_kernel::{Aggregate, ErasedLookup, ErasedReactor};
+use daybook_kernel::{Aggregate, ErasedDeadlines, ErasedLookup, ErasedReactor};
 
 /// The list: a new aggregate is a file in its service's folder, and a line here.
 macro_rules! aggregates {
@@ -54,6 +54,10 @@ aggregates! {
     order {
         order::Order,
     }
+    /// Service `payment`: the money of orders, at a payment provider.
+    payment {
+        payment::Payment,
+    }
 }
 
 /// The list: a new reactor is a function, and a line here.
@@ -76,6 +80,7 @@ reactors! {
     cart::Moving,
     cart::CheckingOut,
     order::ToCart,
+    payment::PaymentAnswers,
 }
 
 /// The list: a new lookup is two functions, and a line here.
@@ -90,6 +95,20 @@ macro_rules! lookups {
 
 lookups! {
     order::Place,
+}
+
+/// The list: a new rule of deadlines is a function or two, and a line here.
+macro_rules! deadlines {
+    ($($deadlines:ty),* $(,)?) => {
+        /// Every rule of deadlines of the shop.
+        pub fn deadlines() -> Vec<Arc<dyn ErasedDeadlines>> {
+            vec![$(<dyn ErasedDeadlines>::of::<$deadlines>()),*]
+        }
+    };
+}
+
+deadlines! {
+    payment::PaymentDeadlines,
 }
 
 #[cfg(test)]
@@ -140,7 +159,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order"]);
+        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order", "payment"]);
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }
