@@ -54,6 +54,10 @@ aggregates! {
     order {
         order::Order,
     }
+    /// Service `payment`: the money of orders, at a payment provider.
+    payment {
+        payment::Payment,
+    }
     /// Service `shipping`: what leaves the warehouses, and what becomes of it.
     shipping {
         shipment::Shipment,
@@ -85,6 +89,7 @@ reactors! {
     order::ToPayment,
     order::ToShipments,
     order::ToStocks,
+    payment::PaymentAnswers,
     shipping::ShipmentAnswers,
 }
 
@@ -117,6 +122,7 @@ deadlines! {
     order::OrderDeadlines,
     inventory::Reservations,
     cart::Carts,
+    payment::PaymentDeadlines,
 }
 
 /// The times that the shop's processes wait: an install may set others.
@@ -174,7 +180,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order", "shipping"]);
+        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order", "payment", "shipping"]);
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }
