@@ -11,9 +11,9 @@ use crate::desk::{Done, Manner, Wrong};
 use crate::notice::Sending;
 
 /// Codes of ISO 4217 that nobody pays with: metals, units of account, funds.
-const NOT_TAKEN: [&str; 20] = [
+const NOT_TAKEN: &[&str] = &[
     "BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD", "XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT",
-    "XUA",
+    "XSU", "XUA",
 ];
 /// The most that a payment may be, in minor units: twelve digits, as cards have it.
 const MOST: i64 = 999_999_999_999;
