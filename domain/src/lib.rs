@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use daybook_kernel::{Aggregate, ErasedLookup, ErasedReactor};
+use daybook_kernel::{Aggregate, ErasedDeadlines, ErasedLookup, ErasedReactor, Wait};
 
 /// The list: a new aggregate is a file in its service's folder, and a line here.
 macro_rules! aggregates {
@@ -54,6 +54,10 @@ aggregates! {
     order {
         order::Order,
     }
+    /// Service `shipping`: what leaves the warehouses, and what becomes of it.
+    shipping {
+        shipment::Shipment,
+    }
 }
 
 /// The list: a new reactor is a function, and a line here.
@@ -70,12 +74,18 @@ reactors! {
     inventory::Reordering,
     inventory::Holding,
     inventory::Answering,
+    inventory::AllocationAnswers,
     customer::EmailClaims,
     customer::EmailAnswers,
     cart::Merging,
     cart::Moving,
     cart::CheckingOut,
     order::ToCart,
+    order::ToAllocation,
+    order::ToPayment,
+    order::ToShipments,
+    order::ToStocks,
+    shipping::ShipmentAnswers,
 }
 
 /// The list: a new lookup is two functions, and a line here.
@@ -90,6 +100,26 @@ macro_rules! lookups {
 
 lookups! {
     order::Place,
+    order::Allocate,
+}
+
+/// The list: a new rule of deadlines is a function or two, and a line here.
+macro_rules! deadlines {
+    ($($deadlines:ty),* $(,)?) => {
+        /// Every rule of deadlines of the shop.
+        pub fn deadlines() -> Vec<Arc<dyn ErasedDeadlines>> {
+            vec![$(<dyn ErasedDeadlines>::of::<$deadlines>()),*]
+        }
+    };
+}
+
+deadlines! {
+    order::OrderDeadlines,
+}
+
+/// The times that the shop's processes wait: an install may set others.
+pub fn waits() -> Vec<Wait> {
+    order::WAITS.to_vec()
 }
 
 #[cfg(test)]
@@ -127,6 +157,8 @@ mod tests {
             ),
             ("inventory", "open-warehouse", r#"{"warehouse":"w-1","priority":1,"countries":["DE","US"]}"#, "warehouse/w-1"),
             ("order", "cancel-order", r#"{"orderId":"o-1","reason":"…"}"#, "order/o-1"),
+            ("shipping", "dispatch-shipment", r#"{"orderId":"o-1","number":1}"#, "shipment/o-1@1"),
+            ("shipping", "record-delivered", r#"{"orderId":"o-1","number":1}"#, "shipment/o-1@1"),
         ] {
             let type_name = registry.command_type(service, command).expect("a command");
             let aggregate = registry.of_command(type_name).expect("decided by someone");
@@ -140,7 +172,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order"]);
+        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order", "shipping"]);
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }

@@ -4,6 +4,7 @@
 pub mod customer;
 pub mod email;
 pub mod order;
+pub mod shipment;
 pub mod wishlist;
 
 use daybook_proto::EventSet;
