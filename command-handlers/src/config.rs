@@ -6,6 +6,8 @@ use daybook_bus::BusConfig;
 use daybook_kernel::Registry;
 use daybook_postgres::Databases;
 
+use crate::Webhook;
+
 /// The parts of command handlers.
 #[derive(Clone)]
 pub struct HandlerParts {
@@ -43,6 +45,8 @@ pub struct HandlerConfig {
     pub snapshot_every: u64,
     /// Longest wait of a command for company on its way to Kafka when many are under way; none waits when few are.
     pub linger: Duration,
+    /// Webhooks of the endpoint.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Default for HandlerConfig {
@@ -57,6 +61,7 @@ impl Default for HandlerConfig {
             recent_results: 50_000,
             snapshot_every: 500,
             linger: Duration::from_millis(2),
+            webhooks: Vec::new(),
         }
     }
 }
