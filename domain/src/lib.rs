@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use daybook_kernel::{Aggregate, ErasedLookup, ErasedReactor};
+use daybook_kernel::{Aggregate, ErasedDeadlines, ErasedLookup, ErasedReactor, Wait};
 
 /// The list: a new aggregate is a file in its service's folder, and a line here.
 macro_rules! aggregates {
@@ -90,6 +90,16 @@ macro_rules! lookups {
 
 lookups! {
     order::Place,
+}
+
+/// Every rule of deadlines of the shop.
+pub fn deadlines() -> Vec<Arc<dyn ErasedDeadlines>> {
+    Vec::new()
+}
+
+/// Every time that a process of the shop waits, so that an install may set it.
+pub fn waits() -> Vec<Wait> {
+    Vec::new()
 }
 
 #[cfg(test)]
