@@ -7,6 +7,8 @@ use daybook_bus::BusConfig;
 use daybook_kernel::{Registry, Waits};
 use daybook_postgres::Databases;
 
+use crate::Webhook;
+
 /// The parts of command handlers.
 #[derive(Clone)]
 pub struct HandlerParts {
@@ -46,6 +48,8 @@ pub struct HandlerConfig {
     pub linger: Duration,
     /// The times that processes wait, where the install says others than the build.
     pub waits: Arc<Waits>,
+    /// Webhooks of the endpoint.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Default for HandlerConfig {
@@ -61,6 +65,7 @@ impl Default for HandlerConfig {
             snapshot_every: 500,
             linger: Duration::from_millis(2),
             waits: Arc::default(),
+            webhooks: Vec::new(),
         }
     }
 }

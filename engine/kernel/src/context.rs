@@ -54,8 +54,13 @@ impl Context {
 
     /// When a wait that begins now ends.
     pub fn after(&self, wait: &Wait) -> Instant {
+        self.after_from(self.now, wait)
+    }
+
+    /// When a wait ends that began then.
+    pub fn after_from(&self, begin: Instant, wait: &Wait) -> Instant {
         let micros = i64::try_from(self.waits.of(wait).as_micros()).unwrap_or(i64::MAX);
-        Instant::from_micros(self.now.micros().saturating_add(micros))
+        Instant::from_micros(begin.micros().saturating_add(micros))
     }
 
     /// The page's time.

@@ -49,6 +49,10 @@ table! {
             "Commands that were refused because there is too much to do, or because Kafka can't be reached.";
         COMMAND_TIME: times "daybook_command_seconds" [Command, Status] Seconds
             "Time from a command's request to its response.";
+        WEBHOOK_NOTICES: counter "daybook_webhook_notices_total" [Service, Status] Count
+            "Notices that others have sent, by the answer: 401 had no good signature.";
+        WEBHOOK_UNADDRESSED: counter "daybook_webhook_unaddressed_total" [Service] Count
+            "Notices with a good signature that are about nothing that is known here, and are passed over.";
     }
     "Lanes" {
         LANE_TAKEOVERS: counter "daybook_lane_takeovers_total" [Service] Count
