@@ -50,9 +50,10 @@ proptest! {
         moves in prop::collection::vec(any_move(true), 1..80),
         order in order(),
         curt: bool,
+        lax: bool,
         gives_up: bool,
     ) {
-        let mut world = World::new(curt);
+        let mut world = World::new(curt, lax);
         moves.iter().for_each(|one| world.go(one));
         world.go(if gives_up { &Move::Void } else { &Move::TimeOut });
         world.quiet(&order);
@@ -62,7 +63,7 @@ proptest! {
     /// A void leaves nothing: no open authorisation, and all that was taken is given back, also what was taken by hand.
     #[test]
     fn nothing_is_left_after_a_void(moves in prop::collection::vec(any_move(true), 1..80), after in prop::collection::vec(any_move(true), 0..20), order in order(), curt: bool) {
-        let mut world = World::new(curt);
+        let mut world = World::new(curt, false);
         moves.iter().for_each(|one| world.go(one));
         world.go(&Move::Void);
         after.iter().for_each(|one| world.go(one));
@@ -80,7 +81,7 @@ proptest! {
     /// only where the order was told.
     #[test]
     fn the_books_are_the_providers(moves in prop::collection::vec(any_move(false), 1..80), order in order(), curt: bool) {
-        let mut world = World::new(curt);
+        let mut world = World::new(curt, false);
         moves.iter().for_each(|one| world.go(one));
         world.quiet(&order);
         prop_assert!(!world.told.iter().any(|event| matches!(event, PaymentEvent::PaymentDeviated(_))), "{:#?}", world.told);

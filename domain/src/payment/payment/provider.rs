@@ -70,7 +70,10 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
             object.set_cancelled_at(status);
         }
         O::Refund if flight.undo && is_done => object.undone = object.undone.saturating_add(flight.amount),
-        O::Refund if flight.undo => object.kept = object.kept.saturating_add(flight.amount),
+        // As it stood when it was asked: what was told with the refusal may be why.
+        O::Refund if flight.undo => {
+            (object.refused_taken, object.refused_given_back) = (flight.before.saturating_add(flight.amount), flight.before);
+        }
         _ => {}
     }
 }
