@@ -5,6 +5,7 @@ mod faults;
 mod loading;
 mod ordering;
 mod output;
+mod outside;
 mod reading;
 mod restored;
 mod support;
