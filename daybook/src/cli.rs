@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Messages and streams that could not be handled.
     #[command(subcommand)]
     Parked(Parked),
+    /// Commands that wait for their time.
+    #[command(subcommand)]
+    Deadlines(Deadlines),
     /// The outside, to try the shop with: no money moves, and no parcel does.
     #[command(subcommand)]
     Simulate(Simulate),
@@ -79,7 +82,7 @@ impl Command {
     pub(crate) fn serves(&self) -> bool {
         match self {
             Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) | Self::Simulate(_) => true,
-            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) => false,
+            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) | Self::Deadlines(_) => false,
         }
     }
 }
@@ -106,6 +109,10 @@ pub(crate) struct Handling {
     /// Milliseconds that a command may wait for company on its way to Kafka when many are under way (2 by default).
     #[arg(long, env = "DAYBOOK_LINGER_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=100))]
     pub(crate) linger_ms: Option<u64>,
+    /// A time that a process waits for something, for example payment=30s; 500ms, 15m, 1h 30m and so on. Give it once for each. In the
+    /// file: [waits].
+    #[arg(long = "wait", env = "DAYBOOK_WAITS", value_delimiter = ',', value_name = "NAME=TIME")]
+    pub(crate) waits: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -392,6 +399,43 @@ pub(crate) struct Unpark {
     pub(crate) what: ParkedName,
     /// Seconds to wait until a projector has folded a stream again; it stays asked for beyond that.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) wait: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deadlines {
+    /// Those that are armed, the first due first.
+    List(DeadlinesListed),
+    /// Have one fired now, under the same id as at its time: the process that has its partition does it.
+    Fire(DeadlineFired),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadlinesListed {
+    /// Only those that events of this service have armed.
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// Only those that this stream has armed, for example order/o-1.
+    #[arg(long)]
+    pub(crate) stream: Option<String>,
+    /// Only those that are due before then: RFC 3339, for example 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) due_before: Option<chrono::DateTime<chrono::Utc>>,
+    /// No more than so many.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadlineFired {
+    /// The rule, as `list` names it.
+    pub(crate) rule: String,
+    /// The stream that has armed it, for example order/o-1.
+    pub(crate) stream: String,
+    /// The deadline's name, for example payment.
+    pub(crate) name: String,
+    /// Seconds to wait until its command has a result; it stays asked for beyond that.
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) wait: u64,
 }
 

@@ -1,13 +1,14 @@
 //! The serving roles: each alone, or all in one process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Following, Limits, Sources, group_options};
 use daybook_http::{Cors, Gate, Probe, Surface, operations_routes};
-use daybook_kernel::{ReadModel, Registry};
+use daybook_kernel::{ReadModel, Registry, Waits};
 use daybook_log::{Log, MigrateOptions};
 use daybook_postgres::Role;
 use daybook_process::{Shutdown, shutdown};
@@ -41,7 +42,9 @@ fn models() -> anyhow::Result<Vec<ReadModel>> {
 
 /// Every rule of this build: what follows from an event, beside read models.
 pub(crate) fn rules() -> Vec<Rule> {
-    shop_domain::reactors().into_iter().map(Rule::from).chain(shop_domain::lookups().into_iter().map(Rule::from)).collect()
+    let (reactors, lookups, deadlines) = (shop_domain::reactors(), shop_domain::lookups(), shop_domain::deadlines());
+    let lookups = lookups.into_iter().map(Rule::from);
+    reactors.into_iter().map(Rule::from).chain(lookups).chain(deadlines.into_iter().map(Rule::from)).collect()
 }
 
 /// Databases, topics and read models, made or checked.
@@ -87,19 +90,19 @@ fn handled(handling: &Handling) -> anyhow::Result<Vec<String>> {
     Ok(services)
 }
 
+/// The times that processes wait, where the install says others than the build.
+fn waited(settings: &Settings, handling: &Handling) -> anyhow::Result<Waits> {
+    settings.waits(&handling.waits, &shop_domain::waits())
+}
+
 /// The rules that follow the logs of these services.
 async fn reactors(settings: &Settings, services: &[String], outside: &Outside) -> anyhow::Result<Reactors> {
     let effects = shop_outside::effects(&outside::outside(settings, outside)?);
     tracing::debug!(effects = ?effects.iter().map(|effect| effect.name()).collect::<Vec<_>>(), "what calls the outside");
-    let rules = rules().into_iter().filter(|rule| services.iter().any(|s| s == rule.service())).collect();
-    let config = ReactorsConfig {
-        databases: settings.databases()?,
-        bus: settings.bus("reactors")?,
-        registry: registry()?,
-        rules,
-        read_models: models()?,
-        connections: 8,
-    };
+    let all_rules = rules();
+    let rules = all_rules.iter().filter(|rule| services.iter().any(|s| s == rule.service())).cloned().collect();
+    let config = ReactorsConfig::new(settings.databases()?, settings.bus("reactors")?, registry()?, rules, models()?);
+    let config = ReactorsConfig { all_rules, ..config };
     Ok(Reactors::new(config).await?)
 }
 
@@ -110,7 +113,8 @@ async fn start_handlers(
     stop: Shutdown,
 ) -> anyhow::Result<CommandHandlers> {
     let (registry, services) = (registry()?, handled(handling)?);
-    let mut config = HandlerConfig { webhooks: outside::webhooks(settings, outside)?, ..HandlerConfig::default() };
+    let (waits, webhooks) = (Arc::new(waited(settings, handling)?), outside::webhooks(settings, outside)?);
+    let mut config = HandlerConfig { waits, webhooks, ..HandlerConfig::default() };
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
     }
@@ -201,6 +205,7 @@ fn followed(projectors: &Projectors) -> Probe {
 /// Every role in one process.
 pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Verdict> {
     let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
+    waited(settings, &args.handling)?;
     let commands = listen(args.commands_listen, "--commands-listen").await?.with_cors(cors.clone());
     let queries = listen(args.queries_listen, "--queries-listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
@@ -217,6 +222,7 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
 /// Endpoint, lanes, relay, reactors and lookups.
 pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHandlers) -> anyhow::Result<Verdict> {
     let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
+    waited(settings, &args.handling)?;
     let surface = listen(args.listen, "--listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
     let reactors = reactors(settings, &handled(&args.handling)?, &args.outside).await?;

@@ -127,4 +127,14 @@ mod tests {
         assert_ne!(name, hash(1, 9, 8), "of another install");
         assert!(name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{name}");
     }
+
+    #[test]
+    fn a_wait_ends_so_long_after_the_pages_time() {
+        let wait = Wait { name: "payment", by_default: std::time::Duration::from_secs(2) };
+        let context = || Context::new(Instant::from_micros(5), Uuid::from_u128(9), &Secret::new([7; 32]));
+        let with = |time| Arc::new(Waits::default().with("payment", time));
+        assert_eq!(context().after(&wait), Instant::from_micros(2_000_005));
+        assert_eq!(context().with_waits(&with(std::time::Duration::ZERO)).after(&wait), Instant::from_micros(5));
+        assert_eq!(context().with_waits(&with(std::time::Duration::MAX)).after(&wait), Instant::from_micros(i64::MAX));
+    }
 }

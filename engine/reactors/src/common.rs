@@ -7,16 +7,17 @@ use std::time::Instant;
 use daybook_bus::{Inspector, Record, SharedProducer};
 use daybook_follow::Event;
 use daybook_kernel::ids::EventPlace;
-use daybook_kernel::{ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, Version};
+use daybook_kernel::{Deadline, ErasedDeadlines, ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, Version};
 use daybook_log::{Log, PartitionLog};
 use daybook_messages::Addressed;
 use daybook_proto::v1::{Caller, Request};
 use uuid::Uuid;
 
-use crate::ReactorError;
-use crate::call::Call;
+use crate::call::{AT_ONCE, Call, Disarmed, Notes, Work, due};
+use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::queue::Reaction;
+use crate::{Clock, ReactorError};
 
 /// The target of a service's commands.
 pub(crate) struct Target {
@@ -35,6 +36,9 @@ pub(crate) struct Common {
     pub(crate) registry: Registry,
     /// Of pages, for lookups.
     pub(crate) reader: Reader,
+    /// The time, for deadlines.
+    pub(crate) clock: Clock,
+    pub(crate) news: GoodNews,
 }
 
 impl Common {
@@ -94,8 +98,31 @@ impl Common {
             service: asks.service,
             target: asks.target,
             outcome_id,
-            pages: asks.pages,
+            due_at: AT_ONCE,
+            work: Work::Read(asks.pages),
+            outcome: None,
         }))
+    }
+
+    /// The deadlines that an event arms, and those that it disarms.
+    pub(crate) fn deadlines(&self, rule: &dyn ErasedDeadlines, log: &PartitionLog, event: &Arc<Event>) -> Result<Notes, ReactError> {
+        let (at, place) = places(log, event);
+        let disarmed = |deadline| Disarmed { source: event.stream.clone(), deadline, before: event.offset };
+        let disarmed = rule.disarms(&event.type_name, &event.payload, &event.decoded)?.into_iter().map(disarmed).collect();
+        let mut calls = Vec::new();
+        for (outcome_id, Deadline { name, due_at, message }) in rule.arms(&event.type_name, &event.payload, &event.decoded, &at, &place)? {
+            self.target(message.service).map_err(|why| ReactError::Panicked(why.to_string()))?;
+            calls.push(Call {
+                event: event.clone(),
+                service: message.service,
+                target: message.target.clone(),
+                outcome_id,
+                due_at: due(due_at),
+                work: Work::Wait(name.to_owned()),
+                outcome: Some(message),
+            });
+        }
+        Ok(Notes { calls, disarmed })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use daybook_kernel::spec::{given, given_nothing};
 use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version};
-
 use shop_proto::order::v1 as order;
 
 use super::*;

@@ -100,7 +100,8 @@ impl Reactor for ToShipments {
             E::OrderLinesCancelling(e) => vec![CancelShipment { order_id, number: e.number, ask: e.ask, lines: lines(&e.lines) }.into()],
             E::OrderHeld(e) => {
                 let reason = || e.reason.clone();
-                let hold = |number: &u32| HoldShipment { order_id: order_id.clone(), number: *number, reason: reason(), order_version }.into();
+                let hold =
+                    |number: &u32| HoldShipment { order_id: order_id.clone(), number: *number, reason: reason(), order_version }.into();
                 e.numbers.iter().map(hold).collect()
             }
             E::OrderHoldEnded(e) => {

@@ -150,6 +150,22 @@ table! {
         LOOKUP_TIME: times "daybook_lookup_seconds" [Lookup, Service] Seconds
             "Time from a call's row to its outcome in the ledger, as far as one process sees it.";
     }
+    "Deadlines" {
+        DEADLINES_DUE: gauge "daybook_deadlines_due" [Deadlines, Service, Partition] Count
+            "Deadlines that are due, and whose commands have no result yet.";
+        DEADLINES_FIRED: counter "daybook_deadlines_fired_total" [Deadlines, Service] Count
+            "Deadlines whose commands were sent.";
+        DEADLINES_LATE: counter "daybook_deadlines_late_total" [Deadlines, Service] Count
+            "Deadlines whose commands were sent more than a second after their time.";
+        DEADLINE_FAILURES: counter "daybook_deadline_failures_total" [Deadlines, Service] Count
+            "Attempts at sending a deadline's command that have failed; each is tried again.";
+        DEADLINE_TIME: times "daybook_deadline_seconds" [Deadlines, Service] Seconds
+            "Time from a deadline's being taken up to its command's result, as far as one process sees it.";
+        GOOD_NEWS_TIME: times "daybook_good_news_seconds" [] Seconds
+            "Time that deadlines have waited after a takeover or a downtime, until all that stood before was decided.";
+        GOOD_NEWS_UNHEARD: counter "daybook_good_news_unheard_total" [] Count
+            "Times that they have waited in vain, and fired all the same.";
+    }
     "Query API" {
         QUERY_REQUESTS: counter "daybook_query_requests_total" [ReadModel, Status] Count
             "Requests for a read model.";

@@ -1,5 +1,6 @@
-//! Reactors and lookups between real lanes, over a real Postgres and a real Kafka: one binary.
+//! Reactors, lookups and deadlines between real lanes, over a real Postgres and a real Kafka: one binary.
 
+mod deadlines;
 mod failing;
 mod holders;
 mod lookups;
