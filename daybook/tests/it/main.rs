@@ -6,6 +6,7 @@ mod loading;
 mod ordering;
 mod paying;
 mod output;
+mod outside;
 mod reading;
 mod restored;
 mod shipping;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use shop_proto::payment::v1::{Operation, OperationResult, PaymentCommand, ProviderAsked, ProviderPayment, ProviderStatus, RecordOperation};
+use shop_proto::payment::v1::{
+    Operation, OperationResult, PaymentCommand, ProviderAsked, ProviderPayment, ProviderStatus, RecordOperation,
+};
 
 use daybook_kernel::ServiceMessage;
 
@@ -111,7 +113,8 @@ impl Provider {
                 },
                 Operation::Confirm => result = OperationResult::Refused,
                 Operation::Capture => {
-                    let may = object.status() == S::Authorised && object.captured + amount <= object.authorised && !(once && object.captured > 0);
+                    let may =
+                        object.status() == S::Authorised && object.captured + amount <= object.authorised && !(once && object.captured > 0);
                     if may && says == Says::Yes {
                         object.captured += amount;
                     } else {

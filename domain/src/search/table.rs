@@ -95,13 +95,8 @@ impl Table {
             let mut events: Vec<String> = follows.events.iter().cloned().collect();
             events.extend(follows.refusals.iter().map(|code| format!("refused: `{code}`")));
             events.extend(follows.nothing.then(|| "nothing".to_owned()));
-            let _ = writeln!(
-                text,
-                "| {state} | {command} | {} | {} | {} |",
-                events.join(", "),
-                list(&follows.leads_to),
-                list(&follows.sends)
-            );
+            let _ =
+                writeln!(text, "| {state} | {command} | {} | {} | {} |", events.join(", "), list(&follows.leads_to), list(&follows.sends));
         }
         text
     }
@@ -111,7 +106,9 @@ impl Table {
 pub(super) fn standing(aggregate: &dyn Aggregate, state: &AnyState) -> String {
     let json = aggregate.state_json(state);
     let is = |field: &str| json.get(field).is_some_and(|value| value.as_bool() == Some(true));
-    let has = |field: &str| json.get(field).is_some_and(|value| !matches!(value, JsonValue::Null) && value.as_array().is_none_or(|all| !all.is_empty()));
+    let has = |field: &str| {
+        json.get(field).is_some_and(|value| !matches!(value, JsonValue::Null) && value.as_array().is_none_or(|all| !all.is_empty()))
+    };
     match aggregate.name() {
         "payment" if json.get("voided").and_then(JsonValue::as_u64).unwrap_or_default() > 0 => {
             (if has("voidsOpen") { "voiding" } else { "voided" }).to_owned()

@@ -4,16 +4,8 @@ use super::moves::Left;
 use super::*;
 
 /// A customer, staff and a provider that may do everything, each once.
-const ALL: Left = Left {
-    cancel_order: 1,
-    cancel_lines: 1,
-    change_payment: 1,
-    returns: 1,
-    mishaps: 1,
-    notices: 2,
-    free_provider: true,
-    deadlines: true,
-};
+const ALL: Left =
+    Left { cancel_order: 1, cancel_lines: 1, change_payment: 1, returns: 1, mishaps: 1, notices: 2, free_provider: true, deadlines: true };
 
 /// Numbers that look like chance and are the same each time.
 fn numbers(seed: u64) -> impl Iterator<Item = usize> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use daybook_kernel::ids::EventPlace;
 use daybook_kernel::spec::{SPEC_TIME, context};
 use daybook_kernel::{
-    Aggregate, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, PageKey, Pages, Registry, ServiceMessage, StreamId, Version,
+    Aggregate, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, PageKey, Pages, Registry, ServiceMessage, StreamId,
+    Version,
 };
 use daybook_proto::{CommandSet, MessageSet as _};
 use prost::Message as _;
@@ -280,7 +281,9 @@ impl World {
 
     fn put(&self, page: PageKey, pages: &mut Pages) {
         let merged = match page.model() {
-            "product-pages" => PRODUCTS.iter().find(|(sku, _)| *sku == page.key()).map(|(sku, price)| self.product(sku, *price).encode_to_vec()),
+            "product-pages" => {
+                PRODUCTS.iter().find(|(sku, _)| *sku == page.key()).map(|(sku, price)| self.product(sku, *price).encode_to_vec())
+            }
             "warehouses" => {
                 let item = |(n, warehouse): (u32, &&str)| WarehouseItem { warehouse: (*warehouse).to_owned(), priority: n };
                 Some(Warehouses { items: (1..).zip(&WAREHOUSES).map(item).collect() }.encode_to_vec())
