@@ -66,3 +66,28 @@ fn nothing_near_the_beginning_is_missed() {
         none(search.widely(&world, 400));
     }
 }
+
+/// Each rule carries something that nobody else carries: without it, some way has a wrong end.
+#[test]
+fn without_any_one_rule_the_search_finds_something_wrong() {
+    for rule in [
+        "checkout",
+        "order-to-allocation",
+        "order-to-payment",
+        "order-to-shipments",
+        "order-to-stocks",
+        "allocation-answers",
+        "hold",
+        "stock-answers",
+        "payment-answers",
+        "shipment-answers",
+        "payment-deadlines",
+        "order-deadlines",
+    ] {
+        let (_, outcome) = ways(Rules::without(&[rule]), 0..30, 120);
+        match outcome {
+            Err(found) => eprintln!("without {rule}: {} after {} moves", found.what, found.way.len()),
+            Ok(()) => eprintln!("without {rule}: NOTHING"),
+        }
+    }
+}
