@@ -55,7 +55,7 @@ impl Search {
         let mut count = 0;
         while let Some((world, way)) = next.pop_front() {
             self.end_from(&world, &way)?;
-            for one in world.moves() {
+            for one in [world.moves(), world.moves_of_people()].concat() {
                 let (after, way) = self.go(&world, &one, &way)?;
                 if count < most && self.is_new(&after) {
                     count += 1;
@@ -70,9 +70,12 @@ impl Search {
     fn deeply(&mut self, first: &World, numbers: impl Iterator<Item = usize>) -> Result<(), Found> {
         let (mut world, mut way) = (first.clone(), Vec::new());
         for number in numbers {
-            let moves = world.moves();
-            let Some(one) = moves.get(number % moves.len().max(1)) else { break };
-            let one = one.clone();
+            let (mut moves, people) = (world.moves(), world.moves_of_people());
+            // Now and then somebody does something before all that is under way is done.
+            if moves.is_empty() || number % 9 == 0 {
+                moves = if people.is_empty() { moves } else { people };
+            }
+            let Some(one) = moves.get((number / 9) % moves.len().max(1)).cloned() else { break };
             (world, way) = self.go(&world, &one, &way)?;
             if self.is_new(&world) {
                 self.end_from(&world, &way)?;

@@ -6,7 +6,7 @@ use shop_proto::order::v1::*;
 use shop_proto::payment::v1::{Operation, PaymentCommand, RecordProviderNotice};
 use shop_proto::samples::money;
 use shop_proto::shipping::v1::{
-    DispatchShipment, RecordDelivered as ArrivedThere, RecordLost as LostThere, ReportShortPick, ShipmentCommand, ShipmentLine,
+    DispatchShipment, RecordDelivered as ArrivedThere, RecordLost as LostThere, RecordReturnedToSender as BackThere, ReportShortPick, ShipmentCommand, ShipmentLine,
     ShipmentStatus,
 };
 
@@ -21,14 +21,20 @@ pub(super) struct Left {
     pub(super) cancel_lines: u8,
     pub(super) change_payment: u8,
     pub(super) returns: u8,
-    /// Losses and short picks.
+    /// Losses, short picks, parcels that nobody takes.
     pub(super) mishaps: u8,
+    /// Holds, and their ends.
+    pub(super) holds: u8,
     /// Notices that the provider sends by itself.
     pub(super) notices: u8,
     /// Whether the provider may say no, or want something of the customer.
     pub(super) free_provider: bool,
+    /// Whether the provider may refuse to take money, or to give it back.
+    pub(super) may_refuse: bool,
     /// Whether deadlines may fire before all else is done.
     pub(super) deadlines: bool,
+    /// Whether read models are away, so that nothing is read.
+    pub(super) no_lookups: bool,
 }
 
 /// One thing that happens.
@@ -54,6 +60,11 @@ pub(super) enum Move {
     Delivered(u32),
     Lost(u32),
     ShortPick(u32),
+    ToSender(u32),
+    Hold,
+    EndHold,
+    RequestReturn(&'static str),
+    RefuseReturn(&'static str),
     Return(&'static str),
 }
 
@@ -101,23 +112,31 @@ impl World {
             if self.left.free_provider && matches!(operation, Operation::Create | Operation::Confirm) {
                 moves.push(Move::NotBegun(n));
             }
+            if self.left.may_refuse && matches!(operation, Operation::Capture | Operation::Refund) {
+                moves.push(Move::Perform(n, Says::No));
+            }
         }
         moves.extend((0..self.notices.len()).flat_map(|n| [Move::Notice(n), Move::LoseNotice(n)]));
-        moves.extend(self.provider.to_act().into_iter().map(Move::Act));
-        if self.left.deadlines {
-            moves.extend(self.armed().map(|armed| Move::Fire(Box::new(armed.clone()))));
-        }
-        self.moves_of_people(&mut moves);
         moves
     }
 
-    fn moves_of_people(&self, moves: &mut Vec<Move>) {
+    /// What people may do now, and what time does.
+    pub(super) fn moves_of_people(&self) -> Vec<Move> {
+        let mut moves: Vec<Move> = self.provider.to_act().into_iter().map(Move::Act).collect();
+        if self.left.deadlines {
+            moves.extend(self.armed().map(|armed| Move::Fire(Box::new(armed.clone()))));
+        }
         if self.left.cancel_order > 0 {
             moves.push(Move::CancelOrder);
         }
+        if self.left.holds > 0 {
+            moves.extend([Move::Hold, Move::EndHold]);
+        }
         for (sku, _) in PRODUCTS {
             moves.extend((self.left.cancel_lines > 0).then_some(Move::CancelLine(sku)));
-            moves.extend((self.left.returns > 0 && !self.order().pieces.is_empty()).then_some(Move::Return(sku)));
+            if self.left.returns > 0 {
+                moves.extend([Move::RequestReturn(sku), Move::RefuseReturn(sku), Move::Return(sku)]);
+            }
         }
         if self.left.change_payment > 0 {
             moves.push(Move::ChangePayment);
@@ -130,11 +149,14 @@ impl World {
                 }
                 ShipmentStatus::Dispatched => {
                     moves.push(Move::Delivered(number));
-                    moves.extend((self.left.mishaps > 0).then_some(Move::Lost(number)));
+                    if self.left.mishaps > 0 {
+                        moves.extend([Move::Lost(number), Move::ToSender(number)]);
+                    }
                 }
                 _ => {}
             }
         }
+        moves
     }
 
     /// It happens.
@@ -187,6 +209,28 @@ impl World {
                 let lines = vec![OrderedLine { sku: (*sku).to_owned(), quantity: 1 }];
                 let condition = Condition::Resalable.into();
                 self.send::<OrderCommand>(ReceiveReturn { order_id: order_id(), lines, condition, ..Default::default() }, rules, table);
+            }
+            Move::RequestReturn(sku) => {
+                self.left.returns -= 1;
+                let lines = vec![OrderedLine { sku: (*sku).to_owned(), quantity: 1 }];
+                self.send::<OrderCommand>(RequestReturn { order_id: order_id(), lines, reason: String::new() }, rules, table);
+            }
+            Move::RefuseReturn(sku) => {
+                self.left.returns -= 1;
+                let lines = vec![OrderedLine { sku: (*sku).to_owned(), quantity: 1 }];
+                self.send::<OrderCommand>(RefuseReturn { order_id: order_id(), lines, reason: String::new() }, rules, table);
+            }
+            Move::Hold => {
+                self.left.holds -= 1;
+                self.send::<OrderCommand>(HoldOrder { order_id: order_id(), reason: String::new() }, rules, table);
+            }
+            Move::EndHold => {
+                self.left.holds = self.left.holds.saturating_sub(1);
+                self.send::<OrderCommand>(EndOrderHold { order_id: order_id() }, rules, table);
+            }
+            Move::ToSender(number) => {
+                self.left.mishaps -= 1;
+                self.ship(BackThere { order_id: order_id(), number: *number }, rules, table);
             }
             Move::Dispatch(number) => self.ship(DispatchShipment { order_id: order_id(), number: *number }, rules, table),
             Move::Delivered(number) => self.ship(ArrivedThere { order_id: order_id(), number: *number }, rules, table),

@@ -122,7 +122,7 @@ impl Provider {
                     }
                 }
                 Operation::Cancel if object.status() != S::Declined => object.stands(S::Cancelled),
-                Operation::Refund if object.refunded + amount <= object.captured => object.refunded += amount,
+                Operation::Refund if says == Says::Yes && object.refunded + amount <= object.captured => object.refunded += amount,
                 Operation::Refund => result = OperationResult::Refused,
                 Operation::Create | Operation::Cancel | Operation::Look | Operation::Unspecified => {}
             },

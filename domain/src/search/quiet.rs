@@ -50,6 +50,7 @@ fn asked(world: &World) -> Option<Move> {
 
 fn shipment(world: &World) -> Option<Move> {
     SHIPMENTS.into_iter().find_map(|number| match world.shipment(number).status() {
+        ShipmentStatus::Created | ShipmentStatus::Labelled if world.shipment(number).held => Some(Move::EndHold),
         ShipmentStatus::Created | ShipmentStatus::Labelled => Some(Move::Dispatch(number)),
         ShipmentStatus::Dispatched => Some(Move::Delivered(number)),
         _ => None,
@@ -62,22 +63,26 @@ fn ended(world: &World) -> Result<(), String> {
     if !matches!(order.status(), OrderStatus::Completed | OrderStatus::Cancelled | OrderStatus::Rejected) {
         return Err(format!("the order ends {:?}", order.status()));
     }
+    if world.cart().contents.is_some_and(|contents| contents.order.is_some()) {
+        return Err("the cart is still the order's".to_owned());
+    }
     for (stream, stock) in world.stocks() {
         if stock.reserved > 0 {
             return Err(format!("{stream} still holds {} pieces", stock.reserved));
         }
     }
     let open = world.provider.objects().find(|object| object.status() == ProviderStatus::Authorised && object.captured == 0);
-    if let Some(open) = open {
+    if let Some(open) = open.filter(|_| !world.left.may_refuse) {
         return Err(format!("an authorisation stands open: {open:?}"));
     }
     let kept = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning);
     let costs = if order.status() == OrderStatus::Completed { crate::order::costs_of(&order, kept) } else { 0 };
     let paid: i64 = world.provider.objects().map(|object| object.captured - object.refunded).sum();
-    if paid != costs {
+    // Where the provider does not take or give back what it is asked to, staff has to see to it.
+    if paid != costs && !(world.left.may_refuse && order.status() == OrderStatus::Completed) {
         return Err(format!("{paid} are paid for pieces that cost {costs}"));
     }
-    if order.captured - order.refunded != costs && order.status() == OrderStatus::Completed {
+    if order.captured - order.refunded != costs && order.status() == OrderStatus::Completed && !world.left.may_refuse {
         return Err(format!("the order thinks that {} are paid for pieces that cost {costs}", order.captured - order.refunded));
     }
     Ok(())

@@ -9,7 +9,6 @@ use daybook_proto::JsonValue;
 /// One decision.
 pub(super) struct Cell {
     key: (String, String, String),
-    row: String,
     follows: Follows,
 }
 
@@ -29,7 +28,8 @@ pub(super) struct Table {
     cells: BTreeMap<(String, String, String), Follows>,
 }
 
-fn short(type_name: &str) -> String {
+/// The message's name.
+pub(super) fn short(type_name: &str) -> String {
     type_name.rsplit('.').next().unwrap_or(type_name).to_owned()
 }
 
@@ -37,7 +37,7 @@ impl Cell {
     pub(super) fn new(aggregate: &str, before: &str, command: &str, after: &str) -> Self {
         let leads_to = if before == after { BTreeSet::new() } else { BTreeSet::from([after.to_owned()]) };
         let follows = Follows { leads_to, ..Default::default() };
-        Self { key: (aggregate.to_owned(), before.to_owned(), short(command)), row: String::new(), follows }
+        Self { key: (aggregate.to_owned(), before.to_owned(), short(command)), follows }
     }
 
     pub(super) fn refused(&mut self, code: Option<&str>) {
@@ -70,12 +70,29 @@ impl Table {
         all.sends.extend(cell.follows.sends);
         all.refusals.extend(cell.follows.refusals);
         all.nothing |= nothing;
-        let _ = cell.row;
     }
 
-    /// Whether this message was decided in this state.
-    pub(super) fn has(&self, aggregate: &str, state: &str, command: &str) -> bool {
-        self.cells.contains_key(&(aggregate.to_owned(), state.to_owned(), command.to_owned()))
+    /// Commands that rules send, by name.
+    pub(super) fn sent(&self) -> BTreeSet<String> {
+        let sent = self.cells.values().flat_map(|follows| &follows.sends);
+        sent.filter_map(|text| text.split_once(" (")).map(|(command, _)| command.to_owned()).collect()
+    }
+
+    /// Of each of these aggregates, the states that were seen in which a message was not met, by message.
+    pub(super) fn not_met(&self, aggregate: &dyn Aggregate) -> BTreeMap<String, BTreeSet<String>> {
+        let name = aggregate.name();
+        let of = || self.cells.keys().filter(|(aggregate, ..)| aggregate == name);
+        let states: BTreeSet<&String> = of().map(|(_, state, _)| state).collect();
+        let mut all = BTreeMap::new();
+        for command in aggregate.command_types() {
+            let command = short(command);
+            let met: BTreeSet<&String> = of().filter(|(.., met)| *met == command).map(|(_, state, _)| state).collect();
+            let missing: BTreeSet<String> = states.difference(&met).map(|state| (*state).clone()).collect();
+            if !missing.is_empty() {
+                all.insert(command, missing);
+            }
+        }
+        all
     }
 
     pub(super) fn len(&self) -> usize {
