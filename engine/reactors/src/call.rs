@@ -3,6 +3,7 @@
 //! call whose outcome is known from the start, and which waits for its time.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 
 use daybook_follow::Event;
 use daybook_kernel::{Instant, PageKey, ServiceMessage, StreamId};
@@ -38,6 +39,8 @@ pub(crate) struct Call {
 pub(crate) enum Work {
     /// These pages are read first.
     Read(Vec<PageKey>),
+    /// The outside is called; nothing is begun any more from that time on. And the number of the last call that this process has begun for it.
+    Speak(Option<Instant>, Arc<AtomicI32>),
     /// Nothing: its outcome is known, and waits for the time of the deadline of this name.
     Wait(String),
 }
@@ -51,7 +54,7 @@ impl Call {
     pub(crate) fn deadline(&self) -> Option<(&str, &StreamId)> {
         match &self.work {
             Work::Wait(name) => Some((name, &self.event.stream)),
-            Work::Read(_) => None,
+            Work::Read(_) | Work::Speak(..) => None,
         }
     }
 }

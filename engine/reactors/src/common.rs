@@ -7,13 +7,19 @@ use std::time::Instant;
 use daybook_bus::{Inspector, Record, SharedProducer};
 use daybook_follow::Event;
 use daybook_kernel::ids::EventPlace;
-use daybook_kernel::{Deadline, ErasedDeadlines, ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, Version};
+use daybook_kernel::{
+    Deadline, ErasedDeadlines, ErasedEffect, ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, Version,
+};
 use daybook_log::{Log, PartitionLog};
 use daybook_messages::Addressed;
+use daybook_process::metrics::{self, Gauge};
 use daybook_proto::v1::{Caller, Request};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::breaker::Breaker;
 use crate::call::{AT_ONCE, Call, Disarmed, Notes, Work, due};
+use crate::desk::none_yet;
 use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::queue::Reaction;
@@ -39,6 +45,24 @@ pub(crate) struct Common {
     /// The time, for deadlines.
     pub(crate) clock: Clock,
     pub(crate) news: GoodNews,
+    /// Of effects, by name.
+    pub(crate) destinations: HashMap<&'static str, Destination>,
+}
+
+/// Somebody outside whom effects call.
+pub(crate) struct Destination {
+    pub(crate) breaker: Arc<Breaker>,
+    /// For calls at once.
+    pub(crate) places: Semaphore,
+    /// Calls that are under way.
+    pub(crate) under_way: Gauge,
+}
+
+impl Destination {
+    pub(crate) fn new(name: &str, calls_at_once: usize) -> Self {
+        let breaker = Arc::new(Breaker::new(metrics::DESTINATION_BREAKER.with([name])));
+        Self { breaker, places: Semaphore::new(calls_at_once.max(1)), under_way: metrics::DESTINATION_CALLS.with([name]) }
+    }
 }
 
 impl Common {
@@ -102,6 +126,27 @@ impl Common {
             work: Work::Read(asks.pages),
             outcome: None,
         }))
+    }
+
+    /// The call that an event asks an effect for.
+    pub(crate) fn outward(&self, effect: &dyn ErasedEffect, log: &PartitionLog, event: &Arc<Event>) -> Result<Option<Call>, ReactError> {
+        let (at, place) = places(log, event);
+        let asked = effect.asks(&event.type_name, &event.payload, &event.decoded, &at, &place)?;
+        Ok(asked.map(|(outcome_id, asks)| Call {
+            event: event.clone(),
+            service: asks.service,
+            target: asks.target,
+            outcome_id,
+            due_at: AT_ONCE,
+            work: Work::Speak(asks.not_after, none_yet()),
+            outcome: None,
+        }))
+    }
+
+    /// A destination of effects.
+    pub(crate) fn destination(&self, name: &str) -> Result<&Destination, ReactorError> {
+        let unknown = || ReactorError::Configuration(format!("{name} is no destination of an effect that runs here"));
+        self.destinations.get(name).ok_or_else(unknown)
     }
 
     /// The deadlines that an event arms, and those that it disarms.

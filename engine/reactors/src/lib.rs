@@ -5,7 +5,7 @@
 //! sends has ids that are worked out from the event, so sending it again is a repeat, which the ledger answers. A second mark, *settled*,
 //! follows behind: all before it has come to an end. Where Kafka has lost messages, they are sent again from there. A lookup notes a
 //! call with its checkpoint; a desk beside it does the calls, and a call's row goes when the ledger has its outcome. A deadline is a call that
-//! waits for its time, and whose command is known from the start.
+//! waits for its time, and whose command is known from the start; an *effect* is a call to the outside, of which at most one is under way.
 //!
 //! | to … | use |
 //! |---|---|
@@ -15,6 +15,7 @@
 //! | see deadlines, and hasten one | [`ArmedDeadlines`] |
 
 mod answering;
+mod breaker;
 mod call;
 mod common;
 mod deadlines;

@@ -233,6 +233,7 @@ impl Reacting {
         }
         match &self.rule {
             Rule::Lookup(lookup) => asked.notes.calls.extend(self.common.call(&**lookup, &self.log, event)?),
+            Rule::Effect(effect) => asked.notes.calls.extend(self.common.outward(&**effect, &self.log, event)?),
             Rule::Deadlines(deadlines) => asked.notes = self.common.deadlines(&**deadlines, &self.log, event)?,
             Rule::Reactor(reactor) => {
                 let (at, place) = places(&self.log, event);
@@ -378,8 +379,10 @@ impl Reacting {
             }
         }
         self.queue.look()?;
-        // Whoever has the partition next does the calls that are under way again.
-        self.desk = None;
+        // Whoever has the partition next does the calls that are left again.
+        if let Some(desk) = self.desk.take() {
+            desk.finish(until).await;
+        }
         self.write_marks().await
     }
 }

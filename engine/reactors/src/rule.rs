@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use daybook_kernel::ids::{self, EventPlace};
-use daybook_kernel::{Begins, Digest, ErasedDeadlines, ErasedLookup, ErasedReactor};
+use daybook_kernel::{Begins, Digest, ErasedDeadlines, ErasedEffect, ErasedLookup, ErasedReactor};
 use uuid::Uuid;
 
 /// A rule of any kind, as its follower carries it out. All have their marks in one table, so no two share a name.
@@ -13,6 +13,8 @@ pub enum Rule {
     Reactor(Arc<dyn ErasedReactor>),
     /// Reads pages first, and sends one command with what they say.
     Lookup(Arc<dyn ErasedLookup>),
+    /// Calls the outside first, and sends one command with what came of it.
+    Effect(Arc<dyn ErasedEffect>),
     /// Sends commands when their time has come.
     Deadlines(Arc<dyn ErasedDeadlines>),
 }
@@ -29,6 +31,12 @@ impl From<Arc<dyn ErasedLookup>> for Rule {
     }
 }
 
+impl From<Arc<dyn ErasedEffect>> for Rule {
+    fn from(effect: Arc<dyn ErasedEffect>) -> Self {
+        Self::Effect(effect)
+    }
+}
+
 impl From<Arc<dyn ErasedDeadlines>> for Rule {
     fn from(deadlines: Arc<dyn ErasedDeadlines>) -> Self {
         Self::Deadlines(deadlines)
@@ -41,6 +49,7 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.name(),
             Self::Lookup(rule) => rule.name(),
+            Self::Effect(rule) => rule.name(),
             Self::Deadlines(rule) => rule.name(),
         }
     }
@@ -50,6 +59,7 @@ impl Rule {
         match self {
             Self::Reactor(_) => "reactor",
             Self::Lookup(_) => "lookup",
+            Self::Effect(_) => "effect",
             Self::Deadlines(_) => "deadlines",
         }
     }
@@ -59,6 +69,7 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.service(),
             Self::Lookup(rule) => rule.service(),
+            Self::Effect(rule) => rule.service(),
             Self::Deadlines(rule) => rule.service(),
         }
     }
@@ -68,6 +79,7 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.aggregate(),
             Self::Lookup(rule) => rule.aggregate(),
+            Self::Effect(rule) => rule.aggregate(),
             Self::Deadlines(rule) => rule.aggregate(),
         }
     }
@@ -76,6 +88,7 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.begins(),
             Self::Lookup(rule) => rule.begins(),
+            Self::Effect(rule) => rule.begins(),
             Self::Deadlines(rule) => rule.begins(),
         }
     }
@@ -84,6 +97,7 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.fingerprint(),
             Self::Lookup(rule) => rule.fingerprint(),
+            Self::Effect(rule) => rule.fingerprint(),
             Self::Deadlines(rule) => rule.fingerprint(),
         }
     }

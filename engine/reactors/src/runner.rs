@@ -13,7 +13,7 @@ use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, Pool, Role, read_secret};
 use tokio::sync::watch;
 
-use crate::common::{Common, Target};
+use crate::common::{Common, Destination, Target};
 use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::reacting::Reacting;
@@ -43,15 +43,28 @@ pub struct ReactorsConfig {
     pub read_models: Vec<ReadModel>,
     /// Connections to each log database, and to the read models, shared by all rules and partitions.
     pub connections: usize,
-    /// The time, for deadlines.
+    /// The most calls of effects to one destination that may be under way at once in this process (32 by default). What a provider allows is
+    /// shared by all processes.
+    pub calls_at_once: usize,
+    /// The time, for deadlines and for effects that may become too late.
     pub clock: Clock,
 }
 
 impl ReactorsConfig {
-    /// These rules, which are all that the build has; 8 connections, the machine's clock.
+    /// These rules, which are all that the build has; 8 connections, 32 calls at once, the machine's clock.
     pub fn new(databases: Databases, bus: BusConfig, registry: Registry, rules: Vec<Rule>, read_models: Vec<ReadModel>) -> Self {
         let all_rules = rules.clone();
-        Self { databases, bus, registry, rules, all_rules, read_models, connections: 8, clock: Arc::new(|| Utc::now().into()) }
+        Self {
+            databases,
+            bus,
+            registry,
+            rules,
+            all_rules,
+            read_models,
+            connections: 8,
+            calls_at_once: 32,
+            clock: Arc::new(|| Utc::now().into()),
+        }
     }
 }
 
@@ -66,7 +79,7 @@ pub struct Reactors {
 /// The outcome of [`prepare`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
-    /// `reactor`, `lookup` or `deadlines`.
+    /// `reactor`, `lookup`, `effect` or `deadlines`.
     pub kind: &'static str,
     /// The rule.
     pub rule: &'static str,
@@ -161,6 +174,11 @@ impl Reactors {
             }
         }
         let options = ProducerOptions { message_timeout: DELIVERED_WITHIN, ..ProducerOptions::default() };
+        let destination = |rule: &Rule| match rule {
+            Rule::Effect(effect) => Some((effect.destination(), Destination::new(effect.destination(), config.calls_at_once))),
+            Rule::Reactor(_) | Rule::Lookup(_) | Rule::Deadlines(_) => None,
+        };
+        let destinations = config.rules.iter().filter_map(destination).collect();
         let common = Arc::new(Common {
             producer: SharedProducer::new(&config.bus, options)?,
             inspector: Inspector::new(&config.bus)?,
@@ -170,6 +188,7 @@ impl Reactors {
             reader: Reader::new(&config.databases, &config.read_models, config.connections)?,
             clock: config.clock,
             news: GoodNews::new(config.all_rules.iter().map(Rule::name).collect(), stores),
+            destinations,
         });
         let mut kinds: Vec<Arc<dyn Kind>> = Vec::new();
         for rule in &config.rules {

@@ -78,6 +78,10 @@ pub enum Label {
     Command,
     /// A rule of deadlines.
     Deadlines,
+    /// Somebody outside whom effects call.
+    Destination,
+    /// An effect.
+    Effect,
     /// A follower of a log.
     Follower,
     /// A generation of a read model.
@@ -106,9 +110,11 @@ pub enum Label {
 
 impl Label {
     /// All labels.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Command,
         Self::Deadlines,
+        Self::Destination,
+        Self::Effect,
         Self::Follower,
         Self::Generation,
         Self::Group,
@@ -128,6 +134,8 @@ impl Label {
         match self {
             Self::Command => "command",
             Self::Deadlines => "deadlines",
+            Self::Destination => "destination",
+            Self::Effect => "effect",
             Self::Follower => "follower",
             Self::Generation => "generation",
             Self::Group => "group",
@@ -148,6 +156,8 @@ impl Label {
         match self {
             Self::Command => "the commands of this build, as URLs name them; `unknown` for every other name",
             Self::Deadlines => "the rules of deadlines of this build",
+            Self::Destination => "the destinations of this build's effects",
+            Self::Effect => "the effects of this build",
             Self::Follower => "`projection`, `reactor`",
             Self::Generation => "the numbers of the generations of a read model that are kept up",
             Self::Group => "the consumer groups of this process",

@@ -150,6 +150,22 @@ table! {
         LOOKUP_TIME: times "daybook_lookup_seconds" [Lookup, Service] Seconds
             "Time from a call's row to its outcome in the ledger, as far as one process sees it.";
     }
+    "Effects" {
+        EFFECT_CALLS: gauge "daybook_effect_calls" [Effect, Service, Partition] Count
+            "Calls of an effect that are open.";
+        EFFECT_ATTEMPTS: counter "daybook_effect_attempts_total" [Effect, Service] Count
+            "Calls to the outside that were begun.";
+        EFFECT_RETRIES: counter "daybook_effect_retries_total" [Effect, Service] Count
+            "Calls to the outside that were begun again, because it was not known what had come of the one before.";
+        EFFECT_FAILURES: counter "daybook_effect_failures_total" [Effect, Service] Count
+            "Attempts at a call that have failed, or of which nothing is known; each is asked about.";
+        EFFECT_TIME: times "daybook_effect_seconds" [Effect, Service] Seconds
+            "Time from a call's row to its outcome in the ledger, as far as one process sees it.";
+        DESTINATION_CALLS: gauge "daybook_destination_calls" [Destination] Count
+            "Calls to a destination that are under way.";
+        DESTINATION_BREAKER: gauge "daybook_destination_breaker" [Destination] Number
+            "The state of a destination's breaker: 0 is closed, at 1 one call tries whether it is back, at 2 none goes through.";
+    }
     "Deadlines" {
         DEADLINES_DUE: gauge "daybook_deadlines_due" [Deadlines, Service, Partition] Count
             "Deadlines that are due, and whose commands have no result yet.";

@@ -4,6 +4,7 @@
 mod firing;
 mod performing;
 mod rows;
+mod speaking;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use daybook_process::Backoff;
 use daybook_process::metrics::{self, Counter, Gauge, Histogram};
 use futures_util::future::join_all;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
@@ -25,6 +26,7 @@ use crate::news::{GoodNews, News};
 use crate::store::{CallRow, Store};
 use crate::{ReactorError, Rule};
 use rows::Read;
+pub(crate) use speaking::none_yet;
 
 /// Calls of one rule and partition that are held in memory; those beyond stay in the table until there is room.
 const HELD: usize = 4_096;
@@ -50,6 +52,8 @@ const SENT_AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(60);
 /// Pauses after a call that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE_OUTSIDE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE_OUTSIDE: Duration = Duration::from_secs(30);
 
 /// Before all calls.
 const BEGINNING: At = (AT_ONCE, -1, Uuid::nil());
@@ -75,7 +79,8 @@ pub(crate) struct DeskMeters {
     pub(crate) open: Gauge,
     failures: Counter,
     time: Histogram,
-    /// Of deadlines alone: all that were sent, and those of them that were late.
+    /// Of deadlines: all that were sent, and those of them that were late. Of effects: all calls that were begun, and those of them that were not
+    /// the first.
     fired: Counter,
     late: Counter,
 }
@@ -85,22 +90,29 @@ impl DeskMeters {
         let (name, service, partition) = (rule.name(), log.service(), log.number().to_string());
         let (open, failures, time) = match rule {
             Rule::Deadlines(_) => (&metrics::DEADLINES_DUE, &metrics::DEADLINE_FAILURES, &metrics::DEADLINE_TIME),
+            Rule::Effect(_) => (&metrics::EFFECT_CALLS, &metrics::EFFECT_FAILURES, &metrics::EFFECT_TIME),
             Rule::Lookup(_) | Rule::Reactor(_) => (&metrics::LOOKUP_CALLS, &metrics::LOOKUP_FAILURES, &metrics::LOOKUP_TIME),
+        };
+        let (fired, late) = match rule {
+            Rule::Deadlines(_) => (metrics::DEADLINES_FIRED.with([name, service]), metrics::DEADLINES_LATE.with([name, service])),
+            Rule::Effect(_) => (metrics::EFFECT_ATTEMPTS.with([name, service]), metrics::EFFECT_RETRIES.with([name, service])),
+            Rule::Lookup(_) | Rule::Reactor(_) => (Counter::noop(), Counter::noop()),
         };
         Self {
             open: open.with([name, service, &partition]),
             failures: failures.with([name, service]),
             time: time.with([name, service]),
-            fired: metrics::DEADLINES_FIRED.with([name, service]),
-            late: metrics::DEADLINES_LATE.with([name, service]),
+            fired,
+            late,
         }
     }
 }
 
 /// The handle of a desk. What it has under way ends with it; its rows stay.
 pub(crate) struct Desk {
-    calls: UnboundedSender<(Vec<Call>, bool)>,
-    task: AbortHandle,
+    /// None: it begins nothing any more.
+    calls: Option<UnboundedSender<(Vec<Call>, bool)>>,
+    task: JoinHandle<()>,
 }
 
 impl Drop for Desk {
@@ -139,13 +151,19 @@ impl Desk {
             pause: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             read_at: Instant::now(),
         };
-        Self { calls, task: tokio::spawn(work.run(arriving)).abort_handle() }
+        Self { calls: Some(calls), task: tokio::spawn(work.run(arriving)) }
     }
 
     /// The rows of these stand by now. `repeats`: they may have been done before.
     pub(crate) fn add(&self, calls: Vec<Call>, repeats: bool) {
         // A desk that has found its term over does nothing more.
-        let _ = self.calls.send((calls, repeats));
+        let _ = self.calls.as_ref().map(|desk| desk.send((calls, repeats)));
+    }
+
+    /// Begins nothing any more, and waits until then for what is under way: a call to the outside that is cut off must be asked about.
+    pub(crate) async fn finish(mut self, until: Instant) {
+        self.calls = None;
+        let _ = tokio::time::timeout_at(until, &mut self.task).await;
     }
 
     /// It has found its term over, or has panicked.
@@ -174,6 +192,8 @@ enum Came {
     /// The ledger has an outcome already, or the row has gone.
     Ended,
     Failed(String),
+    /// It may not be begun for so long.
+    Waits(Duration),
     /// Another process has the partition.
     Over,
 }
@@ -242,7 +262,12 @@ impl Work {
             tokio::select! {
                 calls = arriving.recv() => match calls {
                     Some((calls, repeats)) => self.add(calls, repeats),
-                    None => return,
+                    None => {
+                        while let Some(back) = self.under_way.join_next().await {
+                            self.came_back(back.unwrap_or_default()).await;
+                        }
+                        return;
+                    }
                 },
                 _ = terms.tick() => if self.is_superseded().await { return },
                 _ = notes.tick(), if self.waits => self.look_for_hastened(begins).await,
@@ -478,11 +503,21 @@ impl Work {
                 why
             }
             Came::Failed(why) => why,
+            Came::Waits(pause) => {
+                self.due.insert((Instant::now() + pause, at));
+                return;
+            }
             Came::Ended | Came::Over => return,
         };
         self.shared.meters.failures.increment(1);
         held.tries = held.tries.saturating_add(1);
-        let pause = FIRST_PAUSE.saturating_mul(1 << held.tries.clamp(0, 10)).min(LONGEST_PAUSE);
+        let pause = match self.shared.rule {
+            // Those who call the same destination must not come all at once.
+            Rule::Effect(_) => {
+                (LONGEST_PAUSE_OUTSIDE.min(FIRST_PAUSE_OUTSIDE * (1 << held.tries.clamp(1, 10)))).mul_f64(0.5 + fastrand::f64() / 2.0)
+            }
+            Rule::Reactor(_) | Rule::Lookup(_) | Rule::Deadlines(_) => LONGEST_PAUSE.min(FIRST_PAUSE * (1 << held.tries.clamp(0, 10))),
+        };
         self.due.insert((Instant::now() + pause, at));
         let (call, tries) = (held.call.clone(), held.tries);
         if overtakes && self.news.is_none() {

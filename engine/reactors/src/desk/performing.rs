@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use daybook_kernel::ServiceMessage;
 use uuid::Uuid;
 
+use super::speaking::Spoken;
 use super::{Came, Shared};
 use crate::answering::answer;
 use crate::call::{Call, Work};
@@ -36,15 +37,23 @@ impl Shared {
     }
 
     async fn attempt(&self, call: &Call, repeats: bool) -> Result<Came, ReactorError> {
-        if repeats && !self.ended(&[call]).await?.is_empty() {
+        // What the outside has been asked for may never be asked for again.
+        if (repeats || matches!(self.rule, Rule::Effect(_))) && !self.ended(&[call]).await?.is_empty() {
             return Ok(Came::Ended);
         }
         let outcome = match &call.outcome {
             Some(kept) => kept.clone(),
             None => {
-                let found = match self.find(call).await {
-                    Ok(found) => found,
-                    Err(why) => return Ok(Came::Failed(why)),
+                let found = match self.find(call).await? {
+                    Spoken::Outcome(found) => found,
+                    Spoken::Kept(type_name, bytes) => {
+                        let (service, target) = (call.service, call.target.clone());
+                        ServiceMessage { service, type_name: self.common.command_type(&type_name)?, bytes, target }
+                    }
+                    Spoken::Waits(pause) => return Ok(Came::Waits(pause)),
+                    Spoken::Unknown(why) => return Ok(Came::Failed(why)),
+                    Spoken::Gone => return Ok(Came::Ended),
+                    Spoken::Over => return Ok(Came::Over),
                 };
                 match self.store.keep_outcome(call.at(), &found, self.term).await? {
                     Kept::Stands(type_name, bytes) => ServiceMessage { type_name: self.common.command_type(&type_name)?, bytes, ..found },
@@ -66,15 +75,17 @@ impl Shared {
     }
 
     /// Finds an outcome.
-    async fn find(&self, call: &Call) -> Result<ServiceMessage, String> {
+    async fn find(&self, call: &Call) -> Result<Spoken, ReactorError> {
         let event = &call.event;
         match (&self.rule, &call.work) {
             (Rule::Lookup(lookup), Work::Read(first)) => {
                 let (service, partition) = (self.log.service(), self.log.number());
                 let place = Place { service, partition, offset: event.offset, epoch: event.epoch };
-                answer(&**lookup, call, first, &self.common.reader, place).await.map_err(|why| why.to_string())
+                let answered = answer(&**lookup, call, first, &self.common.reader, place).await;
+                Ok(answered.map_or_else(|why| Spoken::Unknown(why.to_string()), Spoken::Outcome))
             }
-            _ => Err("it is no call of this rule".to_owned()),
+            (Rule::Effect(effect), Work::Speak(not_after, mine)) => self.speak(&**effect, call, *not_after, mine).await,
+            _ => Ok(Spoken::Unknown("it is no call of this rule".to_owned())),
         }
     }
 }

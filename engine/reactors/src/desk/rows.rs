@@ -50,6 +50,7 @@ impl Shared {
         }
         let asked = match &self.rule {
             Rule::Lookup(lookup) => self.common.call(&**lookup, &self.log, &event),
+            Rule::Effect(effect) => self.common.outward(&**effect, &self.log, &event),
             Rule::Reactor(_) | Rule::Deadlines(_) => Ok(None),
         };
         Ok(match asked {

@@ -1,6 +1,7 @@
 //! The rows of calls.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use daybook_kernel::{Instant, ServiceMessage, StreamId};
@@ -24,6 +25,7 @@ statements! {
     PASSED = "passed.sql",
     READ = "read_calls.sql",
     READ_HASTENED = "read_hastened.sql",
+    STAMP = "stamp_call.sql",
     STILL_STAND = "still_stand.sql",
 }
 
@@ -56,6 +58,20 @@ pub(crate) struct DeadlineRow {
 pub(crate) enum Kept {
     /// Type and bytes of the one that is kept: this one, or the one before it.
     Stands(String, Vec<u8>),
+    /// The row has gone: the ledger has an outcome.
+    Gone,
+    /// Another process has the partition.
+    Over,
+}
+
+/// What has become of a call to the outside that was to be announced.
+pub(crate) enum Stamped {
+    /// It may be begun; its number, from 1.
+    Yes(i32),
+    /// Another one may be under way for so long.
+    Waits(Duration),
+    /// An outcome is kept: its type and bytes.
+    Kept(String, Vec<u8>),
     /// The row has gone: the ledger has an outcome.
     Gone,
     /// Another process has the partition.
@@ -229,6 +245,29 @@ impl Store {
             (true, None) => Kept::Gone,
             (true, Some((type_name, bytes))) => Kept::Stands(type_name, bytes),
         })
+    }
+
+    /// Announces a call to the outside that will be over in so long. `mine`: the number of the one that this holder has begun before.
+    pub(crate) async fn stamp_call(&self, at: At, term: i64, until: Duration, mine: i32) -> Result<Stamped, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(STAMP)).await?;
+        let (due_at, offset, id, seconds) = (at.0.to_utc(), at.1, at.2, until.as_secs_f64());
+        let row = client.query_one(&statement, &[&self.name, &self.partition, &term, &due_at, &offset, &id, &seconds, &mine]).await?;
+        if !row.get::<_, bool>(0) {
+            return Ok(Stamped::Over);
+        }
+        if let Some(number) = row.get(1) {
+            return Ok(Stamped::Yes(number));
+        }
+        if !row.get::<_, bool>(2) {
+            return Ok(Stamped::Gone);
+        }
+        if let Some((type_name, bytes)) = row.get::<_, Option<String>>(3).zip(row.get(4)) {
+            return Ok(Stamped::Kept(type_name, bytes));
+        }
+        // One that is over by now may be announced at the next attempt.
+        let left = row.get::<_, Option<f64>>(5).unwrap_or_default().max(0.1);
+        Ok(Stamped::Waits(Duration::try_from_secs_f64(left).unwrap_or(until)))
     }
 
     /// Those of some calls whose rows stand, by the ids of their outcomes; none: another process has the partition.

@@ -14,7 +14,7 @@ use tokio_postgres::{Row, Statement};
 use crate::ReactorError;
 use crate::call::Notes;
 use calls::Columns;
-pub(crate) use calls::{CallRow, DeadlineRow, Kept};
+pub(crate) use calls::{CallRow, DeadlineRow, Kept, Stamped};
 
 macro_rules! statements {
     ($($name:ident = $file:literal),* $(,)?) => {
