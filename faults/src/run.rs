@@ -51,6 +51,8 @@ pub struct Settings {
     pub pause: Duration,
     /// Commands a second.
     pub rate: f64,
+    /// Clients place orders.
+    pub orders: bool,
     /// Where the run keeps its things.
     pub folder: PathBuf,
     /// The armed binary.
@@ -189,6 +191,7 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         commands: options.commands.clone(),
         queries,
         two_builds,
+        orders: settings.orders,
         binary: settings.binary.clone(),
     };
     let workload = Workload::start(options, recorder.clone())?;

@@ -34,6 +34,8 @@ pub struct Sources {
     pub queries: Vec<Server>,
     /// Two builds serve, of which one knows less.
     pub two_builds: bool,
+    /// Clients place orders.
+    pub orders: bool,
     /// The binary, for `replay diff` and `replay verify`.
     pub binary: PathBuf,
 }
@@ -95,6 +97,8 @@ pub async fn collect(
         two_builds,
         reacting_from,
         terms,
+        orders: sources.orders,
+        outside: BTreeMap::new(),
     })
 }
 
