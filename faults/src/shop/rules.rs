@@ -35,6 +35,7 @@ pub mod orders {
         MONEY_UNLIKE_KEPT: "I7" Effects "money-unlike-kept", "Of an order that is completed, the money that was taken and not given back is what the pieces cost that the customer has.";
         ORDER_UNFINISHED: "I9" Effects "order-unfinished", "Every order comes to an end.";
         PROVIDER_DIFFERS: "I7" Effects "provider-differs", "The provider's books and ours are equal, payment by payment.";
+        CARRIER_DIFFERS: "I9" Effects "carrier-differs", "The carrier has one parcel of each shipment that has a label, and no others.";
         MONEY_MOVED_TWICE: "I7" Effects "money-moved-twice", "The provider moved no more money than it was asked to, each ask once.";
     }
 }

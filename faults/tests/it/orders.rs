@@ -82,6 +82,8 @@ impl Story {
         publish(&mut evidence);
         evidence.orders = true;
         evidence.outside.insert("payment-provider".to_owned(), books());
+        let parcel = json!({ "orderId": "o-1", "number": 1, "tracking": "PX1", "carrier": "parcel", "status": "delivered" });
+        evidence.outside.insert("carrier".to_owned(), json!({ "parcels": [parcel], "keys": [] }));
         pages(&mut evidence);
         evidence
     }
@@ -167,6 +169,7 @@ fn completed(s: &mut Story) {
     s.tell(order, "OrderConfirmed", of("o-1", json!({ "cartId": "k-1", "shipments": [in_it(3)] })));
     s.tell("cart/k-1", "CartClosed", of("o-1", json!({ "cartId": "k-1" })));
     s.tell(shipment, "ShipmentCreated", of("o-1", in_it(3)));
+    s.tell(shipment, "ShipmentLabelled", of("o-1", json!({ "number": 1, "carrier": "parcel", "tracking": "PX1" })));
     // One piece is not wanted any more.
     s.tell(shipment, "ShipmentCancelled", of("o-1", json!({ "number": 1, "ask": 1, "lines": line(1) })));
     let cancelled =
@@ -225,10 +228,11 @@ fn rejected(s: &mut Story) {
 
 /// The provider's own books.
 fn books() -> Value {
-    let key = |operation: &str| json!({ "key": format!("{operation}-key"), "operation": operation, "called": 2 });
+    let of_money = |operation: &str, amount: i64| json!({ "key": format!("{operation}-key"), "operation": operation, "asked": { "amount": amount }, "status": 200, "calls": 2 });
+    let key = |operation: &str| of_money(operation, 0);
     json!({ "payments": [
         { "id": "ob-1", "order": "o-1", "currency": "EUR", "authorised": 3000, "captured": 2000, "voided": 0, "refunded": 1000,
-          "keys": [key("create"), key("confirm"), key("capture"), key("refund")] },
+          "keys": [key("create"), key("confirm"), of_money("capture", 2000), of_money("refund", 1000)] },
         { "id": "ob-2", "order": "o-2", "currency": "EUR", "authorised": 1000, "captured": 0, "voided": 1000, "refunded": 0,
           "keys": [key("create"), key("confirm"), key("cancel")] },
     ] })

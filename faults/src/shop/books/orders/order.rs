@@ -21,11 +21,18 @@ const LEAVING: [&str; 5] = ["CONFIRMED", "PARTLY_SHIPPED", "SHIPPED", "DELIVERED
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parcel {
     pub(super) warehouse: String,
-    /// Still in it, or as it left.
+    /// Those that were not cancelled.
     pub(super) pieces: Pieces,
-    pub(super) left: bool,
+    /// Of these, those that have left.
+    pub(super) sent: Pieces,
     /// The event that told its end; empty: it has none.
     pub(super) end: String,
+}
+
+impl Parcel {
+    pub(super) fn has_left(&self) -> bool {
+        !self.sent.is_empty()
+    }
 }
 
 /// Money that was asked for, and what came of it: nothing yet, done, or not.
@@ -119,9 +126,9 @@ impl Order {
     /// What the pieces cost that the customer has, at the least and at the most: those that arrived and did not come back, and the delivery.
     pub(super) fn cost_of_kept(&self) -> RangeInclusive<i64> {
         let mut kept = Pieces::new();
-        self.parcels.values().filter(|parcel| parcel.end == "OrderDelivered").for_each(|parcel| add(&mut kept, &parcel.pieces));
+        self.parcels.values().filter(|parcel| parcel.end == "OrderDelivered").for_each(|parcel| add(&mut kept, &parcel.sent));
         let of = self.cost(&without(&kept, &self.returned));
-        let delivery = if self.parcels.values().any(|parcel| parcel.left) { self.delivery } else { 0 };
+        let delivery = if self.parcels.values().any(Parcel::has_left) { self.delivery } else { 0 };
         of.start() + delivery..=of.end() + delivery
     }
 
@@ -151,7 +158,7 @@ impl Order {
     /// Every piece has an end, and no money is on its way.
     fn is_settled(&self) -> bool {
         let mut open = self.captures.values().chain(self.refunds.values()).filter(|asked| asked.done.is_none());
-        let has_end = |parcel: &Parcel| parcel.pieces.is_empty() || !parcel.end.is_empty();
+        let has_end = |parcel: &Parcel| parcel.pieces == parcel.sent && (parcel.sent.is_empty() || !parcel.end.is_empty());
         open.next().is_none() && self.parcels.values().all(has_end)
     }
 
@@ -165,12 +172,14 @@ impl Order {
             "OrderAllocated" => self.allocated(json, looked),
             "OrderAwaitingPayment" => {
                 let amount = units(&json["amount"]);
-                self.pays(amount, looked);
+                looked.push((rules::MONEY_UNLIKE_PIECES, amount == self.total, format!("{amount} for {}", self.total)));
             }
             "OrderPaid" => {
                 self.paid = true;
                 self.captures_once = json["capturesOnce"] == true;
-                self.pays(units(&json["authorised"]), looked);
+                // More than the total may be: no more than the pieces cost is taken.
+                let authorised = units(&json["authorised"]);
+                looked.push((rules::MONEY_UNLIKE_PIECES, authorised >= self.total, format!("{authorised} for {}", self.total)));
             }
             "OrderConfirmed" => self.confirm(json, looked),
             "OrderShipped" => self.ship(json, looked),
@@ -214,11 +223,6 @@ impl Order {
         looked.push((rules::ORDER_PIECES, held == self.ordered, format!("{held:?} of {:?}", self.ordered)));
     }
 
-    /// The whole order is to be paid.
-    fn pays(&self, amount: i64, looked: &mut Vec<Looked>) {
-        looked.push((rules::MONEY_UNLIKE_PIECES, amount == self.total, format!("{amount} of {}", self.total)));
-    }
-
     fn confirm(&mut self, json: &Value, looked: &mut Vec<Looked>) {
         let mut planned = Pieces::new();
         let mut each_once = true;
@@ -231,7 +235,7 @@ impl Order {
     }
 
     fn ship(&mut self, json: &Value, looked: &mut Vec<Looked>) {
-        let (sent, first) = (pieces(json, "lines"), !self.parcels.values().any(|parcel| parcel.left));
+        let (sent, first) = (pieces(json, "lines"), !self.parcels.values().any(Parcel::has_left));
         let (capture, amount) = (number(json, "capture"), units(&json["amount"]));
         // One capture only: it takes all that is not cancelled.
         let all: Pieces = self.parcels.values().fold(Pieces::new(), |mut all, parcel| {
@@ -239,9 +243,11 @@ impl Order {
             all
         });
         let parcel = self.parcels.entry(number(json, "number")).or_default();
-        let holds = !parcel.left && !sent.is_empty() && parcel.pieces == sent && parcel.warehouse == text(json, "warehouse");
-        looked.push((rules::ORDER_PIECES, holds, format!("{sent:?} left, in the shipment were {:?}", parcel.pieces)));
-        parcel.left = true;
+        // Pieces of which the order hears late that they had left follow the others.
+        let there = without(&parcel.pieces, &parcel.sent);
+        let holds = !sent.is_empty() && is_of(&sent, &there) && parcel.warehouse == text(json, "warehouse");
+        looked.push((rules::ORDER_PIECES, holds, format!("{sent:?} left, in the shipment were {there:?}")));
+        add(&mut parcel.sent, &sent);
         let of = match (self.captures_once, first) {
             (false, _) => self.cost(&sent),
             (true, true) => self.cost(&all),
@@ -258,8 +264,8 @@ impl Order {
         let was_taken = self.captures_once && !self.captures.is_empty();
         let of = if was_taken { self.cost(&gone) } else { 0..=0 };
         let parcel = self.parcels.entry(number(json, "number")).or_default();
-        let holds = !parcel.left && is_of(&gone, &parcel.pieces);
-        looked.push((rules::ORDER_PIECES, holds, format!("{gone:?} of {:?}, left: {}", parcel.pieces, parcel.left)));
+        let there = without(&parcel.pieces, &parcel.sent);
+        looked.push((rules::ORDER_PIECES, is_of(&gone, &there), format!("{gone:?} will not leave, there were {there:?}")));
         parcel.pieces = without(&parcel.pieces, &gone);
         self.refund(json, &of, looked);
     }
@@ -267,8 +273,8 @@ impl Order {
     fn arrive(&mut self, kind: &str, json: &Value, looked: &mut Vec<Looked>) {
         let (of, place) = (pieces(json, "lines"), text(json, "warehouse"));
         let parcel = self.parcels.entry(number(json, "number")).or_default();
-        let holds = parcel.left && parcel.end.is_empty() && parcel.pieces == of;
-        looked.push((rules::ORDER_PIECES, holds, format!("{of:?} of {:?}, left: {}, {}", parcel.pieces, parcel.left, parcel.end)));
+        let holds = parcel.has_left() && parcel.end.is_empty() && parcel.sent == of;
+        looked.push((rules::ORDER_PIECES, holds, format!("{of:?}, {:?} had left, {}", parcel.sent, parcel.end)));
         kind.clone_into(&mut parcel.end);
         if kind == "OrderDelivered" {
             return;
@@ -285,7 +291,7 @@ impl Order {
     fn take_back(&mut self, json: &Value, looked: &mut Vec<Looked>) {
         let back = pieces(json, "lines");
         let mut there = Pieces::new();
-        self.parcels.values().filter(|parcel| parcel.end == "OrderDelivered").for_each(|parcel| add(&mut there, &parcel.pieces));
+        self.parcels.values().filter(|parcel| parcel.end == "OrderDelivered").for_each(|parcel| add(&mut there, &parcel.sent));
         let there = without(&there, &self.returned);
         looked.push((rules::ORDER_PIECES, is_of(&back, &there), format!("{back:?} of {there:?} came back")));
         add(&mut self.returned, &back);
