@@ -143,6 +143,7 @@ pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<RunResu
         projectors: 2,
         queries: 2,
         session_timeout_s: 4,
+        orders: settings.orders,
         small_disk: ordeal.nemeses().iter().any(|n| n.name().starts_with("disk-")),
     };
     let cluster = Arc::new(Cluster::start(plan).await?);
@@ -192,6 +193,7 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         queries,
         two_builds,
         orders: settings.orders,
+        outside: cluster.outside(),
         binary: settings.binary.clone(),
     };
     let workload = Workload::start(options, recorder.clone())?;

@@ -9,6 +9,7 @@ mod kills;
 mod lanes;
 mod marks;
 mod net;
+mod outside;
 mod pauses;
 mod points;
 mod poison;
@@ -84,7 +85,7 @@ impl Struck {
 
 /// Every nemesis, in the order of the list; those of the world outside where clients place `orders`.
 pub fn all(orders: bool) -> Vec<Box<dyn Nemesis>> {
-    let _ = orders;
+    let outside = if orders { outside::all() } else { Vec::new() };
     let lists = [
         kills::all(),
         points::all(),
@@ -100,6 +101,7 @@ pub fn all(orders: bool) -> Vec<Box<dyn Nemesis>> {
         poison::all(),
         repeats::all(),
         transactions::all(),
+        outside,
     ];
     lists.into_iter().flatten().map(|fault| Box::new(fault) as Box<dyn Nemesis>).collect()
 }

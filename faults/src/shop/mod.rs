@@ -5,6 +5,7 @@ mod books;
 mod clients;
 mod keys;
 pub(crate) mod names;
+pub(crate) mod outside;
 mod reading;
 pub mod rules;
 

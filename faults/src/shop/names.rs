@@ -28,11 +28,12 @@ pub(crate) const CARTS: &str = "carts";
 pub(crate) const SEARCH: &str = "products";
 
 /// Each read model with a key that can be asked for at any time.
-pub(crate) const READ_MODELS: [(&str, &str); 5] = [
+pub(crate) const READ_MODELS: [(&str, &str); 6] = [
     (PRODUCT_PAGES, "nothing"),
     (STOCK_LEVELS, "nothing"),
     (CATEGORY_LISTINGS, "nothing"),
     (REORDER_ALERTS, "nothing"),
+    (ORDERS, "nothing"),
     (SEARCH, "search"),
 ];
 
