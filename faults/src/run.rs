@@ -185,6 +185,8 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         rate: settings.rate,
         things: 200,
         two_builds,
+        orders: settings.orders,
+        outside: cluster.outside(),
     };
     let sources = Sources {
         database: cluster.owner_url(),

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::judge::case::{Case, Row, Written};
-use crate::judge::decode::{self, Metadata, tokens};
+use crate::judge::decode::{self, CommandOutcome, Metadata, tokens};
 use crate::judge::digest::{self, EventPlace};
 use crate::judge::rules;
 use crate::judge::verdict::Findings;
@@ -23,11 +23,14 @@ const REACTIONS: &str = "reactor/";
 const JUDGED_ELSEWHERE: &str = "reactor/reorder";
 
 /// Whether a ledger row is of a command that a process has sent, or somebody outside. One without events does not say who has: of streams
-/// that processes speak to it may be theirs, of stocks where there are orders.
+/// that processes speak to it may be theirs. In a run without orders the scheduler alone speaks to stocks, and is never refused.
 pub(super) fn is_one(case: &Case<'_>, row: &Row<'_>) -> bool {
     let stream = row.ledger.stream_id.as_str();
-    let is_spoken_to = SPOKEN_TO.iter().any(|start| stream.starts_with(start)) || (case.evidence.orders && stream.starts_with(STOCK));
+    let is_spoken_to = SPOKEN_TO.iter().any(|start| stream.starts_with(start)) || stream.starts_with(STOCK);
     let Some(result) = row.result.as_ref().filter(|_| is_spoken_to) else { return false };
+    if stream.starts_with(STOCK) && !case.evidence.orders && result.outcome != CommandOutcome::Accepted {
+        return false;
+    }
     let mut events = result.events.iter().filter_map(|(_, offset)| case.event_at(row.service, row.partition, *offset));
     events.all(|at| is_of_one(at) || metadata(at).is_some_and(|metadata| metadata.is_notice))
 }
