@@ -40,11 +40,18 @@ fn models() -> anyhow::Result<Vec<ReadModel>> {
     Ok(models)
 }
 
-/// Every rule of this build: what follows from an event, beside read models.
+/// Every rule of this build: what follows from an event, beside read models. For those who do not call: nothing is outside.
 pub(crate) fn rules() -> Vec<Rule> {
-    let (reactors, lookups, deadlines) = (shop_domain::reactors(), shop_domain::lookups(), shop_domain::deadlines());
-    let lookups = lookups.into_iter().map(Rule::from);
-    reactors.into_iter().map(Rule::from).chain(lookups).chain(deadlines.into_iter().map(Rule::from)).collect()
+    rules_with(&shop_outside::Outside::default())
+}
+
+/// The same, with effects that call the outside where it is.
+fn rules_with(outside: &shop_outside::Outside) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = shop_domain::reactors().into_iter().map(Rule::from).collect();
+    rules.extend(shop_domain::lookups().into_iter().map(Rule::from));
+    rules.extend(shop_domain::deadlines().into_iter().map(Rule::from));
+    rules.extend(shop_outside::effects(outside).into_iter().map(Rule::from));
+    rules
 }
 
 /// Databases, topics and read models, made or checked.
@@ -95,11 +102,9 @@ fn waited(settings: &Settings, handling: &Handling) -> anyhow::Result<Waits> {
     settings.waits(&handling.waits, &shop_domain::waits())
 }
 
-/// The rules that follow the logs of these services.
+/// The rules that follow the logs of these services; `outside` says whom their effects call.
 async fn reactors(settings: &Settings, services: &[String], outside: &Outside) -> anyhow::Result<Reactors> {
-    let effects = shop_outside::effects(&outside::outside(settings, outside)?);
-    tracing::debug!(effects = ?effects.iter().map(|effect| effect.name()).collect::<Vec<_>>(), "what calls the outside");
-    let all_rules = rules();
+    let all_rules = rules_with(&outside::outside(settings, outside)?);
     let rules = all_rules.iter().filter(|rule| services.iter().any(|s| s == rule.service())).cloned().collect();
     let config = ReactorsConfig::new(settings.databases()?, settings.bus("reactors")?, registry()?, rules, models()?);
     let config = ReactorsConfig { all_rules, ..config };
