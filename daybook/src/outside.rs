@@ -78,9 +78,10 @@ fn all(settings: &Settings, args: &cli::Outside) -> (Set, Set) {
 pub(crate) fn outside(settings: &Settings, args: &cli::Outside) -> anyhow::Result<Outside> {
     let (payment, carrier) = all(settings, args);
     let outside = Outside { payment: payment.address()?, carrier: carrier.address()? };
-    for (set, address) in [(payment, &outside.payment), (carrier, &outside.carrier)] {
+    for (what, option, address) in [("payment provider", "--payment-url", &outside.payment), ("carrier", "--carrier-url", &outside.carrier)]
+    {
         if address.is_none() {
-            tracing::warn!("no {0} is set, and what is asked of it waits: set --{0}-url", set.name);
+            tracing::info!("no {what} is set: what is asked of it waits until {option} is");
         }
     }
     Ok(outside)
