@@ -97,7 +97,8 @@ async fn the_browsers_confirmation_and_the_providers_notice_arrive_together() {
     let id = path.rsplit('/').next().expect("an id").to_owned();
     // The customer acts, and somebody tells the same of it at the same time.
     let told = json!({ "id": "evt_browser", "type": "payment.authorised", "data": shop.provider_get(&format!("/v1/payments/{id}")).await });
-    let (acted, told) = tokio::join!(shop.provider_post(&path, &json!({})), shop.signed(&told));
+    let nothing = json!({});
+    let (acted, told) = tokio::join!(shop.provider_post(&path, &nothing), shop.signed(&told));
     assert!(acted == 200 && (200..300).contains(&told), "{acted} {told}");
     shop.order("o-1", "CONFIRMED").await;
     shop.quiet().await;
