@@ -139,14 +139,19 @@ async fn a_clock_that_is_set_fires_nothing_twice_and_nothing_before_it_says_so()
     fired(&install, "A-1").await;
     are_armed(&install, 1).await;
     step(&install, -HOUR);
-    // Due before what was read when the clock was an hour ahead: one of them soon, one later.
-    install.receive("A-3", 1).await;
-    install.receive("A-4", 10_000).await;
-    fired(&install, "A-3").await;
+    // Due before what its desk has read when the clock was an hour ahead: one of them soon, one later.
+    let beside = |like: &str| {
+        let same = |sku: &String| install.partition(&stock(sku)) == install.partition(&stock("A-1"));
+        (0..).map(|n| format!("{like}-{n}")).find(same).expect("every other one is")
+    };
+    let (soon, later) = (beside("B"), beside("C"));
+    install.receive(&soon, 1).await;
+    install.receive(&later, 10_000).await;
+    fired(&install, &soon).await;
     are_armed(&install, 2).await;
-    assert_eq!(install.messages_to(&reorder("A-2")).await + install.messages_to(&reorder("A-4")).await, 0);
+    assert_eq!(install.messages_to(&reorder("A-2")).await + install.messages_to(&reorder(&later)).await, 0);
     step(&install, HOUR);
-    fired(&install, "A-4").await;
+    fired(&install, &later).await;
     are_armed(&install, 1).await;
     assert_eq!(install.messages_to(&reorder("A-1")).await, 1);
     assert_eq!(install.messages_to(&reorder("A-2")).await, 0);
