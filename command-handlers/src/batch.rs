@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, Secret, StreamId, ids};
+use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, Secret, StreamId, Waits, ids};
 use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage, RejectedMessage};
 use daybook_messages::ReplyTo;
 use daybook_proto::v1::command_result::Outcome;
@@ -61,6 +61,8 @@ pub(crate) struct PageContext<'a> {
     pub(crate) now: Instant,
     /// The install's.
     pub(crate) secret: &'a Secret,
+    /// The install's.
+    pub(crate) waits: &'a Arc<Waits>,
     /// Most arrivals that the page covers: the streams of no more were read.
     pub(crate) limit: usize,
     /// A command that can't be written: it is parked for this reason.
@@ -162,6 +164,7 @@ impl PageBuilder<'_> {
             &r.actor,
             &r.reason,
         );
+        let context = context.with_waits(self.place.waits);
         // A panic is a bug of the decider: it costs this message, not the partition.
         match catch_unwind(AssertUnwindSafe(|| arrival.aggregate.decide(&mut held.state, &arrival.command, &context))) {
             Ok(ErasedDecision { events, refusal }) => {

@@ -1,10 +1,13 @@
 //! Settings of the process; each field with its unit and why one would change it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::BusConfig;
-use daybook_kernel::Registry;
+use daybook_kernel::{Registry, Waits};
 use daybook_postgres::Databases;
+
+use crate::Webhook;
 
 /// The parts of command handlers.
 #[derive(Clone)]
@@ -43,6 +46,10 @@ pub struct HandlerConfig {
     pub snapshot_every: u64,
     /// Longest wait of a command for company on its way to Kafka when many are under way; none waits when few are.
     pub linger: Duration,
+    /// The times that processes wait, where the install says others than the build.
+    pub waits: Arc<Waits>,
+    /// Webhooks of the endpoint.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Default for HandlerConfig {
@@ -57,6 +64,8 @@ impl Default for HandlerConfig {
             recent_results: 50_000,
             snapshot_every: 500,
             linger: Duration::from_millis(2),
+            waits: Arc::default(),
+            webhooks: Vec::new(),
         }
     }
 }

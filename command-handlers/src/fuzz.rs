@@ -21,7 +21,7 @@ const PARTITIONS: u32 = 4;
 
 pub(crate) static SHOP: LazyLock<Arc<Registry>> =
     LazyLock::new(|| Arc::new(Registry::new(shop_domain::aggregates()).expect("the shop's list is sound")));
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::document(&SHOP));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::document(&SHOP, &[]));
 
 fn secret() -> Secret {
     Secret::new([1; 32])

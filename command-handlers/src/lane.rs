@@ -220,6 +220,7 @@ impl Tenure<'_> {
                 after: &self.head,
                 now,
                 secret: &self.lane.intake.secret,
+                waits: &self.lane.parts.config.waits,
                 limit: self.limit,
                 unwritable: self.unwritable.as_ref().map(|(id, why)| (*id, why.as_str())),
             };

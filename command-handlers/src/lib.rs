@@ -19,6 +19,7 @@ mod replies;
 mod service;
 mod setup;
 mod standing;
+mod webhook;
 
 pub use config::{HandlerConfig, HandlerParts};
 pub use error::HandlerError;
@@ -26,3 +27,4 @@ pub use handle::HandleError;
 pub use parked::ParkedMessages;
 pub use service::CommandHandlers;
 pub use setup::{check_topics, ensure_topics};
+pub use webhook::{Notice, ReadNotice, Webhook, WebhookRefusal};

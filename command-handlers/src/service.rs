@@ -82,7 +82,7 @@ impl CommandHandlers {
         }
         let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, shutdown.clone()).await?;
         let probe = Probe::new(Ready { groups, logs, endpoint: endpoint.clone(), board }, Ready::readiness);
-        let router = daybook_http::surface_routes(endpoint.routes(), probe.clone(), openapi::document(&registry));
+        let router = daybook_http::surface_routes(endpoint.routes(), probe.clone(), openapi::document(&registry, &parts.config.webhooks));
         let address = surface.address();
         tasks.spawn(surface.serve(router, shutdown));
         Ok(Self { address, probe, tasks })

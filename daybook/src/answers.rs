@@ -9,8 +9,8 @@ use daybook_replay::{
     At, Progress, PromoteOptions, ReconcileOptions, ReplayError, ShowUntil, Then, VerifyOptions, promote, reconcile, show, verify,
 };
 
-use crate::cli::{AsOfPlace, Load, Parked, Patience, Replay};
-use crate::operations::{parked, read_models, replay_error};
+use crate::cli::{AsOfPlace, Deadlines, Load, Parked, Patience, Replay};
+use crate::operations::{deadlines as armed, parked, read_models, replay_error};
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, load as loading, out, rebuilding};
@@ -52,6 +52,27 @@ async fn settle(settings: &Settings, args: &crate::cli::Unpark, ask: parked::Ask
         Some(remedy) => anyhow::bail!(remedy),
         None => Ok(Verdict::of(!settlements.are_parked_again())),
     }
+}
+
+/// `daybook deadlines …`
+pub(crate) async fn deadlines(settings: &Settings, command: Deadlines, json: bool) -> anyhow::Result<Verdict> {
+    match command {
+        Deadlines::List(args) => {
+            let due_before = args.due_before.map(Into::into);
+            let list = armed::list(settings, args.service.as_deref(), args.stream.as_deref(), due_before, args.limit).await?;
+            out::answer(&list.0, &list, json)?;
+        }
+        Deadlines::Fire(args) => {
+            let wait = Duration::from_secs(args.wait);
+            let fired = armed::fire(settings, &args.rule, &args.stream, &args.name, wait, out::note).await?;
+            out::answer(&fired.0, &fired, json)?;
+            if fired.is_unanswered() {
+                let seconds = args.wait;
+                anyhow::bail!("no process has done it in {seconds} s: see that `daybook command-handlers` runs; it stays asked for");
+            }
+        }
+    }
+    Ok(Verdict::Good)
 }
 
 /// `daybook replay …`

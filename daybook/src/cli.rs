@@ -69,14 +69,20 @@ pub(crate) enum Command {
     /// Messages and streams that could not be handled.
     #[command(subcommand)]
     Parked(Parked),
+    /// Commands that wait for their time.
+    #[command(subcommand)]
+    Deadlines(Deadlines),
+    /// The outside, to try the shop with: no money moves, and no parcel does.
+    #[command(subcommand)]
+    Simulate(Simulate),
 }
 
 impl Command {
     /// Whether it is a role that serves until it is stopped; the others are tools.
     pub(crate) fn serves(&self) -> bool {
         match self {
-            Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) => true,
-            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) => false,
+            Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) | Self::Simulate(_) => true,
+            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) | Self::Deadlines(_) => false,
         }
     }
 }
@@ -103,6 +109,10 @@ pub(crate) struct Handling {
     /// Milliseconds that a command may wait for company on its way to Kafka when many are under way (2 by default).
     #[arg(long, env = "DAYBOOK_LINGER_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=100))]
     pub(crate) linger_ms: Option<u64>,
+    /// A time that a process waits for something, for example payment=30s; 500ms, 15m, 1h 30m and so on. Give it once for each. In the
+    /// file: [waits].
+    #[arg(long = "wait", env = "DAYBOOK_WAITS", value_delimiter = ',', value_name = "NAME=TIME")]
+    pub(crate) waits: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +137,37 @@ pub(crate) struct Browsers {
     pub(crate) cors_origins: Vec<String>,
 }
 
+/// Who is outside, and how their notices are known.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Outside {
+    /// The payment provider's API. Without it no order is paid.
+    #[arg(long, env = "DAYBOOK_PAYMENT_URL", value_name = "URL")]
+    pub(crate) payment_url: Option<String>,
+    /// A file with our key at the payment provider.
+    #[arg(long, env = "DAYBOOK_PAYMENT_KEY_FILE", value_name = "FILE")]
+    pub(crate) payment_key_file: Option<PathBuf>,
+    /// A file with the secret that the payment provider signs its notices with; a line each where there are several. Without it
+    /// /v1/webhooks/payment is not there.
+    #[arg(long, env = "DAYBOOK_PAYMENT_WEBHOOK_SECRET_FILE", value_name = "FILE", conflicts_with = "payment_webhook_secret")]
+    pub(crate) payment_webhook_secret_file: Option<PathBuf>,
+    /// That secret itself. Others can see the command line of a process: a file is better.
+    #[arg(long, env = "DAYBOOK_PAYMENT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) payment_webhook_secret: Option<String>,
+    /// The carrier's API. Without it no shipment gets a label.
+    #[arg(long, env = "DAYBOOK_CARRIER_URL", value_name = "URL")]
+    pub(crate) carrier_url: Option<String>,
+    /// A file with our key at the carrier.
+    #[arg(long, env = "DAYBOOK_CARRIER_KEY_FILE", value_name = "FILE")]
+    pub(crate) carrier_key_file: Option<PathBuf>,
+    /// A file with the secret that the carrier signs its notices with; a line each where there are several. Without it
+    /// /v1/webhooks/carrier is not there.
+    #[arg(long, env = "DAYBOOK_CARRIER_WEBHOOK_SECRET_FILE", value_name = "FILE", conflicts_with = "carrier_webhook_secret")]
+    pub(crate) carrier_webhook_secret_file: Option<PathBuf>,
+    /// That secret itself. Others can see the command line of a process: a file is better.
+    #[arg(long, env = "DAYBOOK_CARRIER_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) carrier_webhook_secret: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     /// Where the command endpoint listens; port 0: any.
@@ -140,6 +181,8 @@ pub(crate) struct Up {
     pub(crate) operations_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
+    #[command(flatten)]
+    pub(crate) outside: Outside,
     #[command(flatten)]
     pub(crate) querying: Querying,
     #[command(flatten)]
@@ -156,6 +199,8 @@ pub(crate) struct CommandHandlers {
     pub(crate) operations_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
+    #[command(flatten)]
+    pub(crate) outside: Outside,
     #[command(flatten)]
     pub(crate) browsers: Browsers,
 }
@@ -355,4 +400,89 @@ pub(crate) struct Unpark {
     /// Seconds to wait until a projector has folded a stream again; it stays asked for beyond that.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) wait: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deadlines {
+    /// Those that are armed, the first due first.
+    List(DeadlinesListed),
+    /// Have one fired now, under the same id as at its time: the process that has its partition does it.
+    Fire(DeadlineFired),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadlinesListed {
+    /// Only those that events of this service have armed.
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// Only those that this stream has armed, for example order/o-1.
+    #[arg(long)]
+    pub(crate) stream: Option<String>,
+    /// Only those that are due before then: RFC 3339, for example 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) due_before: Option<chrono::DateTime<chrono::Utc>>,
+    /// No more than so many.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadlineFired {
+    /// The rule, as `list` names it.
+    pub(crate) rule: String,
+    /// The stream that has armed it, for example order/o-1.
+    pub(crate) stream: String,
+    /// The deadline's name, for example payment.
+    pub(crate) name: String,
+    /// Seconds to wait until its command has a result; it stays asked for beyond that.
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) wait: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Simulate {
+    /// A payment provider over HTTP. Test tokens name what it does; GET /books tells what it has done; PUT /faults has it fail.
+    PaymentProvider {
+        /// Where it listens; port 0: any, printed.
+        #[arg(long, env = "DAYBOOK_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090", value_name = "ADDR:PORT")]
+        listen: SocketAddr,
+        /// How often an authorisation may be captured.
+        #[arg(long, env = "DAYBOOK_SIMULATOR_CAPTURES", default_value = "many", value_name = "HOW")]
+        captures: Captures,
+        #[command(flatten)]
+        simulator: Simulator,
+    },
+    /// A carrier over HTTP. POST /parcels/{tracking}/deliver, lose or return moves a parcel.
+    Carrier {
+        /// Where it listens; port 0: any, printed.
+        #[arg(long, env = "DAYBOOK_SIMULATOR_LISTEN", default_value = "127.0.0.1:8091", value_name = "ADDR:PORT")]
+        listen: SocketAddr,
+        #[command(flatten)]
+        simulator: Simulator,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Captures {
+    Once,
+    Many,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulator {
+    /// Where its notices go, for example http://127.0.0.1:8080/v1/webhooks/payment; without it there are none.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_WEBHOOK_URL", value_name = "URL")]
+    pub(crate) webhook_url: Option<String>,
+    /// A file with the secret that it signs its notices with.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_SECRET_FILE", value_name = "FILE", conflicts_with = "secret")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// That secret itself.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// Milliseconds that an answer takes.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_ANSWER_MS", default_value_t = 20, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub(crate) answer_ms: u64,
+    /// It keeps what it knows in this file, and goes on from it; without it, it forgets.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_STATE", value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
 }

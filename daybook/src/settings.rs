@@ -1,10 +1,12 @@
 //! Settings: the command line before the environment before the file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use daybook_bus::BusConfig;
+use daybook_kernel::{Wait, Waits};
 use daybook_postgres::{Connector, Databases, ServiceDatabases};
 use serde::Deserialize;
 
@@ -40,6 +42,22 @@ struct File {
     services: BTreeMap<String, Service>,
     /// `[read]`
     read: Read,
+    /// `[waits]`: `payment = "30s"`
+    waits: BTreeMap<String, String>,
+    /// `[payment]`: the payment provider.
+    payment: Counterpart,
+    /// `[carrier]`
+    carrier: Counterpart,
+}
+
+/// Somebody outside, as the file has them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Counterpart {
+    pub(crate) url: Option<String>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) webhook_secret_file: Option<PathBuf>,
+    pub(crate) webhook_secret: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +82,11 @@ pub(crate) struct Settings {
     kafka_properties: BTreeMap<String, String>,
     services: BTreeMap<String, ServiceDatabases>,
     read_url: Option<String>,
+    /// The payment provider, as the file has it.
+    pub(crate) payment: Counterpart,
+    /// The carrier, as the file has it.
+    pub(crate) carrier: Counterpart,
+    waits: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -85,6 +108,9 @@ impl Settings {
             kafka_properties: file.kafka_properties,
             services,
             read_url: file.read.database_url,
+            payment: file.payment,
+            carrier: file.carrier,
+            waits: file.waits,
         })
     }
 
@@ -116,6 +142,46 @@ impl Settings {
         bus.properties = self.kafka_properties.clone();
         Ok(bus)
     }
+}
+
+impl Settings {
+    /// The times that processes wait: of the file, and before them those that were given, as `NAME=TIME`. Only those that the build knows.
+    ///
+    /// # Errors
+    /// Wrong usage: a name that the build does not know, or a time that can't be read.
+    pub(crate) fn waits(&self, given: &[String], known: &[Wait]) -> anyhow::Result<Waits> {
+        let mut waits = Waits::default();
+        for (name, time) in &self.waits {
+            waits = waits.with(name, wait("[waits] of the settings' file", name, time, known)?);
+        }
+        for one in given {
+            let setting = "--wait (DAYBOOK_WAITS)";
+            let (name, time) =
+                one.split_once('=').ok_or_else(|| usage(format!("{setting}: {one:?} must be NAME=TIME, such as payment=30s")))?;
+            waits = waits.with(name.trim(), wait(setting, name.trim(), time, known)?);
+        }
+        Ok(waits)
+    }
+}
+
+/// The longest time that a process can be told to wait: ten years.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 366 * 86_400);
+
+fn wait(setting: &str, name: &str, time: &str, known: &[Wait]) -> anyhow::Result<Duration> {
+    if !known.iter().any(|wait| wait.name == name) {
+        let names: Vec<&str> = known.iter().map(|wait| wait.name).collect();
+        return Err(usage(format!("{setting}: nothing waits for {name:?} in this build; it has {}", or_none(&names))));
+    }
+    match humantime::parse_duration(time.trim()) {
+        Ok(time) if time <= LONGEST_WAIT => Ok(time),
+        Ok(_) => Err(usage(format!("{setting}: {name}: {time:?} is longer than ten years"))),
+        Err(why) => Err(usage(format!("{setting}: {name}: {time:?} is no time such as 500ms, 30s, 15m or 1h: {why}"))),
+    }
+}
+
+/// Names for people; `none` where there are none.
+pub(crate) fn or_none(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn check_url(setting: &str, url: &str) -> anyhow::Result<()> {
@@ -198,6 +264,31 @@ mod tests {
             let said = error.to_string();
             assert!(said.starts_with(setting) && said.contains("\"foo\"") && !said.contains("geheim"), "{said}");
         }
+    }
+
+    const PAYMENT: Wait = Wait { name: "payment", by_default: Duration::from_secs(900) };
+    const ALLOCATION: Wait = Wait { name: "allocation", by_default: Duration::from_secs(60) };
+
+    #[test]
+    fn what_is_given_stands_before_the_file_and_the_file_before_the_build() {
+        let settings = read("waits", b"[waits]\npayment = \"1h\"\nallocation = \"500ms\"\n").expect("it can be read");
+        let waits = |given: &[&str]| settings.waits(&given.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>(), &[PAYMENT, ALLOCATION]);
+        let some = waits(&["payment = 15m 30s"]).expect("a time");
+        assert_eq!((some.of(&PAYMENT), some.of(&ALLOCATION)), (Duration::from_secs(930), Duration::from_millis(500)));
+        let none = read("no-waits", b"").expect("nothing").waits(&[], &[PAYMENT]).expect("nothing is set");
+        assert_eq!(none.of(&PAYMENT), PAYMENT.by_default);
+        for (given, said) in [
+            ("payment", "--wait (DAYBOOK_WAITS): \"payment\" must be NAME=TIME"),
+            ("pay=3s", "--wait (DAYBOOK_WAITS): nothing waits for \"pay\" in this build; it has payment, allocation"),
+            ("payment=soon", "--wait (DAYBOOK_WAITS): payment: \"soon\" is no time such as 500ms"),
+            ("payment=11years", "--wait (DAYBOOK_WAITS): payment: \"11years\" is longer than ten years"),
+        ] {
+            let error = waits(&[given]).expect_err(given);
+            assert!(error.is::<UsageError>() && error.to_string().starts_with(said), "{error}");
+        }
+        let misspelt =
+            read("misspelt", b"[waits]\npaiment = \"1h\"\n").expect("it can be read").waits(&[], &[PAYMENT]).expect_err("no such one");
+        assert!(misspelt.to_string().starts_with("[waits] of the settings' file: nothing waits for \"paiment\""), "{misspelt}");
     }
 
     fn a_name() -> impl Strategy<Value = String> {

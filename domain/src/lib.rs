@@ -1,11 +1,11 @@
 //! The shop: a folder a service, a file an aggregate. Pure: what a command leads to, and what an event means.
 //!
-//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor or lookup is a
-//! function or two, and one line in its list.
+//! A new aggregate is one `.proto` file, one file here, and one line in the list of aggregates; a new reactor, lookup
+//! or rule of deadlines is a function or two, and one line in its list.
 
 use std::sync::Arc;
 
-use daybook_kernel::{Aggregate, ErasedLookup, ErasedReactor};
+use daybook_kernel::{Aggregate, ErasedDeadlines, ErasedLookup, ErasedReactor, Wait};
 
 /// The list: a new aggregate is a file in its service's folder, and a line here.
 macro_rules! aggregates {
@@ -54,6 +54,14 @@ aggregates! {
     order {
         order::Order,
     }
+    /// Service `payment`: the money of orders, at a payment provider.
+    payment {
+        payment::Payment,
+    }
+    /// Service `shipping`: what leaves the warehouses, and what becomes of it.
+    shipping {
+        shipment::Shipment,
+    }
 }
 
 /// The list: a new reactor is a function, and a line here.
@@ -70,12 +78,19 @@ reactors! {
     inventory::Reordering,
     inventory::Holding,
     inventory::Answering,
+    inventory::AllocationAnswers,
     customer::EmailClaims,
     customer::EmailAnswers,
     cart::Merging,
     cart::Moving,
     cart::CheckingOut,
     order::ToCart,
+    order::ToAllocation,
+    order::ToPayment,
+    order::ToShipments,
+    order::ToStocks,
+    payment::PaymentAnswers,
+    shipping::ShipmentAnswers,
 }
 
 /// The list: a new lookup is two functions, and a line here.
@@ -90,7 +105,33 @@ macro_rules! lookups {
 
 lookups! {
     order::Place,
+    order::Allocate,
 }
+
+/// The list: a new rule of deadlines is a function or two, and a line here.
+macro_rules! deadlines {
+    ($($deadlines:ty),* $(,)?) => {
+        /// Every rule of deadlines of the shop.
+        pub fn deadlines() -> Vec<Arc<dyn ErasedDeadlines>> {
+            vec![$(<dyn ErasedDeadlines>::of::<$deadlines>()),*]
+        }
+    };
+}
+
+deadlines! {
+    order::OrderDeadlines,
+    inventory::Reservations,
+    cart::Carts,
+    payment::PaymentDeadlines,
+}
+
+/// The times that the shop's processes wait: an install may set others.
+pub fn waits() -> Vec<Wait> {
+    order::WAITS.to_vec()
+}
+
+#[cfg(test)]
+mod search;
 
 #[cfg(test)]
 mod tests {
@@ -127,6 +168,8 @@ mod tests {
             ),
             ("inventory", "open-warehouse", r#"{"warehouse":"w-1","priority":1,"countries":["DE","US"]}"#, "warehouse/w-1"),
             ("order", "cancel-order", r#"{"orderId":"o-1","reason":"…"}"#, "order/o-1"),
+            ("shipping", "dispatch-shipment", r#"{"orderId":"o-1","number":1}"#, "shipment/o-1@1"),
+            ("shipping", "record-delivered", r#"{"orderId":"o-1","number":1}"#, "shipment/o-1@1"),
         ] {
             let type_name = registry.command_type(service, command).expect("a command");
             let aggregate = registry.of_command(type_name).expect("decided by someone");
@@ -140,7 +183,7 @@ mod tests {
     #[test]
     fn the_list_makes_a_registry_that_finds_a_command_by_its_url() {
         let registry = Registry::new(aggregates()).expect("no name stands twice");
-        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order"]);
+        assert_eq!(registry.services(), ["cart", "catalog", "customer", "inventory", "order", "payment", "shipping"]);
         assert_eq!(registry.command_type("catalog", "create-product"), Some("shop.catalog.v1.CreateProduct"));
         assert_eq!(registry.command_type("inventory", "reserve-stock"), Some("shop.inventory.v1.ReserveStock"));
     }
@@ -149,6 +192,17 @@ mod tests {
 #[cfg(test)]
 mod list {
     use daybook_kernel::Registry;
+
+    /// A name is part of the ids of what a rule sends, and of where its checkpoint is kept.
+    #[test]
+    fn no_two_rules_have_one_name() {
+        let reactors = super::reactors().iter().map(|rule| rule.name()).collect::<Vec<_>>();
+        let lookups = super::lookups().iter().map(|rule| rule.name()).collect::<Vec<_>>();
+        let deadlines = super::deadlines().iter().map(|rule| rule.name()).collect::<Vec<_>>();
+        let all = [reactors, lookups, deadlines].concat();
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{all:?}");
+    }
 
     #[test]
     fn two_commands_of_one_name_in_a_service_are_refused() {

@@ -33,6 +33,9 @@ read_models! {
     warehouses,
     orders,
     customer_orders,
+    payments,
+    shipments,
+    returns,
 }
 
 /// The rules of merging, held for every read model of the list.

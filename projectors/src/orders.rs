@@ -2,8 +2,10 @@
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
 use shop_proto::common::v1::Money;
-use shop_proto::order::v1::{OrderEvent, OrderStatus};
+use shop_proto::order::v1::{OrderEvent, OrderLine, OrderOpened, OrderStatus, OrderedLine};
 use shop_proto::read::v1::{OrderMoment, OrderPage, OrderPageLine};
+
+mod shipments;
 
 const ORDER: &str = "order";
 
@@ -20,46 +22,48 @@ impl Projection for Orders {
 
     fn fold(page: &mut OrderPage, event: &OrderEvent, at: &EventAt<'_>) {
         use OrderEvent as E;
-        let Some(status) = event.leads_to() else { return };
+        if page.order_id.is_empty() && !matches!(event, E::OrderOpened(_)) {
+            return;
+        }
+        let status = event.leads_to();
         match event {
-            E::OrderOpened(e) => {
-                let none = e.expected_total.as_ref().map(|total| Money { currency: total.currency.clone(), minor_units: 0 });
-                let bare = |sku: &str, quantity| OrderPageLine { sku: sku.to_owned(), quantity, ..Default::default() };
-                *page = OrderPage {
-                    order_id: e.order_id.clone(),
-                    customer_id: e.customer_id.clone(),
-                    lines: e.lines.iter().map(|line| bare(&line.sku, line.quantity)).collect(),
-                    expected_total: e.expected_total.clone(),
-                    authorised: none.clone(),
-                    captured: none.clone(),
-                    refunded: none,
-                    delivery: e.delivery.clone(),
-                    ordered_at: e.ordered_at.or_else(|| Some(at.recorded_at.to_proto())),
-                    ..Default::default()
-                };
-            }
+            E::OrderOpened(e) => open(page, e, at),
             E::OrderPlaced(e) => {
                 page.total.clone_from(&e.total);
-                let line = |line: &shop_proto::order::v1::OrderLine| OrderPageLine {
-                    sku: line.sku.clone(),
-                    quantity: line.quantity,
-                    price: line.price.clone(),
-                    total: line.total.clone(),
-                    title: line.title.clone(),
-                    ..Default::default()
-                };
-                page.lines = e.lines.iter().map(line).collect();
+                page.lines = e.lines.iter().map(priced).collect();
+            }
+            E::OrderAwaitingPayment(e) => (page.pay_until, page.action_url) = (e.pay_until, String::new()),
+            E::OrderActionRequired(e) => page.action_url.clone_from(&e.url),
+            E::OrderPaymentDeclined(_) => page.action_url.clear(),
+            E::OrderPaid(e) => {
+                page.authorised.clone_from(&e.authorised);
+                (page.pay_until, page.action_url) = (None, String::new());
             }
             E::OrderRejecting(e) => {
                 page.reason.clone_from(&e.reason);
-                page.total.clone_from(&e.now);
+                if e.now.is_some() || e.expected.is_some() {
+                    page.total.clone_from(&e.now);
+                }
                 page.unavailable.clone_from(&e.unavailable);
+                page.lacking.clone_from(&e.lacking);
+                (page.pay_until, page.action_url) = (None, String::new());
             }
-            E::OrderCancelling(e) => page.reason.clone_from(&e.reason),
-            _ => {}
+            E::OrderCancelling(e) => {
+                page.reason.clone_from(&e.reason);
+                (page.pay_until, page.action_url) = (None, String::new());
+            }
+            E::OrderCaptured(e) => add(&mut page.captured, &e.amount),
+            E::OrderRefunded(e) => add(&mut page.refunded, &e.amount),
+            E::OrderHeld(_) => page.held = true,
+            E::OrderHoldEnded(_) => page.held = false,
+            _ => shipments::fold(page, event),
         }
-        page.set_status(status);
-        page.timeline.push(OrderMoment { at: Some(at.recorded_at.to_proto()), what: what(status).to_owned() });
+        if let Some(status) = status {
+            page.set_status(status);
+        }
+        if let Some(what) = part_of(event).or(status.map(what)) {
+            page.timeline.push(OrderMoment { at: Some(at.recorded_at.to_proto()), what: what.to_owned() });
+        }
     }
 
     fn render(page: &OrderPage, stream: &StreamId) -> Vec<Part<OrderPage>> {
@@ -67,6 +71,62 @@ impl Projection for Orders {
             return Vec::new();
         }
         vec![Part { key: stream.key().to_owned(), part: ORDER.to_owned(), message: page.clone() }]
+    }
+}
+
+fn open(page: &mut OrderPage, e: &OrderOpened, at: &EventAt<'_>) {
+    let none = e.expected_total.as_ref().map(|total| Money { currency: total.currency.clone(), minor_units: 0 });
+    let bare = |line: &OrderedLine| OrderPageLine { sku: line.sku.clone(), quantity: line.quantity, ..Default::default() };
+    *page = OrderPage {
+        order_id: e.order_id.clone(),
+        customer_id: e.customer_id.clone(),
+        lines: e.lines.iter().map(bare).collect(),
+        expected_total: e.expected_total.clone(),
+        authorised: none.clone(),
+        captured: none.clone(),
+        refunded: none,
+        delivery: e.delivery.clone(),
+        ordered_at: e.ordered_at.or_else(|| Some(at.recorded_at.to_proto())),
+        ..Default::default()
+    };
+}
+
+fn priced(line: &OrderLine) -> OrderPageLine {
+    OrderPageLine {
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+        price: line.price.clone(),
+        total: line.total.clone(),
+        title: line.title.clone(),
+        ..Default::default()
+    }
+}
+
+fn add(sum: &mut Option<Money>, amount: &Option<Money>) {
+    if let (Some(sum), Some(amount)) = (sum, amount) {
+        sum.minor_units = sum.minor_units.saturating_add(amount.minor_units);
+    }
+}
+
+/// The code of what happens to a part of an order: it stands where it stood, or that says less.
+fn part_of(event: &OrderEvent) -> Option<&'static str> {
+    use OrderEvent as E;
+    match event {
+        E::OrderPaymentDeclined(_) => Some("payment-declined"),
+        E::OrderPaid(_) => Some("paid"),
+        E::OrderCaptured(_) => Some("captured"),
+        E::OrderCaptureFailed(_) => Some("capture-failed"),
+        E::OrderRefunded(_) => Some("refunded"),
+        E::OrderRefundFailed(_) => Some("refund-failed"),
+        E::OrderLinesCancelled(_) => Some("lines-cancelled"),
+        E::OrderReturnRequested(_) => Some("return-requested"),
+        E::OrderReturnRefused(_) => Some("return-refused"),
+        E::OrderReturned(_) => Some("returned"),
+        E::OrderLost(_) => Some("lost"),
+        E::OrderReturnedToSender(_) => Some("returned-to-sender"),
+        E::OrderHeld(_) => Some("held"),
+        E::OrderHoldEnded(_) => Some("hold-ended"),
+        _ => None,
     }
 }
 
@@ -98,8 +158,12 @@ pub(crate) use spec::samples;
 mod spec {
     use daybook_kernel::{Instant, Version};
     use prost::Message as _;
-    use shop_proto::order::v1::OrderOpened;
-    use shop_proto::samples::order::{cancelled, cancelling, opened, opening_refused, placed, prices_changed, rejected, unavailable};
+    use shop_proto::order::v1::*;
+    use shop_proto::read::v1::{OrderPageShipment, OrderPageShipmentStatus};
+    use shop_proto::samples::order::{
+        allocated, awaiting, cancelled, cancelling, captured, completed, confirmed, delivered, held, lamp, line, opened, opening_refused,
+        ordered, paid, placed, placed_with, prices_changed, rejected, shipped, unavailable,
+    };
     use shop_proto::samples::{at, money, order, with};
 
     use super::*;
@@ -111,6 +175,54 @@ mod spec {
         vec![
             Sample::of("o-1", [opened(), placed(), cancelling(), cancelled()]),
             Sample::of("o-2", [opened(), unavailable([("A-1", 2, 1)]), rejected("unavailable", true)].map(other)),
+            Sample::of("o-3", whole_way().into_iter().map(|event| with(&event, "order_id", "o-3"))),
+            Sample::of("o-4", [opened(), placed(), allocated(), awaiting(1, "tok"), action()].map(|event| with(&event, "order_id", "o-4"))),
+            Sample::of("o-5", [opened(), placed(), out_of_stock()].map(|event| with(&event, "order_id", "o-5"))),
+        ]
+    }
+
+    fn id() -> String {
+        "o-1".into()
+    }
+
+    fn action() -> OrderEvent {
+        OrderActionRequired { order_id: id(), attempt: 1, url: "https://bank.example/1".into() }.into()
+    }
+
+    fn out_of_stock() -> OrderEvent {
+        let lacking = vec![LackingLine { sku: "A-1".into(), requested: 2, available: 1 }];
+        let (order_id, cart_id, reason) = (id(), "k-1".into(), "out-of-stock".into());
+        OrderRejecting { order_id, cart_id, reason, lacking, ..Default::default() }.into()
+    }
+
+    /// Three lamps, each in a shipment of its own: one arrives and comes back, one is lost, one does not leave.
+    fn whole_way() -> Vec<OrderEvent> {
+        use OrderStatus as S;
+        let one = || vec![ordered("A-1", 1)];
+        let eur = || Some(money("EUR", 1999));
+        let (customer_id, explanation) = ("c-1".to_owned(), "Too bright.".to_owned());
+        vec![
+            OrderOpened { lines: vec![ordered("A-1", 3)], ..(&order::open()).into() }.into(),
+            placed_with(vec![line(&lamp(), 3)], 5997),
+            allocated(),
+            awaiting(1, "tok_no"),
+            OrderPaymentDeclined { order_id: id(), attempt: 1, code: "expired".into() }.into(),
+            awaiting(2, "tok_ok"),
+            paid(),
+            confirmed([("w-1", one()), ("w-2", one()), ("w-3", one())]),
+            OrderLabelled { order_id: id(), number: 1, carrier: "parcel".into(), tracking: "P-1".into() }.into(),
+            shipped(1, 1, 1999, S::PartlyShipped),
+            captured(1, 1999),
+            shipped(2, 2, 1999, S::PartlyShipped),
+            captured(2, 1999),
+            OrderLinesCancelled { order_id: id(), number: 3, lines: one(), status: S::Shipped.into(), ..Default::default() }.into(),
+            delivered(1, S::Shipped),
+            OrderLost { order_id: id(), number: 2, lines: one(), refund: 1, amount: eur(), status: S::Delivered.into() }.into(),
+            OrderRefunded { order_id: id(), number: 1, amount: eur() }.into(),
+            completed(),
+            OrderReturnRequested { order_id: id(), lines: one(), customer_id, explanation }.into(),
+            OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur() }.into(),
+            OrderHeld { order_id: id(), numbers: vec![], reason: "A dispute.".into() }.into(),
         ]
     }
 
@@ -169,6 +281,50 @@ mod spec {
         let page = page(&[opened(), placed(), cancelling(), cancelled()]).expect("it is there");
         assert_eq!((page.status(), page.reason.as_str(), page.total.is_some()), (OrderStatus::Cancelled, "cancelled", true));
         assert_eq!(timeline(&page), [(1, "opened"), (2, "placed"), (3, "cancelling"), (4, "cancelled")]);
+    }
+
+    #[test]
+    fn a_customer_who_has_to_pay_sees_until_when_and_where_and_no_more_when_that_is_over() {
+        let page_of = |events: &[OrderEvent]| page(events).expect("it is there");
+        let waiting = [opened(), placed(), allocated(), awaiting(1, "tok")];
+        let shown = page_of(&waiting);
+        assert_eq!((shown.status(), shown.pay_until), (OrderStatus::AwaitingPayment, Some(at(900))));
+        let acting = page_of(&[&waiting[..], &[action()]].concat());
+        assert_eq!((acting.status(), acting.action_url.as_str()), (OrderStatus::ActionRequired, "https://bank.example/1"));
+        for end in [paid(), cancelling(), out_of_stock(), awaiting(2, "tok_other")] {
+            let shown = page_of(&[&waiting[..], &[action(), end.clone()]].concat());
+            assert_eq!((shown.action_url.as_str(), shown.pay_until.is_some()), ("", matches!(end, OrderEvent::OrderAwaitingPayment(_))));
+        }
+        let paid = page_of(&[&waiting[..], &[paid()]].concat());
+        assert_eq!((paid.status(), paid.authorised), (OrderStatus::Allocated, Some(money("EUR", 3998))));
+        let out = page_of(&[opened(), placed(), out_of_stock()]);
+        assert_eq!((out.reason.as_str(), out.lacking[0].available, out.total), ("out-of-stock", 1, Some(money("EUR", 3998))));
+    }
+
+    #[test]
+    fn pieces_and_shipments_show_what_became_of_them_and_money_what_was_taken_and_given_back() {
+        use OrderPageShipmentStatus as S;
+        let page = page(&whole_way()).expect("it is there");
+        let shipment = |s: &OrderPageShipment| (s.number, s.status(), s.lines.len());
+        let shipments: Vec<_> = page.shipments.iter().map(shipment).collect();
+        assert_eq!(shipments, [(1, S::Delivered, 1), (2, S::Lost, 1), (3, S::Cancelled, 0)]);
+        assert_eq!((page.shipments[0].carrier.as_str(), page.shipments[0].tracking.as_str()), ("parcel", "P-1"));
+        let line = &page.lines[0];
+        assert_eq!((line.quantity, line.shipped, line.returned, line.cancelled, line.lost), (3, 2, 1, 1, 1));
+        assert_eq!((&page.captured, &page.refunded), (&Some(money("EUR", 3998)), &Some(money("EUR", 1999))));
+        assert_eq!((page.status(), page.held), (OrderStatus::Completed, true));
+        let told: Vec<&str> = page.timeline.iter().map(|moment| moment.what.as_str()).collect();
+        for what in ["payment-declined", "paid", "confirmed", "captured", "lines-cancelled", "lost", "refunded", "completed", "returned"] {
+            assert!(told.contains(&what), "{what} {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_comes_after_its_shipment_has_left_is_kept_and_the_shipment_stays_where_it_is() {
+        let way = [opened(), placed(), confirmed([("w-1", vec![ordered("A-1", 2)])]), shipped(1, 1, 3998, OrderStatus::Shipped)];
+        let label = OrderLabelled { order_id: id(), number: 1, carrier: "parcel".into(), tracking: "P-1".into() };
+        let page = page(&[&way[..], &[label.into()]].concat()).expect("it is there");
+        assert_eq!((page.shipments[0].status(), page.shipments[0].tracking.as_str()), (OrderPageShipmentStatus::Dispatched, "P-1"));
     }
 
     #[test]

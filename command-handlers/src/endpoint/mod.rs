@@ -8,7 +8,9 @@ mod headers;
 pub(crate) mod openapi;
 mod post;
 mod render;
+mod sending;
 mod waiting;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use daybook_process::Shutdown;
 use crate::{HandlerConfig, HandlerError, HandlerParts};
 use admission::Limit;
 use waiting::ReplySlots;
+use webhooks::Webhooks;
 
 /// While no more commands than this are under way, each goes to Kafka at once.
 const EAGER_UP_TO: usize = 16;
@@ -97,12 +100,17 @@ impl Endpoint {
         })))
     }
 
-    /// The command routes.
+    /// The routes of commands and webhooks.
     pub(crate) fn routes(&self) -> Router {
-        Router::new()
+        let commands = Router::new()
             .route("/v1/commands/{handle}", get(deferred::get_deferred))
             .route("/v1/{service}/{command}", post(post::post_command).fallback(post::other_method))
-            .with_state(self.clone())
+            .with_state(self.clone());
+        self.0.config.webhooks.iter().fold(commands, |routes, webhook| {
+            let of = Webhooks { endpoint: self.clone(), webhook: Arc::new(webhook.clone()) };
+            let route = post(webhooks::take).fallback(webhooks::other_method).with_state(of);
+            routes.route(&format!("/v1/webhooks/{}", webhook.name), route)
+        })
     }
 
     /// By which producer a command goes now. Commands have no order among each other, so changing between two is harmless.

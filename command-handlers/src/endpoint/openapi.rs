@@ -6,6 +6,7 @@ use daybook_kernel::{Aggregate, Registry, kebab};
 use serde_json::{Map, Value, json};
 
 use super::headers::MAX_DIGITS;
+use crate::Webhook;
 
 /// Texts of headers as any client can send them; the endpoint takes UTF-8 too.
 const PRINTABLE: &str = "^[ -~]*$";
@@ -14,7 +15,7 @@ const KEY: &str = r#"^([!#-~]([ -~]*[!#-~])?|"([ !#-\[\]-~]|\\["\\])+")$"#;
 const TOKEN: &str = r"^[a-z_-]{1,63}/[0-9]+:(-1|[0-9]+)@[1-9][0-9]*$";
 
 /// The document.
-pub(crate) fn document(registry: &Registry) -> Value {
+pub(crate) fn document(registry: &Registry, webhooks: &[Webhook]) -> Value {
     let mut sent = Schemas::sent();
     let mut served = Schemas::served(".served");
     let mut paths = Map::new();
@@ -32,6 +33,7 @@ pub(crate) fn document(registry: &Registry) -> Value {
         }
     }
     paths.insert("/v1/commands/{handle}".to_owned(), json!({ "get": deferred(refusals.keys()) }));
+    paths.extend(webhooks.iter().map(|webhook| (format!("/v1/webhooks/{}", webhook.name), json!({ "post": notice(webhook) }))));
     paths.extend(operations());
     let mut schemas = common_schemas();
     schemas.extend(refusals);
@@ -127,6 +129,36 @@ fn deferred<'a>(refusals: impl Iterator<Item = &'a String>) -> Value {
             "name": "handle", "in": "path", "required": true, "description": "From `Location` of the 202.",
             "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 22, "maxLength": 2048 },
         }],
+        "responses": responses,
+    })
+}
+
+/// What others tell by themselves.
+fn notice(webhook: &Webhook) -> Value {
+    let word = json!({ "type": "object", "required": ["status"], "properties": { "status": { "type": "string" } } });
+    let taken = |description: &str| json!({ "description": description, "content": { "application/json": { "schema": word.clone() } } });
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), taken("The notice was taken, now or before."));
+    responses.insert("202".to_owned(), taken("The notice was taken, and nothing is known yet of what comes of it; or nothing will."));
+    responses.insert(
+        "401".to_owned(),
+        problem("It is not signed, or was signed long ago. Nothing of it is kept.", schema("Problem"), json!({})),
+    );
+    for (status, name) in [
+        ("400", "Invalid"),
+        ("405", "MethodNotAllowed"),
+        ("408", "TooSlow"),
+        ("413", "TooLarge"),
+        ("429", "TooMany"),
+        ("503", "Unavailable"),
+    ] {
+        responses.insert(status.to_owned(), response(name));
+    }
+    json!({
+        "tags": [webhook.service],
+        "operationId": format!("webhooks.{}", webhook.name),
+        "description": "For who is known by a signature, which is over the bytes of the body. The same notice may come again.",
+        "requestBody": { "required": true, "description": "At most 64 KiB.", "content": { "application/json": { "schema": {} } } },
         "responses": responses,
     })
 }
@@ -341,7 +373,8 @@ mod tests {
 
     fn shop() -> (Registry, Value) {
         let registry = Registry::new(shop_domain::aggregates()).expect("the shop's list is sound");
-        let document = document(&registry);
+        let read = |_: &_, _: &_, _| Err(crate::WebhookRefusal::Unaddressed(String::new()));
+        let document = document(&registry, &[Webhook { name: "bank", service: "inventory", read: std::sync::Arc::new(read) }]);
         (registry, document)
     }
 
@@ -367,7 +400,7 @@ mod tests {
                 count += 1;
             }
         }
-        assert_eq!(document["paths"].as_object().map(Map::len), Some(count + 4));
+        assert_eq!(document["paths"].as_object().map(Map::len), Some(count + 5));
     }
 
     #[test]

@@ -16,12 +16,13 @@ use daybook_http::{Coding, Packed, Problem};
 use daybook_kernel::{Command, CommandFault};
 use daybook_messages::{Addressed, MAX_COMMAND};
 use daybook_process::metrics;
-use daybook_proto::v1::{Caller, Handle, Request as CommandRequest};
+use daybook_proto::v1::{Caller, Request as CommandRequest};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::admission::Admission;
 use super::headers::{BodyForm, body_form, idempotency_key, if_match, no_other_wishes, prefer, text};
+use super::sending::{Decided, decided};
 use super::{Endpoint, Route, render};
 use crate::handle;
 
@@ -98,7 +99,7 @@ async fn answer(
     let prefer = prefer(headers, &endpoint.0.config);
     let if_match = if_match(headers)?;
     let mut admission = Admission::of(endpoint)?;
-    let body = self::body(body.take().unwrap_or_default()).await?;
+    let body = self::body(body.take().unwrap_or_default(), MAX_COMMAND).await?;
     admission.begins();
     let body = match coding {
         Some(coding) => unpacked(coding, body).await?,
@@ -108,52 +109,9 @@ async fn answer(
     let stream = command.stream.clone();
     let mut addressed = Addressed::new(service, stream, &key, request_of(headers, command, if_match, from)?);
 
-    let mut slot = endpoint.0.waiting.slot(addressed.command_id);
-    addressed.reply_to = Some(slot.reply_to);
-    let record = addressed.record(route.topic.clone(), route.log.partitions(), &endpoint.0.secret);
-    let partition = record.partition;
-    let mut delivery = std::pin::pin!(endpoint.producer().send(vec![record]));
-    let mut message_offset = None;
-    let mut waited = std::pin::pin!(tokio::time::sleep(prefer.wait));
-    let mut over = false;
-    // The reply is the answer, whenever it comes; when the wait ends first, Kafka's acknowledgement makes it a 202.
-    loop {
-        tokio::select! {
-            biased;
-            reply = &mut slot.reply => {
-                if let Ok(reply) = reply {
-                    daybook_failpoint::reach("endpoint.produced");
-                    admission.answered();
-                    return Ok(render::reply(&endpoint.0.registry, &reply));
-                }
-                over = true;
-            }
-            delivered = &mut delivery, if message_offset.is_none() => match delivered {
-                Ok(offsets) => {
-                    daybook_failpoint::reach("endpoint.produced");
-                    message_offset = Some(offsets.first().copied().unwrap_or(-1));
-                }
-                Err(error) if error.queue_full => {
-                    return Err(Problem::unavailable("the endpoint's queue to Kafka is full: repeat with the same key", 1));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a command's message was not acknowledged");
-                    return Err(Problem::unavailable("Kafka did not answer: whether the command was taken is not known; repeat it with the same key", 2).with("unknown", true));
-                }
-            },
-            () = &mut waited, if !over => over = true,
-        }
-        if let (true, Some(message_offset)) = (over, message_offset) {
-            let handle = Handle {
-                service: service.to_owned(),
-                stream_id: addressed.stream.as_str().to_owned(),
-                command_id: addressed.command_id.as_bytes().to_vec(),
-                partition,
-                message_offset,
-            };
-            admission.deferred();
-            return Ok(accepted(&handle::write(&handle, &endpoint.0.secret), &addressed));
-        }
+    match decided(endpoint, route, &mut addressed, prefer.wait, &admission).await? {
+        Decided::Now(reply) => Ok(render::reply(&endpoint.0.registry, &reply)),
+        Decided::Later(handle) => Ok(accepted(&handle::write(&handle, &endpoint.0.secret), &addressed)),
     }
 }
 
@@ -210,8 +168,8 @@ async fn drain(body: Body) {
     }
 }
 
-/// The whole body, at most 512 KiB and within 10 s. Of a larger one up to 16 MiB is read and dropped.
-async fn body(body: Body) -> Result<Vec<u8>, Problem> {
+/// The whole body, at most so long and within 10 s. Of a larger one up to 16 MiB is read and dropped.
+pub(super) async fn body(body: Body, longest: usize) -> Result<Vec<u8>, Problem> {
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
     let mut length = 0;
@@ -220,7 +178,7 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
         let chunk = match tokio::time::timeout_at(until, chunks.next()).await {
             Ok(Some(chunk)) => chunk,
             Ok(None) => break,
-            Err(_) if length > MAX_COMMAND => break,
+            Err(_) if length > longest => break,
             Err(_) => return Err(too_slow()),
         };
         let chunk = chunk.map_err(|error| {
@@ -228,7 +186,7 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
             Problem::new(StatusCode::BAD_REQUEST, "the body broke off before its end, or is not framed as its headers say: send it again")
         })?;
         length += chunk.len();
-        if length <= MAX_COMMAND {
+        if length <= longest {
             bytes.extend_from_slice(&chunk);
         } else {
             bytes = Vec::new();
@@ -237,11 +195,11 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
             break;
         }
     }
-    if length > MAX_COMMAND { Err(too_large("the body must be")) } else { Ok(bytes) }
+    if length > longest { Err(too_large("the body must be", longest)) } else { Ok(bytes) }
 }
 
-fn too_large(what: &str) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} at most {MAX_COMMAND} bytes")).with("limit", MAX_COMMAND)
+fn too_large(what: &str, most: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} at most {most} bytes")).with("limit", most)
 }
 
 /// A packed body, as it was before. The work is bounded by what a body may be, and done beside those who serve.
@@ -249,7 +207,7 @@ async fn unpacked(coding: Coding, packed: Vec<u8>) -> Result<Vec<u8>, Problem> {
     let work = tokio::task::spawn_blocking(move || coding.unpack(&packed, MAX_COMMAND));
     match work.await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(Packed::TooLarge)) => Err(too_large("the body, unpacked, must be")),
+        Ok(Err(Packed::TooLarge)) => Err(too_large("the body, unpacked, must be", MAX_COMMAND)),
         Ok(Err(Packed::Damaged(why))) => Err(Problem::invalid("Content-Encoding", format!("names {}, and the body {why}", coding.name()))),
         Err(error) => {
             tracing::error!(%error, "unpacking a body ended without a result");

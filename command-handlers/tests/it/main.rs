@@ -12,3 +12,4 @@ mod rules;
 mod support;
 mod takeover;
 mod transactions;
+mod webhooks;

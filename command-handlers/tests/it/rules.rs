@@ -53,6 +53,7 @@ fn commands() -> Vec<(&'static str, Value)> {
         ("/v1/inventory/allocate-order", json!({ "orderId": "o-1", "attempt": 1, "lines": [{ "sku": "A-1", "quantity": 1 }] })),
         ("/v1/inventory/confirm-allocation", attempt()),
         ("/v1/inventory/release-allocation", attempt()),
+        ("/v1/inventory/time-out-allocation", attempt()),
         ("/v1/inventory/record-stock-answer", stock(json!({ "orderId": "o-1", "ask": 1, "answer": "STOCK_ANSWER_HELD", "quantity": 1 }))),
     ]
 }

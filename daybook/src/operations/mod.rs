@@ -2,6 +2,7 @@
 //! prints it ([`crate::answers`]). Verbs that are not here return such a value by themselves: `verify`, `show`, `reconcile`, `rebuild` and
 //! `promote` of [`daybook_replay`].
 
+pub(crate) mod deadlines;
 pub(crate) mod parked;
 pub(crate) mod read_models;
 

@@ -5,6 +5,7 @@ use daybook_proto::v1::Who;
 use prost_types::Timestamp;
 use shop_proto::cart::v1::*;
 
+mod deadlines;
 #[cfg(test)]
 mod laws;
 mod merging;
@@ -12,6 +13,7 @@ mod ordering;
 #[cfg(test)]
 mod spec;
 
+pub use deadlines::Carts;
 pub use merging::Merging;
 pub use ordering::CheckingOut;
 

@@ -10,8 +10,9 @@ mod spec;
 
 use std::collections::BTreeMap;
 
-pub use answers::{Answering, Holding};
+pub use answers::{AllocationAnswers, Answering, Holding};
 use daybook_kernel::{Context, Decider, Decision};
+use prost_types::Timestamp;
 use shop_proto::inventory::v1::*;
 
 /// Where the pieces of one order come from. Stream `allocation/{order_id}`.
@@ -35,6 +36,8 @@ impl Decider for Allocation {
             C::AllocateOrder(c) => story.allocate(c),
             C::ConfirmAllocation(c) => story.confirm(c.attempt),
             C::ReleaseAllocation(c) => story.release(c.attempt),
+            C::TimeOutAllocation(c) if c.confirm => story.time_out_confirmation(c.attempt),
+            C::TimeOutAllocation(c) => story.time_out(c.attempt),
             C::RecordStockAnswer(c) if !matters(state, c) => return Decision::nothing(),
             C::RecordStockAnswer(c) => story.tell(StockAnswerRecorded::from(c)),
         }
@@ -50,6 +53,7 @@ impl Decider for Allocation {
         match event {
             E::AllocationAsked(e) => {
                 (state.attempt, state.attempt_open, state.plans) = (e.attempt, true, 0);
+                (state.undeliverable, state.timed_out, state.hold_until) = (e.undeliverable, false, e.hold_until);
                 state.lines.clone_from(&e.lines);
                 state.set_status(AllocationStatus::Planning);
                 know(state, &e.candidates);
@@ -68,18 +72,24 @@ impl Decider for Allocation {
                 state.attempt_open = false;
                 state.set_status(AllocationStatus::Allocated);
             }
-            E::NotAllocated(_) => {
-                state.attempt_open = false;
+            E::NotAllocated(e) => {
+                // Its time may be over before it has come.
+                (state.attempt, state.attempt_open) = (state.attempt.max(e.attempt), false);
+                state.timed_out = e.timed_out;
                 state.set_status(AllocationStatus::Failed);
             }
             E::AllocationConfirmAsked(e) => {
                 (state.confirm_attempt, state.confirm_open, state.regained) = (e.attempt, true, false);
+                state.confirm_timed_out = false;
             }
             E::AllocationConfirmed(_) => {
                 state.confirm_open = false;
                 state.set_status(AllocationStatus::Confirmed);
             }
-            E::AllocationLost(_) => state.confirm_open = false,
+            E::AllocationLost(e) => {
+                (state.confirm_attempt, state.confirm_open) = (state.confirm_attempt.max(e.attempt), false);
+                state.confirm_timed_out = e.timed_out;
+            }
             E::AllocationReleaseAsked(e) => (state.release_attempt, state.release_open) = (e.attempt, true),
             E::AllocationReleased(_) => state.release_open = false,
             E::AllocationSuperseded(e) => match e.command.as_str() {
@@ -185,7 +195,8 @@ impl Story {
     }
 
     fn allocate(&mut self, c: &AllocateOrder) {
-        if self.is_given_up() || c.attempt < self.state.attempt {
+        let is_timed_out = c.attempt == self.state.attempt && self.state.timed_out;
+        if self.is_given_up() || c.attempt < self.state.attempt || is_timed_out {
             return self.supersede(ALLOCATE, c.attempt);
         }
         if c.attempt == self.state.attempt {
@@ -201,6 +212,8 @@ impl Story {
         if let Some(AllocatedLine { sku, quantity }) = too_many {
             self.refusal = Some(TooManyPieces { sku, requested: quantity, limit: MOST_PIECES });
             self.not_allocated();
+        } else if c.undeliverable {
+            self.not_allocated();
         }
     }
 
@@ -213,7 +226,8 @@ impl Story {
     }
 
     fn confirm(&mut self, attempt: u32) {
-        if self.is_given_up() || attempt < self.state.confirm_attempt {
+        let is_timed_out = attempt == self.state.confirm_attempt && self.state.confirm_timed_out;
+        if self.is_given_up() || attempt < self.state.confirm_attempt || is_timed_out {
             return self.supersede(CONFIRM, attempt);
         }
         if attempt == self.state.confirm_attempt && self.state.confirm_open {
@@ -222,6 +236,31 @@ impl Story {
         self.supersede_open(&[CONFIRM]);
         let order_id = self.order_id.clone();
         self.tell(AllocationConfirmAsked { order_id, attempt });
+    }
+
+    /// Whether the time of an ask that is over changes something: it is open, or has not come yet.
+    fn is_unanswered(&self, attempt: u32, last: u32, is_open: bool) -> bool {
+        !self.is_given_up() && (attempt > last || (attempt == last && is_open))
+    }
+
+    fn time_out(&mut self, attempt: u32) {
+        if !self.is_unanswered(attempt, self.state.attempt, self.state.attempt_open) {
+            return;
+        }
+        if attempt > self.state.attempt {
+            self.supersede_open(&[ALLOCATE, CONFIRM]);
+        }
+        self.tell(NotAllocated { order_id: self.order_id.clone(), attempt, timed_out: true, ..Default::default() });
+    }
+
+    fn time_out_confirmation(&mut self, attempt: u32) {
+        if !self.is_unanswered(attempt, self.state.confirm_attempt, self.state.confirm_open) {
+            return;
+        }
+        if attempt > self.state.confirm_attempt {
+            self.supersede_open(&[CONFIRM]);
+        }
+        self.tell(AllocationLost { order_id: self.order_id.clone(), attempt, lost: Vec::new(), timed_out: true });
     }
 
     fn release(&mut self, attempt: u32) {
@@ -247,9 +286,9 @@ impl Story {
 
     /// Takes each step that can be taken now, until something has to be waited for.
     fn go_on(&mut self) {
+        // Also what has not answered yet: its answer may be lost, and the stock closes the place where this comes first.
+        let all = [HoldStatus::Asked, HoldStatus::Held, HoldStatus::Confirming, HoldStatus::Confirmed];
         if self.is_given_up() {
-            // Also what has not answered yet: its answer may be lost, and the stock closes the place where this comes first.
-            let all = [HoldStatus::Asked, HoldStatus::Held, HoldStatus::Confirming, HoldStatus::Confirmed];
             self.ask_back(&self.standing(&all));
             if self.state.release_open && !self.waits() {
                 let (order_id, attempt) = (self.order_id.clone(), self.state.release_attempt);
@@ -260,8 +299,8 @@ impl Story {
         if !self.waits() && self.state.attempt_open {
             self.plan();
         }
-        if !self.waits() && !self.state.attempt_open && self.state.status() == AllocationStatus::Failed {
-            self.ask_back(&self.standing(&[HoldStatus::Held, HoldStatus::Confirmed]));
+        if !self.state.attempt_open && self.state.status() == AllocationStatus::Failed {
+            self.ask_back(&self.standing(&all));
         }
         if !self.waits() && !self.state.attempt_open && self.state.confirm_open {
             self.keep();
@@ -275,10 +314,10 @@ impl Story {
         }
     }
 
-    fn ask_for(&mut self, holds: Vec<Hold>) {
+    fn ask_for(&mut self, holds: Vec<Hold>, hold_until: Option<Timestamp>) {
         let ask = self.state.ask.saturating_add(1);
         for hold in holds {
-            self.tell(HoldAsked { order_id: self.order_id.clone(), ask, hold: Some(hold) });
+            self.tell(HoldAsked { order_id: self.order_id.clone(), ask, hold: Some(hold), hold_until });
         }
     }
 
@@ -298,7 +337,7 @@ impl Story {
         } else if self.state.plans >= MOST_PLANS {
             self.not_allocated();
         } else {
-            self.ask_for(lacking);
+            self.ask_for(lacking, self.state.hold_until);
         }
     }
 
@@ -309,8 +348,9 @@ impl Story {
     }
 
     fn not_allocated(&mut self) {
-        let (order_id, attempt, lines) = (self.order_id.clone(), self.state.attempt, plan::missing(&self.state));
-        self.tell(NotAllocated { order_id, attempt, lines });
+        let (order_id, attempt, undeliverable) = (self.order_id.clone(), self.state.attempt, self.state.undeliverable);
+        let lines = if undeliverable { Vec::new() } else { plan::missing(&self.state) };
+        self.tell(NotAllocated { order_id, attempt, lines, undeliverable, timed_out: false });
     }
 
     /// Confirms what is held, and asks once more for what was lost.
@@ -319,7 +359,7 @@ impl Story {
         let lost = self.standing(&[HoldStatus::Lost]);
         let is_allocated = matches!(self.state.status(), AllocationStatus::Allocated | AllocationStatus::Confirmed);
         if !is_allocated {
-            return self.tell(AllocationLost { order_id, attempt, lost });
+            return self.tell(AllocationLost { order_id, attempt, lost, timed_out: false });
         }
         // First what is held, so that all that is lost is known when it is asked for: holds of one plan end at one time.
         let ask = self.state.ask.saturating_add(1);
@@ -333,9 +373,10 @@ impl Story {
             let holds = self.standing(&[HoldStatus::Confirmed]);
             self.tell(AllocationConfirmed { order_id, attempt, holds });
         } else if self.state.regained {
-            self.tell(AllocationLost { order_id, attempt, lost });
+            self.tell(AllocationLost { order_id, attempt, lost, timed_out: false });
         } else {
-            self.ask_for(lost);
+            // The time until which a customer may pay may be over.
+            self.ask_for(lost, None);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Stock of one SKU in one warehouse: what is on the shelf, and what is promised to whom.
 
+mod deadlines;
 mod promises;
 mod transfers;
 
@@ -9,6 +10,7 @@ mod laws;
 mod spec;
 
 use daybook_kernel::{Context, Decider, Decision};
+pub use deadlines::Reservations;
 use shop_proto::inventory::v1::*;
 
 /// Stock of one SKU in one warehouse. Stream `stock/{sku}@{warehouse}`.

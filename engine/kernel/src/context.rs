@@ -54,8 +54,13 @@ impl Context {
 
     /// When a wait that begins now ends.
     pub fn after(&self, wait: &Wait) -> Instant {
+        self.after_from(self.now, wait)
+    }
+
+    /// When a wait ends that began then.
+    pub fn after_from(&self, begin: Instant, wait: &Wait) -> Instant {
         let micros = i64::try_from(self.waits.of(wait).as_micros()).unwrap_or(i64::MAX);
-        Instant::from_micros(self.now.micros().saturating_add(micros))
+        Instant::from_micros(begin.micros().saturating_add(micros))
     }
 
     /// The page's time.
@@ -121,5 +126,15 @@ mod tests {
         assert_eq!(name, hash(2, 8, 7), "asked by another command at another time");
         assert_ne!(name, hash(1, 9, 8), "of another install");
         assert!(name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{name}");
+    }
+
+    #[test]
+    fn a_wait_ends_so_long_after_the_pages_time() {
+        let wait = Wait { name: "payment", by_default: std::time::Duration::from_secs(2) };
+        let context = || Context::new(Instant::from_micros(5), Uuid::from_u128(9), &Secret::new([7; 32]));
+        let with = |time| Arc::new(Waits::default().with("payment", time));
+        assert_eq!(context().after(&wait), Instant::from_micros(2_000_005));
+        assert_eq!(context().with_waits(&with(std::time::Duration::ZERO)).after(&wait), Instant::from_micros(5));
+        assert_eq!(context().with_waits(&with(std::time::Duration::MAX)).after(&wait), Instant::from_micros(i64::MAX));
     }
 }

@@ -123,3 +123,78 @@ impl<D: Deadlines> ErasedDeadlines for Face<D> {
         caught(|| D::disarms(event)).map_err(ReactError::Panicked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_proto::v1::EventRef;
+    use daybook_proto::{Named as _, SetError};
+
+    use super::*;
+    use crate::told::Told;
+    use crate::{StreamId, Version};
+
+    /// A tale ends a second after it was told, and twice so; an empty one ends what is told.
+    struct Ending;
+
+    impl Deadlines for Ending {
+        const NAME: &'static str = "ending";
+        type Event = Told;
+
+        fn arms(event: &Told, at: &EventAt<'_>) -> Vec<Deadline> {
+            assert_ne!(event.0.r#type, "panic");
+            let deadline = |name| Deadline {
+                name,
+                due_at: Instant::from_micros(at.recorded_at.micros() + 1_000_000),
+                message: ServiceMessage { service: "tales", type_name: "End", bytes: Vec::new(), target: at.stream.clone() },
+            };
+            if event.0.r#type.is_empty() { Vec::new() } else { vec![deadline("first"), deadline("second")] }
+        }
+
+        fn disarms(event: &Told) -> Vec<&'static str> {
+            if event.0.r#type.is_empty() { vec!["first", "second"] } else { Vec::new() }
+        }
+    }
+
+    fn place() -> EventPlace {
+        EventPlace { epoch: 1, service: "tales".into(), partition: 0, offset: 7 }
+    }
+
+    fn arms(type_name: &str, text: &str) -> Result<Vec<(Uuid, Deadline)>, ReactError> {
+        let (stream, event) = (StreamId::new("tale", "a"), Told(EventRef { r#type: text.to_owned(), offset: 0 }).encode_to_vec());
+        let at = EventAt { stream: &stream, version: Version(1), recorded_at: Instant::from_micros(5) };
+        <dyn ErasedDeadlines>::of::<Ending>().arms(type_name, &event, &DecodedOnce::default(), &at, &place())
+    }
+
+    #[test]
+    fn each_deadline_of_an_event_has_the_id_of_its_name_and_target() {
+        let armed = arms(EventRef::TYPE, "x").expect("it is known");
+        let id = |name| ids::deadline_id(&place(), "ending", name, "tale/a");
+        assert_eq!(armed.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id("first"), id("second")]);
+        assert!(armed.iter().all(|(_, deadline)| deadline.due_at == Instant::from_micros(1_000_005)));
+        assert_eq!(arms(EventRef::TYPE, "x"), Ok(armed), "whoever asks again");
+        assert_eq!(arms(EventRef::TYPE, ""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn an_event_names_what_it_disarms() {
+        let rule = <dyn ErasedDeadlines>::of::<Ending>();
+        let disarms = |text: &str| {
+            let event = Told(EventRef { r#type: text.to_owned(), offset: 0 }).encode_to_vec();
+            rule.disarms(EventRef::TYPE, &event, &DecodedOnce::default())
+        };
+        assert_eq!((disarms(""), disarms("x")), (Ok(vec!["first", "second"]), Ok(Vec::new())));
+    }
+
+    #[test]
+    fn a_rule_that_panics_and_an_event_that_is_not_known_are_told() {
+        assert!(matches!(arms(EventRef::TYPE, "panic"), Err(ReactError::Panicked(_))));
+        assert_eq!(arms("t.Other", "x"), Err(ReactError::Unknown(SetError::UnknownType("t.Other".into()))));
+    }
+
+    #[test]
+    fn a_face_tells_the_rules_name() {
+        let rule = <dyn ErasedDeadlines>::of::<Ending>();
+        assert_eq!((rule.name(), rule.service(), rule.aggregate(), rule.begins()), ("ending", "tales", "tale", Begins::AtTheEnd));
+        assert_eq!(rule.fingerprint(), rule_fingerprint::<Told>("ending", 1));
+    }
+}

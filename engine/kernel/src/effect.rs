@@ -165,3 +165,86 @@ impl<E: Effect> ErasedEffect for Face<E> {
         Ok(Box::pin(self.0.call(event, attempt)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use daybook_proto::v1::EventRef;
+    use daybook_proto::{Named as _, SetError};
+
+    use super::*;
+    use crate::Version;
+    use crate::told::Told;
+
+    /// Tells somebody outside.
+    struct Telling(&'static str);
+
+    impl Effect for Telling {
+        const NAME: &'static str = "telling";
+        const DESTINATION: &'static str = "outside";
+        type Event = Told;
+
+        fn asks(event: &Told, at: &EventAt<'_>) -> Option<Outward> {
+            assert_ne!(event.0.r#type, "panic");
+            let asks = || Outward { service: "tales", target: at.stream.clone(), not_after: None };
+            (!event.0.r#type.is_empty()).then(asks)
+        }
+
+        async fn call(&self, event: &Told, attempt: Attempt) -> Result<ServiceMessage, Unknown> {
+            if attempt == Attempt::AskOnly {
+                return Err(Unknown(format!("{} does not answer", self.0)));
+            }
+            let bytes = format!("{} {attempt:?} {}", self.0, event.0.r#type).into_bytes();
+            Ok(ServiceMessage { service: "tales", type_name: "Heard", bytes, target: StreamId::new("tale", "a") })
+        }
+    }
+
+    fn event(text: &str) -> Vec<u8> {
+        Told(EventRef { r#type: text.to_owned(), offset: 0 }).encode_to_vec()
+    }
+
+    fn place() -> EventPlace {
+        EventPlace { epoch: 1, service: "tales".into(), partition: 0, offset: 7 }
+    }
+
+    fn asks(text: &str) -> Result<Option<(Uuid, Outward)>, ReactError> {
+        let stream = StreamId::new("tale", "a");
+        let at = EventAt { stream: &stream, version: Version(1), recorded_at: Instant::default() };
+        <dyn ErasedEffect>::of(Telling("x")).asks(EventRef::TYPE, &event(text), &DecodedOnce::default(), &at, &place())
+    }
+
+    #[test]
+    fn an_event_asks_for_one_call_with_the_id_of_its_one_outcome() {
+        let call = Outward { service: "tales", target: StreamId::new("tale", "a"), not_after: None };
+        assert_eq!(asks("x"), Ok(Some((ids::effect_outcome_id(&place(), "telling", "tale/a"), call))));
+        assert_eq!(asks(""), Ok(None));
+        assert!(matches!(asks("panic"), Err(ReactError::Panicked(_))));
+    }
+
+    #[test]
+    fn a_call_hears_how_far_it_may_go() {
+        let effect = <dyn ErasedEffect>::of(Telling("Ann"));
+        let decoded = DecodedOnce::default();
+        let call = |attempt| {
+            let mut calling = effect.call(EventRef::TYPE, &event("y"), &decoded, attempt).expect("it is known");
+            match calling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => outcome.map(|message| String::from_utf8(message.bytes).expect("a text")),
+                Poll::Pending => panic!("it waits for nothing"),
+            }
+        };
+        assert_eq!(call(Attempt::First), Ok("Ann First y".into()));
+        assert_eq!(call(Attempt::AskFirst), Ok("Ann AskFirst y".into()));
+        assert_eq!(call(Attempt::AskOnly), Err(Unknown("Ann does not answer".into())));
+        let unknown = effect.call("t.Other", &[], &DecodedOnce::default(), Attempt::First).err();
+        assert_eq!(unknown, Some(ReactError::Unknown(SetError::UnknownType("t.Other".into()))));
+    }
+
+    #[test]
+    fn a_face_tells_name_destination_and_limit() {
+        let effect = <dyn ErasedEffect>::of(Telling("x"));
+        assert_eq!((effect.name(), effect.destination(), effect.time_limit()), ("telling", "outside", Duration::from_secs(10)));
+        assert_eq!((effect.service(), effect.aggregate(), effect.begins()), ("tales", "tale", Begins::AtTheEnd));
+        assert_eq!(effect.fingerprint(), rule_fingerprint::<Told>("telling", 1));
+    }
+}

@@ -140,4 +140,22 @@ mod tests {
         let next_epoch = EventPlace { epoch: 2, ..place() };
         assert_ne!(effect_outcome_id(&place(), "charge", "payment/o-1"), effect_outcome_id(&next_epoch, "charge", "payment/o-1"));
     }
+
+    #[test]
+    fn each_deadline_has_its_own_id_and_the_same_one_whoever_fires_it() {
+        let id = deadline_id(&place(), "orders", "payment", "order/o-1");
+        assert_eq!(id, deadline_id(&place(), "orders", "payment", "order/o-1"));
+        for other in [
+            deadline_id(&EventPlace { offset: 8, ..place() }, "orders", "payment", "order/o-1"),
+            deadline_id(&EventPlace { epoch: 2, ..place() }, "orders", "payment", "order/o-1"),
+            deadline_id(&place(), "others", "payment", "order/o-1"),
+            deadline_id(&place(), "orders", "allocation", "order/o-1"),
+            deadline_id(&place(), "orders", "payment", "order/o-2"),
+            effect_outcome_id(&place(), "orders", "order/o-1"),
+        ] {
+            assert_ne!(id, other);
+        }
+        // A one-way door: the ledger keeps these for ever.
+        assert_eq!(id.to_string(), "50f12b65-2cae-5974-8319-30d72e9ece86");
+    }
 }

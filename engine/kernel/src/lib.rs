@@ -21,6 +21,8 @@ pub mod spec;
 mod stream;
 mod time;
 mod token;
+#[cfg(test)]
+mod told;
 mod wait;
 
 pub use access::{AccessError, access_of_command, access_of_read_model};

@@ -264,49 +264,11 @@ impl<L: Lookup> ErasedLookup for Face<L> {
 #[cfg(test)]
 mod tests {
     use daybook_proto::v1::{EventRef, Request};
-    use daybook_proto::{DescriptorPool, JsonValue, MessageSet, Named as _, SetError, decode_as, json_of};
+    use daybook_proto::{MessageSet as _, Named as _, SetError};
 
     use super::*;
     use crate::Version;
-
-    /// The events of an aggregate of which one thing can be told: a text.
-    #[derive(Clone, Debug, PartialEq)]
-    struct Told(EventRef);
-
-    impl MessageSet for Told {
-        const SERVICE: &'static str = "tales";
-        const AGGREGATE: &'static str = "tale";
-        const TYPES: &'static [&'static str] = &[EventRef::TYPE];
-
-        fn type_name(&self) -> &'static str {
-            EventRef::TYPE
-        }
-
-        fn encode_to_vec(&self) -> Vec<u8> {
-            Message::encode_to_vec(&self.0)
-        }
-
-        fn decode(type_name: &str, bytes: &[u8]) -> Result<Self, SetError> {
-            if type_name != EventRef::TYPE {
-                return Err(SetError::UnknownType(type_name.to_owned()));
-            }
-            decode_as(bytes).map(Self)
-        }
-
-        fn has_unknown_enum(&self) -> bool {
-            false
-        }
-
-        fn to_json(&self) -> JsonValue {
-            json_of(&self.0)
-        }
-    }
-
-    impl EventSet for Told {
-        fn pool() -> &'static DescriptorPool {
-            EventRef::pool()
-        }
-    }
+    use crate::told::Told;
 
     /// Reads the page that an event names, then the page that this one names, and sends what that one says.
     struct Reading;

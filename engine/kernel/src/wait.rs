@@ -34,3 +34,17 @@ impl Waits {
         self.0.keys().map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAYMENT: Wait = Wait { name: "payment", by_default: Duration::from_secs(900) };
+
+    #[test]
+    fn a_time_is_as_the_install_has_set_it_or_else_as_the_build_has_it() {
+        let waits = Waits::default().with("payment", Duration::from_secs(1)).with("allocation", Duration::ZERO);
+        assert_eq!((waits.of(&PAYMENT), Waits::default().of(&PAYMENT)), (Duration::from_secs(1), Duration::from_secs(900)));
+        assert_eq!(waits.names().collect::<Vec<_>>(), ["allocation", "payment"]);
+    }
+}

@@ -1,7 +1,7 @@
 //! One call, done: pages are read, and what they say becomes a command.
 
 use chrono::Utc;
-use daybook_kernel::{ErasedLookup, LookupError, Pages, ServiceMessage};
+use daybook_kernel::{ErasedLookup, LookupError, PageKey, Pages, ServiceMessage};
 
 use crate::call::Call;
 use crate::pages::{Place, ReadError, Reader};
@@ -17,11 +17,17 @@ pub(crate) enum CallError {
     OtherTarget(String, String),
 }
 
-/// Reads, once more where the first pages name further ones, and answers.
-pub(crate) async fn answer(lookup: &dyn ErasedLookup, call: &Call, reader: &Reader, place: Place<'_>) -> Result<ServiceMessage, CallError> {
+/// Reads these pages, once more where the first pages name further ones, and answers.
+pub(crate) async fn answer(
+    lookup: &dyn ErasedLookup,
+    call: &Call,
+    first: &[PageKey],
+    reader: &Reader,
+    place: Place<'_>,
+) -> Result<ServiceMessage, CallError> {
     let event = &call.event;
     let mut pages = Pages::default();
-    reader.read(&call.pages, place, &mut pages).await?;
+    reader.read(first, place, &mut pages).await?;
     let further = lookup.asks_further(&event.type_name, &event.payload, &event.decoded, &pages)?;
     if !further.is_empty() {
         reader.read(&further, place, &mut pages).await?;

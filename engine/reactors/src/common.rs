@@ -7,16 +7,23 @@ use std::time::Instant;
 use daybook_bus::{Inspector, Record, SharedProducer};
 use daybook_follow::Event;
 use daybook_kernel::ids::EventPlace;
-use daybook_kernel::{ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, Version};
+use daybook_kernel::{
+    Deadline, ErasedDeadlines, ErasedEffect, ErasedLookup, EventAt, ReactError, Registry, Secret, ServiceMessage, Version,
+};
 use daybook_log::{Log, PartitionLog};
 use daybook_messages::Addressed;
+use daybook_process::metrics::{self, Gauge};
 use daybook_proto::v1::{Caller, Request};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::ReactorError;
-use crate::call::Call;
+use crate::breaker::Breaker;
+use crate::call::{AT_ONCE, Call, Disarmed, Notes, Work, due};
+use crate::desk::none_yet;
+use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::queue::Reaction;
+use crate::{Clock, ReactorError};
 
 /// The target of a service's commands.
 pub(crate) struct Target {
@@ -35,6 +42,27 @@ pub(crate) struct Common {
     pub(crate) registry: Registry,
     /// Of pages, for lookups.
     pub(crate) reader: Reader,
+    /// The time, for deadlines.
+    pub(crate) clock: Clock,
+    pub(crate) news: GoodNews,
+    /// Of effects, by name.
+    pub(crate) destinations: HashMap<&'static str, Destination>,
+}
+
+/// Somebody outside whom effects call.
+pub(crate) struct Destination {
+    pub(crate) breaker: Arc<Breaker>,
+    /// For calls at once.
+    pub(crate) places: Semaphore,
+    /// Calls that are under way.
+    pub(crate) under_way: Gauge,
+}
+
+impl Destination {
+    pub(crate) fn new(name: &str, calls_at_once: usize) -> Self {
+        let breaker = Arc::new(Breaker::new(metrics::DESTINATION_BREAKER.with([name])));
+        Self { breaker, places: Semaphore::new(calls_at_once.max(1)), under_way: metrics::DESTINATION_CALLS.with([name]) }
+    }
 }
 
 impl Common {
@@ -94,8 +122,52 @@ impl Common {
             service: asks.service,
             target: asks.target,
             outcome_id,
-            pages: asks.pages,
+            due_at: AT_ONCE,
+            work: Work::Read(asks.pages),
+            outcome: None,
         }))
+    }
+
+    /// The call that an event asks an effect for.
+    pub(crate) fn outward(&self, effect: &dyn ErasedEffect, log: &PartitionLog, event: &Arc<Event>) -> Result<Option<Call>, ReactError> {
+        let (at, place) = places(log, event);
+        let asked = effect.asks(&event.type_name, &event.payload, &event.decoded, &at, &place)?;
+        Ok(asked.map(|(outcome_id, asks)| Call {
+            event: event.clone(),
+            service: asks.service,
+            target: asks.target,
+            outcome_id,
+            due_at: AT_ONCE,
+            work: Work::Speak(asks.not_after, none_yet()),
+            outcome: None,
+        }))
+    }
+
+    /// A destination of effects.
+    pub(crate) fn destination(&self, name: &str) -> Result<&Destination, ReactorError> {
+        let unknown = || ReactorError::Configuration(format!("{name} is no destination of an effect that runs here"));
+        self.destinations.get(name).ok_or_else(unknown)
+    }
+
+    /// The deadlines that an event arms, and those that it disarms.
+    pub(crate) fn deadlines(&self, rule: &dyn ErasedDeadlines, log: &PartitionLog, event: &Arc<Event>) -> Result<Notes, ReactError> {
+        let (at, place) = places(log, event);
+        let disarmed = |deadline| Disarmed { source: event.stream.clone(), deadline, before: event.offset };
+        let disarmed = rule.disarms(&event.type_name, &event.payload, &event.decoded)?.into_iter().map(disarmed).collect();
+        let mut calls = Vec::new();
+        for (outcome_id, Deadline { name, due_at, message }) in rule.arms(&event.type_name, &event.payload, &event.decoded, &at, &place)? {
+            self.target(message.service).map_err(|why| ReactError::Panicked(why.to_string()))?;
+            calls.push(Call {
+                event: event.clone(),
+                service: message.service,
+                target: message.target.clone(),
+                outcome_id,
+                due_at: due(due_at),
+                work: Work::Wait(name.to_owned()),
+                outcome: Some(message),
+            });
+        }
+        Ok(Notes { calls, disarmed })
     }
 }
 

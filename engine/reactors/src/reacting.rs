@@ -14,9 +14,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Statement;
 
-use crate::call::Call;
+use crate::call::Notes;
 use crate::common::{Common, places};
 use crate::desk::{Desk, DeskMeters};
+use crate::news::{GoodNews, News};
 use crate::queue::{Queue, Reaction};
 use crate::store::{Mark, ParkedRow, Store};
 use crate::{ReactorError, Rule};
@@ -57,14 +58,14 @@ struct Write {
 pub(crate) struct Asked {
     /// Messages to send, with their records.
     pub(crate) messages: Vec<(Reaction, Record)>,
-    /// Calls to note.
-    pub(crate) calls: Vec<Call>,
+    /// Calls to note, and what need not fire.
+    pub(crate) notes: Notes,
 }
 
 impl Asked {
     pub(crate) fn extend(&mut self, more: Self) {
         self.messages.extend(more.messages);
-        self.calls.extend(more.calls);
+        self.notes.extend(more.notes);
     }
 }
 
@@ -87,9 +88,11 @@ pub(crate) struct Reacting {
     /// Of these, those that are not stored yet.
     to_park: Vec<ParkedRow>,
     /// Calls that are not stored yet.
-    to_call: Vec<Call>,
+    to_note: Notes,
     /// Does the calls that are stored. None: the rule asks for none, or this process has not got the partition.
     pub(crate) desk: Option<Desk>,
+    /// The desk of deadlines fires nothing before it has heard this: of the last takeover from another one.
+    news: Option<News>,
     /// Parked streams that this process has not tried yet.
     pub(crate) untried: HashSet<StreamId>,
     write: Option<Write>,
@@ -119,8 +122,9 @@ impl Reacting {
             queue: Queue::default(),
             parked: HashMap::new(),
             to_park: Vec::new(),
-            to_call: Vec::new(),
+            to_note: Notes::default(),
             desk: None,
+            news: None,
             untried: HashSet::new(),
             write: None,
             written_at: Instant::now(),
@@ -137,7 +141,7 @@ impl Reacting {
         (self.next, self.epoch, self.stored, self.write) = (mark.next, mark.epoch, mark, None);
         self.queue = Queue::at(mark.settled, mark.next);
         self.to_park.clear();
-        self.to_call.clear();
+        self.to_note = Notes::default();
         self.open_desk();
         self.parked = self.store.parked().await?.into_iter().map(|row| (row.stream, row.version)).collect();
         self.untried.retain(|stream| self.parked.contains_key(stream));
@@ -148,6 +152,9 @@ impl Reacting {
     async fn take_over(&mut self) -> Result<(), ReactorError> {
         let mark = self.store.take_over().await?;
         let had_it_last = self.has_held && mark.term == self.stored.term + 1;
+        if !had_it_last && matches!(self.rule, Rule::Deadlines(_)) {
+            self.news = Some(GoodNews::wait(&self.common));
+        }
         let is_its_own = had_it_last && Mark { term: self.stored.term, ..mark } == self.stored;
         if is_its_own && self.queue.look().is_ok() {
             self.stored.term = mark.term;
@@ -197,28 +204,25 @@ impl Reacting {
     async fn go_back(&mut self, to: i64, epoch: i32) -> Result<(), ReactorError> {
         tracing::warn!(reactor = self.full_name(), from = self.next, to, "the log was restored to an older state; going back in it");
         let mark = Mark { next: self.stored.next.min(to), settled: self.stored.settled.min(to), epoch, ..self.stored };
-        match self.store.write_alone(&self.stored, &mark, &[], &[]).await? {
+        match self.store.write_alone(&self.stored, &mark, &[], &Notes::default()).await? {
             Moved::Yes => {}
             Moved::No | Moved::Locked => return Err(ReactorError::Superseded(self.full_name())),
         }
         (self.next, self.epoch, self.stored, self.write) = (mark.next, epoch, mark, None);
         self.queue = Queue::at(mark.settled, mark.next);
-        self.to_call.clear();
+        self.to_note = Notes::default();
         self.open_desk();
         Ok(())
     }
 
     /// Begins anew with the calls that stand, under the term that is this one's.
     fn open_desk(&mut self) {
-        let Rule::Lookup(lookup) = &self.rule else { return };
-        let (name, service, partition) = (lookup.name(), self.log.service(), self.log.number().to_string());
-        let meters = DeskMeters {
-            open: metrics::LOOKUP_CALLS.with([name, service, &partition]),
-            failures: metrics::LOOKUP_FAILURES.with([name, service]),
-            time: metrics::LOOKUP_TIME.with([name, service]),
-        };
+        if !self.rule.has_desk() {
+            return;
+        }
         let (log, common, store) = (self.log.clone(), self.common.clone(), self.store.clone());
-        self.desk = Some(Desk::open(lookup.clone(), log, common, store, self.stored.term, meters));
+        let meters = DeskMeters::of(&self.rule, &self.log);
+        self.desk = Some(Desk::open(self.rule.clone(), log, common, store, self.stored.term, self.news.clone(), meters));
     }
 
     /// The messages and calls that an event asks for. Nothing for events of other aggregates.
@@ -228,7 +232,9 @@ impl Reacting {
             return Ok(asked);
         }
         match &self.rule {
-            Rule::Lookup(lookup) => asked.calls.extend(self.common.call(&**lookup, &self.log, event)?),
+            Rule::Lookup(lookup) => asked.notes.calls.extend(self.common.call(&**lookup, &self.log, event)?),
+            Rule::Effect(effect) => asked.notes.calls.extend(self.common.outward(&**effect, &self.log, event)?),
+            Rule::Deadlines(deadlines) => asked.notes = self.common.deadlines(&**deadlines, &self.log, event)?,
             Rule::Reactor(reactor) => {
                 let (at, place) = places(&self.log, event);
                 let caller = format!("reactor/{}", reactor.name());
@@ -279,7 +285,7 @@ impl Reacting {
                 Err(why) => self.park(event, &why),
             }
         }
-        self.to_call.extend(asked.calls);
+        self.to_note.extend(asked.notes);
         let (reactions, records): (Vec<Reaction>, Vec<Record>) = asked.messages.into_iter().unzip();
         let delivery = (!records.is_empty()).then(|| {
             daybook_failpoint::reach("react.before-send");
@@ -302,16 +308,16 @@ impl Reacting {
 
     /// Whether there is something to write, and it is time for it.
     fn is_due(&self) -> bool {
-        !self.to_park.is_empty() || !self.to_call.is_empty() || (self.marks() != self.stored && self.written_at.elapsed() >= WRITE_EVERY)
+        !self.to_park.is_empty() || !self.to_note.is_empty() || (self.marks() != self.stored && self.written_at.elapsed() >= WRITE_EVERY)
     }
 
     async fn write_marks(&mut self) -> Result<(), ReactorError> {
         let to = self.marks();
-        if to == self.stored && self.to_park.is_empty() && self.to_call.is_empty() {
+        if to == self.stored && self.to_park.is_empty() && self.to_note.is_empty() {
             return Ok(());
         }
         daybook_failpoint::reach("react.before-checkpoint");
-        match self.store.write_alone(&self.stored, &to, &self.to_park, &self.to_call).await? {
+        match self.store.write_alone(&self.stored, &to, &self.to_park, &self.to_note).await? {
             Moved::Yes => self.wrote(to),
             Moved::No | Moved::Locked => return Err(ReactorError::Superseded(self.full_name())),
         }
@@ -321,7 +327,7 @@ impl Reacting {
     fn wrote(&mut self, mark: Mark) {
         (self.stored, self.written_at) = (mark, Instant::now());
         self.to_park.clear();
-        let calls = std::mem::take(&mut self.to_call);
+        let calls = std::mem::take(&mut self.to_note).calls;
         if let (Some(desk), false) = (&self.desk, calls.is_empty()) {
             desk.add(calls, false);
         }
@@ -373,8 +379,10 @@ impl Reacting {
             }
         }
         self.queue.look()?;
-        // Whoever has the partition next does the calls that are under way again.
-        self.desk = None;
+        // Whoever has the partition next does the calls that are left again.
+        if let Some(desk) = self.desk.take() {
+            desk.finish(until).await;
+        }
         self.write_marks().await
     }
 }
@@ -384,8 +392,8 @@ impl Drop for Reacting {
     fn drop(&mut self) {
         self.meters.lag.set(0.0);
         self.meters.parked.set(0.0);
-        if let Rule::Lookup(lookup) = &self.rule {
-            metrics::LOOKUP_CALLS.with([lookup.name(), self.log.service(), &self.log.number().to_string()]).set(0.0);
+        if self.rule.has_desk() {
+            DeskMeters::of(&self.rule, &self.log).open.set(0.0);
         }
     }
 }
@@ -455,7 +463,7 @@ impl Follower for Reacting {
             match &self.write {
                 Some(Write { to, statement }) => {
                     daybook_failpoint::reach("react.before-checkpoint");
-                    self.store.write(client, statement, &self.stored, to, &self.to_park, &self.to_call).await
+                    self.store.write(client, statement, &self.stored, to, &self.to_park, &self.to_note).await
                 }
                 None => Ok(Moved::Yes),
             }

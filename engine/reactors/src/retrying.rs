@@ -42,13 +42,13 @@ impl Reacting {
                 }
             }
         }
-        if !asked.calls.is_empty() {
-            if !self.store.add_calls(&asked.calls, self.stored.term).await? {
+        if !asked.notes.is_empty() {
+            if !self.store.add_calls(&asked.notes, self.stored.term).await? {
                 return Err(ReactorError::Superseded(self.full_name()));
             }
             if let Some(desk) = &self.desk {
                 // Perhaps they were, by a process that died before the stream was freed.
-                desk.add(asked.calls, true);
+                desk.add(asked.notes.calls, true);
             }
         }
         let (mut open, records): (Vec<Reaction>, Vec<Record>) = asked.messages.into_iter().unzip();

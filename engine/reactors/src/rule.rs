@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use daybook_kernel::{Begins, Digest, ErasedLookup, ErasedReactor};
+use daybook_kernel::ids::{self, EventPlace};
+use daybook_kernel::{Begins, Digest, ErasedDeadlines, ErasedEffect, ErasedLookup, ErasedReactor};
+use uuid::Uuid;
 
-/// A reactor or a lookup, as its follower carries it out. Both have their marks in one table, so no two share a name.
+/// A rule of any kind, as its follower carries it out. All have their marks in one table, so no two share a name.
 #[derive(Clone)]
 pub enum Rule {
     /// Sends commands at once.
     Reactor(Arc<dyn ErasedReactor>),
     /// Reads pages first, and sends one command with what they say.
     Lookup(Arc<dyn ErasedLookup>),
+    /// Calls the outside first, and sends one command with what came of it.
+    Effect(Arc<dyn ErasedEffect>),
+    /// Sends commands when their time has come.
+    Deadlines(Arc<dyn ErasedDeadlines>),
 }
 
 impl From<Arc<dyn ErasedReactor>> for Rule {
@@ -25,12 +31,26 @@ impl From<Arc<dyn ErasedLookup>> for Rule {
     }
 }
 
+impl From<Arc<dyn ErasedEffect>> for Rule {
+    fn from(effect: Arc<dyn ErasedEffect>) -> Self {
+        Self::Effect(effect)
+    }
+}
+
+impl From<Arc<dyn ErasedDeadlines>> for Rule {
+    fn from(deadlines: Arc<dyn ErasedDeadlines>) -> Self {
+        Self::Deadlines(deadlines)
+    }
+}
+
 impl Rule {
     /// Its name: stable, and its own.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Reactor(rule) => rule.name(),
             Self::Lookup(rule) => rule.name(),
+            Self::Effect(rule) => rule.name(),
+            Self::Deadlines(rule) => rule.name(),
         }
     }
 
@@ -39,6 +59,8 @@ impl Rule {
         match self {
             Self::Reactor(_) => "reactor",
             Self::Lookup(_) => "lookup",
+            Self::Effect(_) => "effect",
+            Self::Deadlines(_) => "deadlines",
         }
     }
 
@@ -47,6 +69,8 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.service(),
             Self::Lookup(rule) => rule.service(),
+            Self::Effect(rule) => rule.service(),
+            Self::Deadlines(rule) => rule.service(),
         }
     }
 
@@ -55,6 +79,8 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.aggregate(),
             Self::Lookup(rule) => rule.aggregate(),
+            Self::Effect(rule) => rule.aggregate(),
+            Self::Deadlines(rule) => rule.aggregate(),
         }
     }
 
@@ -62,6 +88,8 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.begins(),
             Self::Lookup(rule) => rule.begins(),
+            Self::Effect(rule) => rule.begins(),
+            Self::Deadlines(rule) => rule.begins(),
         }
     }
 
@@ -69,6 +97,21 @@ impl Rule {
         match self {
             Self::Reactor(rule) => rule.fingerprint(),
             Self::Lookup(rule) => rule.fingerprint(),
+            Self::Effect(rule) => rule.fingerprint(),
+            Self::Deadlines(rule) => rule.fingerprint(),
+        }
+    }
+
+    /// Whether events ask it for calls, which a desk does.
+    pub(crate) fn has_desk(&self) -> bool {
+        !matches!(self, Self::Reactor(_))
+    }
+
+    /// The id of the outcome of one of its calls: of the event's place, the call's target, and the deadline that it is.
+    pub(crate) fn outcome_id(&self, place: &EventPlace, deadline: Option<&str>, target: &str) -> Uuid {
+        match deadline {
+            Some(deadline) => ids::deadline_id(place, self.name(), deadline, target),
+            None => ids::effect_outcome_id(place, self.name(), target),
         }
     }
 }

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use daybook_bus::{BusConfig, Inspector, ProducerOptions, SharedProducer};
 use daybook_follow::{Follower, Followers, Home, Kind, Roster};
-use daybook_kernel::{Begins, ReadModel, Registry};
+use daybook_kernel::{Begins, Instant, ReadModel, Registry};
 use daybook_log::{Log, PartitionLog};
 use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, Pool, Role, read_secret};
 use tokio::sync::watch;
 
-use crate::common::{Common, Target};
+use crate::common::{Common, Destination, Target};
+use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::reacting::Reacting;
 use crate::store::{Store, pools};
@@ -20,6 +22,9 @@ use crate::{ReactorError, Rule};
 
 /// Longest time that Kafka may take with a reaction before it is sent again from the log, if need be with another client.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The time, for deadlines. A test can set it.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// Which reactors a process runs, and where.
 #[derive(Clone)]
@@ -32,10 +37,35 @@ pub struct ReactorsConfig {
     pub registry: Registry,
     /// The rules that run here.
     pub rules: Vec<Rule>,
+    /// Every rule of the build, wherever it runs: after a takeover deadlines wait until all of them have heard what stood.
+    pub all_rules: Vec<Rule>,
     /// The read models that lookups may read.
     pub read_models: Vec<ReadModel>,
     /// Connections to each log database, and to the read models, shared by all rules and partitions.
     pub connections: usize,
+    /// The most calls of effects to one destination that may be under way at once in this process (32 by default). What a provider allows is
+    /// shared by all processes.
+    pub calls_at_once: usize,
+    /// The time, for deadlines and for effects that may become too late.
+    pub clock: Clock,
+}
+
+impl ReactorsConfig {
+    /// These rules, which are all that the build has; 8 connections, 32 calls at once, the machine's clock.
+    pub fn new(databases: Databases, bus: BusConfig, registry: Registry, rules: Vec<Rule>, read_models: Vec<ReadModel>) -> Self {
+        let all_rules = rules.clone();
+        Self {
+            databases,
+            bus,
+            registry,
+            rules,
+            all_rules,
+            read_models,
+            connections: 8,
+            calls_at_once: 32,
+            clock: Arc::new(|| Utc::now().into()),
+        }
+    }
 }
 
 /// The rules of a process, ready to follow.
@@ -49,7 +79,7 @@ pub struct Reactors {
 /// The outcome of [`prepare`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
-    /// `reactor` or `lookup`.
+    /// `reactor`, `lookup`, `effect` or `deadlines`.
     pub kind: &'static str,
     /// The rule.
     pub rule: &'static str,
@@ -133,7 +163,22 @@ impl Reactors {
             let unknown = || ReactorError::Configuration(format!("the {kind} {name} follows {service}, which is no service of this build"));
             logs.insert(service, targets.get(service).ok_or_else(unknown)?.log.clone());
         }
+        // One pool a database for all rules: their statements are short. Of all logs: deadlines look at other services' rules.
+        let pools = Arc::new(pools(targets.values().map(|target| &target.log), Some(Role::Writer), config.connections)?);
+        let mut stores = BTreeMap::new();
+        for (service, target) in &targets {
+            for n in 0..target.log.partitions() {
+                let partition = target.log.partition(n.cast_signed())?;
+                let store = || Store::new("", &partition, pools[partition.url()].clone());
+                stores.entry((*service, partition.url().to_owned())).or_insert_with(store);
+            }
+        }
         let options = ProducerOptions { message_timeout: DELIVERED_WITHIN, ..ProducerOptions::default() };
+        let destination = |rule: &Rule| match rule {
+            Rule::Effect(effect) => Some((effect.destination(), Destination::new(effect.destination(), config.calls_at_once))),
+            Rule::Reactor(_) | Rule::Lookup(_) | Rule::Deadlines(_) => None,
+        };
+        let destinations = config.rules.iter().filter_map(destination).collect();
         let common = Arc::new(Common {
             producer: SharedProducer::new(&config.bus, options)?,
             inspector: Inspector::new(&config.bus)?,
@@ -141,9 +186,10 @@ impl Reactors {
             targets,
             registry: config.registry,
             reader: Reader::new(&config.databases, &config.read_models, config.connections)?,
+            clock: config.clock,
+            news: GoodNews::new(config.all_rules.iter().map(Rule::name).collect(), stores),
+            destinations,
         });
-        // One pool a database for all rules: their statements are short.
-        let pools = Arc::new(pools(logs.values(), Some(Role::Writer), config.connections)?);
         let mut kinds: Vec<Arc<dyn Kind>> = Vec::new();
         for rule in &config.rules {
             let log = &logs[rule.service()];

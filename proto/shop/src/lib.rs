@@ -201,6 +201,12 @@ mod tests {
                 Err(all) => told(all, Vec::new()),
             });
         }
+        for name in super::shipping::v1::ShipmentCommand::TYPES {
+            check(name, &|body| match super::shipping::v1::ShipmentCommand::from_json(name, body) {
+                Ok(mut command) => told(command.tidy(), command.violations()),
+                Err(all) => told(all, Vec::new()),
+            });
+        }
         assert!(checked > 45, "{checked}");
     }
 

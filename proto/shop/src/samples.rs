@@ -4,6 +4,8 @@
 pub mod customer;
 pub mod email;
 pub mod order;
+pub mod payment;
+pub mod shipment;
 pub mod wishlist;
 
 use daybook_proto::EventSet;

@@ -1,17 +1,20 @@
-//! Between an allocation and its stocks: asks one way, answers the other.
+//! Between an allocation and its stocks: asks one way, answers the other; and what it answers its order.
 
 use daybook_kernel::{EventAt, Reactor, ServiceMessage};
 use shop_proto::inventory::v1::*;
+use shop_proto::order::v1::{
+    HeldLine, LackingLine, OrderCommand, RecordAllocated, RecordAllocationConfirmed, RecordAllocationLost, RecordAllocationReleased,
+    RecordNotAllocated,
+};
 
 use super::key;
 
 /// A stock as it is known, now that it has answered.
 pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
-    let (confirms, plans) = (state.confirm_open, state.attempt_open);
+    let plans = state.attempt_open;
     let Some(stock) = state.stocks.get_mut(&key(&e.sku, &e.warehouse)) else { return };
     // A plan that is under way does without it: that is no loss.
     let lost = if plans { HoldStatus::Unspecified } else { HoldStatus::Lost };
-    let refused = if confirms { lost } else { HoldStatus::Unspecified };
     match e.answer() {
         StockAnswer::Held => {
             stock.quantity = e.quantity;
@@ -20,9 +23,9 @@ pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
         }
         StockAnswer::Refused => {
             stock.available = e.available;
-            stock.set_status(refused);
+            stock.set_status(lost);
         }
-        StockAnswer::HeldOtherwise if confirms && !plans => stock.set_status(HoldStatus::Lost),
+        StockAnswer::HeldOtherwise if !plans => stock.set_status(HoldStatus::Lost),
         StockAnswer::HeldOtherwise => {
             // No plan wants nothing: it is given back.
             (stock.available, stock.quantity) = (e.available, 0);
@@ -32,7 +35,7 @@ pub(super) fn answered(state: &mut AllocationState, e: &StockAnswerRecorded) {
         StockAnswer::Lost => stock.set_status(lost),
         StockAnswer::Released if stock.status() == HoldStatus::Asked => {
             stock.available = 0;
-            stock.set_status(refused);
+            stock.set_status(lost);
         }
         StockAnswer::Released => {
             stock.available = stock.available.saturating_add(e.quantity);
@@ -68,13 +71,14 @@ impl Reactor for Holding {
         use AllocationEvent as E;
         let (order_id, process) = (event.order_id().to_owned(), process(event.order_id()));
         let command: Option<StockCommand> = match event {
-            E::HoldAsked(HoldAsked { ask, hold: Some(Hold { sku, warehouse, quantity }), .. }) => Some(
+            E::HoldAsked(HoldAsked { ask, hold: Some(Hold { sku, warehouse, quantity }), hold_until, .. }) => Some(
                 ReserveStock {
                     sku: sku.clone(),
                     warehouse: warehouse.clone(),
                     order_id,
                     quantity: *quantity,
                     expires_in_seconds: None,
+                    expires_at: *hold_until,
                     process,
                     attempt: *ask,
                 }
@@ -139,4 +143,52 @@ fn answer(event: &StockEvent) -> Option<RecordStockAnswer> {
         quantity,
         available,
     })
+}
+
+/// Tells an order what its allocation answers. What is superseded is not told: the order has asked for something newer.
+pub struct AllocationAnswers;
+
+impl Reactor for AllocationAnswers {
+    const NAME: &'static str = "allocation-answers";
+    type Event = AllocationEvent;
+
+    fn react(event: &AllocationEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+        told(event).iter().map(ServiceMessage::of).collect()
+    }
+}
+
+fn told(event: &AllocationEvent) -> Option<OrderCommand> {
+    use AllocationEvent as E;
+    let order_id = event.order_id().to_owned();
+    Some(match event {
+        E::Allocated(e) => RecordAllocated { order_id, attempt: e.attempt, holds: held(&e.holds) }.into(),
+        E::NotAllocated(NotAllocated { attempt, lines, undeliverable, timed_out, .. }) => RecordNotAllocated {
+            order_id,
+            attempt: *attempt,
+            lines: lines.iter().map(lacking).collect(),
+            undeliverable: *undeliverable,
+            timed_out: *timed_out,
+        }
+        .into(),
+        E::AllocationConfirmed(e) => RecordAllocationConfirmed { order_id, attempt: e.attempt, holds: held(&e.holds) }.into(),
+        E::AllocationLost(e) => RecordAllocationLost { order_id, attempt: e.attempt, timed_out: e.timed_out }.into(),
+        E::AllocationReleased(e) => RecordAllocationReleased { order_id, attempt: e.attempt }.into(),
+        E::AllocationAsked(_)
+        | E::HoldAsked(_)
+        | E::HoldConfirmAsked(_)
+        | E::HoldReleaseAsked(_)
+        | E::StockAnswerRecorded(_)
+        | E::AllocationConfirmAsked(_)
+        | E::AllocationReleaseAsked(_)
+        | E::AllocationSuperseded(_) => return None,
+    })
+}
+
+fn held(holds: &[Hold]) -> Vec<HeldLine> {
+    let held = |hold: &Hold| HeldLine { sku: hold.sku.clone(), warehouse: hold.warehouse.clone(), quantity: hold.quantity };
+    holds.iter().map(held).collect()
+}
+
+fn lacking(line: &MissingLine) -> LackingLine {
+    LackingLine { sku: line.sku.clone(), requested: line.requested, available: line.available }
 }

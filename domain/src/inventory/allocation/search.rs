@@ -21,13 +21,27 @@ enum Move {
         lamps: u32,
         chairs: u32,
     },
+    /// No warehouse sends to where the order wants its pieces.
+    AllocateNowhere,
     Confirm,
     Release,
+    /// The time of the last AllocateOrder is over, or of the last ConfirmAllocation.
+    TimeOut {
+        confirm: bool,
+    },
+    /// The same, of one that is still on its way.
+    TimeOutFirst {
+        confirm: bool,
+    },
     /// Another order takes pieces.
     Take {
         sku: &'static str,
         warehouse: usize,
         quantity: u32,
+    },
+    /// Another order gives back what it took.
+    GiveBack {
+        nth: usize,
     },
     /// The time of a reservation of ours has come.
     Expire {
@@ -52,6 +66,8 @@ struct World {
     sent: usize,
     /// Attempts of AllocateOrder, ConfirmAllocation and ReleaseAllocation.
     asked: [u32; 3],
+    /// Those that came behind the end of their time.
+    too_late: BTreeSet<(usize, u32)>,
     told: Vec<AllocationEvent>,
     seconds: i64,
 }
@@ -123,6 +139,19 @@ impl World {
         }
     }
 
+    /// The SKU and the warehouse of a stock.
+    fn at(key: &str) -> (String, String) {
+        let (sku, warehouse) = key.split_once('@').expect("a key");
+        (sku.to_owned(), warehouse.to_owned())
+    }
+
+    fn time_out(&mut self, confirm: bool) {
+        let attempt = self.asked[usize::from(confirm)];
+        if attempt > 0 {
+            self.ask(TimeOutAllocation { order_id: ORDER.to_owned(), attempt, confirm });
+        }
+    }
+
     fn go(&mut self, one: &Move) {
         self.seconds += 1;
         match one {
@@ -130,16 +159,38 @@ impl World {
                 self.asked[0] += 1;
                 let mut candidates = Vec::new();
                 for (key, stock) in &self.stocks {
-                    let (sku, warehouse) = key.split_once('@').expect("a key");
+                    let (sku, warehouse) = Self::at(key);
                     let available = stock.on_hand - stock.reserved;
                     let priority = 1 + u32::from(warehouse == "w-0");
-                    candidates.push(Candidate { sku: sku.to_owned(), warehouse: warehouse.to_owned(), priority, available });
+                    candidates.push(Candidate { sku, warehouse, priority, available });
                 }
                 let line = |sku: &str, quantity: u32| AllocatedLine { sku: sku.to_owned(), quantity };
                 // The lamps in two lines, of which the second may be empty.
                 let lines = [line("lamp", 1), line("chair", *chairs), line("lamp", lamps - 1)];
                 let lines = lines.into_iter().filter(|line| line.quantity > 0).collect();
-                self.ask(AllocateOrder { order_id: ORDER.to_owned(), attempt: self.asked[0], lines, candidates });
+                let hold_until = Some(Instant::from_micros(self.context().now().micros() + 30_000_000).to_proto());
+                let order_id = ORDER.to_owned();
+                self.ask(AllocateOrder { order_id, attempt: self.asked[0], lines, candidates, undeliverable: false, hold_until });
+            }
+            Move::AllocateNowhere => {
+                self.asked[0] += 1;
+                let lines = vec![AllocatedLine { sku: "lamp".to_owned(), quantity: 1 }];
+                let order_id = ORDER.to_owned();
+                self.ask(AllocateOrder { order_id, attempt: self.asked[0], lines, undeliverable: true, ..Default::default() });
+            }
+            Move::TimeOut { confirm } => self.time_out(*confirm),
+            Move::TimeOutFirst { confirm } => {
+                let command = usize::from(*confirm);
+                self.asked[command] += 1;
+                let (order_id, attempt) = (ORDER.to_owned(), self.asked[command]);
+                self.too_late.insert((command, attempt));
+                self.time_out(*confirm);
+                let lines = vec![AllocatedLine { sku: "lamp".to_owned(), quantity: 1 }];
+                let late: AllocationCommand = match confirm {
+                    true => ConfirmAllocation { order_id, attempt }.into(),
+                    false => AllocateOrder { order_id, attempt, lines, ..Default::default() }.into(),
+                };
+                self.send(vec![ServiceMessage::of(&late)]);
             }
             Move::Confirm => {
                 self.asked[1] += 1;
@@ -155,12 +206,22 @@ impl World {
                 let take = ReserveStock { sku, warehouse, order_id, quantity: *quantity, ..Default::default() };
                 self.ask_stock(&take.into());
             }
+            Move::GiveBack { nth } => {
+                let taken = |(key, stock): (&String, &StockState)| {
+                    let others = stock.reservations.keys().filter(|order| *order != ORDER).cloned();
+                    others.map(|order_id| (key.clone(), order_id)).collect::<Vec<_>>()
+                };
+                let open: Vec<_> = self.stocks.iter().flat_map(taken).collect();
+                if let Some((key, order_id)) = open.get(nth % open.len().max(1)) {
+                    let ((sku, warehouse), order_id) = (Self::at(key), order_id.clone());
+                    self.ask_stock(&ReleaseStock { sku, warehouse, order_id, ..Default::default() }.into());
+                }
+            }
             Move::Expire { nth } => {
                 let ours = |(key, stock): (&String, &StockState)| Some((key.clone(), stock.reservations.get(ORDER)?.expires_at?));
                 let open: Vec<_> = self.stocks.iter().filter_map(ours).collect();
                 if let Some((key, due_at)) = open.get(nth % open.len().max(1)) {
-                    let (sku, warehouse) = key.split_once('@').expect("a key");
-                    let (sku, warehouse, order_id) = (sku.to_owned(), warehouse.to_owned(), ORDER.to_owned());
+                    let ((sku, warehouse), order_id) = (Self::at(key), ORDER.to_owned());
                     self.ask_stock(&ExpireReservation { sku, warehouse, order_id, due_at: Some(*due_at) }.into());
                 }
             }
@@ -210,7 +271,18 @@ impl World {
     fn each_ask_has_one_answer(&self) {
         for (command, attempts) in self.asked.iter().enumerate() {
             for attempt in 1..=*attempts {
-                assert_eq!(self.answers(command, attempt).len(), 1, "{command} {attempt}: {:#?}", self.told);
+                let answers = self.answers(command, attempt);
+                // The end of its time is an answer of its own; what then comes is superseded.
+                let is_own = |event: &&&AllocationEvent| match event {
+                    AllocationEvent::NotAllocated(e) => !e.timed_out,
+                    AllocationEvent::AllocationLost(e) => !e.timed_out,
+                    _ => true,
+                };
+                let own = answers.iter().filter(is_own).count();
+                match self.too_late.contains(&(command, attempt)) {
+                    true => assert!(own == 1 && answers.len() <= 2, "{command} {attempt}: {:#?}", self.told),
+                    false => assert_eq!(answers.len(), 1, "{command} {attempt}: {:#?}", self.told),
+                }
             }
         }
     }
@@ -220,9 +292,13 @@ fn any_move(releases: bool) -> impl Strategy<Value = Move> {
     let sku = || prop_oneof![Just("lamp"), Just("chair")];
     prop_oneof![
         2 => (1..6_u32, 0..4_u32).prop_map(|(lamps, chairs)| Move::Allocate { lamps, chairs }),
+        1 => Just(Move::AllocateNowhere),
         2 => Just(Move::Confirm),
         u32::from(releases) => Just(Move::Release),
+        1 => any::<bool>().prop_map(|confirm| Move::TimeOut { confirm }),
+        1 => any::<bool>().prop_map(|confirm| Move::TimeOutFirst { confirm }),
         1 => (sku(), 0..3_usize, 1..4_u32).prop_map(|(sku, warehouse, quantity)| Move::Take { sku, warehouse, quantity }),
+        1 => (0..6_usize).prop_map(|nth| Move::GiveBack { nth }),
         1 => (0..6_usize).prop_map(|nth| Move::Expire { nth }),
         12 => (0..9_usize, any::<bool>()).prop_map(|(nth, again)| Move::Deliver { nth, again }),
     ]

@@ -2,6 +2,7 @@
 
 use daybook_kernel::spec::{given, given_nothing};
 use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version};
+use shop_proto::order::v1 as order;
 
 use super::*;
 
@@ -21,7 +22,8 @@ fn allocate(attempt: u32, wanted: &[(&str, u32)], stocks: &[(&str, u32, u32)]) -
         priority: *priority,
         available: *available,
     };
-    AllocateOrder { order_id: id(), attempt, lines: lines(wanted), candidates: stocks.iter().map(candidate).collect() }
+    let candidates = stocks.iter().map(candidate).collect();
+    AllocateOrder { order_id: id(), attempt, lines: lines(wanted), candidates, ..Default::default() }
 }
 
 fn asked(c: &AllocateOrder) -> AllocationEvent {
@@ -33,7 +35,7 @@ fn hold(sku: &str, warehouse: &str, quantity: u32) -> Hold {
 }
 
 fn hold_asked(ask: u32, hold: Hold) -> AllocationEvent {
-    HoldAsked { order_id: id(), ask, hold: Some(hold) }.into()
+    HoldAsked { order_id: id(), ask, hold: Some(hold), hold_until: None }.into()
 }
 
 fn confirm_asked(ask: u32, hold: Hold) -> AllocationEvent {
@@ -67,7 +69,7 @@ fn not_allocated(attempt: u32, missing: &[(&str, u32, u32)]) -> AllocationEvent 
         requested: *requested,
         available: *available,
     };
-    NotAllocated { order_id: id(), attempt, lines: missing.iter().map(line).collect() }.into()
+    NotAllocated { order_id: id(), attempt, lines: missing.iter().map(line).collect(), ..Default::default() }.into()
 }
 
 fn confirm(attempt: u32) -> ConfirmAllocation {
@@ -238,12 +240,12 @@ fn what_was_lost_is_asked_for_once_more() {
     let history = [history, vec![confirming(1), hold_asked(2, two.clone())]].concat();
     given::<Allocation>(history.clone()).when(held(2, &two)).then([recorded(&held(2, &two)), confirm_asked(3, two.clone())]);
     let refused = answer(2, &two, StockAnswer::Refused, 0);
-    let lost = AllocationLost { order_id: id(), attempt: 1, lost: vec![two.clone()] };
+    let lost = AllocationLost { order_id: id(), attempt: 1, lost: vec![two.clone()], timed_out: false };
     given::<Allocation>(history.clone()).when(refused.clone()).then([recorded(&refused), lost.clone().into()]);
     let history = [history, vec![recorded(&held(2, &two)), confirm_asked(3, two.clone())]].concat();
     let gone = answer(3, &two, StockAnswer::Lost, 0);
     given::<Allocation>(history).when(gone.clone()).then([recorded(&gone), lost.into()]);
-    let nothing = AllocationLost { order_id: id(), attempt: 1, lost: Vec::new() };
+    let nothing = AllocationLost { order_id: id(), attempt: 1, ..Default::default() };
     given_nothing::<Allocation>().when(confirm(1)).then([confirming(1), nothing.into()]);
 }
 
@@ -286,6 +288,151 @@ fn answers_of_stocks_that_nobody_asked_say_nothing() {
     given::<Allocation>(two_lamps()).when(held(7, &hold("lamp", "w-1", 2))).then_nothing();
     let fewer = answer(0, &hold("lamp", "w-1", 1), StockAnswer::Fewer, 0);
     given::<Allocation>(two_lamps()).when(fewer).then_state(|s| assert_eq!(s.stocks["lamp@w-1"].quantity, 1));
+}
+
+fn time_out(attempt: u32, confirm: bool) -> TimeOutAllocation {
+    TimeOutAllocation { order_id: id(), attempt, confirm }
+}
+
+fn not_in_time(attempt: u32) -> AllocationEvent {
+    NotAllocated { order_id: id(), attempt, timed_out: true, ..Default::default() }.into()
+}
+
+fn not_kept_in_time(attempt: u32) -> AllocationEvent {
+    AllocationLost { order_id: id(), attempt, timed_out: true, ..Default::default() }.into()
+}
+
+#[test]
+fn where_no_warehouse_sends_to_nothing_is_planned() {
+    let nowhere = |attempt| AllocateOrder { undeliverable: true, ..allocate(attempt, &[("lamp", 2)], &[("lamp", 1, 5)]) };
+    let told = |attempt| AllocationEvent::from(NotAllocated { order_id: id(), attempt, undeliverable: true, ..Default::default() });
+    given_nothing::<Allocation>().when(nowhere(1)).then([asked(&nowhere(1)), told(1)]);
+    given::<Allocation>([asked(&nowhere(1)), told(1)]).when(nowhere(1)).then([told(1)]);
+    // What is held for an attempt before is given back.
+    let back = release_asked(2, hold("lamp", "w-1", 2));
+    given::<Allocation>(two_lamps()).when(nowhere(2)).then([asked(&nowhere(2)), told(2), back]);
+}
+
+#[test]
+fn pieces_are_held_until_the_order_says_and_lost_ones_for_as_long_as_it_takes_to_keep_them() {
+    let until = Some(shop_proto::samples::at(7_200));
+    let asks = AllocateOrder { hold_until: until, ..allocate(1, &[("lamp", 2)], &[("lamp", 1, 5)]) };
+    let two = hold("lamp", "w-1", 2);
+    let held_until = HoldAsked { order_id: id(), ask: 1, hold: Some(two.clone()), hold_until: until };
+    given_nothing::<Allocation>().when(asks.clone()).then([asked(&asks), held_until.clone().into()]);
+    let expired = answer(1, &two, StockAnswer::Expired, 0);
+    let history = [asked(&asks), held_until.clone().into(), recorded(&held(1, &two)), allocated(1, std::slice::from_ref(&two))];
+    given::<Allocation>(history.into_iter().chain([recorded(&expired)])).when(confirm(1)).then([confirming(1), hold_asked(2, two)]);
+    let stream = StreamId::new("allocation", "o-1");
+    let at = EventAt { stream: &stream, version: Version(2), recorded_at: Default::default() };
+    let reserve = ReserveStock {
+        sku: "lamp".into(),
+        warehouse: "w-1".into(),
+        order_id: id(),
+        quantity: 2,
+        expires_in_seconds: None,
+        process: "allocation/o-1".into(),
+        attempt: 1,
+        expires_at: until,
+    };
+    assert_eq!(Holding::react(&held_until.into(), &at), [ServiceMessage::of(&StockCommand::from(reserve))]);
+}
+
+#[test]
+fn an_attempt_whose_time_is_over_ends_and_gives_back_also_what_has_not_answered() {
+    let asks = allocate(1, &[("lamp", 3)], &[("lamp", 1, 1), ("lamp", 2, 2)]);
+    let (one, two) = (hold("lamp", "w-1", 1), hold("lamp", "w-2", 2));
+    let history = vec![asked(&asks), hold_asked(1, one.clone()), hold_asked(1, two.clone()), recorded(&held(1, &one))];
+    let over = vec![not_in_time(1), release_asked(2, one.clone()), release_asked(2, two.clone())];
+    given::<Allocation>(history.clone()).when(time_out(1, false)).then(over.clone());
+    let history = [history, over].concat();
+    given::<Allocation>(history.clone()).when(time_out(1, false)).then_nothing();
+    given::<Allocation>(history.clone()).when(held(1, &two)).then_nothing();
+    given::<Allocation>(history.clone()).when(asks).then([superseded("AllocateOrder", 1)]);
+    // The next attempt begins when all of it is back.
+    let again = allocate(2, &[("lamp", 1)], &[("lamp", 1, 1)]);
+    given::<Allocation>(history.clone()).when(again.clone()).then([asked(&again)]);
+    let back = |hold: &Hold| recorded(&answer(2, hold, StockAnswer::Released, 0));
+    given::<Allocation>([history, vec![asked(&again), back(&two)]].concat())
+        .when(answer(2, &one, StockAnswer::Released, 0))
+        .then([back(&one), hold_asked(3, one.clone())]);
+}
+
+#[test]
+fn an_attempt_that_comes_behind_the_end_of_its_time_is_superseded() {
+    let asks = |attempt| allocate(attempt, &[("lamp", 2)], &[("lamp", 1, 5)]);
+    given_nothing::<Allocation>().when(time_out(1, false)).then([not_in_time(1)]);
+    given::<Allocation>([not_in_time(1)]).when(asks(1)).then([superseded("AllocateOrder", 1)]);
+    given::<Allocation>([not_in_time(1)]).when(asks(2)).then([asked(&asks(2)), hold_asked(1, hold("lamp", "w-1", 2))]);
+    let open = [asked(&asks(1)), hold_asked(1, hold("lamp", "w-1", 2))];
+    given::<Allocation>(open).when(time_out(2, false)).then([
+        superseded("AllocateOrder", 1),
+        not_in_time(2),
+        release_asked(2, hold("lamp", "w-1", 2)),
+    ]);
+    given_nothing::<Allocation>().when(time_out(1, true)).then([not_kept_in_time(1)]);
+    given::<Allocation>([not_kept_in_time(1)]).when(confirm(1)).then([superseded("ConfirmAllocation", 1)]);
+    let nothing = AllocationLost { order_id: id(), attempt: 2, ..Default::default() };
+    given::<Allocation>([not_kept_in_time(1)]).when(confirm(2)).then([confirming(2), nothing.into()]);
+}
+
+#[test]
+fn the_end_of_a_time_changes_nothing_of_what_is_answered_or_given_up() {
+    given::<Allocation>(two_lamps()).when(time_out(1, false)).then_nothing();
+    let two = hold("lamp", "w-1", 2);
+    let kept = answer(2, &two, StockAnswer::Confirmed, 0);
+    let confirmed = AllocationConfirmed { order_id: id(), attempt: 1, holds: vec![two.clone()] };
+    let history = [two_lamps(), vec![confirming(1), confirm_asked(2, two), recorded(&kept), confirmed.into()]].concat();
+    given::<Allocation>(history).when(time_out(1, true)).then_nothing();
+    for confirm in [false, true] {
+        given::<Allocation>([releasing(1), given_back(1)]).when(time_out(1, confirm)).then_nothing();
+    }
+    given::<Allocation>([asked(&allocate(2, &[("lamp", 1)], &[])), not_allocated(2, &[])]).when(time_out(1, false)).then_nothing();
+}
+
+#[test]
+fn a_confirmation_whose_time_is_over_is_lost_and_what_is_held_stays_held() {
+    let two = hold("lamp", "w-1", 2);
+    let history = [two_lamps(), vec![confirming(1), confirm_asked(2, two.clone())]].concat();
+    given::<Allocation>(history.clone()).when(time_out(1, true)).then([not_kept_in_time(1)]);
+    let history = [history, vec![not_kept_in_time(1)]].concat();
+    let kept = answer(2, &two, StockAnswer::Confirmed, 0);
+    given::<Allocation>(history.clone()).when(kept).then_state(|s| assert_eq!(s.stocks["lamp@w-1"].status(), HoldStatus::Confirmed));
+    given::<Allocation>(history).when(confirm(1)).then([superseded("ConfirmAllocation", 1)]);
+    // Pieces that were asked for once more, and are refused behind the end of the time, are still missing.
+    let expired = answer(1, &two, StockAnswer::Expired, 0);
+    let history = [two_lamps(), vec![recorded(&expired), confirming(1), hold_asked(2, two.clone()), not_kept_in_time(1)]].concat();
+    let refused = answer(2, &two, StockAnswer::Refused, 0);
+    given::<Allocation>([history, vec![recorded(&refused)]].concat()).when(confirm(2)).then([confirming(2), hold_asked(3, two)]);
+}
+
+#[test]
+fn the_order_hears_of_each_answer_but_not_of_what_it_superseded_itself() {
+    let stream = StreamId::new("allocation", "o-1");
+    let at = EventAt { stream: &stream, version: Version(2), recorded_at: Default::default() };
+    let holds = || vec![hold("lamp", "w-1", 2)];
+    let held = || vec![order::HeldLine { sku: "lamp".into(), warehouse: "w-1".into(), quantity: 2 }];
+    let lacking = order::LackingLine { sku: "lamp".into(), requested: 4, available: 3 };
+    let undeliverable = NotAllocated { order_id: id(), attempt: 3, undeliverable: true, ..Default::default() };
+    let confirmed = AllocationConfirmed { order_id: id(), attempt: 1, holds: holds() };
+    let told: [(AllocationEvent, order::OrderCommand); 7] = [
+        (allocated(2, &holds()), order::RecordAllocated { order_id: id(), attempt: 2, holds: held() }.into()),
+        (
+            not_allocated(2, &[("lamp", 4, 3)]),
+            order::RecordNotAllocated { order_id: id(), attempt: 2, lines: vec![lacking], ..Default::default() }.into(),
+        ),
+        (undeliverable.into(), order::RecordNotAllocated { order_id: id(), attempt: 3, undeliverable: true, ..Default::default() }.into()),
+        (not_in_time(2), order::RecordNotAllocated { order_id: id(), attempt: 2, timed_out: true, ..Default::default() }.into()),
+        (confirmed.into(), order::RecordAllocationConfirmed { order_id: id(), attempt: 1, holds: held() }.into()),
+        (not_kept_in_time(1), order::RecordAllocationLost { order_id: id(), attempt: 1, timed_out: true }.into()),
+        (given_back(1), order::RecordAllocationReleased { order_id: id(), attempt: 1 }.into()),
+    ];
+    for (event, command) in told {
+        assert_eq!(AllocationAnswers::react(&event, &at), [ServiceMessage::of(&command)]);
+    }
+    for event in [superseded("AllocateOrder", 1), confirming(1), releasing(1), hold_asked(1, hold("lamp", "w-1", 2))] {
+        assert_eq!(AllocationAnswers::react(&event, &at), []);
+    }
 }
 
 /// Two holds that a paid order has, in two warehouses.

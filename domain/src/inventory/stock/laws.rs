@@ -2,6 +2,7 @@
 
 use daybook_kernel::spec::in_turn;
 use proptest::prelude::*;
+use shop_proto::samples::at;
 use shop_proto::samples::stock::{
     adjust, arrives, commit, confirm, count, expire, extend, leaves, receive, release, reserve, set_reorder_point,
 };
@@ -18,8 +19,8 @@ fn any_command() -> impl Strategy<Value = StockCommand> {
         3 => quantity().prop_map(|q| receive(q).into()),
         1 => prop_oneof![-20..20_i32, -2_000_000_000..=2_000_000_000_i32].prop_map(|d| adjust(d).into()),
         1 => (0..60_u32).prop_map(|n| count(n).into()),
-        4 => (order(), quantity(), process(), attempt()).prop_map(|(o, q, process, attempt)| {
-            ReserveStock { process, attempt, ..reserve(&o, q) }.into()
+        4 => (order(), quantity(), process(), attempt(), prop::option::of(-5..60_i64)).prop_map(|(o, q, process, attempt, until)| {
+            ReserveStock { process, attempt, expires_at: until.map(at), ..reserve(&o, q) }.into()
         }),
         2 => (order(), 1..2_000_u32, process(), attempt()).prop_map(|(o, s, process, attempt)| {
             ExtendReservation { process, attempt, ..extend(&o, s) }.into()
@@ -33,7 +34,7 @@ fn any_command() -> impl Strategy<Value = StockCommand> {
         3 => (order(), some(), process(), attempt()).prop_map(|(o, quantity, process, attempt)| {
             ReleaseStock { quantity, process, attempt, ..release(&o) }.into()
         }),
-        2 => (order(), 0..40_i64).prop_map(|(o, t)| expire(&o, 900 + t).into()),
+        2 => (order(), prop_oneof![0..60_i64, 900..940_i64]).prop_map(|(o, t)| expire(&o, t).into()),
         2 => ("t-[1-4]", "w-[12]", quantity()).prop_map(|(t, w, q)| leaves(&t, &w, q).into()),
         2 => ("t-[1-4]", "w-[12]", 0..20_u32).prop_map(|(t, w, q)| arrives(&t, &w, q).into()),
         1 => (0..30_u32).prop_map(|n| set_reorder_point(n).into()),

@@ -9,9 +9,12 @@ use super::{Stock, and_reorder_point, available};
 
 /// The time for which a reservation holds when the command does not say, in seconds.
 const DEFAULT_EXPIRY: u32 = 15 * 60;
+/// The shortest and the longest time that a reservation can be asked for, in seconds.
+const SHORTEST: u32 = 1;
+const LONGEST: u32 = 30 * 24 * 60 * 60;
 /// The time for which a closed place is known, in seconds: the longest that a reservation can be asked for. What is forgotten was asked for
 /// even longer ago; if it still comes, it is promised for a time, and nobody confirms it.
-const CLOSED_FOR: u32 = 30 * 24 * 60 * 60;
+const CLOSED_FOR: u32 = LONGEST;
 /// The most closed places that a stock knows. They are rare: an order gave up what never arrived here.
 pub(super) const MOST_CLOSED: usize = 1_000;
 
@@ -26,7 +29,7 @@ pub(super) fn reserve(state: &StockState, c: &ReserveStock, context: &Context) -
         }
         (None, None) if c.quantity > available => InsufficientStock { requested: c.quantity, available }.into(),
         (None, None) => {
-            let expires_at = Some(expiry(c.expires_in_seconds, context).to_proto());
+            let expires_at = Some(first_expiry(c, context).to_proto());
             return and_reorder_point(state, StockReserved { expires_at, ..c.into() });
         }
     };
@@ -59,6 +62,14 @@ where
     }
     let (asked_by, process) = (process.to_owned(), open.process.clone());
     Decision::event(ReservationStands { quantity: open.quantity, expires_at: open.expires_at, process, asked_by, ..c.into() })
+}
+
+/// When a reservation ends that begins now. A time that is over gives it a second: whoever asked hears of it, and then of its end.
+fn first_expiry(c: &ReserveStock, context: &Context) -> Instant {
+    match &c.expires_at {
+        Some(at) => Instant::from_proto(at).clamp(after(SHORTEST, context), after(LONGEST, context)),
+        None => expiry(c.expires_in_seconds, context),
+    }
 }
 
 /// When what is promised now ends.

@@ -67,6 +67,19 @@ fn a_reservation_holds_for_a_quarter_of_an_hour_unless_it_says_otherwise() {
 }
 
 #[test]
+fn a_process_says_until_when_a_reservation_holds_and_never_for_less_than_a_second() {
+    let until = |seconds| ReserveStock { expires_at: Some(shop_proto::samples::at(seconds)), ..reserve("o-1", 5) };
+    let history = || given::<Stock>([received(5)]).at(after(100));
+    history().when(until(700)).then([reserved_until("o-1", 5, 700, "")]);
+    history().when(ReserveStock { expires_in_seconds: Some(60), ..until(700) }).then([reserved_until("o-1", 5, 700, "")]);
+    for over in [100, 99, -1_000_000] {
+        history().when(until(over)).then([reserved_until("o-1", 5, 101, "")]);
+    }
+    history().when(until(100_000_000)).then([reserved_until("o-1", 5, 2_592_100, "")]);
+    given::<Stock>([received(5), reserved("o-1", 5)]).when(until(7_200)).then_nothing();
+}
+
+#[test]
 fn reserving_more_than_is_available_says_how_much_there_is() {
     given::<Stock>([received(5), reserved("o-1", 3)])
         .when(reserve("o-2", 4))

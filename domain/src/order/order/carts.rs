@@ -4,7 +4,8 @@ use daybook_kernel::{EventAt, Reactor, ServiceMessage};
 use shop_proto::cart::v1::{CartCommand, CloseCart, ReopenCart};
 use shop_proto::order::v1::*;
 
-/// Gives a cart its lines back when its order is rejected, or is another cart's; ends the cart's life when its order is cancelled.
+/// Gives a cart its lines back when its order is rejected, or is another cart's; ends the cart's life when its order is confirmed or
+/// cancelled.
 pub struct ToCart;
 
 impl Reactor for ToCart {
@@ -16,6 +17,7 @@ impl Reactor for ToCart {
         let command: CartCommand = match event {
             OrderEvent::OrderRejecting(e) => ReopenCart { cart_id: e.cart_id.clone(), order_id }.into(),
             OrderEvent::OrderOpeningRefused(e) => ReopenCart { cart_id: e.cart_id.clone(), order_id }.into(),
+            OrderEvent::OrderConfirmed(e) => CloseCart { cart_id: e.cart_id.clone(), order_id }.into(),
             OrderEvent::OrderCancelled(e) => CloseCart { cart_id: e.cart_id.clone(), order_id }.into(),
             _ => return Vec::new(),
         };

@@ -7,6 +7,8 @@ use shop_proto::samples::order::{cancel, lamp, open, ordered, place, record};
 
 use super::*;
 
+mod pieces;
+
 /// Amounts that are likely, and the largest.
 fn amount() -> impl Strategy<Value = i64> {
     prop_oneof![4 => 0..30_i64, 1 => Just(i64::MAX), 1 => 0..=i64::MAX]
@@ -62,7 +64,7 @@ fn may_follow(before: OrderStatus, after: OrderStatus) -> bool {
             (before, after),
             (S::Unspecified, S::Opened)
                 | (S::Opened, S::Placed | S::Rejecting | S::Cancelled)
-                | (S::Placed, S::Cancelled)
+                | (S::Placed, S::Cancelling)
                 | (S::Rejecting, S::Rejected)
         )
 }

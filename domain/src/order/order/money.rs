@@ -32,6 +32,11 @@ pub fn piece(total: i64, of: u32, piece: u32) -> i64 {
     up_to(total, of, piece) - up_to(total, of, piece.saturating_sub(1))
 }
 
+/// The money of `count` pieces of a line behind its first `after`, side by side: the sum of [`piece`] over them.
+pub fn pieces(total: i64, of: u32, after: u32, count: u32) -> i64 {
+    up_to(total, of, after.saturating_add(count)) - up_to(total, of, after)
+}
+
 /// The money of a line's first pieces.
 fn up_to(total: i64, of: u32, piece: u32) -> i64 {
     amount(i128::from(total.max(0)) * i128::from(piece.min(of)) / i128::from(of.max(1)))

@@ -1,10 +1,11 @@
 //! An order is placed at the prices that its products have, or it is rejected.
 
-use daybook_kernel::Decision;
+use daybook_kernel::{Context, Decision, Instant};
 use shop_proto::common::v1::Money;
 use shop_proto::order::v1::*;
 
-use super::{Order, money};
+use super::paying::ONLY_ATTEMPT;
+use super::{Order, money, waits};
 
 /// Some line can't be had as it was ordered.
 const UNAVAILABLE: &str = "unavailable";
@@ -12,7 +13,7 @@ const UNAVAILABLE: &str = "unavailable";
 const PRICES_CHANGED: &str = "prices-changed";
 
 /// A client's price is never trusted: the order works the total out, and compares.
-pub(super) fn place(state: &OrderState, c: &PlaceOrder) -> Decision<Order> {
+pub(super) fn place(state: &OrderState, c: &PlaceOrder, context: &Context) -> Decision<Order> {
     let expected = state.expected_total.clone().unwrap_or_default();
     let of = |minor_units| Money { currency: expected.currency.clone(), minor_units };
     let (mut lines, mut unavailable, mut total) = (Vec::with_capacity(state.lines.len()), Vec::new(), Some(0_i64));
@@ -42,7 +43,20 @@ pub(super) fn place(state: &OrderState, c: &PlaceOrder) -> Decision<Order> {
         let (reason, now) = (PRICES_CHANGED.to_owned(), total.map(of));
         return Decision::event(OrderRejecting { order_id, cart_id, reason, now, expected: Some(expected), ..Default::default() });
     }
-    Decision::event(OrderPlaced { order_id, lines, delivery_price: Some(of(0)), total: Some(expected), ..Default::default() })
+    let allocate_by = context.after(&waits::ALLOCATION);
+    // As long as the customer may pay, and longer.
+    let hold_until = [waits::PAYMENT, waits::HOLD].iter().fold(allocate_by, |until, wait| context.after_from(until, wait));
+    let at = |instant: Instant| Some(instant.to_proto());
+    Decision::event(OrderPlaced {
+        order_id,
+        lines,
+        delivery_price: Some(of(0)),
+        total: Some(expected),
+        country: state.shipping_address.as_ref().map(|address| address.country.clone()).unwrap_or_default(),
+        attempt: ONLY_ATTEMPT,
+        allocate_by: at(allocate_by),
+        hold_until: at(hold_until),
+    })
 }
 
 /// The product of a line and the price of a piece; or how many pieces one order may have of it, where those are fewer than the line has.

@@ -73,6 +73,10 @@ impl World {
             if Place::asks(&event, &at).is_some() {
                 self.mail.push((Mail::to_order(place(self.products.clone())), false));
             }
+            // Whoever is asked to give back does so.
+            if !ToAllocation::react(&event, &at).is_empty() {
+                self.mail.push((Mail::to_order(RecordAllocationReleased { order_id: "o-1".into(), attempt: 1 }), false));
+            }
             for message in ToCart::react(&event, &at) {
                 let command = CartCommand::decode(message.type_name, &message.bytes).expect("a command of carts");
                 self.mail.push((Mail::ToCart(Box::new(command)), false));
@@ -122,7 +126,8 @@ impl World {
             OrderStatus::Rejecting => assert_ne!(*cart, Cart::Closed),
             OrderStatus::Rejected => assert_eq!(*cart, Cart::Reopened),
             OrderStatus::Cancelled => assert_ne!(*cart, Cart::Reopened),
-            OrderStatus::Unspecified | OrderStatus::Cancelling => panic!("an order that has a cart is not there"),
+            OrderStatus::Cancelling => assert_eq!(*cart, Cart::CheckedOut),
+            status => panic!("nobody has led the order to {status:?}"),
         }
     }
 }

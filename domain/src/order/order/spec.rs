@@ -1,12 +1,17 @@
 //! Sentences about orders.
 
+mod leaving;
+mod paying;
+mod returning;
+mod undoing;
+
 use daybook_kernel::spec::{given, given_nothing};
 use daybook_proto::RefusalSet as _;
-use shop_proto::samples::money;
 use shop_proto::samples::order::{
     cancel, cancelled, cancelling, lamp, line, open, opened, opening_refused, ordered, place, placed, placed_with, prices_changed, record,
-    rejected, unavailable,
+    rejected, unavailable, undoing,
 };
+use shop_proto::samples::{at, money};
 
 use super::*;
 
@@ -21,7 +26,7 @@ fn gift(sku: &str) -> ProductRead {
 }
 
 fn opened_with(lines: Vec<OrderedLine>, expected: i64) -> OrderEvent {
-    OrderOpened { lines, expected_total: Some(money("EUR", expected)), ..(&open()).into() }.into()
+    OrderOpened { lines, expected_total: Some(money("EUR", expected)), place_by: Some(at(30)), ..(&open()).into() }.into()
 }
 
 #[test]
@@ -168,11 +173,11 @@ fn an_answer_of_another_cart_or_at_another_time_changes_nothing_and_is_never_ref
 #[test]
 fn an_order_is_cancelled_before_and_after_it_is_placed_and_once() {
     given::<Order>([opened()]).when(cancel()).then([cancelling(), cancelled()]);
-    given::<Order>([opened(), placed()]).when(cancel()).then([cancelling(), cancelled()]);
+    given::<Order>([opened(), placed()]).when(cancel()).then([undoing(true, false)]);
     given::<Order>([opened(), cancelling(), cancelled()]).when(cancel()).then_nothing();
     given::<Order>([opened(), cancelling()]).when(cancel()).then_nothing();
     given::<Order>([opened(), placed()]).when(cancel()).then_state(|s| {
-        assert_eq!((s.status(), s.reason.as_str()), (OrderStatus::Cancelled, "cancelled"));
+        assert_eq!((s.status(), s.reason.as_str(), s.awaits_allocation), (OrderStatus::Cancelling, "cancelled", true));
     });
 }
 

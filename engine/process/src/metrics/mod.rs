@@ -76,6 +76,12 @@ impl Kind {
 pub enum Label {
     /// A command of this build.
     Command,
+    /// A rule of deadlines.
+    Deadlines,
+    /// Somebody outside whom effects call.
+    Destination,
+    /// An effect.
+    Effect,
     /// A follower of a log.
     Follower,
     /// A generation of a read model.
@@ -104,8 +110,11 @@ pub enum Label {
 
 impl Label {
     /// All labels.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Command,
+        Self::Deadlines,
+        Self::Destination,
+        Self::Effect,
         Self::Follower,
         Self::Generation,
         Self::Group,
@@ -124,6 +133,9 @@ impl Label {
     pub fn name(self) -> &'static str {
         match self {
             Self::Command => "command",
+            Self::Deadlines => "deadlines",
+            Self::Destination => "destination",
+            Self::Effect => "effect",
             Self::Follower => "follower",
             Self::Generation => "generation",
             Self::Group => "group",
@@ -143,6 +155,9 @@ impl Label {
     pub fn values(self) -> &'static str {
         match self {
             Self::Command => "the commands of this build, as URLs name them; `unknown` for every other name",
+            Self::Deadlines => "the rules of deadlines of this build",
+            Self::Destination => "the destinations of this build's effects",
+            Self::Effect => "the effects of this build",
             Self::Follower => "`projection`, `reactor`",
             Self::Generation => "the numbers of the generations of a read model that are kept up",
             Self::Group => "the consumer groups of this process",

@@ -49,6 +49,10 @@ table! {
             "Commands that were refused because there is too much to do, or because Kafka can't be reached.";
         COMMAND_TIME: times "daybook_command_seconds" [Command, Status] Seconds
             "Time from a command's request to its response.";
+        WEBHOOK_NOTICES: counter "daybook_webhook_notices_total" [Service, Status] Count
+            "Notices that others have sent, by the answer: 401 had no good signature.";
+        WEBHOOK_UNADDRESSED: counter "daybook_webhook_unaddressed_total" [Service] Count
+            "Notices with a good signature that are about nothing that is known here, and are passed over.";
     }
     "Lanes" {
         LANE_TAKEOVERS: counter "daybook_lane_takeovers_total" [Service] Count
@@ -145,6 +149,38 @@ table! {
             "Attempts at a call that have failed; each is tried again.";
         LOOKUP_TIME: times "daybook_lookup_seconds" [Lookup, Service] Seconds
             "Time from a call's row to its outcome in the ledger, as far as one process sees it.";
+    }
+    "Effects" {
+        EFFECT_CALLS: gauge "daybook_effect_calls" [Effect, Service, Partition] Count
+            "Calls of an effect that are open.";
+        EFFECT_ATTEMPTS: counter "daybook_effect_attempts_total" [Effect, Service] Count
+            "Calls to the outside that were begun.";
+        EFFECT_RETRIES: counter "daybook_effect_retries_total" [Effect, Service] Count
+            "Calls to the outside that were begun again, because it was not known what had come of the one before.";
+        EFFECT_FAILURES: counter "daybook_effect_failures_total" [Effect, Service] Count
+            "Attempts at a call that have failed, or of which nothing is known; each is asked about.";
+        EFFECT_TIME: times "daybook_effect_seconds" [Effect, Service] Seconds
+            "Time from a call's row to its outcome in the ledger, as far as one process sees it.";
+        DESTINATION_CALLS: gauge "daybook_destination_calls" [Destination] Count
+            "Calls to a destination that are under way.";
+        DESTINATION_BREAKER: gauge "daybook_destination_breaker" [Destination] Number
+            "The state of a destination's breaker: 0 is closed, at 1 one call tries whether it is back, at 2 none goes through.";
+    }
+    "Deadlines" {
+        DEADLINES_DUE: gauge "daybook_deadlines_due" [Deadlines, Service, Partition] Count
+            "Deadlines that are due, and whose commands have no result yet.";
+        DEADLINES_FIRED: counter "daybook_deadlines_fired_total" [Deadlines, Service] Count
+            "Deadlines whose commands were sent.";
+        DEADLINES_LATE: counter "daybook_deadlines_late_total" [Deadlines, Service] Count
+            "Deadlines whose commands were sent more than a second after their time.";
+        DEADLINE_FAILURES: counter "daybook_deadline_failures_total" [Deadlines, Service] Count
+            "Attempts at sending a deadline's command that have failed; each is tried again.";
+        DEADLINE_TIME: times "daybook_deadline_seconds" [Deadlines, Service] Seconds
+            "Time from a deadline's being taken up to its command's result, as far as one process sees it.";
+        GOOD_NEWS_TIME: times "daybook_good_news_seconds" [] Seconds
+            "Time that deadlines have waited after a takeover or a downtime, until all that stood before was decided.";
+        GOOD_NEWS_UNHEARD: counter "daybook_good_news_unheard_total" [] Count
+            "Times that they have waited in vain, and fired all the same.";
     }
     "Query API" {
         QUERY_REQUESTS: counter "daybook_query_requests_total" [ReadModel, Status] Count

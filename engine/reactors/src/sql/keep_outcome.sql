@@ -5,9 +5,9 @@ WITH held AS (
 ),
 kept AS (
     UPDATE {schema}.call c
-    SET type = coalesce(c.type, $6), command = CASE WHEN c.type IS NULL THEN $7 ELSE c.command END, failure = NULL
+    SET type = coalesce(c.type, $7), command = CASE WHEN c.type IS NULL THEN $8 ELSE c.command END, failure = NULL
     FROM held
-    WHERE c.name = $1 AND c.partition = $2 AND c."offset" = $4 AND c.outcome_id = $5
+    WHERE c.name = $1 AND c.partition = $2 AND c.due_at = $4 AND c."offset" = $5 AND c.outcome_id = $6
     RETURNING c.type, c.command
 )
 SELECT EXISTS (SELECT FROM held), (SELECT type FROM kept), (SELECT command FROM kept)

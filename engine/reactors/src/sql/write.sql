@@ -1,5 +1,5 @@
--- Moves a rule's marks on from where they were read ($3, $4, term $5) to $6, $7, epoch $8, parks streams, and notes the calls that
--- events ask for. Answers whether the marks were free to be moved, and whether they have moved.
+-- Moves a rule's marks on from where they were read ($3, $4, term $5) to $6, $7, epoch $8, parks streams, notes the calls that events
+-- ask for, and takes away the deadlines that they disarm. Answers whether the marks were free to be moved, and whether they have moved.
 WITH held AS (
     SELECT FROM {schema}.reactor WHERE name = $1 AND partition = $2 FOR NO KEY UPDATE SKIP LOCKED
 ),
@@ -15,10 +15,16 @@ parked AS (
     FROM moved, unnest($9::text[], $10::bigint[], $11::bigint[], $12::text[]) AS p (stream_id, version, "offset", reason)
     ON CONFLICT DO NOTHING
 ),
+disarmed AS (
+    DELETE FROM {schema}.call c
+    USING moved, unnest($22::text[], $23::text[], $24::bigint[]) AS d (source, deadline, "offset")
+    WHERE c.name = $1 AND c.partition = $2 AND c.source = d.source AND c.deadline = d.deadline AND c.deadline IS NOT NULL AND c."offset" < d."offset"
+),
 called AS (
-    INSERT INTO {schema}.call (name, partition, "offset", service, target, outcome_id)
-    SELECT $1, $2, c."offset", c.service, c.target, c.outcome_id
-    FROM moved, unnest($13::bigint[], $14::text[], $15::text[], $16::uuid[]) AS c ("offset", service, target, outcome_id)
+    INSERT INTO {schema}.call (name, partition, "offset", service, target, outcome_id, due_at, deadline, source, type, command)
+    SELECT $1, $2, c."offset", c.service, c.target, c.outcome_id, c.due_at, c.deadline, c.source, c.type, c.command
+    FROM moved, unnest($13::bigint[], $14::text[], $15::text[], $16::uuid[], $17::timestamptz[], $18::text[], $19::text[], $20::text[], $21::bytea[])
+        AS c ("offset", service, target, outcome_id, due_at, deadline, source, type, command)
     ON CONFLICT DO NOTHING
 )
 SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM moved)

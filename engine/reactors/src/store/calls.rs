@@ -1,6 +1,10 @@
 //! The rows of calls.
 
-use daybook_kernel::{ServiceMessage, StreamId};
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use daybook_kernel::{Instant, ServiceMessage, StreamId};
 use daybook_log::LogError;
 use daybook_postgres::storable;
 use tokio_postgres::Row;
@@ -8,25 +12,46 @@ use uuid::Uuid;
 
 use super::Store;
 use crate::ReactorError;
-use crate::call::Call;
+use crate::call::{At, Notes};
 
 statements! {
     ADD = "add_calls.sql",
     END = "end_calls.sql",
+    HASTEN = "hasten.sql",
     KEEP_FAILURE = "keep_failure.sql",
     KEEP_OUTCOME = "keep_outcome.sql",
+    LIST_DEADLINES = "list_deadlines.sql",
+    NEXT_DUE = "next_due.sql",
+    PASSED = "passed.sql",
     READ = "read_calls.sql",
+    READ_HASTENED = "read_hastened.sql",
+    STAMP = "stamp_call.sql",
+    STILL_STAND = "still_stand.sql",
 }
 
 /// An open call, as its row has it.
 pub(crate) struct CallRow {
-    pub(crate) offset: i64,
+    pub(crate) at: At,
     pub(crate) service: String,
     pub(crate) target: StreamId,
-    pub(crate) outcome_id: Uuid,
+    /// The name of the deadline that it is.
+    pub(crate) deadline: Option<String>,
     /// Type and bytes of the command, once there is an outcome.
     pub(crate) outcome: Option<(String, Vec<u8>)>,
     pub(crate) tries: i32,
+}
+
+/// A deadline, as an operator sees it.
+pub(crate) struct DeadlineRow {
+    pub(crate) at: At,
+    pub(crate) service: String,
+    pub(crate) target: String,
+    pub(crate) deadline: String,
+    pub(crate) source: String,
+    pub(crate) type_name: String,
+    pub(crate) hastened_at: Option<Instant>,
+    pub(crate) tries: i32,
+    pub(crate) failure: Option<String>,
 }
 
 /// What has become of an outcome that was to be kept.
@@ -39,66 +64,181 @@ pub(crate) enum Kept {
     Over,
 }
 
-/// Calls, column by column.
-#[derive(Default)]
-pub(crate) struct Columns {
-    pub(crate) offsets: Vec<i64>,
-    pub(crate) services: Vec<&'static str>,
-    pub(crate) targets: Vec<String>,
-    pub(crate) outcome_ids: Vec<Uuid>,
+/// What has become of a call to the outside that was to be announced.
+pub(crate) enum Stamped {
+    /// It may be begun; its number, from 1.
+    Yes(i32),
+    /// Another one may be under way for so long.
+    Waits(Duration),
+    /// An outcome is kept: its type and bytes.
+    Kept(String, Vec<u8>),
+    /// The row has gone: the ledger has an outcome.
+    Gone,
+    /// Another process has the partition.
+    Over,
 }
 
-impl Columns {
-    pub(crate) fn of(calls: &[Call]) -> Self {
+/// What is to be noted, column by column.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    pub(super) offsets: Vec<i64>,
+    pub(super) services: Vec<&'static str>,
+    pub(super) targets: Vec<&'a str>,
+    pub(super) outcome_ids: Vec<Uuid>,
+    pub(super) due: Vec<DateTime<Utc>>,
+    pub(super) deadlines: Vec<Option<&'a str>>,
+    pub(super) sources: Vec<Option<&'a str>>,
+    pub(super) types: Vec<Option<&'a str>>,
+    pub(super) commands: Vec<Option<&'a [u8]>>,
+    pub(super) disarmed_sources: Vec<&'a str>,
+    pub(super) disarmed: Vec<&'a str>,
+    pub(super) disarmed_before: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(notes: &'a Notes) -> Self {
         let mut columns = Self::default();
-        for call in calls {
+        for call in &notes.calls {
+            let (deadline, source) = call.deadline().map(|(name, source)| (name, source.as_str())).unzip();
             columns.offsets.push(call.event.offset);
             columns.services.push(call.service);
-            columns.targets.push(call.target.as_str().to_owned());
+            columns.targets.push(call.target.as_str());
             columns.outcome_ids.push(call.outcome_id);
+            columns.due.push(call.due_at.to_utc());
+            columns.deadlines.push(deadline);
+            columns.sources.push(source);
+            columns.types.push(call.outcome.as_ref().map(|outcome| outcome.type_name));
+            columns.commands.push(call.outcome.as_ref().map(|outcome| outcome.bytes.as_slice()));
+        }
+        for disarmed in &notes.disarmed {
+            columns.disarmed_sources.push(disarmed.source.as_str());
+            columns.disarmed.push(disarmed.deadline);
+            columns.disarmed_before.push(disarmed.before);
         }
         columns
     }
 }
 
+fn time(row: &Row, column: &str) -> Instant {
+    row.get::<_, DateTime<Utc>>(column).into()
+}
+
+fn place(row: &Row) -> At {
+    (time(row, "due_at"), row.get("offset"), row.get("outcome_id"))
+}
+
+fn call(row: &Row) -> Result<CallRow, ReactorError> {
+    let target: String = row.get("target");
+    Ok(CallRow {
+        at: place(row),
+        service: row.get("service"),
+        target: StreamId::parse(&target).map_err(|why| LogError::Damaged(format!("the target of a call: {why}")))?,
+        deadline: row.get("deadline"),
+        outcome: row.get::<_, Option<String>>("type").zip(row.get::<_, Option<Vec<u8>>>("command")),
+        tries: row.get("tries"),
+    })
+}
+
+fn deadline(row: &Row) -> DeadlineRow {
+    DeadlineRow {
+        at: place(row),
+        service: row.get("service"),
+        target: row.get("target"),
+        deadline: row.get::<_, Option<String>>("deadline").unwrap_or_default(),
+        source: row.get::<_, Option<String>>("source").unwrap_or_default(),
+        type_name: row.get::<_, Option<String>>("type").unwrap_or_default(),
+        hastened_at: row.get::<_, Option<DateTime<Utc>>>("hastened_at").map(Into::into),
+        tries: row.get("tries"),
+        failure: row.get("failure"),
+    }
+}
+
+/// Places, column by column.
+fn places(calls: &[At]) -> (Vec<DateTime<Utc>>, Vec<i64>, Vec<Uuid>) {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for (due_at, offset, id) in calls {
+        columns.0.push(due_at.to_utc());
+        columns.1.push(*offset);
+        columns.2.push(*id);
+    }
+    columns
+}
+
 impl Store {
-    /// Calls behind this place, at most so many.
-    pub(crate) async fn calls_after(&self, after: (i64, Uuid), limit: i64) -> Result<Vec<CallRow>, ReactorError> {
+    /// Calls behind this place that are due by then, at most so many.
+    pub(crate) async fn calls_after(&self, after: At, due_by: Instant, limit: i64) -> Result<Vec<CallRow>, ReactorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&self.sql(READ)).await?;
-        let rows = client.query(&statement, &[&self.name, &self.partition, &after.0, &after.1, &limit]).await?;
-        let row = |row: &Row| {
-            let target: String = row.get(2);
-            let outcome = row.get::<_, Option<String>>(4).zip(row.get::<_, Option<Vec<u8>>>(5));
-            Ok(CallRow {
-                offset: row.get(0),
-                service: row.get(1),
-                target: StreamId::parse(&target).map_err(|why| LogError::Damaged(format!("the target of a call: {why}")))?,
-                outcome_id: row.get(3),
-                outcome,
-                tries: row.get(6),
-            })
-        };
-        rows.iter().map(row).collect()
+        let (due_at, offset, id) = (after.0.to_utc(), after.1, after.2);
+        let rows = client.query(&statement, &[&self.name, &self.partition, &due_at, &offset, &id, &due_by.to_utc(), &limit]).await?;
+        rows.iter().map(call).collect()
+    }
+
+    /// When the first call behind this place is due; none: there is none.
+    pub(crate) async fn next_due(&self, after: At) -> Result<Option<Instant>, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(NEXT_DUE)).await?;
+        let row = client.query_opt(&statement, &[&self.name, &self.partition, &after.0.to_utc(), &after.1, &after.2]).await?;
+        Ok(row.map(|row| time(&row, "due_at")))
+    }
+
+    /// Deadlines that an operator has hastened, at most so many.
+    pub(crate) async fn hastened(&self, limit: i64) -> Result<Vec<CallRow>, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(READ_HASTENED)).await?;
+        client.query(&statement, &[&self.name, &self.partition, &limit]).await?.iter().map(call).collect()
+    }
+
+    /// Notes that the deadlines of this name that a stream has armed are to fire now.
+    pub(crate) async fn hasten(&self, source: &str, name: &str) -> Result<Vec<DeadlineRow>, ReactorError> {
+        let client = self.pool.get().await?;
+        let rows = client.query(&self.sql(HASTEN), &[&self.name, &self.partition, &source, &name]).await?;
+        Ok(rows.iter().map(deadline).collect())
+    }
+
+    /// Deadlines that are due before then, of one stream or of all, at most so many, the first due first.
+    pub(crate) async fn deadlines(&self, source: Option<&str>, before: Instant, limit: i64) -> Result<Vec<DeadlineRow>, ReactorError> {
+        let client = self.pool.get().await?;
+        let rows = client.query(&self.sql(LIST_DEADLINES), &[&self.name, &self.partition, &source, &before.to_utc(), &limit]).await?;
+        Ok(rows.iter().map(deadline).collect())
     }
 
     /// False: another process has the partition.
-    pub(crate) async fn add_calls(&self, calls: &[Call], term: i64) -> Result<bool, ReactorError> {
-        let c = Columns::of(calls);
+    pub(crate) async fn add_calls(&self, notes: &Notes, term: i64) -> Result<bool, ReactorError> {
+        let c = Columns::of(notes);
         let client = self.pool.get().await?;
         let row = client
-            .query_one(&self.sql(ADD), &[&self.name, &self.partition, &term, &c.offsets, &c.services, &c.targets, &c.outcome_ids])
+            .query_one(
+                &self.sql(ADD),
+                &[
+                    &self.name,
+                    &self.partition,
+                    &term,
+                    &c.offsets,
+                    &c.services,
+                    &c.targets,
+                    &c.outcome_ids,
+                    &c.due,
+                    &c.deadlines,
+                    &c.sources,
+                    &c.types,
+                    &c.commands,
+                    &c.disarmed_sources,
+                    &c.disarmed,
+                    &c.disarmed_before,
+                ],
+            )
             .await?;
         Ok(row.get(0))
     }
 
     /// Keeps an outcome, unless one was kept before.
-    pub(crate) async fn keep_outcome(&self, call: &Call, outcome: &ServiceMessage, term: i64) -> Result<Kept, ReactorError> {
+    pub(crate) async fn keep_outcome(&self, at: At, outcome: &ServiceMessage, term: i64) -> Result<Kept, ReactorError> {
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&self.sql(KEEP_OUTCOME)).await?;
-        let (offset, type_name) = (call.event.offset, outcome.type_name);
+        let (due_at, offset, id) = (at.0.to_utc(), at.1, at.2);
         let row = client
-            .query_one(&statement, &[&self.name, &self.partition, &term, &offset, &call.outcome_id, &type_name, &outcome.bytes])
+            .query_one(&statement, &[&self.name, &self.partition, &term, &due_at, &offset, &id, &outcome.type_name, &outcome.bytes])
             .await?;
         Ok(match (row.get(0), row.get::<_, Option<String>>(1).zip(row.get(2))) {
             (false, _) => Kept::Over,
@@ -107,21 +247,60 @@ impl Store {
         })
     }
 
-    /// False: another process has the partition.
-    pub(crate) async fn keep_failure(&self, at: (i64, Uuid), tries: i32, why: &str, term: i64) -> Result<bool, ReactorError> {
+    /// Announces a call to the outside that will be over in so long. `mine`: the number of the one that this holder has begun before.
+    pub(crate) async fn stamp_call(&self, at: At, term: i64, until: Duration, mine: i32) -> Result<Stamped, ReactorError> {
         let client = self.pool.get().await?;
-        let ((offset, outcome_id), why) = (at, storable(why));
+        let statement = client.prepare_cached(&self.sql(STAMP)).await?;
+        let (due_at, offset, id, seconds) = (at.0.to_utc(), at.1, at.2, until.as_secs_f64());
+        let row = client.query_one(&statement, &[&self.name, &self.partition, &term, &due_at, &offset, &id, &seconds, &mine]).await?;
+        if !row.get::<_, bool>(0) {
+            return Ok(Stamped::Over);
+        }
+        if let Some(number) = row.get(1) {
+            return Ok(Stamped::Yes(number));
+        }
+        if !row.get::<_, bool>(2) {
+            return Ok(Stamped::Gone);
+        }
+        if let Some((type_name, bytes)) = row.get::<_, Option<String>>(3).zip(row.get(4)) {
+            return Ok(Stamped::Kept(type_name, bytes));
+        }
+        // One that is over by now may be announced at the next attempt.
+        let left = row.get::<_, Option<f64>>(5).unwrap_or_default().max(0.1);
+        Ok(Stamped::Waits(Duration::try_from_secs_f64(left).unwrap_or(until)))
+    }
+
+    /// Those of some calls whose rows stand, by the ids of their outcomes; none: another process has the partition.
+    pub(crate) async fn still_stand(&self, calls: &[At], term: i64) -> Result<Option<HashSet<Uuid>>, ReactorError> {
+        let (due, offsets, ids) = places(calls);
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(STILL_STAND)).await?;
+        let row = client.query_one(&statement, &[&self.name, &self.partition, &term, &due, &offsets, &ids]).await?;
+        Ok(row.get::<_, bool>(0).then(|| row.get::<_, Vec<Uuid>>(1).into_iter().collect()))
+    }
+
+    /// False: another process has the partition.
+    pub(crate) async fn keep_failure(&self, at: At, tries: i32, why: &str, term: i64) -> Result<bool, ReactorError> {
+        let client = self.pool.get().await?;
+        let (due_at, offset, id, why) = (at.0.to_utc(), at.1, at.2, storable(why));
         let rows =
-            client.execute(&self.sql(KEEP_FAILURE), &[&self.name, &self.partition, &term, &offset, &outcome_id, &tries, &why]).await?;
+            client.execute(&self.sql(KEEP_FAILURE), &[&self.name, &self.partition, &term, &due_at, &offset, &id, &tries, &why]).await?;
         Ok(rows == 1)
     }
 
     /// Nothing is left to do for these. Nothing where another process has the partition.
-    pub(crate) async fn end_calls(&self, calls: &[(i64, Uuid)], term: i64) -> Result<(), ReactorError> {
-        let (offsets, ids): (Vec<i64>, Vec<Uuid>) = calls.iter().copied().unzip();
+    pub(crate) async fn end_calls(&self, calls: &[At], term: i64) -> Result<(), ReactorError> {
+        let (due, offsets, ids) = places(calls);
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(&self.sql(END)).await?;
-        client.execute(&statement, &[&self.name, &self.partition, &offsets, &ids, &term]).await?;
+        client.execute(&statement, &[&self.name, &self.partition, &term, &due, &offsets, &ids]).await?;
         Ok(())
+    }
+
+    /// How far some rules have come in the partitions of this store's database. A call that has failed so often is not waited for.
+    pub(crate) async fn passed(&self, rules: &[&str], failed: i32) -> Result<Vec<(i32, i64)>, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(PASSED)).await?;
+        Ok(client.query(&statement, &[&rules, &failed]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 }

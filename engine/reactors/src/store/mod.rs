@@ -12,9 +12,9 @@ use deadpool_postgres::Client;
 use tokio_postgres::{Row, Statement};
 
 use crate::ReactorError;
-use crate::call::Call;
+use crate::call::Notes;
 use calls::Columns;
-pub(crate) use calls::{CallRow, Kept};
+pub(crate) use calls::{CallRow, DeadlineRow, Kept, Stamped};
 
 macro_rules! statements {
     ($($name:ident = $file:literal),* $(,)?) => {
@@ -152,7 +152,7 @@ impl Store {
         Ok(client.prepare_cached(&self.sql(WRITE)).await?)
     }
 
-    /// Moves the marks from `from` to `to`, parks streams, and notes calls. It is sent when it is first polled.
+    /// Moves the marks from `from` to `to`, parks streams, and notes calls and what need not fire. It is sent when it is first polled.
     pub(crate) async fn write(
         &self,
         client: &Client,
@@ -160,13 +160,13 @@ impl Store {
         from: &Mark,
         to: &Mark,
         parked: &[ParkedRow],
-        calls: &[Call],
+        notes: &Notes,
     ) -> Result<Moved, tokio_postgres::Error> {
         let streams: Vec<&str> = parked.iter().map(|p| p.stream.as_str()).collect();
         let versions: Vec<i64> = parked.iter().map(|p| p.version).collect();
         let offsets: Vec<i64> = parked.iter().map(|p| p.offset).collect();
         let reasons: Vec<String> = parked.iter().map(|p| storable(&p.reason)).collect();
-        let c = Columns::of(calls);
+        let c = Columns::of(notes);
         let row = client
             .query_one(
                 statement,
@@ -187,6 +187,14 @@ impl Store {
                     &c.services,
                     &c.targets,
                     &c.outcome_ids,
+                    &c.due,
+                    &c.deadlines,
+                    &c.sources,
+                    &c.types,
+                    &c.commands,
+                    &c.disarmed_sources,
+                    &c.disarmed,
+                    &c.disarmed_before,
                 ],
             )
             .await?;
@@ -198,10 +206,10 @@ impl Store {
     }
 
     /// As [`write`](Self::write), in a transaction of its own.
-    pub(crate) async fn write_alone(&self, from: &Mark, to: &Mark, parked: &[ParkedRow], calls: &[Call]) -> Result<Moved, ReactorError> {
+    pub(crate) async fn write_alone(&self, from: &Mark, to: &Mark, parked: &[ParkedRow], notes: &Notes) -> Result<Moved, ReactorError> {
         let client = self.pool.get().await?;
         let statement = self.prepare_write(&client).await?;
-        Ok(self.write(&client, &statement, from, to, parked, calls).await?)
+        Ok(self.write(&client, &statement, from, to, parked, notes).await?)
     }
 
     pub(crate) async fn parked(&self) -> Result<Vec<ParkedRow>, ReactorError> {

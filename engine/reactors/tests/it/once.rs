@@ -139,14 +139,8 @@ async fn a_reactor_that_is_new_begins_at_the_end_of_the_log_unless_it_says_other
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reactor_that_migrate_has_not_heard_of_does_not_start() {
     let install = Install::new(&[]).await;
-    let config = daybook_reactors::ReactorsConfig {
-        databases: install.database.databases(),
-        bus: install.bus.clone(),
-        registry: shop(),
-        rules: vec![reordering()],
-        read_models: Vec::new(),
-        connections: 1,
-    };
+    let (databases, bus) = (install.database.databases(), install.bus.clone());
+    let config = daybook_reactors::ReactorsConfig::new(databases, bus, shop(), vec![reordering()], Vec::new());
     let why = daybook_reactors::Reactors::new(config).await.err().expect("no checkpoint").to_string();
     assert!(why.contains("reorder") && why.contains("daybook migrate"), "{why}");
 }

@@ -1,13 +1,14 @@
 //! An install of one database and one Kafka prefix: lanes, and processes of reactors.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, GroupOptions, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Ask, Following, Limits, Sources};
 use daybook_http::{Gate, Surface};
-use daybook_kernel::{Begins, ErasedReactor, EventAt, Reactor, Registry, ServiceMessage, StreamId};
+use daybook_kernel::{Begins, ErasedReactor, EventAt, Instant as Moment, Reactor, Registry, ServiceMessage, StreamId};
 use daybook_log::{Log, StoredEvent};
 use daybook_postgres::Role;
 use daybook_process::shutdown;
@@ -29,7 +30,8 @@ const WAREHOUSE: &str = "w-1";
 pub(crate) const SERVICES: [&str; 2] = ["catalog", SERVICE];
 
 pub(crate) fn shop() -> Registry {
-    Registry::new(shop_domain::aggregates()).expect("the shop's list is sound").only(&SERVICES.map(str::to_owned))
+    let aggregates = shop_domain::aggregates().into_iter().filter(|aggregate| SERVICES.contains(&aggregate.service()));
+    Registry::new(aggregates).expect("the shop's list is sound")
 }
 
 /// The shop's reactor that opens proposals.
@@ -82,6 +84,8 @@ pub(crate) struct Install {
     pub(crate) database: TestDatabase,
     pub(crate) bus: BusConfig,
     producer: Producer,
+    /// How far the clock of its processes is ahead of the machine's, in microseconds.
+    pub(crate) clock: Arc<AtomicI64>,
 }
 
 /// One process of lanes, in this one.
@@ -120,7 +124,8 @@ impl Install {
     pub(crate) async fn new(rules: &[Rule]) -> Self {
         let database = TestDatabase::migrated(&SERVICES, PARTITIONS).await;
         let bus = bus();
-        let install = Self { producer: Producer::new(&bus, ProducerOptions::default()).expect("a producer"), database, bus };
+        let install =
+            Self { producer: Producer::new(&bus, ProducerOptions::default()).expect("a producer"), database, bus, clock: Arc::default() };
         ensure_topics(&install.bus, &[install.log("catalog").await, install.log(SERVICE).await]).await.expect("Kafka answers");
         prepare(&install.database.databases(), rules).await.expect("the database answers");
         install
@@ -163,8 +168,11 @@ impl Install {
 
     /// As of another build: in a group of its own.
     pub(crate) async fn process_of(&self, rules: Vec<Rule>, build: &str) -> Process {
+        self.follow(self.reactors(rules).await, build)
+    }
+
+    pub(crate) fn follow(&self, reactors: Reactors, build: &str) -> Process {
         let (stop, stopping) = shutdown();
-        let reactors = self.reactors(rules).await;
         let limits = Limits { idle: Duration::from_millis(100), ..Limits::default() };
         let options = GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() };
         let mut sources = Sources::of(self.bus.clone(), options, limits, vec![reactors.followers()]);
@@ -174,9 +182,10 @@ impl Install {
 
     pub(crate) async fn reactors(&self, rules: Vec<Rule>) -> Reactors {
         let databases = self.database.databases();
-        let config =
-            ReactorsConfig { databases, bus: self.bus.clone(), registry: shop(), rules, read_models: read_models(), connections: 2 };
-        Reactors::new(config).await.expect("everything is there")
+        let ahead = self.clock.clone();
+        let clock = move || Moment::from_micros(chrono::Utc::now().timestamp_micros() + ahead.load(Ordering::Relaxed));
+        let config = ReactorsConfig::new(databases, self.bus.clone(), shop(), rules, read_models());
+        Reactors::new(ReactorsConfig { connections: 2, clock: Arc::new(clock), ..config }).await.expect("everything is there")
     }
 
     /// The streams that are parked for the reactor `picky`.

@@ -1,6 +1,6 @@
 //! Of an order: `o-1` of cart `k-1` and customer `c-1`, two lamps at 19.99 EUR.
 
-use super::{money, sku};
+use super::{at, money, sku};
 use crate::common::v1::Address;
 use crate::order::v1::*;
 
@@ -40,9 +40,9 @@ pub fn open() -> OpenOrder {
     }
 }
 
-/// The event of [`open`].
+/// The event of [`open`], when specs begin.
 pub fn opened() -> OrderEvent {
-    OrderOpened::from(&open()).into()
+    OrderOpened { place_by: Some(at(30)), ..(&open()).into() }.into()
 }
 
 /// The event of the same checkout by another cart.
@@ -89,8 +89,17 @@ pub fn placed() -> OrderEvent {
 
 /// An order is placed with these lines.
 pub fn placed_with(lines: Vec<OrderLine>, total: i64) -> OrderEvent {
-    OrderPlaced { order_id: id(), lines, total: Some(money("EUR", total)), delivery_price: Some(money("EUR", 0)), ..Default::default() }
-        .into()
+    OrderPlaced {
+        order_id: id(),
+        lines,
+        total: Some(money("EUR", total)),
+        delivery_price: Some(money("EUR", 0)),
+        country: "DE".into(),
+        attempt: 1,
+        allocate_by: Some(at(60)),
+        hold_until: Some(at(60 + 20 * 60)),
+    }
+    .into()
 }
 
 /// The order will not be, for the lamp costs something else.
@@ -134,10 +143,115 @@ pub fn cancel() -> CancelOrder {
     CancelOrder { order_id: id(), reason: "Found it in the attic.".into() }
 }
 
-/// The first event of [`cancel`].
+/// The first event of [`cancel`], while nothing has to be undone.
 pub fn cancelling() -> OrderEvent {
-    let explanation = cancel().reason;
-    OrderCancelling { order_id: id(), customer_id: "c-1".into(), reason: "cancelled".into(), explanation, ..Default::default() }.into()
+    undoing(false, false)
+}
+
+/// The event of [`cancel`], with what has to be undone: pieces that may be held, and money that may be authorised.
+pub fn undoing(undo_allocation: bool, undo_payment: bool) -> OrderEvent {
+    let (order_id, customer_id, reason, explanation) = (id(), "c-1".into(), "cancelled".into(), cancel().reason);
+    OrderCancelling { order_id, customer_id, reason, explanation, undo_allocation, undo_payment }.into()
+}
+
+/// So many pieces of a product in a warehouse.
+pub fn held(sku: &str, warehouse: &str, quantity: u32) -> HeldLine {
+    HeldLine { sku: sku.to_owned(), warehouse: warehouse.to_owned(), quantity }
+}
+
+/// The lamps of [`placed`] are held in one warehouse.
+pub fn record_allocated() -> RecordAllocated {
+    RecordAllocated { order_id: id(), attempt: 1, holds: vec![held("A-1", "w-1", 2)] }
+}
+
+/// The first event of [`record_allocated`].
+pub fn allocated() -> OrderEvent {
+    OrderAllocated { order_id: id(), holds: record_allocated().holds }.into()
+}
+
+/// The order waits for its money, by these means.
+pub fn awaiting(attempt: u32, token: &str) -> OrderEvent {
+    OrderAwaitingPayment {
+        order_id: id(),
+        attempt,
+        amount: Some(money("EUR", 3998)),
+        customer_id: "c-1".into(),
+        payment_token: token.to_owned(),
+        pay_until: Some(at(15 * 60)),
+    }
+    .into()
+}
+
+/// The amount may be taken, in as many captures as there are shipments.
+pub fn record_paid() -> RecordPaid {
+    RecordPaid { order_id: id(), attempt: 1, authorised: Some(money("EUR", 3998)), captures_once: false, capture_before: Some(at(604_800)) }
+}
+
+/// The event of [`record_paid`].
+pub fn paid() -> OrderEvent {
+    OrderPaid {
+        order_id: id(),
+        authorised: Some(money("EUR", 3998)),
+        captures_once: false,
+        capture_before: Some(at(604_800)),
+        attempt: 1,
+        confirm_by: Some(at(60)),
+    }
+    .into()
+}
+
+/// These are held without an end.
+pub fn record_confirmed(holds: impl IntoIterator<Item = HeldLine>) -> RecordAllocationConfirmed {
+    RecordAllocationConfirmed { order_id: id(), attempt: 1, holds: holds.into_iter().collect() }
+}
+
+/// The order is the customer's: these shipments, each of these lines.
+pub fn confirmed<const N: usize>(shipments: [(&str, Vec<OrderedLine>); N]) -> OrderEvent {
+    let shipments = (1..).zip(shipments).map(|(number, (warehouse, lines))| PlannedShipment { number, warehouse: warehouse.into(), lines });
+    OrderConfirmed {
+        order_id: id(),
+        cart_id: cart(),
+        customer_id: "c-1".into(),
+        shipments: shipments.collect(),
+        delivery: "standard".into(),
+        shipping_address: open().shipping_address,
+    }
+    .into()
+}
+
+/// From the opening to an order of two lamps in two shipments, one each, that the customer has paid.
+pub fn in_two_shipments() -> Vec<OrderEvent> {
+    let one = || vec![ordered("A-1", 1)];
+    vec![opened(), placed(), allocated(), awaiting(1, "tok_ok"), paid(), confirmed([("w-1", one()), ("w-2", one())])]
+}
+
+/// A shipment of one lamp has left, and takes its money.
+pub fn shipped(number: u32, capture: u32, minor_units: i64, status: OrderStatus) -> OrderEvent {
+    OrderShipped {
+        order_id: id(),
+        number,
+        warehouse: format!("w-{number}"),
+        lines: vec![ordered("A-1", 1)],
+        capture,
+        amount: Some(money("EUR", minor_units)),
+        status: status.into(),
+    }
+    .into()
+}
+
+/// It has arrived.
+pub fn delivered(number: u32, status: OrderStatus) -> OrderEvent {
+    OrderDelivered { order_id: id(), number, lines: vec![ordered("A-1", 1)], delivered_at: Some(at(0)), status: status.into() }.into()
+}
+
+/// The money of a capture was taken.
+pub fn captured(number: u32, minor_units: i64) -> OrderEvent {
+    OrderCaptured { order_id: id(), number, amount: Some(money("EUR", minor_units)) }.into()
+}
+
+/// Every piece has an end, and all money is where it belongs.
+pub fn completed() -> OrderEvent {
+    OrderCompleted { order_id: id(), cart_id: cart() }.into()
 }
 
 /// The second event of [`cancel`], while nothing has to be undone.

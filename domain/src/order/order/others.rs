@@ -1,0 +1,155 @@
+//! An order tells the others what to do: the allocation, the payment, the shipments and the stocks, each by one reactor, in the order of
+//! its events.
+
+use daybook_kernel::{EventAt, Reactor, ServiceMessage};
+use shop_proto::inventory::v1::*;
+use shop_proto::order::v1::*;
+use shop_proto::payment::v1::{PaymentCommand, RequestCapture, RequestPayment, RequestRefund, RequestVoid};
+use shop_proto::shipping::v1::{CancelShipment, CreateShipment, EndShipmentHold, HoldShipment, ShipmentCommand, ShipmentLine};
+
+use super::paying::ONLY_ATTEMPT;
+
+/// Has pieces kept that are paid for, and given back when the order is given up. That they are looked for is a lookup's.
+pub struct ToAllocation;
+
+impl Reactor for ToAllocation {
+    const NAME: &'static str = "order-to-allocation";
+    type Event = OrderEvent;
+
+    fn react(event: &OrderEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+        let order_id = event.order_id().to_owned();
+        let gives_up = || ReleaseAllocation { order_id: order_id.clone(), attempt: ONLY_ATTEMPT };
+        let command: AllocationCommand = match event {
+            OrderEvent::OrderPaid(e) => ConfirmAllocation { order_id, attempt: e.attempt }.into(),
+            OrderEvent::OrderRejecting(e) if e.undo_allocation => gives_up().into(),
+            OrderEvent::OrderCancelling(e) if e.undo_allocation => gives_up().into(),
+            _ => return Vec::new(),
+        };
+        vec![ServiceMessage::of(&command)]
+    }
+}
+
+/// Asks for the money, takes it when pieces leave, and gives it back when they do not stay.
+pub struct ToPayment;
+
+impl Reactor for ToPayment {
+    const NAME: &'static str = "order-to-payment";
+    type Event = OrderEvent;
+
+    fn react(event: &OrderEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+        use OrderEvent as E;
+        let order_id = event.order_id().to_owned();
+        let refund = |number: u32, amount: &Option<shop_proto::common::v1::Money>| RequestRefund {
+            order_id: order_id.clone(),
+            number,
+            amount: amount.clone(),
+        };
+        let void = || RequestVoid { order_id: order_id.clone(), number: ONLY_ATTEMPT };
+        let command: PaymentCommand = match event {
+            E::OrderAwaitingPayment(e) => RequestPayment {
+                order_id,
+                attempt: e.attempt,
+                customer_id: e.customer_id.clone(),
+                amount: e.amount.clone(),
+                payment_token: e.payment_token.clone(),
+                pay_until: e.pay_until,
+            }
+            .into(),
+            E::OrderShipped(e) if e.capture > 0 => RequestCapture { order_id, number: e.capture, amount: e.amount.clone() }.into(),
+            E::OrderLinesCancelled(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
+            E::OrderLost(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
+            E::OrderReturnedToSender(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
+            E::OrderReturned(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
+            E::OrderRejecting(e) if e.undo_payment => void().into(),
+            E::OrderCancelling(e) if e.undo_payment => void().into(),
+            _ => return Vec::new(),
+        };
+        vec![ServiceMessage::of(&command)]
+    }
+}
+
+/// Has pieces packed and sent, left out, or held.
+pub struct ToShipments;
+
+impl Reactor for ToShipments {
+    const NAME: &'static str = "order-to-shipments";
+    type Event = OrderEvent;
+
+    fn react(event: &OrderEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
+        use OrderEvent as E;
+        let (order_id, order_version) = (event.order_id().to_owned(), at.version.0.cast_signed());
+        let lines = |lines: &[OrderedLine]| -> Vec<ShipmentLine> {
+            lines.iter().map(|line| ShipmentLine { sku: line.sku.clone(), quantity: line.quantity }).collect()
+        };
+        let commands: Vec<ShipmentCommand> = match event {
+            E::OrderConfirmed(e) => {
+                let create = |shipment: &PlannedShipment| {
+                    CreateShipment {
+                        order_id: order_id.clone(),
+                        number: shipment.number,
+                        customer_id: e.customer_id.clone(),
+                        warehouse: shipment.warehouse.clone(),
+                        lines: lines(&shipment.lines),
+                        delivery: e.delivery.clone(),
+                        shipping_address: e.shipping_address.clone(),
+                    }
+                    .into()
+                };
+                e.shipments.iter().map(create).collect()
+            }
+            E::OrderLinesCancelling(e) => vec![CancelShipment { order_id, number: e.number, ask: e.ask, lines: lines(&e.lines) }.into()],
+            E::OrderHeld(e) => {
+                let reason = || e.reason.clone();
+                let hold =
+                    |number: &u32| HoldShipment { order_id: order_id.clone(), number: *number, reason: reason(), order_version }.into();
+                e.numbers.iter().map(hold).collect()
+            }
+            E::OrderHoldEnded(e) => {
+                let end = |number: &u32| EndShipmentHold { order_id: order_id.clone(), number: *number, order_version }.into();
+                e.numbers.iter().map(end).collect()
+            }
+            _ => Vec::new(),
+        };
+        commands.iter().map(ServiceMessage::of).collect()
+    }
+}
+
+/// Tells stocks that pieces have left, will not leave, or have come back: the shelf and the books agree while the goods still stand there.
+pub struct ToStocks;
+
+impl Reactor for ToStocks {
+    const NAME: &'static str = "order-to-stocks";
+    type Event = OrderEvent;
+
+    fn react(event: &OrderEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
+        use OrderEvent as E;
+        let (order_id, process) = (event.order_id().to_owned(), at.stream.as_str().to_owned());
+        let receive = |sku: &str, warehouse: &str, quantity: u32| -> StockCommand {
+            let (sku, warehouse, reference) = (sku.to_owned(), warehouse.to_owned(), format!("return of order {order_id}"));
+            ReceiveStock { sku, warehouse, quantity, reference, ..Default::default() }.into()
+        };
+        let commands: Vec<StockCommand> = match event {
+            E::OrderShipped(e) => {
+                let commit = |line: &OrderedLine| {
+                    let (sku, warehouse, quantity) = (line.sku.clone(), e.warehouse.clone(), Some(line.quantity));
+                    CommitStock { sku, warehouse, order_id: order_id.clone(), process: process.clone(), quantity, attempt: e.number }.into()
+                };
+                e.lines.iter().map(commit).collect()
+            }
+            E::OrderLinesCancelled(e) => {
+                let release = |line: &OrderedLine| {
+                    let (sku, warehouse, quantity) = (line.sku.clone(), e.warehouse.clone(), Some(line.quantity));
+                    let (order_id, process, reason) = (order_id.clone(), process.clone(), e.reason.clone());
+                    ReleaseStock { sku, warehouse, order_id, reason, quantity, process, attempt: e.number }.into()
+                };
+                e.lines.iter().map(release).collect()
+            }
+            E::OrderReturnedToSender(e) => e.lines.iter().map(|line| receive(&line.sku, &e.warehouse, line.quantity)).collect(),
+            E::OrderReturned(e) if e.condition() == Condition::Resalable => {
+                e.lines.iter().map(|line| receive(&line.sku, &line.warehouse, line.quantity)).collect()
+            }
+            _ => Vec::new(),
+        };
+        commands.iter().map(ServiceMessage::of).collect()
+    }
+}

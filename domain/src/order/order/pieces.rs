@@ -1,0 +1,185 @@
+//! The pieces of an order: each has one fate, and a place in its line, which says what it costs.
+
+use shop_proto::order::v1::*;
+
+use super::money;
+
+/// Pieces of one product in one shipment.
+pub(super) struct MovedLine {
+    pub(super) sku: String,
+    pub(super) shipment: u32,
+    pub(super) quantity: u32,
+}
+
+/// Pieces that have a new fate, and what they cost together.
+#[derive(Default)]
+pub(super) struct Moved {
+    pub(super) lines: Vec<MovedLine>,
+    /// In minor units.
+    pub(super) costs: i64,
+}
+
+impl Moved {
+    fn add(&mut self, sku: &str, shipment: u32, quantity: u32, costs: i64) {
+        self.costs = self.costs.saturating_add(costs);
+        match self.lines.iter_mut().find(|line| line.sku == sku && line.shipment == shipment) {
+            Some(line) => line.quantity = line.quantity.saturating_add(quantity),
+            None => self.lines.push(MovedLine { sku: sku.to_owned(), shipment, quantity }),
+        }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        other.lines.iter().for_each(|line| self.add(&line.sku, line.shipment, line.quantity, 0));
+        self.costs = self.costs.saturating_add(other.costs);
+        self
+    }
+
+    /// Of each product, from whichever shipment.
+    pub(super) fn by_product(&self) -> Vec<OrderedLine> {
+        super::one_a_sku(&self.lines.iter().map(MovedLine::ordered).collect::<Vec<_>>())
+    }
+
+    fn quantity_of(&self, sku: &str) -> u32 {
+        self.lines.iter().filter(|line| line.sku == sku).fold(0, |sum, line| line.quantity.saturating_add(sum))
+    }
+}
+
+impl MovedLine {
+    pub(super) fn ordered(&self) -> OrderedLine {
+        OrderedLine { sku: self.sku.clone(), quantity: self.quantity }
+    }
+}
+
+/// All pieces of a placed order, none of them anywhere yet.
+pub(super) fn placed(lines: &[OrderLine]) -> Vec<LinePieces> {
+    let all = |line: &OrderLine| LinePieces { runs: vec![PieceRun { count: line.quantity, ..Default::default() }] };
+    lines.iter().map(all).collect()
+}
+
+/// The pieces of these that are so.
+pub(super) fn count(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> u64 {
+    state.pieces.iter().flat_map(|line| &line.runs).filter(|run| is(run)).map(|run| u64::from(run.count)).sum()
+}
+
+/// The pieces of one product that are so.
+pub(super) fn count_of(state: &OrderState, sku: &str, is: impl Fn(&PieceRun) -> bool) -> u32 {
+    let lines = state.lines.iter().zip(&state.pieces).filter(|(line, _)| line.sku == sku);
+    lines.flat_map(|(_, pieces)| &pieces.runs).filter(|run| is(run)).fold(0, |sum, run| run.count.saturating_add(sum))
+}
+
+/// Gives a new fate to pieces that are so, of each line at most as many as `wanted` says, the first ones first. Tells which they were.
+pub(super) fn change(
+    state: &mut OrderState,
+    wanted: impl Fn(&str) -> u32,
+    is: impl Fn(&PieceRun) -> bool,
+    to: impl Fn(&PieceRun) -> PieceRun,
+) -> Moved {
+    let mut moved = Moved::default();
+    for (line, pieces) in state.lines.iter().zip(&mut state.pieces) {
+        let total = line.total.as_ref().map_or(0, |total| total.minor_units);
+        let (mut rest, mut place) = (wanted(&line.sku), 0_u32);
+        let mut runs: Vec<PieceRun> = Vec::with_capacity(pieces.runs.len() + 1);
+        for run in &pieces.runs {
+            let count = if is(run) { run.count.min(rest) } else { 0 };
+            if count > 0 {
+                put(&mut runs, PieceRun { count, ..to(run) });
+                moved.add(&line.sku, run.shipment, count, money::pieces(total, line.quantity, place, count));
+                rest -= count;
+            }
+            put(&mut runs, PieceRun { count: run.count - count, ..run.clone() });
+            place = place.saturating_add(run.count);
+        }
+        pieces.runs = runs;
+    }
+    moved
+}
+
+/// Neighbours of one fate are one run.
+fn put(runs: &mut Vec<PieceRun>, run: PieceRun) {
+    match runs.last_mut() {
+        _ if run.count == 0 => {}
+        Some(last) if (last.fate, last.shipment, last.ask) == (run.fate, run.shipment, run.ask) => last.count += run.count,
+        _ => runs.push(run),
+    }
+}
+
+/// As many of each as these lines say.
+pub(super) fn as_in(lines: &[OrderedLine]) -> impl Fn(&str) -> u32 {
+    |sku| lines.iter().filter(|line| line.sku == sku).fold(0, |sum, line| line.quantity.saturating_add(sum))
+}
+
+/// Of each as many as there are.
+pub(super) fn all(_: &str) -> u32 {
+    u32::MAX
+}
+
+/// With another fate, in the same shipment.
+pub(super) fn fate(fate: PieceFate) -> impl Fn(&PieceRun) -> PieceRun {
+    move |run| PieceRun { fate: fate.into(), ask: 0, ..run.clone() }
+}
+
+/// It is to leave, with its shipment.
+pub(super) fn is_open(run: &PieceRun) -> bool {
+    run.fate() == PieceFate::Unspecified
+}
+
+/// It has not left, and may still.
+pub(super) fn is_here(run: &PieceRun) -> bool {
+    matches!(run.fate(), PieceFate::Unspecified | PieceFate::Cancelling)
+}
+
+pub(super) fn is(wanted: PieceFate) -> impl Fn(&PieceRun) -> bool {
+    move |run| run.fate() == wanted
+}
+
+/// What pieces that are so cost together, in minor units.
+pub(crate) fn costs(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> i64 {
+    let mut state = OrderState { lines: state.lines.clone(), pieces: state.pieces.clone(), ..Default::default() };
+    change(&mut state, all, is, PieceRun::clone).costs
+}
+
+/// Of these pieces first those that are `first`, then those that are `then`.
+fn first_then(
+    state: &mut OrderState,
+    lines: &[OrderedLine],
+    first: impl Fn(&PieceRun) -> bool,
+    then: impl Fn(&PieceRun) -> bool,
+    to: PieceFate,
+) -> Moved {
+    let wanted = as_in(lines);
+    let moved = change(state, &wanted, first, fate(to));
+    let rest = change(state, |sku| wanted(sku).saturating_sub(moved.quantity_of(sku)), then, fate(to));
+    moved.and(rest)
+}
+
+/// What an event does to pieces: nothing, where it is about none.
+pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
+    use OrderEvent as E;
+    use PieceFate as F;
+    let of = |shipment: u32, wanted: F| move |run: &PieceRun| run.shipment == shipment && run.fate() == wanted;
+    let asked = |shipment: u32, ask: u32| move |run: &PieceRun| run.fate() == F::Cancelling && (run.shipment, run.ask) == (shipment, ask);
+    match event {
+        E::OrderConfirmed(e) => e.shipments.iter().fold(Moved::default(), |moved, shipment| {
+            let to = |run: &PieceRun| PieceRun { shipment: shipment.number, ..run.clone() };
+            moved.and(change(state, as_in(&shipment.lines), |run| run.shipment == 0 && is_open(run), to))
+        }),
+        E::OrderShipped(e) => first_then(state, &e.lines, of(e.number, F::Unspecified), of(e.number, F::Cancelling), F::Shipped),
+        E::OrderDelivered(e) => change(state, all, of(e.number, F::Shipped), fate(F::Delivered)),
+        E::OrderLost(e) => change(state, all, of(e.number, F::Shipped), fate(F::Lost)),
+        E::OrderReturnedToSender(e) => change(state, all, of(e.number, F::Shipped), fate(F::Returned)),
+        E::OrderLinesCancelling(e) => {
+            let to = |run: &PieceRun| PieceRun { fate: F::Cancelling.into(), ask: e.ask, ..run.clone() };
+            change(state, as_in(&e.lines), of(e.number, F::Unspecified), to)
+        }
+        E::OrderLinesCancelled(e) if e.ask > 0 => change(state, all, asked(e.number, e.ask), fate(F::Cancelled)),
+        E::OrderLinesCancelled(e) => first_then(state, &e.lines, of(e.number, F::Unspecified), of(e.number, F::Cancelling), F::Cancelled),
+        E::OrderCancelTooLate(e) => change(state, all, asked(e.number, e.ask), fate(F::Unspecified)),
+        E::OrderReturnRequested(e) => change(state, as_in(&e.lines), is(F::Delivered), fate(F::Returning)),
+        E::OrderReturnRefused(e) => change(state, as_in(&e.lines), is(F::Returning), fate(F::Delivered)),
+        E::OrderReturned(e) => {
+            let lines: Vec<OrderedLine> = e.lines.iter().map(|l| OrderedLine { sku: l.sku.clone(), quantity: l.quantity }).collect();
+            first_then(state, &lines, is(F::Returning), is(F::Delivered), F::Returned)
+        }
+        _ => Moved::default(),
+    }
+}

@@ -1,0 +1,149 @@
+//! Pieces come back, and what becomes of the money that was asked for.
+
+use daybook_kernel::{Decision, Instant};
+use shop_proto::order::v1::*;
+
+use super::leaving::lacking;
+use super::story::Story;
+use super::{Order, pieces, waits};
+
+/// Reasons of [`NotReturnable`].
+const NOT_DELIVERED: &str = "not-delivered";
+const TOO_LATE: &str = "too-late";
+
+/// Pieces that are at the customer's.
+fn is_theirs(run: &PieceRun) -> bool {
+    matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning)
+}
+
+impl Story<'_> {
+    fn not_returnable(&self, why: &str) -> NotReturnable {
+        NotReturnable { order_id: self.order_id.clone(), why: why.to_owned(), status: self.state.status().into() }
+    }
+
+    fn is_too_late(&self) -> bool {
+        let since = self.state.delivered_at.as_ref().map(Instant::from_proto).unwrap_or_default();
+        self.context.now() > self.context.after_from(since, &waits::RETURNS)
+    }
+
+    pub(super) fn request_return(mut self, c: &RequestReturn) -> Decision<Order> {
+        if self.state.status() == OrderStatus::Unspecified {
+            return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
+        }
+        if pieces::count(&self.state, is_theirs) == 0 {
+            return Decision::refuse(self.not_returnable(NOT_DELIVERED));
+        }
+        if self.is_too_late() {
+            return Decision::refuse(self.not_returnable(TOO_LATE));
+        }
+        if let Some(refused) = lacking(&self.state, &c.lines, pieces::is(PieceFate::Delivered)) {
+            return refused;
+        }
+        let (lines, customer_id) = (super::one_a_sku(&c.lines), self.state.customer_id.clone());
+        self.tell(OrderReturnRequested { order_id: self.order_id.clone(), lines, customer_id, explanation: c.reason.clone() });
+        self.told()
+    }
+
+    pub(super) fn refuse_return(mut self, c: &RefuseReturn) -> Decision<Order> {
+        if self.state.status() == OrderStatus::Unspecified {
+            return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
+        }
+        if let Some(refused) = lacking(&self.state, &c.lines, pieces::is(PieceFate::Returning)) {
+            return refused;
+        }
+        let (lines, customer_id) = (super::one_a_sku(&c.lines), self.state.customer_id.clone());
+        self.tell(OrderReturnRefused { order_id: self.order_id.clone(), lines, customer_id, explanation: c.reason.clone() });
+        self.told()
+    }
+
+    /// Pieces lie here again, also such as nobody has said would come.
+    pub(super) fn receive_return(mut self, c: &ReceiveReturn) -> Decision<Order> {
+        if self.state.status() == OrderStatus::Unspecified {
+            return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
+        }
+        if pieces::count(&self.state, is_theirs) == 0 {
+            return Decision::refuse(self.not_returnable(NOT_DELIVERED));
+        }
+        if let Some(refused) = lacking(&self.state, &c.lines, is_theirs) {
+            return refused;
+        }
+        let held = |sku: &str, warehouse: &str, quantity| HeldLine { sku: sku.to_owned(), warehouse: warehouse.to_owned(), quantity };
+        let lines = super::one_a_sku(&c.lines).iter().map(|line| held(&line.sku, "", line.quantity)).collect();
+        let bare = OrderReturned { order_id: self.order_id.clone(), lines, condition: c.condition, ..Default::default() };
+        let (moved, _) = self.foresee(bare.clone());
+        let warehouse = |number: u32| match self.shipment(number) {
+            Some(shipment) if c.warehouse.is_empty() => shipment.warehouse.as_str(),
+            _ => c.warehouse.as_str(),
+        };
+        let lines = moved.lines.iter().map(|line| held(&line.sku, warehouse(line.shipment), line.quantity)).collect();
+        let (refund, amount) = (self.refund(moved.costs), self.money(moved.costs));
+        self.tell(OrderReturned { lines, refund, amount, ..bare });
+        self.told()
+    }
+
+    pub(super) fn captured(mut self, c: &RecordCaptured) -> Decision<Order> {
+        if self.state.captures_open.contains(&c.number) {
+            self.tell(OrderCaptured::from(c));
+            self.go_on();
+        }
+        self.told()
+    }
+
+    pub(super) fn not_captured(mut self, c: &RecordNotCaptured) -> Decision<Order> {
+        if self.state.captures_open.contains(&c.number) {
+            self.tell(OrderCaptureFailed::from(c));
+            self.go_on();
+        }
+        self.told()
+    }
+
+    pub(super) fn refunded(mut self, c: &RecordRefunded) -> Decision<Order> {
+        if self.state.refunds_open.contains(&c.number) {
+            self.tell(OrderRefunded::from(c));
+            self.go_on();
+        }
+        self.told()
+    }
+
+    pub(super) fn not_refunded(mut self, c: &RecordNotRefunded) -> Decision<Order> {
+        if self.state.refunds_open.contains(&c.number) {
+            self.tell(OrderRefundFailed::from(c));
+            self.go_on();
+        }
+        self.told()
+    }
+}
+
+/// Money that is on its way, and that has come, after an event.
+pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
+    use OrderEvent as E;
+    let refund = match event {
+        E::OrderLinesCancelled(e) => e.refund,
+        E::OrderLost(e) => e.refund,
+        E::OrderReturnedToSender(e) => e.refund,
+        E::OrderReturned(e) => e.refund,
+        _ => 0,
+    };
+    if refund > 0 {
+        state.refunds = refund;
+        state.refunds_open.push(refund);
+    }
+    let minor_units = |amount: &Option<shop_proto::common::v1::Money>| amount.as_ref().map_or(0, |amount| amount.minor_units);
+    match event {
+        E::OrderShipped(e) if e.capture > 0 => {
+            state.captures = e.capture;
+            state.captures_open.push(e.capture);
+        }
+        E::OrderCaptured(e) => {
+            state.captures_open.retain(|open| *open != e.number);
+            state.captured = state.captured.saturating_add(minor_units(&e.amount));
+        }
+        E::OrderCaptureFailed(e) => state.captures_open.retain(|open| *open != e.number),
+        E::OrderRefunded(e) => {
+            state.refunds_open.retain(|open| *open != e.number);
+            state.refunded = state.refunded.saturating_add(minor_units(&e.amount));
+        }
+        E::OrderRefundFailed(e) => state.refunds_open.retain(|open| *open != e.number),
+        _ => {}
+    }
+}

@@ -1,0 +1,240 @@
+//! Shipments: cancelled, left, arrived, lost, and their money.
+
+use daybook_kernel::spec::{given, given_nothing};
+use shop_proto::samples::money;
+use shop_proto::samples::order::{cancel, captured, completed, delivered, in_two_shipments, ordered, shipped, undoing};
+
+use super::*;
+
+fn id() -> String {
+    "o-1".into()
+}
+
+fn one() -> Vec<OrderedLine> {
+    vec![ordered("A-1", 1)]
+}
+
+fn after(events: impl IntoIterator<Item = OrderEvent>) -> Vec<OrderEvent> {
+    in_two_shipments().into_iter().chain(events).collect()
+}
+
+/// The same order, of a provider that takes one capture only.
+fn once(events: impl IntoIterator<Item = OrderEvent>) -> Vec<OrderEvent> {
+    let one_capture = |event| match event {
+        OrderEvent::OrderPaid(e) => OrderPaid { captures_once: true, ..e }.into(),
+        other => other,
+    };
+    after(events).into_iter().map(one_capture).collect()
+}
+
+fn dispatched(number: u32) -> RecordDispatched {
+    RecordDispatched { order_id: id(), number, lines: one() }
+}
+
+fn record_delivered(number: u32) -> RecordDelivered {
+    RecordDelivered { order_id: id(), number }
+}
+
+fn cancel_lines(quantity: u32) -> CancelLines {
+    CancelLines { order_id: id(), lines: vec![ordered("A-1", quantity)], reason: "Too many.".into() }
+}
+
+fn asked_back(number: u32, ask: u32, explanation: &str) -> OrderEvent {
+    let (customer_id, explanation) = ("c-1".into(), explanation.into());
+    OrderLinesCancelling { order_id: id(), number, ask, lines: one(), customer_id, explanation }.into()
+}
+
+fn lines_cancelled(number: u32, ask: u32, reason: &str, refund: u32, minor_units: i64, status: OrderStatus) -> OrderEvent {
+    OrderLinesCancelled {
+        order_id: id(),
+        number,
+        warehouse: format!("w-{number}"),
+        lines: one(),
+        reason: reason.into(),
+        refund,
+        amount: Some(money("EUR", minor_units)),
+        ask,
+        status: status.into(),
+    }
+    .into()
+}
+
+fn answered(number: u32, ask: u32) -> RecordShipmentCancelled {
+    RecordShipmentCancelled { order_id: id(), number, ask, lines: one() }
+}
+
+#[test]
+fn the_money_of_pieces_is_taken_when_they_leave_to_the_cent() {
+    given::<Order>(after([])).when(dispatched(1)).then([shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);
+    let first = shipped(1, 1, 1999, OrderStatus::PartlyShipped);
+    given::<Order>(after([first.clone()])).when(dispatched(2)).then([shipped(2, 2, 1999, OrderStatus::Shipped)]);
+    given::<Order>(after([first.clone()])).when(dispatched(1)).then_nothing();
+    given::<Order>(after([first])).when(dispatched(3)).then_nothing();
+    given_nothing::<Order>().when(dispatched(1)).then_nothing();
+}
+
+#[test]
+fn of_a_provider_that_takes_one_capture_the_first_takes_all_that_is_not_cancelled() {
+    given::<Order>(once([])).when(dispatched(1)).then([shipped(1, 1, 3998, OrderStatus::PartlyShipped)]);
+    let first = shipped(1, 1, 3998, OrderStatus::PartlyShipped);
+    given::<Order>(once([first.clone()])).when(dispatched(2)).then([shipped(2, 0, 0, OrderStatus::Shipped)]);
+    // And what is cancelled after that is given back.
+    let asked = once([first, asked_back(2, 1, "Too many.")]);
+    given::<Order>(asked).when(answered(2, 1)).then([lines_cancelled(2, 1, "cancelled", 1, 1999, OrderStatus::Shipped)]);
+    let one_cancelled = [asked_back(2, 1, ""), lines_cancelled(2, 1, "cancelled", 0, 0, OrderStatus::Confirmed)];
+    given::<Order>(once(one_cancelled)).when(dispatched(1)).then([shipped(1, 1, 1999, OrderStatus::Shipped)]);
+}
+
+#[test]
+fn an_order_is_completed_when_all_has_arrived_and_its_money_was_taken() {
+    let left = || vec![shipped(1, 1, 1999, OrderStatus::PartlyShipped), shipped(2, 2, 1999, OrderStatus::Shipped)];
+    let arrived = || [left(), vec![delivered(1, OrderStatus::Shipped), delivered(2, OrderStatus::Delivered)]].concat();
+    given::<Order>(after(left())).when(record_delivered(1)).then([delivered(1, OrderStatus::Shipped)]);
+    let taken = |number| RecordCaptured { order_id: id(), number, amount: Some(money("EUR", 1999)) };
+    given::<Order>(after(arrived())).when(taken(1)).then([captured(1, 1999)]);
+    given::<Order>(after([arrived(), vec![captured(1, 1999)]].concat())).when(taken(2)).then([captured(2, 1999), completed()]);
+    given::<Order>(after([arrived(), vec![captured(1, 1999)]].concat())).when(taken(1)).then_nothing();
+    let cannot = RecordNotCaptured { order_id: id(), number: 2, amount: Some(money("EUR", 1999)), code: "expired".into() };
+    let failed = OrderCaptureFailed::from(&cannot);
+    given::<Order>(after([arrived(), vec![captured(1, 1999)]].concat())).when(cannot).then([failed.into(), completed()]);
+    let first_taken = [left(), vec![captured(1, 1999), captured(2, 1999), delivered(2, OrderStatus::Shipped)]].concat();
+    given::<Order>(after(first_taken)).when(record_delivered(1)).then([delivered(1, OrderStatus::Delivered), completed()]);
+}
+
+#[test]
+fn what_has_arrived_has_left_before_be_it_that_nobody_had_said_so() {
+    let both = [shipped(1, 1, 1999, OrderStatus::PartlyShipped), delivered(1, OrderStatus::PartlyShipped)];
+    given::<Order>(after([])).when(record_delivered(1)).then(both.clone());
+    given::<Order>(after(both.clone())).when(dispatched(1)).then_nothing();
+    given::<Order>(after(both)).when(record_delivered(1)).then_nothing();
+    given_nothing::<Order>().when(record_delivered(1)).then_nothing();
+}
+
+#[test]
+fn the_money_of_pieces_that_are_lost_is_given_back() {
+    let lost = |number| RecordLost { order_id: id(), number };
+    let first = shipped(1, 1, 1999, OrderStatus::PartlyShipped);
+    let event = OrderLost {
+        order_id: id(),
+        number: 1,
+        lines: one(),
+        refund: 1,
+        amount: Some(money("EUR", 1999)),
+        status: OrderStatus::PartlyShipped.into(),
+    };
+    given::<Order>(after([first.clone()])).when(lost(1)).then([event.clone().into()]);
+    given::<Order>(after([first.clone(), event.into()])).when(lost(1)).then_nothing();
+    given::<Order>(after([first, delivered(1, OrderStatus::PartlyShipped)])).when(lost(1)).then_nothing();
+}
+
+#[test]
+fn a_parcel_that_nobody_took_comes_back_with_its_money() {
+    let back = RecordReturnedToSender { order_id: id(), number: 1 };
+    let event = OrderReturnedToSender {
+        order_id: id(),
+        number: 1,
+        warehouse: "w-1".into(),
+        lines: one(),
+        refund: 1,
+        amount: Some(money("EUR", 1999)),
+        status: OrderStatus::PartlyShipped.into(),
+    };
+    given::<Order>(after([shipped(1, 1, 1999, OrderStatus::PartlyShipped)])).when(back).then([event.into()]);
+}
+
+#[test]
+fn pieces_that_have_not_left_may_be_cancelled_once_their_shipment_agrees() {
+    given::<Order>(after([])).when(cancel_lines(1)).then([asked_back(1, 1, "Too many.")]);
+    given::<Order>(after([])).when(cancel_lines(2)).then([asked_back(1, 1, "Too many."), asked_back(2, 1, "Too many.")]);
+    let asked = || after([asked_back(1, 1, "")]);
+    given::<Order>(asked()).when(cancel_lines(1)).then([asked_back(2, 1, "Too many.")]);
+    let more = UnknownLine { sku: "A-1".into(), requested: 2, possible: 1 };
+    given::<Order>(asked()).when(cancel_lines(2)).then_refused(more);
+    given::<Order>(asked()).when(answered(1, 1)).then([lines_cancelled(1, 1, "cancelled", 0, 0, OrderStatus::Confirmed)]);
+    given::<Order>(asked()).when(answered(1, 2)).then_nothing();
+    let done = after([asked_back(1, 1, ""), lines_cancelled(1, 1, "cancelled", 0, 0, OrderStatus::Confirmed)]);
+    given::<Order>(done).when(answered(1, 1)).then_nothing();
+}
+
+#[test]
+fn lines_that_can_t_be_cancelled_are_refused_with_where_the_order_stands() {
+    given_nothing::<Order>().when(cancel_lines(1)).then_refused(UnknownOrder { order_id: id() });
+    let left = [shipped(1, 1, 1999, OrderStatus::PartlyShipped), shipped(2, 2, 1999, OrderStatus::Shipped)];
+    for (history, status) in [(vec![opened()], OrderStatus::Opened), (after(left), OrderStatus::Shipped)] {
+        let refusal = NotCancellable { order_id: id(), status: status.into() };
+        given::<Order>(history).when(cancel_lines(1)).then_refused(refusal);
+    }
+    let other = CancelLines { lines: vec![ordered("B-2", 1)], ..cancel_lines(1) };
+    given::<Order>(after([])).when(other).then_refused(UnknownLine { sku: "B-2".into(), requested: 1, possible: 0 });
+}
+
+#[test]
+fn an_order_of_which_all_is_cancelled_is_cancelled_and_undone() {
+    given::<Order>(after([])).when(cancel()).then([asked_back(1, 1, &cancel().reason), asked_back(2, 1, &cancel().reason)]);
+    let both = [asked_back(1, 1, ""), asked_back(2, 1, ""), lines_cancelled(1, 1, "cancelled", 0, 0, OrderStatus::Confirmed)];
+    let nobody = match undoing(true, true) {
+        OrderEvent::OrderCancelling(e) => OrderCancelling { explanation: String::new(), ..e },
+        other => panic!("{other:?}"),
+    };
+    let last = lines_cancelled(2, 1, "cancelled", 0, 0, OrderStatus::Confirmed);
+    given::<Order>(after(both)).when(answered(2, 1)).then([last, nobody.into()]);
+    given::<Order>(after([asked_back(1, 1, ""), asked_back(2, 1, "")])).when(cancel()).then_nothing();
+}
+
+#[test]
+fn cancelling_an_order_leaves_what_has_left() {
+    let first = shipped(1, 1, 1999, OrderStatus::PartlyShipped);
+    given::<Order>(after([first.clone()])).when(cancel()).then([asked_back(2, 1, &cancel().reason)]);
+    let all = [first, shipped(2, 2, 1999, OrderStatus::Shipped)];
+    given::<Order>(after(all)).when(cancel()).then_refused(NotCancellable { order_id: id(), status: OrderStatus::Shipped.into() });
+}
+
+#[test]
+fn pieces_that_were_cancelled_too_late_are_on_their_way() {
+    let late = |number, ask| RecordCancelTooLate { order_id: id(), number, ask };
+    let event = |number, ask| OrderEvent::from(OrderCancelTooLate { order_id: id(), number, ask });
+    given::<Order>(after([asked_back(1, 1, "")])).when(late(1, 1)).then([event(1, 1)]);
+    given::<Order>(after([asked_back(1, 1, "")])).when(late(1, 2)).then_nothing();
+    let back = after([asked_back(1, 1, ""), event(1, 1)]);
+    given::<Order>(back).when(dispatched(1)).then([shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);
+    // Told in the other order: the same.
+    let left = after([asked_back(1, 1, ""), shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);
+    given::<Order>(left).when(late(1, 1)).then_nothing();
+}
+
+#[test]
+fn pieces_that_were_not_found_are_cancelled_and_the_rest_goes_on() {
+    let short = RecordShortPick { order_id: id(), number: 1, lines: one() };
+    given::<Order>(after([])).when(short.clone()).then([lines_cancelled(1, 0, "short-pick", 0, 0, OrderStatus::Confirmed)]);
+    let left = after([shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);
+    given::<Order>(left).when(short).then_nothing();
+}
+
+#[test]
+fn a_label_is_told_once() {
+    let label = RecordLabelled { order_id: id(), number: 1, carrier: "parcel".into(), tracking: "P-1".into() };
+    let event = || OrderEvent::from(OrderLabelled::from(&label));
+    given::<Order>(after([])).when(label.clone()).then([event()]);
+    given::<Order>(after([event()])).when(label.clone()).then_nothing();
+    given_nothing::<Order>().when(label).then_nothing();
+}
+
+#[test]
+fn an_order_is_held_and_goes_on_with_the_shipments_that_are_open() {
+    let hold = HoldOrder { order_id: id(), reason: "A dispute.".into() };
+    let held = |numbers: Vec<u32>| OrderEvent::from(OrderHeld { order_id: id(), numbers, reason: "A dispute.".into() });
+    given::<Order>(after([])).when(hold.clone()).then([held(vec![1, 2])]);
+    let left = shipped(1, 1, 1999, OrderStatus::PartlyShipped);
+    given::<Order>(after([left.clone()])).when(hold.clone()).then([held(vec![2])]);
+    given::<Order>(after([held(vec![1, 2])])).when(hold.clone()).then_nothing();
+    let end = EndOrderHold { order_id: id() };
+    let ended = OrderHoldEnded { order_id: id(), numbers: vec![1, 2] };
+    given::<Order>(after([held(vec![1, 2])])).when(end.clone()).then([ended.into()]);
+    given::<Order>(after([])).when(end.clone()).then_nothing();
+    given_nothing::<Order>().when(hold.clone()).then_refused(UnknownOrder { order_id: id() });
+    given_nothing::<Order>().when(end).then_refused(UnknownOrder { order_id: id() });
+    let all = after([left, shipped(2, 2, 1999, OrderStatus::Shipped)]);
+    for (history, status) in [(vec![opened()], OrderStatus::Opened), (all, OrderStatus::Shipped)] {
+        given::<Order>(history).when(hold.clone()).then_refused(NotHoldable { order_id: id(), status: status.into() });
+    }
+}

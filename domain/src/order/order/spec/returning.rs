@@ -1,0 +1,105 @@
+//! Pieces come back.
+
+use daybook_kernel::spec::{given, given_nothing};
+use shop_proto::samples::order::{captured, completed, delivered, held, in_two_shipments, ordered, shipped};
+use shop_proto::samples::{at, money};
+
+use super::*;
+
+fn id() -> String {
+    "o-1".into()
+}
+
+/// Both lamps have arrived, and are paid.
+fn arrived(events: impl IntoIterator<Item = OrderEvent>) -> Vec<OrderEvent> {
+    let way = [
+        shipped(1, 1, 1999, OrderStatus::PartlyShipped),
+        captured(1, 1999),
+        shipped(2, 2, 1999, OrderStatus::Shipped),
+        captured(2, 1999),
+        delivered(1, OrderStatus::Shipped),
+        delivered(2, OrderStatus::Delivered),
+        completed(),
+    ];
+    in_two_shipments().into_iter().chain(way).chain(events).collect()
+}
+
+fn lines(quantity: u32) -> Vec<OrderedLine> {
+    vec![ordered("A-1", quantity)]
+}
+
+fn request(quantity: u32) -> RequestReturn {
+    RequestReturn { order_id: id(), lines: lines(quantity), reason: "Too bright.".into() }
+}
+
+fn requested(quantity: u32) -> OrderEvent {
+    let (customer_id, explanation) = ("c-1".into(), "Too bright.".into());
+    OrderReturnRequested { order_id: id(), lines: lines(quantity), customer_id, explanation }.into()
+}
+
+fn receive(quantity: u32, warehouse: &str) -> ReceiveReturn {
+    ReceiveReturn { order_id: id(), lines: lines(quantity), condition: Condition::Resalable.into(), warehouse: warehouse.into() }
+}
+
+fn returned(lines: Vec<HeldLine>, refund: u32, minor_units: i64) -> OrderEvent {
+    OrderReturned { order_id: id(), lines, condition: Condition::Resalable.into(), refund, amount: Some(money("EUR", minor_units)) }.into()
+}
+
+#[test]
+fn a_customer_may_send_back_what_has_arrived_for_thirty_days() {
+    given::<Order>(arrived([])).when(request(2)).then([requested(2)]);
+    let day = 24 * 60 * 60;
+    given::<Order>(arrived([])).at(Instant::from_proto(&at(30 * day))).when(request(1)).then([requested(1)]);
+    let too_late = NotReturnable { order_id: id(), why: "too-late".into(), status: OrderStatus::Completed.into() };
+    given::<Order>(arrived([])).at(Instant::from_proto(&at(30 * day + 1))).when(request(1)).then_refused(too_late);
+    let more = UnknownLine { sku: "A-1".into(), requested: 3, possible: 2 };
+    given::<Order>(arrived([])).when(request(3)).then_refused(more);
+    let again = UnknownLine { sku: "A-1".into(), requested: 2, possible: 1 };
+    given::<Order>(arrived([requested(1)])).when(request(2)).then_refused(again);
+}
+
+#[test]
+fn what_has_not_arrived_can_t_be_sent_back() {
+    let not = |status: OrderStatus| NotReturnable { order_id: id(), why: "not-delivered".into(), status: status.into() };
+    given::<Order>(in_two_shipments()).when(request(1)).then_refused(not(OrderStatus::Confirmed));
+    given::<Order>(in_two_shipments()).when(receive(1, "")).then_refused(not(OrderStatus::Confirmed));
+    given_nothing::<Order>().when(request(1)).then_refused(UnknownOrder { order_id: id() });
+    given_nothing::<Order>().when(receive(1, "")).then_refused(UnknownOrder { order_id: id() });
+}
+
+#[test]
+fn pieces_that_have_come_back_lie_where_they_had_left_from_or_where_it_is_said() {
+    given::<Order>(arrived([requested(1)])).when(receive(1, "")).then([returned(vec![held("A-1", "w-1", 1)], 1, 1999)]);
+    let both = vec![held("A-1", "w-1", 1), held("A-1", "w-2", 1)];
+    given::<Order>(arrived([])).when(receive(2, "")).then([returned(both, 1, 3998)]);
+    given::<Order>(arrived([])).when(receive(1, "w-9")).then([returned(vec![held("A-1", "w-9", 1)], 1, 1999)]);
+    let one = returned(vec![held("A-1", "w-1", 1)], 1, 1999);
+    given::<Order>(arrived([one.clone()])).when(receive(1, "")).then([returned(vec![held("A-1", "w-2", 1)], 2, 1999)]);
+    let more = UnknownLine { sku: "A-1".into(), requested: 2, possible: 1 };
+    given::<Order>(arrived([one])).when(receive(2, "")).then_refused(more);
+}
+
+#[test]
+fn a_return_that_is_not_taken_leaves_the_pieces_with_the_customer() {
+    let refuse = |quantity| RefuseReturn { order_id: id(), lines: lines(quantity), reason: "Broken by you.".into() };
+    let (customer_id, explanation) = ("c-1".into(), "Broken by you.".into());
+    let refused = OrderReturnRefused { order_id: id(), lines: lines(1), customer_id, explanation };
+    given::<Order>(arrived([requested(1)])).when(refuse(1)).then([refused.clone().into()]);
+    let none = UnknownLine { sku: "A-1".into(), requested: 1, possible: 0 };
+    given::<Order>(arrived([requested(1), refused.into()])).when(refuse(1)).then_refused(none);
+    given_nothing::<Order>().when(refuse(1)).then_refused(UnknownOrder { order_id: id() });
+}
+
+#[test]
+fn a_refund_is_told_once_whether_it_succeeds_or_not() {
+    let back = || arrived([returned(vec![held("A-1", "w-1", 1)], 1, 1999)]);
+    let given_back = RecordRefunded { order_id: id(), number: 1, amount: Some(money("EUR", 1999)) };
+    let event = OrderEvent::from(OrderRefunded::from(&given_back));
+    given::<Order>(back()).when(given_back.clone()).then([event.clone()]);
+    given::<Order>([back(), vec![event]].concat()).when(given_back.clone()).then_nothing();
+    given::<Order>(back()).when(RecordRefunded { number: 2, ..given_back }).then_nothing();
+    let cannot = RecordNotRefunded { order_id: id(), number: 1, amount: Some(money("EUR", 1999)), code: "closed".into() };
+    let failed = OrderEvent::from(OrderRefundFailed::from(&cannot));
+    given::<Order>(back()).when(cannot.clone()).then([failed.clone()]);
+    given::<Order>([back(), vec![failed]].concat()).when(cannot).then_nothing();
+}

@@ -1,0 +1,209 @@
+//! The payment of an order: one operation at the provider at a time, and books that every fact of it may reach in any order.
+
+use std::convert::Infallible;
+
+use daybook_kernel::{Context, Decider, Decision};
+use shop_proto::payment::v1::*;
+
+mod answers;
+mod asks;
+mod books;
+mod judging;
+#[cfg(test)]
+mod laws;
+mod provider;
+#[cfg(test)]
+mod spec;
+#[cfg(test)]
+mod world;
+
+pub use answers::{PaymentAnswers, PaymentDeadlines};
+
+/// The payment of an order. Stream `payment/{order_id}`.
+pub struct Payment;
+
+/// Why a payment has ended.
+const TIMEOUT: &str = "timeout";
+const VOID: &str = "void";
+const SUPERSEDED: &str = "superseded";
+/// Why money can't be taken or given back, where the provider has no word for it.
+const NOT_AUTHORISED: &str = "not-authorised";
+const OVER_LIMIT: &str = "over-limit";
+const NOT_BEGUN: &str = "not-begun";
+const REFUSED: &str = "refused";
+/// Why it was declined, where the provider has no word for it.
+const CANCELLED: &str = "cancelled";
+const AMOUNT_DIFFERS: &str = "amount-differs";
+
+impl Decider for Payment {
+    type Command = PaymentCommand;
+    type Event = PaymentEvent;
+    type State = PaymentState;
+    type Refusal = Infallible;
+
+    fn decide(state: &PaymentState, command: &PaymentCommand, _: &Context) -> Decision<Self> {
+        use PaymentCommand as C;
+        let mut story = Story { state: state.clone(), order_id: command.order_id().to_owned(), ..Story::default() };
+        match command {
+            C::RequestPayment(c) => story.pay(c),
+            C::RequestCapture(c) => story.capture(c),
+            C::RequestRefund(c) => story.refund(c),
+            C::RequestVoid(c) => story.void(c),
+            C::TimeOutPayment(c) => story.time_out(c),
+            C::RecordOperation(c) => story.hear(c.into()),
+            C::RecordProviderNotice(c) if state.notices.contains(&c.notice_id) => {}
+            C::RecordProviderNotice(c) => story.hear(c.into()),
+        }
+        story.go_on();
+        Decision::events(story.events)
+    }
+
+    fn evolve(state: &mut PaymentState, event: &PaymentEvent) {
+        use PaymentEvent as E;
+        match event {
+            E::PaymentRequested(e) => {
+                state.customer_id.clone_from(&e.customer_id);
+                state.payment_token.clone_from(&e.payment_token);
+                state.amount.clone_from(&e.amount);
+                state.pay_until = e.pay_until;
+                (state.attempt, state.requested, state.attempt_open) = (e.attempt, e.attempt, true);
+                (state.authorised, state.action_told) = (false, false);
+            }
+            E::PaymentAuthorised(_) => {
+                close(state);
+                state.authorised = true;
+            }
+            E::PaymentDeclined(_) => close(state),
+            E::PaymentEnded(e) => {
+                state.requested = state.requested.max(e.attempt);
+                if e.attempt == state.attempt {
+                    close(state);
+                }
+            }
+            E::PaymentActionRequired(_) => state.action_told = true,
+            E::PaymentTimedOut(_) => state.timed_out = true,
+            E::VoidRequested(e) => {
+                state.voided = e.number;
+                state.voids_open.push(e.number);
+            }
+            E::PaymentVoided(e) => state.voids_open.retain(|number| *number != e.number),
+            E::CaptureRequested(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Unspecified),
+            E::PaymentCaptured(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Done),
+            E::CaptureFailed(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Failed),
+            E::RefundRequested(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Unspecified),
+            E::PaymentRefunded(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Done),
+            E::RefundFailed(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Failed),
+            E::PaymentDeviated(e) => (state.deviated_captured, state.deviated_refunded) = (e.captured, e.refunded),
+            E::ProviderAsked(e) => asks::asked(state, e),
+            E::ProviderHeard(e) => provider::heard(state, e),
+        }
+    }
+}
+
+/// The attempt has its answer: its means of payment are not needed any more.
+fn close(state: &mut PaymentState) {
+    state.attempt_open = false;
+    state.payment_token.clear();
+}
+
+/// A decision on its way: the state after the events that it has come to.
+#[derive(Default)]
+struct Story {
+    state: PaymentState,
+    order_id: String,
+    events: Vec<PaymentEvent>,
+    /// What the provider has said in this message, and only tells on.
+    code: String,
+    url: String,
+}
+
+impl Story {
+    fn tell(&mut self, event: impl Into<PaymentEvent>) {
+        let event = event.into();
+        Payment::evolve(&mut self.state, &event);
+        self.events.push(event);
+    }
+
+    fn ended(&mut self, attempt: u32, reason: &str) {
+        let (order_id, reason) = (self.order_id.clone(), reason.to_owned());
+        self.tell(PaymentEnded { order_id, attempt, reason });
+    }
+
+    fn pay(&mut self, c: &RequestPayment) {
+        let state = &self.state;
+        if c.attempt == state.attempt || c.attempt == state.requested {
+            return;
+        }
+        if state.voided > 0 {
+            self.ended(c.attempt, VOID);
+        } else if state.timed_out {
+            self.ended(c.attempt, TIMEOUT);
+        } else if c.attempt < state.requested || books::is_taken(state) {
+            self.ended(c.attempt, SUPERSEDED);
+        } else {
+            if state.attempt_open {
+                self.ended(state.attempt, SUPERSEDED);
+            }
+            self.tell(PaymentRequested::from(c));
+        }
+    }
+
+    fn capture(&mut self, c: &RequestCapture) {
+        if books::is_asked(&self.state, false, c.number) {
+            return;
+        }
+        match books::no_capture(&self.state, &c.amount) {
+            Some(code) => self.tell(CaptureFailed { code: code.to_owned(), ..c.into() }),
+            None => {
+                self.tell(CaptureRequested::from(c));
+                if books::units(&c.amount) == 0 {
+                    self.tell(PaymentCaptured::from(c));
+                }
+            }
+        }
+    }
+
+    fn refund(&mut self, c: &RequestRefund) {
+        if books::is_asked(&self.state, true, c.number) {
+            return;
+        }
+        match books::no_refund(&self.state, &c.amount) {
+            Some(code) => self.tell(RefundFailed { code: code.to_owned(), ..c.into() }),
+            None => {
+                self.tell(RefundRequested::from(c));
+                if books::units(&c.amount) == 0 {
+                    self.tell(PaymentRefunded::from(c));
+                }
+            }
+        }
+    }
+
+    /// Numbers of voids come in order: one that is not higher has been heard.
+    fn void(&mut self, c: &RequestVoid) {
+        if c.number <= self.state.voided {
+            return;
+        }
+        self.tell(VoidRequested::from(c));
+        if self.state.attempt_open {
+            self.ended(self.state.attempt, VOID);
+        }
+        // What the provider was asked for is waited for: it may have been done. Refunds that wait are done first, for they are promised.
+        for waiting in books::waiting_captures(&self.state) {
+            let (order_id, code) = (self.order_id.clone(), VOID.to_owned());
+            self.tell(CaptureFailed { order_id, number: waiting.number, amount: waiting.amount, code });
+        }
+    }
+
+    fn time_out(&mut self, c: &TimeOutPayment) {
+        let state = &self.state;
+        let is_over = state.authorised || state.timed_out || state.voided > 0;
+        if state.attempt == 0 || is_over || c.due_at != state.pay_until {
+            return;
+        }
+        self.tell(PaymentTimedOut::from(c));
+        if !self.state.attempt_open {
+            // It was declined, and no other means came.
+            self.ended(self.state.attempt, TIMEOUT);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the provider is asked next: one operation at a time. What waits is worked out from the state when the one before has ended, so what
+//! was overtaken meanwhile is not asked at all.
+
+use shop_proto::common::v1::Money;
+use shop_proto::payment::v1::*;
+
+use super::{NOT_AUTHORISED, OVER_LIMIT, Story, books, provider};
+
+/// The provider is asked.
+pub(super) fn asked(state: &mut PaymentState, e: &ProviderAsked) {
+    state.ask = e.ask;
+    let amount = books::units(&e.amount);
+    let mut flight =
+        AskInFlight { ask: e.ask, number: e.number, undo: e.undo, amount, object_id: e.object_id.clone(), ..Default::default() };
+    flight.set_operation(e.operation());
+    let object = provider::object(state, &e.object_id);
+    match e.operation() {
+        Operation::Create => state.created = e.number,
+        Operation::Confirm => state.confirmed = e.number,
+        Operation::Capture => flight.before = object.map_or(0, |object| books::taken(state, object)),
+        Operation::Refund => flight.before = object.map_or(0, |object| books::given_back(state, object)),
+        Operation::Cancel | Operation::Look | Operation::Unspecified => {}
+    }
+    match e.operation() {
+        Operation::Cancel => {
+            if let Some(object) = state.objects.iter_mut().find(|object| provider::id(object) == e.object_id) {
+                object.cancels = object.cancels.saturating_add(1);
+            }
+        }
+        Operation::Capture if !e.undo => books::moved(state, false, e.number, &e.amount, MoveStatus::Asked),
+        Operation::Refund if !e.undo => books::moved(state, true, e.number, &e.amount, MoveStatus::Asked),
+        _ => {}
+    }
+    if e.undo {
+        state.undos = state.undos.max(e.number);
+    }
+    state.in_flight = Some(flight);
+}
+
+impl Story {
+    /// Takes each step that can be taken now, until the provider has to be waited for.
+    pub(super) fn go_on(&mut self) {
+        self.judge();
+        self.deviate();
+        while self.state.in_flight.is_none() && self.step() {}
+    }
+
+    /// The next step; false: there is none.
+    fn step(&mut self) -> bool {
+        self.cancel() || self.attempt() || self.move_money() || self.give_back() || self.voided()
+    }
+
+    fn ask(&mut self, operation: Operation, number: u32, ask: ProviderAsked) -> bool {
+        let (order_id, customer_id) = (self.order_id.clone(), self.state.customer_id.clone());
+        let ask = ProviderAsked { order_id, customer_id, ask: self.state.ask.saturating_add(1), number, ..ask };
+        self.tell(ProviderAsked { operation: operation.into(), ..ask });
+        true
+    }
+
+    /// Cancels what the order is not paid with.
+    fn cancel(&mut self) -> bool {
+        let state = &self.state;
+        let is_next = |object: &&ProviderObject| !provider::is_wanted(state, object) && provider::is_alive(state, object);
+        let Some(object) = state.objects.iter().find(is_next) else { return false };
+        // The first of an attempt has its number; any other has one of its own, or the provider would repeat what it answered.
+        let undo = object.attempt == 0 || object.cancels > 0;
+        let number = if undo { state.undos.saturating_add(1) } else { object.attempt };
+        let object_id = provider::id(object).to_owned();
+        self.ask(Operation::Cancel, number, ProviderAsked { undo, object_id, ..Default::default() })
+    }
+
+    /// The next operation of the attempt that is open.
+    fn attempt(&mut self) -> bool {
+        let state = &self.state;
+        if !state.attempt_open {
+            return false;
+        }
+        let attempt = state.attempt;
+        let object = provider::of_attempt(state);
+        let object_id = object.map(|object| provider::id(object).to_owned()).unwrap_or_default();
+        if state.timed_out {
+            // Where the provider was asked once more, or has nothing to be asked about, the attempt has ended already.
+            let look = ProviderAsked { object_id, ..Default::default() };
+            return object.is_some() && !state.looked && self.ask(Operation::Look, attempt, look);
+        }
+        let begins = ProviderAsked {
+            amount: state.amount.clone(),
+            object_id,
+            payment_token: state.payment_token.clone(),
+            not_after: state.pay_until,
+            ..Default::default()
+        };
+        let is_made = object.is_some_and(|object| provider::status(object) <= ProviderStatus::Created);
+        if state.created != attempt {
+            self.ask(Operation::Create, attempt, begins)
+        } else {
+            is_made && state.confirmed != attempt && self.ask(Operation::Confirm, attempt, begins)
+        }
+    }
+
+    /// The next capture or refund of the order.
+    fn move_money(&mut self) -> bool {
+        let state = &self.state;
+        let Some(next) = state.moves.iter().find(|known| known.status() == MoveStatus::Unspecified).cloned() else { return false };
+        let (order_id, number, amount) = (self.order_id.clone(), next.number, next.amount.clone());
+        let Some(object) = provider::of_attempt(state) else {
+            let code = NOT_AUTHORISED.to_owned();
+            match next.refund {
+                true => self.tell(RefundFailed { order_id, number, amount, code }),
+                false => self.tell(CaptureFailed { order_id, number, amount, code }),
+            }
+            return true;
+        };
+        if next.refund && books::is_too_much(state, &next) {
+            self.tell(RefundFailed { order_id, number, amount, code: OVER_LIMIT.to_owned() });
+            return true;
+        }
+        let operation = if next.refund { Operation::Refund } else { Operation::Capture };
+        let object_id = provider::id(object).to_owned();
+        self.ask(operation, number, ProviderAsked { amount, object_id, ..Default::default() })
+    }
+
+    /// Gives back what was taken and the order is not paid with.
+    fn give_back(&mut self) -> bool {
+        let Some((object_id, amount)) = books::next_undo(&self.state) else { return false };
+        let currency =
+            provider::object(&self.state, &object_id).and_then(|object| object.known.as_ref()).map(|known| known.currency.clone());
+        let amount = Some(Money { currency: currency.unwrap_or_default(), minor_units: amount });
+        let number = self.state.undos.saturating_add(1);
+        self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, ..Default::default() })
+    }
+
+    /// All that a void asks for has been answered.
+    fn voided(&mut self) -> bool {
+        for number in self.state.voids_open.clone() {
+            self.tell(PaymentVoided { order_id: self.order_id.clone(), number });
+        }
+        false
+    }
+}

@@ -1,0 +1,155 @@
+//! The books of a payment: what the order asked to be taken and given back, what has become of it, and what the provider did beyond it.
+//! Amounts are in minor units of the payment's currency.
+
+use shop_proto::common::v1::Money;
+use shop_proto::payment::v1::*;
+
+use super::{NOT_AUTHORISED, OVER_LIMIT, Story, VOID, provider};
+
+pub(super) fn units(amount: &Option<Money>) -> i64 {
+    amount.as_ref().map_or(0, |amount| amount.minor_units.max(0))
+}
+
+/// The payment's currency; before there is one, that of the first object.
+pub(super) fn currency(state: &PaymentState) -> String {
+    let of_objects = || state.objects.iter().find_map(|object| object.known.as_ref()).map(|known| known.currency.clone());
+    state.amount.as_ref().map(|amount| amount.currency.clone()).or_else(of_objects).unwrap_or_default()
+}
+
+/// A capture or refund has come to this.
+pub(super) fn moved(state: &mut PaymentState, refund: bool, number: u32, amount: &Option<Money>, status: MoveStatus) {
+    match state.moves.iter_mut().find(|known| known.refund == refund && known.number == number) {
+        Some(known) => known.set_status(status),
+        None => state.moves.push(MoneyMove { refund, number, amount: amount.clone(), status: status.into() }),
+    }
+}
+
+/// Whether the order has asked for this one before.
+pub(super) fn is_asked(state: &PaymentState, refund: bool, number: u32) -> bool {
+    state.moves.iter().any(|known| known.refund == refund && known.number == number)
+}
+
+/// Whether money was taken, or may be: then nobody else can pay.
+pub(super) fn is_taken(state: &PaymentState) -> bool {
+    state.moves.iter().any(|known| !known.refund && known.status() != MoveStatus::Failed)
+}
+
+pub(super) fn waiting_captures(state: &PaymentState) -> Vec<MoneyMove> {
+    state.moves.iter().filter(|known| !known.refund && known.status() == MoveStatus::Unspecified).cloned().collect()
+}
+
+/// The sum of captures or refunds that are done and, if so, of those that may be.
+fn sum(state: &PaymentState, refund: bool, pending: bool) -> i128 {
+    let counts = |known: &&MoneyMove| match known.status() {
+        MoveStatus::Done => true,
+        MoveStatus::Failed => false,
+        MoveStatus::Unspecified | MoveStatus::Asked => pending,
+    };
+    state.moves.iter().filter(|known| known.refund == refund).filter(counts).map(|known| i128::from(units(&known.amount))).sum()
+}
+
+/// Why this much can't be taken; none where it can.
+pub(super) fn no_capture(state: &PaymentState, amount: &Option<Money>) -> Option<&'static str> {
+    if state.voided > 0 {
+        return Some(VOID);
+    }
+    let currency = |amount: &Option<Money>| amount.as_ref().map(|amount| amount.currency.clone());
+    if !state.authorised || currency(amount) != currency(&state.amount) {
+        return Some(NOT_AUTHORISED);
+    }
+    let wanted = sum(state, false, true) + i128::from(units(amount));
+    (wanted > i128::from(units(&state.amount))).then_some(OVER_LIMIT)
+}
+
+/// Why this much can't be given back; none where it can. What is asked to be taken counts: the refund waits behind it.
+pub(super) fn no_refund(state: &PaymentState, amount: &Option<Money>) -> Option<&'static str> {
+    if state.voided > 0 {
+        return Some(VOID);
+    }
+    let is_other = amount.as_ref().is_none_or(|amount| amount.currency != currency(state));
+    let wanted = sum(state, true, true) + i128::from(units(amount));
+    (is_other || wanted > sum(state, false, true)).then_some(OVER_LIMIT)
+}
+
+/// Whether a refund whose turn it is would give back more than was taken: a capture before it has failed.
+pub(super) fn is_too_much(state: &PaymentState, refund: &MoneyMove) -> bool {
+    sum(state, true, false) + i128::from(units(&refund.amount)) > sum(state, false, false)
+}
+
+/// Taken with this object: as the provider shows it, and as it has said.
+pub(super) fn taken(state: &PaymentState, object: &ProviderObject) -> i64 {
+    let shown = object.known.as_ref().map_or(0, |known| known.captured);
+    shown.max(of_order(state, object, false))
+}
+
+/// Given back with this object.
+pub(super) fn given_back(state: &PaymentState, object: &ProviderObject) -> i64 {
+    let shown = object.known.as_ref().map_or(0, |known| known.refunded);
+    shown.max(of_order(state, object, true).saturating_add(object.undone))
+}
+
+/// Done with this object as the order has asked. All of it is done with the last attempt's: no other attempt comes once money is taken.
+fn of_order(state: &PaymentState, object: &ProviderObject, refund: bool) -> i64 {
+    let is_last = object.attempt > 0 && object.attempt == state.attempt;
+    if is_last { clamp(sum(state, refund, false)) } else { 0 }
+}
+
+/// What has to be given back of an object that the order is not paid with.
+fn to_undo(state: &PaymentState, object: &ProviderObject) -> i64 {
+    let (taken, given_back) = (taken(state, object), given_back(state, object));
+    let is_refused = (taken, given_back) == (object.refused_taken, object.refused_given_back);
+    if is_refused { 0 } else { taken.saturating_sub(given_back).max(0) }
+}
+
+fn clamp(sum: i128) -> i64 {
+    i64::try_from(sum).unwrap_or(i64::MAX)
+}
+
+impl Story {
+    /// Tells what the provider has done beyond what it was asked to, when that is another amount than was told.
+    pub(super) fn deviate(&mut self) {
+        let state = &self.state;
+        if state.requested == 0 && state.voided == 0 {
+            return;
+        }
+        let is_asked = |operation| state.in_flight.as_ref().is_some_and(|flight| flight.operation() == operation);
+        // While an operation is in flight, its amount may have been done or not: only what is beyond it is certain.
+        let now = |beyond: i64, told: i64, operation| if is_asked(operation) { beyond.max(told) } else { beyond };
+        let captured = now(beyond(state, Operation::Capture), state.deviated_captured, Operation::Capture);
+        let refunded = now(beyond(state, Operation::Refund), state.deviated_refunded, Operation::Refund);
+        if (captured, refunded) != (state.deviated_captured, state.deviated_refunded) {
+            let (order_id, currency) = (self.order_id.clone(), currency(state));
+            self.tell(PaymentDeviated { order_id, captured, refunded, currency });
+        }
+    }
+}
+
+/// What the provider shows beyond what was done and what it is being asked.
+fn beyond(state: &PaymentState, operation: Operation) -> i64 {
+    let (currency, refund) = (currency(state), operation == Operation::Refund);
+    let of = |object: &ProviderObject| {
+        let known = object.known.as_ref().filter(|known| known.currency == currency)?;
+        Some(i128::from(if refund { known.refunded } else { known.captured }))
+    };
+    let shown: i128 = state.objects.iter().filter_map(of).sum();
+    let undone: i128 = state.objects.iter().filter(|_| refund).map(|object| i128::from(object.undone)).sum();
+    let counted = |flight: &&AskInFlight| {
+        let is_done = |known: &MoneyMove| known.refund == refund && known.number == flight.number && known.status() == MoveStatus::Done;
+        flight.operation() != operation || !flight.undo && state.moves.iter().any(is_done)
+    };
+    let asked = state.in_flight.as_ref().filter(|flight| !counted(flight)).map_or(0, |flight| i128::from(flight.amount));
+    clamp((shown - sum(state, refund, false) - undone - asked).max(0))
+}
+
+/// What the order may rely on: authorised, taken and given back. Each is at most the one before.
+#[cfg(test)]
+pub(super) fn shown(state: &PaymentState) -> [i64; 3] {
+    let authorised = if state.authorised || is_taken(state) { units(&state.amount) } else { 0 };
+    [authorised, clamp(sum(state, false, false)), clamp(sum(state, true, false))]
+}
+
+/// The object whose money is to be given back next, and how much.
+pub(super) fn next_undo(state: &PaymentState) -> Option<(String, i64)> {
+    let left = |object: &ProviderObject| (provider::id(object).to_owned(), to_undo(state, object));
+    state.objects.iter().filter(|object| !provider::is_wanted(state, object)).map(left).find(|(_, amount)| *amount > 0)
+}

@@ -1,0 +1,126 @@
+//! What the provider has said, judged: each ask of the order gets its answer.
+
+use shop_proto::payment::v1::*;
+
+use super::{AMOUNT_DIFFERS, CANCELLED, NOT_BEGUN, REFUSED, Story, TIMEOUT, books, provider};
+
+impl Story {
+    /// Takes in an answer or a notice.
+    pub(super) fn hear(&mut self, heard: ProviderHeard) {
+        let said = heard.payment.as_ref();
+        self.url = said.map(|payment| payment.action_url.clone()).unwrap_or_default();
+        self.code = said.map(|payment| payment.code.clone()).filter(|code| !code.is_empty()).unwrap_or_else(|| heard.code.clone());
+        let (ask, result) = (heard.ask, heard.result());
+        let answered = self.state.in_flight.clone().filter(|flight| flight.ask == ask);
+        self.tell(heard);
+        // First what is known to be so, then what was said of the operation.
+        self.judge();
+        if let Some(flight) = answered {
+            self.settle(&flight, result);
+        }
+    }
+
+    /// The provider's word; this one where it has none.
+    fn word(&self, or: &str) -> String {
+        if self.code.is_empty() { or.to_owned() } else { self.code.clone() }
+    }
+
+    /// The answers that follow from what is known.
+    pub(super) fn judge(&mut self) {
+        self.judge_attempt();
+        let Some(flight) = self.state.in_flight.clone() else { return };
+        if provider::is_covered(&self.state, &flight) {
+            self.end_move(&flight, None);
+        }
+    }
+
+    fn judge_attempt(&mut self) {
+        use ProviderStatus as S;
+        let state = &self.state;
+        if !state.attempt_open {
+            return;
+        }
+        let object = provider::of_attempt(state);
+        let known = object.and_then(|object| object.known.clone()).unwrap_or_default();
+        match known.status() {
+            S::Authorised if is_enough(state, &known) => {
+                let (order_id, attempt, amount) = (self.order_id.clone(), state.attempt, state.amount.clone());
+                let (captures_once, capture_before) = (known.captures_once, known.capture_before);
+                self.tell(PaymentAuthorised { order_id, attempt, amount, captures_once, capture_before });
+            }
+            S::Authorised => self.not_paid(AMOUNT_DIFFERS.to_owned()),
+            S::Declined => self.not_paid(self.word(REFUSED)),
+            S::Cancelled => self.not_paid(self.word(CANCELLED)),
+            _ if state.timed_out && !may_be_told(state, object.is_some()) => self.ended(state.attempt, TIMEOUT),
+            S::ActionRequired if !state.timed_out && !state.action_told => {
+                let (order_id, attempt, url) = (self.order_id.clone(), state.attempt, self.url.clone());
+                self.tell(PaymentActionRequired { order_id, attempt, url });
+            }
+            _ => {}
+        }
+    }
+
+    /// The attempt will not pay: other means may, while there is time.
+    fn not_paid(&mut self, code: String) {
+        let attempt = self.state.attempt;
+        if self.state.timed_out {
+            return self.ended(attempt, TIMEOUT);
+        }
+        self.tell(PaymentDeclined { order_id: self.order_id.clone(), attempt, code });
+    }
+
+    /// What was said of an operation counts where what is known has not answered already.
+    fn settle(&mut self, flight: &AskInFlight, result: OperationResult) {
+        use {Operation as O, OperationResult as R};
+        match flight.operation() {
+            O::Create | O::Confirm if self.state.attempt_open && flight.number == self.state.attempt => match result {
+                R::Done => {}
+                R::NotBegun => {
+                    if !self.state.timed_out {
+                        let (order_id, due_at) = (self.order_id.clone(), self.state.pay_until);
+                        self.tell(PaymentTimedOut { order_id, due_at });
+                    }
+                    self.ended(self.state.attempt, TIMEOUT);
+                }
+                R::Refused | R::Unspecified => self.not_paid(self.word(REFUSED)),
+            },
+            O::Capture | O::Refund => {
+                let no = match result {
+                    _ if provider::is_covered(&self.state, flight) => None,
+                    R::Done => None,
+                    R::NotBegun => Some(self.word(NOT_BEGUN)),
+                    R::Refused | R::Unspecified => Some(self.word(REFUSED)),
+                };
+                self.end_move(flight, no);
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers a capture or a refund of the order, once: it is done, or can't be.
+    fn end_move(&mut self, flight: &AskInFlight, no: Option<String>) {
+        let (number, refund) = (flight.number, flight.operation() == Operation::Refund);
+        let is_it = |known: &&MoneyMove| known.refund == refund && known.number == number && known.status() == MoveStatus::Asked;
+        let Some(known) = self.state.moves.iter().find(is_it).filter(|_| !flight.undo) else { return };
+        let (order_id, amount) = (self.order_id.clone(), known.amount.clone());
+        match (refund, no) {
+            (false, None) => self.tell(PaymentCaptured { order_id, number, amount }),
+            (false, Some(code)) => self.tell(CaptureFailed { order_id, number, amount, code }),
+            (true, None) => self.tell(PaymentRefunded { order_id, number, amount }),
+            (true, Some(code)) => self.tell(RefundFailed { order_id, number, amount, code }),
+        }
+    }
+}
+
+/// All that was asked for is authorised.
+fn is_enough(state: &PaymentState, known: &ProviderPayment) -> bool {
+    known.currency == books::currency(state) && known.authorised >= books::units(&state.amount)
+}
+
+/// The time is over; whether the provider still has to say how the attempt stands: it is asked, or will be.
+fn may_be_told(state: &PaymentState, has_object: bool) -> bool {
+    let tells = |flight: &AskInFlight| {
+        matches!(flight.operation(), Operation::Create | Operation::Confirm | Operation::Look) && flight.number == state.attempt
+    };
+    state.in_flight.as_ref().is_some_and(tells) || has_object && !state.looked
+}

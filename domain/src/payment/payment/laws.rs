@@ -1,0 +1,233 @@
+//! Laws of payments: whatever is asked, and however messages arrive.
+
+use daybook_kernel::spec::in_turn;
+use proptest::prelude::*;
+use shop_proto::samples::at;
+use shop_proto::samples::payment::*;
+
+use super::world::{Means, Move, World, any_move};
+use super::*;
+
+fn order() -> impl Strategy<Value = Vec<usize>> {
+    // A 1 is in it, so that each message arrives for good.
+    prop::collection::vec(0..17_usize, 1..20).prop_map(|mut order| {
+        order.push(1);
+        order
+    })
+}
+
+/// An attempt has one answer; where it was declined the order waits, and may hear that the time is over. All else has one.
+fn each_ask_has_one_answer(world: &World) {
+    let answers = world.answers();
+    for (kind, asked) in world.asks().into_iter().enumerate() {
+        for number in 1..=asked {
+            let told = answers.get(&(kind, number)).map(Vec::as_slice).unwrap_or_default();
+            let is_one = match told {
+                [PaymentEvent::PaymentDeclined(_), PaymentEvent::PaymentEnded(e)] => e.reason == TIMEOUT,
+                told => told.len() == 1,
+            };
+            assert!(is_one, "{kind} {number}: {told:#?} of {:#?}", world.told);
+        }
+    }
+    assert!(answers.keys().all(|(kind, number)| (1..=world.asks()[*kind]).contains(number)), "nobody asked for {answers:?}");
+}
+
+/// The sum of what was told, of captures or refunds.
+fn told(world: &World, refund: bool) -> i64 {
+    let amount = |event: &PaymentEvent| match event {
+        PaymentEvent::PaymentCaptured(e) if !refund => books::units(&e.amount),
+        PaymentEvent::PaymentRefunded(e) if refund => books::units(&e.amount),
+        _ => 0,
+    };
+    world.told.iter().map(amount).sum()
+}
+
+proptest! {
+    /// However it goes: when the time is over, or the order has given up, and all has arrived, each ask has one answer. That captured is at
+    /// most authorised, refunded at most captured, one operation is in flight, and no key is used twice, is held at each event.
+    #[test]
+    fn each_ask_has_one_answer_in_the_end(
+        moves in prop::collection::vec(any_move(true), 1..80),
+        order in order(),
+        curt: bool,
+        lax: bool,
+        gives_up: bool,
+    ) {
+        let mut world = World::new(curt, lax);
+        moves.iter().for_each(|one| world.go(one));
+        world.go(if gives_up { &Move::Void } else { &Move::TimeOut });
+        world.quiet(&order);
+        each_ask_has_one_answer(&world);
+    }
+
+    /// A void leaves nothing: no open authorisation, and all that was taken is given back, also what was taken by hand.
+    #[test]
+    fn nothing_is_left_after_a_void(moves in prop::collection::vec(any_move(true), 1..80), after in prop::collection::vec(any_move(true), 0..20), order in order(), curt: bool) {
+        let mut world = World::new(curt, false);
+        moves.iter().for_each(|one| world.go(one));
+        world.go(&Move::Void);
+        after.iter().for_each(|one| world.go(one));
+        world.quiet(&order);
+        each_ask_has_one_answer(&world);
+        for object in world.objects.values() {
+            prop_assert!(object.refunded >= object.captured, "{object:?} {:#?}", world.told);
+            let is_open = matches!(object.status(), ProviderStatus::Created | ProviderStatus::ActionRequired)
+                || object.status() == ProviderStatus::Authorised && object.captured < object.authorised && !(object.captures_once && object.captured > 0);
+            prop_assert!(!is_open, "{object:?} {:#?}", world.told);
+        }
+    }
+
+    /// Where nobody takes anything by hand, the books are the provider's to the cent, and nothing deviates; at most one authorisation is open, and
+    /// only where the order was told.
+    #[test]
+    fn the_books_are_the_providers(moves in prop::collection::vec(any_move(false), 1..80), order in order(), curt: bool) {
+        let mut world = World::new(curt, false);
+        moves.iter().for_each(|one| world.go(one));
+        world.quiet(&order);
+        prop_assert!(!world.told.iter().any(|event| matches!(event, PaymentEvent::PaymentDeviated(_))), "{:#?}", world.told);
+        let sum = |of: fn(&ProviderPayment) -> i64| world.objects.values().map(of).sum::<i64>();
+        let undone: i64 = world.payment.objects.iter().map(|object| object.undone).sum();
+        prop_assert_eq!(told(&world, false), sum(|object| object.captured));
+        prop_assert_eq!(told(&world, true) + undone, sum(|object| object.refunded));
+        prop_assert_eq!(&[told(&world, false), told(&world, true)], &books::shown(&world.payment)[1..]);
+        let open = |object: &&ProviderPayment| object.status() == ProviderStatus::Authorised && object.captured < object.authorised
+            && !(object.captures_once && object.captured > 0);
+        let open: Vec<_> = world.objects.values().filter(open).collect();
+        prop_assert!(open.len() <= usize::from(world.payment.authorised), "{open:?} {:#?}", world.told);
+        if let [one] = open[..] {
+            prop_assert_eq!(provider::of_attempt(&world.payment).map(provider::id), Some(one.object_id.as_str()));
+        }
+    }
+
+    /// The order asks for the same, and the provider refuses nothing: the books are the same in whatever order, how often and how late
+    /// answers and notices come.
+    #[test]
+    fn in_any_order_doubled_and_late_the_books_are_the_same(
+        asks in prop::collection::vec((any::<bool>(), 0..1500_i64), 0..6),
+        between in prop::collection::vec(prop::collection::vec(prop_oneof![
+            2 => Just(Move::Do { refuses: false }),
+            2 => Just(Move::Answer),
+            3 => (0..9_usize, any::<bool>()).prop_map(|(nth, again)| Move::Deliver { nth, again }),
+        ], 0..12), 8),
+        order in order(),
+        acts: bool,
+        gives_up: bool,
+    ) {
+        let run = |is_free: bool| {
+            let mut world = World::default();
+            let means = if acts { Means::Acts } else { Means::Good };
+            let mut turns = between.iter();
+            let pause = |world: &mut World, turns: &mut std::slice::Iter<'_, Vec<Move>>| {
+                match (is_free, turns.next()) {
+                    (true, Some(moves)) => moves.iter().for_each(|one| world.go(one)),
+                    _ => world.quiet(&[1]),
+                }
+            };
+            world.go(&Move::Pay(Means::Declined));
+            world.quiet(if is_free { &order } else { &[1] });
+            world.go(&Move::Pay(means));
+            world.quiet(if is_free { &order } else { &[1] });
+            world.go(&Move::Act { yes: true });
+            world.quiet(if is_free { &order } else { &[1] });
+            for (refund, amount) in &asks {
+                world.go(&if *refund { Move::Refund(*amount) } else { Move::Capture(*amount) });
+                pause(&mut world, &mut turns);
+            }
+            world.quiet(if is_free { &order } else { &[1] });
+            if gives_up {
+                world.go(&Move::Void);
+                pause(&mut world, &mut turns);
+            }
+            world.quiet(if is_free { &order } else { &[1] });
+            world
+        };
+        let (free, in_order) = (run(true), run(false));
+        prop_assert_eq!(&free.objects, &in_order.objects);
+        let books = |world: &World| PaymentState { notices: Vec::new(), ..world.payment.clone() };
+        prop_assert_eq!(books(&free), books(&in_order));
+        let answers = |world: &World| world.answers().into_iter().map(|(of, all)| (of, all.into_iter().cloned().collect::<Vec<_>>())).collect::<Vec<_>>();
+        prop_assert_eq!(answers(&free), answers(&in_order));
+    }
+
+    /// Notices alone: in any order, doubled, what is known is the same.
+    #[test]
+    fn facts_are_put_together_in_any_order(
+        notices in prop::collection::vec((1..4_u32, 0..6_i32, prop::array::uniform3(0..5000_i64), any::<bool>(), prop::option::of(0..9_i64)), 1..12),
+        shuffle in prop::collection::vec(any::<prop::sample::Index>(), 1..30),
+    ) {
+        let said: Vec<PaymentCommand> = notices.iter().enumerate().map(|(n, (attempt, status, [authorised, captured, refunded], captures_once, before))| {
+            let status = ProviderStatus::try_from(*status).unwrap_or_default();
+            let payment = ProviderPayment {
+                authorised: *authorised,
+                captured: *captured,
+                refunded: *refunded,
+                captures_once: *captures_once,
+                capture_before: before.map(at),
+                ..standing(*attempt, status)
+            };
+            notice(&format!("n-{n}"), payment).into()
+        }).collect();
+        let known = |said: &[PaymentCommand]| {
+            let mut state = daybook_kernel::fold::<Payment>(&paid());
+            for command in said {
+                let decision = Payment::decide(&state, command, &daybook_kernel::spec::context(Default::default()));
+                decision.events.iter().for_each(|event| Payment::evolve(&mut state, event));
+            }
+            let mut objects = state.objects;
+            objects.sort_by(|a, b| provider::id(a).cmp(provider::id(b)));
+            (objects, state.deviated_captured, state.deviated_refunded)
+        };
+        let mut other: Vec<PaymentCommand> = shuffle.iter().map(|n| said[n.index(said.len())].clone()).collect();
+        other.extend(said.iter().rev().cloned());
+        prop_assert_eq!(known(&said), known(&other));
+    }
+
+    /// Whatever was decided leaves nothing to do: the same again, or an answer to nothing, asks the provider for nothing.
+    #[test]
+    fn nothing_is_left_undone_between_messages(moves in prop::collection::vec(any_move(true), 1..60)) {
+        let mut world = World::default();
+        for one in &moves {
+            world.go(one);
+            let mut story = Story { state: world.payment.clone(), ..Story::default() };
+            story.go_on();
+            prop_assert!(story.events.is_empty(), "{:?}", story.events);
+        }
+    }
+
+    #[test]
+    fn a_decision_is_total(commands in prop::collection::vec(any_command_at_all(), 1..30)) {
+        in_turn::<Payment>(&commands, |step| assert!(step.decision.refusal.is_none()));
+    }
+}
+
+/// Also what no lane lets through: nothing where something is required, negative amounts, another currency.
+fn any_command_at_all() -> impl Strategy<Value = PaymentCommand> {
+    let number = || 0..4_u32;
+    let units = || prop_oneof![4 => 0..5000_i64, 1 => any::<i64>(), 1 => Just(i64::MAX)];
+    let amount = || prop::option::of(("EUR|USD", units()).prop_map(|(currency, units)| shop_proto::samples::money(&currency, units)));
+    let payment = || {
+        prop::option::of((number(), 0..6_i32, prop::array::uniform3(units()), "EUR|USD|").prop_map(
+            |(object_id, status, [authorised, captured, refunded], currency)| {
+                let amounts = ProviderPayment { authorised, captured, refunded, ..Default::default() };
+                ProviderPayment { object_id: object(object_id), status, currency, ..amounts }
+            },
+        ))
+    };
+    prop_oneof![
+        1 => (number(), amount(), prop::option::of(0..2_i64)).prop_map(|(attempt, amount, until)| {
+            let pay_until = until.map(|late| at(PAY_UNTIL + late));
+            RequestPayment { amount, pay_until, ..request(attempt) }.into()
+        }),
+        1 => number().prop_map(|attempt| request(attempt).into()),
+        1 => (number(), amount()).prop_map(|(number, amount)| RequestCapture { amount, ..capture(number, 0) }.into()),
+        1 => (number(), amount()).prop_map(|(number, amount)| RequestRefund { amount, ..refund(number, 0) }.into()),
+        1 => number().prop_map(|number| void(number).into()),
+        1 => prop_oneof![Just(time_out()), Just(TimeOutPayment::default())].prop_map(Into::into),
+        3 => (0..9_u32, 0..4_i32, payment()).prop_map(|(ask, result, payment)| {
+            RecordOperation { order_id: "o-1".into(), ask, result, payment, code: String::new() }.into()
+        }),
+        2 => (number(), payment()).prop_map(|(n, payment)| {
+            RecordProviderNotice { payment, ..notice(&format!("n-{n}"), standing(1, ProviderStatus::Created)) }.into()
+        }),
+    ]
+}

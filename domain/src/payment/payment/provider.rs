@@ -1,0 +1,129 @@
+//! What is known of payments at the provider. Each fact is put to those that are known, so that it does not matter in which order they come,
+//! how often, and how late.
+
+use prost_types::Timestamp;
+use shop_proto::payment::v1::*;
+
+use super::books;
+
+/// So many notices are remembered by their ids.
+const NOTICES: usize = 1_000;
+
+/// The provider has answered, or has told something by itself.
+pub(super) fn heard(state: &mut PaymentState, e: &ProviderHeard) {
+    if !e.notice_id.is_empty() {
+        state.notices.push(e.notice_id.clone());
+        let too_many = state.notices.len().saturating_sub(NOTICES);
+        state.notices.drain(..too_many);
+    }
+    if let Some(payment) = &e.payment {
+        learn(state, payment);
+    }
+    if let Some(flight) = state.in_flight.take_if(|flight| flight.ask == e.ask) {
+        answered(state, &flight, e);
+    }
+}
+
+/// Puts what is said to what is known: amounts grow, later statuses cover earlier ones, and an authorisation ends when it was first said to.
+fn learn(state: &mut PaymentState, said: &ProviderPayment) {
+    let object = match state.objects.iter_mut().position(|object| id(object) == said.object_id) {
+        Some(n) => &mut state.objects[n],
+        None => {
+            let known = ProviderPayment { object_id: said.object_id.clone(), currency: said.currency.clone(), ..Default::default() };
+            state.objects.push(ProviderObject { known: Some(known), ..Default::default() });
+            let last = state.objects.len() - 1;
+            &mut state.objects[last]
+        }
+    };
+    let known = object.known.get_or_insert_default();
+    known.set_status(known.status().max(said.status()));
+    known.authorised = known.authorised.max(said.authorised);
+    known.captured = known.captured.max(said.captured);
+    known.refunded = known.refunded.max(said.refunded);
+    known.captures_once |= said.captures_once;
+    known.capture_before = [known.capture_before, said.capture_before].into_iter().flatten().min_by_key(time);
+}
+
+fn time(t: &Timestamp) -> (i64, i32) {
+    (t.seconds, t.nanos)
+}
+
+/// The operation that was in flight has its answer.
+fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
+    use Operation as O;
+    let tells_of_attempt = matches!(flight.operation(), O::Create | O::Confirm | O::Look) && flight.number == state.attempt;
+    state.looked |= tells_of_attempt && state.timed_out;
+    let is_done = e.result() == OperationResult::Done || is_covered(state, flight);
+    let of = match (flight.operation(), &e.payment) {
+        (O::Create, Some(made)) => made.object_id.clone(),
+        _ => flight.object_id.clone(),
+    };
+    let Some(object) = state.objects.iter_mut().find(|object| id(object) == of) else { return };
+    match flight.operation() {
+        O::Create => object.attempt = flight.number,
+        O::Cancel => {
+            let known = object.known.get_or_insert_default();
+            if is_done && e.payment.is_none() {
+                known.set_status(ProviderStatus::Cancelled);
+            }
+            let status = known.status();
+            object.set_cancelled_at(status);
+        }
+        O::Refund if flight.undo && is_done => object.undone = object.undone.saturating_add(flight.amount),
+        // As it stood when it was asked: what was told with the refusal may be why.
+        O::Refund if flight.undo => {
+            (object.refused_taken, object.refused_given_back) = (flight.before.saturating_add(flight.amount), flight.before);
+        }
+        _ => {}
+    }
+}
+
+/// Whether what is known shows that the provider has done this capture or refund: its sum has grown by the amount since it was asked.
+pub(super) fn is_covered(state: &PaymentState, flight: &AskInFlight) -> bool {
+    let Some(known) = object(state, &flight.object_id).and_then(|object| object.known.as_ref()) else { return false };
+    let shown = match flight.operation() {
+        Operation::Capture => known.captured,
+        Operation::Refund => known.refunded,
+        _ => return false,
+    };
+    i128::from(shown) >= i128::from(flight.before) + i128::from(flight.amount)
+}
+
+/// The provider's id of an object.
+pub(super) fn id(object: &ProviderObject) -> &str {
+    object.known.as_ref().map_or("", |known| known.object_id.as_str())
+}
+
+pub(super) fn object<'s>(state: &'s PaymentState, object_id: &str) -> Option<&'s ProviderObject> {
+    state.objects.iter().find(|object| id(object) == object_id)
+}
+
+/// The object of the last attempt: all that the order has asked to be taken is taken with it.
+pub(super) fn of_attempt(state: &PaymentState) -> Option<&ProviderObject> {
+    state.objects.iter().find(|object| object.attempt > 0 && object.attempt == state.attempt)
+}
+
+pub(super) fn status(object: &ProviderObject) -> ProviderStatus {
+    object.known.as_ref().map_or(ProviderStatus::Unspecified, ProviderPayment::status)
+}
+
+/// Nothing will be paid any more, and what was is undone.
+pub(super) fn is_over(state: &PaymentState) -> bool {
+    state.voided > 0 || state.timed_out && !state.attempt_open && !state.authorised
+}
+
+/// Whether the object is, or may yet be, what the order is paid with. One that no known attempt has made is left alone until all is over.
+pub(super) fn is_wanted(state: &PaymentState, object: &ProviderObject) -> bool {
+    let is_last = object.attempt == state.attempt && (state.attempt_open || state.authorised);
+    !is_over(state) && (object.attempt == 0 || is_last)
+}
+
+/// Whether something is authorised by the object, or may be, that nobody has asked to cancel yet. A cancellation that was answered is not asked
+/// for again, unless the object has come further since.
+pub(super) fn is_alive(state: &PaymentState, object: &ProviderObject) -> bool {
+    let status = status(object);
+    let taken = books::taken(state, object);
+    let nothing_left = object.known.as_ref().is_some_and(|known| taken > 0 && (known.captures_once || taken >= known.authorised));
+    let has_ended = matches!(status, ProviderStatus::Declined | ProviderStatus::Cancelled) || nothing_left;
+    !has_ended && (object.cancels == 0 || status > object.cancelled_at())
+}

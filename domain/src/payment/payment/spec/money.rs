@@ -1,0 +1,209 @@
+//! How money is taken and given back.
+
+use super::*;
+
+/// Paid, and this much is being taken.
+fn capturing_some(minor_units: i64) -> Vec<PaymentEvent> {
+    all([paid(), vec![capturing(1, minor_units), ask_capture(3, 1, minor_units)]])
+}
+
+/// Paid, and this much was taken.
+fn captured_some(minor_units: i64) -> Vec<PaymentEvent> {
+    all([capturing_some(minor_units), vec![heard(&done(3, taken(minor_units, 0))), captured(1, minor_units)]])
+}
+
+#[test]
+fn money_is_taken_when_the_order_asks() {
+    given::<Payment>(paid()).when(capture(1, 1000)).then([capturing(1, 1000), ask_capture(3, 1, 1000)]);
+    let yes = done(3, taken(1000, 0));
+    given::<Payment>(capturing_some(1000)).when(yes.clone()).then([heard(&yes), captured(1, 1000)]);
+    let bare = RecordOperation { payment: None, ..yes };
+    given::<Payment>(capturing_some(1000)).when(bare.clone()).then([heard(&bare), captured(1, 1000)]);
+    for history in [capturing_some(1000), captured_some(1000)] {
+        given::<Payment>(history).when(capture(1, 1000)).then_nothing();
+    }
+}
+
+#[test]
+fn no_more_is_taken_than_is_authorised_whatever_is_pending() {
+    given::<Payment>(paid()).when(capture(1, TOTAL)).then([capturing(1, TOTAL), ask_capture(3, 1, TOTAL)]);
+    given::<Payment>(paid()).when(capture(1, TOTAL + 1)).then([not_captured(1, TOTAL + 1, "over-limit")]);
+    for history in [capturing_some(3000), captured_some(3000)] {
+        given::<Payment>(history.clone()).when(capture(2, 999)).then([not_captured(2, 999, "over-limit")]);
+    }
+    given::<Payment>(capturing_some(3000)).when(capture(2, 998)).then([capturing(2, 998)]);
+    given::<Payment>(captured_some(3000)).when(capture(2, 998)).then([capturing(2, 998), ask_capture(4, 2, 998)]);
+    given::<Payment>(paid()).when(capture(1, i64::MAX)).then([not_captured(1, i64::MAX, "over-limit")]);
+}
+
+#[test]
+fn nothing_is_taken_of_what_is_not_authorised() {
+    given_nothing::<Payment>().when(capture(1, 5)).then([not_captured(1, 5, "not-authorised")]);
+    for history in [making(), confirming(), acting(), was_declined()] {
+        given::<Payment>(history).when(capture(1, 5)).then([not_captured(1, 5, "not-authorised")]);
+    }
+    given::<Payment>([not_captured(1, 5, "not-authorised")]).when(capture(1, 5)).then_nothing();
+    let dollars = RequestCapture { amount: Some(money("USD", 5)), ..capture(1, 5) };
+    let no = CaptureFailed { code: "not-authorised".into(), ..(&dollars).into() };
+    given::<Payment>(paid()).when(dollars).then([no.into()]);
+}
+
+#[test]
+fn what_costs_nothing_is_taken_and_given_back_without_the_provider() {
+    given::<Payment>(paid()).when(capture(1, 0)).then([capturing(1, 0), captured(1, 0)]);
+    given::<Payment>(paid()).when(refund(1, 0)).then([refunding(1, 0), refunded(1, 0)]);
+}
+
+#[test]
+fn a_capture_that_the_provider_refuses_has_failed_and_the_next_begins() {
+    let waits = all([capturing_some(1000), vec![capturing(2, 500)]]);
+    for (no, code) in [(refused(3, "expired"), "expired"), (refused(3, ""), "refused"), (not_begun(3), "not-begun")] {
+        given::<Payment>(waits.clone()).when(no.clone()).then([heard(&no), not_captured(1, 1000, code), ask_capture(4, 2, 500)]);
+    }
+}
+
+#[test]
+fn a_notice_that_shows_the_money_answers_before_the_answer() {
+    let told = notice("n-1", taken(1000, 0));
+    given::<Payment>(capturing_some(1000)).when(told.clone()).then([noticed(&told), captured(1, 1000)]);
+    let early = all([capturing_some(1000), vec![noticed(&told), captured(1, 1000), capturing(2, 500)]]);
+    // One operation is in flight until it is answered.
+    for answer in [done(3, taken(1000, 0)), refused(3, "twice")] {
+        given::<Payment>(early.clone()).when(answer.clone()).then([heard(&answer), ask_capture(4, 2, 500)]);
+    }
+    let less = notice("n-1", taken(999, 0));
+    given::<Payment>(capturing_some(1000)).when(less.clone()).then([noticed(&less)]);
+    // What was there before it was asked shows nothing.
+    let before = all([paid(), vec![noticed(&told), deviated(1000, 0), capturing(1, 1000), ask_capture(3, 1, 1000)]]);
+    let again = notice("n-2", taken(1000, 0));
+    given::<Payment>(before).when(again.clone()).then([noticed(&again)]);
+    // A refusal that shows the money is none.
+    let odd = RecordOperation { payment: Some(taken(1000, 0)), ..refused(3, "twice") };
+    given::<Payment>(capturing_some(1000)).when(odd.clone()).then([heard(&odd), captured(1, 1000)]);
+}
+
+#[test]
+fn money_is_given_back_as_much_as_was_taken() {
+    given::<Payment>(captured_some(1000)).when(refund(1, 1000)).then([refunding(1, 1000), ask_refund(4, 1, 1000)]);
+    given::<Payment>(captured_some(1000)).when(refund(1, 1001)).then([not_refunded(1, 1001, "over-limit")]);
+    given_nothing::<Payment>().when(refund(1, 1)).then([not_refunded(1, 1, "over-limit")]);
+    let dollars = RequestRefund { amount: Some(money("USD", 5)), ..refund(1, 5) };
+    let no = RefundFailed { code: "over-limit".into(), ..(&dollars).into() };
+    given::<Payment>(captured_some(1000)).when(dollars).then([no.into()]);
+    let some = all([captured_some(1000), vec![refunding(1, 600), ask_refund(4, 1, 600)]]);
+    given::<Payment>(some.clone()).when(refund(2, 401)).then([not_refunded(2, 401, "over-limit")]);
+    given::<Payment>(some.clone()).when(refund(2, 400)).then([refunding(2, 400)]);
+    given::<Payment>(some.clone()).when(refund(1, 600)).then_nothing();
+    let yes = done(4, taken(1000, 600));
+    given::<Payment>(some.clone()).when(yes.clone()).then([heard(&yes), refunded(1, 600)]);
+    let no = refused(4, "too-old");
+    given::<Payment>(some.clone()).when(no.clone()).then([heard(&no), not_refunded(1, 600, "too-old")]);
+    let told = notice("n-1", taken(1000, 600));
+    given::<Payment>(some).when(told.clone()).then([noticed(&told), refunded(1, 600)]);
+}
+
+#[test]
+fn a_refund_waits_for_the_captures_before_it() {
+    let waits = all([capturing_some(1000), vec![refunding(1, 1000)]]);
+    given::<Payment>(capturing_some(1000)).when(refund(1, 1000)).then([refunding(1, 1000)]);
+    let yes = done(3, taken(1000, 0));
+    given::<Payment>(waits.clone()).when(yes.clone()).then([heard(&yes), captured(1, 1000), ask_refund(4, 1, 1000)]);
+    let no = refused(3, "expired");
+    let events = [heard(&no), not_captured(1, 1000, "expired"), not_refunded(1, 1000, "over-limit")];
+    given::<Payment>(waits).when(no.clone()).then(events);
+}
+
+#[test]
+fn a_void_gives_back_what_was_taken() {
+    given::<Payment>(captured_some(1000)).when(void(1)).then([voiding(1), ask_cancel(4, 1)]);
+    let cancelled = done(4, ProviderPayment { status: ProviderStatus::Cancelled.into(), ..taken(1000, 0) });
+    let cancelling = all([captured_some(1000), vec![voiding(1), ask_cancel(4, 1)]]);
+    given::<Payment>(cancelling.clone()).when(cancelled.clone()).then([heard(&cancelled), ask_undo(5, 1, 1000)]);
+    let undoing = all([cancelling, vec![heard(&cancelled), ask_undo(5, 1, 1000)]]);
+    for answer in [done(5, taken(1000, 1000)), RecordOperation { payment: None, ..done(5, taken(0, 0)) }, refused(5, "no"), not_begun(5)] {
+        given::<Payment>(undoing.clone()).when(answer.clone()).then([heard(&answer), voided(1)]);
+    }
+    // All was taken: nothing is authorised any more.
+    given::<Payment>(captured_some(TOTAL)).when(void(1)).then([voiding(1), ask_undo(4, 1, TOTAL)]);
+    let once = ProviderPayment { captures_once: true, ..taken(1000, 0) };
+    let once = all([capturing_some(1000), vec![heard(&done(3, once)), captured(1, 1000)]]);
+    given::<Payment>(once).when(void(1)).then([voiding(1), ask_undo(4, 1, 1000)]);
+}
+
+#[test]
+fn a_void_waits_for_a_capture_that_may_be_done_and_drops_those_that_were_not_begun() {
+    let two = all([capturing_some(1000), vec![capturing(2, 500)]]);
+    given::<Payment>(two.clone()).when(void(1)).then([voiding(1), not_captured(2, 500, "void")]);
+    let over = all([two, vec![voiding(1), not_captured(2, 500, "void")]]);
+    let yes = done(3, taken(1000, 0));
+    given::<Payment>(over.clone()).when(yes.clone()).then([heard(&yes), captured(1, 1000), ask_cancel(4, 1)]);
+    let no = refused(3, "no");
+    given::<Payment>(over).when(no.clone()).then([heard(&no), not_captured(1, 1000, "no"), ask_cancel(4, 1)]);
+}
+
+#[test]
+fn a_refund_that_was_promised_is_given_before_the_rest_is_undone() {
+    let promised = all([captured_some(TOTAL), vec![refunding(1, 1000), ask_refund(4, 1, 1000), refunding(2, 500), voiding(1)]]);
+    let yes = done(4, taken(TOTAL, 1000));
+    given::<Payment>(promised.clone()).when(yes.clone()).then([heard(&yes), refunded(1, 1000), ask_refund(5, 2, 500)]);
+    let then = all([promised, vec![heard(&yes), refunded(1, 1000), ask_refund(5, 2, 500)]]);
+    let yes = done(5, taken(TOTAL, 1500));
+    given::<Payment>(then).when(yes.clone()).then([heard(&yes), refunded(2, 500), ask_undo(6, 1, 2498)]);
+}
+
+#[test]
+fn what_is_reported_after_a_void_is_undone() {
+    let gone = all([paid(), vec![voiding(1), ask_cancel(3, 1), heard(&refused(3, "busy")), voided(1)]]);
+    let told = notice("n-1", taken(1000, 0));
+    let events = [noticed(&told), deviated(1000, 0), ask_undo(4, 1, 1000)];
+    given::<Payment>(gone.clone()).when(told.clone()).then(events.clone());
+    let undone = all([gone, events.to_vec()]);
+    let yes = done(4, taken(1000, 1000));
+    given::<Payment>(undone.clone()).when(yes.clone()).then([heard(&yes)]);
+    // Again, under another number.
+    let more = notice("n-2", taken(1200, 1000));
+    let again = [noticed(&more), deviated(1200, 0), ask_undo(5, 2, 200)];
+    given::<Payment>(all([undone, vec![heard(&yes)]])).when(more.clone()).then(again);
+}
+
+#[test]
+fn an_undo_that_is_refused_is_asked_for_again_when_there_is_something_else_to_undo() {
+    let undoing = all([captured_some(TOTAL), vec![voiding(1), ask_undo(4, 1, TOTAL)]]);
+    // Somebody has given back a part by hand meanwhile.
+    let less = RecordOperation { payment: Some(taken(TOTAL, 1000)), ..refused(4, "too-much") };
+    let events = [heard(&less), deviated(0, 1000), ask_undo(5, 2, TOTAL - 1000)];
+    given::<Payment>(undoing.clone()).when(less).then(events);
+    let no = refused(4, "too-much");
+    let over = all([undoing, vec![heard(&no), voided(1)]]);
+    let same = notice("n-1", taken(TOTAL, 0));
+    given::<Payment>(over.clone()).when(same.clone()).then([noticed(&same)]);
+    let told = notice("n-1", taken(TOTAL, 1000));
+    given::<Payment>(over).when(told.clone()).then([noticed(&told), deviated(0, 1000), ask_undo(5, 2, TOTAL - 1000)]);
+}
+
+#[test]
+fn what_nobody_asked_for_is_booked_and_shown_once_and_changes_no_limit() {
+    let told = notice("n-1", taken(1000, 1000));
+    given::<Payment>(captured_some(1000)).when(told.clone()).then([noticed(&told), deviated(0, 1000)]);
+    let shown = all([captured_some(1000), vec![noticed(&told), deviated(0, 1000)]]);
+    let again = notice("n-2", taken(1000, 1000));
+    given::<Payment>(shown.clone()).when(again.clone()).then([noticed(&again)]);
+    given::<Payment>(shown.clone()).when(refund(1, 5)).then([refunding(1, 5), ask_refund(4, 1, 5)]);
+    let more = notice("n-3", taken(1500, 1000));
+    given::<Payment>(shown).when(more.clone()).then([noticed(&more), deviated(500, 1000)]);
+    // A chargeback after a refund: more than was ever taken.
+    let refunded_all = vec![refunding(1, 1000), ask_refund(4, 1, 1000), heard(&done(4, taken(1000, 1000))), refunded(1, 1000)];
+    let loss = notice("n-4", taken(1000, 2000));
+    given::<Payment>(all([captured_some(1000), refunded_all])).when(loss.clone()).then([noticed(&loss), deviated(0, 1000)]);
+}
+
+#[test]
+fn while_money_is_being_moved_only_what_is_beyond_it_is_certain() {
+    let more = notice("n-1", taken(1200, 0));
+    given::<Payment>(capturing_some(1000)).when(more.clone()).then([noticed(&more), captured(1, 1000), deviated(200, 0)]);
+    let less = notice("n-1", taken(200, 0));
+    given::<Payment>(capturing_some(1000)).when(less.clone()).then([noticed(&less)]);
+    let no = refused(3, "no");
+    let events = [heard(&no), not_captured(1, 1000, "no"), deviated(200, 0)];
+    given::<Payment>(all([capturing_some(1000), vec![noticed(&less)]])).when(no.clone()).then(events);
+}

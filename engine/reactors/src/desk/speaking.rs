@@ -1,0 +1,109 @@
+//! A call to the outside: at most one at a time is under way, and what may have been done is asked about before anything is done.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use daybook_kernel::{Attempt, ErasedEffect, Instant as Moment, ServiceMessage, panic_text};
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::ReactorError;
+use crate::call::Call;
+use crate::store::Stamped;
+
+/// A call may be under way for so much longer than its limit: the time between the stamp and the call, and back.
+const MARGIN: Duration = Duration::from_secs(5);
+/// Destinations forget keys after so long, in microseconds: from then on nothing is begun under one.
+const REMEMBERED: i64 = 24 * 3_600_000_000;
+
+/// How a call to the outside ended.
+pub(super) enum Spoken {
+    /// Its outcome is known.
+    Outcome(ServiceMessage),
+    /// Another one has kept an outcome: type and bytes.
+    Kept(String, Vec<u8>),
+    /// It may not be begun yet: another one may be under way, or the destination is given a rest.
+    Waits(Duration),
+    /// The row has gone.
+    Gone,
+    /// What came of it is not known.
+    Unknown(String),
+    /// Another process has the partition.
+    Over,
+}
+
+impl Shared {
+    /// Calls. `mine`: the number of the last call that this desk has begun for it.
+    pub(super) async fn speak(
+        &self,
+        effect: &dyn ErasedEffect,
+        call: &Call,
+        not_after: Option<Moment>,
+        mine: &AtomicI32,
+    ) -> Result<Spoken, ReactorError> {
+        let destination = self.common.destination(effect.destination())?;
+        let Ok(_place) = destination.places.acquire().await else { return Ok(Spoken::Waits(MARGIN)) };
+        let pass = match destination.breaker.admit(Instant::now()) {
+            Ok(pass) => pass,
+            Err(pause) => return Ok(Spoken::Waits(pause)),
+        };
+        let (begun, limit) = (Instant::now(), effect.time_limit());
+        let number = match self.store.stamp_call(call.at(), self.term, limit + MARGIN, mine.load(Ordering::Relaxed)).await? {
+            Stamped::Yes(number) => number,
+            Stamped::Waits(pause) => return Ok(Spoken::Waits(pause)),
+            Stamped::Kept(type_name, bytes) => return Ok(Spoken::Kept(type_name, bytes)),
+            Stamped::Gone => return Ok(Spoken::Gone),
+            Stamped::Over => return Ok(Spoken::Over),
+        };
+        mine.store(number, Ordering::Relaxed);
+        if begun.elapsed() > MARGIN {
+            return Ok(Spoken::Unknown("it was held up after it had been announced".to_owned()));
+        }
+        let now = self.now();
+        let forgotten = call.event.recorded_at.micros().saturating_add(REMEMBERED);
+        let attempt = match number {
+            _ if now.micros() >= forgotten || not_after.is_some_and(|end| now >= end) => Attempt::AskOnly,
+            1 => Attempt::First,
+            _ => Attempt::AskFirst,
+        };
+        self.meters.fired.increment(1);
+        self.meters.late.increment(u64::from(number > 1));
+        destination.under_way.increment(1.0);
+        let outcome = under_limit(effect, call, attempt, limit).await;
+        destination.under_way.decrement(1.0);
+        Ok(match outcome {
+            Ok(outcome) => {
+                pass.succeeded();
+                match outcome.target == call.target && outcome.service == call.service {
+                    true => Spoken::Outcome(outcome),
+                    false => Spoken::Unknown(format!("its outcome is addressed to {}", outcome.target.as_str())),
+                }
+            }
+            Err(why) => {
+                pass.failed(Instant::now());
+                Spoken::Unknown(why)
+            }
+        })
+    }
+}
+
+async fn under_limit(effect: &dyn ErasedEffect, call: &Call, attempt: Attempt, limit: Duration) -> Result<ServiceMessage, String> {
+    let event = &call.event;
+    let calling = async {
+        let calling = effect.call(&event.type_name, &event.payload, &event.decoded, attempt).map_err(|why| why.to_string())?;
+        calling.await.map_err(|why| why.to_string())
+    };
+    match tokio::time::timeout(limit, AssertUnwindSafe(calling).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(format!("the effect panicked: {}", panic_text(panic.as_ref()))),
+        Err(_) => Err(format!("no answer in {} s", limit.as_secs_f64())),
+    }
+}
+
+/// The number of a call that was not begun.
+pub(crate) fn none_yet() -> Arc<AtomicI32> {
+    Arc::new(AtomicI32::new(-1))
+}

@@ -1,0 +1,417 @@
+//! Effects: calls to a real server, each done once whatever happens to who calls.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use daybook_follow::{Follower, Kind};
+use daybook_kernel::{Attempt, Begins, Effect, ErasedEffect, EventAt, Instant as Moment, Outward, ServiceMessage, Unknown};
+use daybook_log::{Log, PartitionLog};
+use daybook_postgres::Role;
+use daybook_reactors::{Reactors, ReactorsConfig, Rule};
+use daybook_testkit::eventually;
+use prost::Message as _;
+use shop_proto::inventory::v1::*;
+
+use crate::support::*;
+
+/// A delivery of so many pieces may be told for two seconds only; of so many, the first attempt panics.
+const BRIEFLY: u32 = 99;
+const PANICS: u32 = 13;
+/// The limit of a call, and how much longer it may be under way.
+const LIMIT: Duration = Duration::from_secs(1);
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// What came of a call.
+const DONE: u32 = 1;
+const FOUND: u32 = 2;
+const DONE_AFTER_ASKING: u32 = 3;
+const NEVER_BEGUN: u32 = 4;
+
+/// Somebody outside, who remembers what was done under which key.
+#[derive(Default)]
+struct Outside {
+    /// Pieces that were told under a key, in order.
+    told: Mutex<BTreeMap<String, Vec<u32>>>,
+    asked: Mutex<Vec<Instant>>,
+    requests: AtomicU32,
+    /// It answers 500, and does nothing.
+    fails: AtomicBool,
+    /// It does what it is told, and gives no answer.
+    hangs: AtomicBool,
+    /// Milliseconds until it answers.
+    delay: AtomicU64,
+    under_way: AtomicU32,
+    most_under_way: AtomicU32,
+}
+
+impl Outside {
+    fn times(&self, key: &str) -> usize {
+        self.told.lock().expect("whole").get(key).map_or(0, Vec::len)
+    }
+
+    fn times_asked(&self) -> usize {
+        self.asked.lock().expect("whole").len()
+    }
+
+    async fn answer(&self) {
+        let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+        let delay = if self.hangs.load(Ordering::SeqCst) { 60_000 } else { self.delay.load(Ordering::SeqCst) };
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn tell(State(outside): State<Arc<Outside>>, Path((key, pieces)): Path<(String, u32)>) -> StatusCode {
+    outside.requests.fetch_add(1, Ordering::SeqCst);
+    if outside.fails.load(Ordering::SeqCst) {
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    outside.told.lock().expect("whole").entry(key).or_default().push(pieces);
+    outside.answer().await;
+    StatusCode::OK
+}
+
+async fn ask(State(outside): State<Arc<Outside>>, Path((key, pieces)): Path<(String, u32)>) -> StatusCode {
+    outside.requests.fetch_add(1, Ordering::SeqCst);
+    outside.asked.lock().expect("whole").push(Instant::now());
+    if outside.fails.load(Ordering::SeqCst) {
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    let knows = outside.told.lock().expect("whole").get(&key).is_some_and(|told| told.contains(&pieces));
+    if knows { StatusCode::OK } else { StatusCode::NOT_FOUND }
+}
+
+/// Serves for as long as the test runs; its address.
+async fn serve() -> (Arc<Outside>, String) {
+    let outside = Arc::new(Outside::default());
+    let routes = Router::new().route("/{key}/{pieces}", post(tell)).route("/{key}/{pieces}", get(ask)).with_state(outside.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    (outside, url)
+}
+
+/// Tells the outside of each delivery; what came of it opens a proposal. There are two, with a destination each.
+struct Telling<const N: usize> {
+    url: String,
+    client: reqwest::Client,
+}
+
+impl<const N: usize> Effect for Telling<N> {
+    const NAME: &'static str = if N == 0 { "telling" } else { "whispering" };
+    const DESTINATION: &'static str = if N == 0 { "outside" } else { "elsewhere" };
+    const BEGINS: Begins = Begins::AtTheBeginning;
+    const TIME_LIMIT: Duration = LIMIT;
+    type Event = StockEvent;
+
+    fn asks(event: &StockEvent, at: &EventAt<'_>) -> Option<Outward> {
+        let StockEvent::StockReceived(e) = event else { return None };
+        if e.sku.starts_with("B-") != (N == 1) {
+            return None;
+        }
+        let end = Moment::from_micros(at.recorded_at.micros() + 2_000_000);
+        Some(Outward::of::<ReorderCommand>(at.stream.key(), (e.quantity == BRIEFLY).then_some(end)))
+    }
+
+    async fn call(&self, event: &StockEvent, attempt: Attempt) -> Result<ServiceMessage, Unknown> {
+        let StockEvent::StockReceived(e) = event else { unreachable!("it asks for nothing else") };
+        assert!(e.quantity != PANICS || attempt != Attempt::First, "as it was told");
+        let url = format!("{}/{}/{}", self.url, e.sku, e.quantity);
+        let unknown = |why: String| Unknown(why);
+        let known = if attempt == Attempt::First {
+            StatusCode::NOT_FOUND
+        } else {
+            self.client.get(&url).send().await.map_err(|error| unknown(error.to_string()))?.status()
+        };
+        let outcome = match (known, attempt) {
+            (StatusCode::OK, _) => FOUND,
+            (StatusCode::NOT_FOUND, Attempt::AskOnly) => NEVER_BEGUN,
+            (StatusCode::NOT_FOUND, _) => {
+                let told = self.client.post(&url).send().await.map_err(|error| unknown(error.to_string()))?.status();
+                if told != StatusCode::OK {
+                    return Err(unknown(told.to_string()));
+                }
+                if attempt == Attempt::First { DONE } else { DONE_AFTER_ASKING }
+            }
+            (status, _) => return Err(unknown(status.to_string())),
+        };
+        let (sku, warehouse, stock_version) = (e.sku.clone(), e.warehouse.clone(), e.quantity.into());
+        let open = OpenReorderProposal { sku, warehouse, reorder_point: 100, available: outcome, stock_version };
+        Ok(ServiceMessage::of(&ReorderCommand::from(open)))
+    }
+}
+
+fn telling(url: &str) -> Rule {
+    <dyn ErasedEffect>::of(Telling::<0> { url: url.to_owned(), client: reqwest::Client::new() }).into()
+}
+
+fn whispering(url: &str) -> Rule {
+    <dyn ErasedEffect>::of(Telling::<1> { url: url.to_owned(), client: reqwest::Client::new() }).into()
+}
+
+struct Scene {
+    install: Install,
+    lanes: Lanes,
+    outside: Arc<Outside>,
+    rule: Rule,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (outside, url) = serve().await;
+        let rule = telling(&url);
+        let install = Install::new(std::slice::from_ref(&rule)).await;
+        Self { lanes: install.lanes().await, install, outside, rule }
+    }
+
+    async fn process(&self) -> Process {
+        self.install.process(vec![self.rule.clone()]).await
+    }
+
+    async fn end(self, process: Process) {
+        process.stop().await;
+        self.lanes.stop().await;
+    }
+}
+
+/// What came of the calls for a delivery.
+async fn outcomes(install: &Install, sku: &str, count: usize) -> Vec<u32> {
+    let opened = |event: daybook_log::StoredEvent| ReorderProposalOpened::decode(event.payload.as_slice()).expect("it opens").available;
+    install.has_events(&reorder(sku), count).await.into_iter().map(opened).collect()
+}
+
+async fn open(install: &Install) -> i64 {
+    install.count("SELECT count(*) FROM inventory.call").await
+}
+
+async fn all_are_done(install: &Install) {
+    eventually("no call to be open", || async { (open(install).await == 0).then_some(()) }).await;
+}
+
+/// A holder that is followed by hand, so that it can go at any moment.
+struct ByHand {
+    kind: Arc<dyn Kind>,
+    log: PartitionLog,
+}
+
+impl ByHand {
+    async fn of(scene: &Scene, sku: &str) -> Self {
+        let log = Log::open(&scene.install.database.databases(), SERVICE, Role::Writer, 2).await.expect("it is there");
+        let log = log.partition(scene.install.partition(&stock(sku))).expect("one");
+        let kind = scene.install.reactors(vec![scene.rule.clone()]).await.followers().roster.borrow().0[0].clone();
+        Self { kind, log }
+    }
+
+    /// One that has taken over, and has noted what the log asks for.
+    async fn holder(&self) -> Box<dyn Follower> {
+        let mut holder = self.kind.open(self.log.clone());
+        holder.take_over().await.expect("the database answers");
+        if holder.is_behind().await.expect("the log answers") {
+            holder.step().await.expect("the database answers");
+        }
+        holder
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_asks_for_one_call_and_its_outcome_is_one_command() {
+    let scene = Scene::new().await;
+    let process = scene.process().await;
+    scene.install.receive("A-1", 1).await;
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE]);
+    all_are_done(&scene.install).await;
+    assert_eq!((scene.outside.times("A-1"), scene.outside.times_asked()), (1, 0));
+    let event = scene.install.has_events(&reorder("A-1"), 1).await.remove(0);
+    assert_eq!(metadata(&event).caller.map(|caller| caller.id), Some("effect/telling".to_owned()));
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_over_waits_until_the_call_of_before_is_over_and_asks_before_it_calls() {
+    let scene = Scene::new().await;
+    scene.install.receive("A-1", 1).await;
+    scene.install.receive("A-1", 2).await;
+    scene.install.has_events(&stock("A-1"), 2).await;
+    scene.outside.hangs.store(true, Ordering::SeqCst);
+    let by_hand = ByHand::of(&scene, "A-1").await;
+    let first = by_hand.holder().await;
+    eventually("the call to be done", || async { (scene.outside.times("A-1") == 1).then_some(()) }).await;
+    let begun = Instant::now();
+    // As a process that is killed: what it has under way is cut off.
+    drop(first);
+    scene.outside.hangs.store(false, Ordering::SeqCst);
+    let second = by_hand.holder().await;
+    assert_eq!(outcomes(&scene.install, "A-1", 2).await, [FOUND, DONE]);
+    let asked = scene.outside.asked.lock().expect("whole")[0] - begun;
+    assert!(asked > LIMIT + MARGIN - Duration::from_millis(500), "{asked:?}");
+    assert_eq!(scene.outside.told.lock().expect("whole")["A-1"], [1, 2]);
+    all_are_done(&scene.install).await;
+    drop(second);
+    scene.lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_an_answer_is_asked_about_and_not_done_again() {
+    let scene = Scene::new().await;
+    let process = scene.process().await;
+    scene.outside.hangs.store(true, Ordering::SeqCst);
+    scene.install.receive("A-1", 1).await;
+    eventually("the call to be done", || async { (scene.outside.times("A-1") == 1).then_some(()) }).await;
+    scene.outside.hangs.store(false, Ordering::SeqCst);
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [FOUND]);
+    assert_eq!((scene.outside.times("A-1"), scene.outside.times_asked()), (1, 1));
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_panics_is_asked_about_first() {
+    let scene = Scene::new().await;
+    let process = scene.process().await;
+    scene.install.receive("A-1", PANICS).await;
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE_AFTER_ASKING]);
+    assert_eq!((scene.outside.times("A-1"), scene.outside.times_asked()), (1, 1));
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_its_end_or_the_memory_of_keys_a_call_is_only_asked_about() {
+    let scene = Scene::new().await;
+    scene.outside.fails.store(true, Ordering::SeqCst);
+    let process = scene.process().await;
+    scene.install.receive("A-1", BRIEFLY).await;
+    eventually("the call to fail", || async { (scene.outside.requests.load(Ordering::SeqCst) > 0).then_some(()) }).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    scene.outside.fails.store(false, Ordering::SeqCst);
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [NEVER_BEGUN]);
+    scene.install.clock.store(25 * 3_600_000_000, Ordering::Relaxed);
+    scene.install.receive("A-2", 1).await;
+    assert_eq!(outcomes(&scene.install, "A-2", 1).await, [NEVER_BEGUN], "although nobody has called");
+    assert_eq!(scene.outside.times("A-1") + scene.outside.times("A-2"), 0);
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_fails_is_given_a_rest_and_others_are_not() {
+    let ((outside, url), (elsewhere, other_url)) = (serve().await, serve().await);
+    let rules = [telling(&url), whispering(&other_url)];
+    let install = Install::new(&rules).await;
+    let lanes = install.lanes().await;
+    outside.fails.store(true, Ordering::SeqCst);
+    for n in 0..20 {
+        install.receive(&format!("A-{n}"), 1).await;
+    }
+    let process = install.process(rules.to_vec()).await;
+    eventually("the breaker to open", || async { (outside.requests.load(Ordering::SeqCst) >= 5).then_some(()) }).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = outside.requests.load(Ordering::SeqCst);
+    for n in 0..20 {
+        install.receive(&format!("B-{n}"), 1).await;
+        assert_eq!(outcomes(&install, &format!("B-{n}"), 1).await, [DONE]);
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let tried = outside.requests.load(Ordering::SeqCst) - before;
+    assert!(tried <= 3, "{tried} calls to a destination that fails");
+    assert_eq!(elsewhere.times_asked(), 0);
+    outside.fails.store(false, Ordering::SeqCst);
+    for n in 0..20 {
+        let outcome = outcomes(&install, &format!("A-{n}"), 1).await[0];
+        assert!([DONE, DONE_AFTER_ASKING].contains(&outcome), "{outcome}");
+        assert_eq!(outside.times(&format!("A-{n}")), 1);
+    }
+    all_are_done(&install).await;
+    process.stop().await;
+    lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_calls_than_allowed_are_under_way_at_a_destination() {
+    let scene = Scene::new().await;
+    scene.outside.delay.store(100, Ordering::SeqCst);
+    for n in 0..30 {
+        scene.install.receive(&format!("A-{n}"), 1).await;
+    }
+    let (databases, bus) = (scene.install.database.databases(), scene.install.bus.clone());
+    let config = ReactorsConfig::new(databases, bus, shop(), vec![scene.rule.clone()], Vec::new());
+    let config = ReactorsConfig { calls_at_once: 3, ..config };
+    let process = scene.install.follow(Reactors::new(config).await.expect("everything is there"), "");
+    for n in 0..30 {
+        assert_eq!(outcomes(&scene.install, &format!("A-{n}"), 1).await, [DONE]);
+    }
+    assert_eq!(scene.outside.most_under_way.load(Ordering::SeqCst), 3);
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_a_target_is_under_way_in_the_order_of_the_events() {
+    let scene = Scene::new().await;
+    scene.outside.delay.store(50, Ordering::SeqCst);
+    for pieces in 1..=8 {
+        scene.install.receive("A-1", pieces).await;
+    }
+    let process = scene.process().await;
+    assert_eq!(outcomes(&scene.install, "A-1", 8).await, [DONE; 8]);
+    assert_eq!(scene.outside.told.lock().expect("whole")["A-1"], [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(scene.outside.most_under_way.load(Ordering::SeqCst), 1);
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_of_a_holder_that_was_replaced_is_not_kept() {
+    let scene = Scene::new().await;
+    scene.outside.delay.store(700, Ordering::SeqCst);
+    scene.install.receive("A-1", 1).await;
+    scene.install.has_events(&stock("A-1"), 1).await;
+    let by_hand = ByHand::of(&scene, "A-1").await;
+    let old = by_hand.holder().await;
+    eventually("the call to be under way", || async { (scene.outside.times("A-1") == 1).then_some(()) }).await;
+    let owner = scene.install.database.owner().await;
+    owner.batch_execute("UPDATE inventory.reactor SET term = term + 1").await.expect("the owner may");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(scene.install.count("SELECT count(*) FROM inventory.call WHERE type IS NULL").await, 1);
+    assert_eq!(scene.install.messages_to(&reorder("A-1")).await, 0);
+    drop(old);
+    scene.lanes.stop().await;
+}
+
+/// Keeps a copy of each row as it comes.
+const NOTING: &str = "CREATE TABLE public.noted AS TABLE inventory.call WITH NO DATA;
+    CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+        $$ BEGIN INSERT INTO public.noted SELECT NEW.*; RETURN NULL; END $$;
+    CREATE TRIGGER note AFTER INSERT ON inventory.call FOR EACH ROW EXECUTE FUNCTION public.note();";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_outcome_the_ledger_has_is_not_made() {
+    let scene = Scene::new().await;
+    let owner = scene.install.database.owner().await;
+    owner.batch_execute(NOTING).await.expect("the owner may");
+    let process = scene.process().await;
+    scene.install.receive("A-1", 1).await;
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE]);
+    all_are_done(&scene.install).await;
+    process.stop().await;
+    // As a process leaves it that was killed before the row went.
+    owner.batch_execute("INSERT INTO inventory.call SELECT * FROM public.noted").await.expect("the owner may");
+    let process = scene.process().await;
+    all_are_done(&scene.install).await;
+    assert_eq!(scene.outside.requests.load(Ordering::SeqCst), 1);
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ends_in_order_waits_for_the_call_that_is_under_way() {
+    let scene = Scene::new().await;
+    scene.outside.delay.store(800, Ordering::SeqCst);
+    let process = scene.process().await;
+    scene.install.receive("A-1", 1).await;
+    eventually("the call to be under way", || async { (scene.outside.times("A-1") == 1).then_some(()) }).await;
+    process.stop().await;
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE]);
+    scene.lanes.stop().await;
+}

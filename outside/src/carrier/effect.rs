@@ -1,0 +1,61 @@
+//! The effect `carrier-label`: a shipment gets its label.
+
+use std::sync::Arc;
+
+use daybook_kernel::{Attempt, Effect, EventAt, Outward, ServiceMessage, Unknown};
+use daybook_proto::CommandSet as _;
+use shop_proto::shipping::v1::{RecordLabel, ShipmentCommand, ShipmentEvent};
+
+use super::{Carrier, LabelRequest};
+use crate::key::label_key;
+use crate::said::{Said, attempted};
+use crate::text::{message, short};
+
+/// The code of a label that it was too late to ask for.
+const NOT_BEGUN: &str = "not-begun";
+
+/// Asks a carrier.
+pub struct LabelEffect(Arc<dyn Carrier>);
+
+impl LabelEffect {
+    /// This one.
+    pub fn new(carrier: Arc<dyn Carrier>) -> Self {
+        Self(carrier)
+    }
+}
+
+impl Effect for LabelEffect {
+    const NAME: &'static str = "carrier-label";
+    const DESTINATION: &'static str = "carrier";
+    type Event = ShipmentEvent;
+
+    fn asks(event: &ShipmentEvent, _: &EventAt<'_>) -> Option<Outward> {
+        let ShipmentEvent::ShipmentCreated(created) = event else { return None };
+        let record = RecordLabel { order_id: created.order_id.clone(), number: created.number, ..RecordLabel::default() };
+        Some(Outward::of::<ShipmentCommand>(&ShipmentCommand::from(record).key(), None))
+    }
+
+    async fn call(&self, event: &ShipmentEvent, attempt: Attempt) -> Result<ServiceMessage, Unknown> {
+        let ShipmentEvent::ShipmentCreated(created) = event else { return Err(Unknown("it asks for nothing".to_owned())) };
+        let parcel = LabelRequest {
+            order: created.order_id.clone(),
+            number: created.number,
+            address: created.shipping_address.clone().unwrap_or_default(),
+            weight: None,
+        };
+        let key = label_key(&parcel.order, parcel.number);
+        let said = attempted(attempt, key, |key| self.0.outcome(key), |key| self.0.label(key, &parcel)).await?;
+        let of = RecordLabel { order_id: parcel.order.clone(), number: parcel.number, ..RecordLabel::default() };
+        message(ShipmentCommand::from(match said {
+            Some(Said::Done(label)) => RecordLabel {
+                carrier: short(&label.carrier, 100),
+                tracking: short(&label.tracking, 200),
+                // Half an address is none.
+                label_url: if label.url.chars().count() > 2_000 { String::new() } else { short(&label.url, 2_000) },
+                ..of
+            },
+            Some(Said::Refused { code, .. }) => RecordLabel { code: short(&code, 200), ..of },
+            None => RecordLabel { code: NOT_BEGUN.to_owned(), ..of },
+        }))
+    }
+}

@@ -1,0 +1,60 @@
+//! A carrier over HTTP: the API of `daybook simulate carrier`.
+
+use daybook_kernel::Unknown;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Carrier, Label, LabelRequest};
+use crate::http::Address;
+use crate::said::{Asking, Said};
+
+/// A carrier with this API.
+pub struct HttpCarrier(Address);
+
+impl HttpCarrier {
+    /// At this address.
+    pub fn new(address: Address) -> Self {
+        Self(address)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    carrier: String,
+    tracking: String,
+    label_url: String,
+}
+
+fn label(said: Said<Value>) -> Result<Said<Label>, Unknown> {
+    match said {
+        Said::Done(told) => {
+            let told: Told = serde_json::from_value(told).map_err(|e| Unknown(format!("a label that can't be read: {e}")))?;
+            if told.tracking.is_empty() {
+                return Err(Unknown("a label without a number".to_owned()));
+            }
+            Ok(Said::Done(Label { carrier: told.carrier, tracking: told.tracking, url: told.label_url }))
+        }
+        Said::Refused { code, .. } => Ok(Said::Refused { code, object: None }),
+    }
+}
+
+impl Carrier for HttpCarrier {
+    fn label<'a>(&'a self, key: Uuid, parcel: &'a LabelRequest) -> Asking<'a, Said<Label>> {
+        let to = &parcel.address;
+        let address = json!({
+            "name": to.name, "line1": to.line1, "line2": to.line2, "city": to.city, "region": to.region, "postalCode": to.postal_code,
+            "country": to.country,
+        });
+        let mut body = json!({ "orderId": parcel.order, "number": parcel.number, "address": address });
+        if let Some(weight) = parcel.weight {
+            body["weight"] = weight.into();
+        }
+        Box::pin(async move { label(self.0.ask(&["v1", "labels"], key, &body).await?) })
+    }
+
+    fn outcome(&self, key: Uuid) -> Asking<'_, Option<Said<Label>>> {
+        Box::pin(async move { self.0.outcome(key).await?.map(label).transpose() })
+    }
+}

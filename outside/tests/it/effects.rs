@@ -1,0 +1,165 @@
+//! The effects, as their runner calls them.
+
+use daybook_kernel::{Attempt, Effect as _, ErasedEffect, EventAt, Instant, StreamId, Version};
+use daybook_proto::MessageSet as _;
+use serde_json::{Value, json};
+use shop_outside::{LabelEffect, Outside, PayingEffect, effects};
+use shop_proto::common::v1::{Address, Money};
+use shop_proto::payment::v1::{
+    Operation, OperationResult, PaymentCommand, PaymentEvent, PaymentRequested, ProviderAsked, ProviderStatus, RecordOperation,
+};
+use shop_proto::shipping::v1::{RecordLabel, ShipmentCommand, ShipmentCreated, ShipmentEvent};
+use shop_simulators::Captures;
+
+use crate::support::Simulator;
+
+fn asked(operation: Operation, number: u32) -> ProviderAsked {
+    ProviderAsked {
+        order_id: "o-1".into(),
+        ask: 7,
+        operation: operation.into(),
+        number,
+        amount: Some(Money { currency: "EUR".into(), minor_units: 1_000 }),
+        customer_id: "c-1".into(),
+        payment_token: "tok_ok".into(),
+        ..ProviderAsked::default()
+    }
+}
+
+fn paying(simulator: &Simulator) -> PayingEffect {
+    PayingEffect::new(Outside { payment: Some(simulator.address()), carrier: None }.payment_provider())
+}
+
+/// What it records; none: nothing is known.
+async fn recorded(effect: &PayingEffect, asked: &ProviderAsked, attempt: Attempt) -> Option<RecordOperation> {
+    let message = effect.call(&PaymentEvent::from(asked.clone()), attempt).await.ok()?;
+    assert_eq!((message.service, &message.target), ("payment", &StreamId::new("payment", "o-1")));
+    match PaymentCommand::decode(message.type_name, &message.bytes) {
+        Ok(PaymentCommand::RecordOperation(record)) => {
+            assert_eq!((record.order_id.as_str(), record.ask), ("o-1", 7));
+            Some(record)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn calls(books: &Value) -> Vec<(String, u64)> {
+    let keys = books["payments"].as_array().expect("payments").iter().flat_map(|p| p["keys"].as_array().expect("keys"));
+    let mut calls: Vec<_> =
+        keys.map(|k| (k["operation"].as_str().expect("a word").to_owned(), k["calls"].as_u64().expect("a number"))).collect();
+    calls.sort();
+    calls
+}
+
+#[test]
+fn only_what_asks_is_asked_for_the_stream_that_asked_and_until_it_is_too_late() {
+    let stream = StreamId::new("payment", "o-1");
+    let at = EventAt { stream: &stream, version: Version(1), recorded_at: Instant::from_micros(0) };
+    let until = ProviderAsked { not_after: Some(prost_types::Timestamp { seconds: 9, nanos: 0 }), ..asked(Operation::Confirm, 1) };
+    let call = PayingEffect::asks(&until.into(), &at).expect("it asks");
+    assert_eq!((call.target, call.not_after), (stream.clone(), Some(Instant::from_micros(9_000_000))));
+    assert_eq!(PayingEffect::asks(&PaymentRequested::default().into(), &at), None);
+    let created = ShipmentCreated { order_id: "o-1".into(), number: 3, ..ShipmentCreated::default() };
+    assert_eq!(LabelEffect::asks(&created.into(), &at).expect("it asks").target, StreamId::new("shipment", "o-1@3"));
+}
+
+#[tokio::test]
+async fn an_operation_is_done_and_its_answer_recorded() {
+    let simulator = Simulator::payments(Captures::Many).await;
+    let effect = paying(&simulator);
+    let created = recorded(&effect, &asked(Operation::Create, 1), Attempt::First).await.expect("an answer");
+    let object_id = created.payment.expect("a payment").object_id;
+    let on = |operation, number| ProviderAsked { object_id: object_id.clone(), ..asked(operation, number) };
+    for (operation, status, captured, refunded) in [
+        (Operation::Confirm, ProviderStatus::Authorised, 0, 0),
+        (Operation::Capture, ProviderStatus::Authorised, 1_000, 0),
+        (Operation::Refund, ProviderStatus::Authorised, 1_000, 1_000),
+        (Operation::Cancel, ProviderStatus::Cancelled, 1_000, 1_000),
+        (Operation::Look, ProviderStatus::Cancelled, 1_000, 1_000),
+    ] {
+        let record = recorded(&effect, &on(operation, 1), Attempt::First).await.expect("an answer");
+        let payment = record.payment.expect("a payment");
+        assert_eq!(record.result, i32::from(OperationResult::Done), "{operation:?}");
+        assert_eq!((payment.status, payment.captured, payment.refunded), (status.into(), captured, refunded), "{operation:?}");
+    }
+    let refused = recorded(&effect, &on(Operation::Capture, 2), Attempt::First).await.expect("an answer");
+    assert_eq!((refused.result, refused.code.as_str()), (OperationResult::Refused.into(), "not-authorised"));
+    assert_eq!(refused.payment.map(|payment| payment.captured), Some(1_000));
+    // The payment's own undo has numbers of its own.
+    let undo = ProviderAsked { undo: true, ..on(Operation::Refund, 1) };
+    assert_eq!(recorded(&effect, &undo, Attempt::First).await.expect("an answer").result, i32::from(OperationResult::Refused));
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_asked_about_and_done_once() {
+    let simulator = Simulator::payments(Captures::Many).await;
+    let effect = paying(&simulator);
+    let create = asked(Operation::Create, 1);
+    simulator.faults(json!({ "loseAnswers": 1 })).await;
+    assert_eq!(recorded(&effect, &create, Attempt::First).await, None);
+    assert_eq!(recorded(&effect, &create, Attempt::AskFirst).await, None, "asking was in vain too");
+    simulator.faults(json!({})).await;
+    let answers = [Attempt::AskFirst, Attempt::AskOnly, Attempt::First];
+    let mut records = Vec::new();
+    for attempt in answers {
+        records.push(recorded(&effect, &create, attempt).await.expect("an answer"));
+    }
+    assert!(records.windows(2).all(|two| two[0] == two[1]), "{records:?}");
+    // The first and the last; asking is no call.
+    assert_eq!(calls(&simulator.books().await), [("create".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn what_they_never_heard_of_is_done_unless_it_is_too_late() {
+    let simulator = Simulator::payments(Captures::Many).await;
+    let effect = paying(&simulator);
+    let late = recorded(&effect, &asked(Operation::Create, 1), Attempt::AskOnly).await.expect("an answer");
+    assert_eq!((late.result, late.payment), (OperationResult::NotBegun.into(), None));
+    assert_eq!(calls(&simulator.books().await), []);
+    let record = recorded(&effect, &asked(Operation::Create, 2), Attempt::AskFirst).await.expect("an answer");
+    assert_eq!(record.result, i32::from(OperationResult::Done));
+    let object_id = record.payment.expect("a payment").object_id;
+    // Looking is never too late.
+    let look = ProviderAsked { object_id, ..asked(Operation::Look, 1) };
+    assert_eq!(recorded(&effect, &look, Attempt::AskOnly).await.expect("an answer").result, i32::from(OperationResult::Done));
+    let other = ProviderAsked { order_id: "o-2".into(), ..look };
+    assert!(effect.call(&PaymentEvent::from(other), Attempt::First).await.is_err(), "the payment of another order");
+}
+
+#[tokio::test]
+async fn a_shipment_gets_its_label() {
+    let simulator = Simulator::carrier().await;
+    let effect = LabelEffect::new(Outside { payment: None, carrier: Some(simulator.address()) }.carrier());
+    let call = async |number, country: &str, attempt| -> Option<RecordLabel> {
+        let shipping_address = Some(Address { country: country.into(), ..Address::default() });
+        let created = ShipmentCreated { order_id: "o-1".into(), number, shipping_address, ..ShipmentCreated::default() };
+        let message = effect.call(&ShipmentEvent::from(created), attempt).await.ok()?;
+        assert_eq!(message.target, StreamId::new("shipment", &format!("o-1@{number}")));
+        match ShipmentCommand::decode(message.type_name, &message.bytes) {
+            Ok(ShipmentCommand::RecordLabel(record)) => Some(record),
+            other => panic!("{other:?}"),
+        }
+    };
+    let label = call(1, "DE", Attempt::First).await.expect("an answer");
+    assert!(!label.tracking.is_empty() && label.code.is_empty() && label.carrier == "parcel", "{label:?}");
+    assert_eq!(call(1, "DE", Attempt::AskFirst).await, Some(label));
+    let refused = call(2, "AQ", Attempt::First).await.expect("an answer");
+    assert_eq!((refused.tracking.as_str(), refused.code.as_str()), ("", "undeliverable"));
+    assert_eq!(call(3, "DE", Attempt::AskOnly).await.expect("an answer").code, "not-begun");
+    simulator.faults(json!({ "down": true })).await;
+    assert_eq!(call(4, "DE", Attempt::First).await, None);
+}
+
+#[tokio::test]
+async fn without_an_outside_nothing_comes_of_a_call() {
+    let all = effects(&Outside::default());
+    let told: Vec<_> = all.iter().map(|effect| (effect.name(), effect.service(), effect.aggregate())).collect();
+    assert_eq!(told, [("payment-provider", "payment", "payment"), ("carrier-label", "shipping", "shipment")]);
+    let event = PaymentEvent::from(asked(Operation::Create, 1));
+    let decoded = daybook_kernel::DecodedOnce::default();
+    let bytes = event.encode_to_vec();
+    let effect: &dyn ErasedEffect = &*all[0];
+    let unknown =
+        effect.call(event.type_name(), &bytes, &decoded, Attempt::First).expect("it knows the event").await.expect_err("nobody is there");
+    assert!(unknown.0.contains("--payment-url"), "{unknown}");
+}

@@ -1,0 +1,192 @@
+//! `payments`: the money of an order, for those who keep the books. What is kept of the stream is what is shown.
+
+use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use shop_proto::common::v1::Money;
+use shop_proto::payment::v1::{PaymentEvent, ProviderPayment};
+use shop_proto::read::v1::{PaymentAsked, PaymentFailure, PaymentPage};
+
+const PAYMENT: &str = "payment";
+
+pub(crate) fn read_model() -> ReadModel {
+    ReadModel::of::<PaymentPage>("payments", Some(PAYMENT)).with::<Payments>()
+}
+
+struct Payments;
+
+impl Projection for Payments {
+    type Event = PaymentEvent;
+    type View = PaymentPage;
+    type Model = PaymentPage;
+
+    fn fold(page: &mut PaymentPage, event: &PaymentEvent, at: &EventAt<'_>) {
+        use PaymentEvent as E;
+        event.order_id().clone_into(&mut page.order_id);
+        page.changed_at = Some(at.recorded_at.to_proto());
+        match event {
+            E::PaymentRequested(e) => {
+                (page.attempt, page.amount) = (e.attempt, e.amount.clone());
+                stands(page, "requested");
+            }
+            E::PaymentActionRequired(_) => stands(page, "action-required"),
+            E::PaymentDeclined(_) => stands(page, "declined"),
+            E::PaymentAuthorised(e) => {
+                page.authorised = minor_units(&e.amount);
+                (page.capture_before, page.captures_once) = (e.capture_before, e.captures_once);
+                stands(page, "authorised");
+            }
+            // Of an attempt that another has overtaken: nothing has ended.
+            E::PaymentEnded(e) if e.attempt < page.attempt => {}
+            E::PaymentEnded(_) => stands(page, "ended"),
+            E::PaymentVoided(_) => stands(page, "voided"),
+            E::PaymentCaptured(e) => page.captured = page.captured.saturating_add(minor_units(&e.amount)),
+            E::PaymentRefunded(e) => page.refunded = page.refunded.saturating_add(minor_units(&e.amount)),
+            E::CaptureFailed(e) => failed(page, "capture", e.number, &e.amount, &e.code),
+            E::RefundFailed(e) => failed(page, "refund", e.number, &e.amount, &e.code),
+            E::PaymentDeviated(e) => (page.captured_beyond, page.refunded_beyond) = (e.captured, e.refunded),
+            E::ProviderAsked(e) => {
+                page.asked = Some(PaymentAsked { ask: e.ask, operation: e.operation, since: Some(at.recorded_at.to_proto()) });
+            }
+            E::ProviderHeard(e) => {
+                if page.asked.as_ref().is_some_and(|asked| asked.ask == e.ask) {
+                    page.asked = None;
+                }
+                heard(page, e.payment.as_ref());
+            }
+            E::CaptureRequested(_) | E::RefundRequested(_) | E::VoidRequested(_) | E::PaymentTimedOut(_) => {}
+        }
+    }
+
+    fn render(page: &PaymentPage, stream: &StreamId) -> Vec<Part<PaymentPage>> {
+        if page.order_id.is_empty() {
+            return Vec::new();
+        }
+        vec![Part { key: stream.key().to_owned(), part: PAYMENT.to_owned(), message: page.clone() }]
+    }
+}
+
+fn minor_units(amount: &Option<Money>) -> i64 {
+    amount.as_ref().map_or(0, |amount| amount.minor_units)
+}
+
+/// A void is an end: what is told after it is undone.
+fn stands(page: &mut PaymentPage, status: &str) {
+    if page.status != "voided" {
+        status.clone_into(&mut page.status);
+    }
+}
+
+fn failed(page: &mut PaymentPage, what: &str, number: u32, amount: &Option<Money>, code: &str) {
+    page.failures.push(PaymentFailure { what: what.to_owned(), number, amount: amount.clone(), code: code.to_owned() });
+}
+
+fn heard(page: &mut PaymentPage, payment: Option<&ProviderPayment>) {
+    if let Some(payment) = payment {
+        page.object_id.clone_from(&payment.object_id);
+    }
+}
+
+#[cfg(test)]
+pub(crate) use spec::samples;
+
+#[cfg(test)]
+mod spec {
+    use daybook_kernel::{Instant, Version};
+    use shop_proto::payment::v1::*;
+    use shop_proto::samples::{at, money, with};
+
+    use super::*;
+    use crate::merging::Sample;
+
+    fn id() -> String {
+        "o-1".into()
+    }
+
+    fn eur(minor_units: i64) -> Option<Money> {
+        Some(money("EUR", minor_units))
+    }
+
+    fn requested() -> PaymentEvent {
+        PaymentRequested { order_id: id(), attempt: 1, customer_id: "c-1".into(), amount: eur(3998), ..Default::default() }.into()
+    }
+
+    fn asked(ask: u32) -> PaymentEvent {
+        ProviderAsked { order_id: id(), ask, operation: Operation::Create.into(), number: 1, ..Default::default() }.into()
+    }
+
+    fn heard(ask: u32) -> PaymentEvent {
+        let payment = ProviderPayment { object_id: "pay_1".into(), currency: "EUR".into(), ..Default::default() };
+        ProviderHeard { order_id: id(), ask, payment: Some(payment), ..Default::default() }.into()
+    }
+
+    fn authorised() -> PaymentEvent {
+        let capture_before = Some(at(604_800));
+        PaymentAuthorised { order_id: id(), attempt: 1, amount: eur(3998), captures_once: true, capture_before }.into()
+    }
+
+    fn captured(minor_units: i64) -> PaymentEvent {
+        PaymentCaptured { order_id: id(), number: 1, amount: eur(minor_units) }.into()
+    }
+
+    fn refunded(minor_units: i64) -> PaymentEvent {
+        PaymentRefunded { order_id: id(), number: 1, amount: eur(minor_units) }.into()
+    }
+
+    fn capture_failed() -> PaymentEvent {
+        CaptureFailed { order_id: id(), number: 2, amount: eur(1), code: "over-limit".into() }.into()
+    }
+
+    fn deviated() -> PaymentEvent {
+        PaymentDeviated { order_id: id(), captured: 1, refunded: 2, currency: "EUR".into() }.into()
+    }
+
+    /// See `crate::samples`.
+    pub(crate) fn samples() -> Vec<Sample> {
+        let all = [requested(), heard(1), authorised(), captured(3998), refunded(1999), capture_failed(), deviated(), asked(2)];
+        vec![Sample::of("o-1", all), Sample::of("o-2", [with(&requested(), "order_id", "o-2")])]
+    }
+
+    fn page(events: &[PaymentEvent]) -> PaymentPage {
+        let stream = StreamId::new("payment", "o-1");
+        let mut view = PaymentPage::default();
+        assert!(Payments::render(&view, &stream).is_empty());
+        for (n, event) in (1..).zip(events) {
+            let recorded_at = Instant::from_micros(1_000_000 * n);
+            Payments::fold(&mut view, event, &EventAt { stream: &stream, version: Version(n.unsigned_abs()), recorded_at });
+        }
+        let part = Payments::render(&view, &stream).pop().expect("it is shown");
+        assert_eq!((part.key.as_str(), &part.message), ("o-1", &view));
+        part.message
+    }
+
+    #[test]
+    fn a_payment_shows_where_it_stands_and_what_it_has_moved() {
+        let shown = page(&[requested(), asked(1), heard(1), authorised(), captured(1999), captured(1999), refunded(1999)]);
+        assert_eq!((shown.status.as_str(), shown.authorised, shown.captured, shown.refunded), ("authorised", 3998, 3998, 1999));
+        assert_eq!((shown.object_id.as_str(), shown.captures_once, &shown.asked), ("pay_1", true, &None));
+        assert_eq!(shown.changed_at.map(|at| at.seconds), Some(7));
+    }
+
+    #[test]
+    fn what_the_provider_was_asked_is_shown_until_it_has_answered_that() {
+        let open = page(&[requested(), asked(1), heard(0)]);
+        assert_eq!(open.asked.map(|asked| (asked.ask, asked.since.map(|at| at.seconds))), Some((1, Some(2))));
+        assert_eq!(page(&[requested(), asked(1), heard(1)]).asked, None);
+    }
+
+    #[test]
+    fn what_could_not_be_moved_and_what_nobody_had_asked_for_is_shown() {
+        let shown = page(&[requested(), authorised(), capture_failed(), deviated()]);
+        assert_eq!((shown.failures[0].what.as_str(), shown.failures[0].code.as_str()), ("capture", "over-limit"));
+        assert_eq!((shown.captured_beyond, shown.refunded_beyond, shown.captured), (1, 2, 0));
+    }
+
+    #[test]
+    fn an_attempt_that_was_overtaken_ends_nothing_and_a_void_is_an_end() {
+        let second = PaymentRequested { order_id: id(), attempt: 2, amount: eur(3998), ..Default::default() };
+        let ended = |attempt| PaymentEvent::from(PaymentEnded { order_id: id(), attempt, reason: "superseded".into() });
+        assert_eq!(page(&[requested(), second.clone().into(), ended(1)]).status, "requested");
+        assert_eq!(page(&[requested(), second.into(), ended(2)]).status, "ended");
+        let voided = PaymentVoided { order_id: id(), number: 1 };
+        assert_eq!(page(&[requested(), voided.into(), authorised()]).status, "voided");
+    }
+}

@@ -1,0 +1,159 @@
+//! The payment provider over HTTP.
+//!
+//! ```text
+//! POST /v1/payments {order, amount, currency}        Idempotency-Key on every POST
+//! POST /v1/payments/{id}/confirm {token} | /capture {amount} | /cancel | /refund {amount}
+//! GET  /v1/payments/{id}      GET /v1/operations/{key}     404: never heard of
+//! POST /act/{id}              the customer does what is asked for ({"decline":true}: does not)
+//! POST /chargeback/{id} {amount}    the customer's bank takes money back
+//! GET  /books                 PUT /faults
+//! ```
+
+mod account;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use chrono::{Duration, Utc};
+use daybook_process::Shutdown;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::books::{Books, Kept};
+use crate::desk::{Desk, Options, Running, Wrong, read};
+
+pub use account::Captures;
+use account::Payment;
+
+/// An authorisation ends so long after its payment was made.
+const CAPTURE_WITHIN: Duration = Duration::days(7);
+
+/// Starts a payment provider; it ends with the shutdown.
+///
+/// # Errors
+/// When the address is taken, or the state's file can't be used.
+pub async fn start_payment_provider(options: Options, captures: Captures, shutdown: Shutdown) -> std::io::Result<Running> {
+    Desk::start(options, shutdown, move |address| {
+        let create = move |State(desk): State<Desk<Payment>>, headers: HeaderMap, body: Bytes| create(desk, headers, body, captures);
+        let confirm = move |state, path, headers, body| confirm(state, path, headers, body, format!("http://{address}/act/"));
+        Router::new()
+            .route("/v1/payments", post(create))
+            .route("/v1/payments/{id}", get(look))
+            .route("/v1/payments/{id}/confirm", post(confirm))
+            .route("/v1/payments/{id}/capture", post(capture))
+            .route("/v1/payments/{id}/cancel", post(cancel))
+            .route("/v1/payments/{id}/refund", post(refund))
+            .route("/act/{id}", get(page).post(act))
+            .route("/chargeback/{id}", post(chargeback))
+            .route("/books", get(books))
+    })
+    .await
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    order: String,
+    amount: i64,
+    currency: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirm {
+    token: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Amount {
+    amount: i64,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Act {
+    decline: bool,
+}
+
+async fn create(desk: Desk<Payment>, headers: HeaderMap, body: Bytes, captures: Captures) -> Response {
+    let create = |_: &_, body: Create| {
+        let Create { order, amount, currency } = body;
+        Ok(Payment::create(order, amount, currency, captures, Utc::now() + CAPTURE_WITHIN))
+    };
+    desk.perform(&headers, "create", "", read(&body), create).await
+}
+
+async fn confirm(State(desk): State<Desk<Payment>>, Path(id): Path<String>, headers: HeaderMap, body: Bytes, act_at: String) -> Response {
+    let confirm = |payments: &_, body: Confirm| Ok(found(payments, &id)?.confirm(&body.token, &act_at));
+    desk.perform(&headers, "confirm", &id, read(&body), confirm).await
+}
+
+async fn capture(State(desk): State<Desk<Payment>>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let capture = |payments: &_, body: Amount| Ok(found(payments, &id)?.capture(body.amount, Utc::now()));
+    desk.perform(&headers, "capture", &id, read(&body), capture).await
+}
+
+async fn cancel(State(desk): State<Desk<Payment>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let cancel = |payments: &_, (): ()| Ok(found(payments, &id)?.cancel());
+    desk.perform(&headers, "cancel", &id, Ok(()), cancel).await
+}
+
+async fn refund(State(desk): State<Desk<Payment>>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let refund = |payments: &_, body: Amount| Ok(found(payments, &id)?.refund(body.amount));
+    desk.perform(&headers, "refund", &id, read(&body), refund).await
+}
+
+async fn look(State(desk): State<Desk<Payment>>, Path(id): Path<String>) -> Response {
+    desk.look(|books| Ok(json!(found(&books.objects, &id)?))).await
+}
+
+fn found<'a>(payments: &'a std::collections::BTreeMap<String, Payment>, id: &str) -> Result<&'a Payment, Wrong> {
+    payments.get(id).ok_or_else(|| Wrong::unknown("payment", id))
+}
+
+/// Where a customer is sent: a page with one button.
+async fn page() -> Response {
+    let page = "<!doctype html><title>Payment</title><p>This is a simulator: no money moves.</p>\
+        <form method=\"post\"><button>Confirm the payment</button></form>";
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}
+
+async fn act(State(desk): State<Desk<Payment>>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let act = if is_json && !body.is_empty() { read::<Act>(&body) } else { Ok(Act::default()) };
+    match act {
+        Ok(act) => desk.happen(&id, "payment", |payment| payment.act(act.decline)),
+        Err(wrong) => wrong.response(),
+    }
+}
+
+async fn chargeback(State(desk): State<Desk<Payment>>, Path(id): Path<String>, body: Bytes) -> Response {
+    match read::<Amount>(&body) {
+        Ok(body) => desk.happen(&id, "payment", |payment| payment.charge_back(body.amount)),
+        Err(wrong) => wrong.response(),
+    }
+}
+
+/// Per payment what it authorised, captured, voided and refunded, and its keys; keys that were refused before there was a payment beside.
+async fn books(State(desk): State<Desk<Payment>>) -> Response {
+    let books = desk.books();
+    let payments: Vec<Value> = books
+        .objects
+        .values()
+        .map(|payment| {
+            let mut told = json!(payment);
+            told["keys"] = keys(&books, &payment.id);
+            told
+        })
+        .collect();
+    axum::Json(json!({ "payments": payments, "refused": keys(&books, "") })).into_response()
+}
+
+fn keys(books: &Books<Payment>, payment: &str) -> Value {
+    let told = |kept: &Kept| json!({ "key": kept.key, "operation": kept.asked.operation, "asked": kept.asked.body, "status": kept.status, "calls": kept.calls });
+    books.keys.values().filter(|kept| kept.object == payment).map(told).collect()
+}
