@@ -75,7 +75,7 @@ pub(crate) async fn close(floor: &Floor, client: u32, limit: Duration) {
     while Instant::now() < until {
         let Some(ticket) = floor.shop.market().take(&mut random) else { return };
         tend(floor, client, ticket, Mood::Closing, &mut random).await;
-        pause(&mut random, 20..60).await;
+        pause(&mut random, 60..200).await;
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Object {
     pub(super) authorised: i64,
     pub(super) captured: i64,
     pub(super) refunded: i64,
+    /// After its first capture nothing is authorised any more.
+    captures_once: bool,
 }
 
 /// What the provider is asked.
@@ -120,6 +122,7 @@ impl Payment {
         {
             *known = (*known).max(number(told, field));
         }
+        object.captures_once |= told["capturesOnce"] == true;
         let (captured, refunded) = (object.captured <= object.authorised, object.refunded <= object.captured);
         looked.push((rules::OVER_CAPTURED, captured, format!("{id} is {object:?}")));
         looked.push((rules::OVER_REFUNDED, refunded, format!("{id} is {object:?}")));
@@ -166,7 +169,8 @@ impl Payment {
 
     /// Objects by which money may still be taken, or is not given back.
     pub(super) fn left(&self) -> Vec<(&String, &Object)> {
-        let is_open = |object: &Object| object.rank < 4 && object.captured < object.authorised.max(1);
+        let is_used = |object: &Object| object.captures_once && object.captured > 0;
+        let is_open = |object: &Object| object.rank < 4 && object.captured < object.authorised.max(1) && !is_used(object);
         self.objects.iter().filter(|(_, object)| is_open(object) || object.captured != object.refunded).collect()
     }
 }
