@@ -168,7 +168,7 @@ impl Shop {
         let payments = books["payments"].as_array().expect("a list").clone();
         let of: Vec<Value> = payments.into_iter().filter(|payment| payment["order"] == order).collect();
         let sum = |what: &str| of.iter().map(|payment| payment[what].as_i64().unwrap_or_default()).sum();
-        (sum("authorised"), sum("captured"), sum("refunded"), of.iter().any(|payment| payment["voided"] == true))
+        (sum("authorised"), sum("captured"), sum("refunded"), of.iter().any(|payment| payment["voided"].as_i64().unwrap_or_default() > 0))
     }
 
     pub(crate) async fn provider_get(&self, path: &str) -> Value {

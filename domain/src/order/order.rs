@@ -36,7 +36,7 @@ use undoing::Undone;
 pub use waits::WAITS;
 
 #[cfg(test)]
-pub(crate) use pieces::costs as costs_of;
+pub(crate) use pieces::{costs as costs_of, count as pieces_of};
 
 /// An order. Stream `order/{order_id}`.
 pub struct Order;

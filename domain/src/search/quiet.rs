@@ -71,6 +71,11 @@ fn ended(world: &World) -> Result<(), String> {
             return Err(format!("{stream} still holds {} pieces", stock.reserved));
         }
     }
+    let gone = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning | PieceFate::Lost);
+    let (left, gone) = (world.on_shelves(), crate::order::pieces_of(&order, gone));
+    if left + gone != world.pieces {
+        return Err(format!("of {} pieces {left} are left and {gone} are gone", world.pieces));
+    }
     let open = world.provider.objects().find(|object| object.status() == ProviderStatus::Authorised && object.captured == 0);
     if let Some(open) = open.filter(|_| !world.left.may_refuse) {
         return Err(format!("an authorisation stands open: {open:?}"));

@@ -2,9 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use daybook_kernel::{Aggregate, AnyState};
-use daybook_proto::JsonValue;
+use daybook_kernel::Aggregate;
+use shop_proto::cart::v1::CartState;
+use shop_proto::inventory::v1::{AllocationState, AllocationStatus, StockState};
+use shop_proto::order::v1::{OrderState, OrderStatus};
+use shop_proto::payment::v1::PaymentState;
+use shop_proto::shipping::v1::{ShipmentState, ShipmentStatus};
+
+use super::world::ORDER;
 
 /// One decision.
 pub(super) struct Cell {
@@ -99,54 +106,133 @@ impl Table {
         self.cells.len()
     }
 
-    /// As Markdown, an aggregate after the other.
-    pub(super) fn written(&self) -> String {
-        let mut text = String::new();
-        let mut last = "";
-        for ((aggregate, state, command), follows) in &self.cells {
-            if aggregate != last {
-                let _ = write!(text, "\n## {aggregate}\n| state | message | events | leads to | then |\n|---|---|---|---|---|\n");
-                last = aggregate;
+    /// Who sends what to whom, a line a rule: from the sender's aggregate by the rule's name to the target's.
+    pub(super) fn diagram(&self, target_of: impl Fn(&str) -> String) -> String {
+        let mut lines: BTreeMap<(String, String, String), BTreeSet<String>> = BTreeMap::new();
+        for ((aggregate, ..), follows) in &self.cells {
+            for (command, rule) in follows.sends.iter().filter_map(|text| text.trim_end_matches(')').split_once(" (")) {
+                let way = (aggregate.clone(), rule.to_owned(), target_of(command));
+                lines.entry(way).or_default().insert(command.to_owned());
             }
-            let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
-            let mut events: Vec<String> = follows.events.iter().cloned().collect();
-            events.extend(follows.refusals.iter().map(|code| format!("refused: `{code}`")));
-            events.extend(follows.nothing.then(|| "nothing".to_owned()));
-            let _ =
-                writeln!(text, "| {state} | {command} | {} | {} | {} |", events.join(", "), list(&follows.leads_to), list(&follows.sends));
+        }
+        let line = |((from, rule, to), commands): (&(String, String, String), &BTreeSet<String>)| {
+            let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+            format!("{from:<10} ──{rule}──▶ {to:<10} {}\n", commands.join(", "))
+        };
+        lines.iter().map(line).collect()
+    }
+
+    /// As Markdown, an aggregate after the other; at the end of each what was not met, by message.
+    pub(super) fn written(&self, aggregates: &[Arc<dyn Aggregate>]) -> String {
+        let mut text = String::new();
+        for aggregate in aggregates {
+            let name = aggregate.name();
+            let _ = write!(text, "\n## {name}\n| state | message | events | leads to | then |\n|---|---|---|---|---|\n");
+            for ((_, state, command), follows) in self.cells.iter().filter(|((aggregate, ..), _)| aggregate == name) {
+                let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
+                let mut events: Vec<String> = follows.events.iter().cloned().collect();
+                events.extend(follows.refusals.iter().map(|code| format!("refused: `{code}`")));
+                events.extend(follows.nothing.then(|| "nothing".to_owned()));
+                let (events, leads_to, sends) = (events.join(", "), list(&follows.leads_to), list(&follows.sends));
+                let _ = writeln!(text, "| {state} | {command} | {events} | {leads_to} | {sends} |");
+            }
+            let _ = write!(text, "\nNot met there:\n\n");
+            for (command, states) in self.not_met(&**aggregate) {
+                let states: Vec<&str> = states.iter().map(String::as_str).collect();
+                let _ = writeln!(text, "- {command} in {}: {}", states.join(", "), why_not(&command));
+            }
         }
         text
     }
 }
 
-/// Where an aggregate stands, in a word or a few.
-pub(super) fn standing(aggregate: &dyn Aggregate, state: &AnyState) -> String {
-    let json = aggregate.state_json(state);
-    let is = |field: &str| json.get(field).is_some_and(|value| value.as_bool() == Some(true));
-    let has = |field: &str| {
-        json.get(field).is_some_and(|value| !matches!(value, JsonValue::Null) && value.as_array().is_none_or(|all| !all.is_empty()))
-    };
-    match aggregate.name() {
-        "payment" if json.get("voided").and_then(JsonValue::as_u64).unwrap_or_default() > 0 => {
-            (if has("voidsOpen") { "voiding" } else { "voided" }).to_owned()
+/// Why a message is not met in some states. Deciders are total all the same: each has its own laws for that.
+fn why_not(command: &str) -> &'static str {
+    match command {
+        "CancelLines" | "CancelOrder" | "ChangePayment" | "EndOrderHold" | "HoldOrder" | "ReceiveReturn" | "RefuseReturn" | "RequestReturn" => {
+            "people may send it in any state, and these ways had none of it there; the specs have every answer"
         }
-        "payment" if is("authorised") => "authorised".to_owned(),
-        "payment" if is("attemptOpen") => (if is("timedOut") { "ending" } else { "requested" }).to_owned(),
-        "payment" if json.get("requested").and_then(JsonValue::as_u64).unwrap_or_default() > 0 => "not paid".to_owned(),
-        "stock" => {
-            let held = json.get("reservations").and_then(|all| all.get(super::world::ORDER));
-            let word = held.map_or("free", |held| if held.get("expiresAt").is_none_or(JsonValue::is_null) { "kept" } else { "held" });
-            word.to_owned()
+        "DispatchShipment" | "ReportShortPick" | "RecordDelivered" | "RecordLost" | "RecordReturnedToSender" => {
+            "staff sends it of what stands there, and an order hears it of shipments that it has"
         }
-        "cart" => {
-            let contents = json.get("contents");
-            let order = contents.and_then(|contents| contents.get("order")).is_some_and(|order| !order.is_null());
-            (if order { "checked out" } else { "open" }).to_owned()
+        "RecordLabelled" | "RecordLabel" | "RecordCarrierNotice" => "the carrier's labels and notices are not searched: nothing waits for them",
+        "TimeOutStep" | "TimeOutAllocation" | "TimeOutPayment" => "the deadline is not armed yet, or not any more",
+        "OpenOrder" | "PlaceOrder" | "AllocateOrder" | "CreateShipment" | "ConfirmAllocation" | "ReleaseAllocation" | "CancelShipment"
+        | "HoldShipment" | "EndShipmentHold" | "RequestPayment" | "RequestCapture" | "RequestRefund" | "RequestVoid" => {
+            "the order asks once, when it stands there itself; Kafka's repeats are the ledger's"
         }
-        _ => {
-            let status = json.get("status").and_then(JsonValue::as_str).unwrap_or_default();
-            let word = status.split("_STATUS_").nth(1).unwrap_or(status).to_lowercase().replace('_', " ");
-            if word == "unspecified" || word.is_empty() { "-".to_owned() } else { word }
-        }
+        "RecordOperation" | "RecordProviderNotice" => "the provider speaks of what it was asked",
+        "RecordStockAnswer" => "stocks answer who has asked them",
+        _ => "an answer comes after its question, and these states lie before it, or nothing is asked there any more",
+    }
+}
+
+/// Where an aggregate stands, in a word or a few, by its encoded state.
+pub(super) fn standing(aggregate: &str, state: &[u8]) -> &'static str {
+    match aggregate {
+        "order" => of_order(decoded::<OrderState>(state).status()),
+        "allocation" => match decoded::<AllocationState>(state).status() {
+            AllocationStatus::Unspecified => "-",
+            AllocationStatus::Planning => "planning",
+            AllocationStatus::Allocated => "allocated",
+            AllocationStatus::Confirmed => "confirmed",
+            AllocationStatus::Failed => "failed",
+        },
+        "payment" => of_payment(&decoded(state)),
+        "shipment" => match decoded::<ShipmentState>(state).status() {
+            ShipmentStatus::Unspecified => "-",
+            ShipmentStatus::Created => "created",
+            ShipmentStatus::Labelled => "labelled",
+            ShipmentStatus::Dispatched => "dispatched",
+            ShipmentStatus::Delivered => "delivered",
+            ShipmentStatus::Lost => "lost",
+            ShipmentStatus::Returned => "returned",
+            ShipmentStatus::Cancelled => "cancelled",
+        },
+        "stock" => match decoded::<StockState>(state).reservations.get(ORDER) {
+            None => "free",
+            Some(held) if held.expires_at.is_none() => "kept",
+            Some(_) => "held",
+        },
+        _ => match decoded::<CartState>(state).contents {
+            Some(contents) if contents.order.is_some() => "checked out",
+            _ => "open",
+        },
+    }
+}
+
+fn decoded<S: prost::Message + Default>(state: &[u8]) -> S {
+    S::decode(state).expect("as it was encoded")
+}
+
+fn of_payment(state: &PaymentState) -> &'static str {
+    match state {
+        _ if state.voided > 0 && !state.voids_open.is_empty() => "voiding",
+        _ if state.voided > 0 => "voided",
+        _ if state.authorised => "authorised",
+        _ if state.attempt_open && state.timed_out => "ending",
+        _ if state.attempt_open => "requested",
+        _ if state.requested > 0 => "not paid",
+        _ => "-",
+    }
+}
+
+fn of_order(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Unspecified => "-",
+        OrderStatus::Opened => "opened",
+        OrderStatus::Placed => "placed",
+        OrderStatus::Allocated => "allocated",
+        OrderStatus::AwaitingPayment => "awaiting payment",
+        OrderStatus::ActionRequired => "action required",
+        OrderStatus::Confirmed => "confirmed",
+        OrderStatus::PartlyShipped => "partly shipped",
+        OrderStatus::Shipped => "shipped",
+        OrderStatus::Delivered => "delivered",
+        OrderStatus::Completed => "completed",
+        OrderStatus::Cancelling => "cancelling",
+        OrderStatus::Cancelled => "cancelled",
+        OrderStatus::Rejecting => "rejecting",
+        OrderStatus::Rejected => "rejected",
     }
 }

@@ -108,6 +108,8 @@ impl Asked {
 pub(super) struct World {
     /// By stream: the state, encoded.
     states: BTreeMap<String, Vec<u8>>,
+    /// Pieces that were on all shelves when it began.
+    pub(super) pieces: u64,
     /// Events of the order: shipments are told by which of them they are held.
     version: u64,
     /// By sender and target, in the order in which they were sent.
@@ -134,6 +136,7 @@ impl World {
         }
         Self {
             states,
+            pieces: shelves.iter().flatten().map(|pieces| u64::from(*pieces)).sum(),
             version: 0,
             mail: BTreeMap::new(),
             reads: Vec::new(),
@@ -155,6 +158,11 @@ impl World {
 
     pub(super) fn shipment(&self, number: u32) -> ShipmentState {
         self.state(&format!("shipment/{ORDER}@{number}"))
+    }
+
+    /// Pieces on all shelves.
+    pub(super) fn on_shelves(&self) -> u64 {
+        self.stocks().map(|(_, stock)| u64::from(stock.on_hand)).sum()
     }
 
     /// What stands wrong in any state: stock below zero, more promised than there is, more captured than authorised, more refunded than
@@ -224,13 +232,14 @@ impl World {
         assert_eq!(command.stream.as_str(), letter.target);
         let stored = self.states.get(&letter.target);
         let mut state = stored.map_or_else(|| aggregate.new_state(), |bytes| aggregate.decode_state(bytes).expect("as it was encoded"));
-        let before = table::standing(&**aggregate, &state);
+        let before = table::standing(aggregate.name(), stored.map_or(&[][..], Vec::as_slice));
         let decision = aggregate.decide(&mut state, &command, &context(SPEC_TIME));
-        let after = table::standing(&**aggregate, &state);
-        let mut cell = Cell::new(aggregate.name(), &before, letter.type_name, &after);
+        let encoded = aggregate.encode_state(&state);
+        let after = table::standing(aggregate.name(), &encoded);
+        let mut cell = Cell::new(aggregate.name(), before, letter.type_name, after);
         cell.refused(decision.refusal.map(|refusal| refusal.code));
         if !decision.events.is_empty() {
-            self.states.insert(letter.target.clone(), aggregate.encode_state(&state));
+            self.states.insert(letter.target.clone(), encoded);
         }
         let stream = command.stream;
         for event in decision.events {

@@ -113,9 +113,16 @@ impl Story<'_> {
             return Decision::nothing();
         }
         self.tell(bare);
-        // It was told before that the shipment has left: these were in it, too.
-        if self.shipment(c.number).is_some_and(|shipment| shipment.dispatched) {
+        // It was told before that the shipment has left, and perhaps what became of it: these were in it, too.
+        let known = self.shipment(c.number).map(|shipment| (shipment.dispatched, shipment.end())).unwrap_or_default();
+        if known.0 {
             self.shipped(c.number, moved.by_product());
+            match known.1 {
+                PieceFate::Delivered => self.arrive(c.number),
+                PieceFate::Lost => self.lose(c.number),
+                PieceFate::Returned => self.bring_back(c.number),
+                _ => {}
+            }
         }
         self.told()
     }
@@ -160,47 +167,61 @@ impl Story<'_> {
     }
 
     pub(super) fn delivered(mut self, c: &RecordDelivered) -> Decision<Order> {
-        if !self.has_left(c.number) {
-            return Decision::nothing();
-        }
-        let delivered_at = Some(self.context.now().to_proto());
-        let bare = OrderDelivered { order_id: self.order_id.clone(), number: c.number, delivered_at, ..Default::default() };
-        let (moved, after) = self.foresee(bare.clone());
-        if !moved.lines.is_empty() {
-            self.tell(OrderDelivered { lines: moved.by_product(), status: standing(&after).into(), ..bare });
-            self.go_on();
+        if self.has_left(c.number) {
+            self.arrive(c.number);
         }
         self.told()
     }
 
     pub(super) fn lost(mut self, c: &RecordLost) -> Decision<Order> {
-        if !self.has_left(c.number) {
-            return Decision::nothing();
-        }
-        let bare = OrderLost { order_id: self.order_id.clone(), number: c.number, ..Default::default() };
-        let (moved, after) = self.foresee(bare.clone());
-        if !moved.lines.is_empty() {
-            let (refund, amount) = (self.refund(moved.costs), self.money(moved.costs));
-            self.tell(OrderLost { lines: moved.by_product(), refund, amount, status: standing(&after).into(), ..bare });
-            self.go_on();
+        if self.has_left(c.number) {
+            self.lose(c.number);
         }
         self.told()
     }
 
     pub(super) fn returned_to_sender(mut self, c: &RecordReturnedToSender) -> Decision<Order> {
-        if !self.has_left(c.number) {
-            return Decision::nothing();
+        if self.has_left(c.number) {
+            self.bring_back(c.number);
         }
-        let bare = OrderReturnedToSender { order_id: self.order_id.clone(), number: c.number, ..Default::default() };
+        self.told()
+    }
+
+    /// Pieces have an end, or their shipment has one that nobody has told yet: pieces that are still asked back may have been in it.
+    fn is_news(&self, number: u32, moved: &Moved) -> bool {
+        !moved.lines.is_empty() || self.shipment(number).is_some_and(|shipment| shipment.end() == PieceFate::Unspecified)
+    }
+
+    fn arrive(&mut self, number: u32) {
+        let delivered_at = Some(self.context.now().to_proto());
+        let bare = OrderDelivered { order_id: self.order_id.clone(), number, delivered_at, ..Default::default() };
         let (moved, after) = self.foresee(bare.clone());
-        if !moved.lines.is_empty() {
-            let warehouse = self.shipment(c.number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default();
+        if self.is_news(number, &moved) {
+            self.tell(OrderDelivered { lines: moved.by_product(), status: standing(&after).into(), ..bare });
+            self.go_on();
+        }
+    }
+
+    fn lose(&mut self, number: u32) {
+        let bare = OrderLost { order_id: self.order_id.clone(), number, ..Default::default() };
+        let (moved, after) = self.foresee(bare.clone());
+        if self.is_news(number, &moved) {
+            let (refund, amount) = (self.refund(moved.costs), self.money(moved.costs));
+            self.tell(OrderLost { lines: moved.by_product(), refund, amount, status: standing(&after).into(), ..bare });
+            self.go_on();
+        }
+    }
+
+    fn bring_back(&mut self, number: u32) {
+        let bare = OrderReturnedToSender { order_id: self.order_id.clone(), number, ..Default::default() };
+        let (moved, after) = self.foresee(bare.clone());
+        if self.is_news(number, &moved) {
+            let warehouse = self.shipment(number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default();
             let (refund, amount) = (self.refund(moved.costs), self.money(moved.costs));
             let (lines, status) = (moved.by_product(), standing(&after).into());
             self.tell(OrderReturnedToSender { warehouse, lines, refund, amount, status, ..bare });
             self.go_on();
         }
-        self.told()
     }
 
     pub(super) fn labelled(mut self, c: &RecordLabelled) -> Decision<Order> {
@@ -259,7 +280,12 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.delivery_taken = true;
             shipment(state, e.number, &|s| s.dispatched = true);
         }
-        E::OrderDelivered(e) => state.delivered_at = e.delivered_at,
+        E::OrderDelivered(e) => {
+            state.delivered_at = e.delivered_at;
+            shipment(state, e.number, &|s| s.set_end(PieceFate::Delivered));
+        }
+        E::OrderLost(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Lost)),
+        E::OrderReturnedToSender(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Returned)),
         E::OrderHeld(_) => state.held = true,
         E::OrderHoldEnded(_) => state.held = false,
         _ => {}

@@ -57,7 +57,7 @@ pub(super) fn placed(lines: &[OrderLine]) -> Vec<LinePieces> {
 }
 
 /// The pieces of these that are so.
-pub(super) fn count(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> u64 {
+pub(crate) fn count(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> u64 {
     state.pieces.iter().flat_map(|line| &line.runs).filter(|run| is(run)).map(|run| u64::from(run.count)).sum()
 }
 

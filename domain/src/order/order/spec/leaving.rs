@@ -203,6 +203,25 @@ fn pieces_that_were_cancelled_too_late_are_on_their_way() {
 }
 
 #[test]
+fn pieces_that_were_cancelled_too_late_have_the_end_of_their_shipment_be_it_told_before() {
+    let asked = || after([asked_back(1, 1, "")]);
+    let empty = |event: OrderEvent| match event {
+        OrderEvent::OrderShipped(e) => OrderShipped { lines: vec![], capture: 0, amount: Some(money("EUR", 0)), ..e }.into(),
+        OrderEvent::OrderDelivered(e) => OrderDelivered { lines: vec![], ..e }.into(),
+        other => other,
+    };
+    let told = [shipped(1, 0, 0, OrderStatus::Confirmed), delivered(1, OrderStatus::Confirmed)].map(empty);
+    given::<Order>(asked()).when(record_delivered(1)).then(told.clone());
+    let late = RecordCancelTooLate { order_id: id(), number: 1, ask: 1 };
+    let after_all = [
+        OrderCancelTooLate { order_id: id(), number: 1, ask: 1 }.into(),
+        shipped(1, 1, 1999, OrderStatus::PartlyShipped),
+        delivered(1, OrderStatus::PartlyShipped),
+    ];
+    given::<Order>([asked(), told.to_vec()].concat()).when(late).then(after_all);
+}
+
+#[test]
 fn pieces_that_were_not_found_are_cancelled_and_the_rest_goes_on() {
     let short = RecordShortPick { order_id: id(), number: 1, lines: one() };
     given::<Order>(after([])).when(short.clone()).then([lines_cancelled(1, 0, "short-pick", 0, 0, OrderStatus::Confirmed)]);
