@@ -198,3 +198,10 @@ clear_leftovers() { # what the folder's name begins with
 daybook_running() { running_with "$pid_file" "$binary up"; }
 
 stop_daybook() { stop_running "$pid_file" "$binary up" TERM KILL; }
+
+# --- the simulators that `up` started: payment-provider, carrier ---------------------------------------------------
+
+# The pid of one, or nothing.
+simulator_running() { running_with "$state/$1.pid" "$binary simulate $1"; } # which
+
+stop_simulator() { stop_running "$state/$1.pid" "$binary simulate $1" TERM KILL; } # which

@@ -72,13 +72,16 @@ pub(crate) enum Command {
     /// Commands that wait for their time.
     #[command(subcommand)]
     Deadlines(Deadlines),
+    /// The outside, to try the shop with: no money moves, and no parcel does.
+    #[command(subcommand)]
+    Simulate(Simulate),
 }
 
 impl Command {
     /// Whether it is a role that serves until it is stopped; the others are tools.
     pub(crate) fn serves(&self) -> bool {
         match self {
-            Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) => true,
+            Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) | Self::Simulate(_) => true,
             Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) | Self::Deadlines(_) => false,
         }
     }
@@ -134,6 +137,37 @@ pub(crate) struct Browsers {
     pub(crate) cors_origins: Vec<String>,
 }
 
+/// Who is outside, and how their notices are known.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Outside {
+    /// The payment provider's API. Without it no order is paid.
+    #[arg(long, env = "DAYBOOK_PAYMENT_URL", value_name = "URL")]
+    pub(crate) payment_url: Option<String>,
+    /// A file with our key at the payment provider.
+    #[arg(long, env = "DAYBOOK_PAYMENT_KEY_FILE", value_name = "FILE")]
+    pub(crate) payment_key_file: Option<PathBuf>,
+    /// A file with the secret that the payment provider signs its notices with; a line each where there are several. Without it
+    /// /v1/webhooks/payment is not there.
+    #[arg(long, env = "DAYBOOK_PAYMENT_WEBHOOK_SECRET_FILE", value_name = "FILE", conflicts_with = "payment_webhook_secret")]
+    pub(crate) payment_webhook_secret_file: Option<PathBuf>,
+    /// That secret itself. Others can see the command line of a process: a file is better.
+    #[arg(long, env = "DAYBOOK_PAYMENT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) payment_webhook_secret: Option<String>,
+    /// The carrier's API. Without it no shipment gets a label.
+    #[arg(long, env = "DAYBOOK_CARRIER_URL", value_name = "URL")]
+    pub(crate) carrier_url: Option<String>,
+    /// A file with our key at the carrier.
+    #[arg(long, env = "DAYBOOK_CARRIER_KEY_FILE", value_name = "FILE")]
+    pub(crate) carrier_key_file: Option<PathBuf>,
+    /// A file with the secret that the carrier signs its notices with; a line each where there are several. Without it
+    /// /v1/webhooks/carrier is not there.
+    #[arg(long, env = "DAYBOOK_CARRIER_WEBHOOK_SECRET_FILE", value_name = "FILE", conflicts_with = "carrier_webhook_secret")]
+    pub(crate) carrier_webhook_secret_file: Option<PathBuf>,
+    /// That secret itself. Others can see the command line of a process: a file is better.
+    #[arg(long, env = "DAYBOOK_CARRIER_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) carrier_webhook_secret: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     /// Where the command endpoint listens; port 0: any.
@@ -147,6 +181,8 @@ pub(crate) struct Up {
     pub(crate) operations_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
+    #[command(flatten)]
+    pub(crate) outside: Outside,
     #[command(flatten)]
     pub(crate) querying: Querying,
     #[command(flatten)]
@@ -163,6 +199,8 @@ pub(crate) struct CommandHandlers {
     pub(crate) operations_listen: SocketAddr,
     #[command(flatten)]
     pub(crate) handling: Handling,
+    #[command(flatten)]
+    pub(crate) outside: Outside,
     #[command(flatten)]
     pub(crate) browsers: Browsers,
 }
@@ -399,4 +437,52 @@ pub(crate) struct DeadlineFired {
     /// Seconds to wait until its command has a result; it stays asked for beyond that.
     #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) wait: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Simulate {
+    /// A payment provider over HTTP. Test tokens name what it does; GET /books tells what it has done; PUT /faults has it fail.
+    PaymentProvider {
+        /// Where it listens; port 0: any, printed.
+        #[arg(long, env = "DAYBOOK_SIMULATOR_LISTEN", default_value = "127.0.0.1:8090", value_name = "ADDR:PORT")]
+        listen: SocketAddr,
+        /// How often an authorisation may be captured.
+        #[arg(long, env = "DAYBOOK_SIMULATOR_CAPTURES", default_value = "many", value_name = "HOW")]
+        captures: Captures,
+        #[command(flatten)]
+        simulator: Simulator,
+    },
+    /// A carrier over HTTP. POST /parcels/{tracking}/deliver, lose or return moves a parcel.
+    Carrier {
+        /// Where it listens; port 0: any, printed.
+        #[arg(long, env = "DAYBOOK_SIMULATOR_LISTEN", default_value = "127.0.0.1:8091", value_name = "ADDR:PORT")]
+        listen: SocketAddr,
+        #[command(flatten)]
+        simulator: Simulator,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Captures {
+    Once,
+    Many,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulator {
+    /// Where its notices go, for example http://127.0.0.1:8080/v1/webhooks/payment; without it there are none.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_WEBHOOK_URL", value_name = "URL")]
+    pub(crate) webhook_url: Option<String>,
+    /// A file with the secret that it signs its notices with.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_SECRET_FILE", value_name = "FILE", conflicts_with = "secret")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// That secret itself.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
+    /// Milliseconds that an answer takes.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_ANSWER_MS", default_value_t = 20, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub(crate) answer_ms: u64,
+    /// It keeps what it knows in this file, and goes on from it; without it, it forgets.
+    #[arg(long, env = "DAYBOOK_SIMULATOR_STATE", value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
 }

@@ -8,11 +8,13 @@ mod display;
 mod load;
 mod operations;
 mod out;
+mod outside;
 mod past;
 mod rebuilding;
 mod roles;
 mod searching;
 mod settings;
+mod simulate;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -76,5 +78,6 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Parked(command) => answers::parked(&settings, command, cli.global.json).await,
         Command::Deadlines(command) => answers::deadlines(&settings, command, cli.global.json).await,
         Command::Load(command) => answers::load(command, cli.global.json).await,
+        Command::Simulate(command) => simulate::simulate(command).await,
     }
 }

@@ -18,10 +18,10 @@ use daybook_reactors::{Reactors, ReactorsConfig, Rule};
 use daybook_search::SearchSchema;
 use shop_projectors::read_models;
 
-use crate::cli::{self, Browsers, Handling, Querying};
+use crate::cli::{self, Browsers, Handling, Outside, Querying};
 use crate::past::past;
 use crate::settings::{Settings, usage};
-use crate::{Verdict, out, searching, telemetry};
+use crate::{Verdict, out, outside, searching, telemetry};
 
 /// The longest name of an attribute, in characters: as the field rules of maps have it.
 const LONGEST_ATTRIBUTE: usize = 128;
@@ -40,11 +40,18 @@ fn models() -> anyhow::Result<Vec<ReadModel>> {
     Ok(models)
 }
 
-/// Every rule of this build: what follows from an event, beside read models.
+/// Every rule of this build: what follows from an event, beside read models. For those who do not call: nothing is outside.
 pub(crate) fn rules() -> Vec<Rule> {
-    let (reactors, lookups, deadlines) = (shop_domain::reactors(), shop_domain::lookups(), shop_domain::deadlines());
-    let lookups = lookups.into_iter().map(Rule::from);
-    reactors.into_iter().map(Rule::from).chain(lookups).chain(deadlines.into_iter().map(Rule::from)).collect()
+    rules_with(&shop_outside::Outside::default())
+}
+
+/// The same, with effects that call the outside where it is.
+fn rules_with(outside: &shop_outside::Outside) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = shop_domain::reactors().into_iter().map(Rule::from).collect();
+    rules.extend(shop_domain::lookups().into_iter().map(Rule::from));
+    rules.extend(shop_domain::deadlines().into_iter().map(Rule::from));
+    rules.extend(shop_outside::effects(outside).into_iter().map(Rule::from));
+    rules
 }
 
 /// Databases, topics and read models, made or checked.
@@ -95,18 +102,24 @@ fn waited(settings: &Settings, handling: &Handling) -> anyhow::Result<Waits> {
     settings.waits(&handling.waits, &shop_domain::waits())
 }
 
-/// The rules that follow the logs of these services.
-async fn reactors(settings: &Settings, services: &[String]) -> anyhow::Result<Reactors> {
-    let all_rules = rules();
+/// The rules that follow the logs of these services; `outside` says whom their effects call.
+async fn reactors(settings: &Settings, services: &[String], outside: &Outside) -> anyhow::Result<Reactors> {
+    let all_rules = rules_with(&outside::outside(settings, outside)?);
     let rules = all_rules.iter().filter(|rule| services.iter().any(|s| s == rule.service())).cloned().collect();
     let config = ReactorsConfig::new(settings.databases()?, settings.bus("reactors")?, registry()?, rules, models()?);
     let config = ReactorsConfig { all_rules, ..config };
     Ok(Reactors::new(config).await?)
 }
 
-async fn start_handlers(settings: &Settings, handling: &Handling, surface: Surface, stop: Shutdown) -> anyhow::Result<CommandHandlers> {
+async fn start_handlers(
+    settings: &Settings,
+    (handling, outside): (&Handling, &Outside),
+    surface: Surface,
+    stop: Shutdown,
+) -> anyhow::Result<CommandHandlers> {
     let (registry, services) = (registry()?, handled(handling)?);
-    let mut config = HandlerConfig { waits: Arc::new(waited(settings, handling)?), ..HandlerConfig::default() };
+    let (waits, webhooks) = (Arc::new(waited(settings, handling)?), outside::webhooks(settings, outside)?);
+    let mut config = HandlerConfig { waits, webhooks, ..HandlerConfig::default() };
     if let Some(seconds) = handling.session_timeout {
         config.session_timeout = Duration::from_secs(seconds);
     }
@@ -201,10 +214,10 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let commands = listen(args.commands_listen, "--commands-listen").await?.with_cors(cors.clone());
     let queries = listen(args.queries_listen, "--queries-listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
-    let reactors = reactors(settings, &handled(&args.handling)?).await?;
+    let reactors = reactors(settings, &handled(&args.handling)?, &args.outside).await?;
     let projectors = start_projectors(settings, models()?, Some(&reactors), stop.clone()).await?;
     let queries = start_queries(settings, &args.querying, queries, stop.clone()).await?;
-    let handlers = start_handlers(settings, &args.handling, commands, stop.clone()).await?;
+    let handlers = start_handlers(settings, (&args.handling, &args.outside), commands, stop.clone()).await?;
     let roles = vec![handlers.probe(), queries.probe(), followed(&projectors)];
     let serving = operations.serve(roles, metrics, stop);
     tokio::join!(serving, handlers.stopped(), queries.stopped(), projectors.stopped());
@@ -217,10 +230,10 @@ pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHan
     waited(settings, &args.handling)?;
     let surface = listen(args.listen, "--listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
-    let reactors = reactors(settings, &handled(&args.handling)?).await?;
+    let reactors = reactors(settings, &handled(&args.handling)?, &args.outside).await?;
     let sources = Sources::of(settings.bus("followers")?, group_options(), Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
-    let handlers = start_handlers(settings, &args.handling, surface, stop.clone()).await?;
+    let handlers = start_handlers(settings, (&args.handling, &args.outside), surface, stop.clone()).await?;
     let reacting = Probe::new(following.clone(), |following| async move { following.readiness() });
     let serving = operations.serve(vec![handlers.probe(), reacting], metrics, stop);
     tokio::join!(serving, handlers.stopped(), following.stopped());
@@ -257,7 +270,7 @@ pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyh
 }
 
 /// A shutdown that SIGTERM and SIGINT set off.
-fn on_signal() -> anyhow::Result<Shutdown> {
+pub(crate) fn on_signal() -> anyhow::Result<Shutdown> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (set_off, stop) = shutdown();

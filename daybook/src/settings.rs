@@ -1,7 +1,7 @@
 //! Settings: the command line before the environment before the file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -44,6 +44,20 @@ struct File {
     read: Read,
     /// `[waits]`: `payment = "30s"`
     waits: BTreeMap<String, String>,
+    /// `[payment]`: the payment provider.
+    payment: Counterpart,
+    /// `[carrier]`
+    carrier: Counterpart,
+}
+
+/// Somebody outside, as the file has them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Counterpart {
+    pub(crate) url: Option<String>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) webhook_secret_file: Option<PathBuf>,
+    pub(crate) webhook_secret: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +82,10 @@ pub(crate) struct Settings {
     kafka_properties: BTreeMap<String, String>,
     services: BTreeMap<String, ServiceDatabases>,
     read_url: Option<String>,
+    /// The payment provider, as the file has it.
+    pub(crate) payment: Counterpart,
+    /// The carrier, as the file has it.
+    pub(crate) carrier: Counterpart,
     waits: BTreeMap<String, String>,
 }
 
@@ -90,6 +108,8 @@ impl Settings {
             kafka_properties: file.kafka_properties,
             services,
             read_url: file.read.database_url,
+            payment: file.payment,
+            carrier: file.carrier,
             waits: file.waits,
         })
     }

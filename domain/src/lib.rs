@@ -131,6 +131,9 @@ pub fn waits() -> Vec<Wait> {
 }
 
 #[cfg(test)]
+mod search;
+
+#[cfg(test)]
 mod tests {
     use daybook_kernel::Registry;
 

@@ -40,6 +40,12 @@ pub struct Evidence {
     /// The terms of checkpoints at the end, looked at twice.
     #[serde(default)]
     pub terms: Vec<Term>,
+    /// Clients placed orders, and all of these were brought to an end.
+    #[serde(default)]
+    pub orders: bool,
+    /// The books of those outside, as they tell them themselves when everything had caught up: by the outsider's name.
+    #[serde(default)]
+    pub outside: BTreeMap<String, Value>,
 }
 
 /// One service's log.

@@ -56,6 +56,9 @@ struct Arguments {
     /// Commands a second, of all clients together.
     #[arg(long, default_value_t = 60.0, value_parser = positive)]
     rate: f64,
+    /// Shoppers place orders too, which are paid and sent by a provider and a carrier outside, and these are broken as well.
+    #[arg(long)]
+    orders: bool,
     /// Where a run keeps its things; a folder a seed below it.
     #[arg(long, value_name = "FOLDER", default_value = "target/faults")]
     folder: PathBuf,
@@ -91,9 +94,9 @@ impl Drop for Pinned {
     }
 }
 
-fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
+fn chosen(only: &[String], orders: bool) -> anyhow::Result<Vec<Box<dyn Nemesis>>> {
     let fits = |name: &str, wanted: &String| wanted.strip_suffix('*').map_or(name == wanted, |start| name.starts_with(start));
-    let mut all = nemesis::all();
+    let mut all = nemesis::all(orders);
     if let Some(unknown) = only.iter().find(|wanted| !all.iter().any(|n| fits(n.name(), wanted))) {
         bail!("--only {unknown}: there is no such nemesis; --list names them");
     }
@@ -110,7 +113,7 @@ fn ordeal(arguments: &Arguments, seed: u64) -> anyhow::Result<Ordeal> {
     if arguments.crowd {
         return Ok(Ordeal::Crowd);
     }
-    let mut all = chosen(&arguments.only)?;
+    let mut all = chosen(&arguments.only, arguments.orders)?;
     if let Some(n) = arguments.draw {
         all.shuffle(&mut StdRng::seed_from_u64(seed));
         all.truncate(n as usize);
@@ -125,7 +128,7 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
         None if arguments.seed.is_empty() => vec![fresh()],
         None => arguments.seed.clone(),
     };
-    let mut report = Report::new(arguments.all);
+    let mut report = Report::new(arguments.all, arguments.orders);
     let binary = Pinned::new(&arguments.binary, &std::path::absolute(&arguments.folder)?)?;
     for (n, seed) in seeds.iter().enumerate() {
         println!("==> seed {seed} ({} of {})", n + 1, seeds.len());
@@ -137,6 +140,7 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
             length: Duration::from_secs_f64(arguments.minutes * 60.0),
             pause: Duration::from_secs(arguments.pause),
             rate: arguments.rate,
+            orders: arguments.orders,
             folder: folder.clone(),
             binary: binary.0.clone(),
             services: arguments.services.canonicalize()?,
@@ -180,7 +184,7 @@ fn judged(file: &std::path::Path) -> anyhow::Result<ExitCode> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let nemeses = match chosen(&arguments.only) {
+    let nemeses = match chosen(&arguments.only, arguments.orders) {
         Ok(nemeses) => nemeses,
         Err(error) => {
             eprintln!("{error:#}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::nemesis;
 use crate::run::{Line, RunResult};
-use crate::shop::rules::{ALL, NOT_YET};
+use crate::shop::rules;
 
 /// The report of several runs together.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Report {
     failed: Vec<String>,
     /// Whether what a machine can't run is red, too.
     all: bool,
+    /// Whether clients place orders.
+    orders: bool,
     /// Which runs broke anything on purpose.
     broken: usize,
     asked: usize,
@@ -41,8 +43,9 @@ fn seconds(millis: Option<f64>) -> String {
 
 impl Report {
     /// `all`: a nemesis that this machine can't run is red as well.
-    pub fn new(all: bool) -> Self {
-        Self { all, ..Self::default() }
+    /// `orders`: clients place some.
+    pub fn new(all: bool, orders: bool) -> Self {
+        Self { all, orders, ..Self::default() }
     }
 
     /// Adds what a run came to.
@@ -59,7 +62,7 @@ impl Report {
         self.red.extend(outcome.wrong.iter().map(|wrong| format!("seed {seed}: {wrong}")));
         self.unexpected.extend(outcome.unexpected.iter().map(|end| format!("seed {seed}: {end}")));
         // With every nemesis there is something of everything.
-        if outcome.lines.len() == nemesis::all().len() {
+        if outcome.lines.len() == nemesis::all(self.orders).len() {
             let vacuous = outcome.verdict.vacuous().into_iter();
             self.red.extend(vacuous.map(|rule| format!("seed {seed}: {rule} looked at nothing")));
         }
@@ -140,20 +143,20 @@ impl Report {
         }
         println!();
         println!("{} questions asked and judged; looked at:", self.asked);
-        for rule in &*ALL {
+        for rule in rules::of(self.orders) {
             match self.checked.get(rule.name) {
                 Some(count) => println!("  {count:>9}  {} {}", rule.invariant, rule.name),
                 None => println!("    VACUOUS  {} {}", rule.invariant, rule.name),
             }
         }
-        for (invariant, why) in NOT_YET {
+        for (invariant, why) in rules::not_yet(self.orders) {
             println!("    not yet  {invariant}: {why}");
         }
         for (name, why) in self.not_run() {
             println!("NOT RUN: {name}: {why}");
         }
         let drawn = |name: &&str| self.lines.contains_key(name);
-        let undrawn: Vec<&str> = nemesis::all().iter().map(|n| n.name()).filter(|name| !drawn(name)).collect();
+        let undrawn: Vec<&str> = nemesis::all(self.orders).iter().map(|n| n.name()).filter(|name| !drawn(name)).collect();
         if self.broken > 0 && !undrawn.is_empty() {
             println!("not asked for, or not drawn: {}", undrawn.join(", "));
         }

@@ -51,6 +51,8 @@ pub struct Settings {
     pub pause: Duration,
     /// Commands a second.
     pub rate: f64,
+    /// Clients place orders.
+    pub orders: bool,
     /// Where the run keeps its things.
     pub folder: PathBuf,
     /// The armed binary.
@@ -141,6 +143,7 @@ pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<RunResu
         projectors: 2,
         queries: 2,
         session_timeout_s: 4,
+        orders: settings.orders,
         small_disk: ordeal.nemeses().iter().any(|n| n.name().starts_with("disk-")),
     };
     let cluster = Arc::new(Cluster::start(plan).await?);
@@ -182,6 +185,8 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         rate: settings.rate,
         things: 200,
         two_builds,
+        orders: settings.orders,
+        outside: cluster.outside(),
     };
     let sources = Sources {
         database: cluster.owner_url(),
@@ -189,6 +194,8 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         commands: options.commands.clone(),
         queries,
         two_builds,
+        orders: settings.orders,
+        outside: cluster.outside(),
         binary: settings.binary.clone(),
     };
     let workload = Workload::start(options, recorder.clone())?;

@@ -35,6 +35,9 @@ use story::Story;
 use undoing::Undone;
 pub use waits::WAITS;
 
+#[cfg(test)]
+pub(crate) use pieces::costs as costs_of;
+
 /// An order. Stream `order/{order_id}`.
 pub struct Order;
 

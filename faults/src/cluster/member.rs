@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::outside::Outside;
 use super::process::{Signal, send};
 use super::{Cluster, Plan, Shared, ports};
 use crate::proxy::Link;
+use crate::shop::outside::OUTSIDE;
 use crate::workload::Server;
 
 /// The pause before a process that ended is started again.
@@ -33,16 +35,21 @@ pub enum Role {
     Projectors,
     /// Serves read models.
     QueryApi,
+    /// Is none of Daybook's: somebody outside, by their place in the list of these.
+    Outside(usize),
 }
 
 impl Role {
-    /// The binary's word for it.
-    pub fn subcommand(self) -> &'static str {
-        match self {
+    /// The binary's words for it, and what it is told of those outside.
+    fn arguments(self, outside: Option<&Outside>) -> Vec<String> {
+        let subcommand = match self {
             Self::Handlers => "command-handlers",
             Self::Projectors => "projectors",
             Self::QueryApi => "query-api",
-        }
+            Self::Outside(n) => return outside.map(|outside| outside.of_simulator(n)).unwrap_or_default(),
+        };
+        let told = outside.filter(|_| self == Self::Handlers).map(Outside::of_handlers).unwrap_or_default();
+        std::iter::once(subcommand.to_owned()).chain(told).collect()
     }
 
     /// Its members are called so, with a number.
@@ -51,6 +58,7 @@ impl Role {
             Self::Handlers => "handlers",
             Self::Projectors => "projectors",
             Self::QueryApi => "queries",
+            Self::Outside(n) => OUTSIDE[n].name,
         }
     }
 }
@@ -127,7 +135,9 @@ pub struct Life {
 impl Process {
     fn start(&mut self, shared: &Shared) -> anyhow::Result<()> {
         use std::os::unix::process::CommandExt as _;
-        let mut command = shared.command(&self.binary, &[self.role.subcommand()], &shared.url_by(&self.link), true);
+        let arguments = self.role.arguments(shared.outside.as_ref());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut command = shared.command(&self.binary, &arguments, &shared.url_by(&self.link), true);
         // By variables: a build that has no operations address yet passes the one of it over.
         command.env("DAYBOOK_LISTEN", format!("127.0.0.1:{}", self.port));
         command.env("DAYBOOK_OPERATIONS_LISTEN", format!("127.0.0.1:{}", self.operations_port));
@@ -193,7 +203,7 @@ impl Members {
         format!("{}-{last}", role.name())
     }
 
-    fn free_port(&mut self) -> anyhow::Result<u16> {
+    pub(super) fn free_port(&mut self) -> anyhow::Result<u16> {
         let port = ports::free(&self.ports).context("no free port")?;
         self.ports.push(port);
         Ok(port)
@@ -207,8 +217,11 @@ impl Members {
         link: Arc<Link>,
         variables: Vec<(String, String)>,
     ) -> anyhow::Result<()> {
-        let port = self.free_port()?;
-        let operations_port = if role == Role::Projectors { port } else { self.free_port()? };
+        let port = match (role, &shared.outside) {
+            (Role::Outside(n), Some(outside)) => outside.port(n).context("nobody of this number is outside")?,
+            _ => self.free_port()?,
+        };
+        let operations_port = if matches!(role, Role::Projectors | Role::Outside(_)) { port } else { self.free_port()? };
         let now = Instant::now();
         let mut process = Process {
             name: name.clone(),
@@ -334,9 +347,14 @@ impl Shared {
 }
 
 impl Cluster {
-    /// Every process, by name.
-    pub fn members(&self) -> Vec<Member> {
+    /// Every process, those outside too, by name.
+    pub(super) fn everybody(&self) -> Vec<Member> {
         self.shared.members().all.values().map(Process::view).collect()
+    }
+
+    /// Every process of Daybook, by name.
+    pub fn members(&self) -> Vec<Member> {
+        self.everybody().into_iter().filter(|member| !matches!(member.role, Role::Outside(_))).collect()
     }
 
     /// Those of a role.

@@ -3,6 +3,7 @@
 
 mod disk;
 mod member;
+mod outside;
 mod ports;
 mod process;
 mod resources;
@@ -29,6 +30,7 @@ pub use services::{Endangered, Service};
 use crate::proxy::Proxy;
 use disk::SmallDisks;
 use member::Members;
+use outside::Outside;
 use services::Services;
 
 /// The longest that a process may take to end by itself when it is asked to.
@@ -56,6 +58,8 @@ pub struct Plan {
     /// Postgres's data and WAL lie on disks of a fixed size, which can be filled. Needs root; where that can't be, the
     /// cluster starts all the same, and [`Cluster::small_disk`] says why it has none.
     pub small_disk: bool,
+    /// Simulators of those outside run beside Daybook, and its processes know them.
+    pub orders: bool,
 }
 
 /// Something that ended without being asked to: neither by a nemesis nor by a fail-point.
@@ -93,6 +97,8 @@ struct Shared {
     services: Services,
     disks: Result<SmallDisks, String>,
     proxy: Proxy,
+    /// None where clients place no orders.
+    outside: Option<Outside>,
     members: Mutex<Members>,
     unexpected: Mutex<Vec<UnexpectedEnd>>,
     stopping: AtomicBool,
@@ -117,12 +123,16 @@ impl Cluster {
             }
         };
         let proxy = Proxy::new(services.addresses().postgres);
+        let mut members = Members::default();
+        let outside = if plan.orders { Some(Outside::new(&plan, &mut members)) } else { None };
+        let outside = outside.transpose().inspect_err(|_| services.wipe())?;
         let shared = Arc::new(Shared {
             began: Instant::now(),
             services,
             disks,
             proxy,
-            members: Mutex::default(),
+            outside,
+            members: Mutex::new(members),
             unexpected: Mutex::default(),
             stopping: AtomicBool::default(),
             wiped: AtomicBool::default(),
@@ -137,6 +147,7 @@ impl Cluster {
                 cluster.add(role).await?;
             }
         }
+        cluster.add_outside().await?;
         *cluster.owner.supervising() = supervisor::begin(&cluster.shared);
         cluster.ready(Duration::from_secs(90)).await.context("the cluster did not become ready")?;
         Ok(cluster)

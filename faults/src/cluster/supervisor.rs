@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use tokio::task::JoinHandle;
 
-use super::{Cluster, Member, Service, Shared};
+use super::{Cluster, Member, Role, Service, Shared};
 
 const LOOK: Duration = Duration::from_millis(50);
 /// The longest that a probe may take.
@@ -74,7 +74,7 @@ impl Cluster {
         let client = client()?;
         let until = Instant::now() + patience;
         loop {
-            let members = self.members();
+            let members = self.everybody();
             let probes = members.iter().filter(|member| !member.held_down).map(|member| {
                 let client = &client;
                 async move { probe(client, member).await.err().map(|why| format!("{}: {why}", member.name)) }
@@ -97,7 +97,9 @@ fn client() -> reqwest::Result<reqwest::Client> {
 
 /// Asks where clients would be sent by it; where it is not ready, its operations tell why.
 async fn probe(client: &reqwest::Client, member: &Member) -> Result<(), String> {
-    let ask = |url: &str| client.get(format!("{url}/readyz")).send();
+    // Those outside have no more to say than that they live.
+    let path = if matches!(member.role, Role::Outside(_)) { "healthz" } else { "readyz" };
+    let ask = |url: &str| client.get(format!("{url}/{path}")).send();
     let response = ask(&member.url).await.map_err(|error| error.to_string())?;
     let status = response.status();
     if status.is_success() {

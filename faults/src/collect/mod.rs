@@ -34,6 +34,10 @@ pub struct Sources {
     pub queries: Vec<Server>,
     /// Two builds serve, of which one knows less.
     pub two_builds: bool,
+    /// Clients place orders.
+    pub orders: bool,
+    /// Those outside, who tell their books.
+    pub outside: Vec<Server>,
     /// The binary, for `replay diff` and `replay verify`.
     pub binary: PathBuf,
 }
@@ -95,7 +99,20 @@ pub async fn collect(
         two_builds,
         reacting_from,
         terms,
+        orders: sources.orders,
+        outside: books(&sources.outside).await?,
     })
+}
+
+/// The books of those outside, as they tell them.
+async fn books(outside: &[Server]) -> anyhow::Result<BTreeMap<String, serde_json::Value>> {
+    let client = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(10)).build()?;
+    let mut books = BTreeMap::new();
+    for at in outside {
+        let told = client.get(format!("{}/books", at.url)).send().await.with_context(|| format!("the books of {}", at.name))?;
+        books.insert(at.name.clone(), told.error_for_status()?.json().await?);
+    }
+    Ok(books)
 }
 
 /// The findings of one of Daybook's own audits: nothing when it exits with 0, else what it printed.

@@ -104,6 +104,20 @@ pub(crate) fn maps(type_name: &str) -> Vec<String> {
     message.flat_map(|m| m.fields().filter(|f| f.is_map()).map(|f| f.json_name().to_owned()).collect::<Vec<_>>()).collect()
 }
 
+/// Every message of a service that its commands' package has, by full name.
+pub(crate) fn messages_of(service: &str) -> &'static [String] {
+    static MESSAGES: LazyLock<HashMap<String, Vec<String>>> = LazyLock::new(|| {
+        let mut all: HashMap<String, Vec<String>> = HashMap::new();
+        for message in contract::descriptors().all_messages() {
+            if let Some(service) = message.package_name().split('.').nth(1) {
+                all.entry(service.to_owned()).or_default().push(message.full_name().to_owned());
+            }
+        }
+        all
+    });
+    MESSAGES.get(service).map(Vec::as_slice).unwrap_or_default()
+}
+
 /// The command that a service calls by this name in URLs, `do-something`: its package is `<contract>.<service>.v…`.
 pub(crate) fn command_type(service: &str, name: &str) -> Option<&'static str> {
     static TYPES: LazyLock<HashMap<(String, String), String>> = LazyLock::new(|| {
@@ -129,8 +143,9 @@ fn kebab(name: &str) -> String {
     words
 }
 
-/// `daybook.v1.Who.PROCESS`.
+/// `daybook.v1.Who.PROCESS`, and `WEBHOOK`.
 const PROCESS: i32 = 6;
+const WEBHOOK: i32 = 7;
 
 /// The origin of an event, by its metadata; texts are empty where it says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +157,8 @@ pub(crate) struct Metadata {
     pub(crate) causation: String,
     /// The engine's own process that asked; empty where a client did.
     pub(crate) process: String,
+    /// Somebody outside told it, in a notice.
+    pub(crate) is_notice: bool,
 }
 
 /// An event's metadata.
@@ -152,9 +169,10 @@ pub(crate) fn metadata(bytes: &[u8]) -> Result<Metadata, String> {
     let [correlation, traceparent, causation] = ["correlation_id", "traceparent", "causation_id"].map(|field| text_of(&message, field));
     let caller = message.get_field_by_name("caller");
     let caller = caller.as_ref().and_then(|value| value.as_message());
-    let is_process = |caller: &DynamicMessage| caller.get_field_by_name("kind").and_then(|kind| kind.as_enum_number()) == Some(PROCESS);
-    let process = caller.filter(|caller| is_process(caller)).map(|caller| text_of(caller, "id")).unwrap_or_default();
-    Ok(Metadata { command, correlation, traceparent, causation, process })
+    let is_a = |caller: &DynamicMessage, kind: i32| caller.get_field_by_name("kind").and_then(|kind| kind.as_enum_number()) == Some(kind);
+    let process = caller.filter(|caller| is_a(caller, PROCESS)).map(|caller| text_of(caller, "id")).unwrap_or_default();
+    let is_notice = caller.is_some_and(|caller| is_a(caller, WEBHOOK));
+    Ok(Metadata { command, correlation, traceparent, causation, process, is_notice })
 }
 
 fn text_of(message: &DynamicMessage, field: &str) -> String {

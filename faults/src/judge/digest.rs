@@ -94,11 +94,29 @@ pub struct EventPlace<'a> {
 
 /// The id of the first command of its type that a reactor sends to a stream for an event.
 pub fn reaction_id(at: &EventPlace<'_>, reactor: &str, command_type: &str, target: &str) -> Uuid {
+    nth_reaction_id(at, reactor, command_type, target, 0)
+}
+
+/// The id of the `n`-th of those, from 0.
+pub fn nth_reaction_id(at: &EventPlace<'_>, reactor: &str, command_type: &str, target: &str, n: u32) -> Uuid {
+    let n = n.to_be_bytes();
+    of_a_place("reaction", at, &[reactor.as_bytes(), command_type.as_bytes(), target.as_bytes(), &n])
+}
+
+/// The id of the one outcome that a lookup or an effect has for an event.
+pub fn outcome_id(at: &EventPlace<'_>, rule: &str, target: &str) -> Uuid {
+    of_a_place("effect", at, &[rule.as_bytes(), target.as_bytes()])
+}
+
+/// The id of what a deadline sends: of the event that armed it.
+pub fn deadline_id(at: &EventPlace<'_>, rule: &str, deadline: &str, target: &str) -> Uuid {
+    of_a_place("deadline", at, &[rule.as_bytes(), deadline.as_bytes(), target.as_bytes()])
+}
+
+fn of_a_place(kind: &str, at: &EventPlace<'_>, more: &[&[u8]]) -> Uuid {
     let (epoch, partition, offset) = (at.epoch.to_be_bytes(), at.partition.to_be_bytes(), at.offset.to_be_bytes());
-    let texts = [reactor.as_bytes(), command_type.as_bytes(), target.as_bytes()];
-    let first = 0_u32.to_be_bytes();
-    let place: [&[u8]; 5] = [b"reaction", &epoch, at.service.as_bytes(), &partition, &offset];
-    derived(place.into_iter().chain(texts).chain([first.as_slice()]))
+    let place: [&[u8]; 5] = [kind.as_bytes(), &epoch, at.service.as_bytes(), &partition, &offset];
+    derived(place.into_iter().chain(more.iter().copied()))
 }
 
 /// UUIDv5 of parts, each behind its length.

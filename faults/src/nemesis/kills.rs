@@ -30,7 +30,7 @@ async fn every(mut field: Field<'_>) -> anyhow::Result<Struck> {
 }
 
 /// Kills them, and waits until they run again. It counts how many of those processes were seen to be gone.
-async fn kill(cluster: &Cluster, victims: &[Member]) -> anyhow::Result<Struck> {
+pub(super) async fn kill(cluster: &Cluster, victims: &[Member]) -> anyhow::Result<Struck> {
     let mut killed = Vec::new();
     for victim in victims {
         // As it is at this moment: it may have ended since it was chosen, or been removed.

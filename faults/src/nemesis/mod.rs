@@ -9,6 +9,7 @@ mod kills;
 mod lanes;
 mod marks;
 mod net;
+mod outside;
 mod pauses;
 mod points;
 mod poison;
@@ -82,8 +83,9 @@ impl Struck {
     }
 }
 
-/// Every nemesis, in the order of the list.
-pub fn all() -> Vec<Box<dyn Nemesis>> {
+/// Every nemesis, in the order of the list; those of the world outside where clients place `orders`.
+pub fn all(orders: bool) -> Vec<Box<dyn Nemesis>> {
+    let outside = if orders { outside::all() } else { Vec::new() };
     let lists = [
         kills::all(),
         points::all(),
@@ -99,6 +101,7 @@ pub fn all() -> Vec<Box<dyn Nemesis>> {
         poison::all(),
         repeats::all(),
         transactions::all(),
+        outside,
     ];
     lists.into_iter().flatten().map(|fault| Box::new(fault) as Box<dyn Nemesis>).collect()
 }
@@ -219,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_nemesis_has_a_name_of_its_own_and_every_point_a_nemesis() {
-        let all = all();
+        let all = all(true);
         let names: BTreeSet<&str> = all.iter().map(|nemesis| nemesis.name()).collect();
         assert_eq!(names.len(), all.len());
         for point in daybook_failpoint::POINTS {

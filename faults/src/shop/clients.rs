@@ -8,6 +8,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
+use super::market::Market;
 use crate::history::{Command, Via};
 
 const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
@@ -16,6 +17,8 @@ const CATEGORIES: [&str; 4] = ["Lamps > Desk", "Lamps > Floor", "Chairs", "Audio
 const REMEMBERED: usize = 256;
 /// Results that readers look for.
 const FRESH: usize = 64;
+/// Streams that readers look for by what was told of them.
+const TOLD: [&str; 3] = ["product/", "stock/", "reorder/"];
 /// A reorder point is set between so many pieces below what should be available, and so many above: ordinary commands cross it.
 const AROUND: std::ops::Range<i64> = -12..12;
 
@@ -84,6 +87,8 @@ pub(crate) struct Shop {
     fresh: Mutex<VecDeque<Fresh>>,
     /// By SKU: the category that a product was put into last, if it was.
     categories: Mutex<HashMap<String, &'static str>>,
+    /// What shoppers know of it.
+    market: Market,
 }
 
 /// A reservation that may have been made.
@@ -111,6 +116,7 @@ impl Shop {
             levels: Mutex::default(),
             fresh: Mutex::default(),
             categories: Mutex::default(),
+            market: Market::new(&format!("{seed:x}")),
         }
     }
 
@@ -256,8 +262,16 @@ impl Shop {
         Command { service, name, stream, key: self.key(client), body, if_match: None, via: Via::Kafka }
     }
 
-    /// Notes a result that readers may look for.
+    /// What shoppers and staff know.
+    pub(super) fn market(&self) -> &Market {
+        &self.market
+    }
+
+    /// Notes a result that readers may look for: of products, stocks and their reordering. Shoppers tell of orders themselves.
     pub(crate) fn tell(&self, stream: &str, token: &str) {
+        if !TOLD.iter().any(|start| stream.starts_with(start)) {
+            return;
+        }
         let mut fresh = lock(&self.fresh);
         if fresh.len() == FRESH {
             fresh.pop_front();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::names::{CATEGORY_LISTINGS, PRODUCT_PAGES, REORDER_ALERTS, SEARCH, STOCK_LEVELS};
+use super::names::{CATEGORY_LISTINGS, ORDERS, PRODUCT_PAGES, REORDER_ALERTS, SEARCH, STOCK_LEVELS};
 use crate::history::{Asked, Entry};
 
 /// Keys that read models may have: those that commands touched.
@@ -14,6 +14,8 @@ pub struct Keys {
     pub stocks: BTreeSet<String>,
     /// Categories that products were put into.
     pub categories: BTreeSet<String>,
+    /// Orders that carts were checked out under.
+    pub orders: BTreeSet<String>,
     /// Warehouses whose stock was named in a command.
     pub warehouses: BTreeSet<String>,
 }
@@ -25,6 +27,7 @@ impl Keys {
         for entry in history {
             let Asked::Command(command) = &entry.asked else { continue };
             keys.categories.extend(command.body["category"].as_str().map(str::to_owned));
+            keys.orders.extend(command.body["orderId"].as_str().filter(|_| command.stream.starts_with("cart/")).map(str::to_owned));
             match command.stream.split_once('/') {
                 Some(("product", sku)) => drop(keys.skus.insert(sku.to_owned())),
                 Some(("stock", stock)) => {
@@ -39,12 +42,13 @@ impl Keys {
     }
 
     /// Each read model with its keys, and whether what stands under one is a list.
-    pub(crate) fn of_models(&self) -> [(&'static str, &BTreeSet<String>, bool); 4] {
+    pub(crate) fn of_models(&self) -> [(&'static str, &BTreeSet<String>, bool); 5] {
         [
             (PRODUCT_PAGES, &self.skus, false),
             (STOCK_LEVELS, &self.stocks, false),
             (CATEGORY_LISTINGS, &self.categories, true),
             (REORDER_ALERTS, &self.warehouses, true),
+            (ORDERS, &self.orders, false),
         ]
     }
 

@@ -4,9 +4,12 @@
 mod books;
 mod clients;
 mod keys;
+mod market;
 pub(crate) mod names;
+pub(crate) mod outside;
 mod reading;
 pub mod rules;
+pub(crate) mod shoppers;
 
 pub use books::judge;
 pub(crate) use clients::{Shop, creation, fall_and_return, spoilt};

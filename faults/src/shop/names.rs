@@ -1,5 +1,10 @@
 //! Names of the shop's services and read models, and messages that nemeses need.
 
+/// The payment provider, by its name as a process.
+pub(crate) const PROVIDER: &str = "payment-provider";
+/// The carrier, by its name as a process.
+pub(crate) const CARRIER: &str = "carrier";
+
 /// Every service.
 pub(crate) const SERVICES: [&str; 2] = ["catalog", "inventory"];
 
@@ -11,15 +16,24 @@ pub(crate) const CATEGORY_LISTINGS: &str = "category-listings";
 pub(crate) const STOCK_LEVELS: &str = "stock-levels";
 /// Lists of a warehouse's open proposals.
 pub(crate) const REORDER_ALERTS: &str = "reorder-alerts";
+/// Pages of orders.
+pub(crate) const ORDERS: &str = "orders";
+/// Lists of a customer's orders.
+pub(crate) const CUSTOMER_ORDERS: &str = "customer-orders";
+/// Lists of the warehouses that send to a country.
+pub(crate) const WAREHOUSES: &str = "warehouses";
+/// Pages of carts.
+pub(crate) const CARTS: &str = "carts";
 /// The read model that is searched.
 pub(crate) const SEARCH: &str = "products";
 
 /// Each read model with a key that can be asked for at any time.
-pub(crate) const READ_MODELS: [(&str, &str); 5] = [
+pub(crate) const READ_MODELS: [(&str, &str); 6] = [
     (PRODUCT_PAGES, "nothing"),
     (STOCK_LEVELS, "nothing"),
     (CATEGORY_LISTINGS, "nothing"),
     (REORDER_ALERTS, "nothing"),
+    (ORDERS, "nothing"),
     (SEARCH, "search"),
 ];
 

@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::clients::Shop;
-use super::names::{CATEGORY_LISTINGS, PRODUCT_PAGES, REORDER_ALERTS, STOCK_LEVELS};
+use super::names::{CATEGORY_LISTINGS, ORDERS, PRODUCT_PAGES, REORDER_ALERTS, STOCK_LEVELS};
 
 /// Finds every product of ours; few of them are enough to see that it answers.
 const QUERY: &str = "brand=Nemesis&page_size=5";
@@ -41,6 +41,9 @@ impl Shop {
         let choice = random.random_range(0..100);
         if choice < 4 {
             return Some(Question::page(CATEGORY_LISTINGS, self.any_category(random), Vec::new()));
+        }
+        if let Some((order, token)) = self.market().look_for(random).filter(|_| choice >= 85) {
+            return Some(Question::page(ORDERS, order, vec![token]));
         }
         let fresh = self.look_for(random)?;
         let sku = fresh.sku().to_owned();

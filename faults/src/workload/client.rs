@@ -95,6 +95,11 @@ impl Http {
         }
     }
 
+    /// Goes to an address outside, as a customer or a driver does, who does not care for what is said there.
+    pub async fn visit(&self, url: &str) {
+        let _ = self.client.post(url).send().await;
+    }
+
     /// Reads a page of a read model.
     pub async fn read(&self, by: u32, at: &Server, model: &str, key: &str, tokens: &[String]) -> Answer {
         self.asked(by, at, (model, key), "", tokens).await

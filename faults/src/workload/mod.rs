@@ -12,16 +12,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 pub use client::{Http, Server};
 pub use raw::RawClient;
 pub use transaction::Transaction;
 
-use crate::history::Recorder;
-use crate::shop::Shop;
+use crate::history::{Answer, Command, Recorder};
+use crate::shop::{Shop, shoppers};
+
+/// Clients that fill carts, and those that look after orders.
+const SHOPPERS: u32 = 6;
+const STAFF: u32 = 4;
+/// The longest that it may take until every order is brought to an end: longer than processes wait for anything.
+const CLOSED: Duration = Duration::from_secs(180);
+/// The client that does it; others of its kind have the numbers behind it.
+const CLOSES: u32 = 4_000_000;
 
 /// The most that a crowd has under way at once.
 const HANDS: usize = 6_000;
@@ -49,27 +59,45 @@ pub struct Options {
     pub things: u64,
     /// Two builds serve, of which one knows less.
     pub two_builds: bool,
+    /// Shoppers place orders.
+    pub orders: bool,
+    /// Those outside.
+    pub outside: Vec<Server>,
 }
 
 /// The part that all clients share.
-struct Floor {
-    options: Options,
-    http: Http,
-    shop: Shop,
+pub(crate) struct Floor {
+    pub(crate) options: Options,
+    pub(crate) http: Http,
+    pub(crate) shop: Shop,
     over: AtomicBool,
 }
 
 impl Floor {
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
 
-    fn random(&self, client: u32) -> StdRng {
+    pub(crate) fn random(&self, client: u32) -> StdRng {
         StdRng::seed_from_u64(self.options.seed ^ (u64::from(client) << 32))
     }
 
     fn any<'a>(&self, places: &'a [Server], random: &mut StdRng) -> &'a Server {
         &places[random.random_range(0..places.len())]
+    }
+
+    /// Sends a command until its client knows what came of it; the last answer.
+    pub(crate) async fn insist(&self, client: u32, command: &Command, random: &mut StdRng) -> Answer {
+        writer::insist(self, client, command, random).await
+    }
+
+    /// Reads a page at any query API; none where there is none, or nobody answers.
+    pub(crate) async fn read(&self, client: u32, model: &str, key: &str, tokens: &[String], random: &mut StdRng) -> Option<Value> {
+        let at = self.any(&self.options.queries, random);
+        match self.http.read(client, at, model, key, tokens).await {
+            Answer::Page { status: 200, body, .. } => Some(body),
+            _ => None,
+        }
     }
 
     /// Waits until one of so many clients may send its next command.
@@ -106,6 +134,16 @@ impl Workload {
         for client in writers + raw..writers + raw + readers {
             clients.spawn(reader::work(floor.clone(), client));
         }
+        let first = writers + raw + readers;
+        if floor.options.orders {
+            clients.spawn(shoppers::keep_shop(floor.clone(), first));
+            for client in first + 1..first + 1 + SHOPPERS {
+                clients.spawn(shoppers::shop_around(floor.clone(), client));
+            }
+            for client in first + 1 + SHOPPERS..first + 1 + SHOPPERS + STAFF {
+                clients.spawn(shoppers::look_after(floor.clone(), client));
+            }
+        }
         Ok(Self { floor, clients })
     }
 
@@ -115,7 +153,7 @@ impl Workload {
         writer::crowd(self.floor.clone(), number, rate, HANDS, length)
     }
 
-    /// Lets every client finish what it has begun, commands without a definite answer included.
+    /// Lets every client finish what it has begun, commands without a definite answer included, and brings every order to an end.
     ///
     /// # Errors
     /// When a client panicked.
@@ -123,6 +161,9 @@ impl Workload {
         self.floor.over.store(true, Ordering::Relaxed);
         while let Some(ended) = self.clients.join_next().await {
             ended?;
+        }
+        if self.floor.options.orders {
+            join_all((0..STAFF).map(|n| shoppers::close(&self.floor, CLOSES + n, CLOSED))).await;
         }
         Ok(())
     }

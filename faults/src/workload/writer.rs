@@ -59,7 +59,7 @@ pub(super) async fn work(floor: Arc<Floor>, client: u32, of: u32) {
             }
             _ => {
                 let command = floor.shop.command(client, &mut random);
-                if insist(&floor, client, &command, &mut random).await {
+                if is_definite(&insist(&floor, client, &command, &mut random).await) {
                     if before.len() == REMEMBERED {
                         before.swap_remove(random.random_range(0..REMEMBERED));
                     }
@@ -101,8 +101,9 @@ fn is_definite(told: &Answer) -> bool {
     matches!(told, Answer::Done { .. } | Answer::Refused { .. } | Answer::Invalid { .. } | Answer::Unexpected { .. })
 }
 
-/// Sends a command until its client knows what came of it; some clients give up at once. True when it knows.
-async fn insist(floor: &Floor, client: u32, command: &Command, random: &mut StdRng) -> bool {
+/// Sends a command until its client knows what came of it; some clients give up at once. The last answer.
+pub(super) async fn insist(floor: &Floor, client: u32, command: &Command, random: &mut StdRng) -> Answer {
+    let mut last = Answer::Unknown { why: "it was not asked".to_owned() };
     let gives_up = random.random_bool(0.05);
     for attempt in 0..TRIES {
         let at = floor.any(&floor.options.commands, random);
@@ -113,12 +114,13 @@ async fn insist(floor: &Floor, client: u32, command: &Command, random: &mut StdR
         if let Answer::Done { token, .. } = &told {
             floor.shop.tell(&command.stream, token);
         }
-        if is_definite(&told) || gives_up {
-            return is_definite(&told);
+        last = told;
+        if is_definite(&last) || gives_up {
+            break;
         }
         tokio::time::sleep(Duration::from_millis(u64::from(50 * (attempt + 1)).min(500))).await;
     }
-    false
+    last
 }
 
 /// Asks a handle, at any endpoint, until there is a result.

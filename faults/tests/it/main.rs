@@ -3,10 +3,12 @@
 mod broken_chain;
 mod broken_kafka;
 mod broken_log;
+mod broken_orders;
 mod broken_reads;
 mod broken_reorder;
 mod broken_told;
 mod good;
+mod orders;
 mod promises;
 mod rooms;
 mod support;

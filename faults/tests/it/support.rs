@@ -9,7 +9,7 @@ use daybook_faults::shop::judge;
 use serde_json::Value;
 
 use crate::good::good;
-use crate::world::PARTITIONS;
+use crate::world::{PARTITIONS, service_of};
 
 /// Breaks the good run: the first violation must be of this rule, and the only others of those that can't but fall with it.
 #[track_caller]
@@ -27,10 +27,6 @@ pub(crate) fn caught_in(mut evidence: Evidence, invariant: &str, rule: &str, als
     let expected: BTreeSet<&str> = also.iter().copied().chain([rule]).collect();
     assert_eq!(verdict.found.keys().copied().collect::<BTreeSet<_>>(), expected, "{verdict}");
     assert!(!verdict.violations[0].seen.is_empty(), "it must show what it saw: {verdict}");
-}
-
-fn service_of(stream: &str) -> &'static str {
-    if stream.starts_with("product/") { "catalog" } else { "inventory" }
 }
 
 /// Where a stream stands.

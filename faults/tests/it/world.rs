@@ -49,9 +49,21 @@ pub(crate) fn encode(kind: &str, json: &Value) -> Vec<u8> {
 
 /// A command over HTTP, to the first endpoint.
 pub(crate) fn command(name: &str, stream: &str, key: &str, body: Value) -> Command {
-    let service = if stream.starts_with("product/") { "catalog" } else { "inventory" };
+    let service = service_of(stream);
     let (name, stream, key) = (name.to_owned(), stream.to_owned(), key.to_owned());
     Command { service: service.to_owned(), name, stream, key, body, if_match: None, via: Via::Http("e-1".to_owned()) }
+}
+
+/// The service that a stream is of.
+pub(crate) fn service_of(stream: &str) -> &'static str {
+    match stream.split('/').next().unwrap_or_default() {
+        "product" => "catalog",
+        "cart" => "cart",
+        "order" => "order",
+        "payment" => "payment",
+        "shipment" => "shipping",
+        _ => "inventory",
+    }
 }
 
 fn type_of(command: &Command) -> String {
@@ -62,8 +74,13 @@ fn type_of(command: &Command) -> String {
 impl World {
     /// Two logs, each with page 0 in each partition.
     pub(crate) fn new() -> Self {
+        Self::of(&["catalog", "inventory"])
+    }
+
+    /// The same with logs of these services.
+    pub(crate) fn of(services: &[&str]) -> Self {
         let mut evidence = Evidence::default();
-        for (n, service) in [(1, "catalog"), (2, "inventory")] {
+        for (n, service) in (1..).zip(services) {
             let mut log = Log { log_id: Uuid::from_u128(n).to_string(), partitions: PARTITIONS, ..Log::default() };
             for partition in 0..PARTITIONS {
                 let birth = Page { epoch: 1, message_offset: -1, writer: "migrate".into(), recorded_at: BEGAN, ..Page::default() };
@@ -71,7 +88,7 @@ impl World {
                 log.events.insert(partition, Vec::new());
                 log.commands.insert(partition, Vec::new());
             }
-            evidence.logs.insert(service.to_owned(), log);
+            evidence.logs.insert((*service).to_owned(), log);
         }
         Self { evidence, versions: BTreeMap::new(), now: 0 }
     }
@@ -94,18 +111,35 @@ impl World {
     }
 
     /// Writes what the reactor `reorder` sends for this version of a stream, and what it leads to.
-    pub(crate) fn reaction(&mut self, (stream, version): (&str, i64), command: &Command, events: Vec<(&'static str, Value)>) {
-        let (service, partition) = ("inventory", digest::partition(stream, PARTITIONS));
+    pub(crate) fn reaction(&mut self, cause: (&str, i64), command: &Command, events: Vec<(&'static str, Value)>) {
+        let origin = self.origin(cause, "reorder", &type_of(command), &command.stream);
+        self.write(vec![(command, origin, End::Done(events))]);
+    }
+
+    /// Writes an event that a process has led to, by a command of which nothing is known but where it comes from.
+    pub(crate) fn said(&mut self, cause: (&str, i64), stream: &str, kind: &'static str, body: Value) {
+        let unknown = command("", stream, "", Value::Null);
+        let origin = self.origin(cause, "rule", &format!("shop.{}.v1.{kind}", unknown.service), stream);
+        self.write(vec![(&unknown, origin, End::Done(vec![(kind, body)]))]);
+    }
+
+    /// The version of a stream.
+    pub(crate) fn version(&self, stream: &str) -> i64 {
+        self.versions.get(stream).copied().unwrap_or_default()
+    }
+
+    /// A reactor, by the event that it reacts to, the type of its command, and the stream that gets it.
+    fn origin(&self, (stream, version): (&str, i64), reactor: &str, kind: &str, target: &str) -> Origin {
+        let (service, partition) = (service_of(stream), digest::partition(stream, PARTITIONS));
         let events_there = &self.evidence.logs[service].events[&partition];
         let cause = events_there.iter().find(|event| event.stream_id == stream && event.version == version).expect("it stands");
         let at = digest::EventPlace { epoch: 1, service, partition, offset: cause.offset };
-        let origin = Origin {
-            id: digest::reaction_id(&at, "reorder", &type_of(command), &command.stream),
-            caller: Caller::process("reactor/reorder"),
+        Origin {
+            id: digest::reaction_id(&at, reactor, kind, target),
+            caller: Caller::process(format!("reactor/{reactor}")),
             correlation_id: Metadata::decode(cause.metadata.as_slice()).expect("metadata").correlation_id,
             causation_id: format!("{service}/{partition}:{}@1", cause.offset),
-        };
-        self.write(vec![(command, origin, End::Done(events))]);
+        }
     }
 
     fn write(&mut self, decided: Vec<(&Command, Origin, End)>) -> Vec<Answer> {
@@ -156,7 +190,10 @@ impl World {
                 partition,
                 offset: i64::try_from(events.len()).expect("few") - 1,
                 epoch: 1,
-                command_digest: digest::command(&type_of(command), &encode(&type_of(command), &command.body), if_match),
+                command_digest: match command.name.as_str() {
+                    "" => vec![7; 32],
+                    _ => digest::command(&type_of(command), &encode(&type_of(command), &command.body), if_match),
+                },
                 outcome: Some(outcome),
             };
             told.push(answer(id, &result, problem));

@@ -133,7 +133,7 @@ pub(super) fn is(wanted: PieceFate) -> impl Fn(&PieceRun) -> bool {
 }
 
 /// What pieces that are so cost together, in minor units.
-pub(super) fn costs(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> i64 {
+pub(crate) fn costs(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> i64 {
     let mut state = OrderState { lines: state.lines.clone(), pieces: state.pieces.clone(), ..Default::default() };
     change(&mut state, all, is, PieceRun::clone).costs
 }

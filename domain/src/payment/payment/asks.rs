@@ -41,8 +41,8 @@ impl Story {
     /// Takes each step that can be taken now, until the provider has to be waited for.
     pub(super) fn go_on(&mut self) {
         self.judge();
-        while self.state.in_flight.is_none() && self.step() {}
         self.deviate();
+        while self.state.in_flight.is_none() && self.step() {}
     }
 
     /// The next step; false: there is none.

@@ -95,9 +95,10 @@ fn of_order(state: &PaymentState, object: &ProviderObject, refund: bool) -> i64 
 }
 
 /// What has to be given back of an object that the order is not paid with.
-pub(super) fn to_undo(state: &PaymentState, object: &ProviderObject) -> i64 {
-    let left = i128::from(taken(state, object)) - i128::from(given_back(state, object)) - i128::from(object.kept);
-    clamp(left.max(0))
+fn to_undo(state: &PaymentState, object: &ProviderObject) -> i64 {
+    let (taken, given_back) = (taken(state, object), given_back(state, object));
+    let is_refused = (taken, given_back) == (object.refused_taken, object.refused_given_back);
+    if is_refused { 0 } else { taken.saturating_sub(given_back).max(0) }
 }
 
 fn clamp(sum: i128) -> i64 {

@@ -1,5 +1,5 @@
-//! What is known of payments at the provider. Each fact is put to those that are known, so that it does not matter in which order they come,
-//! how often, and how late.
+//! What is known of payments at the provider. Each fact is put to those that are known, so it does not matter in which order, how often and
+//! how late they come.
 
 use prost_types::Timestamp;
 use shop_proto::payment::v1::*;
@@ -24,7 +24,7 @@ pub(super) fn heard(state: &mut PaymentState, e: &ProviderHeard) {
     }
 }
 
-/// Puts what is said to what is known: amounts grow, later statuses cover earlier ones, and an authorisation ends when it was first said to.
+/// Puts what is said to what is known: amounts grow, later statuses cover earlier ones, and of an authorisation's ends the earliest counts.
 fn learn(state: &mut PaymentState, said: &ProviderPayment) {
     let object = match state.objects.iter_mut().position(|object| id(object) == said.object_id) {
         Some(n) => &mut state.objects[n],
@@ -70,7 +70,10 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
             object.set_cancelled_at(status);
         }
         O::Refund if flight.undo && is_done => object.undone = object.undone.saturating_add(flight.amount),
-        O::Refund if flight.undo => object.kept = object.kept.saturating_add(flight.amount),
+        // As it stood when it was asked: what was told with the refusal may be why.
+        O::Refund if flight.undo => {
+            (object.refused_taken, object.refused_given_back) = (flight.before.saturating_add(flight.amount), flight.before);
+        }
         _ => {}
     }
 }
@@ -115,8 +118,8 @@ pub(super) fn is_wanted(state: &PaymentState, object: &ProviderObject) -> bool {
     !is_over(state) && (object.attempt == 0 || is_last)
 }
 
-/// Whether something is authorised by the object, or may be, that nobody has asked to cancel yet. A cancellation that was answered is not asked
-/// for again, unless the object has come further since.
+/// Whether something is authorised by the object, or may be, that nobody has asked to cancel yet. A cancellation that was answered is not
+/// asked for again, unless the object has come further since.
 pub(super) fn is_alive(state: &PaymentState, object: &ProviderObject) -> bool {
     let status = status(object);
     let taken = books::taken(state, object);

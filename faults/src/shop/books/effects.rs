@@ -7,6 +7,7 @@ use serde_json::Map;
 use serde_json::Value;
 
 use super::folded::Folded;
+use super::processes;
 use super::product::REVISED;
 use super::stock::{CROSSED, REGAINED, partial};
 use crate::judge::asked::{Read, candidates, command_of, is_of_what_was_asked, read};
@@ -78,7 +79,32 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("FinishTransfer", &["TransferFinished"]),
     ("SetReorderPoint", &["ReorderPointSet"]),
     ("RaiseReorderProposal", &["ReorderProposalRaised"]),
+    ("OpenWarehouse", &["WarehouseOpened"]),
+    ("CloseWarehouse", &["WarehouseClosed"]),
+    ("AddItem", &["CartClaimed", "ItemAdded"]),
+    ("ChangeQuantity", &["CartClaimed", "QuantityChanged"]),
+    ("RemoveItem", &["CartClaimed", "ItemRemoved"]),
+    ("MergeCart", &["CartClaimed", "CartMerged"]),
+    ("Checkout", &["CartClaimed", "CartCheckedOut"]),
+    ("CancelOrder", &["OrderCancelling", "OrderCancelled", "OrderLinesCancelling"]),
+    ("CancelLines", &["OrderLinesCancelling"]),
+    ("ChangePayment", &["OrderAwaitingPayment"]),
+    ("RequestReturn", &["OrderReturnRequested"]),
+    ("RefuseReturn", &["OrderReturnRefused"]),
+    ("ReceiveReturn", &["OrderReturned"]),
+    ("HoldOrder", &["OrderHeld"]),
+    ("EndOrderHold", &["OrderHoldEnded"]),
+    ("DispatchShipment", &["ShipmentDispatched"]),
+    ("ReportShortPick", &["ShortPicked"]),
+    ("RecordDelivered", &["ShipmentDispatched", "ShipmentDelivered"]),
+    ("RecordLost", &["ShipmentDispatched", "ShipmentLost"]),
+    ("RecordReturnedToSender", &["ShipmentDispatched", "ShipmentReturned"]),
 ];
+
+/// Services whose commands lead to what the state before them makes of it: only what the events are about has to be the same.
+const BY_STATE: [&str; 2] = ["order", "shipping"];
+/// That.
+const ABOUT: [&str; 2] = ["orderId", "number"];
 
 /// Whether a command may lead to an event: its type, every field that both have, and of a revision all that it changes.
 fn explains(folded: &Folded<'_>, asked: &Read, at: &Written<'_>) -> bool {
@@ -95,6 +121,9 @@ fn explains(folded: &Folded<'_>, asked: &Read, at: &Written<'_>) -> bool {
                 ("RepriceProduct", "price", Some(price)) => value.get("list") == Some(price) && value.get("sale") == asked.get("sale"),
                 // Held against the state before it.
                 ("ReviseProduct", field, _) if REVISED.contains(&field) => true,
+                (_, field, _) if BY_STATE.contains(&at.service) && !ABOUT.contains(&field) => true,
+                // Sorted, each once.
+                ("OpenWarehouse", "countries", _) => true,
                 // A reservation that is kept or given back names the process that had made it.
                 (_, "process", _) if at.kind() != "StockReserved" => true,
                 (_, _, Some(asked)) => asked == value,
@@ -115,7 +144,8 @@ fn changes_are_all_there(folded: &Folded<'_>, name: &str, asked: &Map<String, Va
 /// `sum-of-effects`: all pieces that a stream has received, against those of the accepted commands.
 fn sums_are_right(case: &Case<'_>, findings: &mut Findings) {
     let mut sums: BTreeMap<(&str, &str), (i64, i64)> = BTreeMap::new();
-    for at in case.written.iter().filter(|at| at.kind() == "StockReceived") {
+    // What orders took back is judged by theirs.
+    for at in case.written.iter().filter(|at| at.kind() == "StockReceived" && !processes::is_of_one(at)) {
         sums.entry((at.service, &at.event.stream_id)).or_default().1 += integer(&at.json["quantity"]).unwrap_or_default();
     }
     for deed in &case.deeds {

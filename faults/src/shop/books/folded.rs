@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
+use super::orders::order::Order;
 use super::product::Product;
 use super::reorder::Reordering;
 use super::stock::Shelf;
@@ -37,6 +38,8 @@ pub(super) struct Folded<'a> {
     pub(super) shelves: BTreeMap<&'a str, Shelves<'a>>,
     /// By `sku@warehouse`.
     pub(super) reorderings: BTreeMap<&'a str, Story<'a, Reordering>>,
+    /// By order id.
+    pub(super) orders: BTreeMap<&'a str, Story<'a, Order>>,
     /// By SKU: the keys of its stock, in byte order of the warehouses.
     stock_of: BTreeMap<&'a str, Vec<&'a str>>,
     /// By key of `category-listings`: the SKUs that it has ever listed.
@@ -50,6 +53,7 @@ impl<'a> Folded<'a> {
             products: BTreeMap::new(),
             shelves: BTreeMap::new(),
             reorderings: BTreeMap::new(),
+            orders: BTreeMap::new(),
             stock_of: BTreeMap::new(),
             listed: BTreeMap::new(),
         };
@@ -60,6 +64,9 @@ impl<'a> Folded<'a> {
                     folded.listed.entry(category.to_owned()).or_default().insert(sku);
                 }
                 folded.products.insert(sku, story);
+            }
+            if let Some(id) = stream.strip_prefix("order/") {
+                folded.orders.insert(id, Story::of(case, (service, stream), places, Order::after));
             }
             if let Some(key) = stream.strip_prefix("reorder/") {
                 folded.reorderings.insert(key, Story::of(case, (service, stream), places, Reordering::after));

@@ -10,14 +10,15 @@ use crate::evidence::Served;
 use crate::judge::case::Case;
 use crate::judge::models::{Expected, Model, PartName, judge_parts, judge_served};
 use crate::judge::verdict::Findings;
-use crate::shop::names::{CATEGORY_LISTINGS, PRODUCT_PAGES, REORDER_ALERTS, SEARCH, STOCK_LEVELS};
+use crate::shop::names::{CATEGORY_LISTINGS, ORDERS, PRODUCT_PAGES, REORDER_ALERTS, SEARCH, STOCK_LEVELS};
 
 /// Read models that are folded here, and the messages of their parts.
-const MODELS: [(&str, &str); 4] = [
+const MODELS: [(&str, &str); 5] = [
     (PRODUCT_PAGES, "shop.read.v1.ProductPage"),
     (CATEGORY_LISTINGS, "shop.read.v1.CategoryListing"),
     (STOCK_LEVELS, "shop.read.v1.StockLevel"),
     (REORDER_ALERTS, "shop.read.v1.ReorderAlerts"),
+    (ORDERS, "shop.read.v1.OrderPage"),
 ];
 
 /// Every rule of the end.
@@ -65,6 +66,12 @@ fn expected_parts<'f>(folded: &'f Folded<'_>, model: &str) -> BTreeMap<PartName,
                 expected.insert((warehouse.to_owned(), sku.to_owned()), (Box::new(is_it), alert.clone()));
             }
         }
+        ORDERS => {
+            for (id, story) in folded.orders.iter().filter(|(_, story)| story.last().is_there()) {
+                let name = ((*id).to_owned(), "order".to_owned());
+                expected.insert(name, (Box::new(move |told: &Value| story.last().is_page(told)), story.last().told()));
+            }
+        }
         _ => {
             for (key, shelves) in &folded.shelves {
                 let Some(level) = level_json(key, shelves.story.last()) else { continue };
@@ -104,6 +111,11 @@ fn served_is_the_fold(folded: &Folded<'_>, served: &Served, findings: &mut Findi
             let items = body["items"].as_array().map(Vec::as_slice).unwrap_or_default();
             let same = items.len() == wanted.len() && items.iter().zip(&wanted).all(|(item, (_, reordering))| reordering.is_alert(item));
             (served.status == 200 && same, format!("{:?}", wanted.iter().map(|(sku, _)| *sku).collect::<Vec<_>>()))
+        }
+        ORDERS => {
+            let order = folded.orders.get(key).map(|story| story.last()).filter(|order| order.is_there());
+            let holds = order.map_or(served.status == 404, |order| served.status == 200 && order.is_page(body));
+            (holds, order.map_or(Value::Null, |order| order.told()).to_string())
         }
         SEARCH => {
             let shown = folded.products.iter().filter(|(_, story)| story.last().shown);

@@ -12,7 +12,7 @@ use crate::judge::reads::{Read, Reader, in_order};
 use crate::judge::rules;
 use crate::judge::story::Story;
 use crate::judge::verdict::Findings;
-use crate::shop::names::{CATEGORY_LISTINGS, PRODUCT_PAGES, REORDER_ALERTS, STOCK_LEVELS};
+use crate::shop::names::{CATEGORY_LISTINGS, ORDERS, PRODUCT_PAGES, REORDER_ALERTS, STOCK_LEVELS};
 
 /// Judges the pages of each read model.
 struct Pages<'c, 'a> {
@@ -31,6 +31,7 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
             CATEGORY_LISTINGS => pages.listing(read),
             STOCK_LEVELS => pages.level(read),
             REORDER_ALERTS => pages.alerts(read),
+            ORDERS => pages.order(read),
             _ => {}
         }
     }
@@ -125,6 +126,29 @@ impl<'c, 'a> Pages<'c, 'a> {
                 self.reader.position_is_told(read, shelves.story.service, shelves.story.partition);
             }
             self.reader.state(read, &shelves.story, &states);
+        }
+    }
+
+    /// A page of `orders`.
+    fn order(&mut self, read: &'c Read<'_>) {
+        let Some(story) = self.folded.orders.get(read.key) else {
+            self.reader.findings.check(rules::FROM_NOWHERE, moment(read.entry), read.status == 404, || {
+                (format!("{}: the log has no such order", read.key), vec![entry_line(read.entry)])
+            });
+            return;
+        };
+        let states = match read.status {
+            404 => story.states_where(|order| !order.is_there()),
+            _ => story.states_where(|order| order.is_page(read.body)),
+        };
+        let told = self.reader.findings.check(rules::MIXED_PAGE, moment(read.entry), !states.is_empty(), || {
+            (format!("{}: the order was never so", read.key), vec![entry_line(read.entry)])
+        });
+        if told {
+            if read.status == 200 {
+                self.reader.position_is_told(read, story.service, story.partition);
+            }
+            self.reader.state(read, story, &states);
         }
     }
 

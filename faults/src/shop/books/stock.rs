@@ -156,6 +156,11 @@ impl<'w> Kept<'w> {
         self.orders.get(order).map(|(quantity, _)| *quantity)
     }
 
+    /// Each order that holds pieces, and how many.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&'w str, i64)> {
+        self.orders.iter().map(|(order, (quantity, _))| (*order, *quantity))
+    }
+
     /// Whether an order's pieces are promised without an end.
     pub(super) fn is_confirmed(&self, order: &str) -> bool {
         self.orders.get(order).is_some_and(|(_, confirmed)| *confirmed)

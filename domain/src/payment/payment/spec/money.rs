@@ -155,15 +155,30 @@ fn a_refund_that_was_promised_is_given_before_the_rest_is_undone() {
 fn what_is_reported_after_a_void_is_undone() {
     let gone = all([paid(), vec![voiding(1), ask_cancel(3, 1), heard(&refused(3, "busy")), voided(1)]]);
     let told = notice("n-1", taken(1000, 0));
-    let events = [noticed(&told), ask_undo(4, 1, 1000), deviated(1000, 0)];
+    let events = [noticed(&told), deviated(1000, 0), ask_undo(4, 1, 1000)];
     given::<Payment>(gone.clone()).when(told.clone()).then(events.clone());
     let undone = all([gone, events.to_vec()]);
     let yes = done(4, taken(1000, 1000));
     given::<Payment>(undone.clone()).when(yes.clone()).then([heard(&yes)]);
     // Again, under another number.
     let more = notice("n-2", taken(1200, 1000));
-    let again = [noticed(&more), ask_undo(5, 2, 200), deviated(1200, 0)];
+    let again = [noticed(&more), deviated(1200, 0), ask_undo(5, 2, 200)];
     given::<Payment>(all([undone, vec![heard(&yes)]])).when(more.clone()).then(again);
+}
+
+#[test]
+fn an_undo_that_is_refused_is_asked_for_again_when_there_is_something_else_to_undo() {
+    let undoing = all([captured_some(TOTAL), vec![voiding(1), ask_undo(4, 1, TOTAL)]]);
+    // Somebody has given back a part by hand meanwhile.
+    let less = RecordOperation { payment: Some(taken(TOTAL, 1000)), ..refused(4, "too-much") };
+    let events = [heard(&less), deviated(0, 1000), ask_undo(5, 2, TOTAL - 1000)];
+    given::<Payment>(undoing.clone()).when(less).then(events);
+    let no = refused(4, "too-much");
+    let over = all([undoing, vec![heard(&no), voided(1)]]);
+    let same = notice("n-1", taken(TOTAL, 0));
+    given::<Payment>(over.clone()).when(same.clone()).then([noticed(&same)]);
+    let told = notice("n-1", taken(TOTAL, 1000));
+    given::<Payment>(over).when(told.clone()).then([noticed(&told), deviated(0, 1000), ask_undo(5, 2, TOTAL - 1000)]);
 }
 
 #[test]

@@ -1,0 +1,267 @@
+//! Money: paid, not paid, paid twice almost, and given back, with a payment provider that does what providers do.
+
+use daybook_testkit::eventually;
+use serde_json::{Value, json};
+use shop_simulators::Captures;
+
+use crate::shop::{Shop, checkout};
+
+fn money(minor_units: i64) -> Value {
+    json!({ "currency": "EUR", "minorUnits": minor_units })
+}
+
+impl Shop {
+    /// All is quiet, nothing is held and nothing was taken for an order that is over.
+    async fn nothing_left_of(&self, order: &str) {
+        self.quiet().await;
+        let (authorised, captured, refunded, voided) = self.books(order).await;
+        assert_eq!(captured, refunded, "{order}: what was taken is given back");
+        assert!(authorised == 0 || voided || captured > 0, "{order}: an authorisation stands open");
+    }
+
+    async fn looked_at(&self, order: &str) -> Value {
+        let books = self.provider_get("/books").await;
+        let all = books["payments"].as_array().expect("a list").clone();
+        all.into_iter().find(|payment| payment["order"] == order).expect("the provider knows it")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_lines_of_one_cart_draw_on_the_same_stock_and_only_their_sum_is_too_much() {
+    let shop = Shop::open().await;
+    // Two windows put the same product into one cart.
+    shop.with_cart("k-1", 60).await;
+    shop.with_cart("k-1", 41).await;
+    shop.done("cart/checkout", &checkout("k-1", "o-1", 1999 * 101)).await;
+    let order = shop.order("o-1", "REJECTED").await;
+    assert_eq!(order["reason"], "out-of-stock");
+    assert_eq!((&order["lacking"][0]["requested"], &order["lacking"][0]["available"]), (&json!(101), &json!(100)));
+    shop.nothing_left_of("o-1").await;
+    assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
+    assert_eq!(shop.events("cart", "cart/k-1").await.last().map(String::as_str), Some("CartReopened"));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn carts_that_race_for_the_last_piece_make_one_order_and_the_others_pay_nothing() {
+    let shop = Shop::open().await;
+    shop.done("inventory/adjust-stock", &json!({ "sku": "A-1", "warehouse": "w-1", "delta": -99, "reason": "One is left." })).await;
+    let buyers: Vec<String> = (1..6).map(|n| format!("o-{n}")).collect();
+    futures_util::future::join_all(buyers.iter().map(|order| shop.buy(order, 1, "tok_ok"))).await;
+    let mut confirmed = 0;
+    for order in &buyers {
+        let page = eventually("the order to be decided", || async {
+            shop.page("orders", order).await.filter(|page| {
+                let status = page["status"].as_str().unwrap_or_default();
+                status.ends_with("CONFIRMED") || status.ends_with("REJECTED")
+            })
+        })
+        .await;
+        if page["status"] == "ORDER_STATUS_CONFIRMED" {
+            confirmed += 1;
+        } else {
+            assert_eq!((&page["reason"], &page["authorised"]["minorUnits"]), (&json!("out-of-stock"), &json!("0")), "{page}");
+            let whats: Vec<&str> = page["timeline"].as_array().expect("a list").iter().filter_map(|m| m["what"].as_str()).collect();
+            assert!(!whats.contains(&"paid") && !whats.contains(&"confirmed"), "{whats:?}");
+            shop.nothing_left_of(order).await;
+            assert_eq!(shop.books(order).await, (0, 0, 0, false), "nobody was asked for money");
+        }
+    }
+    assert_eq!(confirmed, 1);
+    assert_eq!(shop.stock("A-1", "w-1").await, (1, 1));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_who_is_declined_pays_by_other_means() {
+    let shop = Shop::open().await;
+    shop.buy("o-1", 1, "tok_declined").await;
+    let declined = |page: &Value| page["timeline"].as_array().is_some_and(|all| all.iter().any(|m| m["what"] == "payment-declined"));
+    eventually("the customer to be told", || async { shop.page("orders", "o-1").await.filter(declined) }).await;
+    shop.done("order/change-payment", &json!({ "orderId": "o-1", "payment": { "token": "tok_ok" } })).await;
+    let order = shop.order("o-1", "CONFIRMED").await;
+    assert_eq!(order["authorised"]["minorUnits"], "1999");
+    let (code, _) = shop.refused("order/change-payment", &json!({ "orderId": "o-1", "payment": { "token": "tok_ok" } })).await;
+    assert_eq!(code, "not-awaiting-payment");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_browsers_confirmation_and_the_providers_notice_arrive_together() {
+    let shop = Shop::open().await;
+    shop.provider_faults(&json!({ "noticesTwice": true })).await;
+    shop.buy("o-1", 1, "tok_action").await;
+    let order = shop.order("o-1", "ACTION_REQUIRED").await;
+    let url = order["actionUrl"].as_str().expect("where to go").to_owned();
+    let path = url.split_once("/act/").map(|(_, id)| format!("/act/{id}")).expect("the simulator's");
+    let id = path.rsplit('/').next().expect("an id").to_owned();
+    // The customer acts, and somebody tells the same of it at the same time.
+    let told = json!({ "id": "evt_browser", "type": "payment.authorised", "data": shop.provider_get(&format!("/v1/payments/{id}")).await });
+    let nothing = json!({});
+    let (acted, told) = tokio::join!(shop.provider_post(&path, &nothing), shop.signed(&told));
+    assert!(acted == 200 && (200..300).contains(&told), "{acted} {told}");
+    shop.order("o-1", "CONFIRMED").await;
+    shop.quiet().await;
+    let paid = shop.events("order", "order/o-1").await.into_iter().filter(|event| event == "OrderPaid").count();
+    assert_eq!((paid, shop.books("o-1").await), (1, (1999, 0, 0, false)));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_refunds_of_60_on_a_capture_of_100_at_once_give_back_60() {
+    let shop = Shop::open().await;
+    let ask = |what: &str, number: u32, units: i64| (format!("payment/request-{what}"), json!({ "orderId": "o-1", "number": number, "amount": money(units) }));
+    let request = json!({
+        "orderId": "o-1", "attempt": 1, "customerId": "c-1", "amount": money(100), "paymentToken": "tok_ok",
+        "payUntil": (chrono::Utc::now() + chrono::Duration::minutes(5)).to_rfc3339()
+    });
+    shop.done("payment/request-payment", &request).await;
+    eventually("it to be authorised", || async { (shop.books("o-1").await.0 == 100).then_some(()) }).await;
+    let (path, body) = ask("capture", 1, 100);
+    shop.done(&path, &body).await;
+    let (first, second) = (ask("refund", 1, 60), ask("refund", 2, 60));
+    tokio::join!(shop.done(&first.0, &first.1), shop.done(&second.0, &second.1));
+    let ended = |events: &[String]| events.iter().filter(|e| *e == "PaymentRefunded" || *e == "RefundFailed").count() == 2;
+    let events = eventually("both to have an answer", || async { Some(shop.events("payment", "payment/o-1").await).filter(|all| ended(all)) }).await;
+    assert_eq!(events.iter().filter(|event| *event == "RefundFailed").count(), 1, "{events:?}");
+    shop.quiet().await;
+    assert_eq!(shop.books("o-1").await, (100, 100, 60, false));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_notice_five_times_one_of_them_forged_is_one_notice() {
+    let shop = Shop::open().await;
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    shop.buy("o-1", 1, "tok_ok").await;
+    shop.order("o-1", "CONFIRMED").await;
+    let notice = json!({ "id": "evt_1", "type": "payment.authorised", "data": shop.looked_at("o-1").await });
+    let before = shop.events("payment", "payment/o-1").await.len();
+    for n in 0..5 {
+        let status = if n == 2 { shop.notice(&notice, "another secret, and long enough").await } else { shop.signed(&notice).await };
+        assert_eq!(status, if n == 2 { 401 } else { 200 }, "{n}");
+    }
+    shop.quiet().await;
+    assert_eq!(shop.events("payment", "payment/o-1").await.len(), before + 1);
+    assert_eq!(shop.books("o-1").await, (1999, 0, 0, false));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_that_comes_before_anything_was_recorded_is_kept_and_counts() {
+    let shop = Shop::open().await;
+    // The provider speaks of an order that nobody has asked it for yet: refunded more than was ever taken.
+    let payment = json!({
+        "id": "pay_early", "order": "o-1", "currency": "EUR", "amount": 1999, "status": "authorised",
+        "authorised": 1999, "captured": 500, "refunded": 500, "voided": 0, "captures": "many"
+    });
+    let status = shop.signed(&json!({ "id": "evt_1", "type": "payment.refunded", "data": payment })).await;
+    assert_eq!(status, 200);
+    shop.buy("o-1", 1, "tok_ok").await;
+    shop.order("o-1", "CONFIRMED").await;
+    shop.quiet().await;
+    let events = shop.events("payment", "payment/o-1").await;
+    assert_eq!(events[0], "ProviderHeard", "{events:?}");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_provider_charges_and_times_out_and_the_process_dies_and_the_customer_pays_once() {
+    let mut shop = Shop::open().await;
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    shop.buy("o-1", 1, "tok_charged_then_timeout").await;
+    eventually("the provider to have charged", || async { (shop.books("o-1").await.0 == 1999).then_some(()) }).await;
+    shop.die_and_start_again().await;
+    shop.order("o-1", "CONFIRMED").await;
+    shop.quiet().await;
+    let payment = shop.looked_at("o-1").await;
+    let confirms: Vec<&Value> = payment["keys"].as_array().expect("keys").iter().filter(|key| key["operation"] == "confirm").collect();
+    assert_eq!(confirms.len(), 1, "one key, however often it was called: {payment}");
+    assert_eq!(shop.books("o-1").await, (1999, 0, 0, false));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_nobody_pays_ends_by_itself_and_its_cart_is_open_again() {
+    let shop = Shop::with(Captures::Many, &["payment=2s"]).await;
+    shop.buy("o-1", 2, "tok_action").await;
+    let order = shop.order("o-1", "REJECTED").await;
+    assert_eq!(order["reason"], "not-paid");
+    shop.nothing_left_of("o-1").await;
+    assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
+    let (code, _) = shop.refused("order/cancel-order", &json!({ "orderId": "o-1", "reason": "" })).await;
+    assert_eq!(code, "not-cancellable");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_who_pays_just_as_the_time_ends_is_charged_and_served_or_neither() {
+    let shop = Shop::with(Captures::Many, &["payment=2s"]).await;
+    for n in 0..4_u64 {
+        let order = format!("o-{n}");
+        shop.buy(&order, 1, "tok_action").await;
+        let page = shop.order(&order, "ACTION_REQUIRED").await;
+        let id = page["actionUrl"].as_str().and_then(|url| url.rsplit('/').next()).expect("where to go").to_owned();
+        tokio::time::sleep(std::time::Duration::from_millis(1_600 + 150 * n)).await;
+        shop.provider_post(&format!("/act/{id}"), &json!({})).await;
+        let end = eventually("the order to be decided", || async {
+            shop.page("orders", &order).await.filter(|page| {
+                let status = page["status"].as_str().unwrap_or_default();
+                status.ends_with("CONFIRMED") || status.ends_with("REJECTED")
+            })
+        })
+        .await;
+        if end["status"] == "ORDER_STATUS_REJECTED" {
+            shop.nothing_left_of(&order).await;
+        } else {
+            assert_eq!(shop.books(&order).await, (1999, 0, 0, false));
+        }
+    }
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_who_cancels_while_the_order_waits_for_money_pays_nothing() {
+    let shop = Shop::open().await;
+    shop.buy("o-1", 1, "tok_action").await;
+    let page = shop.order("o-1", "ACTION_REQUIRED").await;
+    shop.done("order/cancel-order", &json!({ "orderId": "o-1", "reason": "changed my mind" })).await;
+    shop.order("o-1", "CANCELLED").await;
+    // And then pays all the same: the provider has nothing any more that could be paid.
+    let id = page["actionUrl"].as_str().and_then(|url| url.rsplit('/').next()).expect("where to go").to_owned();
+    assert_ne!(shop.provider_post(&format!("/act/{id}"), &json!({})).await, 200);
+    // A late notice that says otherwise is undone, as far as the provider has anything to undo.
+    shop.nothing_left_of("o-1").await;
+    assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_is_captured_by_hand_after_the_cancellation_is_given_back() {
+    let shop = Shop::open().await;
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    shop.buy("o-1", 1, "tok_ok").await;
+    shop.order("o-1", "CONFIRMED").await;
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    // Somebody takes the money at the provider; its notice comes when the order is cancelled.
+    assert_eq!(shop.provider_post(&format!("/v1/payments/{id}/capture"), &json!({ "amount": 1999 })).await, 200);
+    let late = json!({ "id": "evt_late", "type": "payment.captured", "data": shop.provider_get(&format!("/v1/payments/{id}")).await });
+    shop.done("order/cancel-order", &json!({ "orderId": "o-1", "reason": "changed my mind" })).await;
+    shop.order("o-1", "CANCELLED").await;
+    assert_eq!(shop.signed(&late).await, 200);
+    eventually("it to be given back", || async { (shop.books("o-1").await.2 == 1999).then_some(()) }).await;
+    shop.nothing_left_of("o-1").await;
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_nobody_sends_to_is_undeliverable() {
+    let shop = Shop::open().await;
+    shop.with_cart("k-1", 1).await;
+    let mut body = checkout("k-1", "o-1", 1999);
+    body["shippingAddress"]["country"] = json!("FR");
+    shop.done("cart/checkout", &body).await;
+    assert_eq!(shop.order("o-1", "REJECTED").await["reason"], "undeliverable");
+    shop.nothing_left_of("o-1").await;
+    shop.install.verify().await;
+}

@@ -1,0 +1,150 @@
+//! A provider that may do whatever it is asked, say no, or want something of the customer first.
+
+use std::collections::BTreeMap;
+
+use shop_proto::payment::v1::{
+    Operation, OperationResult, PaymentCommand, ProviderAsked, ProviderPayment, ProviderStatus, RecordOperation,
+};
+
+use daybook_kernel::ServiceMessage;
+
+use super::world::{Letter, ORDER};
+
+/// What the provider makes of a confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Says {
+    Yes,
+    No,
+    /// The customer has to do something first.
+    Act,
+}
+
+/// A payment, as the provider has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Object {
+    status: i32,
+    pub(super) authorised: i64,
+    pub(super) captured: i64,
+    pub(super) refunded: i64,
+    wants: i64,
+}
+
+/// The provider's books.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Provider {
+    /// By the attempt that made them.
+    objects: BTreeMap<u32, Object>,
+    pub(super) captures_once: bool,
+}
+
+impl Object {
+    pub(super) fn status(&self) -> ProviderStatus {
+        ProviderStatus::try_from(self.status).unwrap_or_default()
+    }
+
+    fn stands(&mut self, status: ProviderStatus) {
+        self.status = status.into();
+    }
+}
+
+fn name(attempt: u32) -> String {
+    format!("pay_{attempt}")
+}
+
+impl Provider {
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// The attempts whose customer has to do something.
+    pub(super) fn to_act(&self) -> Vec<u32> {
+        self.objects.iter().filter(|(_, o)| o.status() == ProviderStatus::ActionRequired).map(|(attempt, _)| *attempt).collect()
+    }
+
+    /// The customer does it.
+    pub(super) fn act(&mut self, attempt: u32) -> Option<ProviderPayment> {
+        let object = self.objects.get_mut(&attempt)?;
+        object.authorised = object.wants;
+        object.stands(ProviderStatus::Authorised);
+        self.shown(attempt)
+    }
+
+    pub(super) fn shown(&self, attempt: u32) -> Option<ProviderPayment> {
+        let object = self.objects.get(&attempt)?;
+        Some(ProviderPayment {
+            object_id: name(attempt),
+            status: object.status,
+            currency: "EUR".into(),
+            authorised: object.authorised,
+            captured: object.captured,
+            refunded: object.refunded,
+            captures_once: self.captures_once,
+            action_url: if object.status() == ProviderStatus::ActionRequired { "https://bank.example/1".into() } else { String::new() },
+            ..Default::default()
+        })
+    }
+
+    /// Does what it is asked, or says no. Tells the answer, and the attempt whose object has changed.
+    pub(super) fn perform(&mut self, asked: &ProviderAsked, says: Says) -> (Letter, u32) {
+        use ProviderStatus as S;
+        let amount = asked.amount.as_ref().map_or(0, |amount| amount.minor_units);
+        let attempt = if asked.operation() == Operation::Create {
+            asked.number
+        } else {
+            asked.object_id.trim_start_matches("pay_").parse().unwrap_or_default()
+        };
+        let once = self.captures_once;
+        let mut result = OperationResult::Done;
+        if asked.operation() == Operation::Create {
+            let mut object = Object { wants: amount, ..Default::default() };
+            object.stands(S::Created);
+            self.objects.insert(attempt, object);
+        }
+        match self.objects.get_mut(&attempt) {
+            None => result = OperationResult::Refused,
+            Some(object) => match asked.operation() {
+                Operation::Confirm if object.status() == S::Created => match says {
+                    Says::Yes => {
+                        object.authorised = object.wants;
+                        object.stands(S::Authorised);
+                    }
+                    Says::No => object.stands(S::Declined),
+                    Says::Act => object.stands(S::ActionRequired),
+                },
+                Operation::Confirm => result = OperationResult::Refused,
+                Operation::Capture => {
+                    let may =
+                        object.status() == S::Authorised && object.captured + amount <= object.authorised && !(once && object.captured > 0);
+                    if may && says == Says::Yes {
+                        object.captured += amount;
+                    } else {
+                        result = OperationResult::Refused;
+                    }
+                }
+                Operation::Cancel if object.status() != S::Declined => object.stands(S::Cancelled),
+                Operation::Refund if says == Says::Yes && object.refunded + amount <= object.captured => object.refunded += amount,
+                Operation::Refund => result = OperationResult::Refused,
+                Operation::Create | Operation::Cancel | Operation::Look | Operation::Unspecified => {}
+            },
+        }
+        (self.answer(asked, result, attempt), attempt)
+    }
+
+    /// It was too late to begin it.
+    pub(super) fn not_begun(&self, asked: &ProviderAsked) -> Letter {
+        self.answer(asked, OperationResult::NotBegun, asked.object_id.trim_start_matches("pay_").parse().unwrap_or_default())
+    }
+
+    fn answer(&self, asked: &ProviderAsked, result: OperationResult, attempt: u32) -> Letter {
+        let (order_id, payment) = (ORDER.to_owned(), self.shown(attempt));
+        let command = RecordOperation { order_id, ask: asked.ask, result: result.into(), payment, code: String::new() };
+        ServiceMessage::of(&PaymentCommand::from(command)).into()
+    }
+
+    pub(super) fn wrong(&self, total: i64) -> Option<String> {
+        let captured: i64 = self.objects().map(|object| object.captured).sum();
+        let wrong = self.objects().find(|o| o.captured > o.authorised || o.refunded > o.captured);
+        let beyond = (captured > total).then(|| format!("{captured} are taken for an order of {total}"));
+        wrong.map(|object| format!("the provider has {object:?}")).or(beyond)
+    }
+}

@@ -1,0 +1,184 @@
+//! One payment, folded from its stream, event by event: what the order asked, what the provider was asked, and where the money is.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Looked;
+use super::order::Asked;
+use super::pieces::{number, text, units};
+use crate::judge::case::Written;
+use crate::shop::rules::orders as rules;
+
+/// The provider's object of an attempt, as we have heard of it: amounts only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Object {
+    /// Its place in ProviderStatus: 1 created, 2 action required, 3 authorised, 4 declined, 5 cancelled.
+    pub(super) rank: i64,
+    pub(super) authorised: i64,
+    pub(super) captured: i64,
+    pub(super) refunded: i64,
+    /// After its first capture nothing is authorised any more.
+    captures_once: bool,
+}
+
+/// What the provider is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Operation {
+    /// As the proto names it, without its beginning.
+    pub(super) name: String,
+    pub(super) object: String,
+    pub(super) amount: i64,
+    answered: bool,
+}
+
+/// The state of a payment's stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Payment {
+    /// The amount of each attempt, by number, and the event that answered it; empty: none has.
+    attempts: BTreeMap<i64, (i64, String)>,
+    pub(super) captures: BTreeMap<i64, Asked>,
+    pub(super) refunds: BTreeMap<i64, Asked>,
+    /// Whether each was answered.
+    voids: BTreeMap<i64, bool>,
+    /// By the provider's id.
+    pub(super) objects: BTreeMap<String, Object>,
+    /// By the number of the ask.
+    pub(super) operations: BTreeMap<i64, Operation>,
+    pub(super) authorised: i64,
+    captured: i64,
+    refunded: i64,
+    /// Money moved that nobody had asked for.
+    pub(super) deviated: bool,
+}
+
+const STATUS: [&str; 6] = ["UNSPECIFIED", "CREATED", "ACTION_REQUIRED", "AUTHORISED", "DECLINED", "CANCELLED"];
+
+impl Payment {
+    /// Books an event; what was looked at joins `looked`.
+    pub(super) fn book(&mut self, at: &Written<'_>, looked: &mut Vec<Looked>) {
+        let (kind, json) = (at.kind(), &at.json);
+        let (n, amount) = (number(json, "number"), units(&json["amount"]));
+        match kind {
+            "PaymentRequested" => drop(self.attempts.insert(number(json, "attempt"), (amount, String::new()))),
+            "CaptureRequested" => drop(self.captures.insert(n, Asked { amount, done: None })),
+            "RefundRequested" => drop(self.refunds.insert(n, Asked { amount, done: None })),
+            "VoidRequested" => drop(self.voids.insert(n, false)),
+            "ProviderAsked" => self.ask(json, looked),
+            "ProviderHeard" => self.hear(json, looked),
+            "PaymentAuthorised" | "PaymentDeclined" | "PaymentEnded" => self.attempted(kind, json, looked),
+            "PaymentCaptured" | "CaptureFailed" => {
+                let done = kind == "PaymentCaptured";
+                self.captured += if done { amount } else { 0 };
+                answer(&mut self.captures, n, amount, done, looked);
+            }
+            "PaymentRefunded" | "RefundFailed" => {
+                let done = kind == "PaymentRefunded";
+                self.refunded += if done { amount } else { 0 };
+                answer(&mut self.refunds, n, amount, done, looked);
+            }
+            "PaymentVoided" => {
+                let was = self.voids.insert(n, true);
+                looked.push((rules::ASK_ANSWERED, was == Some(false), format!("void {n}: {was:?}")));
+            }
+            "PaymentDeviated" => self.deviated = true,
+            _ => {}
+        }
+        let (captured, refunded) = (self.captured <= self.authorised, self.refunded <= self.captured);
+        looked.push((rules::OVER_CAPTURED, captured, format!("{} captured of {}", self.captured, self.authorised)));
+        looked.push((rules::OVER_REFUNDED, refunded, format!("{} given back of {}", self.refunded, self.captured)));
+    }
+
+    fn ask(&mut self, json: &Value, looked: &mut Vec<Looked>) {
+        let n = number(json, "ask");
+        let open: Vec<i64> = self.operations.iter().filter(|(_, operation)| !operation.answered).map(|(n, _)| *n).collect();
+        let is_new = self.operations.keys().next_back().is_none_or(|last| n > *last);
+        looked.push((rules::TWO_IN_FLIGHT, open.is_empty() && is_new, format!("ask {n} while {open:?} are open")));
+        let name = text(json, "operation").strip_prefix("OPERATION_").unwrap_or_default().to_owned();
+        let (object, amount) = (text(json, "objectId").to_owned(), units(&json["amount"]));
+        self.operations.insert(n, Operation { name, object, amount, answered: false });
+    }
+
+    fn hear(&mut self, json: &Value, looked: &mut Vec<Looked>) {
+        let ask = number(json, "ask");
+        if ask > 0 {
+            let asked = self.operations.get_mut(&ask);
+            looked.push((rules::ASK_ANSWERED, asked.as_ref().is_some_and(|asked| !asked.answered), format!("ask {ask} was {asked:?}")));
+            if let Some(asked) = asked {
+                asked.answered = true;
+            }
+        }
+        let told = &json["payment"];
+        let id = text(told, "objectId");
+        if id.is_empty() {
+            return;
+        }
+        let object = self.objects.entry(id.to_owned()).or_default();
+        let status = text(told, "status").strip_prefix("PROVIDER_STATUS_").unwrap_or_default();
+        let rank = STATUS.iter().position(|name| *name == status).and_then(|rank| i64::try_from(rank).ok()).unwrap_or_default();
+        object.rank = object.rank.max(rank);
+        for (known, field) in
+            [(&mut object.authorised, "authorised"), (&mut object.captured, "captured"), (&mut object.refunded, "refunded")]
+        {
+            *known = (*known).max(number(told, field));
+        }
+        object.captures_once |= told["capturesOnce"] == true;
+        let (captured, refunded) = (object.captured <= object.authorised, object.refunded <= object.captured);
+        looked.push((rules::OVER_CAPTURED, captured, format!("{id} is {object:?}")));
+        looked.push((rules::OVER_REFUNDED, refunded, format!("{id} is {object:?}")));
+    }
+
+    /// An attempt has its answer. What was declined may come to an end later; who asks when it is over hears that without an ask.
+    fn attempted(&mut self, kind: &str, json: &Value, looked: &mut Vec<Looked>) {
+        let n = number(json, "attempt");
+        let asked = self.attempts.get(&n);
+        let holds = match (kind, asked) {
+            ("PaymentAuthorised", Some((amount, told))) => told.is_empty() && *amount == units(&json["amount"]),
+            ("PaymentDeclined", Some((_, told))) => told.is_empty(),
+            ("PaymentEnded", Some((_, told))) => told.is_empty() || told == "PaymentDeclined",
+            ("PaymentEnded", None) => true,
+            _ => false,
+        };
+        looked.push((rules::ASK_ANSWERED, holds, format!("attempt {n} was {asked:?}")));
+        if kind == "PaymentAuthorised" {
+            self.authorised += units(&json["amount"]);
+        }
+        let amount = asked.map(|(amount, _)| *amount).unwrap_or_default();
+        self.attempts.insert(n, (amount, kind.to_owned()));
+    }
+
+    /// Asks that have no answer, as texts.
+    pub(super) fn unanswered(&self) -> Vec<String> {
+        let is_void = self.voids.values().any(|answered| *answered);
+        let attempts = self.attempts.iter().filter(|(_, (_, told))| told.is_empty() && !is_void).map(|(n, _)| format!("attempt {n}"));
+        let open = |asks: &BTreeMap<i64, Asked>, name: &str| {
+            let open = asks.iter().filter(|(_, asked)| asked.done.is_none());
+            open.map(|(n, _)| format!("{name} {n}")).collect::<Vec<_>>()
+        };
+        let voids = self.voids.iter().filter(|(_, answered)| !**answered).map(|(n, _)| format!("void {n}"));
+        let operations = self.operations.iter().filter(|(_, operation)| !operation.answered);
+        let operations = operations.map(|(n, operation)| format!("{} as ask {n}", operation.name));
+        let money = [open(&self.captures, "capture"), open(&self.refunds, "refund")].concat();
+        attempts.chain(voids).chain(operations).chain(money).collect()
+    }
+
+    /// Taken by the provider and not given back, as we have heard.
+    pub(super) fn kept(&self) -> i64 {
+        self.objects.values().map(|object| object.captured - object.refunded).sum()
+    }
+
+    /// Objects by which money may still be taken, or is not given back.
+    pub(super) fn left(&self) -> Vec<(&String, &Object)> {
+        let is_used = |object: &Object| object.captures_once && object.captured > 0;
+        let is_open = |object: &Object| object.rank < 4 && object.captured < object.authorised.max(1) && !is_used(object);
+        self.objects.iter().filter(|(_, object)| is_open(object) || object.captured != object.refunded).collect()
+    }
+}
+
+/// Notes the answer to an ask: once, of its amount. An ask that comes when all is over hears that it failed, and stands nowhere.
+fn answer(asks: &mut BTreeMap<i64, Asked>, n: i64, amount: i64, done: bool, looked: &mut Vec<Looked>) {
+    let asked = asks.get(&n);
+    let holds = asked.map_or(!done, |asked| asked.done.is_none() && asked.amount == amount);
+    looked.push((rules::ASK_ANSWERED, holds, format!("{amount} for {n}, which was {asked:?}")));
+    asks.insert(n, Asked { amount, done: Some(done) });
+}

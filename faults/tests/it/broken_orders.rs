@@ -1,0 +1,416 @@
+//! Orders that went wrong, each in one way.
+
+use daybook_faults::evidence::Evidence;
+use daybook_faults::shop::judge;
+use daybook_proto::v1::Metadata;
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use crate::orders::{STOCK, Story, asked, heard, line, money, of, of_stock, story};
+use crate::support::{caught_in, event, rows};
+use crate::world::{encode, publish, reforge};
+
+const O1: &str = "order/o-1";
+const P1: &str = "payment/o-1";
+const S1: &str = "shipment/o-1@1";
+const O2: &str = "order/o-2";
+const P2: &str = "payment/o-2";
+
+/// Tells the story with one thing wrong: the first violation must be of this rule, and the only others of those that can't but fall with it.
+#[track_caller]
+fn caught(invariant: &str, rule: &str, also: &[&str], breaking: impl FnOnce(&mut Story)) {
+    let mut story = story();
+    breaking(&mut story);
+    caught_in(story.evidence(), invariant, rule, also, |_| {});
+}
+
+/// The same of what stands beside the log.
+#[track_caller]
+fn beside(invariant: &str, rule: &str, also: &[&str], breaking: impl FnOnce(&mut Evidence)) {
+    caught_in(story().evidence(), invariant, rule, also, breaking);
+}
+
+fn books(e: &mut Evidence) -> &mut Vec<Value> {
+    e.outside.get_mut("payment-provider").and_then(|books| books["payments"].as_array_mut()).expect("they are told")
+}
+
+#[test]
+fn money_is_captured_twice_for_one_ask() {
+    caught("I7", "captured-beyond-authorised", &["ask-answered-once"], |s| s.twice(P1, "PaymentCaptured", 0));
+}
+
+#[test]
+fn more_is_captured_than_was_authorised() {
+    caught("I7", "captured-beyond-authorised", &["money-unlike-kept", "provider-differs"], |s| {
+        *s.of(P1, "ProviderHeard", 2) = of("o-1", heard(3, "ob-1", "AUTHORISED", [3000, 4000, 0]));
+    });
+}
+
+#[test]
+fn more_is_captured_than_the_payment_itself_has_authorised() {
+    caught("I7", "captured-beyond-authorised", &["payment-unlike-order"], |s| {
+        s.of(P1, "CaptureRequested", 0)["amount"] = money(5000);
+        s.of(P1, "PaymentCaptured", 0)["amount"] = money(5000);
+    });
+}
+
+#[test]
+fn more_is_given_back_than_was_captured() {
+    caught("I7", "refunded-beyond-captured", &["money-unlike-kept", "provider-differs"], |s| {
+        *s.of(P1, "ProviderHeard", 3) = of("o-1", heard(4, "ob-1", "AUTHORISED", [3000, 2000, 2500]));
+    });
+}
+
+#[test]
+fn a_refund_that_was_asked_for_never_moves() {
+    caught("I7", "ask-answered-once", &["part-differs", "served-differs"], |s| {
+        s.without(P1, "PaymentRefunded", 0);
+        s.without(O1, "OrderRefunded", 0);
+    });
+}
+
+#[test]
+fn the_provider_is_asked_for_two_things_at_once() {
+    caught("I7", "two-in-flight", &[], |s| {
+        s.then((P1, "ProviderAsked", 2), (P1, "ProviderAsked", of("o-1", asked(9, "LOOK", "ob-1", 0))));
+        s.then((P1, "ProviderHeard", 2), (P1, "ProviderHeard", of("o-1", heard(9, "ob-1", "AUTHORISED", [3000, 2000, 0]))));
+    });
+}
+
+#[test]
+fn an_answer_to_an_ask_that_nobody_made() {
+    caught("I7", "ask-answered-once", &[], |s| s.of(P1, "ProviderHeard", 3)["ask"] = json!(7));
+}
+
+#[test]
+fn a_hold_is_left_after_an_order_was_cancelled() {
+    caught("I6", "hold-unlike-order", &[], |s| s.without(STOCK, "StockReleased", 1));
+}
+
+#[test]
+fn a_hold_is_left_after_an_order_was_completed() {
+    caught("I6", "hold-unlike-order", &[], |s| s.without(STOCK, "StockReleased", 0));
+}
+
+#[test]
+fn a_hold_that_a_confirmed_order_has_still_to_send_is_gone() {
+    caught(
+        "I6",
+        "hold-unlike-order",
+        &["money-moved-twice", "order-unfinished", "part-differs", "provider-differs", "served-differs"],
+        |s| {
+            for stream in [O1, S1, P1] {
+                let kind = if stream == O1 {
+                    "OrderShipped"
+                } else if stream == S1 {
+                    "ShipmentDispatched"
+                } else {
+                    "CaptureRequested"
+                };
+                s.stops(stream, kind, 0);
+            }
+            s.without(STOCK, "StockCommitted", 0);
+            s.without(STOCK, "StockReceived", 1);
+            s.of(STOCK, "StockReleased", 0)["quantity"] = json!(3);
+        },
+    );
+}
+
+#[test]
+fn an_order_is_stuck_while_its_pieces_are_held() {
+    caught("I9", "order-unfinished", &["part-differs", "provider-differs", "served-differs"], |s| {
+        s.stops(O2, "OrderAwaitingPayment", 0);
+        s.stops(P2, "PaymentRequested", 0);
+    });
+}
+
+#[test]
+fn more_leaves_than_was_ordered() {
+    caught("I9", "order-pieces", &["commit-unlike-order", "money-unlike-kept", "money-unlike-pieces", "order-step"], |s| {
+        for (stream, kind) in [(S1, "ShipmentDispatched"), (O1, "OrderShipped")] {
+            s.of(stream, kind, 0)["lines"] = line(4);
+        }
+    });
+}
+
+#[test]
+fn a_shipment_leaves_twice() {
+    caught(
+        "I9",
+        "order-pieces",
+        &["ask-answered-once", "commit-unlike-order", "money-unlike-kept", "order-step", "shipment-unlike-order"],
+        |s| s.twice(O1, "OrderShipped", 0),
+    );
+}
+
+#[test]
+fn more_comes_back_than_has_arrived() {
+    caught(
+        "I9",
+        "order-pieces",
+        &["ask-answered-once", "money-unlike-kept", "part-differs", "payment-unlike-order", "restock-unlike-order", "served-differs"],
+        |s| {
+            let line = json!([{ "sku": "P-1", "warehouse": "w-1", "quantity": 3 }]);
+            s.of(O1, "OrderReturned", 0)["lines"] = line;
+            s.of(O1, "OrderReturned", 0)["amount"] = money(3000);
+        },
+    );
+}
+
+#[test]
+fn a_piece_is_in_no_shipment() {
+    caught("I9", "order-pieces", &["order-step"], |s| s.of(O1, "OrderConfirmed", 0)["shipments"][0]["lines"] = line(2));
+}
+
+#[test]
+fn fewer_pieces_are_held_than_were_ordered() {
+    caught("I9", "order-pieces", &[], |s| s.of(O2, "OrderAllocated", 0)["holds"] = json!([]));
+}
+
+#[test]
+fn a_total_is_not_the_sum_of_its_lines() {
+    caught("I7", "order-sum", &[], |s| s.of(O1, "OrderPlaced", 0)["lines"][0]["total"] = money(2999));
+}
+
+#[test]
+fn an_order_is_placed_at_another_price_than_was_shown() {
+    caught("I7", "order-sum", &[], |s| s.of(O2, "OrderOpened", 0)["expectedTotal"] = money(900));
+}
+
+#[test]
+fn the_money_of_a_cancelled_piece_is_taken() {
+    caught("I7", "money-unlike-pieces", &["ask-answered-once", "part-differs", "payment-unlike-order", "served-differs"], |s| {
+        s.of(O1, "OrderShipped", 0)["amount"] = money(3000)
+    });
+}
+
+#[test]
+fn a_piece_that_came_back_is_not_paid_back() {
+    caught(
+        "I7",
+        "money-unlike-pieces",
+        &["money-moved-twice", "money-unlike-kept", "part-differs", "provider-differs", "served-differs"],
+        |s| {
+            s.of(O1, "OrderReturned", 0)["refund"] = json!(0);
+            s.without(O1, "OrderRefunded", 0);
+            s.stops(P1, "RefundRequested", 0);
+        },
+    );
+}
+
+#[test]
+fn the_shop_keeps_more_than_the_customers_pieces_cost() {
+    caught("I7", "money-unlike-kept", &["provider-differs"], |s| {
+        *s.of(P1, "ProviderHeard", 3) = of("o-1", heard(4, "ob-1", "AUTHORISED", [3000, 2000, 900]));
+    });
+}
+
+#[test]
+fn money_is_taken_of_an_order_that_was_cancelled() {
+    caught("I7", "money-left", &["provider-differs"], |s| {
+        *s.of(P2, "ProviderHeard", 2) = of("o-2", heard(3, "ob-2", "CANCELLED", [1000, 1000, 0]));
+    });
+}
+
+#[test]
+fn money_stays_authorised_of_an_order_that_was_cancelled() {
+    caught("I7", "money-left", &[], |s| {
+        s.without(P2, "ProviderAsked", 2);
+        s.without(P2, "ProviderHeard", 2);
+    });
+}
+
+#[test]
+fn pieces_leave_of_an_order_that_was_rejected() {
+    caught(
+        "I9",
+        "order-step",
+        &[
+            "commit-unlike-order",
+            "hold-unlike-order",
+            "money-unlike-pieces",
+            "order-pieces",
+            "order-unfinished",
+            "part-differs",
+            "payment-unlike-order",
+            "served-differs",
+            "shipment-unlike-order",
+        ],
+        |s| {
+            let shipped = json!({ "number": 1, "warehouse": "w-1", "lines": line(2), "capture": 1, "amount": money(2000),
+                              "status": "ORDER_STATUS_SHIPPED" });
+            s.then(("order/o-3", "OrderRejected", 0), ("order/o-3", "OrderShipped", of("o-3", shipped)));
+        },
+    );
+}
+
+#[test]
+fn an_order_is_confirmed_that_is_not_paid() {
+    caught("I9", "order-step", &[], |s| s.without(O1, "OrderPaid", 0));
+}
+
+#[test]
+fn an_order_is_completed_while_its_pieces_are_under_way() {
+    caught("I9", "order-step", &["money-unlike-kept", "order-pieces"], |s| {
+        s.without(O1, "OrderDelivered", 0);
+        s.without(S1, "ShipmentDelivered", 0);
+    });
+}
+
+#[test]
+fn an_order_is_paid_and_nobody_has_authorised_it() {
+    caught("I7", "payment-unlike-order", &[], |s| {
+        s.without(P2, "PaymentAuthorised", 0);
+    });
+}
+
+#[test]
+fn an_order_has_never_heard_that_its_money_was_taken() {
+    caught("I7", "payment-unlike-order", &["order-unfinished", "part-differs", "served-differs"], |s| {
+        s.without(O1, "OrderCaptured", 0);
+        s.without(O1, "OrderCompleted", 0);
+    });
+}
+
+#[test]
+fn two_orders_are_of_one_cart() {
+    caught("I9", "cart-orders", &[], |s| {
+        let checked_out = json!({ "cartId": "k-2", "customerId": "c-1", "lines": line(1), "expectedTotal": money(1000) });
+        s.then(("cart/k-2", "CartCheckedOut", 0), ("cart/k-2", "CartCheckedOut", of("o-3", checked_out)));
+    });
+}
+
+#[test]
+fn a_cart_that_was_checked_out_has_no_order() {
+    caught("I9", "cart-orders", &[], |s| {
+        let checked_out = json!({ "cartId": "k-9", "customerId": "c-1", "lines": line(1), "expectedTotal": money(1000) });
+        s.then(("cart/k-2", "CartCheckedOut", 0), ("cart/k-9", "CartCheckedOut", of("o-9", checked_out)));
+    });
+}
+
+#[test]
+fn an_order_has_other_lines_than_its_cart() {
+    caught("I9", "cart-orders", &[], |s| s.of("cart/k-2", "CartCheckedOut", 0)["lines"] = line(2));
+}
+
+#[test]
+fn pieces_leave_a_shelf_twice_for_one_shipment() {
+    caught("I6", "commit-unlike-order", &[], |s| {
+        s.of(STOCK, "StockReleased", 0)["quantity"] = json!(1);
+        s.without(STOCK, "StockReleased", 0);
+        s.then((STOCK, "StockCommitted", 0), (STOCK, "StockCommitted", of_stock("o-1", json!({ "quantity": 1 }))));
+    });
+}
+
+#[test]
+fn pieces_that_came_back_are_on_the_shelf_twice() {
+    caught("I6", "restock-unlike-order", &[], |s| s.twice(STOCK, "StockReceived", 1));
+}
+
+#[test]
+fn a_shipment_leaves_and_its_order_never_hears_of_it() {
+    caught("I9", "shipment-unlike-order", &[], |s| {
+        let created = json!({ "number": 2, "warehouse": "w-1", "lines": line(1) });
+        s.then((S1, "ShipmentDispatched", 0), ("shipment/o-1@2", "ShipmentDispatched", of("o-1", created)));
+    });
+}
+
+#[test]
+fn an_order_says_that_it_arrived_and_its_shipment_does_not() {
+    caught("I9", "shipment-unlike-order", &[], |s| s.without(S1, "ShipmentDelivered", 0));
+}
+
+#[test]
+fn the_provider_has_charged_somebody_and_our_books_do_not_know() {
+    beside("I7", "provider-differs", &[], |e| {
+        books(e).push(json!({ "id": "ob-9", "order": "o-3", "authorised": 500, "captured": 500, "voided": 0, "refunded": 0, "keys": [] }));
+    });
+}
+
+#[test]
+fn our_books_have_a_payment_that_the_provider_does_not_know() {
+    beside("I7", "provider-differs", &[], |e| {
+        books(e).remove(1);
+    });
+}
+
+#[test]
+fn the_provider_has_given_back_less_than_our_books_say() {
+    beside("I7", "provider-differs", &["money-moved-twice"], |e| books(e)[0]["refunded"] = json!(0));
+}
+
+#[test]
+fn the_provider_has_captured_under_two_keys_what_was_asked_once() {
+    beside("I7", "money-moved-twice", &[], |e| {
+        let keys = books(e)[0]["keys"].as_array_mut().expect("keys");
+        keys.push(json!({ "key": "another", "operation": "capture", "asked": { "amount": 0 }, "status": 200, "calls": 1 }));
+    });
+}
+
+#[test]
+fn the_provider_has_captured_twice_under_one_key() {
+    let twice = heard(3, "ob-1", "AUTHORISED", [3000, 4000, 0]);
+    let also = ["captured-beyond-authorised", "money-unlike-kept"];
+    let mut story = story();
+    *story.of(P1, "ProviderHeard", 2) = of("o-1", twice);
+    let mut evidence = story.evidence();
+    books(&mut evidence)[0]["captured"] = json!(4000);
+    let verdict = judge(&evidence);
+    let found: Vec<&str> = verdict.found.keys().copied().collect();
+    assert_eq!(found, [also[0], "money-moved-twice", also[1]], "{verdict}");
+}
+
+#[test]
+fn the_carrier_has_two_parcels_of_one_shipment() {
+    beside("I9", "carrier-differs", &[], |e| {
+        let parcels = e.outside.get_mut("carrier").and_then(|books| books["parcels"].as_array_mut()).expect("they are told");
+        let mut other = parcels[0].clone();
+        other["tracking"] = json!("PX2");
+        parcels.push(other);
+    });
+}
+
+#[test]
+fn the_carrier_does_not_know_a_parcel() {
+    beside("I9", "carrier-differs", &[], |e| drop(e.outside.insert("carrier".to_owned(), json!({ "parcels": [] }))));
+}
+
+#[test]
+fn a_page_says_that_an_order_stands_elsewhere() {
+    beside("I4", "served-differs", &[], |e| {
+        let of_it = e.served.iter_mut().filter(|served| served.key == "o-1");
+        of_it.for_each(|served| served.body["status"] = json!("ORDER_STATUS_SHIPPED"));
+    });
+    beside("I4", "part-differs", &[], |e| {
+        let page =
+            json!({ "orderId": "o-2", "customerId": "c-1", "status": "ORDER_STATUS_CANCELLING", "reason": "cancelled", "lines": line(1) });
+        e.parts.get_mut("orders").expect("parts")[1].bytes = encode("shop.read.v1.OrderPage", &page);
+    });
+}
+
+#[test]
+fn an_order_that_was_opened_has_no_page() {
+    beside("I4", "part-missing", &[], |e| drop(e.parts.get_mut("orders").expect("parts").remove(0)));
+}
+
+/// Has a command of a process go back to something else: its id is not that of its cause any more.
+#[test]
+fn a_process_has_sent_what_no_event_asks_for() {
+    beside("I2", "reaction-unasked", &[], |e| {
+        let event = event(e, O1, 2);
+        let mut metadata = Metadata::decode(event.metadata.as_slice()).expect("metadata");
+        metadata.causation_id = "cart/0:0@1".to_owned();
+        event.metadata = metadata.encode_to_vec();
+        reforge(e);
+        publish(e);
+    });
+}
+
+#[test]
+fn a_run_without_orders_is_not_held_to_their_rules() {
+    let mut evidence = story().evidence();
+    evidence.orders = false;
+    let verdict = judge(&evidence);
+    assert!(!verdict.rules.iter().any(|rule| rule.name == "order-unfinished"), "{verdict}");
+    assert!(!verdict.checked.contains_key("order-step") && rows(&mut evidence, O1).len() > 1);
+}
