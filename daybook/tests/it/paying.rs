@@ -110,7 +110,9 @@ async fn the_browsers_confirmation_and_the_providers_notice_arrive_together() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_refunds_of_60_on_a_capture_of_100_at_once_give_back_60() {
     let shop = Shop::open().await;
-    let ask = |what: &str, number: u32, units: i64| (format!("payment/request-{what}"), json!({ "orderId": "o-1", "number": number, "amount": money(units) }));
+    let ask = |what: &str, number: u32, units: i64| {
+        (format!("payment/request-{what}"), json!({ "orderId": "o-1", "number": number, "amount": money(units) }))
+    };
     let request = json!({
         "orderId": "o-1", "attempt": 1, "customerId": "c-1", "amount": money(100), "paymentToken": "tok_ok",
         "payUntil": (chrono::Utc::now() + chrono::Duration::minutes(5)).to_rfc3339()
@@ -122,7 +124,8 @@ async fn two_refunds_of_60_on_a_capture_of_100_at_once_give_back_60() {
     let (first, second) = (ask("refund", 1, 60), ask("refund", 2, 60));
     tokio::join!(shop.done(&first.0, &first.1), shop.done(&second.0, &second.1));
     let ended = |events: &[String]| events.iter().filter(|e| *e == "PaymentRefunded" || *e == "RefundFailed").count() == 2;
-    let events = eventually("both to have an answer", || async { Some(shop.events("payment", "payment/o-1").await).filter(|all| ended(all)) }).await;
+    let events =
+        eventually("both to have an answer", || async { Some(shop.events("payment", "payment/o-1").await).filter(|all| ended(all)) }).await;
     assert_eq!(events.iter().filter(|event| *event == "RefundFailed").count(), 1, "{events:?}");
     shop.quiet().await;
     assert_eq!(shop.books("o-1").await, (100, 100, 60, false));

@@ -195,7 +195,8 @@ impl Shop {
     pub(crate) async fn notice(&self, body: &Value, secret: &str) -> u16 {
         let (text, now) = (body.to_string(), chrono::Utc::now().timestamp());
         let request = self.install.client.post(format!("{}/v1/webhooks/payment", self.up.commands));
-        let request = request.header("Simulator-Signature", signature(secret, now, &text)).header("Content-Type", "application/json").body(text);
+        let request =
+            request.header("Simulator-Signature", signature(secret, now, &text)).header("Content-Type", "application/json").body(text);
         request.send().await.expect("the endpoint answers").status().as_u16()
     }
 

@@ -194,3 +194,51 @@ async fn every_role_serves_its_operations_on_an_address_of_their_own() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadline_is_listed_and_fired_before_its_time() {
+    let install = Install::new().await;
+    let p = install.handlers().await;
+    let body = json!({ "cartId": "k-1", "sku": "A-1", "quantity": 1 });
+    let (status, _) = install.post(&p.commands, "cart/add-item", "k", &body).await.expect("answers");
+    assert_eq!(status, 200);
+    let list = |args: &[&str]| {
+        let output = install.run(&[&["deadlines", "list", "--json"], args].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let armed = daybook_testkit::eventually("a deadline to be armed", || async { list(&[]).pop() }).await;
+    assert_eq!((&armed["rule"], &armed["stream"], &armed["name"]), (&json!("carts"), &json!("cart/k-1"), &json!("expiry")));
+    assert_eq!(list(&["--service", "order"]).len() + list(&["--stream", "cart/k-2"]).len(), 0);
+    assert_eq!(list(&["--due-before", "2026-01-01T00:00:00Z"]).len(), 0);
+    assert_eq!(list(&["--service", "cart", "--stream", "cart/k-1", "--limit", "1"]), [armed.clone()]);
+
+    let fired = install.run(&["deadlines", "fire", "carts", "cart/k-1", "expiry", "--json"]);
+    assert!(fired.status.success(), "{}", String::from_utf8_lossy(&fired.stderr));
+    let fired: Value = serde_json::from_slice(&fired.stdout).expect("JSON");
+    assert_eq!((&fired["outcome"], &fired["commandId"]), (&json!("fired"), &armed["commandId"]));
+    assert_eq!(list(&[]).len(), 0);
+    for (args, said) in [
+        (["carts", "cart/k-1", "expiry"], "has armed no deadline"),
+        (["karts", "cart/k-1", "expiry"], "this build has no deadlines \"karts\"; it has order-deadlines, "),
+    ] {
+        let output = install.run(&[&["deadlines", "fire"], &args[..]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_that_the_build_does_not_know_is_wrong_usage_that_names_those_it_knows() {
+    let install = Install::new().await;
+    for (role, given, said) in [
+        ("up", "nothing=1s", "nothing waits for \"nothing\" in this build; it has "),
+        ("command-handlers", "payment=soon", "payment: \"soon\" is no time such as 500ms"),
+    ] {
+        let output = install.run(&[role, "--wait", given]);
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("--wait (DAYBOOK_WAITS)") && told.contains(said), "{told}");
+    }
+}

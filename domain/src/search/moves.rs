@@ -6,8 +6,8 @@ use shop_proto::order::v1::*;
 use shop_proto::payment::v1::{Operation, PaymentCommand, RecordProviderNotice};
 use shop_proto::samples::money;
 use shop_proto::shipping::v1::{
-    DispatchShipment, RecordDelivered as ArrivedThere, RecordLost as LostThere, RecordReturnedToSender as BackThere, ReportShortPick, ShipmentCommand, ShipmentLine,
-    ShipmentStatus,
+    DispatchShipment, RecordDelivered as ArrivedThere, RecordLost as LostThere, RecordReturnedToSender as BackThere, ReportShortPick,
+    ShipmentCommand, ShipmentLine, ShipmentStatus,
 };
 
 use super::provider::Says;

@@ -2,6 +2,7 @@
 //! follower does it: what it finds out is kept in the row, sent as one command, and the row goes when the ledger has that. A deadline is a
 //! call whose outcome is known from the start, and which waits for its time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
@@ -87,13 +88,28 @@ impl Notes {
 
     /// Adds what later events say.
     pub(crate) fn extend(&mut self, later: Self) {
-        for disarmed in &later.disarmed {
-            // One statement writes all, and its deletion does not see what it inserts.
-            self.calls
-                .retain(|call| call.event.offset >= disarmed.before || call.deadline() != Some((disarmed.deadline, &disarmed.source)));
-        }
         self.calls.extend(later.calls);
         self.disarmed.extend(later.disarmed);
+    }
+
+    /// Takes out the calls that a later event disarms: one statement writes all, and its deletion does not see what it inserts. Of several events that
+    /// disarm the same, the last counts.
+    pub(crate) fn settle(&mut self) {
+        if self.disarmed.is_empty() {
+            return;
+        }
+        let mut last: HashMap<&'static str, HashMap<StreamId, i64>> = HashMap::new();
+        for Disarmed { source, deadline, before } in self.disarmed.drain(..) {
+            let last = last.entry(deadline).or_default().entry(source).or_insert(before);
+            *last = before.max(*last);
+        }
+        self.calls.retain(|call| {
+            let disarmed = call.deadline().and_then(|(name, source)| last.get(name)?.get(source));
+            disarmed.is_none_or(|before| call.event.offset >= *before)
+        });
+        for (deadline, sources) in last {
+            self.disarmed.extend(sources.into_iter().map(|(source, before)| Disarmed { source, deadline, before }));
+        }
     }
 }
 
@@ -141,9 +157,12 @@ mod tests {
         }
         let disarmed = vec![Disarmed { source: StreamId::new("a", "1"), deadline: "pay", before: 5 }];
         notes.extend(Notes { disarmed, ..armed(5, "a/1", "pay") });
+        notes.extend(Notes { disarmed: vec![Disarmed { before: 4, ..notes.disarmed[0].clone() }], calls: Vec::new() });
+        notes.settle();
         let left: Vec<i64> = notes.calls.iter().map(|call| call.event.offset).collect();
         assert_eq!(left, [2, 3, 5]);
-        assert_eq!(notes.disarmed.len(), 1, "and rows that stand from before are still to be taken away");
+        let before: Vec<i64> = notes.disarmed.iter().map(|disarmed| disarmed.before).collect();
+        assert_eq!(before, [5], "and rows that stand from before are still to be taken away");
     }
 
     #[test]

@@ -286,6 +286,7 @@ impl Reacting {
             }
         }
         self.to_note.extend(asked.notes);
+        self.to_note.settle();
         let (reactions, records): (Vec<Reaction>, Vec<Record>) = asked.messages.into_iter().unzip();
         let delivery = (!records.is_empty()).then(|| {
             daybook_failpoint::reach("react.before-send");

@@ -42,6 +42,7 @@ impl Reacting {
                 }
             }
         }
+        asked.notes.settle();
         if !asked.notes.is_empty() {
             if !self.store.add_calls(&asked.notes, self.stored.term).await? {
                 return Err(ReactorError::Superseded(self.full_name()));
