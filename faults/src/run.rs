@@ -138,7 +138,8 @@ pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<RunResu
         dir: settings.folder.clone(),
         binary: first.clone(),
         services_script: settings.services.clone(),
-        partitions: 4,
+        // With orders there are three times as many logs, and each partition of one has sessions of its own.
+        partitions: if settings.orders { 2 } else { 4 },
         handlers: 2,
         projectors: 2,
         queries: 2,

@@ -96,9 +96,10 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("EndOrderHold", &["OrderHoldEnded"]),
     ("DispatchShipment", &["ShipmentDispatched"]),
     ("ReportShortPick", &["ShortPicked"]),
-    ("RecordDelivered", &["ShipmentDispatched", "ShipmentDelivered"]),
-    ("RecordLost", &["ShipmentDispatched", "ShipmentLost"]),
-    ("RecordReturnedToSender", &["ShipmentDispatched", "ShipmentReturned"]),
+    // What comes after its end is kept.
+    ("RecordDelivered", &["ShipmentDispatched", "ShipmentDelivered", "CarrierNoticeKept"]),
+    ("RecordLost", &["ShipmentDispatched", "ShipmentLost", "CarrierNoticeKept"]),
+    ("RecordReturnedToSender", &["ShipmentDispatched", "ShipmentReturned", "CarrierNoticeKept"]),
 ];
 
 /// Services whose commands lead to what the state before them makes of it: only what the events are about has to be the same.
