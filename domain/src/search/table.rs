@@ -149,13 +149,14 @@ impl Table {
 /// Why a message is not met in some states. Deciders are total all the same: each has its own laws for that.
 fn why_not(command: &str) -> &'static str {
     match command {
-        "CancelLines" | "CancelOrder" | "ChangePayment" | "EndOrderHold" | "HoldOrder" | "ReceiveReturn" | "RefuseReturn" | "RequestReturn" => {
-            "people may send it in any state, and these ways had none of it there; the specs have every answer"
-        }
+        "CancelLines" | "CancelOrder" | "ChangePayment" | "EndOrderHold" | "HoldOrder" | "ReceiveReturn" | "RefuseReturn"
+        | "RequestReturn" => "people may send it in any state, and these ways had none of it there; the specs have every answer",
         "DispatchShipment" | "ReportShortPick" | "RecordDelivered" | "RecordLost" | "RecordReturnedToSender" => {
             "staff sends it of what stands there, and an order hears it of shipments that it has"
         }
-        "RecordLabelled" | "RecordLabel" | "RecordCarrierNotice" => "the carrier's labels and notices are not searched: nothing waits for them",
+        "RecordLabelled" | "RecordLabel" | "RecordCarrierNotice" => {
+            "the carrier's labels and notices are not searched: nothing waits for them"
+        }
         "TimeOutStep" | "TimeOutAllocation" | "TimeOutPayment" => "the deadline is not armed yet, or not any more",
         "OpenOrder" | "PlaceOrder" | "AllocateOrder" | "CreateShipment" | "ConfirmAllocation" | "ReleaseAllocation" | "CancelShipment"
         | "HoldShipment" | "EndShipmentHold" | "RequestPayment" | "RequestCapture" | "RequestRefund" | "RequestVoid" => {

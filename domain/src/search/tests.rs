@@ -104,7 +104,10 @@ fn is_written(search: &Search) {
     }
     let told = "run DAYBOOK_WRITE_PROCESSES=1 cargo test -p shop-domain every_order_comes, and look at the difference";
     assert!(std::fs::read_to_string(&processes).unwrap_or_default() == table, "docs/processes.md says something else: {told}");
-    assert!(old == diagram || std::env::var_os("DAYBOOK_WRITE_PROCESSES").is_some(), "ARCHITECTURE.md's diagram says something else: {told}");
+    assert!(
+        old == diagram || std::env::var_os("DAYBOOK_WRITE_PROCESSES").is_some(),
+        "ARCHITECTURE.md's diagram says something else: {told}"
+    );
 }
 
 const WAYS: u64 = 40;

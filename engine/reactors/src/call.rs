@@ -46,6 +46,11 @@ pub(crate) enum Work {
     Wait(String),
 }
 
+/// The number of a call that was not begun.
+pub(crate) fn none_yet() -> Arc<AtomicI32> {
+    Arc::new(AtomicI32::new(-1))
+}
+
 impl Call {
     pub(crate) fn at(&self) -> At {
         (self.due_at, self.event.offset, self.outcome_id)

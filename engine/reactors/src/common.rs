@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 use crate::breaker::Breaker;
 use crate::call::{AT_ONCE, Call, Disarmed, Notes, Work, due};
-use crate::desk::none_yet;
 use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::queue::Reaction;

@@ -21,6 +21,7 @@ mod common;
 mod deadlines;
 mod desk;
 mod error;
+mod hearing;
 mod news;
 mod pages;
 mod parked;

@@ -17,7 +17,8 @@ use tokio_postgres::Statement;
 use crate::call::Notes;
 use crate::common::{Common, places};
 use crate::desk::{Desk, DeskMeters};
-use crate::news::{GoodNews, News};
+use crate::hearing;
+use crate::news::News;
 use crate::queue::{Queue, Reaction};
 use crate::store::{Mark, ParkedRow, Store};
 use crate::{ReactorError, Rule};
@@ -153,7 +154,7 @@ impl Reacting {
         let mark = self.store.take_over().await?;
         let had_it_last = self.has_held && mark.term == self.stored.term + 1;
         if !had_it_last && matches!(self.rule, Rule::Deadlines(_)) {
-            self.news = Some(GoodNews::wait(&self.common));
+            self.news = Some(hearing::wait(&self.common));
         }
         let is_its_own = had_it_last && Mark { term: self.stored.term, ..mark } == self.stored;
         if is_its_own && self.queue.look().is_ok() {

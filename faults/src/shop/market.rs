@@ -50,7 +50,7 @@ pub(super) struct Ticket {
 }
 
 /// Knowledge that shoppers and staff share.
-pub(super) struct Market {
+pub(crate) struct Market {
     run: String,
     numbers: AtomicU64,
     /// Orders that have not come to an end.

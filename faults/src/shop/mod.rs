@@ -14,4 +14,5 @@ pub(crate) mod shoppers;
 pub use books::judge;
 pub(crate) use clients::{Shop, creation, fall_and_return, spoilt};
 pub use keys::Keys;
+pub(crate) use market::Market;
 pub(crate) use reading::Question;

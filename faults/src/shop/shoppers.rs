@@ -11,10 +11,34 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::market::{Market, Ticket};
-use super::names::{CARRIER, CARTS, CUSTOMER_ORDERS, ORDERS};
+use super::names::{CARTS, CUSTOMER_ORDERS, ORDERS};
 use crate::history::{Answer, Command};
 use crate::judge::decode::integer;
-use crate::workload::Floor;
+
+/// The place where clients work, as shoppers and staff need it.
+pub(crate) trait Counter: Send + Sync + 'static {
+    /// Whether the work is over.
+    fn is_over(&self) -> bool;
+    /// A client's chances.
+    fn random(&self, client: u32) -> StdRng;
+    /// What is sold here.
+    fn market(&self) -> &Market;
+    /// The address of the carrier, where there is one.
+    fn carrier(&self) -> Option<&str>;
+    /// Sends a command until its client knows what came of it; the last answer.
+    fn insist(&self, client: u32, command: &Command, random: &mut StdRng) -> impl Future<Output = Answer> + Send;
+    /// Reads a page; none where there is none, or nobody answers.
+    fn read(
+        &self,
+        client: u32,
+        model: &str,
+        key: &str,
+        tokens: &[String],
+        random: &mut StdRng,
+    ) -> impl Future<Output = Option<Value>> + Send;
+    /// Posts nothing to an address, as somebody does who follows a link.
+    fn visit(&self, url: &str) -> impl Future<Output = ()> + Send;
+}
 
 /// At the most so many orders are under way: all of them have to be brought to an end.
 const UNDER_WAY: usize = 60;
@@ -34,46 +58,46 @@ enum Mood {
 }
 
 /// Opens warehouses and fills them; then keeps shop until the work is over.
-pub(crate) async fn keep_shop(floor: Arc<Floor>, client: u32) {
+pub(crate) async fn keep_shop(floor: Arc<impl Counter>, client: u32) {
     let mut random = floor.random(client);
-    for command in floor.shop.market().opening(&mut random) {
+    for command in floor.market().opening(&mut random) {
         floor.insist(client, &command, &mut random).await;
     }
     while !floor.is_over() {
         pause(&mut random, 400..1_500).await;
-        let command = floor.shop.market().keeping(&mut random);
+        let command = floor.market().keeping(&mut random);
         floor.insist(client, &command, &mut random).await;
     }
 }
 
 /// Fills carts and checks them out until the work is over.
-pub(crate) async fn shop_around(floor: Arc<Floor>, client: u32) {
+pub(crate) async fn shop_around(floor: Arc<impl Counter>, client: u32) {
     let mut random = floor.random(client);
     while !floor.is_over() {
         pause(&mut random, 100..1_200).await;
-        if floor.shop.market().under_way() < UNDER_WAY {
-            one_cart(&floor, client, &mut random).await;
+        if floor.market().under_way() < UNDER_WAY {
+            one_cart(&*floor, client, &mut random).await;
         }
     }
 }
 
 /// Looks after orders until the work is over.
-pub(crate) async fn look_after(floor: Arc<Floor>, client: u32) {
+pub(crate) async fn look_after(floor: Arc<impl Counter>, client: u32) {
     let mut random = floor.random(client);
     while !floor.is_over() {
         pause(&mut random, 50..300).await;
-        if let Some(ticket) = floor.shop.market().take(&mut random) {
-            tend(&floor, client, ticket, Mood::Lively, &mut random).await;
+        if let Some(ticket) = floor.market().take(&mut random) {
+            tend(&*floor, client, ticket, Mood::Lively, &mut random).await;
         }
     }
 }
 
 /// Brings every order to an end, for at most so long. What has none by then is the judge's to tell.
-pub(crate) async fn close(floor: &Floor, client: u32, limit: Duration) {
+pub(crate) async fn close(floor: &impl Counter, client: u32, limit: Duration) {
     let mut random = floor.random(client);
     let until = Instant::now() + limit;
     while Instant::now() < until {
-        let Some(ticket) = floor.shop.market().take(&mut random) else { return };
+        let Some(ticket) = floor.market().take(&mut random) else { return };
         tend(floor, client, ticket, Mood::Closing, &mut random).await;
         pause(&mut random, 60..200).await;
     }
@@ -84,7 +108,7 @@ async fn pause(random: &mut StdRng, millis: std::ops::Range<u64>) {
 }
 
 /// Sends a command until its client knows what came of it; the token of a result.
-async fn done(floor: &Floor, client: u32, command: &Command, random: &mut StdRng) -> Option<String> {
+async fn done(floor: &impl Counter, client: u32, command: &Command, random: &mut StdRng) -> Option<String> {
     match floor.insist(client, command, random).await {
         Answer::Done { token, .. } => Some(token),
         Answer::Refused { token, .. } => token,
@@ -92,8 +116,8 @@ async fn done(floor: &Floor, client: u32, command: &Command, random: &mut StdRng
     }
 }
 
-async fn one_cart(floor: &Floor, client: u32, random: &mut StdRng) {
-    let market = floor.shop.market();
+async fn one_cart(floor: &impl Counter, client: u32, random: &mut StdRng) {
+    let market = floor.market();
     let (cart, customer) = (market.new_cart(), market.customer(random));
     let mut token = None;
     let mut skus = Vec::new();
@@ -116,7 +140,7 @@ async fn one_cart(floor: &Floor, client: u32, random: &mut StdRng) {
 }
 
 /// The total that a cart's page shows, when it shows all of it.
-async fn total_of(floor: &Floor, client: u32, cart: &str, token: Option<&String>, random: &mut StdRng) -> Option<i64> {
+async fn total_of(floor: &impl Counter, client: u32, cart: &str, token: Option<&String>, random: &mut StdRng) -> Option<i64> {
     let tokens: Vec<String> = token.into_iter().cloned().collect();
     for _ in 0..LOOKS {
         let page = floor.read(client, CARTS, cart, &tokens, random).await;
@@ -129,7 +153,7 @@ async fn total_of(floor: &Floor, client: u32, cart: &str, token: Option<&String>
 }
 
 /// Checks a cart out, sometimes from two windows at once: under two order ids, of which one becomes an order.
-async fn check_out(floor: &Floor, market: &Market, client: u32, (cart, customer): (&str, &str), shown: i64, random: &mut StdRng) {
+async fn check_out(floor: &impl Counter, market: &Market, client: u32, (cart, customer): (&str, &str), shown: i64, random: &mut StdRng) {
     let windows = if random.random_bool(0.15) { 2 } else { 1 };
     let tries: Vec<(Command, Ticket)> = (0..windows).map(|_| market.checkout(cart, customer, shown, random)).collect();
     let clicks = tries.into_iter().map(|(command, ticket)| {
@@ -140,11 +164,11 @@ async fn check_out(floor: &Floor, market: &Market, client: u32, (cart, customer)
 }
 
 /// Sends the checkout of an order; none where that was refused.
-async fn ordered(floor: &Floor, client: u32, ticket: Ticket, random: &mut StdRng) -> Option<Ticket> {
+async fn ordered(floor: &impl Counter, client: u32, ticket: Ticket, random: &mut StdRng) -> Option<Ticket> {
     let Some(command) = &ticket.in_doubt else { return Some(ticket) };
     match floor.insist(client, command, random).await {
         Answer::Done { token, .. } => {
-            floor.shop.market().tell(&ticket.order, &token);
+            floor.market().tell(&ticket.order, &token);
             Some(Ticket { in_doubt: None, ..ticket })
         }
         Answer::Refused { .. } | Answer::Invalid { .. } => None,
@@ -153,8 +177,8 @@ async fn ordered(floor: &Floor, client: u32, ticket: Ticket, random: &mut StdRng
 }
 
 /// Does one thing for an order, as it stands on its page; one that has come to an end is let go.
-async fn tend(floor: &Floor, client: u32, ticket: Ticket, mood: Mood, random: &mut StdRng) {
-    let market = floor.shop.market();
+async fn tend(floor: &impl Counter, client: u32, ticket: Ticket, mood: Mood, random: &mut StdRng) {
+    let market = floor.market();
     // Whoever does not know asks again, under the same key.
     let Some(mut ticket) = ordered(floor, client, ticket, random).await else { return };
     if mood == Mood::Lively && random.random_bool(0.05) {
@@ -179,8 +203,8 @@ async fn tend(floor: &Floor, client: u32, ticket: Ticket, mood: Mood, random: &m
 }
 
 /// What is done next for an order.
-async fn next(floor: &Floor, ticket: &mut Ticket, status: &str, page: &Value, mood: Mood, random: &mut StdRng) -> Option<Command> {
-    let (market, order) = (floor.shop.market(), ticket.order.as_str());
+async fn next(floor: &impl Counter, ticket: &mut Ticket, status: &str, page: &Value, mood: Mood, random: &mut StdRng) -> Option<Command> {
+    let (market, order) = (floor.market(), ticket.order.as_str());
     let lively = mood == Mood::Lively;
     let cancel = |reason: &str| market.of_order("cancel-order", order, json!({ "reason": reason }));
     if lively && random.random_bool(0.02) {
@@ -196,7 +220,7 @@ async fn next(floor: &Floor, ticket: &mut Ticket, status: &str, page: &Value, mo
             if lively && random.random_bool(0.2) {
                 return Some(cancel("did not want to"));
             }
-            floor.http.visit(url).await;
+            floor.visit(url).await;
             None
         }
         "CONFIRMED" | "PARTLY_SHIPPED" | "SHIPPED" if page["held"] == true => {
@@ -219,7 +243,15 @@ async fn next(floor: &Floor, ticket: &mut Ticket, status: &str, page: &Value, mo
 }
 
 /// Staff and the carrier move one of the order's shipments on; a customer may want less meanwhile.
-async fn send(floor: &Floor, market: &Market, order: &str, status: &str, page: &Value, mood: Mood, random: &mut StdRng) -> Option<Command> {
+async fn send(
+    floor: &impl Counter,
+    market: &Market,
+    order: &str,
+    status: &str,
+    page: &Value,
+    mood: Mood,
+    random: &mut StdRng,
+) -> Option<Command> {
     let shipments = page["shipments"].as_array()?;
     let stands = |shipment: &Value| shipment["status"].as_str().unwrap_or_default().rsplit("STATUS_").next().unwrap_or_default().to_owned();
     let open: Vec<&Value> = shipments.iter().filter(|s| ["OPEN", "LABELLED", "DISPATCHED"].contains(&stands(s).as_str())).collect();
@@ -240,13 +272,13 @@ async fn send(floor: &Floor, market: &Market, order: &str, status: &str, page: &
         };
     }
     let tracking = shipment["tracking"].as_str().unwrap_or_default();
-    let carrier = floor.options.outside.iter().find(|server| server.name == CARRIER).filter(|_| !tracking.is_empty());
+    let carrier = floor.carrier().filter(|_| !tracking.is_empty());
     match (choice, carrier) {
         (0..8, _) => of("record-lost", json!({})),
         (8..14, _) => of("record-returned-to-sender", json!({})),
         (14..60, Some(carrier)) if mood == Mood::Lively => {
             let what = ["deliver", "deliver", "deliver", "lose", "return"][random.random_range(0..5)];
-            floor.http.visit(&format!("{}/parcels/{tracking}/{what}", carrier.url)).await;
+            floor.visit(&format!("{carrier}/parcels/{tracking}/{what}")).await;
             None
         }
         _ => of("record-delivered", json!({})),

@@ -23,7 +23,9 @@ pub use raw::RawClient;
 pub use transaction::Transaction;
 
 use crate::history::{Answer, Command, Recorder};
-use crate::shop::{Shop, shoppers};
+use crate::shop::names::CARRIER;
+use crate::shop::shoppers::{self, Counter};
+use crate::shop::{Market, Shop};
 
 /// Clients that fill carts, and those that look after orders.
 const SHOPPERS: u32 = 6;
@@ -86,13 +88,36 @@ impl Floor {
         &places[random.random_range(0..places.len())]
     }
 
-    /// Sends a command until its client knows what came of it; the last answer.
-    pub(crate) async fn insist(&self, client: u32, command: &Command, random: &mut StdRng) -> Answer {
+    /// Waits until one of so many clients may send its next command.
+    async fn pace(&self, of: u32, random: &mut StdRng) {
+        let mean = f64::from(of) / self.options.rate.max(0.001);
+        // Between nothing and twice the mean: they do not walk in step.
+        tokio::time::sleep(Duration::from_secs_f64(mean * random.random_range(0.0..2.0))).await;
+    }
+}
+
+impl Counter for Floor {
+    fn is_over(&self) -> bool {
+        Self::is_over(self)
+    }
+
+    fn random(&self, client: u32) -> StdRng {
+        Self::random(self, client)
+    }
+
+    fn market(&self) -> &Market {
+        self.shop.market()
+    }
+
+    fn carrier(&self) -> Option<&str> {
+        self.options.outside.iter().find(|server| server.name == CARRIER).map(|server| server.url.as_str())
+    }
+
+    async fn insist(&self, client: u32, command: &Command, random: &mut StdRng) -> Answer {
         writer::insist(self, client, command, random).await
     }
 
-    /// Reads a page at any query API; none where there is none, or nobody answers.
-    pub(crate) async fn read(&self, client: u32, model: &str, key: &str, tokens: &[String], random: &mut StdRng) -> Option<Value> {
+    async fn read(&self, client: u32, model: &str, key: &str, tokens: &[String], random: &mut StdRng) -> Option<Value> {
         let at = self.any(&self.options.queries, random);
         match self.http.read(client, at, model, key, tokens).await {
             Answer::Page { status: 200, body, .. } => Some(body),
@@ -100,11 +125,8 @@ impl Floor {
         }
     }
 
-    /// Waits until one of so many clients may send its next command.
-    async fn pace(&self, of: u32, random: &mut StdRng) {
-        let mean = f64::from(of) / self.options.rate.max(0.001);
-        // Between nothing and twice the mean: they do not walk in step.
-        tokio::time::sleep(Duration::from_secs_f64(mean * random.random_range(0.0..2.0))).await;
+    async fn visit(&self, url: &str) {
+        self.http.visit(url).await;
     }
 }
 
@@ -163,7 +185,7 @@ impl Workload {
             ended?;
         }
         if self.floor.options.orders {
-            join_all((0..STAFF).map(|n| shoppers::close(&self.floor, CLOSES + n, CLOSED))).await;
+            join_all((0..STAFF).map(|n| shoppers::close(&*self.floor, CLOSES + n, CLOSED))).await;
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ pub(super) fn change(
                 moved.add(&line.sku, run.shipment, count, money::pieces(total, line.quantity, place, count));
                 rest -= count;
             }
-            put(&mut runs, PieceRun { count: run.count - count, ..run.clone() });
+            put(&mut runs, PieceRun { count: run.count - count, ..*run });
             place = place.saturating_add(run.count);
         }
         pieces.runs = runs;
@@ -115,7 +115,7 @@ pub(super) fn all(_: &str) -> u32 {
 
 /// With another fate, in the same shipment.
 pub(super) fn fate(fate: PieceFate) -> impl Fn(&PieceRun) -> PieceRun {
-    move |run| PieceRun { fate: fate.into(), ask: 0, ..run.clone() }
+    move |run| PieceRun { fate: fate.into(), ask: 0, ..*run }
 }
 
 /// It is to leave, with its shipment.
@@ -160,7 +160,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
     let asked = |shipment: u32, ask: u32| move |run: &PieceRun| run.fate() == F::Cancelling && (run.shipment, run.ask) == (shipment, ask);
     match event {
         E::OrderConfirmed(e) => e.shipments.iter().fold(Moved::default(), |moved, shipment| {
-            let to = |run: &PieceRun| PieceRun { shipment: shipment.number, ..run.clone() };
+            let to = |run: &PieceRun| PieceRun { shipment: shipment.number, ..*run };
             moved.and(change(state, as_in(&shipment.lines), |run| run.shipment == 0 && is_open(run), to))
         }),
         E::OrderShipped(e) => first_then(state, &e.lines, of(e.number, F::Unspecified), of(e.number, F::Cancelling), F::Shipped),
@@ -168,7 +168,7 @@ pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
         E::OrderLost(e) => change(state, all, of(e.number, F::Shipped), fate(F::Lost)),
         E::OrderReturnedToSender(e) => change(state, all, of(e.number, F::Shipped), fate(F::Returned)),
         E::OrderLinesCancelling(e) => {
-            let to = |run: &PieceRun| PieceRun { fate: F::Cancelling.into(), ask: e.ask, ..run.clone() };
+            let to = |run: &PieceRun| PieceRun { fate: F::Cancelling.into(), ask: e.ask, ..*run };
             change(state, as_in(&e.lines), of(e.number, F::Unspecified), to)
         }
         E::OrderLinesCancelled(e) if e.ask > 0 => change(state, all, asked(e.number, e.ask), fate(F::Cancelled)),

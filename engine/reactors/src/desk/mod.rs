@@ -22,11 +22,11 @@ use uuid::Uuid;
 
 use crate::call::{AT_ONCE, At, Call};
 use crate::common::Common;
-use crate::news::{GoodNews, News};
+use crate::hearing;
+use crate::news::News;
 use crate::store::{CallRow, Store};
 use crate::{ReactorError, Rule};
 use rows::Read;
-pub(crate) use speaking::none_yet;
 
 /// Calls of one rule and partition that are held in memory; those beyond stay in the table until there is room.
 const HELD: usize = 4_096;
@@ -304,7 +304,7 @@ impl Work {
     }
 
     fn hear_news_first(&mut self) {
-        self.news = Some(GoodNews::wait(&self.shared.common));
+        self.news = Some(hearing::wait(&self.shared.common));
     }
 
     /// When there is something to do without being told.

@@ -102,8 +102,3 @@ async fn under_limit(effect: &dyn ErasedEffect, call: &Call, attempt: Attempt, l
         Err(_) => Err(format!("no answer in {} s", limit.as_secs_f64())),
     }
 }
-
-/// The number of a call that was not begun.
-pub(crate) fn none_yet() -> Arc<AtomicI32> {
-    Arc::new(AtomicI32::new(-1))
-}
