@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn fail(breaker: &Arc<Breaker>, times: u32, now: Instant) {
-        (0..times).for_each(|_| breaker.admit(now).ok().expect("it lets through").failed(now));
+        (0..times).for_each(|_| breaker.admit(now).expect("it lets through").failed(now));
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         let (breaker, now) = breaker();
         for _ in 0..3 {
             fail(&breaker, FAILURES - 1, now);
-            breaker.admit(now).ok().expect("it lets through").succeeded();
+            breaker.admit(now).expect("it lets through").succeeded();
         }
         fail(&breaker, FAILURES, now);
         assert_eq!(breaker.admit(now).err(), Some(FIRST_PAUSE));
@@ -140,12 +140,12 @@ mod tests {
         let (breaker, now) = breaker();
         fail(&breaker, FAILURES, now);
         let now = now + FIRST_PAUSE;
-        let tries = breaker.admit(now).ok().expect("one");
+        let tries = breaker.admit(now).expect("one");
         assert_eq!(breaker.admit(now).err(), Some(WHILE_TRYING), "and no other");
         tries.failed(now);
         assert_eq!(breaker.admit(now).err(), Some(FIRST_PAUSE * 2));
         let now = now + FIRST_PAUSE * 2;
-        breaker.admit(now).ok().expect("one").succeeded();
+        breaker.admit(now).expect("one").succeeded();
         fail(&breaker, FAILURES - 1, now);
         assert!(breaker.admit(now).is_ok(), "it counts from the beginning again");
     }
@@ -153,11 +153,11 @@ mod tests {
     #[test]
     fn one_that_tries_and_is_given_up_leaves_its_place_to_another() {
         let (breaker, now) = breaker();
-        let early = breaker.admit(now).ok().expect("it lets through");
+        let early = breaker.admit(now).expect("it lets through");
         fail(&breaker, FAILURES, now);
         let now = now + FIRST_PAUSE;
         drop(breaker.admit(now));
-        let tries = breaker.admit(now).ok().expect("another");
+        let tries = breaker.admit(now).expect("another");
         early.failed(now);
         assert_eq!(breaker.admit(now).err(), Some(WHILE_TRYING), "what was begun before it opened changes nothing");
         tries.succeeded();
