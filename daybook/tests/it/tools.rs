@@ -212,7 +212,7 @@ async fn a_deadline_is_listed_and_fired_before_its_time() {
     assert_eq!((&armed["rule"], &armed["stream"], &armed["name"]), (&json!("carts"), &json!("cart/k-1"), &json!("expiry")));
     assert_eq!(list(&["--service", "order"]).len() + list(&["--stream", "cart/k-2"]).len(), 0);
     assert_eq!(list(&["--due-before", "2026-01-01T00:00:00Z"]).len(), 0);
-    assert_eq!(list(&["--service", "cart", "--stream", "cart/k-1", "--limit", "1"]), [armed.clone()]);
+    assert_eq!(list(&["--service", "cart", "--stream", "cart/k-1", "--limit", "1"]), std::slice::from_ref(&armed));
 
     let fired = install.run(&["deadlines", "fire", "carts", "cart/k-1", "expiry", "--json"]);
     assert!(fired.status.success(), "{}", String::from_utf8_lossy(&fired.stderr));

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::breaker::Breaker;
-use crate::call::{AT_ONCE, Call, Disarmed, Notes, Work, due};
+use crate::call::{AT_ONCE, Call, Disarmed, Notes, Work, due, none_yet};
 use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::queue::Reaction;

@@ -263,7 +263,7 @@ impl Shop {
     }
 
     /// What shoppers and staff know.
-    pub(super) fn market(&self) -> &Market {
+    pub(crate) fn market(&self) -> &Market {
         &self.market
     }
 

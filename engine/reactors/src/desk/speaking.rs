@@ -1,7 +1,6 @@
 //! A call to the outside: at most one at a time is under way, and what may have been done is asked about before anything is done.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
