@@ -327,7 +327,7 @@ impl World {
         let line = |warehouse: &&str| {
             let state: StockState = self.state(&format!("stock/{sku}@{warehouse}"));
             let (on_hand, reserved) = (state.on_hand, state.reserved);
-            StockLine { warehouse: (*warehouse).to_owned(), on_hand, reserved, available: on_hand - reserved, ..Default::default() }
+            StockLine { warehouse: (*warehouse).to_owned(), on_hand, reserved, available: on_hand - reserved }
         };
         ProductPage {
             sku: sku.to_owned(),
