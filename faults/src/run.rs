@@ -40,6 +40,9 @@ const LONG_LIFE: Duration = Duration::from_secs(8 * 60);
 /// The time between two measurements of processes.
 const MEASURED: Duration = Duration::from_secs(5);
 
+/// Whoever takes over waits until a call that may be under way is over, and asks first; and no deadline fires before good news had its time.
+const OUTSIDE: Duration = Duration::from_secs(40);
+
 /// Settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -117,6 +120,8 @@ pub struct RunResult {
 }
 
 struct Run<'a> {
+    /// So much longer it may take where calls to those outside are under way.
+    outside: Duration,
     cluster: &'a Cluster,
     nemeses: &'a [Box<dyn Nemesis>],
     recorder: Recorder,
@@ -201,14 +206,16 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     };
     let workload = Workload::start(options, recorder.clone())?;
     let samples = Samples::start(cluster.clone());
+    let outside = if settings.orders { OUTSIDE } else { Duration::ZERO };
     let mut run = Run {
+        outside,
         cluster,
         nemeses,
         http: Http::new(recorder.clone(), two_builds)?,
         watch: Watch::start(sources.clone(), recorder.clone()),
         recorder,
         random: StdRng::seed_from_u64(settings.seed),
-        lines: nemeses.iter().map(|n| (n.name(), Line { within: n.within().as_secs(), ..Line::default() })).collect(),
+        lines: nemeses.iter().map(|n| (n.name(), Line { within: (n.within() + outside).as_secs(), ..Line::default() })).collect(),
         recoveries: Vec::new(),
         wrong: Vec::new(),
     };
@@ -301,7 +308,7 @@ impl Run<'_> {
         });
         let struck = join_all(strikes).await;
         let over = struck.iter().map(|struck| struck.as_ref().map_or_else(|_| Instant::now(), |struck| struck.over)).max();
-        let within: Duration = chosen.iter().map(|n| n.within()).sum();
+        let within: Duration = chosen.iter().map(|n| n.within()).sum::<Duration>() + self.outside;
         let recovery = self.recovered(&company.join(" + "), over.unwrap_or_else(Instant::now), within).await;
         let millis = |micros: Option<u64>| micros.map(|m| m as f64 / 1_000.0);
         let (mut said, mut failed) = (Vec::new(), Vec::new());

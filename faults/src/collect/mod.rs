@@ -66,7 +66,25 @@ pub async fn collect(
     recoveries: Vec<Recovery>,
 ) -> anyhow::Result<Evidence> {
     let client = connect(&sources.database).await?;
-    let logs = log::logs(&client).await?;
+    let mut gathered = gather(sources, http, keys, &client).await?;
+    for _ in 0..AGAIN {
+        if !log::has_grown(&client, &gathered.logs).await? {
+            break;
+        }
+        // What is read of Kafka and read models is not of the log that was read before.
+        tokio::time::sleep(PAUSE).await;
+        gathered = gather(sources, http, keys, &client).await?;
+    }
+    Ok(Evidence { history, sightings, recoveries, ..gathered })
+}
+
+/// The scheduler sends what is due at any time: all is read again when something was written meanwhile, so often, after a pause.
+const AGAIN: usize = 5;
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Everything but what the harness has written down itself.
+async fn gather(sources: &Sources, http: &Http, keys: &Keys, client: &Client) -> anyhow::Result<Evidence> {
+    let logs = log::logs(client).await?;
     let (mut topics, mut rejected) = (BTreeMap::new(), BTreeMap::new());
     for (service, log) in &logs {
         let read = kafka::topic(&sources.kafka, &format!("{service}.events"), log.partitions, kafka::published);
@@ -75,8 +93,8 @@ pub async fn collect(
         rejected.insert(service.clone(), tokio::task::spawn_blocking(read).await??.into_values().flatten().collect());
     }
     let services: Vec<&String> = logs.keys().collect();
-    let aside = log::aside(&client, &services).await?;
-    let parts = read::parts(&client).await?;
+    let aside = log::aside(client, &services).await?;
+    let parts = read::parts(client).await?;
     let served = read::served(http, &sources.queries, keys).await?;
     let mut differences = BTreeMap::new();
     for model in parts.keys() {
@@ -86,21 +104,19 @@ pub async fn collect(
     let terms = terms::when_quiet(&sources.database).await?;
     let (two_builds, reacting_from) = (sources.two_builds, BTreeMap::new());
     Ok(Evidence {
-        history,
         logs,
         topics,
         rejected,
         parts,
         differences,
         served,
-        sightings,
         aside,
-        recoveries,
         two_builds,
         reacting_from,
         terms,
         orders: sources.orders,
         outside: books(&sources.outside).await?,
+        ..Evidence::default()
     })
 }
 

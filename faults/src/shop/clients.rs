@@ -15,6 +15,8 @@ const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
 const CATEGORIES: [&str; 4] = ["Lamps > Desk", "Lamps > Floor", "Chairs", "Audio/Video"];
 /// Reservations that may be released or committed still.
 const REMEMBERED: usize = 256;
+/// A reservation holds for so many seconds: longer than any run.
+const LONG: u32 = 200_000;
 /// Results that readers look for.
 const FRESH: usize = 64;
 /// Streams that readers look for by what was told of them.
@@ -205,14 +207,16 @@ impl Shop {
             reservations.pop_front();
         }
         reservations.push_back(Reserved { sku: sku.to_owned(), warehouse, order: order.clone(), quantity });
-        let body = json!({"orderId": order, "quantity": quantity});
+        // Some end while the run goes on, the others long after it.
+        let seconds = if random.random_bool(0.1) { random.random_range(5..30_u32) } else { LONG };
+        let body = json!({"orderId": order, "quantity": quantity, "expiresInSeconds": seconds});
         self.of_stock(client, "reserve-stock", sku, warehouse, body)
     }
 
     /// Holds what may have been reserved for longer.
     fn extend(&self, client: u32, random: &mut StdRng) -> Option<Command> {
         let Reserved { sku, warehouse, order, .. } = lock(&self.reservations).back().cloned()?;
-        let seconds = random.random_range(600..3_600_u32);
+        let seconds = random.random_range(LONG..2 * LONG);
         Some(self.of_stock(client, "extend-reservation", &sku, warehouse, json!({"orderId": order, "expiresInSeconds": seconds})))
     }
 
