@@ -72,6 +72,7 @@ impl Shop {
     /// Another process takes the place of this one, which is killed.
     pub(crate) async fn die_and_start_again(&mut self) {
         self.up.signal("KILL");
+        self.up.ended_by().await;
         self.up = self.install.start(&["up"]).await;
     }
 
