@@ -168,6 +168,14 @@ mod tests {
             ),
             ("inventory", "open-warehouse", r#"{"warehouse":"w-1","priority":1,"countries":["DE","US"]}"#, "warehouse/w-1"),
             ("order", "cancel-order", r#"{"orderId":"o-1","reason":"…"}"#, "order/o-1"),
+            ("order", "cancel-lines", r#"{"orderId":"o-1","lines":[{"sku":"A-1","quantity":1}],"reason":"…"}"#, "order/o-1"),
+            ("order", "request-return", r#"{"orderId":"o-1","lines":[{"sku":"A-1","quantity":1}],"reason":"…"}"#, "order/o-1"),
+            (
+                "order",
+                "receive-return",
+                r#"{"orderId":"o-1","lines":[{"sku":"A-1","quantity":1}],"reason":"…","condition":"RESALABLE"}"#,
+                "order/o-1",
+            ),
             ("shipping", "dispatch-shipment", r#"{"orderId":"o-1","number":1}"#, "shipment/o-1@1"),
             ("shipping", "record-delivered", r#"{"orderId":"o-1","number":1}"#, "shipment/o-1@1"),
         ] {

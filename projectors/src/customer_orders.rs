@@ -32,7 +32,10 @@ impl Projection for Orders {
             E::OrderPlaced(e) => order.total.clone_from(&e.total),
             E::OrderRejecting(e) => {
                 order.reason.clone_from(&e.reason);
-                order.total.clone_from(&e.now);
+                // Only where prices have changed is it another one.
+                if e.now.is_some() || e.expected.is_some() {
+                    order.total.clone_from(&e.now);
+                }
             }
             E::OrderCancelling(e) => order.reason.clone_from(&e.reason),
             _ => {}

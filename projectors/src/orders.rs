@@ -54,6 +54,8 @@ impl Projection for Orders {
             }
             E::OrderCaptured(e) => add(&mut page.captured, &e.amount),
             E::OrderRefunded(e) => add(&mut page.refunded, &e.amount),
+            // What was authorised is given up.
+            E::OrderCancelled(_) | E::OrderRejected(_) => nothing(&mut page.authorised),
             E::OrderHeld(_) => page.held = true,
             E::OrderHoldEnded(_) => page.held = false,
             _ => shipments::fold(page, event),
@@ -102,6 +104,12 @@ fn priced(line: &OrderLine) -> OrderPageLine {
     }
 }
 
+fn nothing(sum: &mut Option<Money>) {
+    if let Some(sum) = sum {
+        sum.minor_units = 0;
+    }
+}
+
 fn add(sum: &mut Option<Money>, amount: &Option<Money>) {
     if let (Some(sum), Some(amount)) = (sum, amount) {
         sum.minor_units = sum.minor_units.saturating_add(amount.minor_units);
@@ -118,7 +126,9 @@ fn part_of(event: &OrderEvent) -> Option<&'static str> {
         E::OrderCaptureFailed(_) => Some("capture-failed"),
         E::OrderRefunded(_) => Some("refunded"),
         E::OrderRefundFailed(_) => Some("refund-failed"),
+        E::OrderLinesCancelling(_) => Some("lines-cancelling"),
         E::OrderLinesCancelled(_) => Some("lines-cancelled"),
+        E::OrderCancelTooLate(_) => Some("cancel-too-late"),
         E::OrderReturnRequested(_) => Some("return-requested"),
         E::OrderReturnRefused(_) => Some("return-refused"),
         E::OrderReturned(_) => Some("returned"),
@@ -217,11 +227,13 @@ mod spec {
             captured(2, 1999),
             OrderLinesCancelled { order_id: id(), number: 3, lines: one(), status: S::Shipped.into(), ..Default::default() }.into(),
             delivered(1, S::Shipped),
-            OrderLost { order_id: id(), number: 2, lines: one(), refund: 1, amount: eur(), status: S::Delivered.into() }.into(),
+            OrderLost { order_id: id(), number: 2, lines: one(), refund: 1, amount: eur(), status: S::Delivered.into(), owed: vec![] }
+                .into(),
             OrderRefunded { order_id: id(), number: 1, amount: eur() }.into(),
             completed(),
             OrderReturnRequested { order_id: id(), lines: one(), customer_id, explanation }.into(),
-            OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur() }.into(),
+            OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur(), owed: vec![] }
+                .into(),
             OrderHeld { order_id: id(), numbers: vec![], reason: "A dispute.".into() }.into(),
         ]
     }
@@ -317,6 +329,12 @@ mod spec {
         for what in ["payment-declined", "paid", "confirmed", "captured", "lines-cancelled", "lost", "refunded", "completed", "returned"] {
             assert!(told.contains(&what), "{what} {told:?}");
         }
+    }
+
+    #[test]
+    fn what_was_authorised_for_an_order_that_is_over_is_nothing() {
+        let page = page(&[opened(), placed(), allocated(), awaiting(1, "tok"), paid(), cancelling(), cancelled()]).expect("it is there");
+        assert_eq!(page.authorised, Some(money("EUR", 0)));
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Projection for Payments {
         page.changed_at = Some(at.recorded_at.to_proto());
         match event {
             E::PaymentRequested(e) => {
-                (page.attempt, page.amount) = (e.attempt, e.amount.clone());
+                (page.attempt, page.amount, page.authorised) = (e.attempt, e.amount.clone(), 0);
                 stands(page, "requested");
             }
             E::PaymentActionRequired(_) => stands(page, "action-required"),
@@ -37,7 +37,10 @@ impl Projection for Payments {
             // Of an attempt that another has overtaken: nothing has ended.
             E::PaymentEnded(e) if e.attempt < page.attempt => {}
             E::PaymentEnded(_) => stands(page, "ended"),
-            E::PaymentVoided(_) => stands(page, "voided"),
+            E::PaymentVoided(_) => {
+                page.authorised = 0;
+                stands(page, "voided");
+            }
             E::PaymentCaptured(e) => page.captured = page.captured.saturating_add(minor_units(&e.amount)),
             E::PaymentRefunded(e) => page.refunded = page.refunded.saturating_add(minor_units(&e.amount)),
             E::CaptureFailed(e) => failed(page, "capture", e.number, &e.amount, &e.code),

@@ -108,7 +108,7 @@ mod spec {
     fn returned(quantity: u32, refund: u32) -> OrderEvent {
         let lines = vec![held("A-1", "w-1", quantity)];
         let amount = Some(money("EUR", 1999));
-        OrderReturned { order_id: id(), lines, condition: Condition::Damaged.into(), refund, amount }.into()
+        OrderReturned { order_id: id(), lines, condition: Condition::Damaged.into(), refund, amount, owed: vec![] }.into()
     }
 
     fn refunded(number: u32) -> OrderEvent {

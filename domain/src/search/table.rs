@@ -79,6 +79,11 @@ impl Table {
         all.nothing |= nothing;
     }
 
+    /// Whether this message was decided in this state.
+    pub(super) fn has(&self, aggregate: &str, state: &str, command: &str) -> bool {
+        self.cells.contains_key(&(aggregate.to_owned(), state.to_owned(), command.to_owned()))
+    }
+
     /// Commands that rules send, by name.
     pub(super) fn sent(&self) -> BTreeSet<String> {
         let sent = self.cells.values().flat_map(|follows| &follows.sends);

@@ -153,9 +153,8 @@ impl Reacting {
     async fn take_over(&mut self) -> Result<(), ReactorError> {
         let mark = self.store.take_over().await?;
         let had_it_last = self.has_held && mark.term == self.stored.term + 1;
-        if !had_it_last && matches!(self.rule, Rule::Deadlines(_)) {
-            self.news = Some(hearing::wait(&self.common));
-        }
+        // Also where nobody else had it meanwhile: this process may have been away for long.
+        self.wait_for_news();
         let is_its_own = had_it_last && Mark { term: self.stored.term, ..mark } == self.stored;
         if is_its_own && self.queue.look().is_ok() {
             self.stored.term = mark.term;
@@ -178,7 +177,16 @@ impl Reacting {
         if mark.term != self.stored.term {
             return Err(ReactorError::Superseded(self.full_name()));
         }
+        // The database may have been away, and what lanes could not decide meanwhile still be good news.
+        self.wait_for_news();
         self.stand_at(mark).await
+    }
+
+    /// From now on deadlines fire only when what stands now has been heard.
+    fn wait_for_news(&mut self) {
+        if matches!(self.rule, Rule::Deadlines(_)) {
+            self.news = Some(hearing::wait(&self.common));
+        }
     }
 
     /// Looks where the log ends now. A log that was restored, and holds other events than those that were reacted to, is gone back in.

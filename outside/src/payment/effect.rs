@@ -37,7 +37,7 @@ impl PayingEffect {
             Operation::Unspecified => return Err(Unknown("an operation that this build does not know".to_owned())),
         };
         let key = operation_key(order, name, asked.number, asked.undo);
-        attempted(
+        let said = attempted(
             attempt,
             key,
             |key| provider.outcome(key),
@@ -52,7 +52,12 @@ impl PayingEffect {
                 }
             },
         )
-        .await
+        .await?;
+        // A key that they have forgotten says nothing, and cancelling twice does no harm: an authorisation that stands does.
+        if said.is_none() && operation == Operation::Cancel {
+            return provider.cancel(key, id).await.map(Some);
+        }
+        Ok(said)
     }
 }
 

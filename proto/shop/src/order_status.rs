@@ -31,6 +31,7 @@ impl OrderEvent {
             | Self::OrderReturnRequested(_)
             | Self::OrderReturnRefused(_)
             | Self::OrderReturned(_)
+            | Self::OrderRefundDue(_)
             | Self::OrderRefunded(_)
             | Self::OrderRefundFailed(_)
             | Self::OrderHeld(_)

@@ -81,13 +81,15 @@ impl Story<'_> {
         if moved.lines.is_empty() {
             return;
         }
-        let taken = if self.state.captures_once && self.state.captures > 0 { moved.costs } else { 0 };
+        // What has not left was taken by nothing but the one capture of a provider that takes no second.
+        let (taken, owed) = if self.state.captures_once { self.to_give_back(&moved) } else { Default::default() };
         self.tell(OrderLinesCancelled {
             order_id: self.order_id.clone(),
             warehouse: self.shipment(bare.number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default(),
             lines: moved.by_product(),
             refund: self.refund(taken),
             amount: self.money(taken),
+            owed,
             status: standing(&after).into(),
             ..bare
         });
@@ -123,6 +125,9 @@ impl Story<'_> {
                 PieceFate::Returned => self.bring_back(c.number),
                 _ => {}
             }
+        } else {
+            // It may have had fewer pieces than were asked back, for some were not found: those that it has are asked back again.
+            self.ask_back(&moved, "");
         }
         self.told()
     }
@@ -206,8 +211,9 @@ impl Story<'_> {
         let bare = OrderLost { order_id: self.order_id.clone(), number, ..Default::default() };
         let (moved, after) = self.foresee(bare.clone());
         if self.is_news(number, &moved) {
-            let (refund, amount) = (self.refund(moved.costs), self.money(moved.costs));
-            self.tell(OrderLost { lines: moved.by_product(), refund, amount, status: standing(&after).into(), ..bare });
+            let (taken, owed) = self.to_give_back(&moved);
+            let (refund, amount) = (self.refund(taken), self.money(taken));
+            self.tell(OrderLost { lines: moved.by_product(), refund, amount, owed, status: standing(&after).into(), ..bare });
             self.go_on();
         }
     }
@@ -217,9 +223,10 @@ impl Story<'_> {
         let (moved, after) = self.foresee(bare.clone());
         if self.is_news(number, &moved) {
             let warehouse = self.shipment(number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default();
-            let (refund, amount) = (self.refund(moved.costs), self.money(moved.costs));
+            let (taken, owed) = self.to_give_back(&moved);
+            let (refund, amount) = (self.refund(taken), self.money(taken));
             let (lines, status) = (moved.by_product(), standing(&after).into());
-            self.tell(OrderReturnedToSender { warehouse, lines, refund, amount, status, ..bare });
+            self.tell(OrderReturnedToSender { warehouse, lines, refund, amount, owed, status, ..bare });
             self.go_on();
         }
     }
@@ -279,6 +286,10 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
         E::OrderShipped(e) => {
             state.delivery_taken = true;
             shipment(state, e.number, &|s| s.dispatched = true);
+            // The one capture of a provider that takes no second is every shipment's.
+            let of_all = state.captures_once;
+            let takes = |s: &&mut OrderShipment| s.capture == 0 && (of_all || s.number == e.number);
+            state.shipments.iter_mut().filter(takes).for_each(|s| s.capture = e.capture);
         }
         E::OrderDelivered(e) => {
             state.delivered_at = e.delivered_at;

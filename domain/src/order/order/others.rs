@@ -60,6 +60,7 @@ impl Reactor for ToPayment {
             E::OrderLost(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
             E::OrderReturnedToSender(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
             E::OrderReturned(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
+            E::OrderRefundDue(e) => refund(e.refund, &e.amount).into(),
             E::OrderRejecting(e) if e.undo_payment => void().into(),
             E::OrderCancelling(e) if e.undo_payment => void().into(),
             _ => return Vec::new(),

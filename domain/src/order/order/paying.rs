@@ -130,6 +130,12 @@ impl Story<'_> {
         if !self.is_being_confirmed(c.attempt) {
             return Decision::nothing();
         }
+        let held = |sku: &str| c.holds.iter().filter(|hold| hold.sku == sku).map(|hold| u64::from(hold.quantity)).sum::<u64>();
+        if self.state.lines.iter().any(|line| held(&line.sku) < u64::from(line.quantity)) {
+            // Somebody else has given pieces away that were held for it.
+            self.reject(STOCK_LOST, OrderRejecting::default());
+            return self.told();
+        }
         let mut shipments: Vec<PlannedShipment> = Vec::new();
         let mut holds: Vec<&HeldLine> = c.holds.iter().collect();
         holds.sort_by_key(|hold| (&hold.warehouse, &hold.sku));

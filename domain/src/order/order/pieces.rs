@@ -9,6 +9,8 @@ pub(super) struct MovedLine {
     pub(super) sku: String,
     pub(super) shipment: u32,
     pub(super) quantity: u32,
+    /// In minor units.
+    pub(super) costs: i64,
 }
 
 /// Pieces that have a new fate, and what they cost together.
@@ -23,14 +25,16 @@ impl Moved {
     fn add(&mut self, sku: &str, shipment: u32, quantity: u32, costs: i64) {
         self.costs = self.costs.saturating_add(costs);
         match self.lines.iter_mut().find(|line| line.sku == sku && line.shipment == shipment) {
-            Some(line) => line.quantity = line.quantity.saturating_add(quantity),
-            None => self.lines.push(MovedLine { sku: sku.to_owned(), shipment, quantity }),
+            Some(line) => {
+                line.quantity = line.quantity.saturating_add(quantity);
+                line.costs = line.costs.saturating_add(costs);
+            }
+            None => self.lines.push(MovedLine { sku: sku.to_owned(), shipment, quantity, costs }),
         }
     }
 
     fn and(mut self, other: Self) -> Self {
-        other.lines.iter().for_each(|line| self.add(&line.sku, line.shipment, line.quantity, 0));
-        self.costs = self.costs.saturating_add(other.costs);
+        other.lines.iter().for_each(|line| self.add(&line.sku, line.shipment, line.quantity, line.costs));
         self
     }
 

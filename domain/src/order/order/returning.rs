@@ -76,14 +76,20 @@ impl Story<'_> {
             _ => c.warehouse.as_str(),
         };
         let lines = moved.lines.iter().map(|line| held(&line.sku, warehouse(line.shipment), line.quantity)).collect();
-        let (refund, amount) = (self.refund(moved.costs), self.money(moved.costs));
-        self.tell(OrderReturned { lines, refund, amount, ..bare });
+        let (taken, owed) = self.to_give_back(&moved);
+        let (refund, amount) = (self.refund(taken), self.money(taken));
+        self.tell(OrderReturned { lines, refund, amount, owed, ..bare });
         self.told()
     }
 
     pub(super) fn captured(mut self, c: &RecordCaptured) -> Decision<Order> {
         if self.state.captures_open.contains(&c.number) {
             self.tell(OrderCaptured::from(c));
+            for due in self.state.owed.clone().into_iter().filter(|due| due.capture == c.number) {
+                let units = due.amount.as_ref().map_or(0, |amount| amount.minor_units);
+                let (order_id, refund) = (self.order_id.clone(), self.refund(units));
+                self.tell(OrderRefundDue { order_id, refund, amount: due.amount, capture: due.capture });
+            }
             self.go_on();
         }
         self.told()
@@ -117,13 +123,15 @@ impl Story<'_> {
 /// Money that is on its way, and that has come, after an event.
 pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
     use OrderEvent as E;
-    let refund = match event {
-        E::OrderLinesCancelled(e) => e.refund,
-        E::OrderLost(e) => e.refund,
-        E::OrderReturnedToSender(e) => e.refund,
-        E::OrderReturned(e) => e.refund,
-        _ => 0,
+    let (refund, owed): (u32, &[OwedRefund]) = match event {
+        E::OrderLinesCancelled(e) => (e.refund, &e.owed),
+        E::OrderLost(e) => (e.refund, &e.owed),
+        E::OrderReturnedToSender(e) => (e.refund, &e.owed),
+        E::OrderReturned(e) => (e.refund, &e.owed),
+        E::OrderRefundDue(e) => (e.refund, &[]),
+        _ => (0, &[]),
     };
+    state.owed.extend_from_slice(owed);
     if refund > 0 {
         state.refunds = refund;
         state.refunds_open.push(refund);
@@ -138,7 +146,12 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.captures_open.retain(|open| *open != e.number);
             state.captured = state.captured.saturating_add(minor_units(&e.amount));
         }
-        E::OrderCaptureFailed(e) => state.captures_open.retain(|open| *open != e.number),
+        E::OrderRefundDue(e) => state.owed.retain(|due| due.capture != e.capture),
+        E::OrderCaptureFailed(e) => {
+            state.captures_open.retain(|open| *open != e.number);
+            state.owed.retain(|due| due.capture != e.number);
+            state.captures_failed.push(e.number);
+        }
         E::OrderRefunded(e) => {
             state.refunds_open.retain(|open| *open != e.number);
             state.refunded = state.refunded.saturating_add(minor_units(&e.amount));

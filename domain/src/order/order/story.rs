@@ -48,6 +48,25 @@ impl<'c> Story<'c> {
         if minor_units > 0 { self.state.refunds.saturating_add(1) } else { 0 }
     }
 
+    /// What pieces that do not stay have cost: so much was taken, and is given back now; the rest is owed until it is taken. What could not
+    /// be taken is not given back.
+    pub(super) fn to_give_back(&self, moved: &Moved) -> (i64, Vec<OwedRefund>) {
+        let (mut taken, mut owed) = (0_i64, Vec::<OwedRefund>::new());
+        for line in &moved.lines {
+            match self.shipment(line.shipment).map_or(0, |shipment| shipment.capture) {
+                0 => {}
+                capture if self.state.captures_failed.contains(&capture) => {}
+                capture if self.state.captures_open.contains(&capture) && line.costs > 0 => {
+                    let due = owed.iter().position(|due| due.capture == capture);
+                    let before = due.map_or(0, |n| owed.remove(n).amount.map_or(0, |amount| amount.minor_units));
+                    owed.push(OwedRefund { capture, amount: self.money(before.saturating_add(line.costs)) });
+                }
+                _ => taken = taken.saturating_add(line.costs),
+            }
+        }
+        (taken, owed)
+    }
+
     pub(super) fn shipment(&self, number: u32) -> Option<&OrderShipment> {
         self.state.shipments.iter().find(|shipment| shipment.number == number)
     }

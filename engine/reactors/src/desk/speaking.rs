@@ -64,8 +64,10 @@ impl Shared {
         let now = self.now();
         let forgotten = call.event.recorded_at.micros().saturating_add(REMEMBERED);
         let attempt = match number {
-            _ if now.micros() >= forgotten || not_after.is_some_and(|end| now >= end) => Attempt::AskOnly,
+            _ if not_after.is_some_and(|end| now >= end) => Attempt::AskOnly,
+            // Nobody has used its key yet, so nobody can have forgotten it.
             1 => Attempt::First,
+            _ if now.micros() >= forgotten => Attempt::AskOnly,
             _ => Attempt::AskFirst,
         };
         self.meters.fired.increment(1);

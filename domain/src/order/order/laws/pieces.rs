@@ -69,6 +69,7 @@ fn asked(event: &OrderEvent) -> (i64, i64) {
         E::OrderLost(e) => (0, of(e.refund, &e.amount)),
         E::OrderReturnedToSender(e) => (0, of(e.refund, &e.amount)),
         E::OrderReturned(e) => (0, of(e.refund, &e.amount)),
+        E::OrderRefundDue(e) => (0, of(e.refund, &e.amount)),
         _ => (0, 0),
     }
 }
@@ -92,12 +93,15 @@ proptest! {
             }
             let has_left = |run: &PieceRun| !matches!(run.fate(), F::Unspecified | F::Cancelling | F::Cancelled);
             let is_given_back = |run: &PieceRun| matches!(run.fate(), F::Lost | F::Returned);
+            // What is not taken yet is given back when it is.
+            let owed: i64 = after.owed.iter().flat_map(|due| &due.amount).map(|amount| amount.minor_units).sum();
+            assert!(after.owed.iter().all(|due| after.captures_open.contains(&due.capture)));
             if once && after.captures > 0 {
                 let kept = costs(after, |run| !is_given_back(run) && run.fate() != F::Cancelled);
-                assert_eq!(taken - given_back, kept);
+                assert_eq!(taken - given_back - owed, kept);
             } else {
                 assert_eq!(taken, costs(after, has_left));
-                assert_eq!(given_back, costs(after, is_given_back));
+                assert_eq!(given_back + owed, costs(after, is_given_back));
             }
             let total = after.total.as_ref().map_or(0, |total| total.minor_units);
             assert!(taken <= total && given_back <= taken);

@@ -55,6 +55,7 @@ fn lines_cancelled(number: u32, ask: u32, reason: &str, refund: u32, minor_units
         amount: Some(money("EUR", minor_units)),
         ask,
         status: status.into(),
+        owed: vec![],
     }
     .into()
 }
@@ -79,7 +80,7 @@ fn of_a_provider_that_takes_one_capture_the_first_takes_all_that_is_not_cancelle
     let first = shipped(1, 1, 3998, OrderStatus::PartlyShipped);
     given::<Order>(once([first.clone()])).when(dispatched(2)).then([shipped(2, 0, 0, OrderStatus::Shipped)]);
     // And what is cancelled after that is given back.
-    let asked = once([first, asked_back(2, 1, "Too many.")]);
+    let asked = once([first, captured(1, 3998), asked_back(2, 1, "Too many.")]);
     given::<Order>(asked).when(answered(2, 1)).then([lines_cancelled(2, 1, "cancelled", 1, 1999, OrderStatus::Shipped)]);
     let one_cancelled = [asked_back(2, 1, ""), lines_cancelled(2, 1, "cancelled", 0, 0, OrderStatus::Confirmed)];
     given::<Order>(once(one_cancelled)).when(dispatched(1)).then([shipped(1, 1, 1999, OrderStatus::Shipped)]);
@@ -113,18 +114,39 @@ fn what_has_arrived_has_left_before_be_it_that_nobody_had_said_so() {
 #[test]
 fn the_money_of_pieces_that_are_lost_is_given_back() {
     let lost = |number| RecordLost { order_id: id(), number };
-    let first = shipped(1, 1, 1999, OrderStatus::PartlyShipped);
+    let first = || [shipped(1, 1, 1999, OrderStatus::PartlyShipped), captured(1, 1999)];
     let event = OrderLost {
         order_id: id(),
         number: 1,
         lines: one(),
         refund: 1,
         amount: Some(money("EUR", 1999)),
+        owed: vec![],
         status: OrderStatus::PartlyShipped.into(),
     };
-    given::<Order>(after([first.clone()])).when(lost(1)).then([event.clone().into()]);
-    given::<Order>(after([first.clone(), event.into()])).when(lost(1)).then_nothing();
-    given::<Order>(after([first, delivered(1, OrderStatus::PartlyShipped)])).when(lost(1)).then_nothing();
+    given::<Order>(after(first())).when(lost(1)).then([event.clone().into()]);
+    given::<Order>(after(first().into_iter().chain([event.into()]))).when(lost(1)).then_nothing();
+    given::<Order>(after(first().into_iter().chain([delivered(1, OrderStatus::PartlyShipped)]))).when(lost(1)).then_nothing();
+}
+
+#[test]
+fn money_that_is_not_taken_yet_is_given_back_when_it_is_and_never_when_it_can_t_be() {
+    let euros = |units| Some(money("EUR", units));
+    let owed = vec![OwedRefund { capture: 1, amount: euros(1999) }];
+    let status = OrderStatus::PartlyShipped.into();
+    let lost = OrderLost { order_id: id(), number: 1, lines: one(), refund: 0, amount: euros(0), owed, status };
+    let left = || after([shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);
+    given::<Order>(left()).when(RecordLost { order_id: id(), number: 1 }).then([lost.clone().into()]);
+    let owing = || [left(), vec![lost.clone().into()]].concat();
+    let due = OrderRefundDue { order_id: id(), refund: 1, amount: euros(1999), capture: 1 };
+    let taken = RecordCaptured { order_id: id(), number: 1, amount: euros(1999) };
+    given::<Order>(owing()).when(taken).then([captured(1, 1999), due.into()]);
+    let cannot = RecordNotCaptured { order_id: id(), number: 1, amount: euros(1999), code: "expired".into() };
+    given::<Order>(owing()).when(cannot.clone()).then([OrderCaptureFailed::from(&cannot).into()]);
+    // Nor is it given back where it is known before that it could not be taken: it would be another shipment's.
+    let failed = [left(), vec![OrderCaptureFailed::from(&cannot).into()]].concat();
+    let bare = OrderLost { owed: vec![], ..lost };
+    given::<Order>(failed).when(RecordLost { order_id: id(), number: 1 }).then([bare.into()]);
 }
 
 #[test]
@@ -137,9 +159,10 @@ fn a_parcel_that_nobody_took_comes_back_with_its_money() {
         lines: one(),
         refund: 1,
         amount: Some(money("EUR", 1999)),
+        owed: vec![],
         status: OrderStatus::PartlyShipped.into(),
     };
-    given::<Order>(after([shipped(1, 1, 1999, OrderStatus::PartlyShipped)])).when(back).then([event.into()]);
+    given::<Order>(after([shipped(1, 1, 1999, OrderStatus::PartlyShipped), captured(1, 1999)])).when(back).then([event.into()]);
 }
 
 #[test]
@@ -193,9 +216,10 @@ fn cancelling_an_order_leaves_what_has_left() {
 fn pieces_that_were_cancelled_too_late_are_on_their_way() {
     let late = |number, ask| RecordCancelTooLate { order_id: id(), number, ask };
     let event = |number, ask| OrderEvent::from(OrderCancelTooLate { order_id: id(), number, ask });
-    given::<Order>(after([asked_back(1, 1, "")])).when(late(1, 1)).then([event(1, 1)]);
+    // It may be that not all was there: what is there is asked back again.
+    given::<Order>(after([asked_back(1, 1, "")])).when(late(1, 1)).then([event(1, 1), asked_back(1, 2, "")]);
     given::<Order>(after([asked_back(1, 1, "")])).when(late(1, 2)).then_nothing();
-    let back = after([asked_back(1, 1, ""), event(1, 1)]);
+    let back = after([asked_back(1, 1, ""), event(1, 1), asked_back(1, 2, "")]);
     given::<Order>(back).when(dispatched(1)).then([shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);
     // Told in the other order: the same.
     let left = after([asked_back(1, 1, ""), shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);

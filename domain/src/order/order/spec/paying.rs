@@ -150,6 +150,8 @@ fn an_order_is_confirmed_with_a_shipment_for_each_warehouse() {
     let all = vec![ordered("A-1", 2)];
     given::<Order>(before()).when(record_confirmed([held("A-1", "w-1", 2)])).then([confirmed([("w-1", all)])]);
     given::<Order>(waiting()).when(record_confirmed([held("A-1", "w-1", 2)])).then_nothing();
+    // Somebody has given a piece away that was held for it.
+    given::<Order>(before()).when(record_confirmed([held("A-1", "w-1", 1)])).then([rejecting("stock-lost", true, true).into()]);
     given::<Order>(in_two_shipments()).when(record_confirmed([held("A-1", "w-1", 2)])).then_nothing();
 }
 

@@ -38,11 +38,25 @@ fn requested(quantity: u32) -> OrderEvent {
 }
 
 fn receive(quantity: u32, warehouse: &str) -> ReceiveReturn {
-    ReceiveReturn { order_id: id(), lines: lines(quantity), condition: Condition::Resalable.into(), warehouse: warehouse.into() }
+    ReceiveReturn {
+        order_id: id(),
+        lines: lines(quantity),
+        condition: Condition::Resalable.into(),
+        warehouse: warehouse.into(),
+        reason: String::new(),
+    }
 }
 
 fn returned(lines: Vec<HeldLine>, refund: u32, minor_units: i64) -> OrderEvent {
-    OrderReturned { order_id: id(), lines, condition: Condition::Resalable.into(), refund, amount: Some(money("EUR", minor_units)) }.into()
+    OrderReturned {
+        order_id: id(),
+        lines,
+        condition: Condition::Resalable.into(),
+        refund,
+        amount: Some(money("EUR", minor_units)),
+        owed: vec![],
+    }
+    .into()
 }
 
 #[test]
