@@ -163,3 +163,19 @@ async fn a_held_order_does_not_leave_until_the_hold_is_over() {
     shop.order("o-1", "SHIPPED").await;
     shop.install.verify().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_authorisation_ends_before_dispatch_is_held() {
+    // The simulator's authorisations end after seven days: now, as this shop sees it.
+    let shop = Shop::with(Captures::Many, &["authorisation=7d"]).await;
+    shop.buy("o-1", 1, "tok_ok").await;
+    shop.order("o-1", "CONFIRMED").await;
+    shop.packed("o-1", 1).await;
+    let held = |page: &Value| page["held"] == true;
+    eventually("the shipment to be held", || async { shop.page("shipments", "o-1@1").await.filter(held) }).await;
+    let (code, problem) = shop.refused("shipping/dispatch-shipment", &json!({ "orderId": "o-1", "number": 1 })).await;
+    assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("authorisation-ends")));
+    shop.quiet().await;
+    assert_eq!(shop.books("o-1").await, (1999, 0, 0, false));
+    shop.install.verify().await;
+}

@@ -142,12 +142,15 @@ fn open(state: &OrderState, c: &OpenOrder, context: &Context) -> Decision<Order>
     Decision::refuse_with(OrderExists { order_id: c.order_id.clone() }, [OrderOpeningRefused::from(c).into()])
 }
 
-/// Nobody knows in time what the products cost. The time named is compared with the order's own, never with a clock.
+/// Nobody knows in time what the products cost, or the authorisation is about to end. The time named is compared with the order's own, never with a clock.
 fn time_out(mut story: Story<'_>, c: &TimeOutStep) -> Decision<Order> {
     let instant = |at: &Option<Timestamp>| at.as_ref().map(Instant::from_proto);
     let is_due = story.state.due_at.is_some() && instant(&story.state.due_at) == instant(&c.due_at);
     if story.state.status() == OrderStatus::Opened && c.step == waits::PLACE.name && is_due {
         story.reject(paying::TIMEOUT, OrderRejecting::default());
+    }
+    if c.step == waits::AUTHORISATION.name && is_due {
+        return story.authorisation_ends();
     }
     story.told()
 }

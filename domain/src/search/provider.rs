@@ -79,6 +79,7 @@ impl Provider {
             captured: object.captured,
             refunded: object.refunded,
             captures_once: self.captures_once,
+            capture_before: Some(shop_proto::samples::at(7 * 24 * 60 * 60)),
             action_url: if object.status() == ProviderStatus::ActionRequired { "https://bank.example/1".into() } else { String::new() },
             ..Default::default()
         })

@@ -6,7 +6,7 @@ use prost_types::Timestamp;
 use shop_proto::inventory::v1::{AllocationCommand, TimeOutAllocation};
 use shop_proto::order::v1::*;
 
-use super::waits::{ALLOCATION, CONFIRMATION, PLACE};
+use super::waits::{ALLOCATION, AUTHORISATION, CONFIRMATION, PLACE};
 
 /// Ends steps that take too long.
 pub struct OrderDeadlines;
@@ -30,6 +30,10 @@ impl Deadlines for OrderDeadlines {
                 let command = TimeOutAllocation { order_id, attempt: e.attempt, confirm: true };
                 (CONFIRMATION.name, e.confirm_by, ServiceMessage::of(&AllocationCommand::from(command)))
             }
+            OrderEvent::OrderConfirmed(e) => {
+                let command = TimeOutStep { order_id, step: AUTHORISATION.name.to_owned(), due_at: e.hold_at };
+                (AUTHORISATION.name, e.hold_at, ServiceMessage::of(&OrderCommand::from(command)))
+            }
             _ => return Vec::new(),
         };
         let armed = |due_at: &Timestamp| Deadline { name, due_at: Instant::from_proto(due_at), message };
@@ -41,7 +45,10 @@ impl Deadlines for OrderDeadlines {
             OrderEvent::OrderPlaced(_) => vec![PLACE.name],
             OrderEvent::OrderAllocated(_) => vec![ALLOCATION.name],
             OrderEvent::OrderConfirmed(_) => vec![CONFIRMATION.name],
-            OrderEvent::OrderRejecting(_) | OrderEvent::OrderCancelling(_) => vec![PLACE.name, ALLOCATION.name, CONFIRMATION.name],
+            OrderEvent::OrderRejecting(_) | OrderEvent::OrderCancelling(_) => {
+                vec![PLACE.name, ALLOCATION.name, CONFIRMATION.name, AUTHORISATION.name]
+            }
+            OrderEvent::OrderCompleted(_) => vec![AUTHORISATION.name],
             _ => Vec::new(),
         }
     }
@@ -69,6 +76,8 @@ mod tests {
         assert_eq!(armed(&opened()), [("place", due(30), "shop.order.v1.TimeOutStep order/o-1".to_owned())]);
         assert_eq!(armed(&placed()), [("allocation", due(60), "shop.inventory.v1.TimeOutAllocation allocation/o-1".to_owned())]);
         assert_eq!(armed(&paid()), [("confirmation", due(60), "shop.inventory.v1.TimeOutAllocation allocation/o-1".to_owned())]);
+        let confirmed = in_two_shipments().pop().expect("it is confirmed");
+        assert_eq!(armed(&confirmed), [("authorisation", due(6 * 24 * 60 * 60), "shop.order.v1.TimeOutStep order/o-1".to_owned())]);
         for event in [allocated(), awaiting(1, "tok"), cancelling()] {
             assert_eq!(armed(&event), []);
         }
@@ -80,7 +89,7 @@ mod tests {
         assert_eq!(OrderDeadlines::disarms(&allocated()), ["allocation"]);
         assert_eq!(in_two_shipments().last().map(OrderDeadlines::disarms), Some(vec!["confirmation"]));
         for end in [cancelling(), prices_changed(1)] {
-            assert_eq!(OrderDeadlines::disarms(&end), ["place", "allocation", "confirmation"]);
+            assert_eq!(OrderDeadlines::disarms(&end), ["place", "allocation", "confirmation", "authorisation"]);
         }
         assert_eq!(OrderDeadlines::disarms(&opened()), [""; 0]);
     }

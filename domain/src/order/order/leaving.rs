@@ -10,6 +10,9 @@ use super::{CANCELLED, Order};
 /// The reason of pieces that were not found.
 const SHORT_PICK: &str = "short-pick";
 
+/// The reason of a hold that nobody asked for.
+const AUTHORISATION_ENDS: &str = "authorisation-ends";
+
 /// The pieces that lines name, product by product, of those that are so.
 fn first_lacking(state: &OrderState, lines: &[OrderedLine], is: impl Fn(&PieceRun) -> bool) -> Option<UnknownLine> {
     super::one_a_sku(lines).into_iter().find_map(|line| {
@@ -253,6 +256,15 @@ impl Story<'_> {
                 return Decision::refuse(NotHoldable { order_id: c.order_id.clone(), status: status.into() });
             }
             _ => self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: c.reason.clone() }),
+        }
+        self.told()
+    }
+
+    /// What has not left yet would leave without money. Where the one capture of all was asked for, nothing is missing.
+    pub(super) fn authorisation_ends(mut self) -> Decision<Order> {
+        let (numbers, is_taken) = (self.open_shipments(), self.state.captures_once && self.state.captures > 0);
+        if self.is_confirmed() && !self.state.held && !is_taken && !numbers.is_empty() {
+            self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: AUTHORISATION_ENDS.to_owned() });
         }
         self.told()
     }

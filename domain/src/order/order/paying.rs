@@ -1,6 +1,7 @@
 //! From a placed order to one that is the customer's: its pieces are held, paid for, and kept.
 
-use daybook_kernel::Decision;
+use daybook_kernel::{Decision, Instant};
+use prost_types::Timestamp;
 use shop_proto::order::v1::*;
 
 use super::story::Story;
@@ -47,7 +48,7 @@ impl Story<'_> {
         self.told()
     }
 
-    fn ask_to_pay(&mut self, payment_token: String, pay_until: Option<prost_types::Timestamp>) {
+    fn ask_to_pay(&mut self, payment_token: String, pay_until: Option<Timestamp>) {
         let (order_id, customer_id, amount) = (self.order_id.clone(), self.state.customer_id.clone(), self.state.total.clone());
         let attempt = self.state.payment_attempt.saturating_add(1);
         self.tell(OrderAwaitingPayment { order_id, attempt, amount, customer_id, payment_token, pay_until });
@@ -157,8 +158,17 @@ impl Story<'_> {
             shipments,
             delivery: state.delivery.clone(),
             shipping_address: state.shipping_address.clone(),
+            hold_at: self.hold_at(),
         });
         self.told()
+    }
+
+    /// Some time before the authorisation ends, and not before now.
+    fn hold_at(&self) -> Option<Timestamp> {
+        let end = Instant::from_proto(self.state.capture_before.as_ref()?);
+        let (now, margin) = (self.context.now(), self.context.after(&waits::AUTHORISATION));
+        let at = end.micros().saturating_sub(margin.micros().saturating_sub(now.micros())).max(now.micros());
+        Some(Instant::from_micros(at).to_proto())
     }
 
     pub(super) fn allocation_lost(mut self, c: &RecordAllocationLost) -> Decision<Order> {
@@ -179,7 +189,11 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.payment_token.clone_from(&e.payment_token);
         }
         E::OrderPaymentDeclined(_) => state.declined = true,
-        E::OrderPaid(e) => (state.paid, state.captures_once, state.due_at) = (true, e.captures_once, e.confirm_by),
+        E::OrderPaid(e) => {
+            (state.paid, state.captures_once, state.due_at) = (true, e.captures_once, e.confirm_by);
+            state.capture_before = e.capture_before;
+        }
+        E::OrderConfirmed(e) => state.due_at = e.hold_at,
         _ => {}
     }
 }

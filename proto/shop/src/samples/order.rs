@@ -215,6 +215,7 @@ pub fn confirmed<const N: usize>(shipments: [(&str, Vec<OrderedLine>); N]) -> Or
         shipments: shipments.collect(),
         delivery: "standard".into(),
         shipping_address: open().shipping_address,
+        hold_at: Some(at(6 * 24 * 60 * 60)),
     }
     .into()
 }

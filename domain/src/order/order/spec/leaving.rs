@@ -1,8 +1,8 @@
 //! Shipments: cancelled, left, arrived, lost, and their money.
 
 use daybook_kernel::spec::{given, given_nothing};
-use shop_proto::samples::money;
 use shop_proto::samples::order::{cancel, captured, completed, delivered, in_two_shipments, ordered, shipped, undoing};
+use shop_proto::samples::{at, money};
 
 use super::*;
 
@@ -280,4 +280,19 @@ fn an_order_is_held_and_goes_on_with_the_shipments_that_are_open() {
     for (history, status) in [(vec![opened()], OrderStatus::Opened), (all, OrderStatus::Shipped)] {
         given::<Order>(history).when(hold.clone()).then_refused(NotHoldable { order_id: id(), status: status.into() });
     }
+}
+
+#[test]
+fn what_has_not_left_when_the_authorisation_is_about_to_end_is_held() {
+    let ends = |seconds| TimeOutStep { order_id: id(), step: "authorisation".into(), due_at: Some(at(seconds)) };
+    let day = 24 * 60 * 60;
+    let held = |numbers: Vec<u32>| OrderEvent::from(OrderHeld { order_id: id(), numbers, reason: "authorisation-ends".into() });
+    given::<Order>(after([])).when(ends(6 * day)).then([held(vec![1, 2])]);
+    given::<Order>(after([])).when(ends(6 * day - 1)).then_nothing();
+    given::<Order>(after([held(vec![1, 2])])).when(ends(6 * day)).then_nothing();
+    let left = shipped(1, 1, 1999, OrderStatus::PartlyShipped);
+    given::<Order>(after([left.clone()])).when(ends(6 * day)).then([held(vec![2])]);
+    given::<Order>(after([left, shipped(2, 2, 1999, OrderStatus::Shipped)])).when(ends(6 * day)).then_nothing();
+    // All was taken with the first.
+    given::<Order>(once([shipped(1, 1, 3998, OrderStatus::PartlyShipped)])).when(ends(6 * day)).then_nothing();
 }
