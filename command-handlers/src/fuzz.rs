@@ -189,6 +189,8 @@ proptest! {
         let stream = aggregate.read_command(name, &value).map(|c| c.stream).ok();
         let own = stream.as_ref().map(|s| s.as_str().as_bytes().to_vec());
         let partition = stream.as_ref().map_or(0, |s| s.partition(PARTITIONS));
+        // One of a later version can't be checked by this build, whatever it is: it waits.
+        let has_mac = more.iter().any(|(name, _)| *name == h::MAC);
         let sent = message(name, key.or(own).unwrap_or_default(), there.then_some(value), more);
         match intake(aggregate.service(), partition).read(sent.clone()) {
             Ok(arrival) => {
@@ -199,7 +201,8 @@ proptest! {
             Err(misfit) => {
                 prop_assert!(!misfit.reason.is_empty() && !misfit.reason.contains('\0'), "{:?}", misfit.reason);
                 prop_assert!(keepable(misfit.reason.clone()).len() <= 8_100);
-                prop_assert!(matches!(misfit.kind, MisfitKind::Rejected(_)), "without a MAC nothing waits for a newer build");
+                let is_rejected = matches!(misfit.kind, MisfitKind::Rejected(_));
+                prop_assert!(is_rejected || has_mac, "without a MAC nothing waits for a newer build");
             }
         }
     }

@@ -290,10 +290,20 @@ async fn past_its_end_or_the_memory_of_keys_a_call_is_only_asked_about() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     scene.outside.fails.store(false, Ordering::SeqCst);
     assert_eq!(outcomes(&scene.install, "A-1", 1).await, [NEVER_BEGUN]);
-    scene.install.clock.store(25 * 3_600_000_000, Ordering::Relaxed);
+    assert_eq!(scene.outside.times("A-1"), 0);
+    // A call that was begun, and of which nobody knows, a day later.
+    scene.outside.fails.store(true, Ordering::SeqCst);
+    let before = scene.outside.requests.load(Ordering::SeqCst);
     scene.install.receive("A-2", 1).await;
-    assert_eq!(outcomes(&scene.install, "A-2", 1).await, [NEVER_BEGUN], "although nobody has called");
-    assert_eq!(scene.outside.times("A-1") + scene.outside.times("A-2"), 0);
+    eventually("the call to fail", || async { (scene.outside.requests.load(Ordering::SeqCst) > before).then_some(()) }).await;
+    scene.install.clock.store(25 * 3_600_000_000, Ordering::Relaxed);
+    scene.outside.fails.store(false, Ordering::SeqCst);
+    assert_eq!(outcomes(&scene.install, "A-2", 1).await, [NEVER_BEGUN]);
+    assert_eq!(scene.outside.times("A-2"), 0);
+    // One that nobody has begun begins at any age: nobody can have forgotten its key.
+    scene.install.receive("A-3", 1).await;
+    outcomes(&scene.install, "A-3", 1).await;
+    assert_eq!(scene.outside.times("A-3"), 1);
     scene.end(process).await;
 }
 
