@@ -235,7 +235,7 @@ async fn next(floor: &impl Counter, ticket: &mut Ticket, status: &str, page: &Va
                 ticket.returned = false;
                 return Some(market.of_order("request-return", order, json!({ "lines": lines, "reason": "too large" })));
             }
-            let condition = if random.random_bool(0.7) { "CONDITION_RESALABLE" } else { "CONDITION_DAMAGED" };
+            let condition = if random.random_bool(0.7) { "RESALABLE" } else { "DAMAGED" };
             Some(market.of_order("receive-return", order, json!({ "lines": lines, "condition": condition })))
         }
         _ => None,

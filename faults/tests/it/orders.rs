@@ -192,7 +192,7 @@ fn completed(s: &mut Story) {
     s.tell(order, "OrderDelivered", of("o-1", json!({ "number": 1, "lines": line(2), "status": "ORDER_STATUS_DELIVERED" })));
     s.tell(order, "OrderCompleted", of("o-1", json!({ "cartId": "k-1" })));
     // One comes back.
-    let back = json!({ "lines": held(1), "condition": "CONDITION_RESALABLE", "refund": 1, "amount": money(1000) });
+    let back = json!({ "lines": held(1), "condition": "RESALABLE", "refund": 1, "amount": money(1000) });
     s.tell(order, "OrderReturned", of("o-1", back));
     s.tell(STOCK, "StockReceived", json!({ "sku": "P-1", "warehouse": "w-1", "quantity": 1 }));
     let refund = json!({ "number": 1, "amount": money(1000) });

@@ -66,6 +66,8 @@ pub(in crate::shop::books) struct Order {
     /// By number.
     pub(super) captures: BTreeMap<i64, Asked>,
     pub(super) refunds: BTreeMap<i64, Asked>,
+    /// Captures, and what is given back of them once they are done.
+    owed: Vec<(i64, i64)>,
 }
 
 impl Order {
@@ -186,6 +188,7 @@ impl Order {
             "OrderLinesCancelled" => self.cancel(json, looked),
             "OrderDelivered" | "OrderLost" | "OrderReturnedToSender" => self.arrive(kind, json, looked),
             "OrderReturned" => self.take_back(json, looked),
+            "OrderRefundDue" => self.due(json, looked),
             "OrderCaptured" | "OrderCaptureFailed" => answered(&mut self.captures, json, kind == "OrderCaptured", looked),
             "OrderRefunded" | "OrderRefundFailed" => answered(&mut self.refunds, json, kind == "OrderRefunded", looked),
             "OrderRejecting" | "OrderCancelling" => text(json, "reason").clone_into(&mut self.reason),
@@ -245,7 +248,7 @@ impl Order {
         let parcel = self.parcels.entry(number(json, "number")).or_default();
         // Pieces of which the order hears late that they had left follow the others.
         let there = without(&parcel.pieces, &parcel.sent);
-        let holds = !sent.is_empty() && is_of(&sent, &there) && parcel.warehouse == text(json, "warehouse");
+        let holds = is_of(&sent, &there) && parcel.warehouse == text(json, "warehouse");
         looked.push((rules::ORDER_PIECES, holds, format!("{sent:?} left, in the shipment were {there:?}")));
         add(&mut parcel.sent, &sent);
         let of = match (self.captures_once, first) {
@@ -273,7 +276,9 @@ impl Order {
     fn arrive(&mut self, kind: &str, json: &Value, looked: &mut Vec<Looked>) {
         let (of, place) = (pieces(json, "lines"), text(json, "warehouse"));
         let parcel = self.parcels.entry(number(json, "number")).or_default();
-        let holds = parcel.has_left() && parcel.end.is_empty() && parcel.sent == of;
+        // Pieces of which the order hears late that they were in it have the same end.
+        let is_first = parcel.end.is_empty() && parcel.sent == of;
+        let holds = is_first && (parcel.has_left() || of.is_empty()) || parcel.end == kind && is_of(&of, &parcel.sent);
         looked.push((rules::ORDER_PIECES, holds, format!("{of:?}, {:?} had left, {}", parcel.sent, parcel.end)));
         kind.clone_into(&mut parcel.end);
         if kind == "OrderDelivered" {
@@ -295,7 +300,7 @@ impl Order {
         let there = without(&there, &self.returned);
         looked.push((rules::ORDER_PIECES, is_of(&back, &there), format!("{back:?} of {there:?} came back")));
         add(&mut self.returned, &back);
-        if json["condition"] == "CONDITION_RESALABLE" {
+        if json["condition"] == "RESALABLE" {
             for line in each(json, "lines") {
                 let place = (text(line, "sku").to_owned(), text(line, "warehouse").to_owned());
                 *self.restocked.entry(place).or_default() += number(line, "quantity");
@@ -307,8 +312,26 @@ impl Order {
 
     fn refund(&mut self, json: &Value, of: &RangeInclusive<i64>, looked: &mut Vec<Looked>) {
         let amount = if number(json, "refund") == 0 { 0 } else { units(&json["amount"]) };
-        looked.push((rules::MONEY_UNLIKE_PIECES, of.contains(&amount), format!("{amount} is given back for {of:?}")));
+        let owed: Vec<(i64, i64)> = each(json, "owed").map(|due| (number(due, "capture"), units(&due["amount"]))).collect();
+        let all = amount + owed.iter().map(|(_, amount)| amount).sum::<i64>();
+        // What could not be taken is not given back.
+        let has_failed = self.captures.values().any(|asked| asked.done == Some(false));
+        let holds = of.contains(&all) || (has_failed && all <= *of.end());
+        looked.push((rules::MONEY_UNLIKE_PIECES, holds, format!("{amount} is given back, and {owed:?} owed, for {of:?}")));
+        self.owed.extend(owed);
         ask(&mut self.refunds, number(json, "refund"), amount, looked);
+    }
+
+    /// What was owed is given back, now that it is taken.
+    fn due(&mut self, json: &Value, looked: &mut Vec<Looked>) {
+        let due = (number(json, "capture"), units(&json["amount"]));
+        let is_taken = self.captures.get(&due.0).is_some_and(|asked| asked.done == Some(true));
+        let place = self.owed.iter().position(|owed| *owed == due);
+        looked.push((rules::MONEY_UNLIKE_PIECES, is_taken && place.is_some(), format!("{due:?} is due of {:?}", self.owed)));
+        if let Some(place) = place {
+            self.owed.remove(place);
+        }
+        ask(&mut self.refunds, number(json, "refund"), due.1, looked);
     }
 }
 
