@@ -43,7 +43,8 @@ impl Said {
         let (_, key) = self.text.split_once("Key (partition, page)=(")?;
         let (number, page) = key.split_once(')')?.0.split_once(", ")?;
         let (_, statement) = self.text.split_once("INSERT INTO ")?;
-        let service = statement.split_once(".page_")?.0;
+        // A service may be named as a word of SQL is, so each is quoted.
+        let service = statement.split_once(".page_")?.0.trim_matches('"');
         Some(((service.to_owned(), number.parse().ok()?), page.parse().ok()?))
     }
 }
