@@ -68,6 +68,11 @@ pub(super) enum Move {
     Return(&'static str),
 }
 
+/// One piece of a product.
+fn one_of(sku: &str) -> Vec<OrderedLine> {
+    vec![OrderedLine { sku: sku.to_owned(), quantity: 1 }]
+}
+
 /// The most shipments that an order of the search has.
 pub(super) const SHIPMENTS: [u32; 2] = [1, 2];
 
@@ -196,7 +201,7 @@ impl World {
             }
             Move::CancelLine(sku) => {
                 self.left.cancel_lines -= 1;
-                let lines = vec![OrderedLine { sku: (*sku).to_owned(), quantity: 1 }];
+                let lines = one_of(sku);
                 self.send::<OrderCommand>(CancelLines { order_id: order_id(), lines, reason: String::new() }, rules, table);
             }
             Move::ChangePayment => {
@@ -206,18 +211,18 @@ impl World {
             }
             Move::Return(sku) => {
                 self.left.returns -= 1;
-                let lines = vec![OrderedLine { sku: (*sku).to_owned(), quantity: 1 }];
+                let lines = one_of(sku);
                 let condition = Condition::Resalable.into();
                 self.send::<OrderCommand>(ReceiveReturn { order_id: order_id(), lines, condition, ..Default::default() }, rules, table);
             }
             Move::RequestReturn(sku) => {
                 self.left.returns -= 1;
-                let lines = vec![OrderedLine { sku: (*sku).to_owned(), quantity: 1 }];
+                let lines = one_of(sku);
                 self.send::<OrderCommand>(RequestReturn { order_id: order_id(), lines, reason: String::new() }, rules, table);
             }
             Move::RefuseReturn(sku) => {
                 self.left.returns -= 1;
-                let lines = vec![OrderedLine { sku: (*sku).to_owned(), quantity: 1 }];
+                let lines = one_of(sku);
                 self.send::<OrderCommand>(RefuseReturn { order_id: order_id(), lines, reason: String::new() }, rules, table);
             }
             Move::Hold => {

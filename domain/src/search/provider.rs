@@ -51,6 +51,11 @@ fn name(attempt: u32) -> String {
     format!("pay_{attempt}")
 }
 
+/// The attempt that made the object of this name.
+fn attempt_of(object_id: &str) -> u32 {
+    object_id.trim_start_matches("pay_").parse().unwrap_or_default()
+}
+
 impl Provider {
     pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
         self.objects.values()
@@ -89,11 +94,7 @@ impl Provider {
     pub(super) fn perform(&mut self, asked: &ProviderAsked, says: Says) -> (Letter, u32) {
         use ProviderStatus as S;
         let amount = asked.amount.as_ref().map_or(0, |amount| amount.minor_units);
-        let attempt = if asked.operation() == Operation::Create {
-            asked.number
-        } else {
-            asked.object_id.trim_start_matches("pay_").parse().unwrap_or_default()
-        };
+        let attempt = if asked.operation() == Operation::Create { asked.number } else { attempt_of(&asked.object_id) };
         let once = self.captures_once;
         let mut result = OperationResult::Done;
         if asked.operation() == Operation::Create {
@@ -133,7 +134,7 @@ impl Provider {
 
     /// It was too late to begin it.
     pub(super) fn not_begun(&self, asked: &ProviderAsked) -> Letter {
-        self.answer(asked, OperationResult::NotBegun, asked.object_id.trim_start_matches("pay_").parse().unwrap_or_default())
+        self.answer(asked, OperationResult::NotBegun, attempt_of(&asked.object_id))
     }
 
     fn answer(&self, asked: &ProviderAsked, result: OperationResult, attempt: u32) -> Letter {

@@ -84,7 +84,7 @@ impl Story<'_> {
         if moved.lines.is_empty() {
             return;
         }
-        // What has not left was taken by nothing but the one capture of a provider that takes no second.
+        // Money of pieces that have not left is taken by nothing but the one capture of a provider that takes no second.
         let (taken, owed) = if self.state.captures_once { self.to_give_back(&moved) } else { Default::default() };
         self.tell(OrderLinesCancelled {
             order_id: self.order_id.clone(),

@@ -8,6 +8,7 @@ use shop_proto::payment::v1::{PaymentCommand, RequestCapture, RequestPayment, Re
 use shop_proto::shipping::v1::{CancelShipment, CreateShipment, EndShipmentHold, HoldShipment, ShipmentCommand, ShipmentLine};
 
 use super::paying::ONLY_ATTEMPT;
+use super::returning::given_back;
 
 /// Has pieces kept that are paid for, and given back when the order is given up. That they are looked for is a lookup's.
 pub struct ToAllocation;
@@ -39,11 +40,6 @@ impl Reactor for ToPayment {
     fn react(event: &OrderEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
         use OrderEvent as E;
         let order_id = event.order_id().to_owned();
-        let refund = |number: u32, amount: &Option<shop_proto::common::v1::Money>| RequestRefund {
-            order_id: order_id.clone(),
-            number,
-            amount: amount.clone(),
-        };
         let void = || RequestVoid { order_id: order_id.clone(), number: ONLY_ATTEMPT };
         let command: PaymentCommand = match event {
             E::OrderAwaitingPayment(e) => RequestPayment {
@@ -56,14 +52,12 @@ impl Reactor for ToPayment {
             }
             .into(),
             E::OrderShipped(e) if e.capture > 0 => RequestCapture { order_id, number: e.capture, amount: e.amount.clone() }.into(),
-            E::OrderLinesCancelled(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
-            E::OrderLost(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
-            E::OrderReturnedToSender(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
-            E::OrderReturned(e) if e.refund > 0 => refund(e.refund, &e.amount).into(),
-            E::OrderRefundDue(e) => refund(e.refund, &e.amount).into(),
             E::OrderRejecting(e) if e.undo_payment => void().into(),
             E::OrderCancelling(e) if e.undo_payment => void().into(),
-            _ => return Vec::new(),
+            other => match given_back(other) {
+                (0, ..) => return Vec::new(),
+                (number, amount, _) => RequestRefund { order_id, number, amount: amount.cloned() }.into(),
+            },
         };
         vec![ServiceMessage::of(&command)]
     }

@@ -1,6 +1,7 @@
 //! Pieces come back, and what becomes of the money that was asked for.
 
 use daybook_kernel::{Decision, Instant};
+use shop_proto::common::v1::Money;
 use shop_proto::order::v1::*;
 
 use super::leaving::lacking;
@@ -120,23 +121,29 @@ impl Story<'_> {
     }
 }
 
+/// The refund that an event asks for, its amount, and the refunds that it owes until their money is taken. 0: it asks for none.
+pub(super) fn given_back(event: &OrderEvent) -> (u32, Option<&Money>, &[OwedRefund]) {
+    use OrderEvent as E;
+    match event {
+        E::OrderLinesCancelled(e) => (e.refund, e.amount.as_ref(), &e.owed),
+        E::OrderLost(e) => (e.refund, e.amount.as_ref(), &e.owed),
+        E::OrderReturnedToSender(e) => (e.refund, e.amount.as_ref(), &e.owed),
+        E::OrderReturned(e) => (e.refund, e.amount.as_ref(), &e.owed),
+        E::OrderRefundDue(e) => (e.refund, e.amount.as_ref(), &[]),
+        _ => (0, None, &[]),
+    }
+}
+
 /// Money that is on its way, and that has come, after an event.
 pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
     use OrderEvent as E;
-    let (refund, owed): (u32, &[OwedRefund]) = match event {
-        E::OrderLinesCancelled(e) => (e.refund, &e.owed),
-        E::OrderLost(e) => (e.refund, &e.owed),
-        E::OrderReturnedToSender(e) => (e.refund, &e.owed),
-        E::OrderReturned(e) => (e.refund, &e.owed),
-        E::OrderRefundDue(e) => (e.refund, &[]),
-        _ => (0, &[]),
-    };
+    let (refund, _, owed) = given_back(event);
     state.owed.extend_from_slice(owed);
     if refund > 0 {
         state.refunds = refund;
         state.refunds_open.push(refund);
     }
-    let minor_units = |amount: &Option<shop_proto::common::v1::Money>| amount.as_ref().map_or(0, |amount| amount.minor_units);
+    let minor_units = |amount: &Option<Money>| amount.as_ref().map_or(0, |amount| amount.minor_units);
     match event {
         E::OrderShipped(e) if e.capture > 0 => {
             state.captures = e.capture;
