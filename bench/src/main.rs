@@ -3,6 +3,7 @@
 
 mod batches;
 mod beside;
+mod checkout;
 mod commands;
 mod cpu;
 mod footprint;
@@ -17,6 +18,7 @@ mod reads;
 mod rebuild;
 mod report;
 mod roles;
+mod running;
 mod samples;
 mod search;
 mod shop;
@@ -118,6 +120,8 @@ enum Role {
     },
     /// The cost of a command, role by role; starts and stops the processes itself.
     Roles(roles::RolesBench),
+    /// The time from checkout to the confirmed order, hop by hop; starts and stops the processes itself.
+    Checkout(checkout::Checkout),
     /// Keeps up the shop's read models, and copies of them under other names, until it is killed.
     #[command(hide = true)]
     Project,
@@ -198,6 +202,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             let services = roles::Services { database_url, postgres_pid, kafka_pid, length: Duration::from_secs(options.seconds) };
             let (entries, failed) = roles::run(what, &services).await?;
             return finish(&options, &entries, failed);
+        }
+        Some(Role::Checkout(ref what)) => {
+            let entries = checkout::run(what, &options.database_url, &options.called).await?;
+            return finish(&options, &entries, 0);
         }
         Some(Role::Search(ref search)) => {
             if search.http {

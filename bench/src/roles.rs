@@ -4,13 +4,13 @@
 //! of each process, requests that the broker answered, statements and flushes of Postgres. And the time of a reactor's hop.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 use daybook_bus::BusConfig;
 use daybook_kernel::ReadModel;
@@ -25,6 +25,7 @@ use crate::footprint::Footprint;
 use crate::http::Connection;
 use crate::raw_update::microseconds_a_row;
 use crate::report::{Entries, Entry, constant};
+use crate::running::{Running, free_address};
 use crate::samples::{Measured, Spread, closed_loop, percentile};
 
 /// Streams that the commands are spread over.
@@ -75,30 +76,6 @@ const ARRANGEMENTS: [(&str, &str, &[Role]); 5] = [
     ("up", "daybook up (query API too)", &[Role::Up]),
 ];
 
-/// A child that is stopped when it goes, however that comes.
-struct Running {
-    name: &'static str,
-    child: Child,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // An end in order: a process that is killed keeps its partitions until the group gives it up.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let until = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// An address that nobody has at the moment.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
-}
-
 impl Role {
     fn start(self, binary: &Path, commands: SocketAddr) -> anyhow::Result<Running> {
         let commands = commands.to_string();
@@ -111,9 +88,8 @@ impl Role {
         };
         let own = std::env::current_exe()?;
         let mut command = Command::new(if matches!(self, Self::ManyReadModels) { &own } else { binary });
-        command.args(arguments).env("DAYBOOK_OPERATIONS_LISTEN", ANY).stdin(Stdio::null()).stdout(Stdio::null());
-        let child = command.spawn().with_context(|| format!("{name} can't be started"))?;
-        Ok(Running { name, child })
+        command.args(arguments).env("DAYBOOK_OPERATIONS_LISTEN", ANY);
+        Running::start(name, command)
     }
 
     /// The read models that it keeps up; none: it keeps up none.
@@ -247,7 +223,7 @@ impl Arrangement {
     /// Threads and clients of Kafka, of each process.
     fn shape(&self) -> String {
         let one = |r: &Running| {
-            let pid = r.child.id();
+            let pid = r.pid();
             format!("{} {} threads, {} of Kafka's clients", r.name, thread_count(pid), rdkafka_clients(pid))
         };
         self.running.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -278,7 +254,7 @@ impl Bench<'_> {
         let Self { options, services, footprint, load } = self;
         let (_, posters) = closed_loop(load.clients(at.commands, clients), WARM_UP, 1.0).await?;
         caught_up(footprint, at.kept_up.as_deref()).await?;
-        let mut all: Vec<(&'static str, u32)> = at.running.iter().map(|r| (r.name, r.child.id())).collect();
+        let mut all: Vec<(&'static str, u32)> = at.running.iter().map(|r| (r.name, r.pid())).collect();
         all.extend(services.postgres_pid.map(|pid| ("postgres", pid)));
         all.extend(services.kafka_pid.map(|pid| ("kafka", pid)));
         all.push(("bench", std::process::id()));

@@ -103,7 +103,11 @@ impl Shop {
         self.post(connection, "catalog/reprice-product", &body).await
     }
 
-    async fn post(&self, connection: &mut Connection, command: &str, body: &Value) -> anyhow::Result<Changed> {
+    /// Posts a command, again until it is decided.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub(crate) async fn post(&self, connection: &mut Connection, command: &str, body: &Value) -> anyhow::Result<Changed> {
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
         let body = body.to_string();
         let request = format!(

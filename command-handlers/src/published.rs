@@ -161,10 +161,10 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use daybook_bus::{BusConfig, BusError, Headers, Producer, ProducerOptions, Record};
+    use daybook_bus::{BusError, Headers, Producer, ProducerOptions, Record};
     use daybook_log::{AppendOutcome, Log, NewEvent, Page, Writer, WriterSessions};
     use daybook_postgres::Role;
-    use daybook_testkit::{TestDatabase, TransactionalClient, bus, eventually};
+    use daybook_testkit::{TestBus, TestDatabase, TransactionalClient, bus, eventually};
 
     use super::*;
     use crate::ensure_topics;
@@ -172,7 +172,7 @@ mod tests {
     /// A log of one partition with three events, its topic, which is empty, and their writer.
     struct Fixture {
         _database: TestDatabase,
-        bus: BusConfig,
+        bus: TestBus,
         partition: PartitionLog,
         writer: Writer,
     }

@@ -209,14 +209,14 @@ fn lag(timestamp_ms: i64, now: Instant) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics};
-    use daybook_testkit::{TransactionalClient, bus};
+    use daybook_bus::{Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics};
+    use daybook_testkit::{TestBus, TransactionalClient, bus};
 
     use super::*;
 
     /// A topic of messages, a lane that has done three, and looks of its own.
     struct Fixture {
-        bus: BusConfig,
+        bus: TestBus,
         inspector: Inspector,
         standing: Standing,
         nothing_at: Option<(i64, i64)>,

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::BusConfig;
 use daybook_projections::prepare;
-use daybook_testkit::{TestDatabase, eventually};
+use daybook_testkit::{TestBus, TestDatabase, eventually};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use shop_projectors::read_models;
 
@@ -24,7 +23,7 @@ const SERVICES: [&str; 2] = ["catalog", "inventory"];
 /// Read models of 2 partitions a service, with nothing in them; and one connection to read them by.
 pub(crate) struct Prepared {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     pub(crate) store: Store,
 }
 

@@ -6,6 +6,7 @@ pub mod http;
 mod transactions;
 
 use std::future::Future;
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use daybook_bus::BusConfig;
@@ -66,23 +67,52 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (admin, name) = (self.admin.clone(), self.name.clone());
-        // A runtime of its own: the test's may be the one that is unwinding.
-        let _ = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async move {
-                if let Ok(client) = connect_owner(&admin).await {
-                    let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
-                }
-            });
-            std::io::Result::Ok(())
-        })
-        .join();
+        aside(async move {
+            if let Ok(client) = connect_owner(&admin).await {
+                let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+            }
+        });
     }
 }
 
-/// The test server's Kafka, under a prefix that no other test has.
-pub fn bus() -> BusConfig {
-    BusConfig::new(variable("DAYBOOK_TEST_KAFKA")).with_prefix(format!("t{}.", &Uuid::new_v4().simple().to_string()[..12]))
+/// The test server's Kafka, under a prefix that no other test has. Its topics are deleted when this goes: a broker that keeps those of
+/// every test needs a heap that grows with their number, and ended in the middle of a run.
+pub struct TestBus(BusConfig);
+
+/// See [`TestBus`].
+pub fn bus() -> TestBus {
+    TestBus(BusConfig::new(variable("DAYBOOK_TEST_KAFKA")).with_prefix(format!("t{}.", &Uuid::new_v4().simple().to_string()[..12])))
+}
+
+impl Deref for TestBus {
+    type Target = BusConfig;
+
+    fn deref(&self) -> &BusConfig {
+        &self.0
+    }
+}
+
+impl Drop for TestBus {
+    fn drop(&mut self) {
+        let bus = self.0.clone();
+        aside(async move {
+            let admin = admin(&bus);
+            let Ok(metadata) = admin.inner().fetch_metadata(None, Duration::from_secs(10)) else { return };
+            let ours: Vec<_> = metadata.topics().iter().map(|topic| topic.name()).filter(|name| name.starts_with(&bus.prefix)).collect();
+            if !ours.is_empty() {
+                let _ = admin.delete_topics(&ours, &AdminOptions::new()).await;
+            }
+        });
+    }
+}
+
+/// In a runtime of its own: the test's may be the one that is unwinding.
+fn aside(work: impl Future<Output = ()> + Send + 'static) {
+    let _ = std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work);
+        std::io::Result::Ok(())
+    })
+    .join();
 }
 
 /// Asks again and again until the answer is there; says what it waited for when it is not there in 60 s.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, Headers, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
+use daybook_bus::{Headers, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_http::{Gate, Surface};
 use daybook_kernel::{Registry, StreamId};
 use daybook_log::Log;
 use daybook_postgres::{Databases, Role};
 use daybook_process::shutdown;
-use daybook_testkit::{TestDatabase, bus, eventually};
+use daybook_testkit::{TestBus, TestDatabase, bus, eventually};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ pub(crate) fn shop() -> Registry {
 
 pub(crate) struct Install {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     pub(crate) client: reqwest::Client,
 }
 

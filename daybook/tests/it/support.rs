@@ -4,14 +4,13 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
-use daybook_bus::BusConfig;
-use daybook_testkit::{TestDatabase, bus, eventually};
+use daybook_testkit::{TestBus, TestDatabase, bus, eventually};
 use reqwest::StatusCode;
 use serde_json::Value;
 
 pub(crate) struct Install {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     pub(crate) client: reqwest::Client,
     /// Variables of every process that is started from now on.
     pub(crate) variables: Vec<(&'static str, String)>,

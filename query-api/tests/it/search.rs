@@ -5,7 +5,7 @@ use daybook_kernel::Secret;
 use daybook_projections::prepare;
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
 use daybook_search::SearchSchema;
-use daybook_testkit::{TestDatabase, eventually};
+use daybook_testkit::{TestBus, TestDatabase, eventually};
 use prost::Message as _;
 use serde_json::{Value, json};
 use shop_projectors::read_models;
@@ -44,6 +44,7 @@ pub(crate) struct Searched {
     client: reqwest::Client,
     api: QueryApi,
     pub(crate) database: TestDatabase,
+    _bus: TestBus,
     _stop: watch::Sender<bool>,
 }
 
@@ -70,9 +71,9 @@ impl Searched {
         let surface = Surface::bind("127.0.0.1:0".parse().expect("an address"), Gate::anonymous()).await.expect("a free port");
         let address = format!("http://{}/v1/products", surface.address());
         let models = models.iter().map(QueryModel::from).collect();
-        let new = QueryConfig::new(&database.url, bus, models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
+        let new = QueryConfig::new(&database.url, bus.clone(), models, shop_proto::descriptors().clone(), Secret::new([7; 32]));
         let api = QueryApi::start(QueryConfig { search: Some(schema()), ..new }, surface, shutdown).await.expect("it starts");
-        let searched = Self { address, client: reqwest::Client::new(), api, database, _stop: stop };
+        let searched = Self { address, client: reqwest::Client::new(), api, database, _bus: bus, _stop: stop };
         eventually("the index is read", async || (searched.raw("/search").await.status() == 200).then_some(())).await;
         searched
     }

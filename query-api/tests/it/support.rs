@@ -1,13 +1,13 @@
 //! A query API on a port of its own, and read models filled by hand.
 
-use daybook_bus::{BusConfig, Headers, Producer, ProducerOptions, Record, headers};
+use daybook_bus::{Headers, Producer, ProducerOptions, Record, headers};
 use daybook_http::{Gate, Surface};
 use daybook_kernel::{ReadModel, Secret};
 use daybook_projections::prepare;
 use daybook_proto::Named;
 use daybook_proto::v1::{PartChange, PushMarker, part_change::Content};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
-use daybook_testkit::{TestDatabase, eventually};
+use daybook_testkit::{TestBus, TestDatabase, eventually};
 use prost::Message as _;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub(crate) struct Api {
     pub(crate) address: String,
     pub(crate) api: QueryApi,
     pub(crate) client: reqwest::Client,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     producer: Producer,
     stop: watch::Sender<bool>,
 }
@@ -39,7 +39,7 @@ fn models() -> Vec<ReadModel> {
 /// Read models in a database, and their topics.
 pub(crate) struct Prepared {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
 }
 
 /// A free port behind a gate.

@@ -10,7 +10,7 @@ use daybook_kernel::Registry;
 use daybook_log::StoredEvent;
 use daybook_postgres::Databases;
 use daybook_replay::{Phase, Progress, VerifyOptions, verify};
-use daybook_testkit::{TransactionalClient, bus};
+use daybook_testkit::{TestBus, TransactionalClient, bus};
 use tokio::runtime::Handle;
 
 use crate::support::{Fixture, assert_found, hex, receive};
@@ -33,7 +33,7 @@ fn record(bus: &BusConfig, e: &StoredEvent) -> Record {
 }
 
 /// The log, and a topic with what `change` makes of its messages.
-async fn published(change: impl FnOnce(&BusConfig, &mut Vec<Record>)) -> (Fixture, BusConfig) {
+async fn published(change: impl FnOnce(&BusConfig, &mut Vec<Record>)) -> (Fixture, TestBus) {
     let f = Fixture::new().await;
     let bus = bus();
     ensure_topics(&bus, &[TopicSpec::events(&bus, "inventory", 1)]).await.expect("creatable");
@@ -47,7 +47,7 @@ async fn published(change: impl FnOnce(&BusConfig, &mut Vec<Record>)) -> (Fixtur
 
 async fn found(change: impl FnOnce(&BusConfig, &mut Vec<Record>)) -> Vec<String> {
     let (f, bus) = published(change).await;
-    f.verify_with(Some(bus)).await.findings.iter().map(ToString::to_string).collect()
+    f.verify_with(Some(&bus)).await.findings.iter().map(ToString::to_string).collect()
 }
 
 fn with_header(record: &mut Record, name: &'static str, value: impl ToString) {
@@ -64,7 +64,7 @@ async fn a_topic_that_holds_the_log_is_sound_and_repeats_are_counted() {
         records.extend(again);
     })
     .await;
-    let report = f.verify_with(Some(bus)).await;
+    let report = f.verify_with(Some(&bus)).await;
     assert!(report.findings.is_empty(), "{report}");
     assert_eq!(report.repeats_on_kafka, Some(6));
 }
@@ -147,7 +147,7 @@ async fn a_gap_that_is_filled_from_its_middle_is_known_to_be_filled_and_each_lat
         *records = [0, 4, 4, 2, 1, 3, 5, 6, 7].map(|n: usize| records[n].clone()).to_vec();
     })
     .await;
-    let report = f.verify_with(Some(bus)).await;
+    let report = f.verify_with(Some(&bus)).await;
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     for (place, before) in [(2, 4), (1, 2), (3, 4)] {
         assert_found(&findings, &format!("inventory/0:{place}"), &format!("order on Kafka: expected before inventory/0:{before}"));
@@ -159,7 +159,7 @@ async fn a_gap_that_is_filled_from_its_middle_is_known_to_be_filled_and_each_lat
 async fn an_event_that_the_log_has_lost_is_named() {
     let (f, bus) = published(|_, _| ()).await;
     f.damage(r#"DELETE FROM event WHERE "offset" = 4"#).await;
-    let findings: Vec<String> = f.verify_with(Some(bus)).await.findings.iter().map(ToString::to_string).collect();
+    let findings: Vec<String> = f.verify_with(Some(&bus)).await.findings.iter().map(ToString::to_string).collect();
     assert_found(&findings, "inventory/0:4", "message on Kafka: expected an event in the log too");
 }
 
@@ -202,7 +202,7 @@ async fn what_a_client_s_open_transaction_hides_is_not_called_missing() {
     let error = undecided.expect_err("nobody knows what the topic holds");
     assert!(!error.is_usage() && error.to_string().contains("transaction is open"), "{error}");
     client.abort().await;
-    let report = f.verify_with(Some(bus)).await;
+    let report = f.verify_with(Some(&bus)).await;
     assert!(report.findings.is_empty(), "{report}");
 }
 
@@ -210,7 +210,8 @@ async fn what_a_client_s_open_transaction_hides_is_not_called_missing() {
 async fn a_topic_that_is_not_there_is_missing_infrastructure() {
     let f = Fixture::new().await;
     let options = daybook_replay::VerifyOptions { service: Some("inventory".into()), partition: None, kafka: true };
-    let error =
-        daybook_replay::verify(&f.database.databases(), Some(bus()), &f.registry, &options, &mut |_| {}).await.expect_err("no topic");
+    let error = daybook_replay::verify(&f.database.databases(), Some(bus().clone()), &f.registry, &options, &mut |_| {})
+        .await
+        .expect_err("no topic");
     assert!(!error.is_usage() && error.to_string().contains("daybook migrate"), "{error}");
 }

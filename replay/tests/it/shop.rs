@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use daybook_bus::BusConfig;
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
 use daybook_log::{AppendOutcome, Log, NewEvent, Page, PageHead, StoredEvent, Writer, WriterSessions};
 use daybook_postgres::{OwnConnection, Role};
@@ -12,7 +11,7 @@ use daybook_projections::prepare;
 use daybook_projections::rebuild::{RebuildOptions, RebuildProgress, Tail};
 use daybook_proto::EventSet;
 use daybook_replay::{RebuildReport, RebuildRequest, ReplayError, Then, rebuild};
-use daybook_testkit::TestDatabase;
+use daybook_testkit::{TestBus, TestDatabase};
 use shop_projectors::read_models;
 use shop_proto::catalog::v1::{Media, ProductCategorized, ProductCreated, ProductEvent, ProductRetired, ProductRevised};
 use shop_proto::inventory::v1::{StockEvent, StockReceived};
@@ -180,7 +179,7 @@ impl Projection for Colliding {
 /// Logs, a read schema and topics of a test's own.
 pub(crate) struct Shop {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     pub(crate) partitions: u32,
     sessions: WriterSessions,
     logs: BTreeMap<&'static str, Log>,

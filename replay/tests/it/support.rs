@@ -147,11 +147,12 @@ impl Fixture {
         self.verify_with(None).await
     }
 
-    pub(crate) async fn verify_with(&self, bus: Option<BusConfig>) -> PartitionReport {
+    pub(crate) async fn verify_with(&self, bus: Option<&BusConfig>) -> PartitionReport {
         let options = VerifyOptions { service: Some("inventory".into()), partition: None, kafka: bus.is_some() };
         let mut steps = Vec::new();
-        let report =
-            verify(&self.database.databases(), bus, &self.registry, &options, &mut |p| steps.push(p)).await.expect("it can be read");
+        let report = verify(&self.database.databases(), bus.cloned(), &self.registry, &options, &mut |p| steps.push(p))
+            .await
+            .expect("it can be read");
         assert!(steps.iter().all(|p| p.service == "inventory" && p.partition == 0));
         report.partitions.into_iter().next().expect("one partition")
     }

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, GroupOptions, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
+use daybook_bus::{GroupOptions, Headers, Producer, ProducerOptions, Record, TopicSpec, ensure_topics, headers as h};
 use daybook_follow::{Event, FollowError, Follower, Following, Home, Kind, Limits, Moved, Roster, Sources, Standing};
 use daybook_log::{AppendOutcome, Log, LogError, NewEvent, Page, PageHead, PartitionLog, StoredEvent, Writer, WriterSessions};
 use daybook_postgres::{Connector, Pool, Role};
 use daybook_process::shutdown;
-use daybook_testkit::{TestDatabase, eventually};
+use daybook_testkit::{TestBus, TestDatabase, eventually};
 use deadpool_postgres::Client;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -36,7 +36,7 @@ const WRITE: &str = r#"
 /// A log of one partition, its topic, and the database of the checkpoints.
 pub(crate) struct Ledger {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     producer: Producer,
     sessions: WriterSessions,
     lane: Option<(Writer, PageHead)>,

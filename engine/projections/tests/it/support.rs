@@ -12,7 +12,7 @@ use daybook_log::{AppendOutcome, Log, NewEvent, Page, PageHead, StoredEvent, Wri
 use daybook_postgres::Role;
 use daybook_process::Shutdown;
 use daybook_projections::{Limits, Projector, ProjectorError, Projectors, ProjectorsConfig, Push, ReadStore, fingerprint, prepare};
-use daybook_testkit::TestDatabase;
+use daybook_testkit::{TestBus, TestDatabase};
 use tokio::sync::watch;
 
 pub(crate) const SERVICES: [&str; 2] = ["catalog", "inventory"];
@@ -32,7 +32,7 @@ pub(crate) struct Fact {
 /// Logs, a read schema and topics of a test's own.
 pub(crate) struct Shop {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     pub(crate) partitions: u32,
     producer: Producer,
     sessions: WriterSessions,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, GroupOptions, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
+use daybook_bus::{GroupOptions, Headers, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
 use daybook_follow::{Ask, Following, Limits, Sources};
 use daybook_http::{Gate, Surface};
@@ -15,7 +15,7 @@ use daybook_process::shutdown;
 use daybook_proto::CommandSet;
 use daybook_proto::v1::Metadata;
 use daybook_reactors::{ParkedReaction, ParkedReactions, Reactors, ReactorsConfig, Rule, prepare};
-use daybook_testkit::{TestDatabase, bus, eventually};
+use daybook_testkit::{TestBus, TestDatabase, bus, eventually};
 use prost::Message as _;
 use shop_projectors::read_models;
 use shop_proto::inventory::v1::*;
@@ -82,7 +82,7 @@ pub(crate) fn picky<const RULE: u32>() -> Rule {
 
 pub(crate) struct Install {
     pub(crate) database: TestDatabase,
-    pub(crate) bus: BusConfig,
+    pub(crate) bus: TestBus,
     producer: Producer,
     /// How far the clock of its processes is ahead of the machine's, in microseconds.
     pub(crate) clock: Arc<AtomicI64>,
