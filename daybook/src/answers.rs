@@ -9,8 +9,8 @@ use daybook_replay::{
     At, Progress, PromoteOptions, ReconcileOptions, ReplayError, ShowUntil, Then, VerifyOptions, promote, reconcile, show, verify,
 };
 
-use crate::cli::{AsOfPlace, Deadlines, Load, Parked, Patience, Replay};
-use crate::operations::{deadlines as armed, parked, read_models, replay_error};
+use crate::cli::{AsOfPlace, Calls, Deadlines, Load, Parked, Patience, Replay};
+use crate::operations::{calls, deadlines as armed, parked, read_models, replay_error};
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, load as loading, out, rebuilding};
@@ -72,6 +72,14 @@ pub(crate) async fn deadlines(settings: &Settings, command: Deadlines, json: boo
             }
         }
     }
+    Ok(Verdict::Good)
+}
+
+/// `daybook calls …`
+pub(crate) async fn calls(settings: &Settings, command: Calls, json: bool) -> anyhow::Result<Verdict> {
+    let Calls::List(args) = command;
+    let list = calls::list(settings, args.service.as_deref(), args.stream.as_deref(), args.limit).await?;
+    out::answer(&list.0, &list, json)?;
     Ok(Verdict::Good)
 }
 
