@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// What is still to be read, and to be asked of the outside.
     #[command(subcommand)]
     Calls(Calls),
+    /// The shop's books, for people and for programs.
+    #[command(subcommand)]
+    Report(Report),
     /// The outside, to try the shop with: no money moves, and no parcel does.
     #[command(subcommand)]
     Simulate(Simulate),
@@ -90,7 +93,8 @@ impl Command {
             | Self::Load(_)
             | Self::Parked(_)
             | Self::Deadlines(_)
-            | Self::Calls(_) => false,
+            | Self::Calls(_)
+            | Self::Report(_) => false,
         }
     }
 }
@@ -476,6 +480,27 @@ pub(crate) struct CallsListed {
     /// No more than so many.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// Payments.
+    Payments(PaymentsReported),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PaymentsReported {
+    /// Compare our books with the payment provider's, payment by payment; exit code 1 when anything differs.
+    #[arg(long, required = true)]
+    pub(crate) reconcile: bool,
+    /// A table as CSV.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// What has changed within so many seconds is under way, and no difference.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub(crate) under_way: u32,
+    #[command(flatten)]
+    pub(crate) provider: PaymentAddress,
 }
 
 #[derive(Debug, Subcommand)]

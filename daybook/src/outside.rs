@@ -1,9 +1,10 @@
 //! Who is outside, and how their notices are known: the command line and the environment before the file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use daybook_command_handlers::Webhook;
-use shop_outside::{Address, Outside, TakenCurrencies, carrier_webhook, payment_webhook};
+use shop_outside::{Address, Outside, PaymentProvider, TakenCurrencies, carrier_webhook, payment_webhook};
 
 use crate::cli;
 use crate::settings::{Counterpart, Settings, usage};
@@ -72,6 +73,16 @@ fn all(settings: &Settings, args: &cli::Outside) -> (Set, Set) {
     let payment = set("payment", &settings.payment, &args.payment.payment_url, &args.payment.payment_key_file, secret);
     let secret = (&args.carrier_webhook_secret_file, &args.carrier_webhook_secret);
     (payment, set("carrier", &settings.carrier, &args.carrier_url, &args.carrier_key_file, secret))
+}
+
+/// Where the payment provider is, for who only asks it.
+///
+/// # Errors
+/// Wrong usage, also where none is set.
+pub(crate) fn payment_provider(settings: &Settings, args: &cli::PaymentAddress) -> anyhow::Result<Arc<dyn PaymentProvider>> {
+    let set = set("payment", &settings.payment, &args.payment_url, &args.payment_key_file, (&None, &None));
+    let outside = Outside { payment: set.address()?, ..Outside::default() };
+    outside.payment_provider().ok_or_else(|| usage("no payment provider: set --payment-url or DAYBOOK_PAYMENT_URL"))
 }
 
 /// The currencies that are taken, of `NAME=LEAST` each.

@@ -6,6 +6,7 @@ pub(crate) mod calls;
 pub(crate) mod deadlines;
 pub(crate) mod parked;
 pub(crate) mod read_models;
+pub(crate) mod reconciling;
 
 use daybook_reactors::Rule;
 use daybook_replay::ReplayError;
