@@ -9,8 +9,9 @@ use daybook_replay::{
     At, Progress, PromoteOptions, ReconcileOptions, ReplayError, ShowUntil, Then, VerifyOptions, promote, reconcile, show, verify,
 };
 
-use crate::cli::{AsOfPlace, Deadlines, Load, Parked, Patience, Replay};
-use crate::operations::{deadlines as armed, parked, read_models, replay_error};
+use crate::cli::{AsOfPlace, Calls, Deadlines, Load, Parked, Patience, Replay, Report};
+use crate::operations::{calls, deadlines as armed, parked, read_models, reconciling, replay_error};
+use crate::outside::payment_provider;
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
 use crate::{Verdict, load as loading, out, rebuilding};
@@ -73,6 +74,27 @@ pub(crate) async fn deadlines(settings: &Settings, command: Deadlines, json: boo
         }
     }
     Ok(Verdict::Good)
+}
+
+/// `daybook calls …`
+pub(crate) async fn calls(settings: &Settings, command: Calls, json: bool) -> anyhow::Result<Verdict> {
+    let Calls::List(args) = command;
+    let list = calls::list(settings, args.service.as_deref(), args.stream.as_deref(), args.limit).await?;
+    out::answer(&list.0, &list, json)?;
+    Ok(Verdict::Good)
+}
+
+/// `daybook report …`
+pub(crate) async fn report(settings: &Settings, command: Report, json: bool) -> anyhow::Result<Verdict> {
+    let Report::Payments(args) = command;
+    let provider = payment_provider(settings, &args.provider)?;
+    let under_way = chrono::Duration::seconds(args.under_way.into());
+    let found = reconciling::reconcile(&settings.databases()?, &*provider, under_way).await?;
+    match args.csv {
+        true => out::text(found.csv()?),
+        false => out::answer(&found.rows, &found, json)?,
+    }
+    Ok(Verdict::of(!found.differs()))
 }
 
 /// `daybook replay …`

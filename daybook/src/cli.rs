@@ -72,6 +72,12 @@ pub(crate) enum Command {
     /// Commands that wait for their time.
     #[command(subcommand)]
     Deadlines(Deadlines),
+    /// What is still to be read, and to be asked of the outside.
+    #[command(subcommand)]
+    Calls(Calls),
+    /// The shop's books, for people and for programs.
+    #[command(subcommand)]
+    Report(Report),
     /// The outside, to try the shop with: no money moves, and no parcel does.
     #[command(subcommand)]
     Simulate(Simulate),
@@ -82,7 +88,13 @@ impl Command {
     pub(crate) fn serves(&self) -> bool {
         match self {
             Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) | Self::Simulate(_) => true,
-            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) | Self::Deadlines(_) => false,
+            Self::Migrate(_)
+            | Self::Replay(_)
+            | Self::Load(_)
+            | Self::Parked(_)
+            | Self::Deadlines(_)
+            | Self::Calls(_)
+            | Self::Report(_) => false,
         }
     }
 }
@@ -137,15 +149,27 @@ pub(crate) struct Browsers {
     pub(crate) cors_origins: Vec<String>,
 }
 
-/// Who is outside, and how their notices are known.
+/// Where the payment provider is.
 #[derive(Debug, Default, Args)]
-pub(crate) struct Outside {
+pub(crate) struct PaymentAddress {
     /// The payment provider's API. Without it no order is paid.
     #[arg(long, env = "DAYBOOK_PAYMENT_URL", value_name = "URL")]
     pub(crate) payment_url: Option<String>,
     /// A file with our key at the payment provider.
     #[arg(long, env = "DAYBOOK_PAYMENT_KEY_FILE", value_name = "FILE")]
     pub(crate) payment_key_file: Option<PathBuf>,
+}
+
+/// Who is outside, and how their notices are known.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Outside {
+    #[command(flatten)]
+    pub(crate) payment: PaymentAddress,
+    /// Currencies that the payment provider takes, each with its least amount in minor units, after a / with the step that amounts have where it
+    /// takes fewer decimals: EUR=50,KWD=100/10. An order of less, or in another currency, is rejected before it is placed. All money from one
+    /// minor unit on when it is not given.
+    #[arg(long, env = "DAYBOOK_PAYMENT_CURRENCIES", value_delimiter = ',', value_name = "EUR=50,…")]
+    pub(crate) payment_currencies: Option<Vec<String>>,
     /// A file with the secret that the payment provider signs its notices with; a line each where there are several. Without it
     /// /v1/webhooks/payment is not there.
     #[arg(long, env = "DAYBOOK_PAYMENT_WEBHOOK_SECRET_FILE", value_name = "FILE", conflicts_with = "payment_webhook_secret")]
@@ -440,6 +464,46 @@ pub(crate) struct DeadlineFired {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Calls {
+    /// Those that are open, the most tried first: of lookups and of effects.
+    List(CallsListed),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallsListed {
+    /// Only those that events of this service ask for.
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// Only those whose outcome this stream will hear, for example payment/o-1.
+    #[arg(long)]
+    pub(crate) stream: Option<String>,
+    /// No more than so many.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// Payments.
+    Payments(PaymentsReported),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PaymentsReported {
+    /// Compare our books with the payment provider's, payment by payment; exit code 1 when anything differs.
+    #[arg(long, required = true)]
+    pub(crate) reconcile: bool,
+    /// A table as CSV.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// What has changed within so many seconds is under way, and no difference.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub(crate) under_way: u32,
+    #[command(flatten)]
+    pub(crate) provider: PaymentAddress,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Simulate {
     /// A payment provider over HTTP. Test tokens name what it does; GET /books tells what it has done; PUT /faults has it fail.
     PaymentProvider {
@@ -449,6 +513,9 @@ pub(crate) enum Simulate {
         /// How often an authorisation may be captured.
         #[arg(long, env = "DAYBOOK_SIMULATOR_CAPTURES", default_value = "many", value_name = "HOW")]
         captures: Captures,
+        /// Currencies that it takes, as --payment-currencies of the shop has them; all money when it is not given. GET /v1/currencies tells them.
+        #[arg(long, env = "DAYBOOK_SIMULATOR_CURRENCIES", value_delimiter = ',', value_name = "EUR=50,…")]
+        currencies: Option<Vec<String>>,
         #[command(flatten)]
         simulator: Simulator,
     },

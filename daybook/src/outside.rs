@@ -1,9 +1,10 @@
 //! Who is outside, and how their notices are known: the command line and the environment before the file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use daybook_command_handlers::Webhook;
-use shop_outside::{Address, Outside, carrier_webhook, payment_webhook};
+use shop_outside::{Address, Outside, PaymentProvider, TakenCurrencies, carrier_webhook, payment_webhook};
 
 use crate::cli;
 use crate::settings::{Counterpart, Settings, usage};
@@ -69,15 +70,51 @@ fn set(
 
 fn all(settings: &Settings, args: &cli::Outside) -> (Set, Set) {
     let secret = (&args.payment_webhook_secret_file, &args.payment_webhook_secret);
-    let payment = set("payment", &settings.payment, &args.payment_url, &args.payment_key_file, secret);
+    let payment = set("payment", &settings.payment, &args.payment.payment_url, &args.payment.payment_key_file, secret);
     let secret = (&args.carrier_webhook_secret_file, &args.carrier_webhook_secret);
     (payment, set("carrier", &settings.carrier, &args.carrier_url, &args.carrier_key_file, secret))
 }
 
-/// Where the outside is. Who is not set is said once: nothing comes of what is asked of them.
+/// Where the payment provider is, for who only asks it.
+///
+/// # Errors
+/// Wrong usage, also where none is set.
+pub(crate) fn payment_provider(settings: &Settings, args: &cli::PaymentAddress) -> anyhow::Result<Arc<dyn PaymentProvider>> {
+    let set = set("payment", &settings.payment, &args.payment_url, &args.payment_key_file, (&None, &None));
+    let outside = Outside { payment: set.address()?, ..Outside::default() };
+    outside.payment_provider().ok_or_else(|| usage("no payment provider: set --payment-url or DAYBOOK_PAYMENT_URL"))
+}
+
+/// The currencies that are taken, of `NAME=LEAST` each.
+pub(crate) fn currencies(option: &str, given: &[String]) -> anyhow::Result<TakenCurrencies> {
+    TakenCurrencies::only(pairs(option, given)?).map_err(|why| usage(format!("{option}: {why}")))
+}
+
+fn pairs<'g>(option: &str, given: &'g [String]) -> anyhow::Result<Vec<(&'g str, &'g str)>> {
+    let pair = |one: &'g String| one.split_once('=').map(|(name, least)| (name.trim(), least.trim()));
+    given
+        .iter()
+        .map(|one| {
+            pair(one)
+                .ok_or_else(|| usage(format!("{option}: {one:?} must be a currency and its least amount in minor units, such as EUR=50")))
+        })
+        .collect()
+}
+
+/// What the payment provider takes: of the command line or the environment, else of the file; where neither says it, all money.
+fn taken(settings: &Settings, args: &cli::Outside) -> anyhow::Result<TakenCurrencies> {
+    if let Some(given) = &args.payment_currencies {
+        return currencies("--payment-currencies", given);
+    }
+    let Some(file) = &settings.currencies else { return Ok(TakenCurrencies::default()) };
+    let all = file.iter().map(|(currency, least)| (currency.as_str(), least.as_str()));
+    TakenCurrencies::only(all).map_err(|why| usage(format!("currencies in [payment] of the settings' file: {why}")))
+}
+
+/// Where the outside is. Who is not set is said once: nothing is begun of what is asked of them.
 pub(crate) fn outside(settings: &Settings, args: &cli::Outside) -> anyhow::Result<Outside> {
     let (payment, carrier) = all(settings, args);
-    let outside = Outside { payment: payment.address()?, carrier: carrier.address()? };
+    let outside = Outside { payment: payment.address()?, carrier: carrier.address()?, taken: taken(settings, args)? };
     for (what, option, address) in [("payment provider", "--payment-url", &outside.payment), ("carrier", "--carrier-url", &outside.carrier)]
     {
         if address.is_none() {
@@ -127,6 +164,29 @@ mod tests {
         let (payment, carrier) = all(&settings, &args);
         assert_eq!((payment.of.url.as_deref(), payment.of.webhook_secret.as_deref()), (Some("http://b"), Some("t")));
         assert!(carrier.address().expect("none").is_none());
+    }
+
+    #[test]
+    fn what_is_taken_is_said_by_the_option_else_by_the_file_and_else_it_is_all_money() {
+        let least = |(settings, args): (Settings, cli::Outside), currency: &str| {
+            let limits = outside(&settings, &args).expect("they can be").taken.limits(currency);
+            limits.taken.then_some((limits.minimum, limits.step))
+        };
+        assert_eq!(least(read("money", "", &[]), "USD"), Some((1, 1)));
+        let file = "[payment.currencies]\nEUR = 50\nKWD = \"100/10\"\n";
+        let of = |currency| least(read("currencies", file, &[]), currency);
+        assert_eq!((of("EUR"), of("KWD"), of("USD")), (Some((50, 1)), Some((100, 10)), None));
+        let given = |currency| least(read("given", file, &["--payment-currencies", "USD=60, GBP=30"]), currency);
+        assert_eq!((given("EUR"), given("USD"), given("GBP")), (None, Some((60, 1)), Some((30, 1))));
+        for (file, options, said) in [
+            ("", &["--payment-currencies", "EUR"][..], "--payment-currencies: \"EUR\" must be"),
+            ("", &["--payment-currencies", "EUR=0"], "--payment-currencies: EUR: \"0\" must be"),
+            ("[payment.currencies]\neur = 5\n", &[], "currencies in [payment] of the settings' file: \"eur\" is no currency"),
+        ] {
+            let (settings, args) = read("no-currencies", file, options);
+            let error = outside(&settings, &args).err().expect("no such currency").to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
     }
 
     #[test]

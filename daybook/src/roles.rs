@@ -48,7 +48,8 @@ pub(crate) fn rules() -> Vec<Rule> {
 /// The same, with effects that call the outside where it is.
 fn rules_with(outside: &shop_outside::Outside) -> Vec<Rule> {
     let mut rules: Vec<Rule> = shop_domain::reactors().into_iter().map(Rule::from).collect();
-    rules.extend(shop_domain::lookups().into_iter().map(Rule::from));
+    let taken = outside.taken.clone();
+    rules.extend(shop_domain::lookups(Arc::new(move |currency| taken.limits(currency))).into_iter().map(Rule::from));
     rules.extend(shop_domain::deadlines().into_iter().map(Rule::from));
     rules.extend(shop_outside::effects(outside).into_iter().map(Rule::from));
     rules

@@ -45,9 +45,21 @@ struct File {
     /// `[waits]`: `payment = "30s"`
     waits: BTreeMap<String, String>,
     /// `[payment]`: the payment provider.
-    payment: Counterpart,
+    payment: PaymentProvider,
     /// `[carrier]`
     carrier: Counterpart,
+}
+
+/// The payment provider, as the file has it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PaymentProvider {
+    url: Option<String>,
+    key_file: Option<PathBuf>,
+    webhook_secret_file: Option<PathBuf>,
+    webhook_secret: Option<String>,
+    /// `[payment.currencies]`: `EUR = 50`, `KWD = "100/10"`
+    currencies: Option<BTreeMap<String, String>>,
 }
 
 /// Somebody outside, as the file has them.
@@ -84,6 +96,8 @@ pub(crate) struct Settings {
     read_url: Option<String>,
     /// The payment provider, as the file has it.
     pub(crate) payment: Counterpart,
+    /// The currencies that it takes, each with its least amount, as the file has them.
+    pub(crate) currencies: Option<BTreeMap<String, String>>,
     /// The carrier, as the file has it.
     pub(crate) carrier: Counterpart,
     waits: BTreeMap<String, String>,
@@ -108,7 +122,13 @@ impl Settings {
             kafka_properties: file.kafka_properties,
             services,
             read_url: file.read.database_url,
-            payment: file.payment,
+            currencies: file.payment.currencies,
+            payment: Counterpart {
+                url: file.payment.url,
+                key_file: file.payment.key_file,
+                webhook_secret_file: file.payment.webhook_secret_file,
+                webhook_secret: file.payment.webhook_secret,
+            },
             carrier: file.carrier,
             waits: file.waits,
         })

@@ -93,19 +93,9 @@ reactors! {
     shipping::ShipmentAnswers,
 }
 
-/// The list: a new lookup is two functions, and a line here.
-macro_rules! lookups {
-    ($($lookup:ty),* $(,)?) => {
-        /// Every lookup of the shop.
-        pub fn lookups() -> Vec<Arc<dyn ErasedLookup>> {
-            vec![$(<dyn ErasedLookup>::of::<$lookup>()),*]
-        }
-    };
-}
-
-lookups! {
-    order::Place,
-    order::Allocate,
+/// Every lookup of the shop: a new one is two functions, and a line here. `limits`: what may be paid, as the install's settings say.
+pub fn lookups(limits: order::LimitsOfPayments) -> Vec<Arc<dyn ErasedLookup>> {
+    vec![<dyn ErasedLookup>::of(order::Place::new(limits)), <dyn ErasedLookup>::of(order::Allocate)]
 }
 
 /// The list: a new rule of deadlines is a function or two, and a line here.
@@ -205,7 +195,7 @@ mod list {
     #[test]
     fn no_two_rules_have_one_name() {
         let reactors = super::reactors().iter().map(|rule| rule.name()).collect::<Vec<_>>();
-        let lookups = super::lookups().iter().map(|rule| rule.name()).collect::<Vec<_>>();
+        let lookups = super::lookups(super::order::any_payment()).iter().map(|rule| rule.name()).collect::<Vec<_>>();
         let deadlines = super::deadlines().iter().map(|rule| rule.name()).collect::<Vec<_>>();
         let all = [reactors, lookups, deadlines].concat();
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();

@@ -3,7 +3,6 @@
 mod effect;
 mod http;
 
-use daybook_kernel::Unknown;
 use shop_proto::common::v1::Address as PostalAddress;
 use uuid::Uuid;
 
@@ -42,23 +41,4 @@ pub struct Label {
     pub tracking: String,
     /// Where it can be printed.
     pub url: String,
-}
-
-/// Nobody carries here: nothing comes of what is asked.
-pub(crate) struct NoCarrier;
-
-impl NoCarrier {
-    fn nobody<'a, T>() -> Asking<'a, T> {
-        Box::pin(async { Err(Unknown("no carrier: set --carrier-url".to_owned())) })
-    }
-}
-
-impl Carrier for NoCarrier {
-    fn label<'a>(&'a self, _: Uuid, _: &'a LabelRequest) -> Asking<'a, Said<Label>> {
-        Self::nobody()
-    }
-
-    fn outcome(&self, _: Uuid) -> Asking<'_, Option<Said<Label>>> {
-        Self::nobody()
-    }
 }

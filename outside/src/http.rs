@@ -1,5 +1,5 @@
 //! Asking over HTTP, as the large providers do it: 200 with the object; 402 with `error.code`, a no for good, and what stands (`object`);
-//! 400, 404, 409, 422 where a request is wrong. All else says nothing of what was done.
+//! 400, 404, 410, 422 where a request is wrong. All else says nothing of what was done.
 
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use crate::said::Said;
 /// Shorter than an effect's time limit, so that what was wrong is told.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(9);
 const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
+/// Our key stands for another request: a bug of ours, or a rule that was changed. It proves nothing of what was done.
+const KEY_REUSED: &str = "key-reused";
 /// The largest answer that is read.
 const LARGEST: usize = 1 << 20;
 
@@ -64,9 +66,9 @@ impl Address {
         said(status, body)
     }
 
-    /// Looks at a thing.
-    pub(crate) async fn look(&self, path: &[&str]) -> Result<Said<Value>, Unknown> {
-        let (status, body) = answer(self.request(Method::GET, path)?).await?;
+    /// Looks at a thing, or at a list of them.
+    pub(crate) async fn look(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Said<Value>, Unknown> {
+        let (status, body) = answer(self.request_of(Method::GET, path, query)?).await?;
         said(status, body)
     }
 
@@ -80,7 +82,8 @@ impl Address {
         let (status, body) = answer(self.request(Method::GET, &["v1", "operations", &key.to_string()])?).await?;
         match status {
             StatusCode::OK => {
-                let kept: Kept = serde_json::from_value(body).map_err(|e| Unknown(format!("an outcome that can't be read: {e}")))?;
+                let kept: Kept =
+                    serde_json::from_value(body).map_err(|e| Unknown::Unusable(format!("an outcome that can't be read: {e}")))?;
                 said(StatusCode::from_u16(kept.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), kept.body).map(Some)
             }
             // Theirs, and not that of something between us that knows no such path.
@@ -90,9 +93,16 @@ impl Address {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> Result<reqwest::RequestBuilder, Unknown> {
+        self.request_of(method, path, &[])
+    }
+
+    fn request_of(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Result<reqwest::RequestBuilder, Unknown> {
         let mut url = self.url.clone();
         // Each segment is escaped: an id is never a path.
-        url.path_segments_mut().map_err(|()| Unknown("an address without a path".to_owned()))?.pop_if_empty().extend(path);
+        url.path_segments_mut().map_err(|()| Unknown::unanswered("an address without a path"))?.pop_if_empty().extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let request = self.client.request(method, url);
         Ok(match &self.key {
             Some(key) => request.bearer_auth(key),
@@ -102,7 +112,7 @@ impl Address {
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> Result<(StatusCode, Value), Unknown> {
-    let response = request.send().await.map_err(|e| Unknown(told(&e)))?;
+    let response = request.send().await.map_err(|e| Unknown::Unanswered(told(&e)))?;
     let status = response.status();
     let bytes = whole(response).await?;
     Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
@@ -110,10 +120,10 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(StatusCode, Value),
 
 async fn whole(mut response: Response) -> Result<Vec<u8>, Unknown> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| Unknown(told(&e)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| Unknown::Unanswered(told(&e)))? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > LARGEST {
-            return Err(Unknown(format!("an answer of more than {LARGEST} bytes")));
+            return Err(Unknown::Unusable(format!("an answer of more than {LARGEST} bytes")));
         }
     }
     Ok(bytes)
@@ -133,11 +143,15 @@ fn told(error: &reqwest::Error) -> String {
 fn said(status: StatusCode, body: Value) -> Result<Said<Value>, Unknown> {
     match status {
         StatusCode::OK | StatusCode::CREATED if body.is_object() => Ok(Said::Done(body)),
+        StatusCode::OK | StatusCode::CREATED => Err(Unknown::Unusable(format!("{status} without an object"))),
         StatusCode::PAYMENT_REQUIRED
         | StatusCode::BAD_REQUEST
         | StatusCode::NOT_FOUND
         | StatusCode::GONE
         | StatusCode::UNPROCESSABLE_ENTITY => match code(&body) {
+            Some(KEY_REUSED) => Err(Unknown::Unusable(format!(
+                "{status}: {KEY_REUSED}: our key stands there for another request; what was asked is not known to be done, nor not"
+            ))),
             Some(code) => {
                 if status != StatusCode::PAYMENT_REQUIRED {
                     tracing::error!(%status, code, "a request was wrong: it is taken for a no");
@@ -156,7 +170,7 @@ fn code(body: &Value) -> Option<&str> {
 }
 
 fn unknown(status: StatusCode, body: &Value) -> Unknown {
-    Unknown(match code(body) {
+    Unknown::Unanswered(match code(body) {
         Some(code) => format!("{status}: {code}"),
         None => status.to_string(),
     })
@@ -181,7 +195,25 @@ mod tests {
             assert!(said(StatusCode::from_u16(status).expect("a status"), no()).is_err(), "{status}");
         }
         assert_eq!(said(StatusCode::OK, json!({ "id": "p" })), Ok(Said::Done(json!({ "id": "p" }))));
-        assert!(said(StatusCode::OK, Value::Null).is_err(), "half an answer");
+    }
+
+    #[test]
+    fn what_can_t_be_an_answer_is_told_apart_from_none() {
+        let unusable = |said: Result<Said<Value>, Unknown>| matches!(said, Err(Unknown::Unusable(_)));
+        for body in [Value::Null, json!("done"), json!([1])] {
+            assert!(unusable(said(StatusCode::OK, body.clone())), "{body}");
+        }
+        assert!(!unusable(said(StatusCode::BAD_GATEWAY, Value::Null)));
+    }
+
+    /// Whoever took it for a no would pay twice, or not at all.
+    #[test]
+    fn a_key_that_stands_for_another_request_is_never_a_no() {
+        for status in [400, 402, 422] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let said = said(status, json!({ "error": { "code": "key-reused" } }));
+            assert!(matches!(&said, Err(Unknown::Unusable(why)) if why.contains("key-reused")), "{said:?}");
+        }
     }
 
     #[test]

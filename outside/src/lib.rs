@@ -15,6 +15,6 @@ pub use carrier::{Carrier, HttpCarrier, Label, LabelEffect, LabelRequest};
 pub use http::{Address, AddressError};
 pub use key::{label_key, operation_key};
 pub use notices::{CARRIER_WEBHOOK, PAYMENT_WEBHOOK, SIGNATURE, carrier_webhook, payment_webhook};
-pub use payment::{HttpPaymentProvider, PayingEffect, Payment, PaymentProvider, PaymentStatus};
+pub use payment::{HttpPaymentProvider, Listed, PayingEffect, Payment, PaymentProvider, PaymentStatus, TakenCurrencies, Unreadable};
 pub use said::{Asking, Said};
 pub use settings::{Outside, effects};

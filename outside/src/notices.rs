@@ -136,7 +136,7 @@ fn carrier_notice(told: &Told, id: String) -> Result<Notice, WebhookRefusal> {
 
 /// The command, or, where its rules don't hold, the one that says less.
 fn notice<C: CommandSet>(key: String, command: C, bare: C) -> Result<Notice, WebhookRefusal> {
-    let command = message(command).or_else(|_| message(bare)).map_err(|why| unaddressed(&why.0))?;
+    let command = message(command).or_else(|_| message(bare)).map_err(|why| unaddressed(&why.to_string()))?;
     Ok(Notice { key, command })
 }
 

@@ -2,10 +2,12 @@
 
 mod effect;
 mod http;
+mod limits;
 
 use chrono::{DateTime, Utc};
-use daybook_kernel::{Instant, Unknown};
+use daybook_kernel::Instant;
 use shop_proto::common::v1::Money;
+use shop_proto::order::v1::PaymentLimits;
 use shop_proto::payment::v1::{ProviderPayment, ProviderStatus};
 use uuid::Uuid;
 
@@ -15,16 +17,14 @@ use crate::text::short;
 pub use effect::PayingEffect;
 pub use http::HttpPaymentProvider;
 pub(crate) use http::read;
+pub use limits::TakenCurrencies;
 
 /// A provider of payments. Each change has a key, under which it is done once however often it is asked for; what came of a key can be
-/// asked for at least for a day. An answer is [`Unknown`] where it does not say what was done: a time-out, a connection that broke, a
-/// server's error.
+/// asked for at least for a day. An answer is [`Unknown`](daybook_kernel::Unknown) where it does not say what was done: a time-out, a connection
+/// that broke, a server's error; or one that can't be.
 pub trait PaymentProvider: Send + Sync + 'static {
-    /// Whether an amount may be paid; else why not, for people. Asked before an order is placed, and without asking the provider.
-    ///
-    /// # Errors
-    /// The reason.
-    fn takes(&self, currency: &str, amount: i64) -> Result<(), String>;
+    /// What it takes in a currency. Asked before an order is placed, and without asking the provider.
+    fn limits(&self, currency: &str) -> PaymentLimits;
     /// Makes its object of an attempt; no money moves. The order's id stands in it.
     fn create<'a>(&'a self, key: Uuid, order: &'a str, amount: &'a Money) -> Asking<'a, Said<Payment>>;
     /// Has all of it authorised with the means of payment; refused where it was cancelled before.
@@ -39,6 +39,28 @@ pub trait PaymentProvider: Send + Sync + 'static {
     fn look<'a>(&'a self, id: &'a str) -> Asking<'a, Said<Payment>>;
     /// What came of a key; none: the provider has never heard of it.
     fn outcome(&self, key: Uuid) -> Asking<'_, Option<Said<Payment>>>;
+    /// All payments, the newest first, as many as it tells at once. `after`: the id of the last one that was told before.
+    fn list<'a>(&'a self, after: Option<&'a str>) -> Asking<'a, Listed>;
+}
+
+/// Payments of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// In the list's order. Of one that can't be read its id and order, as far as they stand there, and why.
+    pub payments: Vec<Result<Payment, Unreadable>>,
+    /// The id of the last one, where there are more.
+    pub next: Option<String>,
+}
+
+/// A payment that can't be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The provider's id; empty where there is none.
+    pub id: String,
+    /// Our order's id; empty where there is none.
+    pub order: String,
+    /// For people.
+    pub why: String,
 }
 
 /// Where a payment stands.
@@ -73,6 +95,10 @@ pub struct Payment {
     pub captured: i64,
     /// Given back.
     pub refunded: i64,
+    /// Of that, what customers' banks have taken back.
+    pub disputed: i64,
+    /// Allowed, and let go of: it can't be taken any more.
+    pub voided: i64,
     /// There is one capture only.
     pub captures_once: bool,
     /// The authorisation ends then; none: nobody said it.
@@ -81,6 +107,8 @@ pub struct Payment {
     pub action_url: Option<String>,
     /// Why it was declined.
     pub code: Option<String>,
+    /// When it was made; none: nobody said it.
+    pub created: Option<DateTime<Utc>>,
 }
 
 impl From<Payment> for ProviderPayment {
@@ -104,49 +132,5 @@ impl From<Payment> for ProviderPayment {
             action_url: payment.action_url.filter(|url| url.chars().count() <= 2_000).unwrap_or_default(),
             code: short(&payment.code.unwrap_or_default(), 200),
         }
-    }
-}
-
-/// Nobody takes payments here: nothing comes of what is asked. Orders end by their deadlines, and a provider that is set later takes
-/// them up.
-pub(crate) struct NoPaymentProvider;
-
-impl NoPaymentProvider {
-    fn nobody<'a, T>() -> Asking<'a, T> {
-        Box::pin(async { Err(Unknown("no payment provider: set --payment-url".to_owned())) })
-    }
-}
-
-impl PaymentProvider for NoPaymentProvider {
-    fn takes(&self, _: &str, _: i64) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn create<'a>(&'a self, _: Uuid, _: &'a str, _: &'a Money) -> Asking<'a, Said<Payment>> {
-        Self::nobody()
-    }
-
-    fn confirm<'a>(&'a self, _: Uuid, _: &'a str, _: &'a str) -> Asking<'a, Said<Payment>> {
-        Self::nobody()
-    }
-
-    fn capture<'a>(&'a self, _: Uuid, _: &'a str, _: &'a Money) -> Asking<'a, Said<Payment>> {
-        Self::nobody()
-    }
-
-    fn cancel<'a>(&'a self, _: Uuid, _: &'a str) -> Asking<'a, Said<Payment>> {
-        Self::nobody()
-    }
-
-    fn refund<'a>(&'a self, _: Uuid, _: &'a str, _: &'a Money) -> Asking<'a, Said<Payment>> {
-        Self::nobody()
-    }
-
-    fn look<'a>(&'a self, _: &'a str) -> Asking<'a, Said<Payment>> {
-        Self::nobody()
-    }
-
-    fn outcome(&self, _: Uuid) -> Asking<'_, Option<Said<Payment>>> {
-        Self::nobody()
     }
 }

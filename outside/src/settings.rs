@@ -4,34 +4,32 @@ use std::sync::Arc;
 
 use daybook_kernel::ErasedEffect;
 
-use crate::carrier::{Carrier, HttpCarrier, LabelEffect, NoCarrier};
+use crate::carrier::{Carrier, HttpCarrier, LabelEffect};
 use crate::http::Address;
-use crate::payment::{HttpPaymentProvider, NoPaymentProvider, PayingEffect, PaymentProvider};
+use crate::payment::{HttpPaymentProvider, PayingEffect, PaymentProvider, TakenCurrencies};
 
-/// Where the outside is. What is not set is asked in vain: the effects are there, and nothing comes of their calls until it is set.
+/// Where the outside is. Of what is not set the effects are there, and begin no call: what is asked waits until it is set, or is too late.
 #[derive(Clone, Default)]
 pub struct Outside {
     /// The payment provider.
     pub payment: Option<Address>,
+    /// What it takes.
+    pub taken: TakenCurrencies,
     /// The carrier.
     pub carrier: Option<Address>,
 }
 
 impl Outside {
     /// The provider of payments.
-    pub fn payment_provider(&self) -> Arc<dyn PaymentProvider> {
-        match &self.payment {
-            Some(address) => Arc::new(HttpPaymentProvider::new(address.clone())),
-            None => Arc::new(NoPaymentProvider),
-        }
+    pub fn payment_provider(&self) -> Option<Arc<dyn PaymentProvider>> {
+        let address = self.payment.clone()?;
+        Some(Arc::new(HttpPaymentProvider::new(address, self.taken.clone())))
     }
 
     /// The carrier.
-    pub fn carrier(&self) -> Arc<dyn Carrier> {
-        match &self.carrier {
-            Some(address) => Arc::new(HttpCarrier::new(address.clone())),
-            None => Arc::new(NoCarrier),
-        }
+    pub fn carrier(&self) -> Option<Arc<dyn Carrier>> {
+        let address = self.carrier.clone()?;
+        Some(Arc::new(HttpCarrier::new(address)))
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn message<C: CommandSet>(mut command: C) -> Result<ServiceMessage, U
     }
     match wrong.into_iter().next() {
         None => Ok(ServiceMessage::of(&command)),
-        Some(first) => Err(Unknown(format!("what was told can't be recorded: {} {}", first.field, first.message))),
+        Some(first) => Err(Unknown::Unusable(format!("what was told can't be recorded: {} {}", first.field, first.message))),
     }
 }
 

@@ -35,6 +35,8 @@ impl Projection for Orders {
                 // Only where prices have changed is it another one.
                 if e.now.is_some() || e.expected.is_some() {
                     order.total.clone_from(&e.now);
+                } else if e.total.is_some() {
+                    order.total.clone_from(&e.total);
                 }
             }
             E::OrderCancelling(e) => order.reason.clone_from(&e.reason),

@@ -43,7 +43,10 @@ impl Projection for Orders {
                 page.reason.clone_from(&e.reason);
                 if e.now.is_some() || e.expected.is_some() {
                     page.total.clone_from(&e.now);
+                } else if e.total.is_some() {
+                    page.total.clone_from(&e.total);
                 }
+                page.payment_limits = e.payment_limits;
                 page.unavailable.clone_from(&e.unavailable);
                 page.lacking.clone_from(&e.lacking);
                 (page.pay_until, page.action_url) = (None, String::new());
@@ -171,8 +174,8 @@ mod spec {
     use shop_proto::order::v1::*;
     use shop_proto::read::v1::{OrderPageShipment, OrderPageShipmentStatus};
     use shop_proto::samples::order::{
-        allocated, awaiting, cancelled, cancelling, captured, completed, confirmed, delivered, held, lamp, line, opened, opening_refused,
-        ordered, paid, placed, placed_with, prices_changed, rejected, shipped, unavailable,
+        allocated, awaiting, cancelled, cancelling, captured, completed, confirmed, delivered, from_minor_units, held, lamp, line, opened,
+        opening_refused, ordered, paid, payment_not_taken, placed, placed_with, prices_changed, rejected, shipped, unavailable,
     };
     use shop_proto::samples::{at, money, order, with};
 
@@ -188,6 +191,7 @@ mod spec {
             Sample::of("o-3", whole_way().into_iter().map(|event| with(&event, "order_id", "o-3"))),
             Sample::of("o-4", [opened(), placed(), allocated(), awaiting(1, "tok"), action()].map(|event| with(&event, "order_id", "o-4"))),
             Sample::of("o-5", [opened(), placed(), out_of_stock()].map(|event| with(&event, "order_id", "o-5"))),
+            Sample::of("o-6", [opened(), payment_not_taken(from_minor_units(5000))].map(|event| with(&event, "order_id", "o-6"))),
         ]
     }
 
@@ -283,6 +287,9 @@ mod spec {
         assert_eq!((changed.status(), changed.reason.as_str()), (OrderStatus::Rejected, "prices-changed"));
         assert_eq!((&changed.total, &changed.expected_total), (&Some(money("EUR", 4000)), &Some(money("EUR", 3998))));
         assert_eq!(timeline(&changed), [(1, "opened"), (2, "rejecting"), (3, "rejected")]);
+        let not_taken = page_of(&[opened(), payment_not_taken(from_minor_units(5000))]);
+        assert_eq!((not_taken.reason.as_str(), &not_taken.total), ("payment-not-taken", &Some(money("EUR", 3998))));
+        assert_eq!(not_taken.payment_limits, Some(from_minor_units(5000)));
         let gone = page_of(&[opened(), unavailable([("A-1", 2, 1)])]);
         assert_eq!((gone.status(), gone.reason.as_str(), gone.total), (OrderStatus::Rejecting, "unavailable", None));
         assert_eq!(gone.unavailable.iter().map(|line| (line.requested, line.limit)).collect::<Vec<_>>(), [(2, 1)]);

@@ -3,7 +3,7 @@
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
 use shop_proto::common::v1::Money;
 use shop_proto::payment::v1::{PaymentEvent, ProviderPayment};
-use shop_proto::read::v1::{PaymentAsked, PaymentFailure, PaymentPage};
+use shop_proto::read::v1::{PaymentAsked, PaymentFailure, PaymentObject, PaymentPage};
 
 const PAYMENT: &str = "payment";
 
@@ -83,9 +83,23 @@ fn failed(page: &mut PaymentPage, what: &str, number: u32, amount: &Option<Money
 }
 
 fn heard(page: &mut PaymentPage, payment: Option<&ProviderPayment>) {
-    if let Some(payment) = payment {
-        page.object_id.clone_from(&payment.object_id);
-    }
+    let Some(payment) = payment else { return };
+    page.object_id.clone_from(&payment.object_id);
+    let known = match page.objects.iter_mut().position(|object| object.object_id == payment.object_id) {
+        Some(n) => &mut page.objects[n],
+        None => {
+            let (object_id, currency) = (payment.object_id.clone(), payment.currency.clone());
+            page.objects.push(PaymentObject { object_id, currency, ..PaymentObject::default() });
+            let last = page.objects.len() - 1;
+            &mut page.objects[last]
+        }
+    };
+    // As the payment itself puts them together: later statuses cover earlier ones.
+    known.set_status(known.status().max(payment.status()));
+    known.authorised = known.authorised.max(payment.authorised);
+    known.captured = known.captured.max(payment.captured);
+    known.refunded = known.refunded.max(payment.refunded);
+    known.captures_once |= payment.captures_once;
 }
 
 #[cfg(test)]
@@ -174,6 +188,25 @@ mod spec {
         let open = page(&[requested(), asked(1), heard(0)]);
         assert_eq!(open.asked.map(|asked| (asked.ask, asked.since.map(|at| at.seconds))), Some((1, Some(2))));
         assert_eq!(page(&[requested(), asked(1), heard(1)]).asked, None);
+    }
+
+    #[test]
+    fn every_payment_at_the_provider_is_shown_with_the_most_that_was_heard_of_it() {
+        let told = |object_id: &str, status: ProviderStatus, captured: i64| {
+            let payment = ProviderPayment {
+                object_id: object_id.into(),
+                status: status.into(),
+                currency: "EUR".into(),
+                authorised: 3998,
+                captured,
+                ..Default::default()
+            };
+            PaymentEvent::from(ProviderHeard { order_id: id(), payment: Some(payment), ..Default::default() })
+        };
+        let late = told("pay_1", ProviderStatus::Created, 0);
+        let shown = page(&[requested(), told("pay_1", ProviderStatus::Authorised, 1999), late, told("pay_2", ProviderStatus::Declined, 0)]);
+        let objects: Vec<_> = shown.objects.iter().map(|object| (object.object_id.as_str(), object.status(), object.captured)).collect();
+        assert_eq!(objects, [("pay_1", ProviderStatus::Authorised, 1999), ("pay_2", ProviderStatus::Declined, 0)]);
     }
 
     #[test]

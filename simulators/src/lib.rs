@@ -17,4 +17,4 @@ pub use carrier::start_carrier;
 pub use desk::{NoticesTo, Options, Running};
 pub use faults::Faults;
 pub use notice::signature;
-pub use payment::{Captures, start_payment_provider};
+pub use payment::{Captures, Least, Terms, start_payment_provider};

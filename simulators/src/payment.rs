@@ -4,6 +4,8 @@
 //! POST /v1/payments {order, amount, currency}        Idempotency-Key on every POST
 //! POST /v1/payments/{id}/confirm {token} | /capture {amount} | /cancel | /refund {amount}
 //! GET  /v1/payments/{id}      GET /v1/operations/{key}     404: never heard of
+//! GET  /v1/payments?limit=…&starting_after={id}            {data, hasMore}, the newest first
+//! GET  /v1/currencies                                      {currencies: {EUR: {minimum, step}}, maximum}; null: all
 //! POST /act/{id}              the customer does what is asked for ({"decline":true}: does not)
 //! POST /chargeback/{id} {amount}    the customer's bank takes money back
 //! GET  /books                 PUT /faults
@@ -11,13 +13,16 @@
 
 mod account;
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use chrono::{Duration, Utc};
+use chrono::Utc;
 use daybook_process::Shutdown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,22 +30,27 @@ use serde_json::{Value, json};
 use crate::books::{Books, Kept};
 use crate::desk::{Desk, Options, Running, Wrong, read};
 
-pub use account::Captures;
 use account::Payment;
+pub use account::{Captures, Least, Terms};
 
-/// An authorisation ends so long after its payment was made.
-const CAPTURE_WITHIN: Duration = Duration::days(7);
+/// Payments of a list, at the most, and where nobody says how many.
+const LISTED: usize = 100;
+const LISTED_BY_DEFAULT: usize = 10;
 
 /// Starts a payment provider; it ends with the shutdown.
 ///
 /// # Errors
 /// When the address is taken, or the state's file can't be used.
-pub async fn start_payment_provider(options: Options, captures: Captures, shutdown: Shutdown) -> std::io::Result<Running> {
+pub async fn start_payment_provider(options: Options, terms: impl Into<Terms>, shutdown: Shutdown) -> std::io::Result<Running> {
+    let terms = Arc::new(terms.into());
     Desk::start(options, shutdown, move |address| {
-        let create = move |State(desk): State<Desk<Payment>>, headers: HeaderMap, body: Bytes| create(desk, headers, body, captures);
+        let told = json!({ "currencies": &terms.currencies, "maximum": account::MOST });
+        let currencies = async move || axum::Json(told);
+        let create = move |State(desk): State<Desk<Payment>>, headers: HeaderMap, body: Bytes| create(desk, headers, body, terms);
         let confirm = move |state, path, headers, body| confirm(state, path, headers, body, format!("http://{address}/act/"));
         Router::new()
-            .route("/v1/payments", post(create))
+            .route("/v1/payments", post(create).get(list))
+            .route("/v1/currencies", get(currencies))
             .route("/v1/payments/{id}", get(look))
             .route("/v1/payments/{id}/confirm", post(confirm))
             .route("/v1/payments/{id}/capture", post(capture))
@@ -79,10 +89,10 @@ struct Act {
     decline: bool,
 }
 
-async fn create(desk: Desk<Payment>, headers: HeaderMap, body: Bytes, captures: Captures) -> Response {
+async fn create(desk: Desk<Payment>, headers: HeaderMap, body: Bytes, terms: Arc<Terms>) -> Response {
     let create = |_: &_, body: Create| {
         let Create { order, amount, currency } = body;
-        Ok(Payment::create(order, amount, currency, captures, Utc::now() + CAPTURE_WITHIN))
+        Ok(Payment::create(order, amount, currency, &terms, Utc::now()))
     };
     desk.perform(&headers, "create", "", read(&body), create).await
 }
@@ -109,6 +119,32 @@ async fn refund(State(desk): State<Desk<Payment>>, Path(id): Path<String>, heade
 
 async fn look(State(desk): State<Desk<Payment>>, Path(id): Path<String>) -> Response {
     desk.look(|books| Ok(json!(found(&books.objects, &id)?))).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    limit: Option<usize>,
+    /// The id of the last payment of the list before.
+    starting_after: Option<String>,
+}
+
+/// Payments, the newest first, a list after the other.
+async fn list(State(desk): State<Desk<Payment>>, Query(Listed { limit, starting_after }): Query<Listed>) -> Response {
+    desk.look(|books| {
+        let limit = limit.unwrap_or(LISTED_BY_DEFAULT);
+        if !(1..=LISTED).contains(&limit) {
+            return Err(Wrong(StatusCode::BAD_REQUEST, "unreadable", format!("limit is 1 to {LISTED}, not {limit}")));
+        }
+        let place = |payment: &Payment| (Reverse(payment.created), payment.id.clone());
+        let after = starting_after.map(|id| found(&books.objects, &id).map(place)).transpose()?;
+        let mut payments: Vec<&Payment> = books.objects.values().collect();
+        payments.sort_by_key(|payment| place(payment));
+        let mut rest = payments.into_iter().filter(|payment| after.as_ref().is_none_or(|after| place(payment) > *after));
+        let data: Vec<&Payment> = rest.by_ref().take(limit).collect();
+        Ok(json!({ "data": data, "hasMore": rest.next().is_some() }))
+    })
+    .await
 }
 
 fn found<'a>(payments: &'a std::collections::BTreeMap<String, Payment>, id: &str) -> Result<&'a Payment, Wrong> {

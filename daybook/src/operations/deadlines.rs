@@ -7,7 +7,8 @@ use daybook_kernel::Instant as Moment;
 use daybook_reactors::{ArmedDeadline, ArmedDeadlines, Rule};
 use serde::Serialize;
 
-use crate::roles::{registry, rules};
+use crate::operations::rules_of;
+use crate::roles::rules;
 use crate::settings::{Settings, or_none, usage};
 
 /// Later than any deadline.
@@ -95,12 +96,7 @@ pub(crate) async fn list(
     due_before: Option<Moment>,
     limit: u32,
 ) -> anyhow::Result<List> {
-    let services = registry()?.services();
-    if let Some(unknown) = service.filter(|service| !services.contains(service)) {
-        return Err(usage(format!("--service: this build has no service {unknown:?}; it has {}", services.join(", "))));
-    }
-    let rules: Vec<Rule> = rules().into_iter().filter(|rule| service.is_none_or(|service| rule.service() == service)).collect();
-    let armed = ArmedDeadlines::open(&settings.databases()?, &rules).await?;
+    let armed = ArmedDeadlines::open(&settings.databases()?, &rules_of(service)?).await?;
     Ok(List(armed.list(stream, due_before.unwrap_or(NEVER), limit).await?.iter().map(Entry::of).collect()))
 }
 

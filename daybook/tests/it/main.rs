@@ -7,6 +7,7 @@ mod ordering;
 mod output;
 mod outside;
 mod paying;
+mod provider;
 mod reading;
 mod restored;
 mod shipping;

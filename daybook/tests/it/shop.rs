@@ -32,6 +32,11 @@ impl Shop {
 
     /// With a provider that captures so, and these waits.
     pub(crate) async fn with(captures: Captures, waits: &[&str]) -> Self {
+        Self::set_up(captures, waits, |_| {}).await
+    }
+
+    /// The same, with other variables of its processes.
+    pub(crate) async fn set_up(captures: Captures, waits: &[&str], vary: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Self {
         let mut install = Install::new().await;
         let port = free_port();
         let (stop, stopped) = shutdown();
@@ -56,6 +61,7 @@ impl Shop {
             ("DAYBOOK_WAITS", waits.join(",")),
         ]);
         install.variables.retain(|(name, value)| *name != "DAYBOOK_WAITS" || !value.is_empty());
+        vary(&mut install.variables);
         let up = install.start(&["up"]).await;
         let addresses = (provider.address(), carrier.address());
         let shop = Self { install, up, provider: addresses.0, carrier: addresses.1, _running: (provider, carrier), _stop: stop };

@@ -30,7 +30,7 @@ pub use carts::ToCart;
 pub use deadlines::OrderDeadlines;
 pub use others::{ToAllocation, ToPayment, ToShipments, ToStocks};
 use paying::ONLY_ATTEMPT;
-pub use place::Place;
+pub use place::{LimitsOfPayments, Place, any_payment};
 use story::Story;
 use undoing::Undone;
 pub use waits::WAITS;

@@ -44,8 +44,27 @@ pub enum Attempt {
 
 /// The outcome is not known: it is asked about after a pause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unknown(pub String);
+pub enum Unknown {
+    /// No answer, or one that says that the destination can't answer now. With time it will.
+    #[error("{0}")]
+    Unanswered(String),
+    /// An answer that can't be: nobody can read it, or it contradicts what was asked. It is never taken for a no. Time alone does not mend it:
+    /// somebody has to look.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl Unknown {
+    /// There was no answer, for this reason.
+    pub fn unanswered(why: impl Into<String>) -> Self {
+        Self::Unanswered(why.into())
+    }
+
+    /// The answer can't be, for this reason.
+    pub fn unusable(why: impl Into<String>) -> Self {
+        Self::Unusable(why.into())
+    }
+}
 
 /// An effect has one outcome ([`ids::effect_outcome_id`]) an event and target, which is looked up before anything is called.
 pub trait Effect: Send + Sync + 'static {
@@ -69,6 +88,16 @@ pub trait Effect: Send + Sync + 'static {
     /// # Errors
     /// When it is not known what came of it.
     fn call(&self, event: &Self::Event, attempt: Attempt) -> impl Future<Output = Result<ServiceMessage, Unknown>> + Send;
+    /// Why this process can call nobody: its settings name no destination. None: it can call. Then no call is begun, and none is counted.
+    fn nobody(&self) -> Option<&str> {
+        None
+    }
+    /// The outcome of a call that nobody has ever begun, and that is too late to begin now: where this process can call nobody, it has this
+    /// outcome at [`Outward::not_after`]. None: it waits for a process that can call.
+    fn not_begun(event: &Self::Event) -> Option<ServiceMessage> {
+        let _ = event;
+        None
+    }
 }
 
 /// A call under way.
@@ -107,6 +136,13 @@ pub trait ErasedEffect: Send + Sync {
     /// # Errors
     /// When this build does not know the event.
     fn call<'a>(&'a self, type_name: &str, payload: &[u8], decoded: &'a DecodedOnce, attempt: Attempt) -> Result<Calling<'a>, ReactError>;
+    /// [`Effect::nobody`].
+    fn nobody(&self) -> Option<&str>;
+    /// [`Effect::not_begun`].
+    ///
+    /// # Errors
+    /// When this build does not know the event, or the rule panics.
+    fn not_begun(&self, type_name: &str, payload: &[u8], decoded: &DecodedOnce) -> Result<Option<ServiceMessage>, ReactError>;
 }
 
 impl dyn ErasedEffect {
@@ -164,6 +200,15 @@ impl<E: Effect> ErasedEffect for Face<E> {
         let event = decoded.of::<E::Event>(type_name, payload)?;
         Ok(Box::pin(self.0.call(event, attempt)))
     }
+
+    fn nobody(&self) -> Option<&str> {
+        self.0.nobody()
+    }
+
+    fn not_begun(&self, type_name: &str, payload: &[u8], decoded: &DecodedOnce) -> Result<Option<ServiceMessage>, ReactError> {
+        let event = decoded.of::<E::Event>(type_name, payload)?;
+        caught(|| E::not_begun(event)).map_err(ReactError::Panicked)
+    }
 }
 
 #[cfg(test)]
@@ -193,10 +238,20 @@ mod tests {
 
         async fn call(&self, event: &Told, attempt: Attempt) -> Result<ServiceMessage, Unknown> {
             if attempt == Attempt::AskOnly {
-                return Err(Unknown(format!("{} does not answer", self.0)));
+                return Err(Unknown::Unanswered(format!("{} does not answer", self.0)));
             }
             let bytes = format!("{} {attempt:?} {}", self.0, event.0.r#type).into_bytes();
             Ok(ServiceMessage { service: "tales", type_name: "Heard", bytes, target: StreamId::new("tale", "a") })
+        }
+
+        fn nobody(&self) -> Option<&str> {
+            (self.0 == "nobody").then_some("nobody is there")
+        }
+
+        fn not_begun(event: &Told) -> Option<ServiceMessage> {
+            assert_ne!(event.0.r#type, "panic");
+            let told = || ServiceMessage { service: "tales", type_name: "Silence", bytes: Vec::new(), target: StreamId::new("tale", "a") };
+            (event.0.r#type == "y").then(told)
         }
     }
 
@@ -235,9 +290,19 @@ mod tests {
         };
         assert_eq!(call(Attempt::First), Ok("Ann First y".into()));
         assert_eq!(call(Attempt::AskFirst), Ok("Ann AskFirst y".into()));
-        assert_eq!(call(Attempt::AskOnly), Err(Unknown("Ann does not answer".into())));
+        assert_eq!(call(Attempt::AskOnly), Err(Unknown::unanswered("Ann does not answer")));
         let unknown = effect.call("t.Other", &[], &DecodedOnce::default(), Attempt::First).err();
         assert_eq!(unknown, Some(ReactError::Unknown(SetError::UnknownType("t.Other".into()))));
+    }
+
+    #[test]
+    fn who_can_call_nobody_says_so_and_what_comes_of_a_call_that_was_not_begun() {
+        let effect = |name| <dyn ErasedEffect>::of(Telling(name));
+        assert_eq!((effect("Ann").nobody(), effect("nobody").nobody()), (None, Some("nobody is there")));
+        let not_begun = |text: &str| effect("nobody").not_begun(EventRef::TYPE, &event(text), &DecodedOnce::default());
+        assert_eq!(not_begun("y").map(|outcome| outcome.map(|message| message.type_name)), Ok(Some("Silence")));
+        assert_eq!(not_begun("x"), Ok(None));
+        assert!(matches!(not_begun("panic"), Err(ReactError::Panicked(_))));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use daybook_proto::{CommandSet, EventSet, MessageSet as _};
@@ -134,11 +133,12 @@ pub trait Lookup: Send + Sync + 'static {
         let _ = (event, read);
         Ok(Vec::new())
     }
-    /// The command that carries what was read, for the stream that [`asks`](Self::asks) named. `now`: when it was read.
+    /// The command that carries what was read, for the stream that [`asks`](Self::asks) named. `now`: when it was read. A lookup may have
+    /// settings of the install, and hand them over: the outcome is kept, so whoever decides again sees the same.
     ///
     /// # Errors
     /// When a page can't be had.
-    fn answer(event: &Self::Event, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError>;
+    fn answer(&self, event: &Self::Event, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError>;
 }
 
 /// Why a lookup that has read has no answer. The call is tried again, for ever: read models get better, and so do builds.
@@ -197,12 +197,12 @@ pub trait ErasedLookup: Send + Sync {
 
 impl dyn ErasedLookup {
     /// The face of a lookup.
-    pub fn of<L: Lookup>() -> Arc<dyn ErasedLookup> {
-        Arc::new(Face::<L>(PhantomData))
+    pub fn of<L: Lookup>(lookup: L) -> Arc<dyn ErasedLookup> {
+        Arc::new(Face(lookup))
     }
 }
 
-struct Face<L>(PhantomData<fn() -> L>);
+struct Face<L>(L);
 
 impl<L: Lookup> Face<L> {
     /// What the rule makes of an event, where this build knows it and the rule does not panic.
@@ -257,7 +257,7 @@ impl<L: Lookup> ErasedLookup for Face<L> {
         read: &Pages,
         now: Instant,
     ) -> Result<ServiceMessage, LookupError> {
-        Ok(Self::rule(type_name, payload, decoded, |event| L::answer(event, read, now))??)
+        Ok(Self::rule(type_name, payload, decoded, |event| self.0.answer(event, read, now))??)
     }
 }
 
@@ -288,7 +288,7 @@ mod tests {
             Ok(first.into_iter().map(|page| PageKey::new("pages", page.r#type)).collect())
         }
 
-        fn answer(event: &Told, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError> {
+        fn answer(&self, event: &Told, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError> {
             let first: Option<Request> = read.page("pages", &event.0.r#type)?;
             let second: Option<Request> = first.map_or(Ok(None), |first| read.page("pages", first.r#type))?;
             let bytes = [second.unwrap_or_default().r#type, now.micros().to_string()].join(" ").into_bytes();
@@ -307,7 +307,7 @@ mod tests {
     fn asks(text: &str) -> Result<Option<(Uuid, Asks)>, ReactError> {
         let (stream, place) = (StreamId::new("tale", "a"), place());
         let at = EventAt { stream: &stream, version: Version(1), recorded_at: Instant::default() };
-        <dyn ErasedLookup>::of::<Reading>().asks(EventRef::TYPE, &event(text), &DecodedOnce::default(), &at, &place)
+        <dyn ErasedLookup>::of(Reading).asks(EventRef::TYPE, &event(text), &DecodedOnce::default(), &at, &place)
     }
 
     fn place() -> EventPlace {
@@ -315,13 +315,8 @@ mod tests {
     }
 
     fn answered(text: &str, read: &Pages) -> Result<String, String> {
-        let answer = <dyn ErasedLookup>::of::<Reading>().answer(
-            EventRef::TYPE,
-            &event(text),
-            &DecodedOnce::default(),
-            read,
-            Instant::from_micros(9),
-        );
+        let answer =
+            <dyn ErasedLookup>::of(Reading).answer(EventRef::TYPE, &event(text), &DecodedOnce::default(), read, Instant::from_micros(9));
         answer.map(|message| String::from_utf8(message.bytes).expect("a text")).map_err(|error| error.to_string())
     }
 
@@ -335,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_second_round_and_the_answer_come_from_what_was_read() {
-        let lookup = <dyn ErasedLookup>::of::<Reading>();
+        let lookup = <dyn ErasedLookup>::of(Reading);
         let mut read = Pages::default();
         read.put(PageKey::new("pages", "x"), page("y"));
         let further = lookup.asks_further(EventRef::TYPE, &event("x"), &DecodedOnce::default(), &read);
@@ -369,7 +364,7 @@ mod tests {
     #[test]
     fn a_rule_that_panics_and_an_event_that_is_not_known_are_told() {
         assert!(matches!(asks("panic"), Err(ReactError::Panicked(why)) if why.contains("panic")));
-        let lookup = <dyn ErasedLookup>::of::<Reading>();
+        let lookup = <dyn ErasedLookup>::of(Reading);
         let unknown = LookupError::Rule(ReactError::Unknown(SetError::UnknownType("t.Other".into())));
         let (decoded, read) = (DecodedOnce::default(), Pages::default());
         assert_eq!(lookup.asks_further("t.Other", &[], &decoded, &read), Err(unknown.clone()));
@@ -378,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_face_tells_the_rules_name_and_its_fingerprint_is_of_name_version_and_events() {
-        let lookup = <dyn ErasedLookup>::of::<Reading>();
+        let lookup = <dyn ErasedLookup>::of(Reading);
         assert_eq!((lookup.name(), lookup.service(), lookup.aggregate()), ("reading", "tales", "tale"));
         assert_eq!(lookup.begins(), Begins::AtTheEnd);
         let of = rule_fingerprint::<Told>;

@@ -1,11 +1,10 @@
 //! Deadlines, as an operator sees and hastens them.
 
 use daybook_kernel::Instant;
-use daybook_log::Log;
-use daybook_postgres::{Databases, Role};
+use daybook_postgres::Databases;
 use uuid::Uuid;
 
-use crate::store::{DeadlineRow, Store, pools};
+use crate::store::{DeadlineRow, Store};
 use crate::{ReactorError, Rule};
 
 /// A deadline that has been armed, and whose command has no result yet.
@@ -50,16 +49,8 @@ impl ArmedDeadlines {
     /// # Errors
     /// When a database can't be reached, or was not migrated.
     pub async fn open(databases: &Databases, rules: &[Rule]) -> Result<Self, ReactorError> {
-        let mut stores = Vec::new();
-        for rule in rules.iter().filter(|rule| matches!(rule, Rule::Deadlines(_))) {
-            let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
-            let pools = pools([&log], Some(Role::Writer), 1)?;
-            for n in 0..log.partitions().cast_signed() {
-                let partition = log.partition(n)?;
-                stores.push((rule.clone(), Store::new(rule.name(), &partition, pools[partition.url()].clone())));
-            }
-        }
-        Ok(Self(stores))
+        let of = rules.iter().filter(|rule| matches!(rule, Rule::Deadlines(_)));
+        Ok(Self(Store::of_rules(databases, of).await?))
     }
 
     /// The first `limit` of those that are due before then, of one stream or of all.

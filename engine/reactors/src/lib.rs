@@ -12,6 +12,7 @@
 //! | give rules their checkpoints | [`prepare`] |
 //! | run them among the followers of a process | [`Reactors`] |
 //! | see and settle what is parked for them | [`ParkedReactions`] |
+//! | see what is open for lookups and effects | [`OpenCalls`] |
 //! | see deadlines, and hasten one | [`ArmedDeadlines`] |
 
 mod answering;
@@ -23,6 +24,7 @@ mod desk;
 mod error;
 mod hearing;
 mod news;
+mod open_calls;
 mod pages;
 mod parked;
 mod queue;
@@ -35,6 +37,7 @@ mod store;
 
 pub use deadlines::{ArmedDeadline, ArmedDeadlines};
 pub use error::ReactorError;
+pub use open_calls::{OpenCall, OpenCalls};
 pub use parked::{ParkedReaction, ParkedReactions};
 pub use rule::Rule;
 pub use runner::{Clock, Prepared, Reactors, ReactorsConfig, prepare};

@@ -2,10 +2,9 @@
 
 use daybook_follow::Ask;
 use daybook_kernel::Instant;
-use daybook_log::Log;
-use daybook_postgres::{Databases, Role};
+use daybook_postgres::Databases;
 
-use crate::store::{Store, pools};
+use crate::store::Store;
 use crate::{ReactorError, Rule};
 
 /// A stream that is parked for a rule.
@@ -32,7 +31,7 @@ pub struct ParkedReaction {
 }
 
 /// The streams that are parked for some rules.
-pub struct ParkedReactions(Vec<(&'static str, String, i32, Store)>);
+pub struct ParkedReactions(Vec<(Rule, Store)>);
 
 impl ParkedReactions {
     /// Those of these rules.
@@ -40,17 +39,7 @@ impl ParkedReactions {
     /// # Errors
     /// When a database can't be reached, or was not migrated.
     pub async fn open(databases: &Databases, rules: &[Rule]) -> Result<Self, ReactorError> {
-        let mut stores = Vec::new();
-        for rule in rules {
-            let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
-            let pools = pools([&log], Some(Role::Writer), 1)?;
-            for n in 0..log.partitions().cast_signed() {
-                let partition = log.partition(n)?;
-                let store = Store::new(rule.name(), &partition, pools[partition.url()].clone());
-                stores.push((rule.name(), rule.service().to_owned(), n, store));
-            }
-        }
-        Ok(Self(stores))
+        Ok(Self(Store::of_rules(databases, rules).await?))
     }
 
     /// All of them.
@@ -59,11 +48,11 @@ impl ParkedReactions {
     /// When a database does not answer.
     pub async fn list(&self) -> Result<Vec<ParkedReaction>, ReactorError> {
         let mut parked = Vec::new();
-        for (reactor, service, partition, store) in &self.0 {
+        for (rule, store) in &self.0 {
             parked.extend(store.parked().await?.into_iter().map(|row| ParkedReaction {
-                reactor,
-                service: service.clone(),
-                partition: *partition,
+                reactor: rule.name(),
+                service: rule.service().to_owned(),
+                partition: store.partition,
                 stream: row.stream.as_str().to_owned(),
                 version: row.version,
                 offset: row.offset,

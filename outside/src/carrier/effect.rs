@@ -14,12 +14,15 @@ use crate::text::{message, short};
 /// The code of a label that it was too late to ask for.
 const NOT_BEGUN: &str = "not-begun";
 
+/// Why a label is not asked for.
+const NOBODY: &str = "no carrier: set --carrier-url";
+
 /// Asks a carrier.
-pub struct LabelEffect(Arc<dyn Carrier>);
+pub struct LabelEffect(Option<Arc<dyn Carrier>>);
 
 impl LabelEffect {
-    /// This one.
-    pub fn new(carrier: Arc<dyn Carrier>) -> Self {
+    /// This one; none: labels wait until there is one.
+    pub fn new(carrier: Option<Arc<dyn Carrier>>) -> Self {
         Self(carrier)
     }
 }
@@ -36,7 +39,8 @@ impl Effect for LabelEffect {
     }
 
     async fn call(&self, event: &ShipmentEvent, attempt: Attempt) -> Result<ServiceMessage, Unknown> {
-        let ShipmentEvent::ShipmentCreated(created) = event else { return Err(Unknown("it asks for nothing".to_owned())) };
+        let ShipmentEvent::ShipmentCreated(created) = event else { return Err(Unknown::unanswered("it asks for nothing")) };
+        let carrier = self.0.as_deref().ok_or_else(|| Unknown::unanswered(NOBODY))?;
         let parcel = LabelRequest {
             order: created.order_id.clone(),
             number: created.number,
@@ -44,7 +48,7 @@ impl Effect for LabelEffect {
             weight: None,
         };
         let key = label_key(&parcel.order, parcel.number);
-        let said = attempted(attempt, key, |key| self.0.outcome(key), |key| self.0.label(key, &parcel)).await?;
+        let said = attempted(attempt, key, |key| carrier.outcome(key), |key| carrier.label(key, &parcel)).await?;
         let of = RecordLabel { order_id: parcel.order.clone(), number: parcel.number, ..RecordLabel::default() };
         message(ShipmentCommand::from(match said {
             Some(Said::Done(label)) => RecordLabel {
@@ -57,5 +61,9 @@ impl Effect for LabelEffect {
             Some(Said::Refused { code, .. }) => RecordLabel { code: short(&code, 200), ..of },
             None => RecordLabel { code: NOT_BEGUN.to_owned(), ..of },
         }))
+    }
+
+    fn nobody(&self) -> Option<&str> {
+        self.0.is_none().then_some(NOBODY)
     }
 }

@@ -30,9 +30,9 @@ struct Told {
 fn label(said: Said<Value>) -> Result<Said<Label>, Unknown> {
     match said {
         Said::Done(told) => {
-            let told: Told = serde_json::from_value(told).map_err(|e| Unknown(format!("a label that can't be read: {e}")))?;
+            let told: Told = serde_json::from_value(told).map_err(|e| Unknown::Unusable(format!("a label that can't be read: {e}")))?;
             if told.tracking.is_empty() {
-                return Err(Unknown("a label without a number".to_owned()));
+                return Err(Unknown::unusable("a label without a number"));
             }
             Ok(Said::Done(Label { carrier: told.carrier, tracking: told.tracking, url: told.label_url }))
         }

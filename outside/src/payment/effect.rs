@@ -11,18 +11,21 @@ use crate::key::operation_key;
 use crate::said::{Asking, Said, attempted};
 use crate::text::{message, short};
 
+/// Why nothing is asked for.
+const NOBODY: &str = "no payment provider: set --payment-url";
+
 /// Asks a provider.
-pub struct PayingEffect(Arc<dyn PaymentProvider>);
+pub struct PayingEffect(Option<Arc<dyn PaymentProvider>>);
 
 impl PayingEffect {
-    /// This one.
-    pub fn new(provider: Arc<dyn PaymentProvider>) -> Self {
+    /// This one; none: what is asked waits until there is one, or until it is too late to begin it.
+    pub fn new(provider: Option<Arc<dyn PaymentProvider>>) -> Self {
         Self(provider)
     }
 
     /// None: it was not begun.
     async fn done(&self, asked: &ProviderAsked, attempt: Attempt) -> Result<Option<Said<Payment>>, Unknown> {
-        let provider = &self.0;
+        let provider = self.0.as_deref().ok_or_else(|| Unknown::unanswered(NOBODY))?;
         let none = Money::default();
         let (order, id, amount) = (asked.order_id.as_str(), asked.object_id.as_str(), asked.amount.as_ref().unwrap_or(&none));
         let operation = Operation::try_from(asked.operation).unwrap_or_default();
@@ -34,7 +37,7 @@ impl PayingEffect {
             Operation::Cancel => "cancel",
             Operation::Refund => "refund",
             Operation::Look => return provider.look(id).await.map(Some),
-            Operation::Unspecified => return Err(Unknown("an operation that this build does not know".to_owned())),
+            Operation::Unspecified => return Err(Unknown::unanswered("an operation that this build does not know")),
         };
         let key = operation_key(order, name, asked.number, asked.undo);
         let said = attempted(
@@ -72,15 +75,14 @@ impl Effect for PayingEffect {
     }
 
     async fn call(&self, event: &PaymentEvent, attempt: Attempt) -> Result<ServiceMessage, Unknown> {
-        let PaymentEvent::ProviderAsked(asked) = event else { return Err(Unknown("it asks for nothing".to_owned())) };
+        let PaymentEvent::ProviderAsked(asked) = event else { return Err(Unknown::unanswered("it asks for nothing")) };
         let (result, payment, code) = match self.done(asked, attempt).await? {
             Some(Said::Done(payment)) => (OperationResult::Done, Some(payment), String::new()),
             Some(Said::Refused { code, object }) => (OperationResult::Refused, object, short(&code, 200)),
             None => (OperationResult::NotBegun, None, String::new()),
         };
-        // Another order's payment would be booked here.
-        if let Some(other) = payment.as_ref().filter(|payment| payment.order != asked.order_id) {
-            return Err(Unknown(format!("the provider told of the payment of order {:?}", short(&other.order, 128))));
+        if let Some(payment) = &payment {
+            belongs(payment, asked, result)?;
         }
         message(PaymentCommand::from(RecordOperation {
             order_id: asked.order_id.clone(),
@@ -90,4 +92,40 @@ impl Effect for PayingEffect {
             code,
         }))
     }
+
+    fn nobody(&self) -> Option<&str> {
+        self.0.is_none().then_some(NOBODY)
+    }
+
+    /// Of CREATE and CONFIRM, whose time to pay is over: nothing stands at the provider that nobody has heard of.
+    fn not_begun(event: &PaymentEvent) -> Option<ServiceMessage> {
+        let PaymentEvent::ProviderAsked(ProviderAsked { order_id, ask, not_after: Some(_), .. }) = event else { return None };
+        let record =
+            RecordOperation { order_id: order_id.clone(), ask: *ask, result: OperationResult::NotBegun.into(), ..Default::default() };
+        message(PaymentCommand::from(record)).ok()
+    }
+}
+
+/// Whether what was told can be the answer to what was asked: else another order's payment would be booked, or money that was not moved.
+fn belongs(payment: &Payment, asked: &ProviderAsked, result: OperationResult) -> Result<(), Unknown> {
+    if payment.order != asked.order_id {
+        return Err(Unknown::Unusable(format!("the provider told of the payment of order {:?}", short(&payment.order, 128))));
+    }
+    let operation = Operation::try_from(asked.operation).unwrap_or_default();
+    if operation != Operation::Create && payment.id != asked.object_id {
+        return Err(Unknown::Unusable(format!(
+            "the provider told of its payment {:?}, and was asked about another",
+            short(&payment.id, 200)
+        )));
+    }
+    let amount = asked.amount.as_ref().map_or(0, |amount| amount.minor_units);
+    let moved = match operation {
+        Operation::Capture => payment.captured,
+        Operation::Refund => payment.refunded,
+        _ => return Ok(()),
+    };
+    if result == OperationResult::Done && moved < amount {
+        return Err(Unknown::Unusable(format!("the provider told that it has moved {amount}, and shows {moved} in all")));
+    }
+    Ok(())
 }

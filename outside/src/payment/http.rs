@@ -5,22 +5,22 @@ use daybook_kernel::Unknown;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shop_proto::common::v1::Money;
+use shop_proto::order::v1::PaymentLimits;
 use uuid::Uuid;
 
-use super::{Payment, PaymentProvider, PaymentStatus};
+use super::{Listed, Payment, PaymentProvider, PaymentStatus, TakenCurrencies, Unreadable};
 use crate::http::Address;
 use crate::said::{Asking, Said};
+use crate::text::short;
 
-/// Codes of ISO 4217 that are no money to pay with: metals, units of account, funds.
-const NOT_TAKEN: &[&str] = &[
-    "BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW", "XAD", "XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT",
-    "XSU", "XUA",
-];
-/// The most that a payment may be, in minor units: twelve digits, as cards have it.
-const MOST: i64 = 999_999_999_999;
+/// Payments of a list: as many as it gives.
+const LISTED: &str = "100";
 
 /// A provider with this API.
-pub struct HttpPaymentProvider(Address);
+pub struct HttpPaymentProvider {
+    address: Address,
+    taken: TakenCurrencies,
+}
 
 /// A payment, as it is told. Fields that we don't know are passed over: providers add some.
 #[derive(Deserialize)]
@@ -33,6 +33,10 @@ struct Told {
     authorised: i64,
     captured: i64,
     refunded: i64,
+    /// Who does not tell them has let go of all that is left when a payment is cancelled, and knows no disputes.
+    voided: Option<i64>,
+    disputed: Option<i64>,
+    created: Option<DateTime<Utc>>,
     captures: Option<Captures>,
     capture_before: Option<DateTime<Utc>>,
     action_url: Option<String>,
@@ -63,6 +67,10 @@ pub(crate) fn read(told: Value) -> Result<Payment, String> {
     if told.id.is_empty() || told.id.chars().count() > 200 || !amounts_are_sound {
         return Err("its id or its amounts can't be".to_owned());
     }
+    let amounts_are_sound = [told.disputed, told.voided].into_iter().flatten().all(|amount| (0..=told.authorised).contains(&amount));
+    if !amounts_are_sound {
+        return Err("its disputed or voided amount can't be".to_owned());
+    }
     let status = match told.status {
         Status::Created => PaymentStatus::Created,
         Status::ActionRequired => PaymentStatus::ActionRequired,
@@ -70,7 +78,11 @@ pub(crate) fn read(told: Value) -> Result<Payment, String> {
         Status::Declined => PaymentStatus::Declined,
         Status::Cancelled => PaymentStatus::Cancelled,
     };
+    let let_go = if status == PaymentStatus::Cancelled { told.authorised - told.captured } else { 0 };
     Ok(Payment {
+        disputed: told.disputed.unwrap_or(0),
+        voided: told.voided.unwrap_or(let_go),
+        created: told.created,
         id: told.id,
         order: told.order,
         status,
@@ -85,39 +97,55 @@ pub(crate) fn read(told: Value) -> Result<Payment, String> {
     })
 }
 
+/// A list of payments.
+fn listed(list: Value) -> Result<Listed, Unknown> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct List {
+        data: Vec<Value>,
+        has_more: bool,
+    }
+    let List { data, has_more } =
+        serde_json::from_value(list).map_err(|e| Unknown::Unusable(format!("a list of payments that can't be read: {e}")))?;
+    let text = |object: &Value, name: &str| object[name].as_str().map(|text| short(text, 200)).unwrap_or_default();
+    let last = data.last().map(|object| text(object, "id")).filter(|id| !id.is_empty());
+    if has_more && last.is_none() {
+        return Err(Unknown::unusable("a list of payments that goes on, and does not say where"));
+    }
+    let one = |object: Value| {
+        let (id, order) = (text(&object, "id"), text(&object, "order"));
+        read(object).map_err(|why| Unreadable { id, order, why })
+    };
+    Ok(Listed { payments: data.into_iter().map(one).collect(), next: last.filter(|_| has_more) })
+}
+
 /// A no without the object that can be read is a no; a yes without it says nothing.
 fn payment(said: Said<Value>) -> Result<Said<Payment>, Unknown> {
     match said {
-        Said::Done(object) => read(object).map(Said::Done).map_err(|why| Unknown(format!("a payment that can't be read: {why}"))),
+        Said::Done(object) => read(object).map(Said::Done).map_err(|why| Unknown::Unusable(format!("a payment that can't be read: {why}"))),
         Said::Refused { code, object } => Ok(Said::Refused { code, object: object.and_then(|object| read(object).ok()) }),
     }
 }
 
 impl HttpPaymentProvider {
-    /// At this address.
-    pub fn new(address: Address) -> Self {
-        Self(address)
+    /// At this address, which takes these currencies.
+    pub fn new(address: Address, taken: TakenCurrencies) -> Self {
+        Self { address, taken }
     }
 
     fn post<'a>(&'a self, key: Uuid, id: &'a str, operation: &'a str, body: Value) -> Asking<'a, Said<Payment>> {
-        Box::pin(async move { payment(self.0.ask(&["v1", "payments", id, operation], key, &body).await?) })
+        Box::pin(async move { payment(self.address.ask(&["v1", "payments", id, operation], key, &body).await?) })
     }
 }
 
 impl PaymentProvider for HttpPaymentProvider {
-    fn takes(&self, currency: &str, amount: i64) -> Result<(), String> {
-        if NOT_TAKEN.contains(&currency) {
-            return Err(format!("nothing is paid in {currency} here"));
-        }
-        if !(1..=MOST).contains(&amount) {
-            return Err(format!("a payment is 1 to {MOST} in minor units, not {amount}"));
-        }
-        Ok(())
+    fn limits(&self, currency: &str) -> PaymentLimits {
+        self.taken.limits(currency)
     }
 
     fn create<'a>(&'a self, key: Uuid, order: &'a str, amount: &'a Money) -> Asking<'a, Said<Payment>> {
         let body = json!({ "order": order, "amount": amount.minor_units, "currency": amount.currency });
-        Box::pin(async move { payment(self.0.ask(&["v1", "payments"], key, &body).await?) })
+        Box::pin(async move { payment(self.address.ask(&["v1", "payments"], key, &body).await?) })
     }
 
     fn confirm<'a>(&'a self, key: Uuid, id: &'a str, token: &'a str) -> Asking<'a, Said<Payment>> {
@@ -137,10 +165,21 @@ impl PaymentProvider for HttpPaymentProvider {
     }
 
     fn look<'a>(&'a self, id: &'a str) -> Asking<'a, Said<Payment>> {
-        Box::pin(async move { payment(self.0.look(&["v1", "payments", id]).await?) })
+        Box::pin(async move { payment(self.address.look(&["v1", "payments", id], &[]).await?) })
     }
 
     fn outcome(&self, key: Uuid) -> Asking<'_, Option<Said<Payment>>> {
-        Box::pin(async move { self.0.outcome(key).await?.map(payment).transpose() })
+        Box::pin(async move { self.address.outcome(key).await?.map(payment).transpose() })
+    }
+
+    fn list<'a>(&'a self, after: Option<&'a str>) -> Asking<'a, Listed> {
+        Box::pin(async move {
+            let limit = ("limit", LISTED);
+            let query: Vec<(&str, &str)> = [limit].into_iter().chain(after.map(|id| ("starting_after", id))).collect();
+            match self.address.look(&["v1", "payments"], &query).await? {
+                Said::Done(list) => listed(list),
+                Said::Refused { code, .. } => Err(Unknown::Unusable(format!("the provider does not list its payments: {code}"))),
+            }
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! What a carrier has to do.
 
+use daybook_kernel::Unknown;
 use serde_json::json;
 use shop_outside::{Carrier, HttpCarrier, LabelRequest, Said};
 use shop_proto::common::v1::Address;
@@ -25,6 +26,9 @@ async fn the_simulator_keeps_the_contract_of_carriers() {
     let no = Said::Refused { code: "undeliverable".to_owned(), object: None };
     assert_eq!(carrier.label(refused, &parcel("AQ")).await, Ok(no.clone()));
     assert_eq!(carrier.outcome(refused).await, Ok(Some(no)));
+    // A key stands for one parcel.
+    let other = carrier.label(asked, &parcel("FR")).await;
+    assert!(matches!(other, Err(Unknown::Unusable(_))), "{other:?}");
     simulator.faults(json!({ "down": true })).await;
     assert!(carrier.outcome(asked).await.is_err());
 }

@@ -4,9 +4,9 @@ use std::io::Write as _;
 
 use daybook_kernel::Unknown;
 use serde_json::json;
-use shop_outside::{Address, HttpPaymentProvider, Payment, PaymentProvider, PaymentStatus, Said};
+use shop_outside::{Address, HttpPaymentProvider, Payment, PaymentProvider, PaymentStatus, Said, TakenCurrencies};
 use shop_proto::common::v1::Money;
-use shop_simulators::Captures;
+use shop_simulators::{Captures, Least, Terms};
 use uuid::Uuid;
 
 use crate::support::Simulator;
@@ -68,7 +68,7 @@ async fn holds(provider: &dyn PaymentProvider) {
     refused(provider.capture(key(), id, &eur(1)).await);
     assert_eq!(done(provider.refund(key(), id, &eur(500)).await).refunded, 600);
     let looked = done(provider.look(id).await);
-    assert_eq!((looked.order, looked.captured, looked.refunded), (created.order, 600, 600));
+    assert_eq!((looked.order.clone(), looked.captured, looked.refunded), (created.order, 600, 600));
 
     // A no is one for good, under its key.
     let (created, said) = confirmed(provider, "tok_declined").await;
@@ -88,20 +88,82 @@ async fn holds(provider: &dyn PaymentProvider) {
 
     // A key stands for one thing, and an object has to be there.
     let one = key();
-    done(provider.create(one, "o-one", &eur(1)).await);
-    refused(provider.create(one, "o-one", &eur(2)).await);
+    done(provider.create(one, "o-one", &eur(100)).await);
+    let other = provider.create(one, "o-one", &eur(2)).await;
+    assert!(matches!(other, Err(Unknown::Unusable(_))), "what our key stands for is known, and not what came of this: {other:?}");
+    assert_eq!(provider.outcome(one).await.map(|said| said.is_some()), Ok(true));
     refused(provider.look("there-is-none").await);
 
-    for (currency, amount, takes) in [("EUR", 1, true), ("JPY", 1_000_000, true), ("EUR", 0, false), ("EUR", -1, false), ("XAU", 1, false)]
-    {
-        assert_eq!(provider.takes(currency, amount).is_ok(), takes, "{currency} {amount}");
+    // What it says that it takes it takes, and nothing else.
+    let limits = provider.limits("EUR");
+    assert!(limits.taken && limits.step == 1, "{limits:?}");
+    done(provider.create(key(), "o-least", &eur(limits.minimum)).await);
+    for amount in [limits.minimum - 1, -1, limits.maximum + 1] {
+        refused(provider.create(key(), "o-least", &eur(amount)).await);
     }
+    assert!(!provider.limits("XAU").taken);
+    refused(provider.create(key(), "o-gold", &Money { currency: "XAU".to_owned(), minor_units: 1_000 }).await);
+
+    // Every payment is listed, once, the newest first.
+    let newest = done(provider.create(key(), "o-newest", &eur(1_000)).await);
+    let listed = all(provider).await;
+    assert_eq!(listed.first().map(|payment| &payment.id), Some(&newest.id));
+    let ids: std::collections::BTreeSet<&str> = listed.iter().map(|payment| payment.id.as_str()).collect();
+    assert!(ids.len() == listed.len() && ids.contains(id));
+    let one = listed.iter().find(|payment| payment.id == id).expect("it is listed");
+    assert_eq!((one.order.as_str(), one.authorised, one.captured, one.voided, one.refunded), (looked.order.as_str(), 1_000, 600, 400, 600));
+    assert!(listed.windows(2).all(|two| two[0].created >= two[1].created));
+}
+
+/// All that a provider lists.
+async fn all(provider: &dyn PaymentProvider) -> Vec<Payment> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let listed = provider.list(after.as_deref()).await.expect("an answer");
+        all.extend(listed.payments.into_iter().map(|payment| payment.expect("it can be read")));
+        match listed.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_more_than_one_page_is_read_to_its_end() {
+    let simulator = Simulator::payments(Captures::Many).await;
+    let provider = HttpPaymentProvider::new(simulator.address(), TakenCurrencies::default());
+    assert!(all(&provider).await.is_empty());
+    for n in 0..205 {
+        done(provider.create(key(), &format!("o-{n}"), &eur(1)).await);
+    }
+    let orders: std::collections::BTreeSet<String> = all(&provider).await.into_iter().map(|payment| payment.order).collect();
+    assert_eq!(orders.len(), 205);
+    simulator.faults(json!({ "down": true })).await;
+    assert!(matches!(provider.list(None).await, Err(Unknown::Unanswered(_))));
+}
+
+#[tokio::test]
+async fn a_provider_with_limits_of_its_own_takes_what_the_settings_say_of_it() {
+    let currencies = [("EUR".to_owned(), Least { minimum: 50, step: 1 }), ("KWD".to_owned(), Least { minimum: 100, step: 10 })];
+    let simulator = Simulator::payments(Terms { captures: Captures::Many, currencies: Some(currencies.into()) }).await;
+    let taken = TakenCurrencies::only([("EUR", "50"), ("KWD", "100/10")]).expect("they can be");
+    let provider = HttpPaymentProvider::new(simulator.address(), taken);
+    holds(&provider).await;
+    let told: serde_json::Value =
+        reqwest::get(format!("{}/v1/currencies", simulator.url)).await.expect("an answer").json().await.expect("JSON");
+    for currency in ["EUR", "KWD"] {
+        let limits = provider.limits(currency);
+        assert_eq!(told["currencies"][currency], json!({ "minimum": limits.minimum, "step": limits.step }), "{currency}");
+        assert_eq!(told["maximum"], limits.maximum);
+    }
+    refused(provider.create(key(), "o-1", &Money { currency: "KWD".to_owned(), minor_units: 105 }).await);
+    refused(provider.create(key(), "o-1", &Money { currency: "USD".to_owned(), minor_units: 1_000 }).await);
 }
 
 #[tokio::test]
 async fn the_simulator_keeps_the_contract_of_payment_providers() {
     let simulator = Simulator::payments(Captures::Many).await;
-    holds(&HttpPaymentProvider::new(simulator.address())).await;
+    holds(&HttpPaymentProvider::new(simulator.address(), TakenCurrencies::default())).await;
 }
 
 #[tokio::test]
@@ -113,13 +175,13 @@ async fn a_sandbox_keeps_the_contract_of_payment_providers() {
         return;
     };
     let key = std::env::var("DAYBOOK_PAYMENT_SANDBOX_KEY").ok();
-    holds(&HttpPaymentProvider::new(Address::new(&url, key).expect("a URL"))).await;
+    holds(&HttpPaymentProvider::new(Address::new(&url, key).expect("a URL"), TakenCurrencies::default())).await;
 }
 
 #[tokio::test]
 async fn who_captures_once_says_so() {
     let simulator = Simulator::payments(Captures::Once).await;
-    let provider = HttpPaymentProvider::new(simulator.address());
+    let provider = HttpPaymentProvider::new(simulator.address(), TakenCurrencies::default());
     let (created, said) = confirmed(&provider, "tok_ok").await;
     assert!(done(said).captures_once);
     done(provider.capture(key(), &created.id, &eur(600)).await);
@@ -129,7 +191,7 @@ async fn who_captures_once_says_so() {
 #[tokio::test]
 async fn a_customer_is_sent_somewhere_and_comes_back() {
     let simulator = Simulator::payments(Captures::Many).await;
-    let provider = HttpPaymentProvider::new(simulator.address());
+    let provider = HttpPaymentProvider::new(simulator.address(), TakenCurrencies::default());
     let (created, said) = confirmed(&provider, "tok_action").await;
     let asked = done(said);
     assert_eq!(asked.status, PaymentStatus::ActionRequired);
@@ -141,7 +203,7 @@ async fn a_customer_is_sent_somewhere_and_comes_back() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_never_a_no() {
     let simulator = Simulator::payments(Captures::Many).await;
-    let provider = HttpPaymentProvider::new(simulator.address());
+    let provider = HttpPaymentProvider::new(simulator.address(), TakenCurrencies::default());
     let (_, said) = confirmed(&provider, "tok_error_after_charge").await;
     assert!(said.is_err(), "{said:?}");
     for faults in [json!({ "down": true }), json!({ "loseAnswers": 1 }), json!({ "errorsAfter": 1 })] {
@@ -153,6 +215,6 @@ async fn an_answer_that_does_not_come_is_never_a_no() {
         let is_done = provider.outcome(asked).await.expect("an answer").is_some();
         assert_eq!(is_done, faults != json!({ "down": true }), "{faults}");
     }
-    let nobody = HttpPaymentProvider::new(Address::new("http://127.0.0.1:1", None).expect("a URL"));
+    let nobody = HttpPaymentProvider::new(Address::new("http://127.0.0.1:1", None).expect("a URL"), TakenCurrencies::default());
     assert!(nobody.look("x").await.is_err());
 }

@@ -1,15 +1,19 @@
 //! The effects, as their runner calls them.
 
-use daybook_kernel::{Attempt, Effect as _, ErasedEffect, EventAt, Instant, StreamId, Version};
+use std::sync::Arc;
+
+use daybook_kernel::{Attempt, Effect as _, ErasedEffect, EventAt, Instant, StreamId, Unknown, Version};
 use daybook_proto::MessageSet as _;
 use serde_json::{Value, json};
-use shop_outside::{LabelEffect, Outside, PayingEffect, effects};
+use shop_outside::{Asking, LabelEffect, Listed, Outside, PayingEffect, Payment, PaymentProvider, PaymentStatus, Said, effects};
 use shop_proto::common::v1::{Address, Money};
+use shop_proto::order::v1::PaymentLimits;
 use shop_proto::payment::v1::{
     Operation, OperationResult, PaymentCommand, PaymentEvent, PaymentRequested, ProviderAsked, ProviderStatus, RecordOperation,
 };
 use shop_proto::shipping::v1::{RecordLabel, ShipmentCommand, ShipmentCreated, ShipmentEvent};
 use shop_simulators::Captures;
+use uuid::Uuid;
 
 use crate::support::Simulator;
 
@@ -27,7 +31,7 @@ fn asked(operation: Operation, number: u32) -> ProviderAsked {
 }
 
 fn paying(simulator: &Simulator) -> PayingEffect {
-    PayingEffect::new(Outside { payment: Some(simulator.address()), carrier: None }.payment_provider())
+    PayingEffect::new(Outside { payment: Some(simulator.address()), ..Outside::default() }.payment_provider())
 }
 
 /// What it records; none: nothing is known.
@@ -126,10 +130,125 @@ async fn what_they_never_heard_of_is_done_unless_it_is_too_late() {
     assert!(effect.call(&PaymentEvent::from(other), Attempt::First).await.is_err(), "the payment of another order");
 }
 
+/// Who answers all questions with the same payment.
+struct Saying(Payment);
+
+impl Saying {
+    fn says<'a>(&self) -> Asking<'a, Said<Payment>> {
+        let said = Said::Done(self.0.clone());
+        Box::pin(async { Ok(said) })
+    }
+}
+
+impl PaymentProvider for Saying {
+    fn limits(&self, _: &str) -> PaymentLimits {
+        PaymentLimits::default()
+    }
+
+    fn create<'a>(&'a self, _: Uuid, _: &'a str, _: &'a Money) -> Asking<'a, Said<Payment>> {
+        self.says()
+    }
+
+    fn confirm<'a>(&'a self, _: Uuid, _: &'a str, _: &'a str) -> Asking<'a, Said<Payment>> {
+        self.says()
+    }
+
+    fn capture<'a>(&'a self, _: Uuid, _: &'a str, _: &'a Money) -> Asking<'a, Said<Payment>> {
+        self.says()
+    }
+
+    fn cancel<'a>(&'a self, _: Uuid, _: &'a str) -> Asking<'a, Said<Payment>> {
+        self.says()
+    }
+
+    fn refund<'a>(&'a self, _: Uuid, _: &'a str, _: &'a Money) -> Asking<'a, Said<Payment>> {
+        self.says()
+    }
+
+    fn look<'a>(&'a self, _: &'a str) -> Asking<'a, Said<Payment>> {
+        self.says()
+    }
+
+    fn outcome(&self, _: Uuid) -> Asking<'_, Option<Said<Payment>>> {
+        let said = Some(Said::Done(self.0.clone()));
+        Box::pin(async { Ok(said) })
+    }
+
+    fn list<'a>(&'a self, _: Option<&'a str>) -> Asking<'a, Listed> {
+        Box::pin(async { Ok(Listed::default()) })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_can_t_be_one_is_never_recorded() {
+    let payment = Payment {
+        id: "pay_1".into(),
+        order: "o-1".into(),
+        status: PaymentStatus::Authorised,
+        currency: "EUR".into(),
+        authorised: 1_000,
+        captured: 1_000,
+        refunded: 1_000,
+        disputed: 0,
+        voided: 0,
+        captures_once: false,
+        capture_before: None,
+        action_url: None,
+        code: None,
+        created: None,
+    };
+    let ask = |operation| ProviderAsked { object_id: "pay_1".into(), ..asked(operation, 1) };
+    let call = async |said: &Payment, operation, attempt| {
+        let effect = PayingEffect::new(Some(Arc::new(Saying(said.clone()))));
+        effect.call(&PaymentEvent::from(ask(operation)), attempt).await
+    };
+    for operation in [Operation::Create, Operation::Confirm, Operation::Capture, Operation::Refund, Operation::Cancel, Operation::Look] {
+        for attempt in [Attempt::First, Attempt::AskFirst, Attempt::AskOnly] {
+            assert!(call(&payment, operation, attempt).await.is_ok(), "{operation:?}");
+            let others = Payment { order: "o-2".into(), ..payment.clone() };
+            let nameless = Payment { currency: "euro".into(), ..payment.clone() };
+            for said in [&others, &nameless] {
+                let recorded = call(said, operation, attempt).await;
+                assert!(matches!(recorded, Err(Unknown::Unusable(_))), "{operation:?} {recorded:?}");
+            }
+            let another = call(&Payment { id: "pay_2".into(), ..payment.clone() }, operation, attempt).await;
+            assert_eq!(another.is_ok(), operation == Operation::Create, "{operation:?}: another object of the order");
+            let moved_less = Payment { captured: 999, refunded: 999, ..payment.clone() };
+            let moves = matches!(operation, Operation::Capture | Operation::Refund);
+            assert_eq!(call(&moved_less, operation, attempt).await.is_err(), moves, "{operation:?}: less than it says to have moved");
+        }
+    }
+}
+
+/// A changed rule, or a bug: the same operation with another amount.
+#[tokio::test]
+async fn a_key_that_stands_for_another_request_is_asked_about_and_never_a_no() {
+    let simulator = Simulator::payments(Captures::Many).await;
+    let effect = paying(&simulator);
+    let made = recorded(&effect, &asked(Operation::Create, 1), Attempt::First).await.expect("an answer");
+    let other = ProviderAsked { amount: Some(Money { currency: "EUR".into(), minor_units: 2_000 }), ..asked(Operation::Create, 1) };
+    let unknown = effect.call(&PaymentEvent::from(other.clone()), Attempt::First).await.expect_err("it is not known");
+    assert!(matches!(&unknown, Unknown::Unusable(why) if why.contains("key-reused")), "{unknown:?}");
+    // What our key stands for is what was done.
+    assert_eq!(recorded(&effect, &other, Attempt::AskFirst).await.expect("an answer").payment, made.payment);
+}
+
+#[tokio::test]
+async fn what_nobody_can_begin_and_is_too_late_was_not_begun() {
+    let late = Some(prost_types::Timestamp { seconds: 9, nanos: 0 });
+    let message = PayingEffect::not_begun(&ProviderAsked { not_after: late, ..asked(Operation::Create, 1) }.into()).expect("an outcome");
+    let Ok(PaymentCommand::RecordOperation(record)) = PaymentCommand::decode(message.type_name, &message.bytes) else { panic!("another") };
+    assert_eq!((record.order_id.as_str(), record.ask, record.result), ("o-1", 7, OperationResult::NotBegun.into()));
+    // Without an end it waits for whoever can do it.
+    assert_eq!(PayingEffect::not_begun(&asked(Operation::Refund, 1).into()), None);
+    let simulator = Simulator::payments(Captures::Many).await;
+    assert_eq!(paying(&simulator).nobody(), None);
+}
+
 #[tokio::test]
 async fn a_shipment_gets_its_label() {
     let simulator = Simulator::carrier().await;
-    let effect = LabelEffect::new(Outside { payment: None, carrier: Some(simulator.address()) }.carrier());
+    let effect = LabelEffect::new(Outside { carrier: Some(simulator.address()), ..Outside::default() }.carrier());
     let call = async |number, country: &str, attempt| -> Option<RecordLabel> {
         let shipping_address = Some(Address { country: country.into(), ..Address::default() });
         let created = ShipmentCreated { order_id: "o-1".into(), number, shipping_address, ..ShipmentCreated::default() };
@@ -153,6 +272,7 @@ async fn a_shipment_gets_its_label() {
 #[tokio::test]
 async fn without_an_outside_nothing_comes_of_a_call() {
     let all = effects(&Outside::default());
+    assert!(all.iter().all(|effect| effect.nobody().is_some_and(|why| why.contains("-url"))));
     let told: Vec<_> = all.iter().map(|effect| (effect.name(), effect.service(), effect.aggregate())).collect();
     assert_eq!(told, [("payment-provider", "payment", "payment"), ("carrier-label", "shipping", "shipment")]);
     let event = PaymentEvent::from(asked(Operation::Create, 1));
@@ -161,5 +281,5 @@ async fn without_an_outside_nothing_comes_of_a_call() {
     let effect: &dyn ErasedEffect = &*all[0];
     let unknown =
         effect.call(event.type_name(), &bytes, &decoded, Attempt::First).expect("it knows the event").await.expect_err("nobody is there");
-    assert!(unknown.0.contains("--payment-url"), "{unknown}");
+    assert!(unknown.to_string().contains("--payment-url"), "{unknown}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use daybook_process::shutdown;
 use serde_json::Value;
 use shop_outside::Address;
-use shop_simulators::{Captures, Options, start_carrier, start_payment_provider};
+use shop_simulators::{Options, Terms, start_carrier, start_payment_provider};
 use tokio::sync::watch;
 
 pub(crate) struct Simulator {
@@ -20,9 +20,9 @@ fn options() -> Options {
 }
 
 impl Simulator {
-    pub(crate) async fn payments(captures: Captures) -> Self {
+    pub(crate) async fn payments(terms: impl Into<Terms>) -> Self {
         let (stop, stopping) = shutdown();
-        Self::of(start_payment_provider(options(), captures, stopping).await.expect("a free port").address(), stop)
+        Self::of(start_payment_provider(options(), terms, stopping).await.expect("a free port").address(), stop)
     }
 
     pub(crate) async fn carrier() -> Self {

@@ -1,5 +1,6 @@
 //! A payment and its rules. Pure: what is asked for, and what comes of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -16,7 +17,44 @@ const NOT_TAKEN: &[&str] = &[
     "XSU", "XUA",
 ];
 /// The most that a payment may be, in minor units: twelve digits, as cards have it.
-const MOST: i64 = 999_999_999_999;
+pub(super) const MOST: i64 = 999_999_999_999;
+
+/// On what terms payments are made.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// How often an authorisation may be captured.
+    pub captures: Captures,
+    /// The currencies that are taken; none: every one that somebody pays with, from one minor unit on.
+    pub currencies: Option<BTreeMap<String, Least>>,
+}
+
+impl From<Captures> for Terms {
+    fn from(captures: Captures) -> Self {
+        Self { captures, currencies: None }
+    }
+}
+
+/// What a payment in a currency is at least, in minor units, and of what it is a multiple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Least {
+    /// At least 1.
+    pub minimum: i64,
+    /// At least 1.
+    pub step: i64,
+}
+
+impl Terms {
+    fn least(&self, currency: &str) -> Option<Least> {
+        let is_code = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
+        match &self.currencies {
+            Some(taken) => taken.get(currency).copied(),
+            None => (is_code && !NOT_TAKEN.contains(&currency)).then_some(Least { minimum: 1, step: 1 }),
+        }
+    }
+}
+
+/// An authorisation ends so long after its payment was made.
+const CAPTURE_WITHIN: chrono::Duration = chrono::Duration::days(7);
 
 /// How often an authorisation may be captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +91,12 @@ pub(super) struct Payment {
     /// Released: authorised and never captured.
     voided: i64,
     refunded: i64,
+    /// Of the refunded, what the customers' banks have taken back.
+    #[serde(default)]
+    disputed: i64,
+    /// When it was made.
+    #[serde(default)]
+    pub(super) created: DateTime<Utc>,
     captures: Captures,
     capture_before: DateTime<Utc>,
     /// Where the customer has to go.
@@ -71,13 +115,13 @@ impl Object for Payment {
 }
 
 impl Payment {
-    pub(super) fn create(order: String, amount: i64, currency: String, captures: Captures, capture_before: DateTime<Utc>) -> Done<Self> {
-        let is_code = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
-        if !is_code || NOT_TAKEN.contains(&currency.as_str()) {
+    pub(super) fn create(order: String, amount: i64, currency: String, terms: &Terms, now: DateTime<Utc>) -> Done<Self> {
+        let Some(Least { minimum, step }) = terms.least(&currency) else {
             return Done::refused(None, "currency-not-taken", format!("{currency:?} is not taken here"));
-        }
-        if !(1..=MOST).contains(&amount) {
-            return Done::refused(None, "amount-not-taken", format!("an amount is 1 to {MOST}, not {amount}"));
+        };
+        if !(minimum..=MOST).contains(&amount) || amount % step.max(1) != 0 {
+            let why = format!("an amount in {currency} is {minimum} to {MOST} and a multiple of {step}, not {amount}");
+            return Done::refused(None, "amount-not-taken", why);
         }
         let id = format!("pay_{}", uuid::Uuid::new_v4().simple());
         let payment = Self {
@@ -90,8 +134,10 @@ impl Payment {
             captured: 0,
             voided: 0,
             refunded: 0,
-            captures,
-            capture_before,
+            disputed: 0,
+            created: now,
+            captures: terms.captures,
+            capture_before: now + CAPTURE_WITHIN,
             action_url: None,
             code: None,
             captures_fail: false,
@@ -182,7 +228,8 @@ impl Payment {
                 "more than is captured and not refunded yet, or nothing".to_owned(),
             ));
         }
-        Ok((Self { refunded: self.refunded + amount, ..self.clone() }, "payment.refunded"))
+        let (refunded, disputed) = (self.refunded + amount, self.disputed + amount);
+        Ok((Self { refunded, disputed, ..self.clone() }, "payment.refunded"))
     }
 
     fn authorised(&self) -> Self {
@@ -206,7 +253,7 @@ mod tests {
     use super::*;
 
     fn created(captures: Captures) -> Payment {
-        Payment::create("o-1".into(), 1_000, "EUR".into(), captures, Utc::now() + chrono::Duration::days(7)).object.expect("it is taken")
+        Payment::create("o-1".into(), 1_000, "EUR".into(), &captures.into(), Utc::now()).object.expect("it is taken")
     }
 
     fn code(done: &Done<Payment>) -> &str {
@@ -215,7 +262,8 @@ mod tests {
 
     #[test]
     fn what_is_not_taken_makes_no_payment() {
-        let create = |amount, currency: &str| Payment::create("o-1".into(), amount, currency.into(), Captures::Many, Utc::now());
+        let create = |amount, currency: &str, terms: &Terms| Payment::create("o-1".into(), amount, currency.into(), terms, Utc::now());
+        let all = Terms::from(Captures::Many);
         for (amount, currency, refused) in [
             (1, "EUR", ""),
             (MOST, "JPY", ""),
@@ -224,8 +272,14 @@ mod tests {
             (1, "XAU", "currency-not-taken"),
             (1, "eur", "currency-not-taken"),
         ] {
-            let done = create(amount, currency);
+            let done = create(amount, currency, &all);
             assert_eq!((code(&done), done.object.is_none()), (refused, !refused.is_empty()), "{amount} {currency}");
+        }
+        let some = Terms { currencies: Some([("KWD".to_owned(), Least { minimum: 100, step: 10 })].into()), ..all };
+        for (amount, currency, refused) in
+            [(100, "KWD", ""), (99, "KWD", "amount-not-taken"), (101, "KWD", "amount-not-taken"), (100, "EUR", "currency-not-taken")]
+        {
+            assert_eq!(code(&create(amount, currency, &some)), refused, "{amount} {currency}");
         }
     }
 

@@ -143,3 +143,31 @@ async fn a_simulator_that_was_killed_goes_on_from_its_file() {
     last.stop().await;
     std::fs::remove_file(state).expect("it is ours");
 }
+
+#[tokio::test]
+async fn payments_are_listed_the_newest_first_a_list_after_the_other() {
+    let provider = Simulator::payments(options(None, None)).await;
+    let mut made = Vec::new();
+    for n in 0..5 {
+        made.push(provider.create(&format!("o-{n}")).await);
+    }
+    made.reverse();
+    let (mut listed, mut after, mut lists) = (Vec::new(), String::new(), 0);
+    loop {
+        let (status, list) = provider.get(&format!("/v1/payments?limit=2{after}")).await.expect("an answer");
+        assert_eq!(status, 200, "{list}");
+        listed.extend(list["data"].as_array().expect("a list").iter().map(|payment| payment["id"].as_str().expect("an id").to_owned()));
+        lists += 1;
+        after = format!("&starting_after={}", listed.last().expect("some"));
+        if list["hasMore"] == false {
+            break;
+        }
+    }
+    assert_eq!((listed, lists), (made, 3));
+    let (_, by_default) = provider.get("/v1/payments").await.expect("an answer");
+    assert_eq!((by_default["data"].as_array().map(Vec::len), &by_default["hasMore"]), (Some(5), &json!(false)));
+    for (path, status) in [("?limit=0", 400), ("?limit=101", 400), ("?starting_after=no", 404)] {
+        assert_eq!(provider.get(&format!("/v1/payments{path}")).await.map_or(0, |answer| answer.0), status, "{path}");
+    }
+    provider.stop().await;
+}

@@ -25,7 +25,7 @@ impl Lookup for Allocate {
         Some(Asks::of::<AllocationCommand>(at.stream.key(), pages))
     }
 
-    fn answer(event: &OrderEvent, read: &Pages, _: Instant) -> Result<ServiceMessage, PageError> {
+    fn answer(&self, event: &OrderEvent, read: &Pages, _: Instant) -> Result<ServiceMessage, PageError> {
         let nothing = OrderPlaced::default();
         let e = if let OrderEvent::OrderPlaced(e) = event { e } else { &nothing };
         let warehouses = read.page::<Warehouses>(WAREHOUSES, &e.country)?.unwrap_or_default();
@@ -79,7 +79,7 @@ mod tests {
         let line = |(w, available): &(&str, u32)| StockLine { warehouse: (*w).into(), available: *available, ..Default::default() };
         let page = stock.map(|stock| ProductPage { stock: stock.iter().map(line).collect(), ..Default::default() }.encode_to_vec());
         read.put(PageKey::new(PAGES, "A-1"), page);
-        let message = Allocate::answer(&placed(), &read, SPEC_TIME).expect("it is read");
+        let message = Allocate.answer(&placed(), &read, SPEC_TIME).expect("it is read");
         assert_eq!(message.target.as_str(), "allocation/o-1");
         let command = AllocationCommand::decode(message.type_name, &message.bytes).expect("a command of allocations");
         assert_eq!(command.violations(), [], "the lane would reject it");

@@ -1,5 +1,7 @@
 //! The lookup that reads what the products of an order cost.
 
+use std::sync::Arc;
+
 use daybook_kernel::{Asks, EventAt, Instant, Lookup, PageError, PageKey, Pages, ServiceMessage};
 use shop_proto::order::v1::*;
 use shop_proto::read::v1::ProductPage;
@@ -7,8 +9,24 @@ use shop_proto::read::v1::ProductPage;
 /// The read model that shows products. A draft, a retired product and a SKU that nobody created have no page there.
 const PAGES: &str = "product-pages";
 
-/// Reads price, tax class and limits of each product of an order that was opened: those that stand when it reads.
-pub struct Place;
+/// What may be paid in a currency: of the install's settings.
+pub type LimitsOfPayments = Arc<dyn Fn(&str) -> PaymentLimits + Send + Sync>;
+
+/// Any payment may be made: the provider says what it does not take when it is asked.
+pub fn any_payment() -> LimitsOfPayments {
+    Arc::new(|_| PaymentLimits { taken: true, ..PaymentLimits::default() })
+}
+
+/// Reads price, tax class and limits of each product of an order that was opened: those that stand when it reads. And hands over what may be paid
+/// in its currency, for the order knows no settings.
+pub struct Place(LimitsOfPayments);
+
+impl Place {
+    /// With these limits of payments.
+    pub fn new(limits: LimitsOfPayments) -> Self {
+        Self(limits)
+    }
+}
 
 impl Lookup for Place {
     const NAME: &'static str = "place";
@@ -20,7 +38,7 @@ impl Lookup for Place {
         Some(Asks::of::<OrderCommand>(at.stream.key(), pages))
     }
 
-    fn answer(event: &OrderEvent, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError> {
+    fn answer(&self, event: &OrderEvent, read: &Pages, now: Instant) -> Result<ServiceMessage, PageError> {
         let (lines, currency) = match event {
             OrderEvent::OrderOpened(e) => (e.lines.as_slice(), e.expected_total.as_ref().map_or("", |total| total.currency.as_str())),
             _ => (&[][..], ""),
@@ -30,7 +48,8 @@ impl Lookup for Place {
             Ok(page.map_or_else(|| absent(&line.sku), |page| shown(page, currency, now)))
         };
         let products = lines.iter().map(product).collect::<Result<_, PageError>>()?;
-        let command = PlaceOrder { order_id: event.order_id().to_owned(), products };
+        let payment_limits = Some((self.0)(currency));
+        let command = PlaceOrder { order_id: event.order_id().to_owned(), products, payment_limits };
         Ok(ServiceMessage::of(&OrderCommand::from(command)))
     }
 }
@@ -59,7 +78,7 @@ mod tests {
     use daybook_proto::{CommandSet as _, MessageSet as _};
     use prost::Message as _;
     use shop_proto::catalog::v1::Sale;
-    use shop_proto::samples::order::{lamp, open, opened, ordered, place, placed};
+    use shop_proto::samples::order::{from_minor_units, lamp, open, opened, ordered, place, placed};
     use shop_proto::samples::{at, money, product, sku};
 
     use super::*;
@@ -88,11 +107,17 @@ mod tests {
         for (sku, page) in pages {
             read.put(PageKey::new(PAGES, *sku), page.as_ref().map(ProductPage::encode_to_vec));
         }
-        let message = Place::answer(event, &read, SPEC_TIME)?;
+        let limits = |currency: &str| from_minor_units(if currency == "EUR" { 50 } else { 70 });
+        let message = Place::new(Arc::new(limits)).answer(event, &read, SPEC_TIME)?;
         assert_eq!(message.target.as_str(), "order/o-1");
         let command = OrderCommand::decode(message.type_name, &message.bytes).expect("a command of the order");
         assert_eq!(command.violations(), [], "the lane would reject it");
-        let OrderCommand::PlaceOrder(command) = command else { panic!("another command") };
+        let OrderCommand::PlaceOrder(mut command) = command else { panic!("another command") };
+        let of_currency = match event {
+            OrderEvent::OrderOpened(e) if e.expected_total.as_ref().is_some_and(|total| total.currency == "EUR") => 50,
+            _ => 70,
+        };
+        assert_eq!(command.payment_limits.take(), Some(from_minor_units(of_currency)), "of the order's currency");
         Ok(command)
     }
 

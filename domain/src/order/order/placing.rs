@@ -11,6 +11,8 @@ use super::{Order, money, waits};
 const UNAVAILABLE: &str = "unavailable";
 /// The shopper was shown another total.
 const PRICES_CHANGED: &str = "prices-changed";
+/// The payment provider would not take the total.
+const PAYMENT_NOT_TAKEN: &str = "payment-not-taken";
 
 /// A client's price is never trusted: the order works the total out, and compares.
 pub(super) fn place(state: &OrderState, c: &PlaceOrder, context: &Context) -> Decision<Order> {
@@ -43,6 +45,10 @@ pub(super) fn place(state: &OrderState, c: &PlaceOrder, context: &Context) -> De
         let (reason, now) = (PRICES_CHANGED.to_owned(), total.map(of));
         return Decision::event(OrderRejecting { order_id, cart_id, reason, now, expected: Some(expected), ..Default::default() });
     }
+    if let Some(limits) = c.payment_limits.as_ref().filter(|limits| !takes(limits, expected.minor_units)) {
+        let (reason, total, payment_limits) = (PAYMENT_NOT_TAKEN.to_owned(), Some(expected), Some(*limits));
+        return Decision::event(OrderRejecting { order_id, cart_id, reason, total, payment_limits, ..Default::default() });
+    }
     let allocate_by = context.after(&waits::ALLOCATION);
     // As long as the customer may pay, and longer.
     let hold_until = [waits::PAYMENT, waits::HOLD].iter().fold(allocate_by, |until, wait| context.after_from(until, wait));
@@ -57,6 +63,12 @@ pub(super) fn place(state: &OrderState, c: &PlaceOrder, context: &Context) -> De
         allocate_by: at(allocate_by),
         hold_until: at(hold_until),
     })
+}
+
+/// Whether a provider with these limits takes so much. What costs nothing is paid without one.
+fn takes(limits: &PaymentLimits, minor_units: i64) -> bool {
+    let is_within = minor_units >= limits.minimum && (limits.maximum == 0 || minor_units <= limits.maximum);
+    minor_units == 0 || limits.taken && is_within && minor_units % limits.step.max(1) == 0
 }
 
 /// The product of a line and the price of a piece; or how many pieces one order may have of it, where those are fewer than the line has.

@@ -8,8 +8,8 @@ mod undoing;
 use daybook_kernel::spec::{given, given_nothing};
 use daybook_proto::RefusalSet as _;
 use shop_proto::samples::order::{
-    cancel, cancelled, cancelling, lamp, line, open, opened, opening_refused, ordered, place, placed, placed_with, prices_changed, record,
-    rejected, unavailable, undoing,
+    cancel, cancelled, cancelling, from_minor_units, lamp, line, open, opened, opening_refused, ordered, payment_not_taken, place, placed,
+    placed_with, prices_changed, record, rejected, unavailable, undoing,
 };
 use shop_proto::samples::{at, money};
 
@@ -127,6 +127,27 @@ fn more_pieces_than_one_order_may_have_are_unavailable_and_the_limit_is_told() {
     given::<Order>([opened()]).when(limited(1)).then([unavailable([("A-1", 2, 1)])]);
     given::<Order>([opened()]).when(limited(2)).then([placed()]);
     given::<Order>([opened()]).when(limited(0)).then([placed()]);
+}
+
+#[test]
+fn an_order_whose_total_no_provider_takes_is_rejected_before_it_is_placed_and_tells_what_is_taken() {
+    let with = |limits| PlaceOrder { payment_limits: Some(limits), ..place([lamp()]) };
+    let least = from_minor_units;
+    for takes in [least(1), least(3998), PaymentLimits { maximum: 0, ..least(1) }, PaymentLimits { step: 2, ..least(1) }] {
+        given::<Order>([opened()]).when(with(takes)).then([placed()]);
+    }
+    let takes_not =
+        [least(3999), PaymentLimits::default(), PaymentLimits { maximum: 3997, ..least(1) }, PaymentLimits { step: 10, ..least(1) }];
+    for limits in takes_not {
+        given::<Order>([opened()]).when(with(limits)).then([payment_not_taken(limits)]);
+    }
+    // Another price is told first: the shopper decides anew.
+    let other = PlaceOrder { products: vec![lamp_at(2000)], ..with(least(9999)) };
+    given::<Order>([opened()]).when(other).then([prices_changed(4000)]);
+    // What costs nothing needs no provider.
+    let free = opened_with(vec![ordered("B-2", 3)], 0);
+    let nothing_taken = PlaceOrder { payment_limits: Some(PaymentLimits::default()), ..place([gift("B-2")]) };
+    given::<Order>([free]).when(nothing_taken).then([placed_with(vec![line(&gift("B-2"), 3)], 0)]);
 }
 
 #[test]

@@ -159,6 +159,8 @@ table! {
             "Calls to the outside that were begun again, because it was not known what had come of the one before.";
         EFFECT_FAILURES: counter "daybook_effect_failures_total" [Effect, Service] Count
             "Attempts at a call that have failed, or of which nothing is known; each is asked about.";
+        EFFECT_UNUSABLE: counter "daybook_effect_unusable_answers_total" [Effect, Service] Count
+            "Answers of the outside that can't be: nobody can read them, or they contradict what was asked. Somebody has to look: `daybook calls list`.";
         EFFECT_TIME: times "daybook_effect_seconds" [Effect, Service] Seconds
             "Time from a call's row to its outcome in the ledger, as far as one process sees it.";
         DESTINATION_CALLS: gauge "daybook_destination_calls" [Destination] Count

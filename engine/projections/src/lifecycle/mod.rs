@@ -8,6 +8,7 @@
 mod error;
 mod list;
 mod make;
+mod parts;
 mod pods;
 mod retire;
 pub(crate) mod sql;
@@ -17,5 +18,6 @@ pub use list::{GenerationReport, GenerationState, KnownGeneration, SourceReport,
 pub(crate) use list::{locked_generations, next_number};
 pub(crate) use make::clear_dead_unless_running;
 pub use make::{Building, clear_dead};
+pub use parts::each_part;
 pub use pods::{PodsReport, PodsView, announce, pods_on};
 pub use retire::retire;

@@ -23,6 +23,7 @@ statements! {
     LOCK_GENERATIONS = "lock_generations.sql",
     LOCK_HOLDER = "lock_holder.sql",
     NEWLY_PARKED = "newly_parked.sql",
+    READ_PARTS = "read_parts.sql",
     SET_CHECKPOINTS = "set_checkpoints.sql",
     SET_GENERATION_STATE = "set_generation_state.sql",
     SETTLE_PUSHED = "settle_pushed.sql",

@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
+use crate::call::Work::Speak;
 use crate::call::{AT_ONCE, At, Call};
 use crate::common::Common;
 use crate::hearing;
@@ -72,6 +73,11 @@ impl Shared {
     fn now(&self) -> Moment {
         (self.common.clock)()
     }
+
+    /// The time that is left until then, by the clock; none where it is over.
+    fn until(&self, end: Moment) -> Option<Duration> {
+        u64::try_from(end.micros().saturating_sub(self.now().micros())).ok().filter(|left| *left > 0).map(Duration::from_micros)
+    }
 }
 
 /// Meters of a desk.
@@ -83,6 +89,8 @@ pub(crate) struct DeskMeters {
     /// the first.
     fired: Counter,
     late: Counter,
+    /// Answers of the outside that can't be.
+    unusable: Counter,
 }
 
 impl DeskMeters {
@@ -98,7 +106,12 @@ impl DeskMeters {
             Rule::Effect(_) => (metrics::EFFECT_ATTEMPTS.with([name, service]), metrics::EFFECT_RETRIES.with([name, service])),
             Rule::Lookup(_) | Rule::Reactor(_) => (Counter::noop(), Counter::noop()),
         };
+        let unusable = match rule {
+            Rule::Effect(_) => metrics::EFFECT_UNUSABLE.with([name, service]),
+            Rule::Deadlines(_) | Rule::Lookup(_) | Rule::Reactor(_) => Counter::noop(),
+        };
         Self {
+            unusable,
             open: open.with([name, service, &partition]),
             failures: failures.with([name, service]),
             time: time.with([name, service]),
@@ -181,6 +194,8 @@ struct Held {
     since: Instant,
     /// Kafka has the outcome; where no result comes, it is sent again after so long.
     sent: Option<Duration>,
+    /// It was logged that the outside answers what can't be.
+    is_told: bool,
 }
 
 /// How a call came back.
@@ -192,6 +207,8 @@ enum Came {
     /// The ledger has an outcome already, or the row has gone.
     Ended,
     Failed(String),
+    /// The outside has answered what can't be.
+    Unusable(String),
     /// It may not be begun for so long.
     Waits(Duration),
     /// Another process has the partition.
@@ -348,7 +365,7 @@ impl Work {
             self.due.insert((now, at));
         }
         of_target.push_back(at);
-        self.held.insert(at, Held { call, tries, repeats, since: now, sent: None });
+        self.held.insert(at, Held { call, tries, repeats, since: now, sent: None, is_told: false });
     }
 
     fn add(&mut self, calls: Vec<Call>, repeats: bool) {
@@ -487,7 +504,7 @@ impl Work {
 
     async fn came(&mut self, at: At, came: Came) {
         let Some(held) = self.held.get_mut(&at) else { return };
-        let mut overtakes = false;
+        let (mut overtakes, was_told) = (false, held.is_told);
         let failed = match came {
             Came::Sent(outcome) => {
                 let wait = held.sent.map_or(SENT_AGAIN_AFTER, |wait| (wait * 2).min(SENT_AGAIN_AFTER_AT_MOST));
@@ -503,6 +520,19 @@ impl Work {
                 why
             }
             Came::Failed(why) => why,
+            Came::Unusable(why) => {
+                self.shared.meters.unusable.increment(1);
+                if !std::mem::replace(&mut held.is_told, true) {
+                    let (rule, stream) = (self.shared.rule.name(), held.call.event.stream.as_str());
+                    tracing::error!(
+                        rule,
+                        stream,
+                        why,
+                        "the outside answers what can't be; it is asked again, and `daybook calls list` shows it"
+                    );
+                }
+                why
+            }
             Came::Waits(pause) => {
                 self.due.insert((Instant::now() + pause, at));
                 return;
@@ -518,15 +548,22 @@ impl Work {
             }
             Rule::Reactor(_) | Rule::Lookup(_) | Rule::Deadlines(_) => LONGEST_PAUSE.min(FIRST_PAUSE * (1 << held.tries.clamp(0, 10))),
         };
+        // A call that is too late by then ends then, and not at some moment after.
+        let pause = match &held.call.work {
+            Speak(Some(end), _) => self.shared.until(*end).map_or(pause, |left| pause.min(left)),
+            _ => pause,
+        };
         self.due.insert((Instant::now() + pause, at));
-        let (call, tries) = (held.call.clone(), held.tries);
+        let (call, tries, is_told) = (held.call.clone(), held.tries, held.is_told);
         if overtakes && self.news.is_none() {
             self.hear_news_first();
         }
         let (rule, stream) = (self.shared.rule.name(), call.event.stream.as_str());
-        tracing::warn!(rule, stream, tries, why = failed, "a call has failed; trying again");
+        if !is_told {
+            tracing::warn!(rule, stream, tries, why = failed, "a call has failed; trying again");
+        }
         // For operators; what stands there changes nothing. Not each time: while read models are away, the log's database has other work.
-        if tries <= 3 || tries % 12 == 0 {
+        if tries <= 3 || tries % 12 == 0 || is_told && !was_told {
             let _ = self.shared.store.keep_failure(at, tries, &failed, self.shared.term).await;
         }
     }

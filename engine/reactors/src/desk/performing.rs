@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use daybook_kernel::ServiceMessage;
+use daybook_kernel::{ServiceMessage, Unknown};
 use uuid::Uuid;
 
 use super::speaking::Spoken;
@@ -51,7 +51,8 @@ impl Shared {
                         ServiceMessage { service, type_name: self.common.command_type(&type_name)?, bytes, target }
                     }
                     Spoken::Waits(pause) => return Ok(Came::Waits(pause)),
-                    Spoken::Unknown(why) => return Ok(Came::Failed(why)),
+                    Spoken::Unknown(Unknown::Unanswered(why)) => return Ok(Came::Failed(why)),
+                    Spoken::Unknown(Unknown::Unusable(why)) => return Ok(Came::Unusable(why)),
                     Spoken::Gone => return Ok(Came::Ended),
                     Spoken::Over => return Ok(Came::Over),
                 };
@@ -82,10 +83,10 @@ impl Shared {
                 let (service, partition) = (self.log.service(), self.log.number());
                 let place = Place { service, partition, offset: event.offset, epoch: event.epoch };
                 let answered = answer(&**lookup, call, first, &self.common.reader, place).await;
-                Ok(answered.map_or_else(|why| Spoken::Unknown(why.to_string()), Spoken::Outcome))
+                Ok(answered.map_or_else(|why| Spoken::Unknown(Unknown::unanswered(why.to_string())), Spoken::Outcome))
             }
             (Rule::Effect(effect), Work::Speak(not_after, mine)) => self.speak(&**effect, call, *not_after, mine).await,
-            _ => Ok(Spoken::Unknown("it is no call of this rule".to_owned())),
+            _ => Ok(Spoken::Unknown(Unknown::unanswered("it is no call of this rule"))),
         }
     }
 }

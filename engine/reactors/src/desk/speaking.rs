@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use daybook_kernel::{Attempt, ErasedEffect, Instant as Moment, ServiceMessage, panic_text};
+use daybook_kernel::{Attempt, ErasedEffect, Instant as Moment, ServiceMessage, Unknown, panic_text};
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ pub(super) enum Spoken {
     /// The row has gone.
     Gone,
     /// What came of it is not known.
-    Unknown(String),
+    Unknown(Unknown),
     /// Another process has the partition.
     Over,
 }
@@ -43,6 +43,9 @@ impl Shared {
         not_after: Option<Moment>,
         mine: &AtomicI32,
     ) -> Result<Spoken, ReactorError> {
+        if let Some(why) = effect.nobody() {
+            return self.without_a_call(effect, call, not_after, why).await;
+        }
         let destination = self.common.destination(effect.destination())?;
         let Ok(_place) = destination.places.acquire().await else { return Ok(Spoken::Waits(MARGIN)) };
         let pass = match destination.breaker.admit(Instant::now()) {
@@ -59,7 +62,7 @@ impl Shared {
         };
         mine.store(number, Ordering::Relaxed);
         if begun.elapsed() > MARGIN {
-            return Ok(Spoken::Unknown("it was held up after it had been announced".to_owned()));
+            return Ok(Spoken::Unknown(Unknown::unanswered("it was held up after it had been announced")));
         }
         let now = self.now();
         let forgotten = call.event.recorded_at.micros().saturating_add(REMEMBERED);
@@ -78,28 +81,63 @@ impl Shared {
         Ok(match outcome {
             Ok(outcome) => {
                 pass.succeeded();
-                match outcome.target == call.target && outcome.service == call.service {
-                    true => Spoken::Outcome(outcome),
-                    false => Spoken::Unknown(format!("its outcome is addressed to {}", outcome.target.as_str())),
-                }
+                addressed(call, outcome)
             }
             Err(why) => {
-                pass.failed(Instant::now());
+                match why {
+                    Unknown::Unanswered(_) => pass.failed(Instant::now()),
+                    // It is there: one operation that can't be told must not hold up the others.
+                    Unknown::Unusable(_) => pass.succeeded(),
+                }
                 Spoken::Unknown(why)
             }
         })
     }
+
+    /// This process can call nobody. What is too late by now, and was never called for, was not begun. Only a row of the log's own time proves
+    /// that: of one that was restored, calls may have been made that it does not count.
+    async fn without_a_call(
+        &self,
+        effect: &dyn ErasedEffect,
+        call: &Call,
+        not_after: Option<Moment>,
+        why: &str,
+    ) -> Result<Spoken, ReactorError> {
+        let waits = || Ok(Spoken::Unknown(Unknown::unanswered(why)));
+        if not_after.is_none_or(|end| self.now() < end) {
+            return waits();
+        }
+        let event = &call.event;
+        let was_restored = self.log.first_offset_after_epoch(event.epoch).await?.is_some();
+        if was_restored || !self.store.was_never_called(call.at(), self.term).await? {
+            return waits();
+        }
+        match effect.not_begun(&event.type_name, &event.payload, &event.decoded) {
+            Ok(Some(outcome)) => Ok(addressed(call, outcome)),
+            Ok(None) => waits(),
+            Err(why) => Ok(Spoken::Unknown(Unknown::unanswered(why.to_string()))),
+        }
+    }
 }
 
-async fn under_limit(effect: &dyn ErasedEffect, call: &Call, attempt: Attempt, limit: Duration) -> Result<ServiceMessage, String> {
+/// An outcome, where it is for the stream that the call is for.
+fn addressed(call: &Call, outcome: ServiceMessage) -> Spoken {
+    match outcome.target == call.target && outcome.service == call.service {
+        true => Spoken::Outcome(outcome),
+        false => Spoken::Unknown(Unknown::Unusable(format!("its outcome is addressed to {}", outcome.target.as_str()))),
+    }
+}
+
+async fn under_limit(effect: &dyn ErasedEffect, call: &Call, attempt: Attempt, limit: Duration) -> Result<ServiceMessage, Unknown> {
     let event = &call.event;
     let calling = async {
-        let calling = effect.call(&event.type_name, &event.payload, &event.decoded, attempt).map_err(|why| why.to_string())?;
-        calling.await.map_err(|why| why.to_string())
+        let calling =
+            effect.call(&event.type_name, &event.payload, &event.decoded, attempt).map_err(|why| Unknown::unanswered(why.to_string()))?;
+        calling.await
     };
     match tokio::time::timeout(limit, AssertUnwindSafe(calling).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => Err(format!("the effect panicked: {}", panic_text(panic.as_ref()))),
-        Err(_) => Err(format!("no answer in {} s", limit.as_secs_f64())),
+        Ok(Err(panic)) => Err(Unknown::Unanswered(format!("the effect panicked: {}", panic_text(panic.as_ref())))),
+        Err(_) => Err(Unknown::Unanswered(format!("no answer in {} s", limit.as_secs_f64()))),
     }
 }

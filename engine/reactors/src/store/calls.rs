@@ -20,7 +20,9 @@ statements! {
     HASTEN = "hasten.sql",
     KEEP_FAILURE = "keep_failure.sql",
     KEEP_OUTCOME = "keep_outcome.sql",
+    LIST = "list_calls.sql",
     LIST_DEADLINES = "list_deadlines.sql",
+    NEVER_CALLED = "never_called.sql",
     NEXT_DUE = "next_due.sql",
     PASSED = "passed.sql",
     READ = "read_calls.sql",
@@ -50,6 +52,19 @@ pub(crate) struct DeadlineRow {
     pub(crate) source: String,
     pub(crate) type_name: String,
     pub(crate) hastened_at: Option<Instant>,
+    pub(crate) tries: i32,
+    pub(crate) failure: Option<String>,
+}
+
+/// A call that is open, as an operator sees it.
+pub(crate) struct OpenRow {
+    pub(crate) at: At,
+    pub(crate) service: String,
+    pub(crate) target: String,
+    /// Of the outcome, once there is one.
+    pub(crate) type_name: Option<String>,
+    pub(crate) calls: i32,
+    pub(crate) called_until: Option<Instant>,
     pub(crate) tries: i32,
     pub(crate) failure: Option<String>,
 }
@@ -153,6 +168,19 @@ fn deadline(row: &Row) -> DeadlineRow {
     }
 }
 
+fn open_call(row: &Row) -> OpenRow {
+    OpenRow {
+        at: place(row),
+        service: row.get("service"),
+        target: row.get("target"),
+        type_name: row.get("type"),
+        calls: row.get("calls"),
+        called_until: row.get::<_, Option<DateTime<Utc>>>("called_until").map(Into::into),
+        tries: row.get("tries"),
+        failure: row.get("failure"),
+    }
+}
+
 /// Places, column by column.
 fn places(calls: &[At]) -> (Vec<DateTime<Utc>>, Vec<i64>, Vec<Uuid>) {
     let mut columns = (Vec::new(), Vec::new(), Vec::new());
@@ -201,6 +229,21 @@ impl Store {
         let client = self.pool.get().await?;
         let rows = client.query(&self.sql(LIST_DEADLINES), &[&self.name, &self.partition, &source, &before.to_utc(), &limit]).await?;
         Ok(rows.iter().map(deadline).collect())
+    }
+
+    /// Open calls for one stream or for all, at most so many, those that were tried most often first.
+    pub(crate) async fn open_calls(&self, target: Option<&str>, limit: i64) -> Result<Vec<OpenRow>, ReactorError> {
+        let client = self.pool.get().await?;
+        let rows = client.query(&self.sql(LIST), &[&self.name, &self.partition, &target, &limit]).await?;
+        Ok(rows.iter().map(open_call).collect())
+    }
+
+    /// Whether no call to the outside was ever begun for this one; false also where another process has the partition.
+    pub(crate) async fn was_never_called(&self, at: At, term: i64) -> Result<bool, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(NEVER_CALLED)).await?;
+        let (due_at, offset, id) = (at.0.to_utc(), at.1, at.2);
+        Ok(client.query_one(&statement, &[&self.name, &self.partition, &term, &due_at, &offset, &id]).await?.get(0))
     }
 
     /// False: another process has the partition.

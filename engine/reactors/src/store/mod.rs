@@ -7,14 +7,14 @@ use std::time::Duration;
 use daybook_follow::{Ask, Moved, Standing};
 use daybook_kernel::{Instant, StreamId};
 use daybook_log::{Log, LogError, PartitionLog};
-use daybook_postgres::{Connector, Pool, Role, storable};
+use daybook_postgres::{Connector, Databases, Pool, Role, storable};
 use deadpool_postgres::Client;
 use tokio_postgres::{Row, Statement};
 
-use crate::ReactorError;
 use crate::call::Notes;
+use crate::{ReactorError, Rule};
 use calls::Columns;
-pub(crate) use calls::{CallRow, DeadlineRow, Kept, Stamped};
+pub(crate) use calls::{CallRow, DeadlineRow, Kept, OpenRow, Stamped};
 
 macro_rules! statements {
     ($($name:ident = $file:literal),* $(,)?) => {
@@ -110,6 +110,23 @@ fn mark(row: &Row) -> Mark {
 impl Store {
     pub(crate) fn new(name: &'static str, log: &PartitionLog, pool: Pool) -> Self {
         Self { name, partition: log.number(), schema: log.schema().to_owned(), pool }
+    }
+
+    /// Those of some rules, in each partition of the logs that they follow: for operators, a connection each.
+    pub(crate) async fn of_rules<'r>(
+        databases: &Databases,
+        rules: impl IntoIterator<Item = &'r Rule>,
+    ) -> Result<Vec<(Rule, Self)>, ReactorError> {
+        let mut stores = Vec::new();
+        for rule in rules {
+            let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
+            let pools = pools([&log], Some(Role::Writer), 1)?;
+            for n in 0..log.partitions().cast_signed() {
+                let partition = log.partition(n)?;
+                stores.push((rule.clone(), Self::new(rule.name(), &partition, pools[partition.url()].clone())));
+            }
+        }
+        Ok(stores)
     }
 
     pub(crate) fn sql(&self, statement: &str) -> String {

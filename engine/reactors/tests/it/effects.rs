@@ -13,7 +13,7 @@ use daybook_follow::{Follower, Kind};
 use daybook_kernel::{Attempt, Begins, Effect, ErasedEffect, EventAt, Instant as Moment, Outward, ServiceMessage, Unknown};
 use daybook_log::{Log, PartitionLog};
 use daybook_postgres::Role;
-use daybook_reactors::{Reactors, ReactorsConfig, Rule};
+use daybook_reactors::{OpenCall, OpenCalls, Reactors, ReactorsConfig, Rule};
 use daybook_testkit::eventually;
 use prost::Message as _;
 use shop_proto::inventory::v1::*;
@@ -44,6 +44,8 @@ struct Outside {
     fails: AtomicBool,
     /// It does what it is told, and gives no answer.
     hangs: AtomicBool,
+    /// It says what can't be of so many pieces.
+    babbles_of: AtomicU32,
     /// Milliseconds until it answers.
     delay: AtomicU64,
     under_way: AtomicU32,
@@ -73,6 +75,9 @@ async fn tell(State(outside): State<Arc<Outside>>, Path((key, pieces)): Path<(St
     if outside.fails.load(Ordering::SeqCst) {
         return StatusCode::INTERNAL_SERVER_ERROR;
     }
+    if outside.babbles_of.load(Ordering::SeqCst) == pieces {
+        return StatusCode::IM_A_TEAPOT;
+    }
     outside.told.lock().expect("whole").entry(key).or_default().push(pieces);
     outside.answer().await;
     StatusCode::OK
@@ -100,6 +105,7 @@ async fn serve() -> (Arc<Outside>, String) {
 
 /// Tells the outside of each delivery; what came of it opens a proposal. There are two, with a destination each.
 struct Telling<const N: usize> {
+    /// Empty: nobody is there.
     url: String,
     client: reqwest::Client,
 }
@@ -124,7 +130,7 @@ impl<const N: usize> Effect for Telling<N> {
         let StockEvent::StockReceived(e) = event else { unreachable!("it asks for nothing else") };
         assert!(e.quantity != PANICS || attempt != Attempt::First, "as it was told");
         let url = format!("{}/{}/{}", self.url, e.sku, e.quantity);
-        let unknown = |why: String| Unknown(why);
+        let unknown = |why: String| Unknown::Unanswered(why);
         let known = if attempt == Attempt::First {
             StatusCode::NOT_FOUND
         } else {
@@ -135,6 +141,9 @@ impl<const N: usize> Effect for Telling<N> {
             (StatusCode::NOT_FOUND, Attempt::AskOnly) => NEVER_BEGUN,
             (StatusCode::NOT_FOUND, _) => {
                 let told = self.client.post(&url).send().await.map_err(|error| unknown(error.to_string()))?.status();
+                if told == StatusCode::IM_A_TEAPOT {
+                    return Err(Unknown::unusable("it is a teapot"));
+                }
                 if told != StatusCode::OK {
                     return Err(unknown(told.to_string()));
                 }
@@ -142,10 +151,23 @@ impl<const N: usize> Effect for Telling<N> {
             }
             (status, _) => return Err(unknown(status.to_string())),
         };
-        let (sku, warehouse, stock_version) = (e.sku.clone(), e.warehouse.clone(), e.quantity.into());
-        let open = OpenReorderProposal { sku, warehouse, reorder_point: 100, available: outcome, stock_version };
-        Ok(ServiceMessage::of(&ReorderCommand::from(open)))
+        Ok(came(e, outcome))
     }
+
+    fn nobody(&self) -> Option<&str> {
+        self.url.is_empty().then_some("nobody is there")
+    }
+
+    fn not_begun(event: &StockEvent) -> Option<ServiceMessage> {
+        let StockEvent::StockReceived(e) = event else { return None };
+        Some(came(e, NEVER_BEGUN))
+    }
+}
+
+/// What came of the call for a delivery.
+fn came(e: &StockReceived, outcome: u32) -> ServiceMessage {
+    let (sku, warehouse, stock_version) = (e.sku.clone(), e.warehouse.clone(), e.quantity.into());
+    ServiceMessage::of(&ReorderCommand::from(OpenReorderProposal { sku, warehouse, reorder_point: 100, available: outcome, stock_version }))
 }
 
 fn telling(url: &str) -> Rule {
@@ -424,4 +446,73 @@ async fn a_process_that_ends_in_order_waits_for_the_call_that_is_under_way() {
     process.stop().await;
     assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE]);
     scene.lanes.stop().await;
+}
+
+/// The open calls, as an operator sees them.
+async fn listed(scene: &Scene, stream: Option<&str>) -> Vec<OpenCall> {
+    let open = OpenCalls::open(&scene.install.database.databases(), std::slice::from_ref(&scene.rule)).await.expect("the database answers");
+    open.list(stream, 100).await.expect("the database answers")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_can_call_nobody_begins_nothing_and_ends_what_is_too_late() {
+    let mut scene = Scene::new().await;
+    let there = std::mem::replace(&mut scene.rule, telling(""));
+    let process = scene.process().await;
+    scene.install.receive("A-1", BRIEFLY).await;
+    scene.install.receive("A-2", 1).await;
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [NEVER_BEGUN]);
+    // Without an end it waits, and an operator sees for whom.
+    let waiting = eventually("the other call to wait", || async { Some(listed(&scene, None).await).filter(|all| all.len() == 1) }).await;
+    assert_eq!((waiting[0].target.as_str(), waiting[0].calls, waiting[0].called_until), ("reorder/A-2@w-1", 0, None));
+    assert_eq!(waiting[0].failure.as_deref(), Some("nobody is there"));
+    process.stop().await;
+    // Once somebody is there it is done, and only that.
+    scene.rule = there;
+    let process = scene.process().await;
+    assert_eq!(outcomes(&scene.install, "A-2", 1).await, [DONE]);
+    assert_eq!((scene.outside.times("A-1"), scene.outside.times_asked()), (0, 0));
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_somebody_may_have_made_is_never_ended_without_asking() {
+    let mut scene = Scene::new().await;
+    scene.outside.fails.store(true, Ordering::SeqCst);
+    let process = scene.process().await;
+    scene.install.receive("A-1", BRIEFLY).await;
+    eventually("the call to fail", || async { (scene.outside.requests.load(Ordering::SeqCst) > 0).then_some(()) }).await;
+    process.stop().await;
+    // Its time ends where nobody can be called: the row tells that somebody has called before.
+    let there = std::mem::replace(&mut scene.rule, telling(""));
+    let process = scene.process().await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!((open(&scene.install).await, listed(&scene, Some("reorder/A-1@w-1")).await.len()), (1, 1));
+    assert_eq!(scene.install.count("SELECT count(*) FROM inventory.call WHERE type IS NOT NULL").await, 0);
+    process.stop().await;
+    scene.rule = there;
+    scene.outside.fails.store(false, Ordering::SeqCst);
+    let process = scene.process().await;
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [NEVER_BEGUN]);
+    assert!(scene.outside.times_asked() > 0);
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_can_t_be_is_asked_about_and_holds_up_no_other_call() {
+    let scene = Scene::new().await;
+    scene.outside.babbles_of.store(7, Ordering::SeqCst);
+    let process = scene.process().await;
+    scene.install.receive("A-1", 7).await;
+    // More often than the breaker bears of a destination that does not answer.
+    eventually("it to be asked again", || async { (scene.outside.times_asked() > 5).then_some(()) }).await;
+    scene.install.receive("A-2", 1).await;
+    assert_eq!(outcomes(&scene.install, "A-2", 1).await, [DONE]);
+    let open = listed(&scene, None).await;
+    assert_eq!((open[0].target.as_str(), open[0].failure.as_deref()), ("reorder/A-1@w-1", Some("it is a teapot")));
+    assert!(open[0].calls > 5 && open[0].tries > 0 && open[0].called_until.is_some() && open[0].outcome.is_none(), "{open:?}");
+    assert!(listed(&scene, Some("reorder/A-2@w-1")).await.is_empty());
+    scene.outside.babbles_of.store(0, Ordering::SeqCst);
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE_AFTER_ASKING]);
+    scene.end(process).await;
 }

@@ -39,7 +39,7 @@ impl Lookup for Counting {
         Ok(level.into_iter().map(|level| PageKey::new("product-pages", level.sku)).collect())
     }
 
-    fn answer(event: &StockEvent, read: &Pages, _: daybook_kernel::Instant) -> Result<ServiceMessage, PageError> {
+    fn answer(&self, event: &StockEvent, read: &Pages, _: daybook_kernel::Instant) -> Result<ServiceMessage, PageError> {
         let StockEvent::StockReceived(e) = event else { unreachable!("it asks for nothing else") };
         let level: Option<StockLevel> = read.page("stock-levels", format!("{}@{}", e.sku, e.warehouse))?;
         let product: Option<ProductPage> = level.as_ref().map_or(Ok(None), |level| read.page("product-pages", &level.sku))?;
@@ -62,7 +62,7 @@ fn read() -> Vec<ReadModel> {
 }
 
 fn counting() -> Rule {
-    <dyn ErasedLookup>::of::<Counting>().into()
+    <dyn ErasedLookup>::of(Counting).into()
 }
 
 /// One process of projectors, in this one.

@@ -65,7 +65,7 @@ pub fn lamp() -> ProductRead {
 
 /// The prices are read.
 pub fn place(products: impl IntoIterator<Item = ProductRead>) -> PlaceOrder {
-    PlaceOrder { order_id: id(), products: products.into_iter().collect() }
+    PlaceOrder { order_id: id(), products: products.into_iter().collect(), payment_limits: None }
 }
 
 /// A line at a product's price.
@@ -110,6 +110,24 @@ pub fn prices_changed(now: i64) -> OrderEvent {
         reason: "prices-changed".into(),
         now: Some(money("EUR", now)),
         expected: Some(money("EUR", 3998)),
+        ..Default::default()
+    }
+    .into()
+}
+
+/// What a provider takes in a currency: from this amount on.
+pub fn from_minor_units(minimum: i64) -> PaymentLimits {
+    PaymentLimits { taken: true, minimum, maximum: 1_000_000, step: 1 }
+}
+
+/// The order will not be, for nobody takes its total.
+pub fn payment_not_taken(limits: PaymentLimits) -> OrderEvent {
+    OrderRejecting {
+        order_id: id(),
+        cart_id: cart(),
+        reason: "payment-not-taken".into(),
+        total: Some(money("EUR", 3998)),
+        payment_limits: Some(limits),
         ..Default::default()
     }
     .into()
