@@ -9,7 +9,8 @@ use daybook_replay::{
     At, Progress, PromoteOptions, ReconcileOptions, ReplayError, ShowUntil, Then, VerifyOptions, promote, reconcile, show, verify,
 };
 
-use crate::cli::{AsOfPlace, Deadlines, Load, Parked, Patience, Replay};
+use crate::cli::{AsOfPlace, Deadlines, Load, Parked, Patience, Replay, Report, Reports, SalesBy};
+use crate::operations::reports::{self, Grouping};
 use crate::operations::{deadlines as armed, parked, read_models, replay_error};
 use crate::roles::registry;
 use crate::settings::{Settings, usage};
@@ -71,6 +72,36 @@ pub(crate) async fn deadlines(settings: &Settings, command: Deadlines, json: boo
                 anyhow::bail!("no process has done it in {seconds} s: see that `daybook command-handlers` runs; it stays asked for");
             }
         }
+    }
+    Ok(Verdict::Good)
+}
+
+/// `daybook report …`
+pub(crate) async fn report(settings: &Settings, args: Reports, json: bool) -> anyhow::Result<Verdict> {
+    if args.csv && json {
+        return Err(usage("--csv and --json are two ways to print one report: take one of them"));
+    }
+    let table = match args.report {
+        Report::Sales { from, to, by } => {
+            if from.zip(to).is_some_and(|(from, to)| from > to) {
+                return Err(usage("--from: is a later day than --to: exchange them"));
+            }
+            let by = match by {
+                None => Grouping::Everything,
+                Some(SalesBy::Day) => Grouping::Day,
+                Some(SalesBy::Category) => Grouping::Category,
+                Some(SalesBy::Currency) => Grouping::Currency,
+            };
+            reports::sales(settings, from, to, by).await?
+        }
+        Report::Stock { warehouse } => reports::stock(settings, warehouse.as_deref()).await?,
+        Report::OrdersLate { all } => reports::orders_late(settings, all).await?,
+        Report::Payments { open } => reports::payments(settings, open).await?,
+    };
+    if args.csv {
+        out::text(table.csv()?);
+    } else {
+        out::answer(&table.records(), &table, json)?;
     }
     Ok(Verdict::Good)
 }

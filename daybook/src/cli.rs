@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// Commands that wait for their time.
     #[command(subcommand)]
     Deadlines(Deadlines),
+    /// What the shop has sold, has, waits for and is paid: tables for people, --json and --csv for programs.
+    Report(Reports),
     /// The outside, to try the shop with: no money moves, and no parcel does.
     #[command(subcommand)]
     Simulate(Simulate),
@@ -82,7 +84,7 @@ impl Command {
     pub(crate) fn serves(&self) -> bool {
         match self {
             Self::Up(_) | Self::CommandHandlers(_) | Self::Projectors(_) | Self::QueryApi(_) | Self::Simulate(_) => true,
-            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) | Self::Deadlines(_) => false,
+            Self::Migrate(_) | Self::Replay(_) | Self::Load(_) | Self::Parked(_) | Self::Deadlines(_) | Self::Report(_) => false,
         }
     }
 }
@@ -437,6 +439,57 @@ pub(crate) struct DeadlineFired {
     /// Seconds to wait until its command has a result; it stays asked for beyond that.
     #[arg(long = "for", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) wait: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reports {
+    /// Comma-separated values with a header.
+    #[arg(long, global = true, env = "DAYBOOK_CSV")]
+    pub(crate) csv: bool,
+    #[command(subcommand)]
+    pub(crate) report: Report,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// Sales by the day on which they were ordered (UTC), category and currency. An order counts once it is confirmed; pieces that did not
+    /// leave or came back are taken off on the day of the order.
+    Sales {
+        /// From this day on, for example 2026-11-01.
+        #[arg(long, value_name = "DATE")]
+        from: Option<chrono::NaiveDate>,
+        /// Up to this day, inclusive.
+        #[arg(long, value_name = "DATE")]
+        to: Option<chrono::NaiveDate>,
+        /// Add up by this, and by currency.
+        #[arg(long, value_name = "WHAT")]
+        by: Option<SalesBy>,
+    },
+    /// Pieces of each product in each warehouse, and what they are worth at the list price.
+    Stock {
+        /// Only in this one.
+        #[arg(long, value_name = "W")]
+        warehouse: Option<String>,
+    },
+    /// Orders that wait for longer than they should: for what, why, and which stream owes the answer.
+    OrdersLate {
+        /// All that orders wait for, late or not.
+        #[arg(long)]
+        all: bool,
+    },
+    /// The money of each order: authorised, taken, given back, on its way, owed and lost.
+    Payments {
+        /// Only where money is on its way, owed or lost.
+        #[arg(long)]
+        open: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SalesBy {
+    Day,
+    Category,
+    Currency,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@
 pub(crate) mod deadlines;
 pub(crate) mod parked;
 pub(crate) mod read_models;
+pub(crate) mod reports;
 
 use daybook_replay::ReplayError;
 

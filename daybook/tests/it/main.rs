@@ -8,6 +8,7 @@ mod output;
 mod outside;
 mod paying;
 mod reading;
+mod reporting;
 mod restored;
 mod shipping;
 mod shop;
