@@ -9,7 +9,8 @@ use daybook_replay::{
     At, Progress, PromoteOptions, ReconcileOptions, ReplayError, ShowUntil, Then, VerifyOptions, promote, reconcile, show, verify,
 };
 
-use crate::cli::{AsOfPlace, Calls, Deadlines, Load, Parked, Patience, Replay, Report};
+use crate::cli::{AsOfPlace, Calls, Deadlines, Load, Parked, Patience, PaymentsReported, Replay, Report, Reports, SalesBy};
+use crate::operations::reports::{self, Grouping};
 use crate::operations::{calls, deadlines as armed, parked, read_models, reconciling, replay_error};
 use crate::outside::payment_provider;
 use crate::roles::registry;
@@ -85,12 +86,41 @@ pub(crate) async fn calls(settings: &Settings, command: Calls, json: bool) -> an
 }
 
 /// `daybook report …`
-pub(crate) async fn report(settings: &Settings, command: Report, json: bool) -> anyhow::Result<Verdict> {
-    let Report::Payments(args) = command;
-    let provider = payment_provider(settings, &args.provider)?;
-    let under_way = chrono::Duration::seconds(args.under_way.into());
+pub(crate) async fn report(settings: &Settings, args: Reports, json: bool) -> anyhow::Result<Verdict> {
+    if args.csv && json {
+        return Err(usage("--csv and --json are two ways to print one report: take one of them"));
+    }
+    let table = match args.report {
+        Report::Sales { from, to, by } => {
+            if from.zip(to).is_some_and(|(from, to)| from > to) {
+                return Err(usage("--from: is a later day than --to: exchange them"));
+            }
+            let by = match by {
+                None => Grouping::Everything,
+                Some(SalesBy::Day) => Grouping::Day,
+                Some(SalesBy::Category) => Grouping::Category,
+                Some(SalesBy::Currency) => Grouping::Currency,
+            };
+            reports::sales(settings, from, to, by).await?
+        }
+        Report::Stock { warehouse } => reports::stock(settings, warehouse.as_deref()).await?,
+        Report::OrdersLate { all } => reports::orders_late(settings, all).await?,
+        Report::Payments(of) if of.reconcile => return compare_payments(settings, &of, args.csv, json).await,
+        Report::Payments(of) => reports::payments(settings, of.open).await?,
+    };
+    if args.csv {
+        out::text(table.csv()?);
+    } else {
+        out::answer(&table.records(), &table, json)?;
+    }
+    Ok(Verdict::Good)
+}
+
+async fn compare_payments(settings: &Settings, of: &PaymentsReported, csv: bool, json: bool) -> anyhow::Result<Verdict> {
+    let provider = payment_provider(settings, &of.provider)?;
+    let under_way = chrono::Duration::seconds(of.under_way.into());
     let found = reconciling::reconcile(&settings.databases()?, &*provider, under_way).await?;
-    match args.csv {
+    match csv {
         true => out::text(found.csv()?),
         false => out::answer(&found.rows, &found, json)?,
     }

@@ -75,9 +75,8 @@ pub(crate) enum Command {
     /// What is still to be read, and to be asked of the outside.
     #[command(subcommand)]
     Calls(Calls),
-    /// The shop's books, for people and for programs.
-    #[command(subcommand)]
-    Report(Report),
+    /// What the shop has sold, has, waits for and is paid: tables for people, --json and --csv for programs.
+    Report(Reports),
     /// The outside, to try the shop with: no money moves, and no parcel does.
     #[command(subcommand)]
     Simulate(Simulate),
@@ -463,6 +462,53 @@ pub(crate) struct DeadlineFired {
     pub(crate) wait: u64,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Reports {
+    /// Comma-separated values with a header.
+    #[arg(long, global = true, env = "DAYBOOK_CSV")]
+    pub(crate) csv: bool,
+    #[command(subcommand)]
+    pub(crate) report: Report,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// Sales by the day on which they were ordered (UTC), category and currency. An order counts once it is confirmed; pieces that did not
+    /// leave or came back are taken off on the day of the order.
+    Sales {
+        /// From this day on, for example 2026-11-01.
+        #[arg(long, value_name = "DATE")]
+        from: Option<chrono::NaiveDate>,
+        /// Up to this day, inclusive.
+        #[arg(long, value_name = "DATE")]
+        to: Option<chrono::NaiveDate>,
+        /// Add up by this, and by currency.
+        #[arg(long, value_name = "WHAT")]
+        by: Option<SalesBy>,
+    },
+    /// Pieces of each product in each warehouse, and what they are worth at the list price.
+    Stock {
+        /// Only in this one.
+        #[arg(long, value_name = "W")]
+        warehouse: Option<String>,
+    },
+    /// Orders that wait for longer than they should: for what, why, and which stream owes the answer.
+    OrdersLate {
+        /// All that orders wait for, late or not.
+        #[arg(long)]
+        all: bool,
+    },
+    /// The money of each order: authorised, taken, given back, on its way, owed and lost; with --reconcile, what the provider has otherwise.
+    Payments(PaymentsReported),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SalesBy {
+    Day,
+    Category,
+    Currency,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Calls {
     /// Those that are open, the most tried first: of lookups and of effects.
@@ -482,21 +528,15 @@ pub(crate) struct CallsListed {
     pub(crate) limit: u32,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Report {
-    /// Payments.
-    Payments(PaymentsReported),
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct PaymentsReported {
+    /// Only where money is on its way, owed or lost.
+    #[arg(long, conflicts_with = "reconcile")]
+    pub(crate) open: bool,
     /// Compare our books with the payment provider's, payment by payment; exit code 1 when anything differs.
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub(crate) reconcile: bool,
-    /// A table as CSV.
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) csv: bool,
-    /// What has changed within so many seconds is under way, and no difference.
+    /// With --reconcile: what has changed within so many seconds is under way, and no difference.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub(crate) under_way: u32,
     #[command(flatten)]

@@ -78,7 +78,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
         Command::Parked(command) => answers::parked(&settings, command, cli.global.json).await,
         Command::Deadlines(command) => answers::deadlines(&settings, command, cli.global.json).await,
         Command::Calls(command) => answers::calls(&settings, command, cli.global.json).await,
-        Command::Report(command) => answers::report(&settings, command, cli.global.json).await,
+        Command::Report(args) => answers::report(&settings, args, cli.global.json).await,
         Command::Load(command) => answers::load(command, cli.global.json).await,
         Command::Simulate(command) => simulate::simulate(command).await,
     }

@@ -36,6 +36,9 @@ read_models! {
     payments,
     shipments,
     returns,
+    sales,
+    order_waits,
+    stock_value,
 }
 
 /// The rules of merging, held for every read model of the list.

@@ -1,14 +1,25 @@
 //! `payments`: the money of an order, for those who keep the books. What is kept of the stream is what is shown.
 
-use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
+use daybook_kernel::{EventAt, Part, Projection, ReadModel, SqlView, StreamId};
 use shop_proto::common::v1::Money;
 use shop_proto::payment::v1::{PaymentEvent, ProviderPayment};
 use shop_proto::read::v1::{PaymentAsked, PaymentFailure, PaymentObject, PaymentPage};
 
 const PAYMENT: &str = "payment";
 
+/// Amounts are in minor units of the currency. What is lost was given back although nobody had asked for it: a chargeback.
+const VIEWS: &[SqlView] = &[SqlView {
+    name: "payments",
+    select: "
+        SELECT order_id, status, amount_currency AS currency, amount_minor_units AS amount, authorised, captured, refunded,
+            capture_pending, refund_pending, capture_failed AS owed_by_customer, refund_failed AS owed_to_customer,
+            captured_beyond AS taken_unasked, refunded_beyond AS lost, asked_operation AS awaits, asked_since AS awaits_since, changed_at
+        FROM {rows}",
+}];
+
 pub(crate) fn read_model() -> ReadModel {
-    ReadModel::of::<PaymentPage>("payments", Some(PAYMENT)).with::<Payments>()
+    let model = ReadModel::of::<PaymentPage>("payments", Some(PAYMENT)).with::<Payments>();
+    model.kept_as_sql::<PaymentPage>(None, VIEWS)
 }
 
 struct Payments;
@@ -41,10 +52,29 @@ impl Projection for Payments {
                 page.authorised = 0;
                 stands(page, "voided");
             }
-            E::PaymentCaptured(e) => page.captured = page.captured.saturating_add(minor_units(&e.amount)),
-            E::PaymentRefunded(e) => page.refunded = page.refunded.saturating_add(minor_units(&e.amount)),
-            E::CaptureFailed(e) => failed(page, "capture", e.number, &e.amount, &e.code),
-            E::RefundFailed(e) => failed(page, "refund", e.number, &e.amount, &e.code),
+            E::CaptureRequested(e) => add(&mut page.capture_pending, minor_units(&e.amount)),
+            E::RefundRequested(e) => add(&mut page.refund_pending, minor_units(&e.amount)),
+            E::PaymentCaptured(e) => {
+                add(&mut page.captured, minor_units(&e.amount));
+                settle(&mut page.capture_pending, minor_units(&e.amount));
+            }
+            E::PaymentRefunded(e) => {
+                add(&mut page.refunded, minor_units(&e.amount));
+                settle(&mut page.refund_pending, minor_units(&e.amount));
+            }
+            E::CaptureFailed(e) => {
+                failed(page, "capture", e.number, &e.amount, &e.code);
+                settle(&mut page.capture_pending, minor_units(&e.amount));
+                add(&mut page.capture_failed, minor_units(&e.amount));
+            }
+            E::RefundFailed(e) => {
+                failed(page, "refund", e.number, &e.amount, &e.code);
+                settle(&mut page.refund_pending, minor_units(&e.amount));
+                // Where all is given back anyway, nothing is owed.
+                if e.code != "void" {
+                    add(&mut page.refund_failed, minor_units(&e.amount));
+                }
+            }
             E::PaymentDeviated(e) => (page.captured_beyond, page.refunded_beyond) = (e.captured, e.refunded),
             E::ProviderAsked(e) => {
                 page.asked = Some(PaymentAsked { ask: e.ask, operation: e.operation, since: Some(at.recorded_at.to_proto()) });
@@ -55,7 +85,7 @@ impl Projection for Payments {
                 }
                 heard(page, e.payment.as_ref());
             }
-            E::CaptureRequested(_) | E::RefundRequested(_) | E::VoidRequested(_) | E::PaymentTimedOut(_) => {}
+            E::VoidRequested(_) | E::PaymentTimedOut(_) => {}
         }
     }
 
@@ -69,6 +99,15 @@ impl Projection for Payments {
 
 fn minor_units(amount: &Option<Money>) -> i64 {
     amount.as_ref().map_or(0, |amount| amount.minor_units)
+}
+
+fn add(sum: &mut i64, amount: i64) {
+    *sum = sum.saturating_add(amount);
+}
+
+/// An answer to what nobody had asked for settles nothing.
+fn settle(pending: &mut i64, amount: i64) {
+    *pending = pending.saturating_sub(amount).max(0);
 }
 
 /// A void is an end: what is told after it is undone.
@@ -159,7 +198,21 @@ mod spec {
     /// See `crate::samples`.
     pub(crate) fn samples() -> Vec<Sample> {
         let all = [requested(), heard(1), authorised(), captured(3998), refunded(1999), capture_failed(), deviated(), asked(2)];
-        vec![Sample::of("o-1", all), Sample::of("o-2", [with(&requested(), "order_id", "o-2")])]
+        let other =
+            [requested(), asks_capture(1999), asks_refund(5), asks_refund(1), refund_failed(1)].map(|e| with(&e, "order_id", "o-2"));
+        vec![Sample::of("o-1", all), Sample::of("o-2", other)]
+    }
+
+    fn asks_capture(minor_units: i64) -> PaymentEvent {
+        CaptureRequested { order_id: id(), number: 1, amount: eur(minor_units) }.into()
+    }
+
+    fn asks_refund(minor_units: i64) -> PaymentEvent {
+        RefundRequested { order_id: id(), number: 1, amount: eur(minor_units) }.into()
+    }
+
+    fn refund_failed(minor_units: i64) -> PaymentEvent {
+        RefundFailed { order_id: id(), number: 1, amount: eur(minor_units), code: "closed".into() }.into()
     }
 
     fn page(events: &[PaymentEvent]) -> PaymentPage {
@@ -214,6 +267,21 @@ mod spec {
         let shown = page(&[requested(), authorised(), capture_failed(), deviated()]);
         assert_eq!((shown.failures[0].what.as_str(), shown.failures[0].code.as_str()), ("capture", "over-limit"));
         assert_eq!((shown.captured_beyond, shown.refunded_beyond, shown.captured), (1, 2, 0));
+    }
+
+    #[test]
+    fn money_is_on_its_way_from_the_ask_to_the_answer_and_owed_where_that_is_a_failure() {
+        let books = |events: &[PaymentEvent]| {
+            let page = page(&[&[requested(), authorised()], events].concat());
+            (page.capture_pending, page.captured, page.capture_failed, page.refund_pending, page.refunded, page.refund_failed)
+        };
+        assert_eq!(books(&[asks_capture(1999)]), (1999, 0, 0, 0, 0, 0));
+        assert_eq!(books(&[asks_capture(1999), asks_capture(1000), captured(1999)]), (1000, 1999, 0, 0, 0, 0));
+        assert_eq!(books(&[asks_capture(1), capture_failed()]).0, 0);
+        assert_eq!(books(&[asks_refund(1999), asks_refund(5), refunded(5)]), (0, 0, 0, 1999, 5, 0));
+        assert_eq!(books(&[asks_refund(1999), refund_failed(1999)]), (0, 0, 0, 0, 0, 1999));
+        let void = RefundFailed { order_id: id(), number: 1, amount: eur(1999), code: "void".into() };
+        assert_eq!(books(&[asks_refund(1999), void.into()]), (0, 0, 0, 0, 0, 0));
     }
 
     #[test]

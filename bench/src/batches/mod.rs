@@ -55,7 +55,7 @@ async fn measure(options: &Batches, url: &str, processes: &Processes, as_json: b
     let mut building = Building::begin(&databases, &model, 2).await?;
     building.fill(&RebuildOptions::default(), &Arc::default()).await?;
     let parts = building.parts().to_owned();
-    let generation = Arc::new(Generation::new(building.finish().await?, parts.clone()));
+    let generation = Arc::new(Generation::new(&model, building.finish().await?, parts.clone()));
 
     let session = OwnConnection::new(url, None, SETTINGS, "daybook bench").await?;
     let mut writer = Writer::new(session, &parts, generation.number).await?;

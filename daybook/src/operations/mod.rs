@@ -7,6 +7,7 @@ pub(crate) mod deadlines;
 pub(crate) mod parked;
 pub(crate) mod read_models;
 pub(crate) mod reconciling;
+pub(crate) mod reports;
 
 use daybook_reactors::Rule;
 use daybook_replay::ReplayError;

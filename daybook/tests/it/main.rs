@@ -9,6 +9,7 @@ mod outside;
 mod paying;
 mod provider;
 mod reading;
+mod reporting;
 mod restored;
 mod shipping;
 mod shop;

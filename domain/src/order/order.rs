@@ -3,6 +3,7 @@
 use daybook_kernel::{Context, Decider, Decision, Instant};
 use prost_types::Timestamp;
 use shop_proto::order::v1::*;
+use shop_proto::pieces::{self, one_a_sku};
 
 mod allocate;
 mod carts;
@@ -13,7 +14,6 @@ mod leaving;
 pub mod money;
 mod others;
 mod paying;
-mod pieces;
 mod place;
 mod placing;
 #[cfg(test)]
@@ -153,16 +153,4 @@ fn time_out(mut story: Story<'_>, c: &TimeOutStep) -> Decision<Order> {
         return story.authorisation_ends();
     }
     story.told()
-}
-
-/// Lines that draw on one stock, and count against one limit, are one.
-fn one_a_sku(lines: &[OrderedLine]) -> Vec<OrderedLine> {
-    let mut all: Vec<OrderedLine> = Vec::with_capacity(lines.len());
-    for line in lines {
-        match all.iter_mut().find(|known| known.sku == line.sku) {
-            Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
-            None => all.push(line.clone()),
-        }
-    }
-    all
 }

@@ -17,6 +17,7 @@ mod panic;
 mod projection;
 mod reactor;
 mod registry;
+mod rows;
 pub mod spec;
 mod stream;
 mod time;
@@ -43,6 +44,7 @@ pub use projection::{
 };
 pub use reactor::{Begins, ErasedReactor, ReactError, Reactor, ServiceMessage, react};
 pub use registry::{Registry, RegistryError, kebab};
+pub use rows::{SqlColumn, SqlRows, SqlType, SqlValue, SqlView};
 pub use stream::{Offset, StreamId, StreamIdError, Version};
 pub use time::Instant;
 pub use token::{ConsistencyToken, TokenError};

@@ -13,6 +13,7 @@ use prost::Message;
 use crate::access::{AccessError, access_of_read_model};
 use crate::aggregate::{fingerprint, known_event};
 use crate::panic::caught;
+use crate::rows::{SqlRows, SqlView};
 use crate::{Digest, Instant, StreamId, Version};
 
 /// The place and time of an event, for a fold that needs them.
@@ -289,6 +290,8 @@ pub struct ReadModel {
     pub fill: Option<Fill>,
     /// The last step before it is served; of pages alone, which have a root.
     pub finisher: Option<Finisher>,
+    /// Its parts as rows, where it is kept as SQL too.
+    pub rows: Option<Arc<SqlRows>>,
 }
 
 /// Parts of another read model that are appended to each item of a list, or of a page that repeats items, so that a fold need not
@@ -374,6 +377,7 @@ impl ReadModel {
             access: access_of_read_model(M::pool(), M::TYPE),
             fill: None,
             finisher: None,
+            rows: None,
         }
     }
 
@@ -397,6 +401,13 @@ impl ReadModel {
         assert_eq!(M::TYPE, self.message, "what is finished is the read model's message");
         assert!(self.root.is_some(), "lists are served an item at a time: only a page is finished");
         Self { finisher: Some(Finisher::of(finish)), ..self }
+    }
+
+    /// Keeps it as SQL too: each part is a row, with a column for each singular field of the message, and for each of the elements of `list`,
+    /// where one is named; a part has one element of it. People and tools ask the views.
+    pub fn kept_as_sql<M: Named>(self, list: Option<&'static str>, views: &'static [SqlView]) -> Self {
+        assert_eq!(M::TYPE, self.message, "what is kept as SQL is the read model's message");
+        Self { rows: Some(Arc::new(SqlRows::of(M::pool(), M::TYPE, list, views))), ..self }
     }
 
     /// The services whose logs it reads, sorted, each once.

@@ -1,10 +1,12 @@
 //! Generations: which build's folds filled which tables.
 
-use daybook_kernel::{Digest, ReadModel, digest};
+use std::sync::Arc;
+
+use daybook_kernel::{Digest, ReadModel, SqlRows, digest};
 
 use crate::{ProjectorError, sql};
 
-/// Of all that a read model is made by: its name, message and root, and each fold's own fingerprint. Another one means that
+/// Of all that a read model is made by: its name, message and root, each fold's own fingerprint, and the columns of its rows. Another one means that
 /// the same events would be read otherwise.
 pub fn fingerprint(model: &ReadModel) -> Digest {
     let mut folds: Vec<_> = model.folds.iter().map(|f| (f.service(), f.aggregate(), f.fingerprint())).collect();
@@ -21,6 +23,10 @@ pub fn fingerprint(model: &ReadModel) -> Digest {
         add(service.as_bytes());
         add(aggregate.as_bytes());
         add(&fold);
+    }
+    for column in model.rows.iter().flat_map(|rows| &rows.columns) {
+        add(column.name.as_bytes());
+        add(column.kind.name().as_bytes());
     }
     digest::sha256(&bytes)
 }
@@ -47,17 +53,23 @@ pub struct Generation {
     pub(crate) write_batch: String,
     pub(crate) write_known: String,
     pub(crate) read_views: String,
+    pub(crate) write_retried: String,
+    pub(crate) rows: Option<Arc<SqlRows>>,
 }
 
 impl Generation {
-    /// The one of this number, with its parts in this table: as `read.generation` has them.
-    pub fn new(number: i32, parts: String) -> Self {
+    /// The one of this number of a read model, with its parts in this table: as `read.generation` has them.
+    pub fn new(model: &ReadModel, number: i32, parts: String) -> Self {
+        let rows = model.rows.clone();
+        let writing = |statement| sql::with_rows(statement, &parts, rows.as_deref());
         Self {
             number,
-            write_batch: sql::at(sql::WRITE_BATCH, &parts),
-            write_known: sql::at(sql::WRITE_KNOWN, &parts),
+            write_batch: writing(sql::WRITE_BATCH),
+            write_known: writing(sql::WRITE_KNOWN),
+            write_retried: writing(sql::WRITE_RETRIED),
             read_views: sql::at(sql::READ_VIEWS, &parts),
             parts,
+            rows,
         }
     }
 }

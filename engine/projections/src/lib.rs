@@ -17,6 +17,7 @@ mod projectors;
 pub mod promotion;
 mod push;
 pub mod rebuild;
+mod rows;
 mod sql;
 mod store;
 mod upkeep;

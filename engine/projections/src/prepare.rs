@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use crate::generation::{fingerprint, parts_table};
 use crate::lifecycle::{LifecycleError, clear_dead_unless_running, next_number};
-use crate::{ProjectorError, sql};
+use crate::{ProjectorError, rows, sql};
 
 /// The outcome of [`prepare`] for one read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,12 +69,15 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
     let ours = fingerprint(model);
     let kept_up = owner.query(sql::KEPT_UP_GENERATIONS, &[&model.name]).await?;
     if let Some(row) = kept_up.iter().find(|row| row.get(3)) {
-        let current = row.get::<_, &[u8]>(2) == ours;
-        return Ok(Prepared {
-            model: model.name,
-            generation: row.get(0),
-            found: if current { LiveGeneration::Current } else { LiveGeneration::Outdated },
-        });
+        let (generation, parts, current) = (row.get(0), row.get(1), row.get::<_, &[u8]>(2) == ours);
+        if current {
+            // This build may define its views otherwise.
+            let transaction = owner.transaction().await?;
+            rows::show(&transaction, model, parts).await.map_err(LifecycleError::while_migrating)?;
+            transaction.commit().await?;
+        }
+        let found = if current { LiveGeneration::Current } else { LiveGeneration::Outdated };
+        return Ok(Prepared { model: model.name, generation, found });
     }
     // Not always the first: one that was begun and never finished has had its number.
     let number = next_number(owner, model.name).await.map_err(LifecycleError::while_migrating)?;
@@ -84,11 +87,12 @@ async fn prepare_model(owner: &mut Client, model: &ReadModel, partitions: &BTree
     // All of it or nothing: a generation without its checkpoints would never begin.
     let transaction = owner.transaction().await?;
     transaction.execute(sql::INSERT_GENERATION, &[&model.name, &number, &ours.as_slice(), &parts]).await?;
-    transaction.batch_execute(&sql::at(sql::GENERATION, &parts)).await?;
+    transaction.batch_execute(&sql::with_rows(sql::GENERATION, &parts, model.rows.as_deref())).await?;
     for indexes in [sql::INDEX_PARTS, sql::INDEX_VIEWS, sql::INDEX_WRITERS] {
         transaction.batch_execute(&sql::at(indexes, &parts)).await?;
     }
     transaction.execute(sql::INSERT_CHECKPOINTS, &[&model.name, &number, &services, &numbers]).await?;
+    rows::show(&transaction, model, &parts).await.map_err(LifecycleError::while_migrating)?;
     transaction.commit().await?;
     Ok(Prepared { model: model.name, generation: number, found: LiveGeneration::Made })
 }

@@ -6,9 +6,9 @@ use daybook_kernel::ReadModel;
 use daybook_postgres::{Databases, OwnConnection};
 use serde::Serialize;
 
-use crate::fingerprint;
 use crate::lifecycle::{GenerationState, KnownGeneration, LifecycleError, locked_generations, sql};
 use crate::rebuild::{Places, Tail};
+use crate::{fingerprint, rows};
 
 /// Between two attempts the new generation is folded up to the log's end, so an attempt seldom finds it behind twice.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -17,6 +17,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const HELD: Duration = Duration::from_secs(1);
 /// Longest time that [`meet`] tries.
 const MET: Duration = Duration::from_secs(5);
+/// Longest time that whoever reads a view of it is waited for.
+const READERS: Duration = Duration::from_secs(2);
 /// So many events are folded in much less than a second.
 const NEAR: i64 = 5_000;
 /// Streams that a refusal names.
@@ -145,6 +147,9 @@ async fn attempt(
     }
     let (served, was) = (GenerationState::Live.as_str(), [new.state.as_str()]);
     transaction.execute(sql::SET_GENERATION_STATE, &[&name, &new.number, &served, &was.as_slice()]).await?;
+    // Both generations' checkpoints are held: who reads a view for long must not hold them up.
+    transaction.batch_execute(&format!("SET LOCAL lock_timeout = {}", READERS.as_millis())).await?;
+    rows::show(&transaction, model, &new.parts).await?;
     let promotion = Promotion { from: live.map(|g| g.number), to: new.number };
     daybook_failpoint::reach("promote.before-switch");
     transaction.commit().await?;

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 mod cart_contents;
 pub mod currency;
 mod order_status;
+pub mod pieces;
 mod product;
 #[cfg(feature = "samples")]
 pub mod samples;

@@ -1,6 +1,6 @@
 //! A cart becomes an order, and what then becomes of it.
 
-use daybook_kernel::{Context, Decision, EventAt, Reactor, ServiceMessage, digest};
+use daybook_kernel::{Context, Decision, EventAt, Instant, Reactor, ServiceMessage, digest};
 use daybook_proto::v1::Who;
 use prost::Message as _;
 use shop_proto::cart::v1::*;
@@ -12,6 +12,9 @@ use super::{Cart, MAX_LINES, MAX_REMEMBERED, expiry, is_open, line_limit, refuse
 const ORDER_UNKNOWN: &str = "order-unknown";
 /// The same of an order that has the cart no more.
 const ORDER_OVER: &str = "order-over";
+
+/// How much later than now something may have been ordered, in microseconds: five minutes.
+const CLOCKS_DIFFER: i64 = 5 * 60 * 1_000_000;
 
 /// What a checkout says, as a keyed hash: it holds an address, and must tell nothing when that is erased.
 pub(super) fn content(c: &Checkout, context: &Context) -> Vec<u8> {
@@ -45,6 +48,10 @@ pub(super) fn check_out(state: &CartState, contents: &CartContents, c: &Checkout
     }
     if c.ordered_at.is_some() && [Who::Guest, Who::Customer].contains(&context.caller().kind()) {
         return Decision::refuse(OrderedAtNotYours {});
+    }
+    let latest = context.now().micros().saturating_add(CLOCKS_DIFFER);
+    if c.ordered_at.as_ref().is_some_and(|at| Instant::from_proto(at).micros() > latest) {
+        return Decision::refuse(OrderedInTheFuture { ordered_at: c.ordered_at, now: Some(context.now().to_proto()) });
     }
     let payment_token = c.payment.as_ref().map(|payment| payment.token.clone()).unwrap_or_default();
     Decision::event(CartCheckedOut { payment_token, lines: lines.clone(), content, ..c.into() })

@@ -305,6 +305,14 @@ fn shoppers_do_not_say_when_they_ordered() {
 }
 
 #[test]
+fn nothing_was_ordered_in_the_future_but_clocks_may_differ() {
+    let then = |seconds| Checkout { ordered_at: Some(at(seconds)), ..check_out("o-1") };
+    let refused = OrderedInTheFuture { ordered_at: Some(at(301)), now: Some(at(0)) };
+    given::<Cart>([added(2)]).when(then(301)).then_refused(refused);
+    assert_eq!(decide_as(Who::Staff, "", &[added(2)], then(300)).refusal, None);
+}
+
+#[test]
 fn lines_that_are_given_away_are_brought_to_the_cart_that_they_go_to() {
     let stream = StreamId::new("cart", CART);
     let react = |event: CartEvent| Merging::react(&event, &EventAt { stream: &stream, version: Version(7), recorded_at: SPEC_TIME });

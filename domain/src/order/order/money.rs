@@ -1,5 +1,7 @@
 //! Money that is shared: to lines, and to the pieces of a line. Amounts are in minor units of one currency, 0 or more; sums that are shared
-//! add up to the cent, in whatever order their parts are counted.
+//! add up to the cent, in whatever order their parts are counted. What a piece costs is the contract's matter: read models count it too.
+
+pub use shop_proto::pieces::{cost_of as piece, costs_of as pieces};
 
 /// So many pieces at this price; none where that is more than can be counted.
 pub fn times(price: i64, quantity: u32) -> Option<i64> {
@@ -24,22 +26,6 @@ pub fn shares(sum: i64, weights: &[i64]) -> Vec<i64> {
         shares[line] += 1;
     }
     shares
-}
-
-/// The money of piece `piece`, 1 to `of`, of a line that costs `total`: ⌊total·piece/of⌋ − ⌊total·(piece−1)/of⌋. A piece that the line does
-/// not have costs nothing.
-pub fn piece(total: i64, of: u32, piece: u32) -> i64 {
-    up_to(total, of, piece) - up_to(total, of, piece.saturating_sub(1))
-}
-
-/// The money of `count` pieces of a line behind its first `after`, side by side: the sum of [`piece`] over them.
-pub fn pieces(total: i64, of: u32, after: u32, count: u32) -> i64 {
-    up_to(total, of, after.saturating_add(count)) - up_to(total, of, after)
-}
-
-/// The money of a line's first pieces.
-fn up_to(total: i64, of: u32, piece: u32) -> i64 {
-    amount(i128::from(total.max(0)) * i128::from(piece.min(of)) / i128::from(of.max(1)))
 }
 
 /// A part of an amount is an amount.

@@ -30,6 +30,7 @@ impl Place {
 
 impl Lookup for Place {
     const NAME: &'static str = "place";
+    const RULE_VERSION: u32 = 2;
     type Event = OrderEvent;
 
     fn asks(event: &OrderEvent, at: &EventAt<'_>) -> Option<Asks> {
@@ -68,6 +69,7 @@ fn shown(page: ProductPage, currency: &str, now: Instant) -> ProductRead {
         tax_class: page.tax_class,
         weight_grams: page.weight_grams,
         max_per_order: page.max_per_order,
+        category: page.category,
     }
 }
 
@@ -98,6 +100,7 @@ mod tests {
             tax_class: create.tax_class,
             weight_grams: create.weight_grams,
             max_per_order: create.max_per_order,
+            category: create.category,
             ..Default::default()
         }
     }

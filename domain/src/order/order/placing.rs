@@ -33,6 +33,7 @@ pub(super) fn place(state: &OrderState, c: &PlaceOrder, context: &Context) -> De
                     title: product.title.clone(),
                     tax_class: product.tax_class.clone(),
                     weight_grams: product.weight_grams,
+                    category: product.category.clone(),
                 });
             }
         }

@@ -133,10 +133,10 @@ impl Building {
             logs.iter().flat_map(|log| (0..log.partitions().cast_signed()).map(move |n| (&**log.service(), n))).unzip();
         let transaction = keeper.session.transaction().await?;
         transaction.execute(sql::BEGIN_GENERATION, &[&model.name, &number, &fingerprint(model).as_slice(), &parts]).await?;
-        transaction.batch_execute(&tables::at(tables::GENERATION, &parts)).await?;
+        transaction.batch_execute(&tables::with_rows(tables::GENERATION, &parts, model.rows.as_deref())).await?;
         transaction.execute(tables::INSERT_CHECKPOINTS, &[&model.name, &number, &services, &partitions]).await?;
         transaction.commit().await?;
-        let generation = Arc::new(Generation::new(number, parts));
+        let generation = Arc::new(Generation::new(model, number, parts));
         Ok(Self { keeper, databases: databases.clone(), model: Arc::new(model.clone()), generation, logs })
     }
 

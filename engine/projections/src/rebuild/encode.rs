@@ -2,6 +2,8 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
+use crate::rows::Cell;
+
 /// Bytes that a buffer grows to before it is sent.
 const SENT_AT: usize = 256 << 10;
 /// Signature, no flags, no extension.
@@ -54,6 +56,16 @@ impl Rows {
     pub(crate) fn bigint(&mut self, value: i64) -> &mut Self {
         self.0.put_i32(8);
         self.0.put_i64(value);
+        self
+    }
+
+    pub(crate) fn cell(&mut self, value: &Cell) -> &mut Self {
+        let at = self.0.len();
+        self.null();
+        if value.write(&mut self.0) {
+            let length = i32::try_from(self.0.len() - at - 4).unwrap_or(i32::MAX);
+            self.0[at..at + 4].copy_from_slice(&length.to_be_bytes());
+        }
         self
     }
 

@@ -1,7 +1,9 @@
 //! Filling a generation's tables: a COPY each, that all partitions feed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use daybook_kernel::RenderedPart;
+use daybook_kernel::{RenderedPart, SqlRows};
 use daybook_log::LogError;
 use daybook_postgres::{Databases, OwnConnection, Role};
 use futures_util::SinkExt as _;
@@ -9,8 +11,9 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinSet;
 
 use super::encode::{Rows, header, trailer};
+use crate::generation::Generation;
 use crate::lifecycle::sql;
-use crate::sql as tables;
+use crate::{rows, sql as tables};
 
 /// Buffers that may wait for one table; each has about 256 KiB.
 const WAITING: usize = 4;
@@ -26,18 +29,19 @@ pub(crate) struct Tables {
     parts: Sender<Bytes>,
     views: Sender<Bytes>,
     writers: Sender<Bytes>,
+    rows: Option<Arc<SqlRows>>,
 }
 
 /// The COPYs, which end once every [`Tables`] is gone.
 pub(crate) type Copies = JoinSet<Result<u64, LogError>>;
 
 /// Begins to fill the tables of a generation.
-pub(crate) async fn begin(databases: &Databases, parts: &str) -> Result<(Tables, Copies), LogError> {
+pub(crate) async fn begin(databases: &Databases, generation: &Generation) -> Result<(Tables, Copies), LogError> {
     let mut copies = JoinSet::new();
     let mut senders = Vec::with_capacity(3);
     for statement in [sql::COPY_PARTS, sql::COPY_VIEWS, sql::COPY_WRITERS] {
         let connection = OwnConnection::new(databases.read_url(), Some(Role::Projector), SETTINGS, "daybook rebuild").await?;
-        let statement = tables::at(statement, parts);
+        let statement = tables::with_rows(statement, &generation.parts, generation.rows.as_deref());
         let (sender, mut rows) = channel::<Bytes>(WAITING);
         senders.push(sender);
         copies.spawn(async move {
@@ -52,7 +56,7 @@ pub(crate) async fn begin(databases: &Databases, parts: &str) -> Result<(Tables,
         });
     }
     let [parts, views, writers] = <[Sender<Bytes>; 3]>::try_from(senders).unwrap_or_else(|_| unreachable!("three were made"));
-    Ok((Tables { parts, views, writers }, copies))
+    Ok((Tables { parts, views, writers, rows: generation.rows.clone() }, copies))
 }
 
 /// One partition's rows on their way.
@@ -85,13 +89,25 @@ impl<'a> Sheets<'a> {
     pub(crate) fn add(&mut self, s: &StreamRows<'_>) {
         let (service, n) = (self.service, self.partition);
         let is_only = s.parts.len() == 1;
+        let rows = self.tables.rows.as_deref();
+        let fields = 9 + rows.map_or(0, |rows| rows.columns.len());
         for p in s.parts {
-            let row = self.parts.row(9).text(&p.key).text(&p.part).bytes(&p.bytes).text(service).text(s.stream).int(n).bigint(s.offset);
+            let row = self
+                .parts
+                .row(fields as i16)
+                .text(&p.key)
+                .text(&p.part)
+                .bytes(&p.bytes)
+                .text(service)
+                .text(s.stream)
+                .int(n)
+                .bigint(s.offset);
             match (is_only, p.bytes == s.view) {
                 (false, _) => row.null().null(),
                 (true, true) => row.bigint(s.version).null(),
                 (true, false) => row.bigint(s.version).bytes(s.view),
             };
+            rows.into_iter().flat_map(|rows| rows::row(rows, &p.bytes)).for_each(|cell| _ = row.cell(&cell));
         }
         if !is_only {
             self.views.row(6).text(service).text(s.stream).int(n).bigint(s.offset).bigint(s.version).bytes(s.view);
@@ -120,7 +136,7 @@ impl<'a> Sheets<'a> {
     }
 
     fn all(&mut self) -> [(&mut Rows, &Sender<Bytes>); 3] {
-        let Tables { parts, views, writers } = self.tables;
+        let Tables { parts, views, writers, .. } = self.tables;
         [(&mut self.parts, parts), (&mut self.views, views), (&mut self.writers, writers)]
     }
 }

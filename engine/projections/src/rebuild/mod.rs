@@ -106,7 +106,7 @@ impl Building {
             throttle: Throttle::new(options.rate.map(NonZeroU64::get)),
             progress: progress.clone(),
         });
-        let (sheets, mut copies) = load::begin(&self.databases, &self.generation.parts).await?;
+        let (sheets, mut copies) = load::begin(&self.databases, &self.generation).await?;
         let mut folding = JoinSet::new();
         for log in partitions {
             let skipped = skipped.remove(&(log.service().to_string(), log.number())).unwrap_or_default();

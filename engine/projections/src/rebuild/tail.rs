@@ -41,7 +41,7 @@ impl Tail {
         for service in model.services() {
             logs.push(Log::open(databases, service, Role::Projector, CONNECTIONS).await?);
         }
-        let generation = Generation::new(generation.number, generation.parts.clone());
+        let generation = Generation::new(model, generation.number, generation.parts.clone());
         Self::open(databases, Arc::new(model.clone()), Arc::new(generation), &logs).await
     }
 

@@ -12,6 +12,8 @@ CREATE TABLE read.{parts} (
     -- they are the part's. One row a stream is half of the work of two.
     version bigint,
     view bytea
+    -- Its row, where the read model is kept as SQL.
+    /* definitions */
 ) WITH (fillfactor = 80);
 -- The views of the other streams: of those with several parts, or none.
 CREATE TABLE read.{parts}_view (

@@ -32,13 +32,13 @@ trimmed AS (
         AND t.partition = moved.partition AND t."offset" < moved.pushed
 ),
 written AS (
-    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset", version, view)
-    SELECT w.key, w.part, w.bytes, moved.service, w.stream_id, moved.partition, w."offset", w.version, w.view
-    FROM moved, unnest($13::text[], $14::text[], $15::bytea[], $16::text[], $17::bigint[], $28::bigint[], $29::bytea[])
-        AS w (key, part, bytes, stream_id, "offset", version, view)
+    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset", version, view /* columns */)
+    SELECT w.key, w.part, w.bytes, moved.service, w.stream_id, moved.partition, w."offset", w.version, w.view /* of w */
+    FROM moved, unnest($13::text[], $14::text[], $15::bytea[], $16::text[], $17::bigint[], $28::bigint[], $29::bytea[] /* arrays from $31 */)
+        AS w (key, part, bytes, stream_id, "offset", version, view /* columns */)
     ON CONFLICT (key, part) DO UPDATE
     SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition,
-        "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
+        "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view /* excluded */
 ),
 -- A stream that takes another one's place must not take its view with it.
 displaced AS (

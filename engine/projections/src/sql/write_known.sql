@@ -15,9 +15,9 @@ moved AS (
     RETURNING c.service
 ),
 written AS (
-    UPDATE read.{parts} p SET bytes = w.bytes, "offset" = w."offset", version = w.version, view = w.view
-    FROM moved, unnest($10::text[], $11::text[], $12::bytea[], $13::text[], $14::bigint[], $19::bigint[], $20::bytea[])
-        AS w (key, part, bytes, stream_id, "offset", version, view)
+    UPDATE read.{parts} p SET bytes = w.bytes, "offset" = w."offset", version = w.version, view = w.view /* changed */
+    FROM moved, unnest($10::text[], $11::text[], $12::bytea[], $13::text[], $14::bigint[], $19::bigint[], $20::bytea[] /* arrays from $21 */)
+        AS w (key, part, bytes, stream_id, "offset", version, view /* columns */)
     WHERE p.key = w.key AND p.part = w.part AND p.stream_id = w.stream_id AND p.service = moved.service AND w."offset" = w."offset" + 0
     RETURNING 1
 ),

@@ -13,13 +13,13 @@ gone AS (
     WHERE p.key = r.key AND p.part = r.part AND p.service = moved.service AND p.stream_id = $6
 ),
 written AS (
-    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset", version, view)
-    SELECT w.key, w.part, w.bytes, moved.service, $6, moved.partition, w."offset", w.version, w.view
-    FROM moved, unnest($9::text[], $10::text[], $11::bytea[], $12::bigint[], $24::bigint[], $25::bytea[])
-        AS w (key, part, bytes, "offset", version, view)
+    INSERT INTO read.{parts} (key, part, bytes, service, stream_id, partition, "offset", version, view /* columns */)
+    SELECT w.key, w.part, w.bytes, moved.service, $6, moved.partition, w."offset", w.version, w.view /* of w */
+    FROM moved, unnest($9::text[], $10::text[], $11::bytea[], $12::bigint[], $24::bigint[], $25::bytea[] /* arrays from $26 */)
+        AS w (key, part, bytes, "offset", version, view /* columns */)
     ON CONFLICT (key, part) DO UPDATE
     SET bytes = EXCLUDED.bytes, service = EXCLUDED.service, stream_id = EXCLUDED.stream_id, partition = EXCLUDED.partition,
-        "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view
+        "offset" = EXCLUDED."offset", version = EXCLUDED.version, view = EXCLUDED.view /* excluded */
 ),
 apart AS (
     DELETE FROM read.{parts}_view v

@@ -37,7 +37,7 @@ impl ReadStore {
     /// [`ProjectorError::NotPrepared`] when there is no read schema, or that Postgres does not answer.
     pub async fn generation(&self, model: &ReadModel, number: i32) -> Result<Option<Generation>, ProjectorError> {
         let rows = self.generations(model, sql::ONE_GENERATION, &[&model.name, &number]).await?;
-        Ok(rows.first().map(|r| Generation::new(r.get(0), r.get(1))))
+        Ok(rows.first().map(|r| Generation::new(model, r.get(0), r.get(1))))
     }
 
     /// All that are to be kept up, the oldest first.
@@ -45,7 +45,7 @@ impl ReadStore {
         let ours = fingerprint(model);
         let rows = self.generations(model, sql::KEPT_UP_GENERATIONS, &[&model.name]).await?;
         let kept_up =
-            |r: &Row| KeptUp { generation: Generation::new(r.get(0), r.get(1)), live: r.get(3), ours: r.get::<_, &[u8]>(2) == ours };
+            |r: &Row| KeptUp { generation: Generation::new(model, r.get(0), r.get(1)), live: r.get(3), ours: r.get::<_, &[u8]>(2) == ours };
         Ok(rows.iter().map(kept_up).collect())
     }
 

@@ -13,7 +13,7 @@ use tokio_postgres::{Row, Statement};
 
 use crate::batch::{Before, Change, Changes, Skipped};
 use crate::generation::Generation;
-use crate::{ProjectorError, sql};
+use crate::{ProjectorError, rows, sql};
 
 pub(crate) use parked::{Retried, StreamToRetry, WrittenPart};
 
@@ -213,32 +213,36 @@ impl ReadStore {
         let (streams, offsets): (Vec<&str>, Vec<i64>) = parts.values().map(|c| (c.stream.as_str(), c.offset)).unzip();
         let bytes: Vec<Option<&[u8]>> = parts.values().map(|c| c.bytes.as_deref()).collect();
         let (part_versions, part_views) = views_in_parts(parts.values());
+        let columns = rows::columns(at.generation.rows.as_deref(), bytes.iter().copied());
         let ViewArrays { streams: view_streams, offsets: view_offsets, versions, views } = views_apart(changes);
         let row = client
             .query_one(
                 statement,
-                &[
-                    &at.projection,
-                    &at.generation.number,
-                    &at.service,
-                    &at.partition,
-                    &by.from,
-                    &by.to,
-                    &by.epoch,
-                    &by.pushed,
-                    &at.term,
-                    &keys,
-                    &ids,
-                    &bytes,
-                    &streams,
-                    &offsets,
-                    &view_streams,
-                    &view_offsets,
-                    &versions,
-                    &views,
-                    &part_versions,
-                    &part_views,
-                ],
+                &rows::with_columns(
+                    &[
+                        &at.projection,
+                        &at.generation.number,
+                        &at.service,
+                        &at.partition,
+                        &by.from,
+                        &by.to,
+                        &by.epoch,
+                        &by.pushed,
+                        &at.term,
+                        &keys,
+                        &ids,
+                        &bytes,
+                        &streams,
+                        &offsets,
+                        &view_streams,
+                        &view_offsets,
+                        &versions,
+                        &views,
+                        &part_versions,
+                        &part_views,
+                    ],
+                    &columns,
+                ),
             )
             .await?;
         Ok(moved(&row))
@@ -265,6 +269,7 @@ impl ReadStore {
         let (streams, offsets): (Vec<&str>, Vec<i64>) = written().map(|(_, c, _)| (c.stream.as_str(), c.offset)).unzip();
         let (new_keys, new_streams): (Vec<&str>, Vec<&str>) = changes.writers.iter().map(|(k, s)| (k.as_str(), s.as_str())).unzip();
         let (part_versions, part_views) = views_in_parts(written().map(|(_, c, _)| c));
+        let columns = rows::columns(at.generation.rows.as_deref(), bytes.iter().copied().map(Some));
         let ViewArrays { streams: view_streams, offsets: view_offsets, versions, views } = views_apart(changes);
         let in_parts: Vec<&str> = changes.views.iter().filter(|v| v.bytes.is_none()).map(|v| v.stream.as_str()).collect();
         let stopped = &changes.stopped;
@@ -273,38 +278,41 @@ impl ReadStore {
         let row = client
             .query_one(
                 statement,
-                &[
-                    &at.projection,
-                    &at.generation.number,
-                    &at.service,
-                    &at.partition,
-                    &by.from,
-                    &by.to,
-                    &by.epoch,
-                    &by.pushed,
-                    &gone_keys,
-                    &gone_parts,
-                    &gone_streams,
-                    &gone_offsets,
-                    &keys,
-                    &parts,
-                    &bytes,
-                    &streams,
-                    &offsets,
-                    &new_keys,
-                    &new_streams,
-                    &view_streams,
-                    &view_offsets,
-                    &versions,
-                    &views,
-                    &stopped_streams,
-                    &stopped_offsets,
-                    &reasons,
-                    &at.term,
-                    &part_versions,
-                    &part_views,
-                    &in_parts,
-                ],
+                &rows::with_columns(
+                    &[
+                        &at.projection,
+                        &at.generation.number,
+                        &at.service,
+                        &at.partition,
+                        &by.from,
+                        &by.to,
+                        &by.epoch,
+                        &by.pushed,
+                        &gone_keys,
+                        &gone_parts,
+                        &gone_streams,
+                        &gone_offsets,
+                        &keys,
+                        &parts,
+                        &bytes,
+                        &streams,
+                        &offsets,
+                        &new_keys,
+                        &new_streams,
+                        &view_streams,
+                        &view_offsets,
+                        &versions,
+                        &views,
+                        &stopped_streams,
+                        &stopped_offsets,
+                        &reasons,
+                        &at.term,
+                        &part_versions,
+                        &part_views,
+                        &in_parts,
+                    ],
+                    &columns,
+                ),
             )
             .await?;
         Ok(moved(&row))

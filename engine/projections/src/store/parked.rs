@@ -7,7 +7,7 @@ use daybook_postgres::storable;
 
 use super::{CheckpointKey, ReadStore};
 use crate::batch::PartView;
-use crate::{ProjectorError, sql};
+use crate::{ProjectorError, rows, sql};
 
 /// A parked stream that is to be folded again.
 pub(crate) struct StreamToRetry {
@@ -68,7 +68,7 @@ impl ReadStore {
         retried: &Retried,
     ) -> Result<bool, ProjectorError> {
         let client = self.client().await?;
-        let statement = client.prepare_cached(&sql::at(sql::WRITE_RETRIED, &at.generation.parts)).await?;
+        let statement = client.prepare_cached(&at.generation.write_retried).await?;
         let places = |list: &'_ [(String, String)]| -> (Vec<String>, Vec<String>) { list.iter().cloned().unzip() };
         let (gone_keys, gone_parts) = places(&retried.gone);
         let (noted_keys, noted_parts) = places(&retried.noted);
@@ -84,36 +84,40 @@ impl ReadStore {
         let stopped_at = retried.stopped.as_ref().map(|(offset, _)| *offset);
         let reason = retried.stopped.as_ref().map(|(_, reason)| storable(reason));
         let asked = what.asked.map(Ask::as_str);
+        let columns = rows::columns(at.generation.rows.as_deref(), written.iter().map(|w| Some(w.bytes.as_slice())));
         let moved = client
             .execute(
                 &statement,
-                &[
-                    &at.projection,
-                    &at.generation.number,
-                    &at.service,
-                    &at.partition,
-                    &next,
-                    &what.stream,
-                    &gone_keys,
-                    &gone_parts,
-                    &keys,
-                    &parts,
-                    &bytes,
-                    &offsets,
-                    &writers,
-                    &noted_keys,
-                    &noted_parts,
-                    &view_offset,
-                    &version,
-                    &view,
-                    &retried.skipped,
-                    &stopped_at,
-                    &reason,
-                    &asked,
-                    &at.term,
-                    &part_versions,
-                    &part_views,
-                ],
+                &rows::with_columns(
+                    &[
+                        &at.projection,
+                        &at.generation.number,
+                        &at.service,
+                        &at.partition,
+                        &next,
+                        &what.stream,
+                        &gone_keys,
+                        &gone_parts,
+                        &keys,
+                        &parts,
+                        &bytes,
+                        &offsets,
+                        &writers,
+                        &noted_keys,
+                        &noted_parts,
+                        &view_offset,
+                        &version,
+                        &view,
+                        &retried.skipped,
+                        &stopped_at,
+                        &reason,
+                        &asked,
+                        &at.term,
+                        &part_versions,
+                        &part_views,
+                    ],
+                    &columns,
+                ),
             )
             .await?;
         Ok(moved == 1)

@@ -9,6 +9,7 @@ mod pod;
 mod prepare;
 mod process;
 mod push;
+mod rows;
 mod store;
 mod support;
 mod unparking;

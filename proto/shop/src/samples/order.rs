@@ -60,6 +60,7 @@ pub fn lamp() -> ProductRead {
         tax_class: "standard".into(),
         weight_grams: 1_200,
         max_per_order: 10,
+        category: "Home > Lamps".into(),
     }
 }
 
@@ -79,6 +80,7 @@ pub fn line(product: &ProductRead, quantity: u32) -> OrderLine {
         title: product.title.clone(),
         tax_class: product.tax_class.clone(),
         weight_grams: product.weight_grams,
+        category: product.category.clone(),
     }
 }
 

@@ -1,24 +1,27 @@
-//! The pieces of an order: each has one fate, and a place in its line, which says what it costs.
+//! The pieces of an order: each has one fate, and a place in its line, which says what it costs. For the order's decisions, and for read models
+//! that count money.
 
-use shop_proto::order::v1::*;
-
-use super::money;
+use crate::order::v1::*;
 
 /// Pieces of one product in one shipment.
-pub(super) struct MovedLine {
-    pub(super) sku: String,
-    pub(super) shipment: u32,
-    pub(super) quantity: u32,
+pub struct MovedLine {
+    /// Of the line that they lie in.
+    pub sku: String,
+    /// Of the shipment that they are in; 0: it is not known yet.
+    pub shipment: u32,
+    /// How many.
+    pub quantity: u32,
     /// In minor units.
-    pub(super) costs: i64,
+    pub costs: i64,
 }
 
 /// Pieces that have a new fate, and what they cost together.
 #[derive(Default)]
-pub(super) struct Moved {
-    pub(super) lines: Vec<MovedLine>,
+pub struct Moved {
+    /// By product and shipment.
+    pub lines: Vec<MovedLine>,
     /// In minor units.
-    pub(super) costs: i64,
+    pub costs: i64,
 }
 
 impl Moved {
@@ -39,8 +42,8 @@ impl Moved {
     }
 
     /// Of each product, from whichever shipment.
-    pub(super) fn by_product(&self) -> Vec<OrderedLine> {
-        super::one_a_sku(&self.lines.iter().map(MovedLine::ordered).collect::<Vec<_>>())
+    pub fn by_product(&self) -> Vec<OrderedLine> {
+        one_a_sku(&self.lines.iter().map(MovedLine::ordered).collect::<Vec<_>>())
     }
 
     fn quantity_of(&self, sku: &str) -> u32 {
@@ -49,30 +52,60 @@ impl Moved {
 }
 
 impl MovedLine {
-    pub(super) fn ordered(&self) -> OrderedLine {
+    /// Without their money.
+    pub fn ordered(&self) -> OrderedLine {
         OrderedLine { sku: self.sku.clone(), quantity: self.quantity }
     }
 }
 
+/// Lines that draw on one stock, and count against one limit, are one.
+pub fn one_a_sku(lines: &[OrderedLine]) -> Vec<OrderedLine> {
+    let mut all: Vec<OrderedLine> = Vec::with_capacity(lines.len());
+    for line in lines {
+        match all.iter_mut().find(|known| known.sku == line.sku) {
+            Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
+            None => all.push(line.clone()),
+        }
+    }
+    all
+}
+
+/// The money of piece `piece`, 1 to `of`, of a line that costs `total`: ⌊total·piece/of⌋ − ⌊total·(piece−1)/of⌋. A piece that the line does
+/// not have costs nothing.
+pub fn cost_of(total: i64, of: u32, piece: u32) -> i64 {
+    up_to(total, of, piece) - up_to(total, of, piece.saturating_sub(1))
+}
+
+/// The money of `count` pieces of a line behind its first `after`, side by side: the sum of [`cost_of`] over them.
+pub fn costs_of(total: i64, of: u32, after: u32, count: u32) -> i64 {
+    up_to(total, of, after.saturating_add(count)) - up_to(total, of, after)
+}
+
+/// The money of a line's first pieces.
+fn up_to(total: i64, of: u32, piece: u32) -> i64 {
+    let part = i128::from(total.max(0)) * i128::from(piece.min(of)) / i128::from(of.max(1));
+    i64::try_from(part).unwrap_or(i64::MAX)
+}
+
 /// All pieces of a placed order, none of them anywhere yet.
-pub(super) fn placed(lines: &[OrderLine]) -> Vec<LinePieces> {
+pub fn placed(lines: &[OrderLine]) -> Vec<LinePieces> {
     let all = |line: &OrderLine| LinePieces { runs: vec![PieceRun { count: line.quantity, ..Default::default() }] };
     lines.iter().map(all).collect()
 }
 
 /// The pieces of these that are so.
-pub(crate) fn count(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> u64 {
+pub fn count(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> u64 {
     state.pieces.iter().flat_map(|line| &line.runs).filter(|run| is(run)).map(|run| u64::from(run.count)).sum()
 }
 
 /// The pieces of one product that are so.
-pub(super) fn count_of(state: &OrderState, sku: &str, is: impl Fn(&PieceRun) -> bool) -> u32 {
+pub fn count_of(state: &OrderState, sku: &str, is: impl Fn(&PieceRun) -> bool) -> u32 {
     let lines = state.lines.iter().zip(&state.pieces).filter(|(line, _)| line.sku == sku);
     lines.flat_map(|(_, pieces)| &pieces.runs).filter(|run| is(run)).fold(0, |sum, run| run.count.saturating_add(sum))
 }
 
 /// Gives a new fate to pieces that are so, of each line at most as many as `wanted` says, the first ones first. Tells which they were.
-pub(super) fn change(
+pub fn change(
     state: &mut OrderState,
     wanted: impl Fn(&str) -> u32,
     is: impl Fn(&PieceRun) -> bool,
@@ -87,7 +120,7 @@ pub(super) fn change(
             let count = if is(run) { run.count.min(rest) } else { 0 };
             if count > 0 {
                 put(&mut runs, PieceRun { count, ..to(run) });
-                moved.add(&line.sku, run.shipment, count, money::pieces(total, line.quantity, place, count));
+                moved.add(&line.sku, run.shipment, count, costs_of(total, line.quantity, place, count));
                 rest -= count;
             }
             put(&mut runs, PieceRun { count: run.count - count, ..*run });
@@ -108,36 +141,37 @@ fn put(runs: &mut Vec<PieceRun>, run: PieceRun) {
 }
 
 /// As many of each as these lines say.
-pub(super) fn as_in(lines: &[OrderedLine]) -> impl Fn(&str) -> u32 {
+pub fn as_in(lines: &[OrderedLine]) -> impl Fn(&str) -> u32 {
     |sku| lines.iter().filter(|line| line.sku == sku).fold(0, |sum, line| line.quantity.saturating_add(sum))
 }
 
 /// Of each as many as there are.
-pub(super) fn all(_: &str) -> u32 {
+pub fn all(_: &str) -> u32 {
     u32::MAX
 }
 
 /// With another fate, in the same shipment.
-pub(super) fn fate(fate: PieceFate) -> impl Fn(&PieceRun) -> PieceRun {
+pub fn fate(fate: PieceFate) -> impl Fn(&PieceRun) -> PieceRun {
     move |run| PieceRun { fate: fate.into(), ask: 0, ..*run }
 }
 
 /// It is to leave, with its shipment.
-pub(super) fn is_open(run: &PieceRun) -> bool {
+pub fn is_open(run: &PieceRun) -> bool {
     run.fate() == PieceFate::Unspecified
 }
 
 /// It has not left, and may still.
-pub(super) fn is_here(run: &PieceRun) -> bool {
+pub fn is_here(run: &PieceRun) -> bool {
     matches!(run.fate(), PieceFate::Unspecified | PieceFate::Cancelling)
 }
 
-pub(super) fn is(wanted: PieceFate) -> impl Fn(&PieceRun) -> bool {
+/// It has this fate.
+pub fn is(wanted: PieceFate) -> impl Fn(&PieceRun) -> bool {
     move |run| run.fate() == wanted
 }
 
 /// What pieces that are so cost together, in minor units.
-pub(crate) fn costs(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> i64 {
+pub fn costs(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> i64 {
     let mut state = OrderState { lines: state.lines.clone(), pieces: state.pieces.clone(), ..Default::default() };
     change(&mut state, all, is, PieceRun::clone).costs
 }
@@ -157,7 +191,7 @@ fn first_then(
 }
 
 /// What an event does to pieces: nothing, where it is about none.
-pub(super) fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
+pub fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
     use OrderEvent as E;
     use PieceFate as F;
     let of = |shipment: u32, wanted: F| move |run: &PieceRun| run.shipment == shipment && run.fate() == wanted;
