@@ -58,6 +58,9 @@ pub struct Plan {
     /// Postgres's data and WAL lie on disks of a fixed size, which can be filled. Needs root; where that can't be, the
     /// cluster starts all the same, and [`Cluster::small_disk`] says why it has none.
     pub small_disk: bool,
+    /// A folder with Postgres' and Kafka's data after `daybook migrate`: where it is not there yet it is made, and later clusters begin with it. All
+    /// clusters that share one have the same partitions and the same build.
+    pub prepared: Option<PathBuf>,
     /// Simulators of those outside run beside Daybook, and its processes know them.
     pub orders: bool,
 }
@@ -112,6 +115,7 @@ impl Cluster {
     /// When something can't be started; nothing is left then.
     pub async fn start(plan: Plan) -> anyhow::Result<Self> {
         let plan = prepare(plan)?;
+        let is_prepared = plan.prepared.as_ref().is_some_and(|prepared| prepared.exists());
         let services = Services::new(&plan);
         let started = services.start_first(&plan).await;
         let disks = match started {
@@ -141,7 +145,12 @@ impl Cluster {
         // From here on it ends with its Drop.
         let owner = Arc::new(Owner { shared: shared.clone(), supervising: Mutex::default() });
         let cluster = Self { shared, owner };
-        cluster.migrate().await?;
+        if !is_prepared {
+            cluster.migrate().await?;
+            if let Some(prepared) = &cluster.shared.plan.prepared {
+                cluster.shared.services.keep(prepared)?;
+            }
+        }
         for (role, count) in cluster.shared.plan.roles() {
             for _ in 0..count {
                 cluster.add(role).await?;

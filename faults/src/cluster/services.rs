@@ -73,6 +73,9 @@ impl Services {
     /// Starts both for the first time; on small disks where that is planned, and why not.
     pub(super) async fn start_first(&self, plan: &Plan) -> anyhow::Result<Result<SmallDisks, String>> {
         tokio::task::block_in_place(|| {
+            if let Some(prepared) = plan.prepared.as_ref().filter(|prepared| prepared.exists()) {
+                self.script("copy", &[&prepared.display().to_string()])?;
+            }
             let mut disks = Err("the cluster was planned without disks of a fixed size".to_owned());
             if plan.small_disk {
                 self.start(&[Service::Postgres])?;
@@ -87,6 +90,15 @@ impl Services {
                 return Err(error);
             }
             Ok(disks)
+        })
+    }
+
+    /// Keeps a copy of both as they are now, in a folder that there is not yet.
+    pub(super) fn keep(&self, prepared: &Path) -> anyhow::Result<()> {
+        tokio::task::block_in_place(|| {
+            self.script("stop", &[])?;
+            self.script_for("copy", prepared, &[&self.dir.display().to_string()])?;
+            self.start(&[Service::Postgres, Service::Kafka])
         })
     }
 
@@ -145,8 +157,12 @@ impl Services {
     }
 
     fn script(&self, verb: &str, more: &[&str]) -> anyhow::Result<()> {
+        self.script_for(verb, &self.dir, more)
+    }
+
+    fn script_for(&self, verb: &str, dir: &Path, more: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(&self.script);
-        command.arg(verb).arg(&self.dir).args(more).stdin(Stdio::null());
+        command.arg(verb).arg(dir).args(more).stdin(Stdio::null());
         if self.small_disk {
             command.env("PG_EXTRA", disk::SETTINGS);
         }
