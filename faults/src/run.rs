@@ -13,7 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::chart::{self, Sample};
 use crate::cluster::{Cluster, Member, Plan, UnexpectedEnd};
 use crate::collect::{Sources, Watch, collect};
-use crate::evidence::Recovery;
+use crate::evidence::{Past, Recovery};
 use crate::history::Recorder;
 use crate::judge::Verdict;
 use crate::load;
@@ -136,6 +136,7 @@ struct Run<'a> {
     random: StdRng,
     lines: BTreeMap<&'static str, Line>,
     recoveries: Vec<Recovery>,
+    pasts: Vec<Past>,
     wrong: Vec<String>,
 }
 
@@ -259,6 +260,7 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
             .map(|n| (n.name(), Line { within: (n.within() + outside).mul_f64(settings.patience).as_secs(), ..Line::default() }))
             .collect(),
         recoveries: Vec::new(),
+        pasts: Vec::new(),
         wrong: Vec::new(),
     };
     tokio::time::sleep(WARM_UP).await;
@@ -282,6 +284,7 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     if let Some(rolled) = &rolled {
         evidence.reacting_from.clone_from(&rolled.reacting_from);
     }
+    evidence.pasts = run.pasts;
     std::fs::write(settings.folder.join("evidence.json"), serde_json::to_vec(&evidence)?)?;
     times.ended("evidence");
     if let Some(rolled) = rolled {
@@ -299,9 +302,10 @@ impl Run<'_> {
     /// Everyone at least once; then in random company until the time is over.
     async fn strike_all(&mut self, settings: &Settings) {
         let begun = Instant::now();
-        let mut names = Vec::new();
+        let (mut names, mut last) = (Vec::new(), Vec::new());
         for nemesis in self.nemeses {
             match nemesis.can_run(self.cluster) {
+                Ok(()) if nemesis.is_last() => last.push(nemesis.name()),
                 Ok(()) => names.push(nemesis.name()),
                 Err(reason) => self.line(nemesis.name()).not_run = Some(reason),
             }
@@ -322,6 +326,9 @@ impl Run<'_> {
                 self.again(&names).await;
             }
             first = false;
+        }
+        for name in last {
+            self.strike(&[name]).await;
         }
     }
 
@@ -358,13 +365,14 @@ impl Run<'_> {
         let within: Duration = chosen.iter().map(|n| n.within()).sum::<Duration>() + self.outside;
         let recovery = self.recovered(&company.join(" + "), over.unwrap_or_else(Instant::now), within).await;
         let millis = |micros: Option<u64>| micros.map(|m| m as f64 / 1_000.0);
-        let (mut said, mut failed) = (Vec::new(), Vec::new());
+        let (mut said, mut failed, mut pasts) = (Vec::new(), Vec::new(), Vec::new());
         for (nemesis, struck) in chosen.iter().zip(struck) {
             let line = self.line(nemesis.name());
             line.strikes += 1;
             match struck {
-                Ok(Struck { fired, notes, asked, .. }) => {
+                Ok(Struck { fired, notes, asked, past, .. }) => {
                     asked.answered().await;
+                    pasts.extend(past.map(|past| *past));
                     line.fired += fired;
                     said.push(format!("{} {fired}×", nemesis.name()));
                     line.notes.extend(notes);
@@ -390,6 +398,7 @@ impl Run<'_> {
             seconds(recovery.caught_up)
         );
         self.recoveries.push(recovery);
+        self.pasts.extend(pasts);
         self.wrong.extend(failed);
     }
 

@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_postgres::{Client, NoTls};
 
-use crate::evidence::{Evidence, Recovery, Sighting};
+use crate::evidence::{Aside, Evidence, Log, Recovery, Sighting};
 use crate::history::Entry;
 use crate::shop::Keys;
 use crate::workload::{Http, Server};
@@ -76,6 +76,17 @@ pub async fn collect(
         gathered = gather(sources, http, keys, &client).await?;
     }
     Ok(Evidence { history, sightings, recoveries, ..gathered })
+}
+
+/// Every log as it is now, by service, and what was set aside.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn logs(database: &str) -> anyhow::Result<(BTreeMap<String, Log>, Vec<Aside>)> {
+    let client = connect(database).await?;
+    let logs = log::logs(&client).await?;
+    let aside = log::aside(&client, &logs.keys().collect::<Vec<_>>()).await?;
+    Ok((logs, aside))
 }
 
 /// The scheduler sends what is due at any time: all is read again when something was written meanwhile, so often, after a pause.
