@@ -13,6 +13,9 @@ use super::disk::{self, SmallDisks};
 use super::process::{Identity, Signal, children};
 use super::{Cluster, Plan};
 
+/// What Kafka's Java is told of its memory, and of its compiler.
+const KAFKA_JAVA: &str = "-Xms256m -Xmx512m -XX:TieredStopAtLevel=1";
+
 /// The services that Daybook stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -166,6 +169,8 @@ impl Services {
     fn script_for(&self, verb: &str, dir: &Path, more: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(&self.script);
         command.arg(verb).arg(dir).args(more).stdin(Stdio::null());
+        // A broker of minutes is never paid back what it costs to compile it well.
+        command.env("KAFKA_HEAP", KAFKA_JAVA);
         if self.small_disk {
             command.env("PG_EXTRA", disk::SETTINGS);
         }
