@@ -43,9 +43,26 @@ pub struct Evidence {
     /// Clients placed orders, and all of these were brought to an end.
     #[serde(default)]
     pub orders: bool,
+    /// What restores of the database have taken away, in order.
+    #[serde(default)]
+    pub pasts: Vec<Past>,
+    /// It is of a moment at which work was under way: nothing has caught up, and nothing has come to its end.
+    #[serde(default)]
+    pub under_way: bool,
     /// The books of those outside, as they tell them themselves when everything had caught up: by the outsider's name.
     #[serde(default)]
     pub outside: BTreeMap<String, Value>,
+}
+
+/// The logs as they were when a restore put an earlier state in their place.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Past {
+    /// Microseconds since the run began: what was told until then was told of these logs.
+    pub at: u64,
+    /// By service.
+    pub logs: BTreeMap<String, Log>,
+    /// Messages that were parked or rejected.
+    pub aside: Vec<Aside>,
 }
 
 /// One service's log.

@@ -107,7 +107,7 @@ pub enum Answer {
         /// `Idempotent-Replayed` stood there.
         replayed: bool,
     },
-    /// 409 or 412: the domain, or the condition, says no.
+    /// 409 or 412: the domain, or the condition, says no. Of a read 409: a token is of an epoch of the log that is over.
     Refused {
         /// The status.
         status: u16,

@@ -56,6 +56,9 @@ struct Arguments {
     /// Commands a second, of all clients together.
     #[arg(long, default_value_t = 60.0, value_parser = positive)]
     rate: f64,
+    /// So many times longer may the way back from a fault take: for a machine that others use as well.
+    #[arg(long, value_name = "TIMES", default_value_t = 1.0, value_parser = positive)]
+    patience: f64,
     /// Shoppers place orders too, which are paid and sent by a provider and a carrier outside, and these are broken as well.
     #[arg(long)]
     orders: bool,
@@ -91,6 +94,19 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The data that the clusters of several runs begin with. It goes with its value.
+struct Prepared {
+    folder: PathBuf,
+    services: PathBuf,
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new(&self.services).arg("wipe").arg(&self.folder).output();
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -130,6 +146,11 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
     };
     let mut report = Report::new(arguments.all, arguments.orders);
     let binary = Pinned::new(&arguments.binary, &std::path::absolute(&arguments.folder)?)?;
+    let services = arguments.services.canonicalize()?;
+    let folder = std::path::absolute(&arguments.folder)?.join(format!("prepared-{}", std::process::id()));
+    let prepared = Prepared { folder, services: services.clone() };
+    // An upgrade begins with the older build's.
+    let is_shared = seeds.len() > 1 && arguments.upgrade_from.is_none();
     for (n, seed) in seeds.iter().enumerate() {
         println!("==> seed {seed} ({} of {})", n + 1, seeds.len());
         let folder = std::path::absolute(&arguments.folder)?.join(seed.to_string());
@@ -141,9 +162,11 @@ async fn work(arguments: &Arguments) -> anyhow::Result<Report> {
             pause: Duration::from_secs(arguments.pause),
             rate: arguments.rate,
             orders: arguments.orders,
+            patience: arguments.patience,
             folder: folder.clone(),
             binary: binary.0.clone(),
-            services: arguments.services.canonicalize()?,
+            services: services.clone(),
+            prepared: is_shared.then(|| prepared.folder.clone()),
         };
         match run(&settings, &ordeal(arguments, *seed)?).await {
             Ok(outcome) => {

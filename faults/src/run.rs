@@ -13,7 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::chart::{self, Sample};
 use crate::cluster::{Cluster, Member, Plan, UnexpectedEnd};
 use crate::collect::{Sources, Watch, collect};
-use crate::evidence::Recovery;
+use crate::evidence::{Past, Recovery};
 use crate::history::Recorder;
 use crate::judge::Verdict;
 use crate::load;
@@ -56,12 +56,16 @@ pub struct Settings {
     pub rate: f64,
     /// Clients place orders.
     pub orders: bool,
+    /// So many times longer may the way back from a fault take.
+    pub patience: f64,
     /// Where the run keeps its things.
     pub folder: PathBuf,
     /// The armed binary.
     pub binary: PathBuf,
     /// `scripts/services/services`.
     pub services: PathBuf,
+    /// What the clusters of several runs begin with ([`Plan::prepared`]).
+    pub prepared: Option<PathBuf>,
 }
 
 /// The ordeal of a cluster while clients work.
@@ -122,6 +126,8 @@ pub struct RunResult {
 struct Run<'a> {
     /// So much longer it may take where calls to those outside are under way.
     outside: Duration,
+    /// So many times longer it may take on this machine.
+    patience: f64,
     cluster: &'a Cluster,
     nemeses: &'a [Box<dyn Nemesis>],
     recorder: Recorder,
@@ -130,6 +136,7 @@ struct Run<'a> {
     random: StdRng,
     lines: BTreeMap<&'static str, Line>,
     recoveries: Vec<Recovery>,
+    pasts: Vec<Past>,
     wrong: Vec<String>,
 }
 
@@ -150,12 +157,17 @@ pub async fn run(settings: &Settings, ordeal: &Ordeal) -> anyhow::Result<RunResu
         queries: 2,
         session_timeout_s: 4,
         orders: settings.orders,
+        prepared: settings.prepared.clone(),
         small_disk: ordeal.nemeses().iter().any(|n| n.name().starts_with("disk-")),
     };
+    let mut times = Times::default();
     let cluster = Arc::new(Cluster::start(plan).await?);
-    let outcome = gone_through(settings, ordeal, &cluster).await;
+    times.ended("start");
+    let outcome = gone_through(settings, ordeal, &cluster, &mut times).await;
     let unexpected = cluster.stop().await?;
+    times.ended("stop");
     let mut outcome = outcome?;
+    println!("    seconds: {times}");
     outcome.wrong.extend(unmeant(&unexpected, &settings.folder.join("logs"))?);
     Ok(RunResult { unexpected, ..outcome })
 }
@@ -175,7 +187,34 @@ fn unmeant(unexpected: &[UnexpectedEnd], logs: &Path) -> anyhow::Result<Vec<Stri
     Ok(all)
 }
 
-async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluster>) -> anyhow::Result<RunResult> {
+/// The seconds that a run's parts have taken, for whoever wants it to take fewer.
+struct Times {
+    last: Instant,
+    parts: Vec<(&'static str, f64)>,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { last: Instant::now(), parts: Vec::new() }
+    }
+}
+
+impl Times {
+    fn ended(&mut self, part: &'static str) {
+        self.parts.push((part, self.last.elapsed().as_secs_f64()));
+        self.last = Instant::now();
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all: f64 = self.parts.iter().map(|(_, seconds)| seconds).sum();
+        write!(f, "{all:.0} in all")?;
+        self.parts.iter().try_for_each(|(part, seconds)| write!(f, ", {part} {seconds:.1}"))
+    }
+}
+
+async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluster>, times: &mut Times) -> anyhow::Result<RunResult> {
     let (nemeses, two_builds) = (ordeal.nemeses(), matches!(ordeal, Ordeal::Upgrade(_)));
     let recorder = Recorder::create(&settings.folder.join("history.jsonl"))?;
     let places = |members: Vec<Member>| members.iter().map(Member::server).collect::<Vec<_>>();
@@ -209,14 +248,19 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     let outside = if settings.orders { OUTSIDE } else { Duration::ZERO };
     let mut run = Run {
         outside,
+        patience: settings.patience,
         cluster,
         nemeses,
         http: Http::new(recorder.clone(), two_builds)?,
         watch: Watch::start(sources.clone(), recorder.clone()),
         recorder,
         random: StdRng::seed_from_u64(settings.seed),
-        lines: nemeses.iter().map(|n| (n.name(), Line { within: (n.within() + outside).as_secs(), ..Line::default() })).collect(),
+        lines: nemeses
+            .iter()
+            .map(|n| (n.name(), Line { within: (n.within() + outside).mul_f64(settings.patience).as_secs(), ..Line::default() }))
+            .collect(),
         recoveries: Vec::new(),
+        pasts: Vec::new(),
         wrong: Vec::new(),
     };
     tokio::time::sleep(WARM_UP).await;
@@ -226,10 +270,13 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
         Ordeal::Crowd => run.wrong = load::crowd(&run.recorder, &workload, settings.rate, settings.length).await,
         Ordeal::Upgrade(old) => rolled = Some(upgrade::roll(cluster, old, &settings.binary, settings.length).await?),
     }
+    times.ended("ordeal");
     println!("    clients finish, and everything catches up");
     workload.finish().await?;
+    times.ended("clients");
     let last = run.recovered("the end of the run", Instant::now(), AT_LAST).await;
     run.recoveries.push(last);
+    times.ended("catching up");
     let history = run.recorder.entries();
     let keys = Keys::of(&history);
     let asked = history.len();
@@ -237,11 +284,14 @@ async fn gone_through(settings: &Settings, ordeal: &Ordeal, cluster: &Arc<Cluste
     if let Some(rolled) = &rolled {
         evidence.reacting_from.clone_from(&rolled.reacting_from);
     }
+    evidence.pasts = run.pasts;
     std::fs::write(settings.folder.join("evidence.json"), serde_json::to_vec(&evidence)?)?;
+    times.ended("evidence");
     if let Some(rolled) = rolled {
         run.wrong.extend(rolled.told(&evidence));
     }
     let verdict = tokio::task::spawn_blocking(move || judge(&evidence)).await?;
+    times.ended("judge");
     let mut wrong = run.wrong;
     let telling = if matches!(ordeal, Ordeal::Crowd) { TELLING_CROWD } else { TELLING };
     wrong.extend(samples.finish(&settings.folder, settings.length >= telling)?);
@@ -252,9 +302,10 @@ impl Run<'_> {
     /// Everyone at least once; then in random company until the time is over.
     async fn strike_all(&mut self, settings: &Settings) {
         let begun = Instant::now();
-        let mut names = Vec::new();
+        let (mut names, mut last) = (Vec::new(), Vec::new());
         for nemesis in self.nemeses {
             match nemesis.can_run(self.cluster) {
+                Ok(()) if nemesis.is_last() => last.push(nemesis.name()),
                 Ok(()) => names.push(nemesis.name()),
                 Err(reason) => self.line(nemesis.name()).not_run = Some(reason),
             }
@@ -275,6 +326,9 @@ impl Run<'_> {
                 self.again(&names).await;
             }
             first = false;
+        }
+        for name in last {
+            self.strike(&[name]).await;
         }
     }
 
@@ -311,13 +365,14 @@ impl Run<'_> {
         let within: Duration = chosen.iter().map(|n| n.within()).sum::<Duration>() + self.outside;
         let recovery = self.recovered(&company.join(" + "), over.unwrap_or_else(Instant::now), within).await;
         let millis = |micros: Option<u64>| micros.map(|m| m as f64 / 1_000.0);
-        let (mut said, mut failed) = (Vec::new(), Vec::new());
+        let (mut said, mut failed, mut pasts) = (Vec::new(), Vec::new(), Vec::new());
         for (nemesis, struck) in chosen.iter().zip(struck) {
             let line = self.line(nemesis.name());
             line.strikes += 1;
             match struck {
-                Ok(Struck { fired, notes, asked, .. }) => {
+                Ok(Struck { fired, notes, asked, past, .. }) => {
                     asked.answered().await;
+                    pasts.extend(past.map(|past| *past));
                     line.fired += fired;
                     said.push(format!("{} {fired}×", nemesis.name()));
                     line.notes.extend(notes);
@@ -343,11 +398,13 @@ impl Run<'_> {
             seconds(recovery.caught_up)
         );
         self.recoveries.push(recovery);
+        self.pasts.extend(pasts);
         self.wrong.extend(failed);
     }
 
     /// Waits until all is well again, and says when it was, from the moment at which the last fault was over.
     async fn recovered(&self, nemesis: &str, over: Instant, within: Duration) -> Recovery {
+        let within = within.mul_f64(self.patience);
         let ended = self.recorder.at(over);
         let acknowledged = async {
             while over.elapsed() < within {

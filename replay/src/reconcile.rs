@@ -2,10 +2,12 @@
 //! Discarding it begins the log's next epoch.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::{Duration, Instant};
 
 use daybook_bus::{BusConfig, Inspector, Message, PartitionReader, StartAt, headers as h};
 use daybook_kernel::Registry;
 use daybook_log::{Log, LogError, PartitionLog, Writer, WriterSessions};
+use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, OwnConnection, Role};
 use serde::Serialize;
 
@@ -22,6 +24,10 @@ const MESSAGES: usize = 1_000;
 const BYTES: usize = 8 << 20;
 /// The distance from a topic's end at which it is read first; eight times as far each time that nothing of the log is met.
 const FIRST_LOOK: i64 = 1_000;
+/// The longest that is waited until the lanes' group has no members: longer than a session of theirs.
+const SESSIONS_END: Duration = Duration::from_secs(90);
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(500);
 /// Longest reason, in characters.
 const MAX_REASON: usize = 1_000;
 /// The most events of a partition that are named, of those that the log has not.
@@ -66,6 +72,9 @@ pub struct PartitionState {
     pub named: Vec<ForeignEvent>,
     /// The number of messages that Kafka has behind the last one that the log knows of: the lanes begin there, and decide them, most of them again.
     pub messages_again: i64,
+    /// The message behind the last one that the log knows of.
+    #[serde(skip)]
+    next_message: i64,
 }
 
 /// A read model that has been where the log has not.
@@ -192,9 +201,28 @@ pub async fn reconcile(
                 "there is nothing to discard: Kafka and the read models have nothing that the log has not".to_owned(),
             ));
         }
+        send_lanes_back(bus, &inspector, service, &found.partitions).await?;
         found.began_epoch = Some(begin_epoch(databases, service, &found, reason).await?);
     }
     Ok(found)
+}
+
+/// The lanes begin where the log says, whatever they have committed. But others ask what they have committed: a handle whose command is still to be decided
+/// again would have no result for ever, and deadlines would fire before what is to be decided again. A group of processes that were killed has members until their
+/// sessions are over.
+async fn send_lanes_back(bus: &BusConfig, inspector: &Inspector, service: &str, partitions: &[PartitionState]) -> Result<(), ReplayError> {
+    let (group, topic) = (lanes_group(bus, service), bus.messages(service));
+    let until = Instant::now() + SESSIONS_END;
+    for p in partitions {
+        while let Err(error) = inspector.set_committed(&group, &topic, p.partition, p.next_message).await {
+            if Instant::now() > until {
+                return Err(error.into());
+            }
+            tracing::info!(service, partition = p.partition, %error, "the lanes' group can't be sent back yet; stop every process of Daybook");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+    Ok(())
 }
 
 /// An opening page in every partition. A process that dies on the way leaves some of them in the next epoch: the one after that is begun then.
@@ -215,13 +243,15 @@ async fn partition_state(log: &PartitionLog, bus: &BusConfig, inspector: &Inspec
     let (foreign_events, named) = foreign(log, bus, inspector).await?;
     let topic = bus.messages(log.service());
     let end = inspector.written(&topic, log.number()).await?.end;
+    let next_message = head.message_offset + 1;
     Ok(PartitionState {
         partition: log.number(),
         log_end: head.next_offset(),
         epoch: head.epoch,
         foreign_events,
         named,
-        messages_again: if foreign_events > 0 { (end - (head.message_offset + 1)).max(0) } else { 0 },
+        messages_again: if foreign_events > 0 { (end - next_message).max(0) } else { 0 },
+        next_message,
     })
 }
 

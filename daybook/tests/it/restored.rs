@@ -1,5 +1,6 @@
 //! A log whose database was restored to an older state: what it lacks is found, given up by an operator, and everything goes on.
 
+use daybook_bus::Inspector;
 use daybook_kernel::StreamId;
 use daybook_testkit::eventually;
 use serde_json::{Value, json};
@@ -99,6 +100,13 @@ async fn a_restored_log_is_reconciled_and_all_that_was_acknowledged_is_decided_a
     assert_eq!((code, &began["beganEpoch"]), (Some(0), &json!(2)), "{began}");
     let reasons = "SELECT count(*) FROM inventory.page WHERE epoch = 2 AND reason = 'restored from last night''s backup'";
     assert_eq!(install.count(reasons).await, i64::from(PARTITIONS), "it stands in every partition");
+
+    // Who asks how far the lanes are is told that they have not been there yet, though they once were.
+    let number = partition("stock/A-1@w-1");
+    let (inspector, topic) = (Inspector::new(&install.bus).expect("a client"), install.bus.messages("inventory"));
+    let end = inspector.written(&topic, number).await.expect("it answers").end;
+    let committed = inspector.committed(&install.bus.group("inventory.lanes"), &topic, number).await.expect("it answers");
+    assert_eq!(committed, state["messagesAgain"].as_i64().map(|again| end - again), "{found}");
 
     // The command that the log had lost is on Kafka still: it is decided again, and once; and so is what follows from it.
     let handlers = install.handlers().await;

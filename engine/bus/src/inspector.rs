@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -148,6 +148,24 @@ impl Inspector {
     pub async fn committed(&self, group: &str, topic: &str, partition: i32) -> Result<Option<i64>, BusError> {
         let (purpose, topic) = (Purpose::Group(group.to_owned()), topic.to_owned());
         self.ask(move |inner| inner.with(&purpose, |client| inner.committed(client, &topic, partition))).await
+    }
+
+    /// Sets the offset that `group` (its full name) has committed, further back too. Only of a group without members, who would set it anew; those
+    /// of a process that was killed are counted until their session ends.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`], also where the group has members.
+    pub async fn set_committed(&self, group: &str, topic: &str, partition: i32, offset: i64) -> Result<(), BusError> {
+        let (purpose, topic) = (Purpose::Group(group.to_owned()), topic.to_owned());
+        self.ask(move |inner| {
+            let failed = |error| inner.unreachable(format!("set the committed offset in {topic}/{partition}"), error);
+            inner.with(&purpose, |client| {
+                let mut list = TopicPartitionList::with_capacity(1);
+                list.add_partition_offset(&topic, partition, Offset::Offset(offset)).map_err(failed)?;
+                client.commit(&list, CommitMode::Sync).map_err(failed)
+            })
+        })
+        .await
     }
 
     /// Number of a topic's partitions; none when it does not exist.

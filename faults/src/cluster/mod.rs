@@ -1,6 +1,7 @@
 //! A Daybook of the harness's own: Postgres, Kafka, a proxy between, and a process for each role, with a supervisor as any
 //! platform has one. Everything can be broken from here, and nothing is left of it afterwards.
 
+mod backup;
 mod disk;
 mod member;
 mod outside;
@@ -20,12 +21,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
+pub use backup::Backup;
 pub use disk::SmallDisk;
 pub use member::{Life, Member, Role};
-pub use process::{Identity, Signal};
+pub use process::Signal;
 pub use resources::Resources;
 pub use run::Ran;
-pub use services::{Endangered, Service};
+pub use services::{Endangered, Service, StandingStill};
 
 use crate::proxy::Proxy;
 use disk::SmallDisks;
@@ -58,6 +60,9 @@ pub struct Plan {
     /// Postgres's data and WAL lie on disks of a fixed size, which can be filled. Needs root; where that can't be, the
     /// cluster starts all the same, and [`Cluster::small_disk`] says why it has none.
     pub small_disk: bool,
+    /// A folder with Postgres' and Kafka's data after `daybook migrate`: where it is not there yet it is made, and later clusters begin with it. All
+    /// clusters that share one have the same partitions and the same build.
+    pub prepared: Option<PathBuf>,
     /// Simulators of those outside run beside Daybook, and its processes know them.
     pub orders: bool,
 }
@@ -112,6 +117,7 @@ impl Cluster {
     /// When something can't be started; nothing is left then.
     pub async fn start(plan: Plan) -> anyhow::Result<Self> {
         let plan = prepare(plan)?;
+        let is_prepared = plan.prepared.as_ref().is_some_and(|prepared| prepared.exists());
         let services = Services::new(&plan);
         let started = services.start_first(&plan).await;
         let disks = match started {
@@ -141,7 +147,12 @@ impl Cluster {
         // From here on it ends with its Drop.
         let owner = Arc::new(Owner { shared: shared.clone(), supervising: Mutex::default() });
         let cluster = Self { shared, owner };
-        cluster.migrate().await?;
+        if !is_prepared {
+            cluster.migrate().await?;
+            if let Some(prepared) = &cluster.shared.plan.prepared {
+                cluster.shared.services.keep(prepared)?;
+            }
+        }
         for (role, count) in cluster.shared.plan.roles() {
             for _ in 0..count {
                 cluster.add(role).await?;
@@ -214,6 +225,35 @@ impl Cluster {
         self.shared.members().remove(name);
         self.shared.proxy.remove(name);
         Ok(())
+    }
+
+    /// Ends these processes by SIGTERM, and by SIGKILL those that take longer than they may; they are left ended until the supervisor is told
+    /// otherwise ([`Cluster::hold_down`]).
+    ///
+    /// # Errors
+    /// When there is none of one of these names.
+    pub async fn end_all(&self, names: &[String]) -> anyhow::Result<()> {
+        for name in names {
+            self.hold_down(name, true)?;
+            // Who stands still would hear it only afterwards.
+            self.resume(name)?;
+            self.stop_gracefully(name)?;
+        }
+        let runs = || names.iter().filter(|name| self.member(name).is_ok_and(|member| member.pid.is_some())).collect::<Vec<_>>();
+        let until = Instant::now() + FAREWELL;
+        loop {
+            self.shared.members().look(&self.shared);
+            let still = runs();
+            if still.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                for name in still {
+                    self.kill(name)?;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Ends everything, by SIGTERM first, and forgets the data; logs stay in `dir/logs`. What ended unexpectedly.

@@ -13,7 +13,7 @@ const TAIL_LINES: usize = 12;
 
 /// A process, told apart from a later one that got its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(super) struct Identity {
     /// Its id.
     pub pid: u32,
     /// When it was started, in the kernel's ticks.
@@ -22,18 +22,18 @@ pub struct Identity {
 
 impl Identity {
     /// The process that has this id now; none when nobody has, or only a dead one that waits to be noticed.
-    pub fn of(pid: u32) -> Option<Self> {
+    pub(super) fn of(pid: u32) -> Option<Self> {
         let (state, _, began) = stat(pid)?;
         (state != 'Z' && state != 'X').then_some(Self { pid, began })
     }
 
     /// Whether it still runs, or is stopped.
-    pub fn is_alive(self) -> bool {
+    pub(super) fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
 
     /// Sends it a signal; false when it is gone.
-    pub fn signal(self, signal: Signal) -> bool {
+    pub(super) fn signal(self, signal: Signal) -> bool {
         self.is_alive() && send(self.pid, signal)
     }
 }

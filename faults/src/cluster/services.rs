@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use super::disk::{self, SmallDisks};
 use super::process::{Identity, Signal, children};
 use super::{Cluster, Plan};
+
+/// What Kafka's Java is told of its memory, and of its compiler.
+const KAFKA_JAVA: &str = "-Xms256m -Xmx512m -XX:TieredStopAtLevel=1";
 
 /// The services that Daybook stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ struct State {
     meant: AtomicBool,
     /// It may end while this is above 0: something that it can't live without is taken away.
     endangered: AtomicU32,
+    /// It is left ended while this is so.
+    held_down: AtomicBool,
     starts: AtomicU32,
 }
 
@@ -73,11 +79,14 @@ impl Services {
     /// Starts both for the first time; on small disks where that is planned, and why not.
     pub(super) async fn start_first(&self, plan: &Plan) -> anyhow::Result<Result<SmallDisks, String>> {
         tokio::task::block_in_place(|| {
+            if let Some(prepared) = plan.prepared.as_ref().filter(|prepared| prepared.exists()) {
+                self.script("copy", &[&prepared.display().to_string()])?;
+            }
             let mut disks = Err("the cluster was planned without disks of a fixed size".to_owned());
             if plan.small_disk {
                 self.start(&[Service::Postgres])?;
                 self.script("stop", &[])?;
-                disks = SmallDisks::below(&self.addresses().data.join("postgres/cluster"));
+                disks = SmallDisks::below(&self.cluster());
             }
             if let Err(error) = self.start(&[Service::Postgres, Service::Kafka]) {
                 self.kill();
@@ -87,6 +96,15 @@ impl Services {
                 return Err(error);
             }
             Ok(disks)
+        })
+    }
+
+    /// Keeps a copy of both as they are now, in a folder that there is not yet.
+    pub(super) fn keep(&self, prepared: &Path) -> anyhow::Result<()> {
+        tokio::task::block_in_place(|| {
+            self.script("stop", &[])?;
+            self.script_for("copy", prepared, &[&self.dir.display().to_string()])?;
+            self.start(&[Service::Postgres, Service::Kafka])
         })
     }
 
@@ -145,8 +163,14 @@ impl Services {
     }
 
     fn script(&self, verb: &str, more: &[&str]) -> anyhow::Result<()> {
+        self.script_for(verb, &self.dir, more)
+    }
+
+    fn script_for(&self, verb: &str, dir: &Path, more: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(&self.script);
-        command.arg(verb).arg(&self.dir).args(more).stdin(Stdio::null());
+        command.arg(verb).arg(dir).args(more).stdin(Stdio::null());
+        // A broker of minutes is never paid back what it costs to compile it well.
+        command.env("KAFKA_HEAP", KAFKA_JAVA);
         if self.small_disk {
             command.env("PG_EXTRA", disk::SETTINGS);
         }
@@ -159,6 +183,16 @@ impl Services {
 
     fn identity(&self, service: Service) -> Option<Identity> {
         (*self.state(service).runs.lock().unwrap_or_else(PoisonError::into_inner)).filter(|it| it.is_alive())
+    }
+
+    /// Whether the supervisor leaves it ended.
+    pub(super) fn is_held_down(&self, service: Service) -> bool {
+        self.state(service).held_down.load(SeqCst)
+    }
+
+    /// Where Postgres' data lies.
+    pub(super) fn cluster(&self) -> PathBuf {
+        self.addresses().data.join("postgres/cluster")
     }
 
     pub(super) fn runs(&self, service: Service) -> bool {
@@ -219,6 +253,42 @@ impl Drop for Endangered<'_> {
     }
 }
 
+/// While it lives, a service is left ended.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct HeldDown<'a>(&'a AtomicBool);
+
+impl Drop for HeldDown<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, SeqCst);
+    }
+}
+
+/// While it lives, no process of a service moves.
+#[derive(Debug)]
+#[must_use]
+pub struct StandingStill(Vec<Identity>);
+
+impl StandingStill {
+    /// The number of processes.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the first process is there still: one that was killed did not stand still to the end.
+    pub fn is_whole(&self) -> bool {
+        self.0.first().is_some_and(|first| first.is_alive())
+    }
+}
+
+impl Drop for StandingStill {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            process.signal(Signal::CONT);
+        }
+    }
+}
+
 impl Cluster {
     /// A service's first process; none while it does not run.
     pub fn service_pid(&self, service: Service) -> Option<u32> {
@@ -251,8 +321,40 @@ impl Cluster {
         read(&log.with_extension("log.1")) + &read(&log)
     }
 
+    /// Kills every process of a service, which is left ended until what is given back goes.
+    pub(super) async fn hold_service_down(&self, service: Service) -> HeldDown<'_> {
+        let state = self.shared.services.state(service);
+        state.held_down.store(true, SeqCst);
+        state.meant.store(true, SeqCst);
+        let held_down = HeldDown(&state.held_down);
+        let mut processes = self.service_processes(service);
+        while !processes.is_empty() {
+            for process in &processes {
+                process.signal(Signal::KILL);
+            }
+            processes.extend(self.service_processes(service));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            processes.retain(|process| process.is_alive());
+        }
+        held_down
+    }
+
+    /// Stops every process of a service until what is given back goes.
+    pub fn stand_still(&self, service: Service) -> StandingStill {
+        let mut stopped = StandingStill(Vec::new());
+        // The first one first: it makes no more then. Whom it had just made is seen the second time.
+        for _ in 0..2 {
+            for process in self.service_processes(service) {
+                if !stopped.0.contains(&process) && process.signal(Signal::STOP) {
+                    stopped.0.push(process);
+                }
+            }
+        }
+        stopped
+    }
+
     /// A service's processes as they are now, the first one first.
-    pub fn service_processes(&self, service: Service) -> Vec<super::Identity> {
+    fn service_processes(&self, service: Service) -> Vec<Identity> {
         let Some(first) = self.shared.services.identity(service) else { return Vec::new() };
         std::iter::once(first).chain(children(first.pid)).collect()
     }

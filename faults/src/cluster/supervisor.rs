@@ -31,7 +31,7 @@ async fn watch_members(shared: Arc<Shared>) {
 async fn watch_service(shared: Arc<Shared>, service: Service) {
     while !shared.stopping() {
         tokio::time::sleep(LOOK).await;
-        if shared.services.runs(service) {
+        if shared.services.runs(service) || shared.services.is_held_down(service) {
             continue;
         }
         if !shared.services.end_was_meant(service) {

@@ -55,18 +55,18 @@ pub(super) async fn logs(client: &Client) -> anyhow::Result<BTreeMap<String, Log
     Ok(logs)
 }
 
-/// Whether pages have been written since these logs were read.
+/// A service whose log has pages that were written since these logs were read.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub(super) async fn has_grown(client: &Client, logs: &BTreeMap<String, Log>) -> anyhow::Result<bool> {
+pub(super) async fn grown<'l>(client: &Client, logs: &'l BTreeMap<String, Log>) -> anyhow::Result<Option<&'l String>> {
     for (service, log) in logs {
         let pages: i64 = client.query_one(&format!("SELECT count(*) FROM \"{service}\".page"), &[]).await?.get(0);
         if usize::try_from(pages)? != log.pages.values().map(Vec::len).sum::<usize>() {
-            return Ok(true);
+            return Ok(Some(service));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// The services that have a log: schemas with a table `log`.

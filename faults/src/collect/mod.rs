@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_postgres::{Client, NoTls};
 
-use crate::evidence::{Evidence, Recovery, Sighting};
+use crate::evidence::{Aside, Evidence, Log, Recovery, Sighting};
 use crate::history::Entry;
 use crate::shop::Keys;
 use crate::workload::{Http, Server};
@@ -68,9 +69,8 @@ pub async fn collect(
     let client = connect(&sources.database).await?;
     let mut gathered = gather(sources, http, keys, &client).await?;
     for _ in 0..AGAIN {
-        if !log::has_grown(&client, &gathered.logs).await? {
-            break;
-        }
+        let Some(service) = log::grown(&client, &gathered.logs).await? else { break };
+        println!("    the log of {service} has grown meanwhile: the evidence is gathered again");
         // What is read of Kafka and read models is not of the log that was read before.
         tokio::time::sleep(PAUSE).await;
         gathered = gather(sources, http, keys, &client).await?;
@@ -78,8 +78,21 @@ pub async fn collect(
     Ok(Evidence { history, sightings, recoveries, ..gathered })
 }
 
+/// Every log as it is now, by service, and what was set aside.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn logs(database: &str) -> anyhow::Result<(BTreeMap<String, Log>, Vec<Aside>)> {
+    let client = connect(database).await?;
+    let logs = log::logs(&client).await?;
+    let aside = log::aside(&client, &logs.keys().collect::<Vec<_>>()).await?;
+    Ok((logs, aside))
+}
+
 /// The scheduler sends what is due at any time: all is read again when something was written meanwhile, so often, after a pause.
 const AGAIN: usize = 5;
+/// Audits that run at once.
+const AT_ONCE: usize = 3;
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Everything but what the harness has written down itself.
@@ -95,13 +108,9 @@ async fn gather(sources: &Sources, http: &Http, keys: &Keys, client: &Client) ->
     let services: Vec<&String> = logs.keys().collect();
     let aside = log::aside(client, &services).await?;
     let parts = read::parts(client).await?;
-    let served = read::served(http, &sources.queries, keys).await?;
-    let mut differences = BTreeMap::new();
-    for model in parts.keys() {
-        differences.insert(model.clone(), audit(sources, &["replay", "diff", model]).await?);
-    }
-    differences.insert("verify".to_owned(), audit(sources, &["replay", "verify", "--kafka"]).await?);
-    let terms = terms::when_quiet(&sources.database).await?;
+    // Beside each other, for one of them waits most of its time.
+    let (served, differences, terms) =
+        tokio::try_join!(read::served(http, &sources.queries, keys), audits(sources, parts.keys()), terms::when_quiet(&sources.database))?;
     let (two_builds, reacting_from) = (sources.two_builds, BTreeMap::new());
     Ok(Evidence {
         logs,
@@ -129,6 +138,16 @@ async fn books(outside: &[Server]) -> anyhow::Result<BTreeMap<String, serde_json
         books.insert(at.name.clone(), told.error_for_status()?.json().await?);
     }
     Ok(books)
+}
+
+/// The findings of all of Daybook's own audits, by what they look at.
+async fn audits(sources: &Sources, models: impl Iterator<Item = &String>) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let verify = async { anyhow::Ok(("verify".to_owned(), audit(sources, &["replay", "verify", "--kafka"]).await?)) };
+    let diffs = models.map(|model| async move { anyhow::Ok((model.clone(), audit(sources, &["replay", "diff", model]).await?)) });
+    let diffs = stream::iter(diffs.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<BTreeMap<_, _>>();
+    let (verify, mut differences) = tokio::try_join!(verify, diffs)?;
+    differences.extend([verify]);
+    Ok(differences)
 }
 
 /// The findings of one of Daybook's own audits: nothing when it exits with 0, else what it printed.

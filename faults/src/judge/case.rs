@@ -1,13 +1,14 @@
 //! The evidence, decoded once and indexed: what the rules look into.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::decode::{self, LedgerResult};
+use super::decode::{self, LedgerResult, Token};
 use super::digest;
-use super::log::time_of;
+use super::log::{page_numbered, time_of};
+use super::past::Lost;
 use super::rules;
 use super::verdict::Findings;
 use crate::evidence::{Aside, Event, Evidence, Ledger, Log};
@@ -104,6 +105,8 @@ pub(crate) struct Case<'a> {
     pub(crate) domain: &'static Domain,
     /// By service, partition and offset as they stand in the evidence.
     pub(crate) written: Vec<Written<'a>>,
+    /// Events that a restore has taken away, each with its epoch: what they asked for is asked for still.
+    pub(crate) void: Vec<(Written<'a>, i32)>,
     pub(crate) rows: Vec<Row<'a>>,
     pub(crate) deeds: Vec<Deed<'a>>,
     /// Places in `written`, by service and stream, in the order of offsets.
@@ -121,6 +124,7 @@ impl<'a> Case<'a> {
             evidence,
             domain,
             written: Vec::new(),
+            void: void(evidence),
             rows: Vec::new(),
             deeds: deeds(evidence),
             streams: BTreeMap::new(),
@@ -188,6 +192,25 @@ impl<'a> Case<'a> {
         self.places.get(&(service, partition, offset)).map(|n| &self.written[*n])
     }
 
+    /// The epoch of an event of the log; none where its page is missing.
+    pub(crate) fn epoch_of(&self, at: &Written<'_>) -> Option<i32> {
+        let pages = self.evidence.logs.get(at.service)?.pages.get(&at.partition)?;
+        Some(page_numbered(pages, at.event.page)?.epoch)
+    }
+
+    /// The number of epochs that a partition has had.
+    pub(crate) fn epochs(&self, service: &str, partition: i32) -> usize {
+        let pages = self.evidence.logs.get(service).and_then(|log| log.pages.get(&partition));
+        pages.into_iter().flatten().map(|page| page.epoch).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The event that stood at a place in an epoch, also where a restore has taken it away.
+    pub(crate) fn once_at(&self, place: &Token) -> Option<&Written<'a>> {
+        let is_it = |at: &Written<'_>| (at.service, at.partition, at.event.offset) == (&place.service, place.partition, place.offset);
+        let stands = self.event_at(&place.service, place.partition, place.offset).filter(|at| self.epoch_of(at) == Some(place.epoch));
+        stands.or_else(|| self.void.iter().find(|(at, epoch)| *epoch == place.epoch && is_it(at)).map(|(at, _)| at))
+    }
+
     /// All events that a command led to.
     pub(crate) fn effects<'s>(&'s self, service: &'s str, id: Uuid) -> impl ExactSizeIterator<Item = &'s Written<'a>> {
         self.effects.get(&(service, id)).map(Vec::as_slice).unwrap_or_default().iter().map(|n| &self.written[*n])
@@ -213,6 +236,21 @@ impl<'a> Case<'a> {
     pub(crate) fn result<'s>(&'s self, service: &'s str, id: Uuid) -> Option<(&'s Row<'a>, &'s LedgerResult)> {
         self.results(service, id).find_map(|row| row.result.as_ref().map(|result| (row, result)))
     }
+}
+
+/// The events that restores have taken away. What can't be read of them is a finding of that past.
+fn void(evidence: &Evidence) -> Vec<(Written<'_>, i32)> {
+    let mut all = Vec::new();
+    for past in &evidence.pasts {
+        for lost in Lost::of(past, &evidence.logs) {
+            all.extend(lost.events().map(|(event, epoch)| {
+                let json = decode::json(&event.r#type, &event.payload).unwrap_or_default();
+                let command = decode::metadata(&event.metadata).ok().and_then(|metadata| metadata.command);
+                (Written { service: lost.service, partition: lost.partition, event, json, command }, epoch)
+            }));
+        }
+    }
+    all
 }
 
 /// The commands of the history: two entries of one service, stream and key are about the same command.

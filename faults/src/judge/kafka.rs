@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::case::Case;
-use super::decode;
+use super::decode::{self, Token};
 use super::log::page_numbered;
 use super::rules;
 use super::verdict::Findings;
@@ -24,6 +24,11 @@ impl Topic<'_> {
     fn event(&self, offset: i64) -> Option<&Event> {
         self.events.binary_search_by_key(&offset, |e| e.offset).ok().map(|at| &self.events[at])
     }
+
+    /// Whether another epoch has begun at its place, or before it.
+    fn is_void(&self, message: &Published) -> bool {
+        self.pages.iter().any(|page| page.epoch > message.epoch && page.first_offset <= message.offset)
+    }
 }
 
 /// Every rule of `<service>.events` and `<service>.messages.rejected`.
@@ -42,7 +47,10 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
             nothing_is_missing(&topic, findings);
             order_is_the_logs(&topic, findings);
             for message in topic.messages {
-                message_is_its_event(&topic, message, findings);
+                match topic.is_void(message) {
+                    true => void_was_an_event(case, &topic, message, findings),
+                    false => message_is_its_event(&topic, message, findings),
+                }
             }
         }
     }
@@ -66,7 +74,7 @@ fn rejections_are_told(case: &Case<'_>, findings: &mut Findings) {
 
 /// `kafka-missing`: now that all has caught up, each event was published.
 fn nothing_is_missing(topic: &Topic<'_>, findings: &mut Findings) {
-    let there: BTreeSet<i64> = topic.messages.iter().map(|m| m.offset).collect();
+    let there: BTreeSet<i64> = topic.messages.iter().filter(|message| !topic.is_void(message)).map(|m| m.offset).collect();
     for event in topic.events {
         findings.check(rules::KAFKA_MISSING, event.offset, there.contains(&event.offset), || {
             (format!("{} lacks the log's offset {}", topic.place, event.offset), vec![format!("{event:?}")])
@@ -77,7 +85,7 @@ fn nothing_is_missing(topic: &Topic<'_>, findings: &mut Findings) {
 /// `kafka-order`: first occurrences only grow; what comes again is a repeat, and counted.
 fn order_is_the_logs(topic: &Topic<'_>, findings: &mut Findings) {
     let (mut seen, mut last) = (BTreeSet::new(), None::<&Published>);
-    for message in topic.messages {
+    for message in topic.messages.iter().filter(|message| !topic.is_void(message)) {
         if !seen.insert(message.offset) {
             findings.repeat();
             continue;
@@ -88,6 +96,22 @@ fn order_is_the_logs(topic: &Topic<'_>, findings: &mut Findings) {
         });
         last = Some(message);
     }
+}
+
+/// `kafka-ahead`, `kafka-bytes`: what is void was an event, before a restore.
+fn void_was_an_event(case: &Case<'_>, topic: &Topic<'_>, message: &Published, findings: &mut Findings) {
+    let place = Token { service: topic.service.to_owned(), partition: topic.partition, offset: message.offset, epoch: message.epoch };
+    let was = case.once_at(&place).map(|at| at.event);
+    findings.check(rules::KAFKA_AHEAD, message.offset, was.is_some(), || {
+        let what = format!("{} has offset {} of epoch {}, and the log never had", topic.place, message.offset, message.epoch);
+        (what, vec![format!("{message:?}")])
+    });
+    let Some(was) = was else { return };
+    let same = (&message.key, message.version, &message.r#type, &message.value) == (&was.stream_id, was.version, &was.r#type, &was.payload);
+    findings.check(rules::KAFKA_BYTES, message.offset, same, || {
+        let what = format!("{}: offset {} of epoch {} was another event", topic.place, message.offset, message.epoch);
+        (what, vec![format!("{message:?}"), format!("{was:?}")])
+    });
 }
 
 /// `kafka-ahead`, `kafka-bytes`, `kafka-digest`: each message, repeats too, is its event.

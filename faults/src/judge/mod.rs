@@ -13,6 +13,7 @@ mod kafka;
 pub(crate) mod log;
 pub(crate) mod models;
 mod once;
+pub(crate) mod past;
 pub(crate) mod reads;
 pub mod rules;
 pub(crate) mod story;
@@ -32,7 +33,10 @@ pub(crate) fn judge(case: &Case<'_>, is_reactors: &dyn Fn(&Row<'_>) -> bool, fin
     decided::judge(case, findings);
     told::judge(case, findings);
     asked::judge(case, is_reactors, findings);
-    kafka::judge(case, findings);
+    if !case.evidence.under_way {
+        kafka::judge(case, findings);
+    }
+    past::judge(case, findings);
     models::judge(case, findings);
     watched::judge(case, findings);
 }

@@ -113,3 +113,12 @@ table! {
     NOT_RECOVERED: "I10" Watched "not-recovered", "After a fault, work goes on and all catches up.";
     RECOVERED_LATE: "I10" Watched "recovered-late", "After a fault, work goes on within the time that was said.";
 }
+
+/// Rules of what a restore of the database leads to.
+pub mod restored {
+    table! {
+        EPOCH_NOT_BEGUN: "I8" Log "epoch-not-begun", "Where a restore has taken events away, others stand in another epoch.";
+        NOT_DECIDED_AGAIN: "I1" Ledger "not-decided-again", "Every command whose result a restore has taken away is decided again.";
+        TOKEN_OF_THE_PAST: "I4" Served "token-of-the-past", "A token of an epoch that is over is answered 409, and no token of a log that has had one epoch is.";
+    }
+}

@@ -99,12 +99,19 @@ pub(crate) struct Findings {
     found: BTreeMap<&'static str, u64>,
     kept: Vec<KeptViolation>,
     repeats: u64,
+    /// The number of the restore before which it was so.
+    past: Option<usize>,
 }
 
 impl Findings {
     /// Nothing yet, of these rules in the order of causes.
     pub(crate) fn new(rules: &'static [Rule]) -> Self {
-        Self { rules, checked: BTreeMap::new(), found: BTreeMap::new(), kept: Vec::new(), repeats: 0 }
+        Self { rules, checked: BTreeMap::new(), found: BTreeMap::new(), kept: Vec::new(), repeats: 0, past: None }
+    }
+
+    /// What is found from now on is of the past before the n-th restore; none: of what stands.
+    pub(crate) fn of_the_past(&mut self, n: Option<usize>) {
+        self.past = n;
     }
 
     /// Notes that a rule looked at something, and what was wrong with it if it does not hold. `moment` orders causes within
@@ -130,6 +137,7 @@ impl Findings {
             }
         }
         let (what, seen) = say();
+        let what = self.past.map_or(what.clone(), |n| format!("before restore {}: {what}", n + 1));
         let violation = Violation { invariant: rule.invariant, rule: rule.name, what, seen };
         self.kept.push(KeptViolation { rule, moment, violation });
     }

@@ -20,7 +20,9 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Findings) {
 fn numbers_only_grow(case: &Case<'_>, findings: &mut Findings) {
     let mut last: BTreeMap<&str, &Sighting> = BTreeMap::new();
     for sighting in &case.evidence.sightings {
-        let before = last.insert(&sighting.what, sighting);
+        // A restore takes everything back.
+        let is_of_this = |before: &&Sighting| !case.evidence.pasts.iter().any(|past| (before.at..sighting.at).contains(&past.at));
+        let before = last.insert(&sighting.what, sighting).filter(is_of_this);
         let moment = i64::try_from(sighting.at).unwrap_or(i64::MAX);
         findings.check(rules::WENT_BACK, moment, before.is_none_or(|before| before.value <= sighting.value), || {
             (format!("{} went back to {}", sighting.what, sighting.value), vec![format!("{before:?}"), format!("{sighting:?}")])

@@ -17,6 +17,7 @@ mod postgres;
 mod postgres_log;
 mod provoke;
 mod repeats;
+mod restore;
 mod services;
 mod takeovers;
 mod transactions;
@@ -29,6 +30,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use crate::cluster::{Cluster, Member};
+use crate::evidence::Past;
 use crate::workload::Http;
 pub use provoke::Asked;
 
@@ -50,6 +52,11 @@ pub trait Nemesis: Send + Sync {
     /// The longest that everything may take to be as before, from the fault's end.
     fn within(&self) -> Duration;
 
+    /// Whether it strikes once, alone, when all others have: what is behind it is another past.
+    fn is_last(&self) -> bool {
+        false
+    }
+
     /// Makes the fault, holds it, heals it. A fault that did not happen is no error: it is fired 0 times.
     fn strike<'a>(&'a self, cluster: &'a Cluster, random: &'a mut StdRng, http: &'a Http) -> Striking<'a>;
 }
@@ -65,12 +72,14 @@ pub struct Struck {
     pub over: Instant,
     /// Questions that were asked meanwhile.
     pub asked: Asked,
+    /// The logs that it took away.
+    pub past: Option<Box<Past>>,
 }
 
 impl Struck {
     /// Now over.
     fn times(fired: u64) -> Self {
-        Self { fired, notes: Vec::new(), over: Instant::now(), asked: Asked::default() }
+        Self { fired, notes: Vec::new(), over: Instant::now(), asked: Asked::default(), past: None }
     }
 
     fn asked(self, asked: Asked) -> Self {
@@ -85,7 +94,7 @@ impl Struck {
 
 /// Every nemesis, in the order of the list; those of the world outside where clients place `orders`.
 pub fn all(orders: bool) -> Vec<Box<dyn Nemesis>> {
-    let outside = if orders { outside::all() } else { Vec::new() };
+    let outside = if orders { outside::all().into_iter().chain(restore::all()).collect() } else { Vec::new() };
     let lists = [
         kills::all(),
         points::all(),
@@ -124,6 +133,7 @@ struct Fault {
     about: &'static str,
     within: Duration,
     can_run: fn(&Cluster) -> Result<(), String>,
+    is_last: bool,
     strike: Strike,
 }
 
@@ -135,11 +145,15 @@ impl Fault {
         within: u64,
         strike: impl for<'a> Fn(Field<'a>) -> Striking<'a> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, about, within: Duration::from_secs(within), can_run: |_| Ok(()), strike: Box::new(strike) }
+        Self { name, about, within: Duration::from_secs(within), can_run: |_| Ok(()), is_last: false, strike: Box::new(strike) }
     }
 
     fn when(self, can_run: fn(&Cluster) -> Result<(), String>) -> Self {
         Self { can_run, ..self }
+    }
+
+    fn last(self) -> Self {
+        Self { is_last: true, ..self }
     }
 }
 
@@ -158,6 +172,10 @@ impl Nemesis for Fault {
 
     fn within(&self) -> Duration {
         self.within
+    }
+
+    fn is_last(&self) -> bool {
+        self.is_last
     }
 
     fn strike<'a>(&'a self, cluster: &'a Cluster, random: &'a mut StdRng, http: &'a Http) -> Striking<'a> {

@@ -94,11 +94,11 @@ pub(super) fn all() -> Vec<Fault> {
     faults.chain(kills).collect()
 }
 
-fn is_there(cluster: &Cluster) -> Result<(), String> {
+pub(super) fn is_there(cluster: &Cluster) -> Result<(), String> {
     if cluster.outside().is_empty() { Err("nobody is outside: --orders".to_owned()) } else { Ok(()) }
 }
 
-fn whom(cluster: &Cluster, name: &str) -> anyhow::Result<Server> {
+pub(super) fn whom(cluster: &Cluster, name: &str) -> anyhow::Result<Server> {
     cluster.outside().into_iter().find(|server| server.name == name).with_context(|| format!("{name} is not there"))
 }
 
@@ -167,7 +167,7 @@ async fn is_wrong(server: &Server, way: Way) -> anyhow::Result<bool> {
 }
 
 /// The number of changes that it has made, by its books: of payments each key, of parcels those that have moved.
-async fn told_of(server: &Server) -> anyhow::Result<u64> {
+pub(super) async fn told_of(server: &Server) -> anyhow::Result<u64> {
     let books: Value = client()?.get(format!("{}/books", server.url)).send().await?.json().await?;
     let payments = books["payments"].as_array().into_iter().flatten();
     let keys: usize = payments.map(|payment| payment["keys"].as_array().map_or(0, Vec::len)).sum();

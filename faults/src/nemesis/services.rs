@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Fault, Field, Heal, Struck, until};
+use super::{Fault, Field, Struck, until};
 use crate::cluster::{Service, Signal};
 
 /// The longest that one may take to serve again.
@@ -37,26 +37,10 @@ async fn end(mut field: Field<'_>, service: Service, signal: Signal) -> anyhow::
 async fn pause(mut field: Field<'_>, service: Service, (from, to): (u64, u64)) -> anyhow::Result<Struck> {
     let time = field.millis(from, to);
     field.any_moment().await;
-    let mut stopped = Vec::new();
-    // The first one first: it makes no more then. Whom it had just made is seen the second time.
-    for _ in 0..2 {
-        for process in field.cluster.service_processes(service) {
-            if !stopped.contains(&process) && process.signal(Signal::STOP) {
-                stopped.push(process);
-            }
-        }
-    }
-    let asked = {
-        let _heal = Heal(|| {
-            for process in &stopped {
-                process.signal(Signal::CONT);
-            }
-        });
-        field.hold(time).await
-    };
-    // One that was killed meanwhile did not stand still to the end.
-    let fired = stopped.first().is_some_and(|first| first.is_alive());
-    let struck =
-        Struck::times(u64::from(fired)).note(format!("{} processes of {} stood still for {time:?}", stopped.len(), service.name()));
+    let still = field.cluster.stand_still(service);
+    let asked = field.hold(time).await;
+    let (fired, count) = (still.is_whole(), still.count());
+    drop(still);
+    let struck = Struck::times(u64::from(fired)).note(format!("{count} processes of {} stood still for {time:?}", service.name()));
     Ok(struck.asked(asked))
 }

@@ -47,7 +47,7 @@ fn in_order(tables: &[&[Rule]]) -> Vec<Rule> {
 }
 
 /// Every rule, in the order of causes: within a layer the books come first, for answers rest on them.
-pub static ALL: LazyLock<Vec<Rule>> = LazyLock::new(|| in_order(&[RULES, orders::RULES, rules::RULES]));
+pub static ALL: LazyLock<Vec<Rule>> = LazyLock::new(|| in_order(&[RULES, orders::RULES, rules::RULES, rules::restored::RULES]));
 
 static WITHOUT_ORDERS: LazyLock<Vec<Rule>> = LazyLock::new(|| in_order(&[RULES, rules::RULES]));
 

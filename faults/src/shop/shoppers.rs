@@ -41,7 +41,7 @@ pub(crate) trait Counter: Send + Sync + 'static {
 }
 
 /// At the most so many orders are under way: all of them have to be brought to an end.
-const UNDER_WAY: usize = 60;
+const UNDER_WAY: usize = 30;
 /// A cart's page may not be there yet, or not know its prices.
 const LOOKS: u32 = 5;
 

@@ -17,6 +17,9 @@ const WAIT: &str = "wait=5";
 /// The kind of a problem: an older build owns the partition, and left the command to a newer one.
 const NEWER_BUILD: &str = "urn:daybook:problem:parked:newer-build";
 
+/// The kind of a problem: a token is of a past that a restore has taken away.
+const ANOTHER_EPOCH: &str = "urn:daybook:token-of-another-epoch";
+
 /// A process that serves HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -208,6 +211,9 @@ async fn page(response: Response) -> Answer {
             Answer::Page { status: number, body, positions, stale }
         }
         429 | 503 => Answer::NotServed { why: text },
+        409 if text.contains(ANOTHER_EPOCH) => {
+            Answer::Refused { status: number, body: serde_json::from_str(&text).unwrap_or(Value::Null), token: None, replayed: false }
+        }
         _ => Answer::Unexpected { status: number, body: text },
     }
 }

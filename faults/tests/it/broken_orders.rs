@@ -34,6 +34,29 @@ fn books(e: &mut Evidence) -> &mut Vec<Value> {
     e.outside.get_mut("payment-provider").and_then(|books| books["payments"].as_array_mut()).expect("they are told")
 }
 
+/// The capture of an order fails, and a piece of it comes back.
+fn untaken() -> Story {
+    let mut story = story();
+    *story.of(P1, "ProviderHeard", 2) = of("o-1", heard(3, "ob-1", "AUTHORISED", [3000, 0, 0]));
+    for (stream, kind, fails) in [(P1, "PaymentCaptured", "CaptureFailed"), (O1, "OrderCaptured", "OrderCaptureFailed")] {
+        story.becomes(stream, kind, fails);
+    }
+    *story.of(O1, "OrderReturned", 0) = of("o-1", json!({ "lines": line(1), "condition": "DAMAGED" }));
+    story.stops(P1, "RefundRequested", 0);
+    story.without(O1, "OrderRefunded", 0);
+    story
+}
+
+#[test]
+fn what_could_not_be_taken_is_not_given_back_and_no_more_is_kept_than_the_pieces_cost() {
+    let verdict = judge(&untaken().evidence());
+    assert!(!verdict.found.contains_key("money-unlike-kept"), "{verdict}");
+    let mut kept = untaken();
+    *kept.of(P1, "ProviderHeard", 2) = of("o-1", heard(3, "ob-1", "AUTHORISED", [3000, 2000, 0]));
+    let verdict = judge(&kept.evidence());
+    assert!(verdict.found.contains_key("money-unlike-kept"), "{verdict}");
+}
+
 #[test]
 fn money_is_captured_twice_for_one_ask() {
     caught("I7", "captured-beyond-authorised", &["ask-answered-once"], |s| s.twice(P1, "PaymentCaptured", 0));

@@ -434,6 +434,7 @@ fn every_rule_has_a_broken_run_that_it_catches() {
         include_str!("broken_orders.rs"),
         include_str!("broken_reads.rs"),
         include_str!("broken_reorder.rs"),
+        include_str!("broken_restored.rs"),
         include_str!("broken_told.rs"),
     ];
     let cases: String = cases.concat().split_whitespace().collect();

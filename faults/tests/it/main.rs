@@ -6,6 +6,7 @@ mod broken_log;
 mod broken_orders;
 mod broken_reads;
 mod broken_reorder;
+mod broken_restored;
 mod broken_told;
 mod good;
 mod orders;

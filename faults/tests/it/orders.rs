@@ -36,6 +36,13 @@ impl Story {
         &mut self.0[at].2
     }
 
+    /// The first event of a kind in a stream is one of another kind.
+    #[track_caller]
+    pub(crate) fn becomes(&mut self, stream: &str, kind: &str, other: &'static str) {
+        let at = self.at(stream, kind, 0);
+        self.0[at].1 = other;
+    }
+
     /// It never happened.
     #[track_caller]
     pub(crate) fn without(&mut self, stream: &str, kind: &str, n: usize) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daybook_faults::evidence::{Event, Evidence, Ledger, Log, Page, Published, Rejected};
+use daybook_faults::evidence::{Event, Evidence, Ledger, Log, Page, Past, Published, Rejected};
 use daybook_faults::history::{Answer, Asked, Command, Entry, Via};
 use daybook_faults::judge::digest;
 use daybook_proto::v1::command_result::Outcome;
@@ -39,6 +39,14 @@ pub(crate) struct World {
     pub(crate) evidence: Evidence,
     versions: BTreeMap<String, i64>,
     now: i64,
+    /// Of the pages that are written.
+    epoch: i32,
+}
+
+/// A copy of the database.
+pub(crate) struct Backup {
+    logs: BTreeMap<String, Log>,
+    versions: BTreeMap<String, i64>,
 }
 
 /// The encoding of a message of the shop.
@@ -90,13 +98,36 @@ impl World {
             }
             evidence.logs.insert((*service).to_owned(), log);
         }
-        Self { evidence, versions: BTreeMap::new(), now: 0 }
+        Self { evidence, versions: BTreeMap::new(), now: 0, epoch: 1 }
     }
 
     /// The next moment, in microseconds since the run began.
     fn tick(&mut self) -> i64 {
         self.now += 1000;
         self.now
+    }
+
+    /// Copies the database.
+    pub(crate) fn back_up(&self) -> Backup {
+        Backup { logs: self.evidence.logs.clone(), versions: self.versions.clone() }
+    }
+
+    /// Puts the copy in the database's place, and begins another epoch in every partition.
+    pub(crate) fn restore(&mut self, backup: Backup) {
+        reforge(&mut self.evidence);
+        let at = self.tick().unsigned_abs();
+        let logs = std::mem::replace(&mut self.evidence.logs, backup.logs);
+        self.evidence.pasts.push(Past { at, logs, aside: Vec::new() });
+        self.versions = backup.versions;
+        self.epoch += 1;
+        let recorded_at = BEGAN + self.tick();
+        for log in self.evidence.logs.values_mut() {
+            for (partition, pages) in &mut log.pages {
+                let (page, first_offset) = (pages.len() as i64, log.events[partition].len() as i64);
+                let (epoch, writer) = (self.epoch, "operator".to_owned());
+                pages.push(Page { page, epoch, first_offset, message_offset: page, writer, recorded_at, ..Page::default() });
+            }
+        }
     }
 
     /// Writes a page of these commands, which are of one partition; what each is to be told.
@@ -189,7 +220,7 @@ impl World {
                 events: named,
                 partition,
                 offset: i64::try_from(events.len()).expect("few") - 1,
-                epoch: 1,
+                epoch: self.epoch.unsigned_abs(),
                 command_digest: match command.name.as_str() {
                     "" => vec![7; 32],
                     _ => digest::command(&type_of(command), &encode(&type_of(command), &command.body), if_match),
@@ -202,7 +233,7 @@ impl World {
             rows.push(Ledger { stream_id, command_id: id.to_string(), page, ordinal, request_digest, result });
         }
         let count = i32::try_from(events.len()).expect("few") - i32::try_from(first_offset).expect("few");
-        let (epoch, message_offset, writer) = (1, page, "lane-1".to_owned());
+        let (epoch, message_offset, writer) = (self.epoch, page, "lane-1".to_owned());
         let (previous, digest) = (Vec::new(), Vec::new());
         pages.push(Page { page, epoch, first_offset, count, message_offset, writer, recorded_at, previous, digest });
         told
@@ -266,9 +297,14 @@ pub(crate) fn reforge(evidence: &mut Evidence) {
 
 /// Publishes the logs as they stand.
 pub(crate) fn publish(evidence: &mut Evidence) {
-    evidence.topics.clear();
-    for (service, log) in &evidence.logs {
-        let topic = evidence.topics.entry(service.clone()).or_default();
+    evidence.topics = messages_of(&evidence.logs);
+}
+
+/// Messages of all events.
+pub(crate) fn messages_of(logs: &BTreeMap<String, Log>) -> BTreeMap<String, BTreeMap<i32, Vec<Published>>> {
+    let mut topics = BTreeMap::<String, BTreeMap<i32, Vec<Published>>>::new();
+    for (service, log) in logs {
+        let topic = topics.entry(service.clone()).or_default();
         for (partition, events) in &log.events {
             let message = |e: &Event| {
                 let page = log.pages[partition].iter().find(|p| p.page == e.page).expect("it is of a page");
@@ -280,6 +316,7 @@ pub(crate) fn publish(evidence: &mut Evidence) {
             topic.insert(*partition, events.iter().map(message).collect());
         }
     }
+    topics
 }
 
 /// Further headers of an event in Kafka.

@@ -55,7 +55,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {
     for at in &case.written {
         let Some(metadata) = of_one(at) else { continue };
         let cause = tokens(std::slice::from_ref(&metadata.causation)).pop();
-        let stands = cause.as_ref().filter(|cause| case.event_at(&cause.service, cause.partition, cause.offset).is_some());
+        let stands = cause.as_ref().filter(|cause| case.once_at(cause).is_some());
         let place = stands.map(|cause| EventPlace {
             epoch: cause.epoch,
             service: &cause.service,

@@ -12,7 +12,6 @@ use super::stock::{CROSSED, REGAINED};
 use crate::judge::case::{Case, Row, Written};
 use crate::judge::decode::{self, CommandOutcome, LedgerResult, integer};
 use crate::judge::digest::{self, EventPlace};
-use crate::judge::log::page_numbered;
 use crate::judge::rules;
 use crate::judge::verdict::Findings;
 
@@ -47,8 +46,10 @@ pub(super) struct Reactions<'w> {
 impl<'w> Reactions<'w> {
     /// Of every event since the reactor began.
     pub(super) fn of(case: &'w Case<'_>) -> Self {
-        let all: Vec<Reaction<'w>> = case.written.iter().filter_map(|at| reaction(case, at)).collect();
-        let ids = all.iter().map(|reaction| (reaction.at.service, reaction.id)).collect();
+        let all: Vec<Reaction<'w>> = case.written.iter().filter_map(|at| reaction(case, at, case.epoch_of(at)?)).collect();
+        // What a restore has taken away has asked before: its commands stand in Kafka.
+        let void: Vec<Reaction<'w>> = case.void.iter().filter_map(|(at, epoch)| reaction(case, at, *epoch)).collect();
+        let ids = all.iter().chain(&void).map(|reaction| (reaction.at.service, reaction.id)).collect();
         Self { all, ids }
     }
 
@@ -64,7 +65,7 @@ pub(super) fn is_a_targets(row: &Row<'_>) -> bool {
 }
 
 /// The command that an event asks the reactor `reorder` for.
-fn reaction<'w>(case: &'w Case<'_>, at: &'w Written<'w>) -> Option<Reaction<'w>> {
+fn reaction<'w>(case: &'w Case<'_>, at: &'w Written<'w>, epoch: i32) -> Option<Reaction<'w>> {
     let key = at.event.stream_id.strip_prefix("stock/").filter(|_| at.service == "inventory")?;
     let (kind, fields): (_, &[&str]) = match at.kind() {
         CROSSED => (OPEN, &["sku", "warehouse", "reorderPoint", "available"]),
@@ -73,8 +74,9 @@ fn reaction<'w>(case: &'w Case<'_>, at: &'w Written<'w>) -> Option<Reaction<'w>>
     };
     let (partition, offset) = (at.partition, at.event.offset);
     let began = case.evidence.reacting_from.get(&partition).copied().unwrap_or_default();
-    let pages = case.evidence.logs[at.service].pages.get(&partition)?;
-    let epoch = page_numbered(pages, at.event.page).filter(|_| offset >= began)?.epoch;
+    if offset < began {
+        return None;
+    }
     let target = format!("{TARGETS}{key}");
     let id = digest::reaction_id(&EventPlace { epoch, service: at.service, partition, offset }, REACTOR, kind, &target);
     let mut body: serde_json::Map<String, Value> =
@@ -87,7 +89,9 @@ fn reaction<'w>(case: &'w Case<'_>, at: &'w Written<'w>) -> Option<Reaction<'w>>
 /// Every rule of reactors.
 pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, reactions: &Reactions<'_>, findings: &mut Findings) {
     for reaction in &reactions.all {
-        came_to_an_end(case, reaction, findings);
+        if !case.evidence.under_way {
+            came_to_an_end(case, reaction, findings);
+        }
         if let Some((row, result)) = case.result(reaction.at.service, reaction.id) {
             is_what_was_asked(case, folded, reaction, row, result, findings);
         }

@@ -28,6 +28,9 @@ pub(super) fn judge(case: &Case<'_>, trade: &Trade<'_>, findings: &mut Findings)
                         (format!("{stream} is checked out under {order}, and was under {under:?}"), vec![at.line()])
                     });
                     under = order;
+                    if case.evidence.under_way {
+                        continue;
+                    }
                     let order_is = trade.orders.get(order);
                     let holds = order_is.is_some_and(|order| order.cart == cart && order.ordered == pieces(&at.json, "lines"))
                         || refused.contains(&(cart, order));
