@@ -9,6 +9,7 @@ mod outside;
 mod paying;
 mod reading;
 mod restored;
+mod sessions;
 mod shipping;
 mod shop;
 mod support;

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::Unreachable;
+use crate::tls::Tls;
 use crate::{DatabaseError, Pool, Role, tls, url};
 
 /// Longest time that a host may take to be connected to, and again until the session has begun.
@@ -21,6 +22,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Connector {
     config: Config,
+    /// As the URL says it; and what follows from it.
+    how: Tls,
     tls: MakeRustlsConnect,
     /// For people: `host:port`.
     at: Arc<str>,
@@ -47,7 +50,7 @@ impl Connector {
         config.keepalives_idle(SILENCE);
         config.tcp_user_timeout(UNACKNOWLEDGED);
         config.ssl_mode(tls.mode.driver());
-        Ok(Self { at: url::place(&config).into(), config, tls: tls.connector()? })
+        Ok(Self { at: url::place(&config).into(), config, tls: tls.connector()?, how: tls })
     }
 
     /// Whether a URL can be one, before anybody connects.
@@ -80,13 +83,18 @@ impl Connector {
         self
     }
 
-    /// At most `size` connections, made when they are first needed; a caller that gets none within `patience` hears of it. A
-    /// connection must be left as it was found.
+    /// A pool of one's own: at most `size` connections, made when they are first needed; a caller that gets none within `patience` hears of it. A
+    /// connection must be left as it was found. [`Databases::pool`](crate::Databases::pool) has those that a process shares.
     ///
     /// # Errors
     /// [`DatabaseError::Pool`] when the pool can't be made.
     pub fn pool(&self, size: usize, patience: Duration) -> Result<Pool, DatabaseError> {
         Pool::new(self.config.clone(), self.tls.clone(), self.at.clone(), size, patience)
+    }
+
+    /// Whether the connections of both are the same to whoever gets one.
+    pub(crate) fn connects_as(&self, other: &Self) -> bool {
+        (&self.config, &self.how) == (&other.config, &other.how)
     }
 }
 

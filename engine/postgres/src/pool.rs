@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::connector::limit;
 use crate::error::{DatabaseError, Unreachable, describe};
 
-/// Connections to one database, made when they are first needed.
+/// Connections to one database, made when they are first needed. Clones share them.
 #[derive(Clone)]
 pub struct Pool {
     connections: deadpool_postgres::Pool,
@@ -44,6 +44,11 @@ impl Pool {
             .build()
             .map_err(|e| DatabaseError::Pool(e.to_string()))?;
         Ok(Self { connections, at, patience, limit })
+    }
+
+    /// The same connections, for a caller that waits so long for one.
+    pub(crate) fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     /// A connection; it goes back when it is dropped, and must be left as it was found.

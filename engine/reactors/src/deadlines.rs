@@ -52,8 +52,8 @@ impl ArmedDeadlines {
     pub async fn open(databases: &Databases, rules: &[Rule]) -> Result<Self, ReactorError> {
         let mut stores = Vec::new();
         for rule in rules.iter().filter(|rule| matches!(rule, Rule::Deadlines(_))) {
-            let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
-            let pools = pools([&log], Some(Role::Writer), 1)?;
+            let log = Log::open(databases, rule.service(), Role::Writer).await?;
+            let pools = pools(databases, [&log], Some(Role::Writer))?;
             for n in 0..log.partitions().cast_signed() {
                 let partition = log.partition(n)?;
                 stores.push((rule.clone(), Store::new(rule.name(), &partition, pools[partition.url()].clone())));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use daybook_follow::{Ask, Moved, Standing};
 use daybook_kernel::{Instant, StreamId};
 use daybook_log::{Log, LogError, PartitionLog};
-use daybook_postgres::{Connector, Pool, Role, storable};
+use daybook_postgres::{Connector, Databases, Pool, Role, storable};
 use deadpool_postgres::Client;
 use tokio_postgres::{Row, Statement};
 
@@ -53,16 +53,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connections for the rows of rules, by the URL of the database; without a role they are the owner's.
 pub(crate) fn pools<'a>(
+    databases: &Databases,
     logs: impl IntoIterator<Item = &'a Log>,
     role: Option<Role>,
-    size: usize,
 ) -> Result<BTreeMap<String, Pool>, ReactorError> {
     let mut pools = BTreeMap::new();
     for log in logs {
         for n in 0..log.partitions() {
             if let Entry::Vacant(free) = pools.entry(log.partition(n.cast_signed())?.url().to_owned()) {
-                let pool = Connector::new(free.key(), role, SETTINGS, "daybook reactors")?.pool(size, PATIENCE)?;
-                free.insert(pool);
+                let connector = Connector::new(free.key(), role, SETTINGS, "daybook reactors")?;
+                free.insert(databases.pool(&connector, PATIENCE)?);
             }
         }
     }

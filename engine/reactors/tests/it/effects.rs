@@ -203,7 +203,7 @@ struct ByHand {
 
 impl ByHand {
     async fn of(scene: &Scene, sku: &str) -> Self {
-        let log = Log::open(&scene.install.database.databases(), SERVICE, Role::Writer, 2).await.expect("it is there");
+        let log = Log::open(&scene.install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
         let log = log.partition(scene.install.partition(&stock(sku))).expect("one");
         let kind = scene.install.reactors(vec![scene.rule.clone()]).await.followers().roster.borrow().0[0].clone();
         Self { kind, log }

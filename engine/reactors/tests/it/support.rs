@@ -145,7 +145,7 @@ impl Install {
     }
 
     pub(crate) async fn log(&self, service: &str) -> Log {
-        Log::open(&self.database.databases(), service, Role::Reader, 2).await.expect("migrated")
+        Log::open(&self.database.databases(), service, Role::Reader).await.expect("migrated")
     }
 
     pub(crate) async fn lanes(&self) -> Lanes {
@@ -185,7 +185,7 @@ impl Install {
         let ahead = self.clock.clone();
         let clock = move || Moment::from_micros(chrono::Utc::now().timestamp_micros() + ahead.load(Ordering::Relaxed));
         let config = ReactorsConfig::new(databases, self.bus.clone(), shop(), rules, read_models());
-        Reactors::new(ReactorsConfig { connections: 2, clock: Arc::new(clock), ..config }).await.expect("everything is there")
+        Reactors::new(ReactorsConfig { clock: Arc::new(clock), ..config }).await.expect("everything is there")
     }
 
     /// The streams that are parked for the reactor `picky`.
