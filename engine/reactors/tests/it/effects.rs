@@ -203,9 +203,21 @@ struct ByHand {
 
 impl ByHand {
     async fn of(scene: &Scene, sku: &str) -> Self {
+        Self::with(scene, sku, scene.install.reactors(vec![scene.rule.clone()]).await).await
+    }
+
+    /// One that has no more than one call under way.
+    async fn one_at_a_time(scene: &Scene, sku: &str) -> Self {
+        let (databases, bus) = (scene.install.database.databases(), scene.install.bus.clone());
+        let config = ReactorsConfig::new(databases, bus, shop(), vec![scene.rule.clone()], Vec::new());
+        let reactors = Reactors::new(ReactorsConfig { calls_at_once: 1, ..config }).await.expect("everything is there");
+        Self::with(scene, sku, reactors).await
+    }
+
+    async fn with(scene: &Scene, sku: &str, reactors: Reactors) -> Self {
         let log = Log::open(&scene.install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
         let log = log.partition(scene.install.partition(&stock(sku))).expect("one");
-        let kind = scene.install.reactors(vec![scene.rule.clone()]).await.followers().roster.borrow().0[0].clone();
+        let kind = reactors.followers().roster.borrow().0[0].clone();
         Self { kind, log }
     }
 
@@ -411,6 +423,45 @@ async fn a_call_whose_outcome_the_ledger_has_is_not_made() {
     let process = scene.process().await;
     all_are_done(&scene.install).await;
     assert_eq!(scene.outside.requests.load(Ordering::SeqCst), 1);
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hiccup_of_the_database_cuts_off_no_call_that_is_under_way() {
+    let scene = Scene::new().await;
+    scene.outside.delay.store(700, Ordering::SeqCst);
+    scene.install.receive("A-1", 1).await;
+    scene.install.has_events(&stock("A-1"), 1).await;
+    let mut holder = ByHand::of(&scene, "A-1").await.holder().await;
+    eventually("the call to be under way", || async { (scene.outside.times("A-1") == 1).then_some(()) }).await;
+    holder.resume().await.expect("the database answers");
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE]);
+    assert_eq!(scene.outside.times_asked(), 0);
+    all_are_done(&scene.install).await;
+    drop(holder);
+    scene.lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_finish_begins_no_further_call() {
+    let scene = Scene::new().await;
+    let beside = |sku: &String| scene.install.partition(&stock(sku)) == scene.install.partition(&stock("A-1"));
+    let skus: Vec<String> = (1..).map(|n| format!("A-{n}")).filter(beside).take(4).collect();
+    for sku in &skus {
+        scene.install.receive(sku, 1).await;
+        scene.install.has_events(&stock(sku), 1).await;
+    }
+    scene.outside.delay.store(700, Ordering::SeqCst);
+    let mut holder = ByHand::one_at_a_time(&scene, "A-1").await.holder().await;
+    eventually("the first call to be under way", || async { (scene.outside.requests.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+    holder.let_go().await.expect("the database answers");
+    assert_eq!(scene.outside.requests.load(Ordering::SeqCst), 1, "the others had no place yet");
+    drop(holder);
+    scene.outside.delay.store(0, Ordering::SeqCst);
+    let process = scene.process().await;
+    for sku in &skus {
+        outcomes(&scene.install, sku, 1).await;
+    }
     scene.end(process).await;
 }
 
