@@ -387,7 +387,7 @@ impl Follower for One {
                 .await
                 .map_err(failed)?;
             let row = row.ok_or_else(|| FollowError::Gone(self.of.name.to_owned()))?;
-            Ok(Standing { next: row.get(0), term: row.get(1), given_up: row.get(2), owes: false })
+            Ok(Standing { next: row.get(0), term: row.get(1), given_up: row.get(2), owes: false, alive_at: None })
         }
         .boxed()
     }

@@ -121,6 +121,7 @@ impl Desk {
             next_due: Some(AT_ONCE),
             pause: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             read_at: Instant::now(),
+            rests: false,
         };
         Self { told, finish, term, task: tokio::spawn(work.run(hears)) }
     }
@@ -195,6 +196,8 @@ struct Work {
     pause: Backoff,
     /// Rows are read no sooner.
     read_at: Instant,
+    /// What it has said last: its destination is given a rest.
+    rests: bool,
 }
 
 /// Returns when the news are told.
@@ -241,7 +244,7 @@ impl Work {
                     }
                     None => return,
                 },
-                _ = terms.tick() => if self.is_superseded().await { return },
+                _ = terms.tick() => if self.say().await.is_some_and(|term| term != self.shared.term) { return },
                 _ = notes.tick(), if self.waits => self.look_for_hastened(begins).await,
                 () = heard(&mut self.news) => self.news = None,
                 Some(back) = self.under_way.join_next(), if !self.under_way.is_empty() => {
@@ -286,9 +289,21 @@ impl Work {
         self.book.next_turn().filter(|_| is_free).into_iter().chain(self.next_read(now)).min()
     }
 
-    /// Another process has the partition. It may have come and gone without an event: only the term tells.
-    async fn is_superseded(&self) -> bool {
-        self.shared.store.mark().await.is_ok_and(|mark| mark.term != self.shared.term)
+    /// Says how the desk stands, and sees which term does: another process may have come and gone without an event. None: the database does not
+    /// answer.
+    async fn say(&mut self) -> Option<i64> {
+        let rests = self.destination_rests();
+        // Another build may be able to do what this one can't: it is to have its turn.
+        let does_all = self.left.is_empty();
+        let term = self.shared.store.say(self.shared.term, rests, does_all).await.ok()?;
+        self.rests = rests;
+        Some(term)
+    }
+
+    /// Whether calls can't be begun, for their destination is given a rest.
+    fn destination_rests(&self) -> bool {
+        let Rule::Effect(effect) = &self.shared.rule else { return false };
+        self.shared.common.destination(effect.destination()).is_ok_and(|destination| destination.breaker.is_open())
     }
 
     /// Begins what is due, so many at once.
@@ -329,7 +344,7 @@ impl Work {
             match came {
                 Came::Ended | Came::Over => ended.push(at),
                 Came::Sent(outcome) => self.book.sent(at, outcome),
-                Came::Waits(pause) => self.book.again(at, pause),
+                Came::Waits(pause) => self.put_off(at, pause).await,
                 Came::Failed(why) => self.failed(at, why).await,
                 Came::Kept(outcome, why) => {
                     if let Some(held) = self.book.get_mut(&at) {
@@ -345,6 +360,14 @@ impl Work {
         }
         if !ended.is_empty() {
             self.ended(&ended).await;
+        }
+    }
+
+    /// It could not be begun. Where that is because its destination rests, nobody is to wait for it: that is said at once.
+    async fn put_off(&mut self, at: At, pause: Duration) {
+        self.book.again(at, pause);
+        if !self.rests && self.destination_rests() {
+            self.say().await;
         }
     }
 

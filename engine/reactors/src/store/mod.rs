@@ -33,6 +33,7 @@ statements! {
     MARK = "mark.sql",
     PARK_AGAIN = "park_again.sql",
     READ_PARKED = "read_parked.sql",
+    SAY = "say.sql",
     TAKE_OVER = "take_over.sql",
     WRITE = "write.sql",
 }
@@ -130,7 +131,16 @@ impl Store {
     pub(crate) async fn standing(&self) -> Result<Standing, ReactorError> {
         let row = self.one(MARK).await?;
         let Mark { next, term, .. } = mark(&row);
-        Ok(Standing { next, term, given_up: row.get(4), owes: row.get(5) })
+        let alive_at = row.get::<_, Option<chrono::DateTime<chrono::Utc>>>(6).map(Into::into);
+        Ok(Standing { next, term, given_up: row.get(4), owes: row.get(5), alive_at })
+    }
+
+    /// The holder says that it works on what it owes, unless it can't do it all, and whether the destination of its calls is given a rest.
+    /// Answers the term that stands.
+    pub(crate) async fn say(&self, term: i64, rests: bool, does_all: bool) -> Result<i64, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(SAY)).await?;
+        Ok(client.query_one(&statement, &[&self.name, &self.partition, &term, &rests, &does_all]).await?.get(0))
     }
 
     pub(crate) async fn take_over(&self) -> Result<Mark, ReactorError> {

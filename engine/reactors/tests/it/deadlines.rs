@@ -43,7 +43,7 @@ impl Deadlines for Ripening {
     }
 }
 
-fn ripening() -> Rule {
+pub(crate) fn ripening() -> Rule {
     <dyn ErasedDeadlines>::of::<Ripening>().into()
 }
 

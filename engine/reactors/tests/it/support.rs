@@ -172,8 +172,11 @@ impl Install {
     }
 
     pub(crate) fn follow(&self, reactors: Reactors, build: &str) -> Process {
+        self.follow_with(reactors, build, Limits { idle: Duration::from_millis(100), ..Limits::default() })
+    }
+
+    pub(crate) fn follow_with(&self, reactors: Reactors, build: &str, limits: Limits) -> Process {
         let (stop, stopping) = shutdown();
-        let limits = Limits { idle: Duration::from_millis(100), ..Limits::default() };
         let options = GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() };
         let mut sources = Sources::of(self.bus.clone(), options, limits, vec![reactors.followers()]);
         sources.group += build;
