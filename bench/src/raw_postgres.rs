@@ -47,7 +47,7 @@ impl OwnDatabase {
     /// # Errors
     /// When the database can't be reached.
     pub(crate) async fn pages(&self, commands: usize) -> anyhow::Result<Pages> {
-        let log = Log::open(&Databases::one(&self.url), SERVICE, Role::Writer, 1).await?;
+        let log = Log::open(&Databases::one(&self.url), SERVICE, Role::Writer).await?;
         let writer = Writer::new(log.partition(0)?, &WriterSessions::new(1)).await?;
         let head = writer.open(Writer::now()).await?.head;
         // Versions go on where the pages before ended: each run has streams of its own.

@@ -108,7 +108,7 @@ async fn measure(options: &RebuildBench, url: &str, processes: &Processes, as_js
         let used = processes.used();
         let begun = Instant::now();
         let model = read_models().into_iter().find(|m| m.name == MODEL).context("the shop has no product pages")?;
-        let mut building = Building::begin(&databases, &model, rebuild.at_once + 1).await?;
+        let mut building = Building::begin(&databases, &model).await?;
         let filled = building.fill(&rebuild, &Arc::default()).await?;
         building.finish().await?;
         let rate = filled.events as f64 / begun.elapsed().as_secs_f64();
@@ -163,7 +163,7 @@ pub(crate) async fn fill(databases: &Databases, options: &RebuildBench) -> anyho
     let (mut versions, mut written) = (0, 0);
     let mut lanes = Vec::new();
     for service in ["catalog", "inventory"] {
-        let log = Log::open(databases, service, Role::Writer, 2).await?;
+        let log = Log::open(databases, service, Role::Writer).await?;
         for n in 0..options.partitions.cast_signed() {
             let writer = Writer::new(log.partition(n)?, &sessions).await?;
             let head = writer.open(Writer::now()).await?.head;

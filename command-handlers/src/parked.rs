@@ -27,7 +27,7 @@ impl ParkedMessages {
     pub async fn open(databases: &Databases, bus: BusConfig, services: &[&str]) -> Result<Self, HandlerError> {
         let mut logs = Vec::new();
         for service in services {
-            logs.push(Log::open(databases, service, Role::Writer, 2).await?);
+            logs.push(Log::open(databases, service, Role::Writer).await?);
         }
         Ok(Self { bus, logs, secret: read_secret(databases, Role::Writer).await? })
     }

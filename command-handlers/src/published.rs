@@ -180,7 +180,7 @@ mod tests {
     impl Fixture {
         async fn new() -> Self {
             let (database, bus) = (TestDatabase::migrated(&["catalog"], 1).await, bus());
-            let log = Log::open(&database.databases(), "catalog", Role::Writer, 2).await.expect("migrated");
+            let log = Log::open(&database.databases(), "catalog", Role::Writer).await.expect("migrated");
             ensure_topics(&bus, std::slice::from_ref(&log)).await.expect("Kafka answers");
             // One that was made a moment ago may have no leader yet.
             let (inspector, topic) = (Inspector::new(&bus).expect("Kafka answers"), bus.events("catalog"));

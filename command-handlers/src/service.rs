@@ -41,7 +41,7 @@ impl CommandHandlers {
     pub async fn start(parts: HandlerParts, surface: Surface, shutdown: Shutdown) -> Result<Self, HandlerError> {
         let mut logs = Vec::new();
         for service in parts.registry.services() {
-            logs.push(Log::open(&parts.databases, service, Role::Writer, 8).await?);
+            logs.push(Log::open(&parts.databases, service, Role::Writer).await?);
         }
         check_topics(&parts.bus, &logs).await?;
         let secret = read_secret(&parts.databases, Role::Writer).await?;

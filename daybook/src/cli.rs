@@ -21,6 +21,9 @@ pub(crate) struct Global {
     /// Postgres: postgres://user:password@host:port/database. Serves every schema, unless the file says otherwise.
     #[arg(long, global = true, env = "DAYBOOK_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// The most connections that a process that serves keeps to a database for each kind of session: see docs/databases.md (8 by default).
+    #[arg(long, global = true, env = "DAYBOOK_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    pub(crate) connections: Option<u16>,
     /// Kafka: host:port[,host:port…].
     #[arg(long, global = true, env = "DAYBOOK_KAFKA", value_name = "BROKERS")]
     pub(crate) brokers: Option<String>,

@@ -10,7 +10,7 @@ use daybook_follow::{Following, Limits, Sources, group_options};
 use daybook_http::{Cors, Gate, Probe, Surface, operations_routes};
 use daybook_kernel::{ReadModel, Registry, Waits};
 use daybook_log::{Log, MigrateOptions};
-use daybook_postgres::Role;
+use daybook_postgres::{Databases, Role};
 use daybook_process::{Shutdown, shutdown};
 use daybook_projections::{LiveGeneration, Projectors, ProjectorsConfig};
 use daybook_query_api::{QueryApi, QueryConfig, QueryModel};
@@ -64,7 +64,7 @@ pub(crate) async fn migrate(settings: &Settings, args: &cli::Migrate) -> anyhow:
     let mut logs = Vec::new();
     for (service, partitions, born) in migrated.logs {
         out::line(format_args!("log of {service}: {partitions} partitions{}", if born { ", made now" } else { "" }));
-        logs.push(Log::open(&databases, &service, Role::Reader, 1).await?);
+        logs.push(Log::open(&databases, &service, Role::Reader).await?);
     }
     ensure_topics(&bus, &logs).await?;
     for prepared in daybook_reactors::prepare(&databases, &rules()).await? {
@@ -104,16 +104,17 @@ fn waited(settings: &Settings, handling: &Handling) -> anyhow::Result<Waits> {
 }
 
 /// The rules that follow the logs of these services; `outside` says whom their effects call.
-async fn reactors(settings: &Settings, services: &[String], outside: &Outside) -> anyhow::Result<Reactors> {
+async fn reactors(settings: &Settings, databases: &Databases, services: &[String], outside: &Outside) -> anyhow::Result<Reactors> {
     let all_rules = rules_with(&outside::outside(settings, outside)?);
     let rules = all_rules.iter().filter(|rule| services.iter().any(|s| s == rule.service())).cloned().collect();
-    let config = ReactorsConfig::new(settings.databases()?, settings.bus("reactors")?, registry()?, rules, models()?);
+    let config = ReactorsConfig::new(databases.clone(), settings.bus("reactors")?, registry()?, rules, models()?);
     let config = ReactorsConfig { all_rules, ..config };
     Ok(Reactors::new(config).await?)
 }
 
 async fn start_handlers(
     settings: &Settings,
+    databases: &Databases,
     (handling, outside): (&Handling, &Outside),
     surface: Surface,
     stop: Shutdown,
@@ -130,7 +131,7 @@ async fn start_handlers(
     if let Some(ms) = handling.linger_ms {
         config.linger = Duration::from_millis(ms);
     }
-    let parts = HandlerParts { config, databases: settings.databases()?, bus: settings.bus("command-handlers")?, registry, services };
+    let parts = HandlerParts { config, databases: databases.clone(), bus: settings.bus("command-handlers")?, registry, services };
     let handlers = CommandHandlers::start(parts, surface, stop).await?;
     out::announce(format_args!("commands on http://{}", handlers.address()));
     Ok(handlers)
@@ -158,14 +159,20 @@ fn searched(querying: &Querying) -> anyhow::Result<SearchSchema> {
     Ok(schema)
 }
 
-async fn start_queries(settings: &Settings, querying: &Querying, surface: Surface, stop: Shutdown) -> anyhow::Result<QueryApi> {
+async fn start_queries(
+    settings: &Settings,
+    databases: &Databases,
+    querying: &Querying,
+    surface: Surface,
+    stop: Shutdown,
+) -> anyhow::Result<QueryApi> {
     let models = models()?.iter().map(QueryModel::from).collect();
-    let databases = settings.databases()?;
-    let secret = daybook_postgres::read_secret(&databases, Role::Query).await?;
+    let secret = daybook_postgres::read_secret(databases, Role::Query).await?;
     let past = querying.as_of.then(|| past(databases.clone()));
     let config = QueryConfig {
         past,
         search: Some(searched(querying)?),
+        connections: settings.connections,
         ..QueryConfig::new(databases.read_url(), settings.bus("query-api")?, models, shop_proto::descriptors().clone(), secret)
     };
     out::announce(format_args!("queries on http://{}", surface.address()));
@@ -196,11 +203,12 @@ impl OperationsAddress {
 
 async fn start_projectors(
     settings: &Settings,
+    databases: &Databases,
     models: Vec<ReadModel>,
     beside: Option<&Reactors>,
     stop: Shutdown,
 ) -> anyhow::Result<Projectors> {
-    let config = ProjectorsConfig::new(settings.databases()?, settings.bus("followers")?, models);
+    let config = ProjectorsConfig::new(databases.clone(), settings.bus("followers")?, models);
     Ok(Projectors::start_beside(config, beside.map(Reactors::followers).into_iter().collect(), stop).await?)
 }
 
@@ -215,10 +223,11 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let commands = listen(args.commands_listen, "--commands-listen").await?.with_cors(cors.clone());
     let queries = listen(args.queries_listen, "--queries-listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
-    let reactors = reactors(settings, &handled(&args.handling)?, &args.outside).await?;
-    let projectors = start_projectors(settings, models()?, Some(&reactors), stop.clone()).await?;
-    let queries = start_queries(settings, &args.querying, queries, stop.clone()).await?;
-    let handlers = start_handlers(settings, (&args.handling, &args.outside), commands, stop.clone()).await?;
+    let databases = settings.shared_databases()?;
+    let reactors = reactors(settings, &databases, &handled(&args.handling)?, &args.outside).await?;
+    let projectors = start_projectors(settings, &databases, models()?, Some(&reactors), stop.clone()).await?;
+    let queries = start_queries(settings, &databases, &args.querying, queries, stop.clone()).await?;
+    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), commands, stop.clone()).await?;
     let roles = vec![handlers.probe(), queries.probe(), followed(&projectors)];
     let serving = operations.serve(roles, metrics, stop);
     tokio::join!(serving, handlers.stopped(), queries.stopped(), projectors.stopped());
@@ -231,10 +240,11 @@ pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHan
     waited(settings, &args.handling)?;
     let surface = listen(args.listen, "--listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
-    let reactors = reactors(settings, &handled(&args.handling)?, &args.outside).await?;
+    let databases = settings.shared_databases()?;
+    let reactors = reactors(settings, &databases, &handled(&args.handling)?, &args.outside).await?;
     let sources = Sources::of(settings.bus("followers")?, group_options(), Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
-    let handlers = start_handlers(settings, (&args.handling, &args.outside), surface, stop.clone()).await?;
+    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), surface, stop.clone()).await?;
     let reacting = Probe::new(following.clone(), |following| async move { following.readiness() });
     let serving = operations.serve(vec![handlers.probe(), reacting], metrics, stop);
     tokio::join!(serving, handlers.stopped(), following.stopped());
@@ -253,7 +263,7 @@ pub(crate) async fn projectors(settings: &Settings, args: &cli::Projectors) -> a
         models.retain(|m| wanted.iter().any(|w| w == m.name));
     }
     let operations = OperationsAddress::bind(args.operations_listen).await?;
-    let projectors = start_projectors(settings, models, None, stop.clone()).await?;
+    let projectors = start_projectors(settings, &settings.shared_databases()?, models, None, stop.clone()).await?;
     let serving = operations.serve(vec![followed(&projectors)], metrics, stop);
     tokio::join!(serving, projectors.stopped());
     Ok(Verdict::Good)
@@ -264,7 +274,7 @@ pub(crate) async fn query_api(settings: &Settings, args: &cli::QueryApi) -> anyh
     let (metrics, stop, cors) = (telemetry::metrics()?, on_signal()?, cors(&args.browsers)?);
     let surface = listen(args.listen, "--listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
-    let queries = start_queries(settings, &args.querying, surface, stop.clone()).await?;
+    let queries = start_queries(settings, &settings.shared_databases()?, &args.querying, surface, stop.clone()).await?;
     let serving = operations.serve(vec![queries.probe()], metrics, stop);
     tokio::join!(serving, queries.stopped());
     Ok(Verdict::Good)

@@ -12,6 +12,10 @@ use serde::Deserialize;
 
 use crate::cli::Global;
 
+/// The connections of a pool, where nobody says otherwise, and how many may be said: as the option has it.
+const CONNECTIONS: u16 = 8;
+const CONNECTIONS_RANGE: std::ops::RangeInclusive<u16> = 2..=1_000;
+
 /// Something on the command line or in the file is wrong; exit code 2.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);
@@ -34,6 +38,7 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
 struct File {
     /// Serves every schema that is not named below.
     database_url: Option<String>,
+    connections: Option<u16>,
     kafka: Option<String>,
     kafka_prefix: Option<String>,
     /// Passed to librdkafka as they are, for example security.protocol.
@@ -89,6 +94,8 @@ struct Read {
 /// What every role needs to know of the world.
 pub(crate) struct Settings {
     database_url: Option<String>,
+    /// Of a pool of a process that serves.
+    pub(crate) connections: usize,
     kafka: Option<String>,
     kafka_prefix: String,
     kafka_properties: BTreeMap<String, String>,
@@ -115,8 +122,14 @@ impl Settings {
                 Ok((name, ServiceDatabases { url: service.database_url, partitions }))
             })
             .collect::<anyhow::Result<_>>()?;
+        let connections = global.connections.or(file.connections).unwrap_or(CONNECTIONS);
+        if !CONNECTIONS_RANGE.contains(&connections) {
+            let (least, most) = (CONNECTIONS_RANGE.start(), CONNECTIONS_RANGE.end());
+            return Err(usage(format!("connections of the settings' file must be from {least} to {most}, not {connections}")));
+        }
         Ok(Self {
             database_url: global.database_url.clone().or(file.database_url),
+            connections: connections.into(),
             kafka: global.brokers.clone().or(file.kafka),
             kafka_prefix: global.kafka_prefix.clone().or(file.kafka_prefix).unwrap_or_default(),
             kafka_properties: file.kafka_properties,
@@ -154,6 +167,11 @@ impl Settings {
             databases = databases.with_read(url);
         }
         Ok(databases)
+    }
+
+    /// The same, for a process that serves: all of its parts share the pools, which are as large as is set. To be asked for once.
+    pub(crate) fn shared_databases(&self) -> anyhow::Result<Databases> {
+        Ok(self.databases()?.with_connections(self.connections))
     }
 
     pub(crate) fn bus(&self, client_id: &str) -> anyhow::Result<BusConfig> {

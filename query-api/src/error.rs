@@ -64,10 +64,10 @@ impl QueryError {
         // No table, no schema, no right, no role.
         let codes = ["42P01", "3F000", "42501", "22023"];
         let said = match self {
-            Self::Postgres(e) => e,
+            Self::Postgres(e) => Some(e),
             Self::Unreachable(e) => e.cause(),
-            _ => return false,
+            _ => None,
         };
-        said.as_db_error().is_some_and(|db| codes.contains(&db.code().code()))
+        said.and_then(tokio_postgres::Error::as_db_error).is_some_and(|db| codes.contains(&db.code().code()))
     }
 }

@@ -16,7 +16,6 @@ use crate::diff::descriptor;
 
 const WRITERS: &str = include_str!("sql/writers.sql");
 const SKIPPED: &str = include_str!("sql/skipped.sql");
-const CONNECTIONS: usize = 2;
 
 /// Up to where to fold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +96,7 @@ pub async fn as_of(databases: &Databases, model: &ReadModel, key: &str, at: &At)
     let live = live_generation(&read, model.name).await?;
     let mut logs = BTreeMap::new();
     for service in model.services() {
-        logs.insert(service, Log::open(databases, service, Role::Reader, CONNECTIONS).await?);
+        logs.insert(service, Log::open(databases, service, Role::Reader).await?);
     }
     let until = Until::new(&logs, at).await?;
     let rows = read.query(SKIPPED, &[&model.name]).await?;

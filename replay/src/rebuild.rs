@@ -111,7 +111,7 @@ pub async fn rebuild(
     live_generation(&owner, model.name).await?;
     drop(owner);
     // Partitions that are read at once, and one that is asked for its end.
-    let mut building = Building::begin(databases, model, request.options.at_once + 1).await?;
+    let mut building = Building::begin(databases, model).await?;
     match fill_and_compare(databases, model, pool, request, progress, &mut building).await {
         Ok((filled, diff, seconds)) => {
             let generation = building.number();

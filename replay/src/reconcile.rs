@@ -183,7 +183,7 @@ pub async fn reconcile(
     if !registry.services().contains(&service) {
         return Err(ReplayError::Usage(format!("this build has no service {service:?}; it has {}", registry.services().join(", "))));
     }
-    let log = Log::open(databases, service, Role::Reader, 2).await?;
+    let log = Log::open(databases, service, Role::Reader).await?;
     let inspector = Inspector::new(bus)?;
     let mut partitions = Vec::new();
     for n in 0..log.partitions().cast_signed() {
@@ -227,7 +227,7 @@ async fn send_lanes_back(bus: &BusConfig, inspector: &Inspector, service: &str, 
 
 /// An opening page in every partition. A process that dies on the way leaves some of them in the next epoch: the one after that is begun then.
 async fn begin_epoch(databases: &Databases, service: &str, found: &Reconciled, reason: &str) -> Result<i32, ReplayError> {
-    let log = Log::open(databases, service, Role::Writer, 1).await?;
+    let log = Log::open(databases, service, Role::Writer).await?;
     let sessions = WriterSessions::new(1);
     let epoch = found.partitions.iter().map(|p| p.epoch).max().unwrap_or(1) + 1;
     for p in &found.partitions {

@@ -52,7 +52,7 @@ async fn measure(options: &Batches, url: &str, processes: &Processes, as_json: b
     migrate(&databases, &MigrateOptions { services, partitions: 1 }).await?;
     let model = read_models().into_iter().find(|m| m.name == MODEL).context("the shop has no product pages")?;
     // Of an empty log it has all its tables and indexes, and nothing in them.
-    let mut building = Building::begin(&databases, &model, 2).await?;
+    let mut building = Building::begin(&databases, &model).await?;
     building.fill(&RebuildOptions::default(), &Arc::default()).await?;
     let parts = building.parts().to_owned();
     let generation = Arc::new(Generation::new(&model, building.finish().await?, parts.clone()));
@@ -128,10 +128,10 @@ impl Place<'_> {
     async fn catch_up(&self, catch_up_events: usize) -> anyhow::Result<f64> {
         ways::clear(&connect_owner(self.url).await?, &self.generation.parts).await?;
         let limits = Limits { catch_up_events, ..Limits::default() };
-        let store = ReadStore::new(self.databases, 1)?;
+        let store = ReadStore::new(self.databases)?;
         let (mut events, begun) = (0, Instant::now());
         for service in self.model.services() {
-            let log = Log::open(self.databases, service, Role::Projector, 1).await?;
+            let log = Log::open(self.databases, service, Role::Projector).await?;
             let (model, generation) = (self.model.clone(), self.generation.clone());
             let mut projector = Projector::open(model, generation, store.clone(), log.partition(0)?, limits.clone()).await?;
             projector.catch_up().await?;

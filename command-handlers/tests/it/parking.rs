@@ -209,7 +209,7 @@ async fn messages_for_a_stream_of_a_newer_build_wait_for_it_and_are_taken_up_in_
     p.stop().await;
     // A newer build wrote an event that this one does not know.
     let at = partition_of("product/A-1");
-    let log = daybook_log::Log::open(&install.databases(), "catalog", daybook_postgres::Role::Writer, 2).await.expect("there");
+    let log = daybook_log::Log::open(&install.databases(), "catalog", daybook_postgres::Role::Writer).await.expect("there");
     let writer = Writer::new(log.partition(at).expect("there"), &WriterSessions::new(1)).await.expect("connects");
     let head = writer.open(Writer::now()).await.expect("nobody else writes").head;
     let event = NewEvent { stream_id: "product/A-1".into(), version: 2, type_name: TELEPORTED.into(), payload: vec![], metadata: vec![] };

@@ -58,7 +58,7 @@ impl Install {
     }
 
     pub(crate) async fn log(&self, service: &str) -> Log {
-        Log::open(&self.databases(), service, Role::Reader, 2).await.expect("migrated")
+        Log::open(&self.databases(), service, Role::Reader).await.expect("migrated")
     }
 
     pub(crate) async fn process(&self) -> Process {

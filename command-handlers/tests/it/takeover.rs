@@ -69,7 +69,7 @@ async fn work_goes_on_through_processes_that_come_and_go() {
 async fn two_writers_forced_onto_one_partition_leave_one_history() {
     let (install, p) = Install::started().await;
     let log = install.log("inventory").await;
-    let usurper_log = Log::open(&install.databases(), "inventory", Role::Writer, 2).await.expect("there");
+    let usurper_log = Log::open(&install.databases(), "inventory", Role::Writer).await.expect("there");
     let at = partition_of("stock/A-1@w-1");
     let load = futures_util::future::join_all((0..8).map(|client| {
         let (install, p) = (&install, &p);
@@ -98,7 +98,7 @@ async fn two_writers_forced_onto_one_partition_leave_one_history() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_begins_again_answers_nothing_twice() {
     let (install, p) = Install::started().await;
-    let (log, at) = (Log::open(&install.databases(), "catalog", Role::Writer, 2).await.expect("there"), partition_of("product/A-1"));
+    let (log, at) = (Log::open(&install.databases(), "catalog", Role::Writer).await.expect("there"), partition_of("product/A-1"));
     install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
     for amount in 1..=5 {
         install.post(&p, "catalog/reprice-product", &key(), &price("A-1", amount)).await.expect(200);
@@ -154,7 +154,7 @@ async fn what_a_lane_held_before_another_writer_wrote_is_forgotten() {
     for sku in ["A-1", &other] {
         install.post(&p, "catalog/create-product", &key(), &product(sku)).await.expect(200);
     }
-    let log = Log::open(&install.databases(), "catalog", Role::Writer, 2).await.expect("there");
+    let log = Log::open(&install.databases(), "catalog", Role::Writer).await.expect("there");
     let usurper = Writer::new(log.partition(at).expect("there"), &WriterSessions::new(1)).await.expect("connects");
     let head = usurper.open(Writer::now()).await.expect("takes over").head;
     let list = Money { currency: "EUR".into(), minor_units: 77 };

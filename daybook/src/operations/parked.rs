@@ -440,7 +440,7 @@ async fn messages(settings: &Settings) -> anyhow::Result<ParkedMessages> {
 }
 
 fn read_store(settings: &Settings) -> anyhow::Result<ReadStore> {
-    Ok(ReadStore::new(&settings.databases()?, 1)?)
+    Ok(ReadStore::new(&settings.databases()?)?)
 }
 
 /// The streams that are parked for one reactor.
@@ -466,7 +466,7 @@ fn not_parked(name: &str, stream: &str) -> anyhow::Error {
 
 /// An event, for people; none where the log has it not.
 async fn event(databases: &Databases, service: &str, partition: i32, offset: i64, stream: &str) -> anyhow::Result<Option<EventDetail>> {
-    let log = Log::open(databases, service, daybook_postgres::Role::Reader, 1).await?;
+    let log = Log::open(databases, service, daybook_postgres::Role::Reader).await?;
     let events = log.partition(partition)?.read_events(offset, 1).await?;
     let Some(e) = events.into_iter().find(|e| e.offset == offset) else { return Ok(None) };
     let aggregate = stream.split_once('/').map_or("", |(aggregate, _)| aggregate);

@@ -11,6 +11,7 @@ mod provider;
 mod reading;
 mod reporting;
 mod restored;
+mod sessions;
 mod shipping;
 mod shop;
 mod support;

@@ -21,7 +21,7 @@ const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 const SLOW_FOR: Duration = Duration::from_secs(10);
 const SLOW_LOOK: Duration = Duration::from_millis(50);
 
-/// A holder that stands still and owes something has so many times longer: it may be waiting for somebody else.
+/// A holder that stands still and owes something has so many times longer. One that says meanwhile that it works on it does not stand still.
 const OWES_FOR: u32 = 10;
 
 /// A follower and its place.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use daybook_kernel::Instant;
 use daybook_log::PartitionLog;
 use daybook_postgres::Pool;
 use deadpool_postgres::Client;
@@ -21,6 +22,8 @@ pub struct Standing {
     pub given_up: bool,
     /// Whether the holder owes something besides events: calls that are open.
     pub owes: bool,
+    /// When the holder has said last that it works on what it owes: it may have to wait for somebody else for long.
+    pub alive_at: Option<Instant>,
 }
 
 /// The find of a statement that moves a checkpoint.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::ids::{self, EventPlace};
 use crate::panic::caught;
-use crate::reactor::rule_fingerprint;
+use crate::reactor::{identity, rule_fingerprint};
 use crate::{Begins, DecodedOnce, Digest, EventAt, Instant, ReactError, ServiceMessage};
 
 /// Something that is due at a time.
@@ -84,25 +84,7 @@ impl dyn ErasedDeadlines {
 struct Face<D>(PhantomData<fn() -> D>);
 
 impl<D: Deadlines> ErasedDeadlines for Face<D> {
-    fn name(&self) -> &'static str {
-        D::NAME
-    }
-
-    fn service(&self) -> &'static str {
-        D::Event::SERVICE
-    }
-
-    fn aggregate(&self) -> &'static str {
-        D::Event::AGGREGATE
-    }
-
-    fn begins(&self) -> Begins {
-        D::BEGINS
-    }
-
-    fn fingerprint(&self) -> Digest {
-        rule_fingerprint::<D::Event>(D::NAME, D::RULE_VERSION)
-    }
+    identity!(D);
 
     fn arms(
         &self,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::ids::{self, EventPlace};
 use crate::panic::caught;
-use crate::reactor::rule_fingerprint;
+use crate::reactor::{identity, rule_fingerprint};
 use crate::{Begins, DecodedOnce, Digest, EventAt, Instant, ReactError, ServiceMessage, StreamId};
 
 /// A call that an event asks for.
@@ -155,9 +155,7 @@ impl dyn ErasedEffect {
 struct Face<E>(E);
 
 impl<E: Effect> ErasedEffect for Face<E> {
-    fn name(&self) -> &'static str {
-        E::NAME
-    }
+    identity!(E);
 
     fn destination(&self) -> &'static str {
         E::DESTINATION
@@ -165,22 +163,6 @@ impl<E: Effect> ErasedEffect for Face<E> {
 
     fn time_limit(&self) -> Duration {
         E::TIME_LIMIT
-    }
-
-    fn service(&self) -> &'static str {
-        E::Event::SERVICE
-    }
-
-    fn aggregate(&self) -> &'static str {
-        E::Event::AGGREGATE
-    }
-
-    fn begins(&self) -> Begins {
-        E::BEGINS
-    }
-
-    fn fingerprint(&self) -> Digest {
-        rule_fingerprint::<E::Event>(E::NAME, E::RULE_VERSION)
     }
 
     fn asks(

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::ids::{self, EventPlace};
 use crate::panic::caught;
-use crate::reactor::rule_fingerprint;
+use crate::reactor::{identity, rule_fingerprint};
 use crate::{Begins, DecodedOnce, Digest, EventAt, Instant, ReactError, ServiceMessage, StreamId};
 
 /// A page of a read model.
@@ -213,25 +213,7 @@ impl<L: Lookup> Face<L> {
 }
 
 impl<L: Lookup> ErasedLookup for Face<L> {
-    fn name(&self) -> &'static str {
-        L::NAME
-    }
-
-    fn service(&self) -> &'static str {
-        L::Event::SERVICE
-    }
-
-    fn aggregate(&self) -> &'static str {
-        L::Event::AGGREGATE
-    }
-
-    fn begins(&self) -> Begins {
-        L::BEGINS
-    }
-
-    fn fingerprint(&self) -> Digest {
-        rule_fingerprint::<L::Event>(L::NAME, L::RULE_VERSION)
-    }
+    identity!(L);
 
     fn asks(
         &self,

@@ -104,28 +104,36 @@ impl dyn ErasedReactor {
     }
 }
 
+/// What the face of every rule tells of it, whatever its kind.
+macro_rules! identity {
+    ($rule:ident) => {
+        fn name(&self) -> &'static str {
+            $rule::NAME
+        }
+
+        fn service(&self) -> &'static str {
+            $rule::Event::SERVICE
+        }
+
+        fn aggregate(&self) -> &'static str {
+            $rule::Event::AGGREGATE
+        }
+
+        fn begins(&self) -> Begins {
+            $rule::BEGINS
+        }
+
+        fn fingerprint(&self) -> Digest {
+            rule_fingerprint::<$rule::Event>($rule::NAME, $rule::RULE_VERSION)
+        }
+    };
+}
+pub(crate) use identity;
+
 struct Face<R>(PhantomData<fn() -> R>);
 
 impl<R: Reactor> ErasedReactor for Face<R> {
-    fn name(&self) -> &'static str {
-        R::NAME
-    }
-
-    fn service(&self) -> &'static str {
-        R::Event::SERVICE
-    }
-
-    fn aggregate(&self) -> &'static str {
-        R::Event::AGGREGATE
-    }
-
-    fn begins(&self) -> Begins {
-        R::BEGINS
-    }
-
-    fn fingerprint(&self) -> Digest {
-        rule_fingerprint::<R::Event>(R::NAME, R::RULE_VERSION)
-    }
+    identity!(R);
 
     fn react(
         &self,

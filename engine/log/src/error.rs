@@ -32,7 +32,7 @@ impl LogError {
     /// The error of Postgres or the driver, whether on a statement or on an attempt to connect.
     pub fn postgres(&self) -> Option<&tokio_postgres::Error> {
         match self {
-            Self::Unreachable(unreachable) => Some(unreachable.cause()),
+            Self::Unreachable(unreachable) => unreachable.cause(),
             Self::Postgres(error) => Some(error),
             _ => None,
         }

@@ -12,6 +12,7 @@ const LOG: &[(&str, &str)] = &[
     ("V1__log", include_str!("../../../migrations/log/V1__log.sql")),
     ("V2__reactors", include_str!("../../../migrations/log/V2__reactors.sql")),
     ("V3__calls", include_str!("../../../migrations/log/V3__calls.sql")),
+    ("V4__signs_of_life", include_str!("../../../migrations/log/V4__signs_of_life.sql")),
 ];
 
 /// A service's name as that of its schema, quoted: `order` is a word of SQL. It must match `[a-z][a-z0-9_]{0,39}`, and be none of our own.

@@ -36,20 +36,20 @@ pub struct PartitionLog {
 /// Longest wait for a connection of the pool.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-fn pool(url: &str, role: Role, size: usize) -> Result<Pool, LogError> {
+fn pool(databases: &Databases, url: &str, role: Role) -> Result<Pool, LogError> {
     let settings = [PLANNER_SETTINGS, &[("lock_timeout", "5000"), ("idle_in_transaction_session_timeout", "30000")]].concat();
-    Ok(Connector::new(url, Some(role), &settings, "daybook reader")?.pool(size, PATIENCE)?)
+    Ok(databases.pool(&Connector::new(url, Some(role), &settings, "daybook reader")?, PATIENCE)?)
 }
 
 impl Log {
-    /// Opens a service's log under a role, with at most `connections` pooled connections a database.
+    /// Opens a service's log under a role. Its connections are those that the process shares.
     ///
     /// # Errors
     /// When the database can't be reached, or the service's schema is not there (`daybook migrate` makes it).
-    pub async fn open(databases: &Databases, service: &str, role: Role, connections: usize) -> Result<Self, LogError> {
+    pub async fn open(databases: &Databases, service: &str, role: Role) -> Result<Self, LogError> {
         let schema = SchemaName::new(service)?;
         let home_url = databases.service_url(service).to_owned();
-        let home = pool(&home_url, role, connections)?;
+        let home = pool(databases, &home_url, role)?;
         let row = home
             .get()
             .await?
@@ -66,7 +66,7 @@ impl Log {
         for n in 0..partitions {
             let url = databases.partition_url(service, n);
             if !pools.contains_key(url) {
-                pools.insert(url.to_owned(), pool(url, role, connections)?);
+                pools.insert(url.to_owned(), pool(databases, url, role)?);
             }
         }
         Ok(Self {

@@ -1,5 +1,6 @@
 //! From a URL to connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::tls::MakeTlsConnect;
@@ -7,9 +8,10 @@ use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::Unreachable;
+use crate::tls::Tls;
 use crate::{DatabaseError, Pool, Role, tls, url};
 
-/// Longest time that a connection may take.
+/// Longest time that a host may take to be connected to, and again until the session has begun.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Time until a peer that is gone is noticed.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -20,9 +22,11 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Connector {
     config: Config,
+    /// As the URL says it; and what follows from it.
+    how: Tls,
     tls: MakeRustlsConnect,
     /// For people: `host:port`.
-    at: String,
+    at: Arc<str>,
 }
 
 impl Connector {
@@ -46,7 +50,7 @@ impl Connector {
         config.keepalives_idle(SILENCE);
         config.tcp_user_timeout(UNACKNOWLEDGED);
         config.ssl_mode(tls.mode.driver());
-        Ok(Self { at: url::place(&config), config, tls: tls.connector()? })
+        Ok(Self { at: url::place(&config).into(), config, tls: tls.connector()?, how: tls })
     }
 
     /// Whether a URL can be one, before anybody connects.
@@ -64,7 +68,11 @@ impl Connector {
     pub async fn connect(
         &self,
     ) -> Result<(Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>), DatabaseError> {
-        Ok(self.config.connect(self.tls.clone()).await.map_err(|cause| Unreachable::new(&self.at, cause))?)
+        let limit = limit(&self.config);
+        match tokio::time::timeout(limit, self.config.connect(self.tls.clone())).await {
+            Ok(connected) => Ok(connected.map_err(|cause| Unreachable::failed(&self.at, cause))?),
+            Err(_) => Err(Unreachable::silent(&self.at, limit).into()),
+        }
     }
 
     /// Gives up on connecting after `connect`, and on a peer that is silent after `silence`: for callers that must answer at once.
@@ -75,12 +83,24 @@ impl Connector {
         self
     }
 
-    /// At most `size` connections, made when they are first needed; a caller that gets none within `patience` hears of it. A
-    /// connection must be left as it was found.
+    /// A pool of one's own: at most `size` connections, made when they are first needed; a caller that gets none within `patience` hears of it. A
+    /// connection must be left as it was found. [`Databases::pool`](crate::Databases::pool) has those that a process shares.
     ///
     /// # Errors
     /// [`DatabaseError::Pool`] when the pool can't be made.
     pub fn pool(&self, size: usize, patience: Duration) -> Result<Pool, DatabaseError> {
-        Pool::new(self.config.clone(), self.tls.clone(), &self.at, size, patience)
+        Pool::new(self.config.clone(), self.tls.clone(), self.at.clone(), size, patience)
     }
+
+    /// Whether the connections of both are the same to whoever gets one.
+    pub(crate) fn connects_as(&self, other: &Self) -> bool {
+        (&self.config, &self.how) == (&other.config, &other.how)
+    }
+}
+
+/// Longest time from the first attempt at a connection until a session has begun. The driver's own limit is each host's, and ends where the host
+/// takes the connection: one that is silent then would be waited for without an end.
+pub(crate) fn limit(config: &Config) -> Duration {
+    let hosts = u32::try_from(config.get_hosts().len().max(config.get_hostaddrs().len())).unwrap_or(u32::MAX);
+    config.get_connect_timeout().copied().unwrap_or(CONNECT).saturating_mul(hosts.saturating_add(1))
 }

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::pools::Pools;
+use crate::{Connector, DatabaseError, Pool};
 
 /// The databases of one service's log.
 #[derive(Clone, Debug, Default)]
@@ -12,18 +16,25 @@ pub struct ServiceDatabases {
     pub partitions: Vec<(RangeInclusive<u32>, String)>,
 }
 
-/// The map from service and log partition to connection string.
+/// The map from service and log partition to connection string, and the connections of the process to them: clones share these.
 #[derive(Clone, Debug)]
 pub struct Databases {
     default: String,
     services: BTreeMap<String, ServiceDatabases>,
     read: Option<String>,
+    pools: Pools,
 }
 
 impl Databases {
-    /// Everything in one database: `postgres://user:password@host:port/name`.
+    /// Everything in one database: `postgres://user:password@host:port/name`. Pools have 8 connections at the most.
     pub fn one(url: impl Into<String>) -> Self {
-        Self { default: url.into(), services: BTreeMap::new(), read: None }
+        Self { default: url.into(), services: BTreeMap::new(), read: None, pools: Pools::default() }
+    }
+
+    /// At most so many connections (1 at least) in each pool. Pools that were made before keep their number, and are shared no more.
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.pools = Pools::of(connections);
+        self
     }
 
     /// A service's own databases.
@@ -51,6 +62,15 @@ impl Databases {
     /// A service's home: its `log` row, parked and rejected messages.
     pub fn service_url(&self, service: &str) -> &str {
         self.services.get(service).and_then(|s| s.url.as_deref()).unwrap_or(&self.default)
+    }
+
+    /// The pool of all that connect as this one does: to the same database, under the same role, with the same settings. It is made when it is
+    /// first asked for. A caller that gets no connection within `patience` hears of it; a connection must be left as it was found.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Pool`] when the pool can't be made.
+    pub fn pool(&self, connector: &Connector, patience: Duration) -> Result<Pool, DatabaseError> {
+        self.pools.pool(connector, patience)
     }
 
     /// URL of a log partition's database.

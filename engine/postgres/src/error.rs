@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 /// A database can't be reached, or did not do what was asked.
 ///
@@ -35,12 +36,24 @@ impl From<tokio_postgres::Error> for DatabaseError {
 #[derive(Debug)]
 pub struct Unreachable {
     at: String,
-    cause: tokio_postgres::Error,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// The driver or the server said so.
+    Failed(tokio_postgres::Error),
+    /// Nobody has said anything for so long.
+    Silent(Duration),
 }
 
 impl Unreachable {
-    pub(crate) fn new(at: &str, cause: tokio_postgres::Error) -> Self {
-        Self { at: at.to_owned(), cause }
+    pub(crate) fn failed(at: &str, cause: tokio_postgres::Error) -> Self {
+        Self { at: at.to_owned(), cause: Cause::Failed(cause) }
+    }
+
+    pub(crate) fn silent(at: &str, waited: Duration) -> Self {
+        Self { at: at.to_owned(), cause: Cause::Silent(waited) }
     }
 
     /// The address: `host:port`, or several of them.
@@ -48,22 +61,31 @@ impl Unreachable {
         &self.at
     }
 
-    /// The error of the driver or the server.
-    pub fn cause(&self) -> &tokio_postgres::Error {
-        &self.cause
+    /// The error of the driver or the server; none: nobody has answered.
+    pub fn cause(&self) -> Option<&tokio_postgres::Error> {
+        match &self.cause {
+            Cause::Failed(error) => Some(error),
+            Cause::Silent(_) => None,
+        }
     }
 }
 
 impl Display for Unreachable {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let why = describe(&self.cause);
+        let (why, remedy) = match &self.cause {
+            Cause::Failed(error) => (describe(error), remedy(error)),
+            Cause::Silent(waited) => (format!("no session has begun in {waited:?}"), SILENT),
+        };
         // The driver's own word for it would say the same again.
         let why = why.strip_prefix("error connecting to server: ").unwrap_or(&why);
-        write!(f, "can't connect to Postgres at {}: {why}; {}", self.at, remedy(&self.cause))
+        write!(f, "can't connect to Postgres at {}: {why}; {remedy}", self.at)
     }
 }
 
 impl std::error::Error for Unreachable {}
+
+/// Advice where nobody answers.
+const SILENT: &str = "see that what listens there is a Postgres (DAYBOOK_DATABASE_URL), and that it is neither stopped nor overloaded";
 
 /// Advice for a connection that could not be made.
 fn remedy(cause: &tokio_postgres::Error) -> &'static str {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | know where a log partition or the read models are | [`Databases`] |
 //! | connect | [`Connector`]; [`OwnConnection`] for a session that ends with its owner |
-//! | share connections | [`Pool`], by [`Connector::pool`] |
+//! | share connections with the whole process | [`Databases::pool`] |
+//! | have a pool of one's own | [`Connector::pool`] |
 //! | look whether a URL can be one | [`Connector::check`] |
 //! | bring a database to what this build needs | [`migrate_install`]; [`Migrating`] for a schema of one's own |
 //! | have the install's secret | [`read_secret`] |
@@ -18,6 +19,7 @@ mod error;
 mod migrate;
 mod own;
 mod pool;
+mod pools;
 mod role;
 mod secret;
 mod text;

@@ -4,42 +4,63 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Client, Connect, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::connector::limit;
 use crate::error::{DatabaseError, Unreachable, describe};
 
-/// Connections to one database, made when they are first needed.
+/// Connections to one database, made when they are first needed. Clones share them.
 #[derive(Clone)]
 pub struct Pool {
     connections: deadpool_postgres::Pool,
     at: Arc<str>,
+    /// Longest wait for one that others have.
     patience: Duration,
+    /// Longest time until a new one has a session.
+    limit: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(config: Config, tls: MakeRustlsConnect, at: &str, size: usize, patience: Duration) -> Result<Self, DatabaseError> {
-        let at: Arc<str> = at.into();
+    pub(crate) fn new(
+        config: Config,
+        tls: MakeRustlsConnect,
+        at: Arc<str>,
+        size: usize,
+        patience: Duration,
+    ) -> Result<Self, DatabaseError> {
+        let limit = limit(&config);
         let connecting = Connecting { tls, at: at.clone() };
         let manager = Manager::from_connect(config, connecting, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let connections = deadpool_postgres::Pool::builder(manager)
             .max_size(size.max(1))
-            .wait_timeout(Some(patience))
             .runtime(Runtime::Tokio1)
+            // Who drives a connection has told its end, with the cause; the library would tell it again, without.
+            .pre_recycle(Hook::sync_fn(|client, _| if client.is_closed() { Err(HookError::message("it has ended")) } else { Ok(()) }))
             .build()
             .map_err(|e| DatabaseError::Pool(e.to_string()))?;
-        Ok(Self { connections, at, patience })
+        Ok(Self { connections, at, patience, limit })
+    }
+
+    /// The same connections, for a caller that waits so long for one.
+    pub(crate) fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     /// A connection; it goes back when it is dropped, and must be left as it was found.
     ///
     /// # Errors
-    /// [`DatabaseError::Unreachable`], or [`DatabaseError::Pool`] where all of them stay in use for too long.
+    /// [`DatabaseError::Unreachable`], also where nobody answers, or [`DatabaseError::Pool`] where all of them stay in use for too long.
     pub async fn get(&self) -> Result<Client, DatabaseError> {
-        self.connections.get().await.map_err(|error| match error {
-            PoolError::Backend(cause) => DatabaseError::Unreachable(Unreachable::new(&self.at, cause)),
+        // Nothing is asked of a connection that is used again, so that takes no time.
+        let timeouts = Timeouts { wait: Some(self.patience), create: Some(self.limit), recycle: None };
+        self.connections.timeout_get(&timeouts).await.map_err(|error| match error {
+            PoolError::Backend(cause) => DatabaseError::Unreachable(Unreachable::failed(&self.at, cause)),
+            PoolError::Timeout(TimeoutType::Create) => DatabaseError::Unreachable(Unreachable::silent(&self.at, self.limit)),
             PoolError::Timeout(_) => {
                 let (all, patience) = (self.connections.status().max_size, self.patience);
                 DatabaseError::Pool(format!(

@@ -48,7 +48,7 @@ impl TlsMode {
 }
 
 /// A URL's settings of TLS.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub(crate) mode: TlsMode,
     /// The file of the authority's certificates.

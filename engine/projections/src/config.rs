@@ -99,10 +99,6 @@ pub struct ProjectorsConfig {
     pub models: Vec<ReadModel>,
     /// Limits of what is done and held at once.
     pub limits: Limits,
-    /// Connections to the read models' database, shared by all partitions (4 by default).
-    pub read_connections: usize,
-    /// Connections to each log database, shared by all partitions (4 by default).
-    pub log_connections: usize,
     /// Options of this member of the groups.
     pub group: GroupOptions,
 }
@@ -110,6 +106,6 @@ pub struct ProjectorsConfig {
 impl ProjectorsConfig {
     /// With everything else as it is by default.
     pub fn new(databases: Databases, bus: BusConfig, models: Vec<ReadModel>) -> Self {
-        Self { databases, bus, models, limits: Limits::default(), read_connections: 4, log_connections: 4, group: group_options() }
+        Self { databases, bus, models, limits: Limits::default(), group: group_options() }
     }
 }

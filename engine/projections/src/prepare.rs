@@ -43,7 +43,7 @@ pub async fn prepare(databases: &Databases, bus: &BusConfig, models: &[ReadModel
     let mut partitions: BTreeMap<&str, i32> = BTreeMap::new();
     for service in models.iter().flat_map(ReadModel::services) {
         if !partitions.contains_key(service) {
-            let log = Log::open(databases, service, Role::Reader, 1).await?;
+            let log = Log::open(databases, service, Role::Reader).await?;
             partitions.insert(service, log.partitions().cast_signed());
         }
     }

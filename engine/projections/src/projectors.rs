@@ -43,11 +43,11 @@ impl Projectors {
         for model in &config.models {
             model.access.clone()?;
         }
-        let store = ReadStore::new(&config.databases, config.read_connections)?;
+        let store = ReadStore::new(&config.databases)?;
         let mut logs: BTreeMap<&str, Log> = BTreeMap::new();
         for service in config.models.iter().flat_map(daybook_kernel::ReadModel::services) {
             if !logs.contains_key(service) {
-                logs.insert(service, Log::open(&config.databases, service, Role::Projector, config.log_connections).await?);
+                logs.insert(service, Log::open(&config.databases, service, Role::Projector).await?);
             }
         }
         for model in &config.models {

@@ -51,6 +51,11 @@ impl Breaker {
         });
     }
 
+    /// Whether calls are not let through, but for one that tries.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(*self.lock(), State::Closed(_))
+    }
+
     /// Lets a call through, or says when to come again.
     pub(crate) fn admit(self: &Arc<Self>, now: Instant) -> Result<Pass, Duration> {
         let mut state = self.lock();

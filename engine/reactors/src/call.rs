@@ -119,10 +119,17 @@ impl Notes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use daybook_log::StoredEvent;
 
     use super::*;
+
+    /// A call that an event at this offset asks for, for a stream of this key.
+    pub(crate) fn call(offset: i64, target: &str) -> Call {
+        let mut call = armed(offset, "a/1", "pay").calls.remove(0);
+        (call.target, call.outcome_id) = (StreamId::new("a", target), Uuid::from_u128(offset.unsigned_abs().into()));
+        call
+    }
 
     fn armed(offset: i64, stream: &str, name: &str) -> Notes {
         let event = StoredEvent { stream_id: stream.to_owned(), offset, version: offset + 1, epoch: 1, ..stored() };

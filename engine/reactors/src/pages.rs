@@ -67,10 +67,10 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(databases: &Databases, models: &[ReadModel], connections: usize) -> Result<Self, ReactorError> {
+    pub(crate) fn new(databases: &Databases, models: &[ReadModel]) -> Result<Self, ReactorError> {
         let connector = Connector::new(databases.read_url(), Some(Role::Query), SETTINGS, "daybook lookups")?;
         let roots = models.iter().map(|model| (model.name, model.root)).collect();
-        Ok(Self { pool: connector.within(PATIENCE, PATIENCE * 5).pool(connections, PATIENCE)?, roots })
+        Ok(Self { pool: databases.pool(&connector.within(PATIENCE, PATIENCE * 5), PATIENCE)?, roots })
     }
 
     /// Reads pages that are at least as new as what `place` says of the partition that a read model folds.

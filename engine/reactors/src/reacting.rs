@@ -143,7 +143,7 @@ impl Reacting {
         self.queue = Queue::at(mark.settled, mark.next);
         self.to_park.clear();
         self.to_note = Notes::default();
-        self.open_desk();
+        self.have_desk();
         self.parked = self.store.parked().await?.into_iter().map(|row| (row.stream, row.version)).collect();
         self.untried.retain(|stream| self.parked.contains_key(stream));
         self.meters.parked.set(self.parked.len() as f64);
@@ -159,7 +159,7 @@ impl Reacting {
         if is_its_own && self.queue.look().is_ok() {
             self.stored.term = mark.term;
             self.write = None;
-            self.open_desk();
+            self.have_desk();
             self.look().await?;
         } else {
             self.stand_at(mark).await?;
@@ -222,6 +222,15 @@ impl Reacting {
         self.to_note = Notes::default();
         self.open_desk();
         Ok(())
+    }
+
+    /// The calls that stand are done under the term that is this one's. A desk that does so goes on, and is told that it may not know all of
+    /// them: what it has under way must not be cut off for each hiccup of the database.
+    fn have_desk(&mut self) {
+        match self.desk.as_ref().filter(|desk| desk.works_under(self.stored.term)) {
+            Some(desk) => desk.read_again(self.news.clone()),
+            None => self.open_desk(),
+        }
     }
 
     /// Begins anew with the calls that stand, under the term that is this one's.

@@ -41,8 +41,6 @@ pub struct ReactorsConfig {
     pub all_rules: Vec<Rule>,
     /// The read models that lookups may read.
     pub read_models: Vec<ReadModel>,
-    /// Connections to each log database, and to the read models, shared by all rules and partitions.
-    pub connections: usize,
     /// The most calls of effects to one destination that may be under way at once in this process (32 by default). What a provider allows is
     /// shared by all processes.
     pub calls_at_once: usize,
@@ -51,20 +49,10 @@ pub struct ReactorsConfig {
 }
 
 impl ReactorsConfig {
-    /// These rules, which are all that the build has; 8 connections, 32 calls at once, the machine's clock.
+    /// These rules, which are all that the build has; 32 calls at once, the machine's clock.
     pub fn new(databases: Databases, bus: BusConfig, registry: Registry, rules: Vec<Rule>, read_models: Vec<ReadModel>) -> Self {
         let all_rules = rules.clone();
-        Self {
-            databases,
-            bus,
-            registry,
-            rules,
-            all_rules,
-            read_models,
-            connections: 8,
-            calls_at_once: 32,
-            clock: Arc::new(|| Utc::now().into()),
-        }
+        Self { databases, bus, registry, rules, all_rules, read_models, calls_at_once: 32, clock: Arc::new(|| Utc::now().into()) }
     }
 }
 
@@ -94,9 +82,9 @@ pub struct Prepared {
 pub async fn prepare(databases: &Databases, rules: &[Rule]) -> Result<Vec<Prepared>, ReactorError> {
     let mut prepared = Vec::new();
     for rule in rules {
-        let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
+        let log = Log::open(databases, rule.service(), Role::Writer).await?;
         // The owner's: a writer may move marks, and make none.
-        let pools = pools([&log], None, 1)?;
+        let pools = pools(databases, [&log], None)?;
         let mut made = false;
         for n in 0..log.partitions() {
             let partition = log.partition(n.cast_signed())?;
@@ -149,7 +137,7 @@ impl Reactors {
     pub async fn new(config: ReactorsConfig) -> Result<Self, ReactorError> {
         let mut targets = HashMap::new();
         for service in config.registry.services() {
-            let log = Log::open(&config.databases, service, Role::Writer, config.connections).await?;
+            let log = Log::open(&config.databases, service, Role::Writer).await?;
             let target = Target { topic: config.bus.messages(service).into(), lanes: lanes_group(&config.bus, service), log };
             targets.insert(service, target);
         }
@@ -163,8 +151,8 @@ impl Reactors {
             let unknown = || ReactorError::Configuration(format!("the {kind} {name} follows {service}, which is no service of this build"));
             logs.insert(service, targets.get(service).ok_or_else(unknown)?.log.clone());
         }
-        // One pool a database for all rules: their statements are short. Of all logs: deadlines look at other services' rules.
-        let pools = Arc::new(pools(targets.values().map(|target| &target.log), Some(Role::Writer), config.connections)?);
+        // Of all logs: deadlines look at other services' rules.
+        let pools = Arc::new(pools(&config.databases, targets.values().map(|target| &target.log), Some(Role::Writer))?);
         let mut stores = BTreeMap::new();
         for (service, target) in &targets {
             for n in 0..target.log.partitions() {
@@ -185,7 +173,7 @@ impl Reactors {
             secret: read_secret(&config.databases, Role::Writer).await?,
             targets,
             registry: config.registry,
-            reader: Reader::new(&config.databases, &config.read_models, config.connections)?,
+            reader: Reader::new(&config.databases, &config.read_models)?,
             clock: config.clock,
             news: GoodNews::new(config.all_rules.iter().map(Rule::name).collect(), stores),
             destinations,

@@ -17,9 +17,6 @@ use daybook_postgres::{Databases, Role};
 use crate::report::PartitionReport;
 use crate::{ReplayError, Report};
 
-/// Connections to one database: a walk reads events, ledger, requests and pages side by side.
-const CONNECTIONS: usize = 6;
-
 /// Settings of an audit.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
@@ -108,7 +105,7 @@ async fn verify_partition(
 
 /// A service that this build does not know may still have a log; one that has none was spelt wrongly.
 pub(crate) async fn open(databases: &Databases, registry: &Registry, service: &str) -> Result<Log, ReplayError> {
-    match Log::open(databases, service, Role::Reader, CONNECTIONS).await {
+    match Log::open(databases, service, Role::Reader).await {
         Err(LogError::Configuration(_)) if !registry.services().contains(&service) => {
             Err(ReplayError::Usage(format!("there is no service {service:?}; there are {}", registry.services().join(", "))))
         }

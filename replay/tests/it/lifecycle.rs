@@ -80,10 +80,10 @@ async fn what_is_done_with_a_generation_touches_no_other_one_and_no_other_read_m
     shop.project(&other).await;
     shop.rebuild(&other, Then::Keep).await;
     // The other one is being rebuilt all the time.
-    let busy = Building::begin(&databases, &other, 1).await.expect("nobody else builds it");
+    let busy = Building::begin(&databases, &other).await.expect("nobody else builds it");
     owner.batch_execute("UPDATE read.checkpoint SET pushed = 0").await.expect("the owner may");
     let mut kept = Kept::new(&shop).await;
-    let mut building = Building::begin(&databases, &model, 1).await.expect("nobody else builds it");
+    let mut building = Building::begin(&databases, &model).await.expect("nobody else builds it");
     assert_eq!(kept.changed().await, of(&model, [2]));
     building.fill(&Default::default(), &Default::default()).await.expect("foldable");
     assert_eq!(kept.changed().await, of(&model, [2]));
@@ -108,7 +108,7 @@ async fn what_is_done_with_a_generation_touches_no_other_one_and_no_other_read_m
     assert_eq!(kept.at(&model, 1), "retired");
 
     // Two that nobody will finish, as if one had not been cleared away; and what they have left.
-    drop(Building::begin(&databases, &model, 1).await.expect("nobody else builds it"));
+    drop(Building::begin(&databases, &model).await.expect("nobody else builds it"));
     let dead = "INSERT INTO read.generation (projection, generation, fingerprint, state, parts)
                 VALUES ('by-category', 4, '', 'building', 'by_category_4')";
     owner.batch_execute(dead).await.expect("the owner may");
@@ -128,7 +128,7 @@ async fn who_clears_up_waits_for_whoever_still_holds_the_lock() {
     let model = by_category();
     let shop = Shop::new(1, &model).await;
     let databases = shop.database.databases();
-    let first = Building::begin(&databases, &model, 1).await.expect("nobody else builds it");
+    let first = Building::begin(&databases, &model).await.expect("nobody else builds it");
     let (cleared, ()) = tokio::join!(clear_dead(&databases, model.name, PATIENCE), async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         first.discard().await.expect("it is there");
@@ -196,7 +196,7 @@ async fn what_is_not_to_be_served_or_retired_is_refused_and_nothing_is_changed()
     shop.rebuild(&model, Then::Keep).await;
     promote(&databases, &model, None, NO_PATIENCE).await.expect("it is this build's");
     shop.rebuild(&model, Then::Drop).await;
-    let building = Building::begin(&databases, &model, 1).await.expect("nobody else builds it");
+    let building = Building::begin(&databases, &model).await.expect("nobody else builds it");
     let states: Vec<String> = shop.generations(&model).await.into_iter().map(|(_, state)| state).collect();
     assert_eq!(states, ["kept", "live", "retired", "building"]);
     for (number, why) in
@@ -400,8 +400,8 @@ async fn who_keeps_a_rebuild_waiting_is_named_among_all_that_hold_or_want_locks(
     let databases = shop.database.databases();
     let (mut others, mut held) = (Vec::new(), Vec::new());
     for model in &models {
-        others.push(Building::begin(&elsewhere.database.databases(), model, 1).await.expect("nobody else builds it"));
-        held.push(Building::begin(&databases, model, 1).await.expect("nobody else builds it"));
+        others.push(Building::begin(&elsewhere.database.databases(), model).await.expect("nobody else builds it"));
+        held.push(Building::begin(&databases, model).await.expect("nobody else builds it"));
     }
     // The same numbers in a lock of the other kind, and of another class; and somebody who waits.
     let (owner, waiter) = (shop.database.owner().await, shop.database.owner().await);
@@ -415,7 +415,7 @@ async fn who_keeps_a_rebuild_waiting_is_named_among_all_that_hold_or_want_locks(
     });
     waits_for_a_lock(&owner, "waiter").await;
     for model in &models {
-        let Err(refused) = Building::begin(&databases, model, 1).await else { panic!("it is being built") };
+        let Err(refused) = Building::begin(&databases, model).await else { panic!("it is being built") };
         assert!(matches!(refused, LifecycleError::Running { .. }), "{refused}");
         let name = format!("\"daybook generations of {}, process {}\"", model.name, std::process::id());
         assert!(refused.to_string().contains(&name), "{refused}");

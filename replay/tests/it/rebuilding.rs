@@ -93,7 +93,7 @@ async fn what_was_written_meanwhile_is_in_it() {
     let mut shop = Shop::new(1, &model).await;
     shop.trade(20, 100).await;
     let databases = shop.database.databases();
-    let mut building = Building::begin(&databases, &model, 2).await.expect("nobody else rebuilds");
+    let mut building = Building::begin(&databases, &model).await.expect("nobody else rebuilds");
     building.fill(&RebuildOptions::default(), &Arc::default()).await.expect("foldable");
     shop.trade(40, 300).await;
     building.tail().await.expect("it opens").catch_up().await.expect("foldable");
@@ -146,7 +146,7 @@ async fn migrate_and_the_next_rebuild_clear_a_dead_generation_away() {
     shop.project(&model).await;
     let databases = shop.database.databases();
     let dead = async || {
-        let mut building = Building::begin(&databases, &model, 2).await.expect("nobody else rebuilds");
+        let mut building = Building::begin(&databases, &model).await.expect("nobody else rebuilds");
         building.fill(&RebuildOptions::default(), &Arc::default()).await.expect("foldable");
         assert!(!shop.rubbish().await.is_empty());
         drop(building);
@@ -184,7 +184,7 @@ async fn of_two_rebuilds_at_once_the_second_says_who_runs_and_touches_nothing() 
     let model = by_category();
     let shop = Shop::new(1, &model).await;
     let databases = shop.database.databases();
-    let first = Building::begin(&databases, &model, 1).await.expect("nobody else rebuilds");
+    let first = Building::begin(&databases, &model).await.expect("nobody else rebuilds");
     let refused = shop.rebuild_with(&model, &RebuildRequest::default()).await.expect_err("one is running").to_string();
     assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
     // Nor does a migration mistake it for a dead one.
@@ -290,11 +290,11 @@ async fn a_generation_that_was_dropped_while_it_was_built_is_not_made_ready_and_
         owner.query_one(sql, &[&generation]).await.expect("readable").get(0)
     };
     let databases = shop.database.databases();
-    let building = Building::begin(&databases, &model, 1).await.expect("nobody else builds");
+    let building = Building::begin(&databases, &model).await.expect("nobody else builds");
     assert_eq!(building.finish().await.expect("it is there"), 2);
     assert_eq!(pushed(1).await, 0, "what the live one owes it still owes");
 
-    let dropped = Building::begin(&databases, &model, 1).await.expect("nobody else builds");
+    let dropped = Building::begin(&databases, &model).await.expect("nobody else builds");
     owner.batch_execute("UPDATE read.generation SET state = 'retired' WHERE generation = 3").await.expect("the owner may");
     let refused = dropped.finish().await.expect_err("there is nothing to finish");
     assert!(refused.to_string().contains("was dropped"), "{refused}");

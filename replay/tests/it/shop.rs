@@ -194,7 +194,7 @@ impl Shop {
         prepare(&database.databases(), &bus, std::slice::from_ref(model)).await.expect("the logs are there");
         let mut logs = BTreeMap::new();
         for service in SERVICES {
-            logs.insert(service, Log::open(&database.databases(), service, Role::Writer, 4).await.expect("just migrated"));
+            logs.insert(service, Log::open(&database.databases(), service, Role::Writer).await.expect("just migrated"));
         }
         Self { database, bus, partitions, sessions: WriterSessions::new(2), logs, lanes: BTreeMap::new(), versions: HashMap::new() }
     }

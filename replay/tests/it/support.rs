@@ -55,7 +55,7 @@ impl Fixture {
     /// The same, as the first of so many partitions; whatever is committed goes there.
     pub(crate) async fn of(partitions: u32) -> Self {
         let database = TestDatabase::migrated(&["inventory"], partitions).await;
-        let log = Log::open(&database.databases(), "inventory", Role::Writer, 4).await.expect("just migrated");
+        let log = Log::open(&database.databases(), "inventory", Role::Writer).await.expect("just migrated");
         let partition = log.partition(0).expect("it has one");
         let writer = Writer::new(partition.clone(), &WriterSessions::new(1)).await.expect("the database answers");
         let head = writer.open(Instant::from_micros(NOW)).await.expect("nobody else writes").head;

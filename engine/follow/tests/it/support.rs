@@ -50,7 +50,7 @@ impl Ledger {
         let bus = daybook_testkit::bus();
         ensure_topics(&bus, &[TopicSpec::events(&bus, SERVICE, 1)]).await.expect("Kafka makes topics");
         database.owner().await.batch_execute(TABLES).await.expect("the owner may");
-        let log = Log::open(&database.databases(), SERVICE, Role::Writer, 2).await.expect("just migrated");
+        let log = Log::open(&database.databases(), SERVICE, Role::Writer).await.expect("just migrated");
         let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
         Self { database, bus, producer, sessions: WriterSessions::new(1), lane: None, log, version: 0 }
     }
@@ -143,7 +143,7 @@ impl Ledger {
 
     pub(crate) async fn process_with(&self, group: &str, kinds: &[Arc<Counter>], limits: Limits) -> Process {
         let (stop, stopping) = shutdown();
-        let log = Log::open(&self.database.databases(), SERVICE, Role::Projector, 4).await.expect("it is there");
+        let log = Log::open(&self.database.databases(), SERVICE, Role::Projector).await.expect("it is there");
         let roster = watch::Sender::new(roster(kinds));
         let sources = Sources {
             bus: self.bus.clone(),
@@ -387,7 +387,7 @@ impl Follower for One {
                 .await
                 .map_err(failed)?;
             let row = row.ok_or_else(|| FollowError::Gone(self.of.name.to_owned()))?;
-            Ok(Standing { next: row.get(0), term: row.get(1), given_up: row.get(2), owes: false })
+            Ok(Standing { next: row.get(0), term: row.get(1), given_up: row.get(2), owes: false, alive_at: None })
         }
         .boxed()
     }

@@ -107,7 +107,7 @@ async fn checkpoints_of_before_are_given_up_by_nobody() {
 #[tokio::test]
 async fn a_log_that_was_never_made_says_what_to_do() {
     let database = TestDatabase::new().await;
-    let Err(error) = Log::open(&database.databases(), "ledger", Role::Reader, 1).await else { panic!("there is none") };
+    let Err(error) = Log::open(&database.databases(), "ledger", Role::Reader).await else { panic!("there is none") };
     assert!(error.to_string().contains("daybook migrate"), "{error}");
-    assert!(Log::open(&database.databases(), "x; DROP", Role::Reader, 1).await.is_err());
+    assert!(Log::open(&database.databases(), "x; DROP", Role::Reader).await.is_err());
 }

@@ -140,7 +140,7 @@ async fn what_is_read_of_a_page_is_its_own_in_the_order_of_its_commands() {
 #[tokio::test]
 async fn what_another_partition_parked_or_rejected_says_nothing_of_a_command() {
     let f = Fixture::new().await;
-    let log = Log::open(&f.database.databases(), "ledger", Role::Writer, 2).await.expect("migrated");
+    let log = Log::open(&f.database.databases(), "ledger", Role::Writer).await.expect("migrated");
     let elsewhere = log.partition(1).expect("it has two");
     let (id, fate) = (Uuid::from_u128(1), async || f.partition.fate(Uuid::from_u128(1)).await.expect("readable"));
     // A message that was sent to the wrong partition: its command is another one's, which waits in the right one.

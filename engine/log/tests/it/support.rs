@@ -19,7 +19,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::migrated(&["ledger"], 2).await;
-        let log = Log::open(&database.databases(), "ledger", Role::Writer, 4).await.expect("just migrated");
+        let log = Log::open(&database.databases(), "ledger", Role::Writer).await.expect("just migrated");
         Self { partition: log.partition(0).expect("it has two"), database }
     }
 

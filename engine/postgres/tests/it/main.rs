@@ -2,4 +2,5 @@
 
 mod migrating;
 mod reaching;
+mod sharing;
 mod tls;

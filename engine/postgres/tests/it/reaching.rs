@@ -60,6 +60,36 @@ async fn a_pool_whose_connections_are_all_in_use_says_how_many_and_of_what() {
     assert!(said.contains(&format!("all 1 that go to {}", host_and_port(&server))), "{said}");
 }
 
+/// Takes connections, and says nothing: as a server that is stopped.
+async fn silent() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("postgres://user@{}/database", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            taken.push(connection);
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_connection_and_says_nothing_is_waited_for_no_longer_than_set() {
+    let url = silent().await;
+    let connector = Connector::new(&url, None, &[], "test").expect("a URL");
+    let connector = connector.within(Duration::from_millis(100), Duration::from_secs(1));
+    let pool = connector.pool(1, Duration::from_secs(3_600)).expect("a pool");
+    let in_time = Duration::from_secs(30);
+    for _ in 0..2 {
+        let pooled = tokio::time::timeout(in_time, pool.get()).await.expect("it gives up");
+        let alone = tokio::time::timeout(in_time, connector.connect()).await.expect("it gives up");
+        for said in [told(pooled.expect_err("nobody answers")), told(alone.err().expect("nobody answers"))] {
+            let place = host_and_port(&url);
+            assert!(said.starts_with(&format!("can't connect to Postgres at {place}: no session has begun in 200ms; see that")), "{said}");
+        }
+    }
+}
+
 /// Lines of a log, kept.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -89,4 +119,7 @@ async fn the_log_tells_why_and_where_a_pooled_connection_has_ended() {
         tokio::task::yield_now().await;
     }
     assert!(said().contains("57P01") && said().contains(host_and_port(&server)), "{}", said());
+    drop((ended, other));
+    let (_one, _other) = (pool.get().await.expect("it answers"), pool.get().await.expect("it answers"));
+    assert_eq!(said().matches("WARN").count(), 1, "once: {}", said());
 }

@@ -172,7 +172,7 @@ pub async fn describe(databases: &Databases, model: &ReadModel) -> Result<Vec<Ge
     let client = OwnConnection::new(databases.read_url(), Some(Role::Reader), &[], "daybook generations").await?;
     let mut ends = std::collections::BTreeMap::new();
     for service in model.services() {
-        let log = Log::open(databases, service, Role::Reader, 1).await?;
+        let log = Log::open(databases, service, Role::Reader).await?;
         for n in 0..log.partitions().cast_signed() {
             ends.insert((service.to_owned(), n), log.partition(n)?.last_page().await?.next_offset());
         }

@@ -116,14 +116,14 @@ pub struct Building {
 
 impl Building {
     /// Clears away what dead rebuilds left, and begins the next generation: its row, its tables without indexes, its
-    /// checkpoints at 0. `connections` is how many each log database may be asked over at once.
+    /// checkpoints at 0.
     ///
     /// # Errors
     /// [`LifecycleError::Running`]; otherwise when a database does not answer, or was never migrated.
-    pub async fn begin(databases: &Databases, model: &ReadModel, connections: usize) -> Result<Self, LifecycleError> {
+    pub async fn begin(databases: &Databases, model: &ReadModel) -> Result<Self, LifecycleError> {
         let mut logs = Vec::new();
         for service in model.services() {
-            logs.push(Log::open(databases, service, Role::Projector, connections.max(1)).await?);
+            logs.push(Log::open(databases, service, Role::Projector).await?);
         }
         let mut keeper = Keeper::take(databases, model.name, Duration::ZERO).await?;
         keeper.clear_dead(model.name).await?;

@@ -109,7 +109,7 @@ impl Follower for Projector {
     fn standing(&self) -> BoxFuture<'_, Result<Standing, FollowError>> {
         async {
             let checkpoint = self.store.checkpoint(&self.place()).await?;
-            Ok(Standing { next: checkpoint.next, term: checkpoint.term, given_up: checkpoint.given_up, owes: false })
+            Ok(Standing { next: checkpoint.next, term: checkpoint.term, given_up: checkpoint.given_up, owes: false, alive_at: None })
         }
         .boxed()
     }

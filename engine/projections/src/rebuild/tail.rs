@@ -13,9 +13,6 @@ use crate::generation::Generation;
 use crate::lifecycle::{Building, KnownGeneration, LifecycleError};
 use crate::{Limits, Projector, ProjectorError, ReadStore};
 
-/// Connections to the read models' database: one partition after the other is folded.
-const CONNECTIONS: usize = 2;
-
 /// Between two attempts at a checkpoint that somebody else's transaction holds.
 const LOCKED: Duration = Duration::from_millis(20);
 
@@ -39,14 +36,14 @@ impl Tail {
     pub async fn of(databases: &Databases, model: &ReadModel, generation: &KnownGeneration) -> Result<Self, LifecycleError> {
         let mut logs = Vec::new();
         for service in model.services() {
-            logs.push(Log::open(databases, service, Role::Projector, CONNECTIONS).await?);
+            logs.push(Log::open(databases, service, Role::Projector).await?);
         }
         let generation = Generation::new(model, generation.number, generation.parts.clone());
         Self::open(databases, Arc::new(model.clone()), Arc::new(generation), &logs).await
     }
 
     async fn open(databases: &Databases, model: Arc<ReadModel>, generation: Arc<Generation>, logs: &[Log]) -> Result<Self, LifecycleError> {
-        let store = ReadStore::new(databases, CONNECTIONS)?;
+        let store = ReadStore::new(databases)?;
         let mut projectors = Vec::new();
         for log in logs {
             for n in 0..log.partitions().cast_signed() {

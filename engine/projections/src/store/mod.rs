@@ -75,10 +75,10 @@ pub(crate) struct Move {
     pub(crate) pushed: Option<i64>,
 }
 
-fn pool(databases: &Databases, connections: usize, timeout: (&str, &str)) -> Result<Pool, ProjectorError> {
+fn pool(databases: &Databases, timeout: (&str, &str)) -> Result<Pool, ProjectorError> {
     let settings = [SETTINGS, &[timeout]].concat();
     let connector = Connector::new(databases.read_url(), Some(Role::Projector), &settings, "daybook projector")?;
-    Ok(connector.pool(connections, PATIENCE)?)
+    Ok(databases.pool(&connector, PATIENCE)?)
 }
 
 /// Version and bytes of the views that are kept in these parts' rows.
@@ -110,12 +110,12 @@ fn moved(row: &Row) -> Moved {
 }
 
 impl ReadStore {
-    /// With at most `connections` connections, made when they are first needed.
+    /// Over connections that the process shares, made when they are first needed.
     ///
     /// # Errors
     /// When the URL is not valid.
-    pub fn new(databases: &Databases, connections: usize) -> Result<Self, ProjectorError> {
-        Ok(Self { pool: pool(databases, connections, ALONE)?, together: pool(databases, connections, TOGETHER)? })
+    pub fn new(databases: &Databases) -> Result<Self, ProjectorError> {
+        Ok(Self { pool: pool(databases, ALONE)?, together: pool(databases, TOGETHER)? })
     }
 
     /// Connections for the writes of several followers together.

@@ -138,7 +138,7 @@ mod tests {
         let database = TestDatabase::migrated(&["catalog", "inventory"], 1).await;
         let model = read_models().into_iter().find(|m| m.name == "stock-levels").expect("the shop has levels");
         prepare(&database.databases(), &bus(), std::slice::from_ref(&model)).await.expect("the logs are there");
-        let store = ReadStore::new(&database.databases(), 1).expect("a url");
+        let store = ReadStore::new(&database.databases()).expect("a url");
         let generation = store.live(&model).await.expect("prepared");
         (database, store, generation)
     }

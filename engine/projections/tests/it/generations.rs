@@ -19,7 +19,7 @@ async fn a_build_with_other_folds_leaves_this_ones_tables_alone() {
     assert!(of("by-category").is_some_and(|p| p.contains("daybook replay rebuild by-category --promote")), "{problems:?}");
     assert!(process.projectors.partitions().iter().all(|(model, ..)| *model == "product-pages"));
 
-    let store = ReadStore::new(&shop.database.databases(), 1).expect("a URL");
+    let store = ReadStore::new(&shop.database.databases()).expect("a URL");
     let refused = store.live(&other).await.err();
     assert!(matches!(refused, Some(ProjectorError::Outdated { generation: 1, .. })), "{refused:?}");
     let prepared = prepare(&shop.database.databases(), &shop.bus, std::slice::from_ref(&other)).await.expect("migrating goes on");
@@ -77,7 +77,7 @@ async fn a_generation_is_found_by_its_number() {
     let model = by_category();
     let shop = Shop::new(1, std::slice::from_ref(&model)).await;
     shop.begin_generation(&model, 2, "building").await;
-    let store = ReadStore::new(&shop.database.databases(), 1).expect("a URL");
+    let store = ReadStore::new(&shop.database.databases()).expect("a URL");
     let found = store.generation(&model, 2).await.expect("it answers").expect("it is there");
     assert_eq!((found.number, found.parts.as_str()), (2, "by_category_2"));
     assert!(store.generation(&model, 3).await.expect("it answers").is_none());

@@ -50,7 +50,7 @@ impl Shop {
         prepare(&database.databases(), &bus, models).await.expect("the logs are there");
         let mut logs = BTreeMap::new();
         for service in SERVICES {
-            logs.insert(service, Log::open(&database.databases(), service, Role::Writer, 4).await.expect("just migrated"));
+            logs.insert(service, Log::open(&database.databases(), service, Role::Writer).await.expect("just migrated"));
         }
         let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
         let sessions = WriterSessions::new(2);
@@ -127,7 +127,7 @@ impl Shop {
     }
 
     pub(crate) async fn log(&self, service: &str) -> Log {
-        Log::open(&self.database.databases(), service, Role::Projector, 2).await.expect("it is there")
+        Log::open(&self.database.databases(), service, Role::Projector).await.expect("it is there")
     }
 
     /// A projector of one partition, as one process would have it.
@@ -146,7 +146,7 @@ impl Shop {
         partition: i32,
         limits: Limits,
     ) -> Result<Projector, ProjectorError> {
-        let store = ReadStore::new(&self.database.databases(), 2)?;
+        let store = ReadStore::new(&self.database.databases())?;
         let generation = store.live(model).await?;
         let log = self.log(service).await.partition(partition)?;
         Projector::open(Arc::new(model.clone()), Arc::new(generation), store, log, limits).await
@@ -163,7 +163,7 @@ impl Shop {
                 Err(_) => unreadable = true,
             }
         }
-        let pool = ReadStore::new(&self.database.databases(), 1)?.together();
+        let pool = ReadStore::new(&self.database.databases())?.together();
         let client = pool.get().await.expect("the database answers");
         loop {
             match ring.from(projector.next(), 2, usize::MAX) {

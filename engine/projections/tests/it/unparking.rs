@@ -17,7 +17,7 @@ fn products() -> usize {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn store(shop: &Shop) -> ReadStore {
-    ReadStore::new(&shop.database.databases(), 1).expect("a URL")
+    ReadStore::new(&shop.database.databases()).expect("a URL")
 }
 
 /// Asks for the only stream that is parked.

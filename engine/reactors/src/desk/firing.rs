@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_bus::Record;
 use daybook_kernel::ServiceMessage;
 
-use super::{Came, Shared};
+use super::{Came, Shared, guarded};
 use crate::ReactorError;
 use crate::call::{At, Call};
 
@@ -15,9 +15,10 @@ const LATE: Duration = Duration::from_secs(1);
 impl Shared {
     /// Sends the commands of deadlines, in this order. Each has been sent before, or has not.
     pub(super) async fn fire(&self, batch: Vec<(Call, bool)>) -> Vec<(At, Came)> {
-        match self.try_to_fire(&batch).await {
-            Ok(came) => batch.iter().map(|(call, _)| call.at()).zip(came).collect(),
-            Err(error) => batch.iter().map(|(call, _)| (call.at(), Came::Failed(error.to_string()))).collect(),
+        let places = batch.iter().map(|(call, _)| call.at());
+        match guarded(self.try_to_fire(&batch)).await {
+            Ok(came) => places.zip(came).collect(),
+            Err(why) => places.map(|at| (at, Came::Failed(why.clone()))).collect(),
         }
     }
 

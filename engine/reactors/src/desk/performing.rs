@@ -6,7 +6,7 @@ use daybook_kernel::{ServiceMessage, Unknown};
 use uuid::Uuid;
 
 use super::speaking::Spoken;
-use super::{Came, Shared};
+use super::{Came, Shared, guarded};
 use crate::answering::answer;
 use crate::call::{Call, Work};
 use crate::pages::Place;
@@ -16,10 +16,7 @@ use crate::{ReactorError, Rule};
 impl Shared {
     /// One attempt. `repeats`: it may have been done before.
     pub(super) async fn perform(&self, call: &Call, repeats: bool) -> Came {
-        match self.attempt(call, repeats).await {
-            Ok(came) => came,
-            Err(error) => Came::Failed(error.to_string()),
-        }
+        guarded(self.attempt(call, repeats)).await.unwrap_or_else(Came::Failed)
     }
 
     /// The ids of the outcomes that the ledger has: one question for each partition that they go to.

@@ -47,7 +47,12 @@ impl Shared {
             return self.without_a_call(effect, call, not_after, why).await;
         }
         let destination = self.common.destination(effect.destination())?;
-        let Ok(_place) = destination.places.acquire().await else { return Ok(Spoken::Waits(MARGIN)) };
+        let _place = tokio::select! {
+            biased;
+            // Whoever waits for a place when the desk is told to finish has not begun.
+            () = self.finishing.requested() => return Ok(Spoken::Waits(MARGIN)),
+            place = destination.places.acquire() => place,
+        };
         let pass = match destination.breaker.admit(Instant::now()) {
             Ok(pass) => pass,
             Err(pause) => return Ok(Spoken::Waits(pause)),

@@ -8,6 +8,7 @@ use daybook_kernel::{Instant, ServiceMessage, StreamId};
 use daybook_log::LogError;
 use daybook_postgres::storable;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Store;
@@ -22,6 +23,7 @@ statements! {
     KEEP_OUTCOME = "keep_outcome.sql",
     LIST = "list_calls.sql",
     LIST_DEADLINES = "list_deadlines.sql",
+    LIST_DEADLINES_OF_STREAM = "list_deadlines_of_stream.sql",
     NEVER_CALLED = "never_called.sql",
     NEXT_DUE = "next_due.sql",
     PASSED = "passed.sql",
@@ -227,7 +229,14 @@ impl Store {
     /// Deadlines that are due before then, of one stream or of all, at most so many, the first due first.
     pub(crate) async fn deadlines(&self, source: Option<&str>, before: Instant, limit: i64) -> Result<Vec<DeadlineRow>, ReactorError> {
         let client = self.pool.get().await?;
-        let rows = client.query(&self.sql(LIST_DEADLINES), &[&self.name, &self.partition, &source, &before.to_utc(), &limit]).await?;
+        let before = before.to_utc();
+        let rows = match source {
+            None => client.query(&self.sql(LIST_DEADLINES), &[&self.name, &self.partition, &before, &limit]).await?,
+            Some(source) => {
+                let values: [&(dyn ToSql + Sync); 5] = [&self.name, &self.partition, &before, &limit, &source];
+                client.query(&self.sql(LIST_DEADLINES_OF_STREAM), &values).await?
+            }
+        };
         Ok(rows.iter().map(deadline).collect())
     }
 

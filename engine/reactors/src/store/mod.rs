@@ -33,6 +33,7 @@ statements! {
     MARK = "mark.sql",
     PARK_AGAIN = "park_again.sql",
     READ_PARKED = "read_parked.sql",
+    SAY = "say.sql",
     TAKE_OVER = "take_over.sql",
     WRITE = "write.sql",
 }
@@ -53,16 +54,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connections for the rows of rules, by the URL of the database; without a role they are the owner's.
 pub(crate) fn pools<'a>(
+    databases: &Databases,
     logs: impl IntoIterator<Item = &'a Log>,
     role: Option<Role>,
-    size: usize,
 ) -> Result<BTreeMap<String, Pool>, ReactorError> {
     let mut pools = BTreeMap::new();
     for log in logs {
         for n in 0..log.partitions() {
             if let Entry::Vacant(free) = pools.entry(log.partition(n.cast_signed())?.url().to_owned()) {
-                let pool = Connector::new(free.key(), role, SETTINGS, "daybook reactors")?.pool(size, PATIENCE)?;
-                free.insert(pool);
+                let connector = Connector::new(free.key(), role, SETTINGS, "daybook reactors")?;
+                free.insert(databases.pool(&connector, PATIENCE)?);
             }
         }
     }
@@ -119,8 +120,8 @@ impl Store {
     ) -> Result<Vec<(Rule, Self)>, ReactorError> {
         let mut stores = Vec::new();
         for rule in rules {
-            let log = Log::open(databases, rule.service(), Role::Writer, 1).await?;
-            let pools = pools([&log], Some(Role::Writer), 1)?;
+            let log = Log::open(databases, rule.service(), Role::Writer).await?;
+            let pools = pools(databases, [&log], Some(Role::Writer))?;
             for n in 0..log.partitions().cast_signed() {
                 let partition = log.partition(n)?;
                 stores.push((rule.clone(), Self::new(rule.name(), &partition, pools[partition.url()].clone())));
@@ -147,7 +148,16 @@ impl Store {
     pub(crate) async fn standing(&self) -> Result<Standing, ReactorError> {
         let row = self.one(MARK).await?;
         let Mark { next, term, .. } = mark(&row);
-        Ok(Standing { next, term, given_up: row.get(4), owes: row.get(5) })
+        let alive_at = row.get::<_, Option<chrono::DateTime<chrono::Utc>>>(6).map(Into::into);
+        Ok(Standing { next, term, given_up: row.get(4), owes: row.get(5), alive_at })
+    }
+
+    /// The holder says that it works on what it owes, unless it can't do it all, and whether the destination of its calls is given a rest.
+    /// Answers the term that stands.
+    pub(crate) async fn say(&self, term: i64, rests: bool, does_all: bool) -> Result<i64, ReactorError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(SAY)).await?;
+        Ok(client.query_one(&statement, &[&self.name, &self.partition, &term, &rests, &does_all]).await?.get(0))
     }
 
     pub(crate) async fn take_over(&self) -> Result<Mark, ReactorError> {

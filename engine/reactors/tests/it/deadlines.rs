@@ -43,7 +43,7 @@ impl Deadlines for Ripening {
     }
 }
 
-fn ripening() -> Rule {
+pub(crate) fn ripening() -> Rule {
     <dyn ErasedDeadlines>::of::<Ripening>().into()
 }
 
@@ -314,6 +314,14 @@ async fn an_operator_hastens_a_deadline_under_its_own_id_and_it_fires_once() {
     lanes.stop().await;
 }
 
+/// Rows that are read of the table of calls from now on, by whatever way, when all is written down.
+async fn rows_read(install: &Install) -> i64 {
+    pause(2.0).await;
+    let sql =
+        "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables WHERE relid = 'inventory.call'::regclass";
+    install.count(sql).await
+}
+
 /// So many deadlines of a stream that is not there, due in a day and later.
 const PENDING: &str = "INSERT INTO inventory.call (name, partition, \"offset\", service, target, outcome_id, due_at, deadline, source, type, command)
     SELECT 'ripening', n % 2, 1000000 + n, 'inventory', 'reorder/X-' || n || '@w-1', gen_random_uuid(), now() + interval '1 day' + n * interval '1 s',
@@ -326,19 +334,29 @@ async fn a_hundred_thousand_that_are_not_due_cost_nothing() {
     let owner = install.database.owner().await;
     owner.batch_execute(PENDING).await.expect("the owner may");
     owner.batch_execute("ANALYZE inventory.call").await.expect("the owner may");
-    // Rows that are read, by whatever way, when all is written down.
-    let read = async || {
-        pause(2.0).await;
-        let sql = "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_all_tables WHERE relid = 'inventory.call'::regclass";
-        install.count(sql).await
-    };
-    let before = read().await;
+    let before = rows_read(&install).await;
     let (lanes, process) = (install.lanes().await, install.process(vec![ripening()]).await);
     install.receive("A-1", 1).await;
     fired(&install, "A-1").await;
     pause(10.0).await;
-    let rows = read().await - before;
+    let rows = rows_read(&install).await - before;
     assert!(rows < 200, "{rows} rows were read");
     process.stop().await;
     lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deadlines_of_one_stream_are_found_without_those_of_others() {
+    let install = Install::new(&[ripening()]).await;
+    let owner = install.database.owner().await;
+    owner.batch_execute(PENDING).await.expect("the owner may");
+    owner.batch_execute("ANALYZE inventory.call").await.expect("the owner may");
+    let before = rows_read(&install).await;
+    let armed = ArmedDeadlines::open(&install.database.databases(), &[ripening()]).await.expect("the database answers");
+    let last = "stock/X-100000@w-1";
+    let found = armed.list(Some(last), Moment::from_micros(i64::MAX / 2), 10).await.expect("the database answers");
+    assert_eq!(found.iter().map(|one| one.stream.as_str()).collect::<Vec<_>>(), [last]);
+    drop(armed);
+    let rows = rows_read(&install).await - before;
+    assert!(rows < 20, "{rows} rows were read");
 }

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use daybook_follow::{Follower, Kind};
+use daybook_follow::{Follower, Kind, Limits};
 use daybook_kernel::{Attempt, Begins, Effect, ErasedEffect, EventAt, Instant as Moment, Outward, ServiceMessage, Unknown};
 use daybook_log::{Log, PartitionLog};
 use daybook_postgres::Role;
@@ -18,6 +18,7 @@ use daybook_testkit::eventually;
 use prost::Message as _;
 use shop_proto::inventory::v1::*;
 
+use crate::deadlines::ripening;
 use crate::support::*;
 
 /// A delivery of so many pieces may be told for two seconds only; of so many, the first attempt panics.
@@ -225,9 +226,21 @@ struct ByHand {
 
 impl ByHand {
     async fn of(scene: &Scene, sku: &str) -> Self {
-        let log = Log::open(&scene.install.database.databases(), SERVICE, Role::Writer, 2).await.expect("it is there");
+        Self::with(scene, sku, scene.install.reactors(vec![scene.rule.clone()]).await).await
+    }
+
+    /// One that has no more than one call under way.
+    async fn one_at_a_time(scene: &Scene, sku: &str) -> Self {
+        let (databases, bus) = (scene.install.database.databases(), scene.install.bus.clone());
+        let config = ReactorsConfig::new(databases, bus, shop(), vec![scene.rule.clone()], Vec::new());
+        let reactors = Reactors::new(ReactorsConfig { calls_at_once: 1, ..config }).await.expect("everything is there");
+        Self::with(scene, sku, reactors).await
+    }
+
+    async fn with(scene: &Scene, sku: &str, reactors: Reactors) -> Self {
+        let log = Log::open(&scene.install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
         let log = log.partition(scene.install.partition(&stock(sku))).expect("one");
-        let kind = scene.install.reactors(vec![scene.rule.clone()]).await.followers().roster.borrow().0[0].clone();
+        let kind = reactors.followers().roster.borrow().0[0].clone();
         Self { kind, log }
     }
 
@@ -434,6 +447,106 @@ async fn a_call_whose_outcome_the_ledger_has_is_not_made() {
     all_are_done(&scene.install).await;
     assert_eq!(scene.outside.requests.load(Ordering::SeqCst), 1);
     scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hiccup_of_the_database_cuts_off_no_call_that_is_under_way() {
+    let scene = Scene::new().await;
+    scene.outside.delay.store(700, Ordering::SeqCst);
+    scene.install.receive("A-1", 1).await;
+    scene.install.has_events(&stock("A-1"), 1).await;
+    let mut holder = ByHand::of(&scene, "A-1").await.holder().await;
+    eventually("the call to be under way", || async { (scene.outside.times("A-1") == 1).then_some(()) }).await;
+    holder.resume().await.expect("the database answers");
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [DONE]);
+    assert_eq!(scene.outside.times_asked(), 0);
+    all_are_done(&scene.install).await;
+    drop(holder);
+    scene.lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_finish_begins_no_further_call() {
+    let scene = Scene::new().await;
+    let beside = |sku: &String| scene.install.partition(&stock(sku)) == scene.install.partition(&stock("A-1"));
+    let skus: Vec<String> = (1..).map(|n| format!("A-{n}")).filter(beside).take(4).collect();
+    for sku in &skus {
+        scene.install.receive(sku, 1).await;
+        scene.install.has_events(&stock(sku), 1).await;
+    }
+    scene.outside.delay.store(700, Ordering::SeqCst);
+    let mut holder = ByHand::one_at_a_time(&scene, "A-1").await.holder().await;
+    eventually("the first call to be under way", || async { (scene.outside.requests.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+    holder.let_go().await.expect("the database answers");
+    assert_eq!(scene.outside.requests.load(Ordering::SeqCst), 1, "the others had no place yet");
+    drop(holder);
+    scene.outside.delay.store(0, Ordering::SeqCst);
+    let process = scene.process().await;
+    for sku in &skus {
+        outcomes(&scene.install, sku, 1).await;
+    }
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_begun_for_its_destination_is_down_holds_up_no_deadline() {
+    let (outside, url) = serve().await;
+    let rules = [telling(&url), ripening()];
+    let install = Install::new(&rules).await;
+    let lanes = install.lanes().await;
+    outside.fails.store(true, Ordering::SeqCst);
+    // The second call of each is behind the first, and is never tried.
+    for n in 0..6 {
+        install.receive(&format!("A-{n}"), 1).await;
+        install.receive(&format!("A-{n}"), 2).await;
+    }
+    for n in 0..6 {
+        install.has_events(&stock(&format!("A-{n}")), 2).await;
+    }
+    let process = install.process(rules.to_vec()).await;
+    for n in 0..6 {
+        let target = reorder(&format!("A-{n}"));
+        eventually("the deadlines to fire", || async { (install.messages_to(&target).await == 2).then_some(()) }).await;
+    }
+    assert_eq!(install.count("SELECT count(*) FROM inventory.call WHERE name = 'telling'").await, 12);
+    outside.fails.store(false, Ordering::SeqCst);
+    all_are_done(&install).await;
+    process.stop().await;
+    lanes.stop().await;
+}
+
+/// Two builds that both wait for the same destination.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_builds_that_wait_for_a_destination_one_does_not_replace_the_other() {
+    let scene = Scene::new().await;
+    scene.outside.fails.store(true, Ordering::SeqCst);
+    // A holder is dead that has said nothing for 15 s.
+    let patient = Limits { idle: Duration::from_millis(100), still: Duration::from_millis(1_500), ..Limits::default() };
+    let mut processes = Vec::new();
+    for build in ["one", "two"] {
+        let reactors = scene.install.reactors(vec![scene.rule.clone()]).await;
+        processes.push(scene.install.follow_with(reactors, build, patient.clone()));
+    }
+    for n in 0..8 {
+        scene.install.receive(&format!("A-{n}"), 1).await;
+    }
+    eventually("all to be open", || async { (open(&scene.install).await == 8).then_some(()) }).await;
+    let terms = async || scene.install.count("SELECT sum(term)::bigint FROM inventory.reactor").await;
+    let twice = i64::from(2 * PARTITIONS);
+    let stands_by = || async {
+        let works: usize = processes.iter().map(Process::works).sum();
+        (terms().await >= twice && works == usize::try_from(PARTITIONS).expect("a few")).then_some(())
+    };
+    eventually("one to stand by", stands_by).await;
+    let before = terms().await;
+    tokio::time::sleep(Duration::from_secs(32)).await;
+    assert_eq!(terms().await, before, "nobody took anything over");
+    scene.outside.fails.store(false, Ordering::SeqCst);
+    all_are_done(&scene.install).await;
+    for process in processes {
+        process.stop().await;
+    }
+    scene.lanes.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

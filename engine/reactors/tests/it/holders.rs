@@ -22,7 +22,7 @@ impl Held {
     async fn new() -> Self {
         let install = Install::new(&[picky::<1>()]).await;
         let lanes = install.lanes().await;
-        let log = Log::open(&install.database.databases(), SERVICE, Role::Writer, 2).await.expect("it is there");
+        let log = Log::open(&install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
         let log = log.partition(install.partition(&stock("A-1"))).expect("one");
         let kind = install.reactors(vec![picky::<1>()]).await.followers().roster.borrow().0[0].clone();
         let pool = kind.home(&log).pool;
@@ -152,7 +152,7 @@ async fn a_reactor_that_is_new_stands_in_the_logs_epoch_and_takes_nothing_of_an_
     install.has_events(&stock("A-1"), 2).await;
     lanes.stop().await;
     let n = install.partition(&stock("A-1"));
-    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer, 2).await.expect("it is there");
+    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
     let writer = Writer::new(log.partition(n).expect("one"), &WriterSessions::new(1)).await.expect("the database answers");
     writer.begin_epoch(Writer::now(), 2, "restored").await.expect("nobody else writes");
     writer.release().await;

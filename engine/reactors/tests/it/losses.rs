@@ -94,7 +94,7 @@ async fn a_restored_log_that_has_grown_again_is_gone_back_in_to_the_epoch_that_b
     install.database.owner().await.batch_execute(&sql).await.expect("the owner may, with the triggers off");
     let results = format!("SELECT count(*) FROM inventory.command WHERE stream_id = '{}'", reorder("A-1"));
     let before = install.count(&results).await;
-    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer, 1).await.expect("it is there");
+    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
     let writer = Writer::new(log.partition(n).expect("one"), &WriterSessions::new(1)).await.expect("the database answers");
     let opened = writer.begin_epoch(Writer::now(), 2, "restored").await.expect("nobody else writes");
     assert_eq!((opened.head.epoch, opened.head.next_offset()), (2, 0));

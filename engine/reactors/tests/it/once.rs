@@ -151,7 +151,7 @@ async fn a_holder_that_was_replaced_writes_nothing_goes_on_under_no_term_of_anot
     let lanes = install.lanes().await;
     install.receive("A-1", 1).await;
     let event = install.has_events(&stock("A-1"), 1).await.remove(0);
-    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer, 2).await.expect("it is there");
+    let log = Log::open(&install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
     let partition = log.partition(install.partition(&stock("A-1"))).expect("one");
     let reactors = install.reactors(vec![picky::<1>()]).await;
     let kind = reactors.followers().roster.borrow().0[0].clone();

@@ -145,7 +145,7 @@ impl Install {
     }
 
     pub(crate) async fn log(&self, service: &str) -> Log {
-        Log::open(&self.database.databases(), service, Role::Reader, 2).await.expect("migrated")
+        Log::open(&self.database.databases(), service, Role::Reader).await.expect("migrated")
     }
 
     pub(crate) async fn lanes(&self) -> Lanes {
@@ -172,8 +172,11 @@ impl Install {
     }
 
     pub(crate) fn follow(&self, reactors: Reactors, build: &str) -> Process {
+        self.follow_with(reactors, build, Limits { idle: Duration::from_millis(100), ..Limits::default() })
+    }
+
+    pub(crate) fn follow_with(&self, reactors: Reactors, build: &str, limits: Limits) -> Process {
         let (stop, stopping) = shutdown();
-        let limits = Limits { idle: Duration::from_millis(100), ..Limits::default() };
         let options = GroupOptions { session_timeout: Duration::from_secs(6), ..GroupOptions::default() };
         let mut sources = Sources::of(self.bus.clone(), options, limits, vec![reactors.followers()]);
         sources.group += build;
@@ -185,7 +188,7 @@ impl Install {
         let ahead = self.clock.clone();
         let clock = move || Moment::from_micros(chrono::Utc::now().timestamp_micros() + ahead.load(Ordering::Relaxed));
         let config = ReactorsConfig::new(databases, self.bus.clone(), shop(), rules, read_models());
-        Reactors::new(ReactorsConfig { connections: 2, clock: Arc::new(clock), ..config }).await.expect("everything is there")
+        Reactors::new(ReactorsConfig { clock: Arc::new(clock), ..config }).await.expect("everything is there")
     }
 
     /// The streams that are parked for the reactor `picky`.
