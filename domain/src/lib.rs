@@ -131,6 +131,8 @@ pub fn waits() -> Vec<Wait> {
 }
 
 #[cfg(test)]
+mod any;
+#[cfg(test)]
 mod search;
 
 #[cfg(test)]
