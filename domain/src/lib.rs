@@ -121,6 +121,8 @@ pub fn waits() -> Vec<Wait> {
 }
 
 #[cfg(test)]
+mod any;
+#[cfg(test)]
 mod search;
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ impl Projection for Orders {
             E::OrderRefunded(e) => add(&mut page.refunded, &e.amount),
             // What was authorised is given up.
             E::OrderCancelled(_) | E::OrderRejected(_) => nothing(&mut page.authorised),
+            E::OrderAuthorisationLost(_) => page.authorised.clone_from(&page.captured),
+            E::OrderCompleted(e) if e.release_payment => page.authorised.clone_from(&page.captured),
             E::OrderHeld(_) => page.held = true,
             E::OrderHoldEnded(_) => page.held = false,
             _ => shipments::fold(page, event),
@@ -137,6 +139,9 @@ fn part_of(event: &OrderEvent) -> Option<&'static str> {
         E::OrderReturned(_) => Some("returned"),
         E::OrderLost(_) => Some("lost"),
         E::OrderReturnedToSender(_) => Some("returned-to-sender"),
+        E::OrderAuthorisationLost(_) => Some("authorisation-lost"),
+        E::OrderDisputed(e) if e.amount.as_ref().is_some_and(|amount| amount.minor_units > 0) => Some("disputed"),
+        E::OrderDisputed(_) => Some("dispute-settled"),
         E::OrderHeld(_) => Some("held"),
         E::OrderHoldEnded(_) => Some("hold-ended"),
         _ => None,

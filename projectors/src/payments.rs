@@ -52,6 +52,14 @@ impl Projection for Payments {
                 page.authorised = 0;
                 stands(page, "voided");
             }
+            E::PaymentReleased(_) => {
+                page.authorised = page.captured;
+                stands(page, "released");
+            }
+            E::AuthorisationLost(_) => {
+                page.authorised = page.captured;
+                stands(page, "lost");
+            }
             E::CaptureRequested(e) => add(&mut page.capture_pending, minor_units(&e.amount)),
             E::RefundRequested(e) => add(&mut page.refund_pending, minor_units(&e.amount)),
             E::PaymentCaptured(e) => {
@@ -85,7 +93,7 @@ impl Projection for Payments {
                 }
                 heard(page, e.payment.as_ref());
             }
-            E::VoidRequested(_) | E::PaymentTimedOut(_) => {}
+            E::ReleaseRequested(_) | E::VoidRequested(_) | E::PaymentTimedOut(_) => {}
         }
     }
 
@@ -292,5 +300,15 @@ mod spec {
         assert_eq!(page(&[requested(), second.into(), ended(2)]).status, "ended");
         let voided = PaymentVoided { order_id: id(), number: 1 };
         assert_eq!(page(&[requested(), voided.into(), authorised()]).status, "voided");
+    }
+
+    #[test]
+    fn of_what_was_let_go_or_has_ended_only_what_was_taken_is_authorised() {
+        let released = PaymentReleased { order_id: id(), number: 1 };
+        let lost = AuthorisationLost { order_id: id(), attempt: 1 };
+        for (end, status) in [(PaymentEvent::from(released), "released"), (lost.into(), "lost")] {
+            let shown = page(&[requested(), authorised(), captured(1999), end]);
+            assert_eq!((shown.status.as_str(), shown.authorised, shown.captured), (status, 1999, 1999));
+        }
     }
 }

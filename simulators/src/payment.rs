@@ -8,6 +8,7 @@
 //! GET  /v1/currencies                                      {currencies: {EUR: {minimum, step}}, maximum}; null: all
 //! POST /act/{id}              the customer does what is asked for ({"decline":true}: does not)
 //! POST /chargeback/{id} {amount}    the customer's bank takes money back
+//! POST /expire/{id}           an authorisation ends by itself
 //! GET  /books                 PUT /faults
 //! ```
 
@@ -58,6 +59,7 @@ pub async fn start_payment_provider(options: Options, terms: impl Into<Terms>, s
             .route("/v1/payments/{id}/refund", post(refund))
             .route("/act/{id}", get(page).post(act))
             .route("/chargeback/{id}", post(chargeback))
+            .route("/expire/{id}", post(expire))
             .route("/books", get(books))
     })
     .await
@@ -172,6 +174,10 @@ async fn chargeback(State(desk): State<Desk<Payment>>, Path(id): Path<String>, b
         Ok(body) => desk.happen(&id, "payment", |payment| payment.charge_back(body.amount)),
         Err(wrong) => wrong.response(),
     }
+}
+
+async fn expire(State(desk): State<Desk<Payment>>, Path(id): Path<String>) -> Response {
+    desk.happen(&id, "payment", Payment::expire)
 }
 
 /// Per payment what it authorised, captured, voided and refunded, and its keys; keys that were refused before there was a payment beside.

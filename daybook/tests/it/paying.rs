@@ -18,12 +18,6 @@ impl Shop {
         assert_eq!(captured, refunded, "{order}: what was taken is given back");
         assert!(authorised == 0 || voided || captured > 0, "{order}: an authorisation stands open");
     }
-
-    async fn looked_at(&self, order: &str) -> Value {
-        let books = self.provider_get("/books").await;
-        let all = books["payments"].as_array().expect("a list").clone();
-        all.into_iter().find(|payment| payment["order"] == order).expect("the provider knows it")
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -266,5 +260,25 @@ async fn an_order_that_nobody_sends_to_is_undeliverable() {
     shop.done("cart/checkout", &body).await;
     assert_eq!(shop.order("o-1", "REJECTED").await["reason"], "undeliverable");
     shop.nothing_left_of("o-1").await;
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authorisation_that_ends_by_itself_holds_the_order_until_its_customer_gives_it_up() {
+    let shop = Shop::open().await;
+    shop.buy("o-1", 1, "tok_ok").await;
+    shop.order("o-1", "CONFIRMED").await;
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    assert_eq!(shop.provider_post(&format!("/expire/{id}"), &json!({})).await, 200);
+    let held = |page: &Value| page["held"] == true;
+    eventually("the shipment to be held", || async { shop.page("shipments", "o-1@1").await.filter(held) }).await;
+    let (code, problem) = shop.refused("shipping/dispatch-shipment", &json!({ "orderId": "o-1", "number": 1 })).await;
+    assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("authorisation-lost")));
+    let page = shop.page("orders", "o-1").await.expect("it is there");
+    assert_eq!((&page["authorised"]["minorUnits"], &page["held"]), (&json!("0"), &json!(true)));
+    shop.done("order/cancel-order", &json!({ "orderId": "o-1", "reason": "It can't be paid." })).await;
+    shop.order("o-1", "CANCELLED").await;
+    shop.nothing_left_of("o-1").await;
+    assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
     shop.install.verify().await;
 }

@@ -74,6 +74,8 @@ async fn two_of_three_are_sent_the_third_is_cancelled_and_one_comes_back() {
     shop.captured("o-1", 2 * 1999).await;
     shop.delivered("o-1", 1).await;
     shop.order("o-1", "COMPLETED").await;
+    // What was authorised for the third is let go; what was taken may be given back all the same.
+    eventually("the rest to be let go", || async { shop.books("o-1").await.3.then_some(()) }).await;
     shop.done("order/request-return", &json!({ "orderId": "o-1", "lines": lines(1), "reason": "Too bright." })).await;
     let back = json!({ "orderId": "o-1", "lines": lines(1), "condition": "RESALABLE" });
     shop.done("order/receive-return", &back).await;
@@ -82,7 +84,7 @@ async fn two_of_three_are_sent_the_third_is_cancelled_and_one_comes_back() {
     let line = &order["lines"][0];
     assert_eq!([&line["shipped"], &line["cancelled"], &line["returned"]], [&json!(2), &json!(1), &json!(1)]);
     shop.quiet().await;
-    assert_eq!(shop.books("o-1").await.2, 1999);
+    assert_eq!(shop.books("o-1").await, (3 * 1999, 2 * 1999, 1999, true));
     assert_eq!(shop.stock("A-1", "w-1").await, (99, 0), "two have left, one is back");
     let (code, _) = shop.refused("order/receive-return", &json!({ "orderId": "o-1", "lines": lines(2), "condition": "DAMAGED" })).await;
     assert_eq!(code, "unknown-line");
@@ -177,5 +179,33 @@ async fn an_order_whose_authorisation_ends_before_dispatch_is_held() {
     assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("authorisation-ends")));
     shop.quiet().await;
     assert_eq!(shop.books("o-1").await, (1999, 0, 0, false));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_is_taken_back_by_the_bank_holds_what_has_not_left_until_staff_lets_it_go() {
+    let shop = Shop::open().await;
+    shop.in_two_shipments().await;
+    shop.dispatch("o-1", 1).await;
+    shop.captured("o-1", 1999).await;
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    assert_eq!(shop.provider_post(&format!("/chargeback/{id}"), &json!({ "amount": 1999 })).await, 200);
+    let held = |page: &Value| page["held"] == true;
+    eventually("the second to be held", || async { shop.page("shipments", "o-1@2").await.filter(held) }).await;
+    let (code, problem) = shop.refused("shipping/dispatch-shipment", &json!({ "orderId": "o-1", "number": 2 })).await;
+    assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("disputed")));
+    shop.done("order/end-order-hold", &json!({ "orderId": "o-1" })).await;
+    eventually("the hold to be over", || async { shop.page("shipments", "o-1@2").await.filter(|page| !held(page)) }).await;
+    shop.dispatch("o-1", 2).await;
+    shop.captured("o-1", 3998).await;
+    for number in [1, 2] {
+        shop.delivered("o-1", number).await;
+    }
+    let order = shop.order("o-1", "COMPLETED").await;
+    // A loss: the order has given nothing back.
+    assert_eq!((&order["captured"]["minorUnits"], &order["refunded"]["minorUnits"]), (&json!("3998"), &json!("0")));
+    let whats: Vec<&str> = order["timeline"].as_array().expect("a list").iter().filter_map(|m| m["what"].as_str()).collect();
+    assert!(whats.contains(&"disputed"), "{whats:?}");
+    assert_eq!(shop.page("payments", "o-1").await.expect("it is there")["refundedBeyond"], "1999");
     shop.install.verify().await;
 }

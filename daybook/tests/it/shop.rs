@@ -178,6 +178,13 @@ impl Shop {
         (sum("authorised"), sum("captured"), sum("refunded"), of.iter().any(|payment| payment["voided"].as_i64().unwrap_or_default() > 0))
     }
 
+    /// The provider's payment of an order.
+    pub(crate) async fn looked_at(&self, order: &str) -> Value {
+        let books = self.provider_get("/books").await;
+        let all = books["payments"].as_array().expect("a list").clone();
+        all.into_iter().find(|payment| payment["order"] == order).expect("the provider knows it")
+    }
+
     pub(crate) async fn provider_get(&self, path: &str) -> Value {
         let response = self.install.client.get(format!("http://{}{path}", self.provider)).send().await.expect("the provider answers");
         response.json().await.expect("JSON")

@@ -8,6 +8,7 @@ use shop_proto::pieces::{self, one_a_sku};
 mod allocate;
 mod carts;
 mod deadlines;
+mod holding;
 #[cfg(test)]
 mod laws;
 mod leaving;
@@ -79,6 +80,8 @@ impl Decider for Order {
             C::RecordNotCaptured(c) => story.not_captured(c),
             C::RecordRefunded(c) => story.refunded(c),
             C::RecordNotRefunded(c) => story.not_refunded(c),
+            C::RecordAuthorisationLost(c) => story.authorisation_lost(c),
+            C::RecordDisputed(c) => story.disputed(c),
             C::CancelOrder(c) => story.cancel_order(c),
             C::CancelLines(c) => story.cancel_lines(c),
             C::RequestReturn(c) => story.request_return(c),
@@ -122,6 +125,7 @@ impl Decider for Order {
         }
         paying::evolve(state, event);
         leaving::evolve(state, event);
+        holding::evolve(state, event);
         returning::evolve(state, event);
         undoing::evolve(state, event);
         if let Some(status) = event.leads_to() {

@@ -25,6 +25,8 @@ pub struct Payment;
 /// Why a payment has ended.
 const TIMEOUT: &str = "timeout";
 const VOID: &str = "void";
+/// The same of one whose rest the order has let go.
+const RELEASED: &str = "released";
 const SUPERSEDED: &str = "superseded";
 /// Why money can't be taken or given back, where the provider has no word for it.
 const NOT_AUTHORISED: &str = "not-authorised";
@@ -48,6 +50,7 @@ impl Decider for Payment {
             C::RequestPayment(c) => story.pay(c),
             C::RequestCapture(c) => story.capture(c),
             C::RequestRefund(c) => story.refund(c),
+            C::RequestRelease(c) => story.release(c),
             C::RequestVoid(c) => story.void(c),
             C::TimeOutPayment(c) => story.time_out(c),
             C::RecordOperation(c) => story.hear(c.into()),
@@ -67,7 +70,7 @@ impl Decider for Payment {
                 state.amount.clone_from(&e.amount);
                 state.pay_until = e.pay_until;
                 (state.attempt, state.requested, state.attempt_open) = (e.attempt, e.attempt, true);
-                (state.authorised, state.action_told) = (false, false);
+                (state.authorised, state.authorisation_lost, state.action_told) = (false, false, false);
             }
             E::PaymentAuthorised(_) => {
                 close(state);
@@ -82,6 +85,12 @@ impl Decider for Payment {
             }
             E::PaymentActionRequired(_) => state.action_told = true,
             E::PaymentTimedOut(_) => state.timed_out = true,
+            E::AuthorisationLost(_) => state.authorisation_lost = true,
+            E::ReleaseRequested(e) => {
+                state.released = e.number;
+                state.releases_open.push(e.number);
+            }
+            E::PaymentReleased(e) => state.releases_open.retain(|number| *number != e.number),
             E::VoidRequested(e) => {
                 state.voided = e.number;
                 state.voids_open.push(e.number);
@@ -136,6 +145,8 @@ impl Story {
         }
         if state.voided > 0 {
             self.ended(c.attempt, VOID);
+        } else if state.released > 0 {
+            self.ended(c.attempt, RELEASED);
         } else if state.timed_out {
             self.ended(c.attempt, TIMEOUT);
         } else if c.attempt < state.requested || books::is_taken(state) {
@@ -175,6 +186,13 @@ impl Story {
                     self.tell(PaymentRefunded::from(c));
                 }
             }
+        }
+    }
+
+    /// Numbers of releases come in order: one that is not higher has been heard. Money that was asked for before is taken first.
+    fn release(&mut self, c: &RequestRelease) {
+        if c.number > self.state.released {
+            self.tell(ReleaseRequested::from(c));
         }
     }
 

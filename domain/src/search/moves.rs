@@ -1,18 +1,17 @@
 //! What may happen next.
 
-use daybook_kernel::ServiceMessage;
 use shop_proto::cart::v1::{AddItem, CartCommand, Checkout, PaymentMeans as CartMeans};
 use shop_proto::order::v1::*;
 use shop_proto::payment::v1::{Operation, PaymentCommand, RecordProviderNotice};
 use shop_proto::samples::money;
 use shop_proto::shipping::v1::{
-    DispatchShipment, RecordDelivered as ArrivedThere, RecordLost as LostThere, RecordReturnedToSender as BackThere, ReportShortPick,
-    ShipmentCommand, ShipmentLine, ShipmentStatus,
+    DispatchShipment, RecordDelivered as ArrivedThere, RecordLabel, RecordLost as LostThere, RecordReturnedToSender as BackThere,
+    ReportShortPick, ShipmentCommand, ShipmentLine, ShipmentStatus,
 };
 
 use super::provider::Says;
 use super::table::Table;
-use super::world::{Armed, CART, CUSTOMER, Letter, ORDER, PRODUCTS, Rules, World};
+use super::world::{Armed, CART, CUSTOMER, ORDER, PRODUCTS, Rules, World};
 
 /// Moves that customer and staff have left: so many, and then no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,6 +26,10 @@ pub(super) struct Left {
     pub(super) holds: u8,
     /// Notices that the provider sends by itself.
     pub(super) notices: u8,
+    /// Authorisations that end by themselves, and money that a bank takes back.
+    pub(super) troubles: u8,
+    /// Processes that die: before a checkpoint, or after a call to the provider.
+    pub(super) crashes: u8,
     /// Whether the provider may say no, or want something of the customer.
     pub(super) free_provider: bool,
     /// Whether the provider may refuse to take money, or to give it back.
@@ -49,9 +52,18 @@ pub(super) enum Move {
     Answer(usize),
     /// It was too late to begin.
     NotBegun(usize),
+    /// The effect dies after its call: nobody has heard what came of it.
+    Die(usize),
+    /// The followers of a service's log die before their checkpoint.
+    Crash(&'static str),
     Notice(usize),
     LoseNotice(usize),
     Act(u32),
+    /// The authorisation of an attempt ends by itself.
+    Expire(u32),
+    ChargeBack(u32),
+    /// The carrier has a label.
+    Label(u32),
     Fire(Box<Armed>),
     CancelOrder,
     CancelLine(&'static str),
@@ -73,31 +85,52 @@ fn one_of(sku: &str) -> Vec<OrderedLine> {
     vec![OrderedLine { sku: sku.to_owned(), quantity: 1 }]
 }
 
+/// A cart is checked out under the order's id, at what its customer was shown.
+pub(super) fn checkout(cart: &str, total: i64) -> Checkout {
+    let open = shop_proto::samples::order::open();
+    Checkout {
+        cart_id: cart.into(),
+        order_id: ORDER.into(),
+        customer_id: CUSTOMER.into(),
+        email: open.email,
+        delivery: open.delivery,
+        shipping_address: open.shipping_address,
+        payment: Some(CartMeans { token: "tok_ok".into() }),
+        expected_total: Some(money("EUR", total)),
+        ..Default::default()
+    }
+}
+
 /// The most shipments that an order of the search has.
 pub(super) const SHIPMENTS: [u32; 2] = [1, 2];
 
 impl World {
     /// Two products in a cart, which is checked out at what they cost.
     pub(super) fn checked_out(mut self, quantities: [u32; 2], rules: &Rules, table: &mut Table) -> Self {
-        let mut total = 0;
-        for ((sku, price), quantity) in PRODUCTS.iter().zip(quantities).filter(|(_, quantity)| *quantity > 0) {
-            self.send::<CartCommand>(AddItem { cart_id: CART.into(), sku: (*sku).into(), quantity }, rules, table);
-            total += price * i64::from(quantity);
-        }
-        let open = shop_proto::samples::order::open();
-        let checkout = Checkout {
-            cart_id: CART.into(),
-            order_id: ORDER.into(),
-            customer_id: CUSTOMER.into(),
-            email: open.email,
-            delivery: open.delivery,
-            shipping_address: open.shipping_address,
-            payment: Some(CartMeans { token: "tok_ok".into() }),
-            expected_total: Some(money("EUR", total)),
-            ..Default::default()
-        };
-        self.send::<CartCommand>(checkout, rules, table);
+        self.check_out(CART, quantities, rules, table);
         self
+    }
+
+    pub(super) fn check_out(&mut self, cart: &str, quantities: [u32; 2], rules: &Rules, table: &mut Table) {
+        self.check_out_with(cart, quantities, [0, 0], rules, table);
+    }
+
+    /// So many more are put into a cart that has some already, and it is checked out.
+    pub(super) fn check_out_with(&mut self, cart: &str, more: [u32; 2], are_in_it: [u32; 2], rules: &Rules, table: &mut Table) {
+        let mut total = 0;
+        for ((sku, price), (quantity, before)) in PRODUCTS.iter().zip(more.into_iter().zip(are_in_it)) {
+            if quantity > 0 {
+                self.send::<CartCommand>(AddItem { cart_id: cart.into(), sku: (*sku).into(), quantity }, rules, table);
+            }
+            total += price * i64::from(quantity + before);
+        }
+        self.send::<CartCommand>(checkout(cart, total), rules, table);
+    }
+
+    /// So many of the first product are put into the cart.
+    pub(super) fn fill(&mut self, quantity: u32, rules: &Rules, table: &mut Table) {
+        let sku = PRODUCTS[0].0.to_owned();
+        self.send::<CartCommand>(AddItem { cart_id: CART.into(), sku, quantity }, rules, table);
     }
 
     /// All that may happen now.
@@ -108,6 +141,7 @@ impl World {
             let operation = asked.event().operation();
             if asked.outcome.is_some() {
                 moves.push(Move::Answer(n));
+                moves.extend((self.left.crashes > 0).then_some(Move::Die(n)));
                 continue;
             }
             moves.push(Move::Perform(n, Says::Yes));
@@ -131,6 +165,13 @@ impl World {
         if self.left.deadlines {
             moves.extend(self.armed().map(|armed| Move::Fire(Box::new(armed.clone()))));
         }
+        if self.left.crashes > 0 {
+            moves.extend(self.services().into_iter().map(Move::Crash));
+        }
+        if self.left.troubles > 0 {
+            moves.extend(self.provider.to_expire().into_iter().map(Move::Expire));
+            moves.extend(self.provider.to_charge_back().into_iter().map(Move::ChargeBack));
+        }
         if self.left.cancel_order > 0 {
             moves.push(Move::CancelOrder);
         }
@@ -150,6 +191,7 @@ impl World {
             match self.shipment(number).status() {
                 ShipmentStatus::Created | ShipmentStatus::Labelled => {
                     moves.push(Move::Dispatch(number));
+                    moves.extend((!self.shipment(number).labelled).then_some(Move::Label(number)));
                     moves.extend((self.left.mishaps > 0).then_some(Move::ShortPick(number)));
                 }
                 ShipmentStatus::Dispatched => {
@@ -171,18 +213,26 @@ impl World {
             Move::Deliver(from, to) => self.deliver(&(from.clone(), to.clone()), rules, table),
             Move::Read(n) => self.read(*n, rules, table),
             Move::Perform(n, says) => {
-                let asked = self.asked[*n].event();
-                let (answer, attempt) = self.provider.perform(&asked, *says);
+                let (asked, id) = (self.asked[*n].event(), self.asked[*n].id.clone());
+                let (answer, attempt) = self.provider.perform(&asked, &id, *says);
                 self.asked[*n].outcome = Some(answer);
                 self.tell_of(attempt);
+            }
+            Move::Die(n) => {
+                self.left.crashes -= 1;
+                self.asked[*n].outcome = None;
+            }
+            Move::Crash(service) => {
+                self.left.crashes -= 1;
+                self.crash(service, rules);
             }
             Move::Answer(n) => {
                 let answered = self.asked.remove(*n).outcome;
                 answered.iter().for_each(|letter| self.decide(letter, rules, table));
             }
             Move::NotBegun(n) => {
-                let asked = self.asked.remove(*n).event();
-                let letter = self.provider.not_begun(&asked);
+                let asked = self.asked.remove(*n);
+                let letter = self.provider.not_begun(&asked.event(), &asked.id);
                 self.decide(&letter, rules, table);
             }
             Move::Notice(n) => {
@@ -194,9 +244,23 @@ impl World {
                 self.provider.act(*attempt);
                 self.tell_of(*attempt);
             }
-            Move::Fire(armed) => self.fire(armed, rules, table),
+            Move::Expire(attempt) => {
+                self.left.troubles -= 1;
+                self.provider.expire(*attempt);
+                self.tell_of(*attempt);
+            }
+            Move::ChargeBack(attempt) => {
+                self.left.troubles -= 1;
+                self.provider.charge_back(*attempt);
+                self.tell_of(*attempt);
+            }
+            Move::Label(number) => {
+                let (carrier, tracking) = ("parcel".to_owned(), format!("P-{number}"));
+                self.ship(RecordLabel { order_id: order_id(), number: *number, carrier, tracking, ..Default::default() }, rules, table);
+            }
+            Move::Fire(armed) => self.fire(armed),
             Move::CancelOrder => {
-                self.left.cancel_order -= 1;
+                self.left.cancel_order = self.left.cancel_order.saturating_sub(1);
                 self.send::<OrderCommand>(CancelOrder { order_id: order_id(), reason: String::new() }, rules, table);
             }
             Move::CancelLine(sku) => {
@@ -262,8 +326,13 @@ impl World {
             return;
         }
         self.left.notices -= 1;
-        let (order_id, notice_id) = (ORDER.to_owned(), format!("n-{}", self.left.notices));
-        let notice = RecordProviderNotice { order_id, notice_id, kind: "changed".into(), payment: self.provider.shown(attempt) };
-        self.notices.push(Letter::from(ServiceMessage::of(&PaymentCommand::from(notice))));
+        let notice = RecordProviderNotice {
+            order_id: ORDER.to_owned(),
+            notice_id: format!("n-{}", self.left.notices),
+            kind: "changed".into(),
+            payment: self.provider.shown(attempt),
+        };
+        let letter = self.said::<PaymentCommand>(notice);
+        self.notices.push(letter);
     }
 }

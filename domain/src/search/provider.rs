@@ -8,6 +8,7 @@ use shop_proto::payment::v1::{
 
 use daybook_kernel::ServiceMessage;
 
+use super::past::Id;
 use super::world::{Letter, ORDER};
 
 /// What the provider makes of a confirmation.
@@ -35,6 +36,14 @@ pub(super) struct Provider {
     /// By the attempt that made them.
     objects: BTreeMap<u32, Object>,
     pub(super) captures_once: bool,
+    /// What came of each key, by operation, number and whether it undoes something: who asks again hears the same.
+    keys: BTreeMap<(i32, u32, bool), (OperationResult, u32)>,
+    /// It does again what it is asked again.
+    pub(super) forgets_keys: bool,
+    /// What the customer's bank has taken back.
+    pub(super) charged_back: i64,
+    /// An authorisation has ended by itself.
+    pub(super) has_expired: bool,
 }
 
 impl Object {
@@ -56,6 +65,11 @@ fn attempt_of(object_id: &str) -> u32 {
     object_id.trim_start_matches("pay_").parse().unwrap_or_default()
 }
 
+/// That of an operation, as the effect makes it of what it is asked.
+fn key(asked: &ProviderAsked) -> (i32, u32, bool) {
+    (asked.operation, asked.number, asked.undo)
+}
+
 impl Provider {
     pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
         self.objects.values()
@@ -72,6 +86,37 @@ impl Provider {
         object.authorised = object.wants;
         object.stands(ProviderStatus::Authorised);
         self.shown(attempt)
+    }
+
+    /// The attempts whose authorisation may end by itself: more may be taken with it.
+    pub(super) fn to_expire(&self) -> Vec<u32> {
+        self.objects.iter().filter(|(_, object)| self.is_open(object)).map(|(attempt, _)| *attempt).collect()
+    }
+
+    pub(super) fn expire(&mut self, attempt: u32) {
+        if let Some(object) = self.objects.get_mut(&attempt) {
+            object.stands(ProviderStatus::Cancelled);
+            self.has_expired = true;
+        }
+    }
+
+    /// Whether more may be taken with an object.
+    pub(super) fn is_open(&self, object: &Object) -> bool {
+        let is_used = self.captures_once && object.captured > 0;
+        object.status() == ProviderStatus::Authorised && !is_used && object.captured < object.authorised
+    }
+
+    /// The attempts whose money may be taken back.
+    pub(super) fn to_charge_back(&self) -> Vec<u32> {
+        self.objects.iter().filter(|(_, object)| object.captured > object.refunded).map(|(attempt, _)| *attempt).collect()
+    }
+
+    /// The customer's bank takes back all that was taken.
+    pub(super) fn charge_back(&mut self, attempt: u32) {
+        if let Some(object) = self.objects.get_mut(&attempt) {
+            self.charged_back += object.captured - object.refunded;
+            object.refunded = object.captured;
+        }
     }
 
     pub(super) fn shown(&self, attempt: u32) -> Option<ProviderPayment> {
@@ -91,8 +136,11 @@ impl Provider {
     }
 
     /// Does what it is asked, or says no. Tells the answer, and the attempt whose object has changed.
-    pub(super) fn perform(&mut self, asked: &ProviderAsked, says: Says) -> (Letter, u32) {
+    pub(super) fn perform(&mut self, asked: &ProviderAsked, id: &Id, says: Says) -> (Letter, u32) {
         use ProviderStatus as S;
+        if let Some((result, attempt)) = self.known(asked) {
+            return (self.answer(asked, id, result, attempt), attempt);
+        }
         let amount = asked.amount.as_ref().map_or(0, |amount| amount.minor_units);
         let attempt = if asked.operation() == Operation::Create { asked.number } else { attempt_of(&asked.object_id) };
         let once = self.captures_once;
@@ -129,18 +177,27 @@ impl Provider {
                 Operation::Create | Operation::Cancel | Operation::Look | Operation::Unspecified => {}
             },
         }
-        (self.answer(asked, result, attempt), attempt)
+        if asked.operation() != Operation::Look {
+            self.keys.insert(key(asked), (result, attempt));
+        }
+        (self.answer(asked, id, result, attempt), attempt)
     }
 
-    /// It was too late to begin it.
-    pub(super) fn not_begun(&self, asked: &ProviderAsked) -> Letter {
-        self.answer(asked, OperationResult::NotBegun, attempt_of(&asked.object_id))
+    /// What came of it when it was asked before.
+    fn known(&self, asked: &ProviderAsked) -> Option<(OperationResult, u32)> {
+        self.keys.get(&key(asked)).copied().filter(|_| !self.forgets_keys)
     }
 
-    fn answer(&self, asked: &ProviderAsked, result: OperationResult, attempt: u32) -> Letter {
+    /// It is too late to begin it: it is only asked about.
+    pub(super) fn not_begun(&self, asked: &ProviderAsked, id: &Id) -> Letter {
+        let (result, attempt) = self.known(asked).unwrap_or((OperationResult::NotBegun, attempt_of(&asked.object_id)));
+        self.answer(asked, id, result, attempt)
+    }
+
+    fn answer(&self, asked: &ProviderAsked, id: &Id, result: OperationResult, attempt: u32) -> Letter {
         let (order_id, payment) = (ORDER.to_owned(), self.shown(attempt));
         let command = RecordOperation { order_id, ask: asked.ask, result: result.into(), payment, code: String::new() };
-        ServiceMessage::of(&PaymentCommand::from(command)).into()
+        Letter::new(id.0, ServiceMessage::of(&PaymentCommand::from(command)))
     }
 
     pub(super) fn wrong(&self, total: i64) -> Option<String> {

@@ -1,13 +1,15 @@
 //! The end of a shop in which nobody but the processes and the staff does anything more.
 
+use std::ops::RangeInclusive;
+
 use shop_proto::order::v1::{OrderStatus, PieceFate, PieceRun};
-use shop_proto::payment::v1::{Operation, ProviderStatus};
+use shop_proto::payment::v1::Operation;
 use shop_proto::shipping::v1::ShipmentStatus;
 
 use super::moves::{Move, SHIPMENTS};
 use super::provider::Says;
 use super::table::Table;
-use super::world::{Rules, World};
+use super::world::{CART, OTHER_CART, Rules, World};
 
 /// More steps than any end needs.
 const MOST: usize = 2_000;
@@ -20,7 +22,7 @@ const MOST: usize = 2_000;
 pub(super) fn settled(world: &World, rules: &Rules, table: &mut Table) -> Result<World, String> {
     let mut world = world.clone();
     for _ in 0..MOST {
-        if let Some(what) = world.wrong() {
+        if let Some(what) = world.wrong().or_else(|| should_be_held(&world)) {
             return Err(what);
         }
         let Some(one) = next(&world) else { return ended(&world).map(|()| world) };
@@ -38,6 +40,21 @@ fn next(world: &World) -> Option<Move> {
     })
 }
 
+/// A shipment that could leave though its money is in doubt, and everybody has heard of that.
+fn should_be_held(world: &World) -> Option<String> {
+    let payment = world.payment();
+    let in_doubt = payment.authorisation_lost || payment.deviated_refunded > 0;
+    let is_quiet = world.waiting().next().is_none() && world.asked.is_empty() && world.reads() == 0;
+    if !in_doubt || !is_quiet || world.is_overruled {
+        return None;
+    }
+    let is_open = |number: &u32| {
+        let shipment = world.shipment(*number);
+        matches!(shipment.status(), ShipmentStatus::Created | ShipmentStatus::Labelled) && !shipment.held
+    };
+    SHIPMENTS.iter().find(|number| is_open(number)).map(|number| format!("shipment {number} may leave, and its money is in doubt"))
+}
+
 fn asked(world: &World) -> Option<Move> {
     let asked = world.asked.first()?;
     let begins = matches!(asked.event().operation(), Operation::Create | Operation::Confirm);
@@ -50,6 +67,8 @@ fn asked(world: &World) -> Option<Move> {
 
 fn shipment(world: &World) -> Option<Move> {
     SHIPMENTS.into_iter().find_map(|number| match world.shipment(number).status() {
+        // Nothing can be taken for it any more.
+        ShipmentStatus::Created | ShipmentStatus::Labelled if world.order().authorisation_lost => Some(Move::CancelOrder),
         ShipmentStatus::Created | ShipmentStatus::Labelled if world.shipment(number).held => Some(Move::EndHold),
         ShipmentStatus::Created | ShipmentStatus::Labelled => Some(Move::Dispatch(number)),
         ShipmentStatus::Dispatched => Some(Move::Delivered(number)),
@@ -60,11 +79,17 @@ fn shipment(world: &World) -> Option<Move> {
 /// Whether the books are right, now that all is quiet.
 fn ended(world: &World) -> Result<(), String> {
     let order = world.order();
+    // Nobody has ordered anything.
+    if order.status() == OrderStatus::Unspecified {
+        return Ok(());
+    }
     if !matches!(order.status(), OrderStatus::Completed | OrderStatus::Cancelled | OrderStatus::Rejected) {
         return Err(format!("the order ends {:?}", order.status()));
     }
-    if world.cart().contents.is_some_and(|contents| contents.order.is_some()) {
-        return Err("the cart is still the order's".to_owned());
+    for cart in [CART, OTHER_CART] {
+        if world.cart(cart).contents.is_some_and(|contents| contents.order.is_some()) {
+            return Err(format!("cart {cart} is still the order's"));
+        }
     }
     for (stream, stock) in world.stocks() {
         if stock.reserved > 0 {
@@ -76,19 +101,30 @@ fn ended(world: &World) -> Result<(), String> {
     if left + gone != world.pieces {
         return Err(format!("of {} pieces {left} are left and {gone} are gone", world.pieces));
     }
-    let open = world.provider.objects().find(|object| object.status() == ProviderStatus::Authorised && object.captured == 0);
-    if let Some(open) = open.filter(|_| !world.left.may_refuse) {
+    if let Some(open) = world.provider.objects().find(|object| world.provider.is_open(object)) {
         return Err(format!("an authorisation stands open: {open:?}"));
     }
     let kept = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning);
-    let costs = if order.status() == OrderStatus::Completed { crate::order::costs_of(&order, kept) } else { 0 };
+    let is_completed = order.status() == OrderStatus::Completed;
+    let costs = if is_completed { crate::order::costs_of(&order, kept) } else { 0 };
+    let may_be = may_be_paid(world, costs);
     let paid: i64 = world.provider.objects().map(|object| object.captured - object.refunded).sum();
-    // Where the provider does not take or give back what it is asked to, staff has to see to it.
-    if paid != costs && !(world.left.may_refuse && order.status() == OrderStatus::Completed) {
+    if !may_be.contains(&paid) {
         return Err(format!("{paid} are paid for pieces that cost {costs}"));
     }
-    if order.captured - order.refunded != costs && order.status() == OrderStatus::Completed && !world.left.may_refuse {
-        return Err(format!("the order thinks that {} are paid for pieces that cost {costs}", order.captured - order.refunded));
+    let thinks = order.captured - order.refunded;
+    if is_completed && !may_be.contains(&thinks) {
+        return Err(format!("the order thinks that {thinks} are paid for pieces that cost {costs}"));
     }
     Ok(())
+}
+
+/// What may be paid for pieces that cost this much: just that, unless the provider did not take or give back what it was asked to, or money
+/// was taken back; then staff has to see to it.
+fn may_be_paid(world: &World, costs: i64) -> RangeInclusive<i64> {
+    let (provider, is_completed) = (&world.provider, world.order().status() == OrderStatus::Completed);
+    let refuses = world.left.may_refuse && is_completed;
+    let least = if refuses || provider.has_expired { 0 } else { (costs - provider.charged_back).max(0) };
+    let most = if refuses { i64::MAX } else { costs + provider.charged_back };
+    least..=most
 }

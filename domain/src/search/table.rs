@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use daybook_kernel::Aggregate;
 use shop_proto::cart::v1::CartState;
 use shop_proto::inventory::v1::{AllocationState, AllocationStatus, StockState};
 use shop_proto::order::v1::{OrderState, OrderStatus};
@@ -20,7 +18,7 @@ pub(super) struct Cell {
 }
 
 /// What followed, over all decisions of a cell.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Follows {
     leads_to: BTreeSet<String>,
     events: BTreeSet<String>,
@@ -30,7 +28,7 @@ struct Follows {
 }
 
 /// All that was found.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Table {
     cells: BTreeMap<(String, String, String), Follows>,
 }
@@ -90,23 +88,6 @@ impl Table {
         sent.filter_map(|text| text.split_once(" (")).map(|(command, _)| command.to_owned()).collect()
     }
 
-    /// Of each of these aggregates, the states that were seen in which a message was not met, by message.
-    pub(super) fn not_met(&self, aggregate: &dyn Aggregate) -> BTreeMap<String, BTreeSet<String>> {
-        let name = aggregate.name();
-        let of = || self.cells.keys().filter(|(aggregate, ..)| aggregate == name);
-        let states: BTreeSet<&String> = of().map(|(_, state, _)| state).collect();
-        let mut all = BTreeMap::new();
-        for command in aggregate.command_types() {
-            let command = short(command);
-            let met: BTreeSet<&String> = of().filter(|(.., met)| *met == command).map(|(_, state, _)| state).collect();
-            let missing: BTreeSet<String> = states.difference(&met).map(|state| (*state).clone()).collect();
-            if !missing.is_empty() {
-                all.insert(command, missing);
-            }
-        }
-        all
-    }
-
     pub(super) fn len(&self) -> usize {
         self.cells.len()
     }
@@ -127,49 +108,24 @@ impl Table {
         lines.iter().map(line).collect()
     }
 
-    /// As Markdown, an aggregate after the other; at the end of each what was not met, by message.
-    pub(super) fn written(&self, aggregates: &[Arc<dyn Aggregate>]) -> String {
-        let mut text = String::new();
-        for aggregate in aggregates {
-            let name = aggregate.name();
-            let _ = write!(text, "\n## {name}\n| state | message | events | leads to | then |\n|---|---|---|---|---|\n");
-            for ((_, state, command), follows) in self.cells.iter().filter(|((aggregate, ..), _)| aggregate == name) {
-                let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
-                let mut events: Vec<String> = follows.events.iter().cloned().collect();
-                events.extend(follows.refusals.iter().map(|code| format!("refused: `{code}`")));
-                events.extend(follows.nothing.then(|| "nothing".to_owned()));
-                let (events, leads_to, sends) = (events.join(", "), list(&follows.leads_to), list(&follows.sends));
-                let _ = writeln!(text, "| {state} | {command} | {events} | {leads_to} | {sends} |");
-            }
-            let _ = write!(text, "\nNot met there:\n\n");
-            for (command, states) in self.not_met(&**aggregate) {
-                let states: Vec<&str> = states.iter().map(String::as_str).collect();
-                let _ = writeln!(text, "- {command} in {}: {}", states.join(", "), why_not(&command));
-            }
+    /// The cells that were met, of an aggregate.
+    pub(super) fn met(&self, aggregate: &str) -> BTreeSet<(String, String)> {
+        let of_it = self.cells.keys().filter(|(name, ..)| name == aggregate);
+        of_it.map(|(_, state, command)| (state.clone(), command.clone())).collect()
+    }
+
+    /// As Markdown, what an aggregate's cells lead to.
+    pub(super) fn written(&self, aggregate: &str) -> String {
+        let mut text = "| state | message | events | leads to | then |\n|---|---|---|---|---|\n".to_owned();
+        for ((_, state, command), follows) in self.cells.iter().filter(|((name, ..), _)| name == aggregate) {
+            let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
+            let mut events: Vec<String> = follows.events.iter().cloned().collect();
+            events.extend(follows.refusals.iter().map(|code| format!("refused: `{code}`")));
+            events.extend(follows.nothing.then(|| "nothing".to_owned()));
+            let (events, leads_to, sends) = (events.join(", "), list(&follows.leads_to), list(&follows.sends));
+            let _ = writeln!(text, "| {state} | {command} | {events} | {leads_to} | {sends} |");
         }
         text
-    }
-}
-
-/// Why a message is not met in some states. Deciders are total all the same: each has its own laws for that.
-fn why_not(command: &str) -> &'static str {
-    match command {
-        "CancelLines" | "CancelOrder" | "ChangePayment" | "EndOrderHold" | "HoldOrder" | "ReceiveReturn" | "RefuseReturn"
-        | "RequestReturn" => "people may send it in any state, and these ways had none of it there; the specs have every answer",
-        "DispatchShipment" | "ReportShortPick" | "RecordDelivered" | "RecordLost" | "RecordReturnedToSender" => {
-            "staff sends it of what stands there, and an order hears it of shipments that it has"
-        }
-        "RecordLabelled" | "RecordLabel" | "RecordCarrierNotice" => {
-            "the carrier's labels and notices are not searched: nothing waits for them"
-        }
-        "TimeOutStep" | "TimeOutAllocation" | "TimeOutPayment" => "the deadline is not armed yet, or not any more",
-        "OpenOrder" | "PlaceOrder" | "AllocateOrder" | "CreateShipment" | "ConfirmAllocation" | "ReleaseAllocation" | "CancelShipment"
-        | "HoldShipment" | "EndShipmentHold" | "RequestPayment" | "RequestCapture" | "RequestRefund" | "RequestVoid" => {
-            "the order asks once, when it stands there itself; Kafka's repeats are the ledger's"
-        }
-        "RecordOperation" | "RecordProviderNotice" => "the provider speaks of what it was asked",
-        "RecordStockAnswer" => "stocks answer who has asked them",
-        _ => "an answer comes after its question, and these states lie before it, or nothing is asked there any more",
     }
 }
 
@@ -178,6 +134,8 @@ pub(super) fn standing(aggregate: &str, state: &[u8]) -> &'static str {
     match aggregate {
         "order" => of_order(decoded::<OrderState>(state).status()),
         "allocation" => match decoded::<AllocationState>(state).status() {
+            _ if decoded::<AllocationState>(state).release_open => "releasing",
+            _ if decoded::<AllocationState>(state).release_attempt > 0 => "released",
             AllocationStatus::Unspecified => "-",
             AllocationStatus::Planning => "planning",
             AllocationStatus::Allocated => "allocated",
@@ -195,14 +153,12 @@ pub(super) fn standing(aggregate: &str, state: &[u8]) -> &'static str {
             ShipmentStatus::Returned => "returned",
             ShipmentStatus::Cancelled => "cancelled",
         },
-        "stock" => match decoded::<StockState>(state).reservations.get(ORDER) {
-            None => "free",
-            Some(held) if held.expires_at.is_none() => "kept",
-            Some(_) => "held",
-        },
+        "stock" => of_stock(&decoded(state)),
         _ => match decoded::<CartState>(state).contents {
+            None => "-",
+            Some(contents) if !contents.into.is_empty() => "merged",
             Some(contents) if contents.order.is_some() => "checked out",
-            _ => "open",
+            Some(_) => "open",
         },
     }
 }
@@ -211,10 +167,22 @@ fn decoded<S: prost::Message + Default>(state: &[u8]) -> S {
     S::decode(state).expect("as it was encoded")
 }
 
+fn of_stock(state: &StockState) -> &'static str {
+    match state.reservations.get(ORDER) {
+        Some(held) if held.expires_at.is_none() => "kept",
+        Some(_) => "held",
+        None if state.closed.contains_key(ORDER) => "closed",
+        None => "free",
+    }
+}
+
 fn of_payment(state: &PaymentState) -> &'static str {
     match state {
         _ if state.voided > 0 && !state.voids_open.is_empty() => "voiding",
         _ if state.voided > 0 => "voided",
+        _ if !state.releases_open.is_empty() => "releasing",
+        _ if state.released > 0 => "released",
+        _ if state.authorisation_lost => "lost",
         _ if state.authorised => "authorised",
         _ if state.attempt_open && state.timed_out => "ending",
         _ if state.attempt_open => "requested",

@@ -12,6 +12,8 @@ const ALL: Left = Left {
     mishaps: 1,
     holds: 2,
     notices: 3,
+    troubles: 0,
+    crashes: 0,
     free_provider: true,
     may_refuse: false,
     deadlines: true,
@@ -32,6 +34,7 @@ fn numbers(seed: u64) -> impl Iterator<Item = usize> {
 fn start(search: &mut Search, shelves: [[u32; 2]; 2], quantities: [u32; 2], left: Left, once: bool) -> World {
     let mut world = World::new(shelves, left);
     world.provider.captures_once = once;
+    world.provider.forgets_keys = search.rules.provider_forgets;
     world.checked_out(quantities, &search.rules, &mut search.table)
 }
 
@@ -39,30 +42,83 @@ fn start(search: &mut Search, shelves: [[u32; 2]; 2], quantities: [u32; 2], left
 const SHOPS: [([[u32; 2]; 2], [u32; 2]); 4] =
     [([[2, 0], [1, 0]], [2, 1]), ([[1, 1], [0, 1]], [2, 1]), ([[1, 1], [1, 1]], [1, 1]), ([[1, 0], [1, 1]], [2, 1])];
 
+/// What people and the provider may do on a way.
+fn left(seed: u64) -> Left {
+    Left {
+        // Most ways go on without being given up, or their ends would never be seen.
+        cancel_order: u8::from(seed % 4 == 0),
+        deadlines: seed % 3 == 0,
+        free_provider: seed % 2 == 0,
+        no_lookups: seed % 16 == 7,
+        may_refuse: seed % 16 == 3,
+        troubles: u8::from(seed % 8 >= 5),
+        crashes: u8::try_from(seed % 3).unwrap_or_default(),
+        ..ALL
+    }
+}
+
 /// Ways through all shops, so many of each, so many moves each.
-fn ways(rules: Rules, seeds: std::ops::Range<u64>, length: usize) -> (Search, Result<(), Found>) {
-    let mut search = Search::new(rules);
+fn ways(search: &mut Search, seeds: std::ops::Range<u64>, length: usize) -> Result<(), Found> {
     for seed in seeds {
         for (n, (shelves, quantities)) in (0..).zip(SHOPS) {
-            let mut left = ALL;
-            // Most ways go on without being given up, or their ends would never be seen.
-            left.cancel_order = u8::from(seed % 4 == 0);
-            left.deadlines = seed % 3 == 0;
-            left.free_provider = seed % 2 == 0;
-            left.no_lookups = seed % 16 == 7;
-            left.may_refuse = seed % 16 == 3;
-            let mut world = start(&mut search, shelves, quantities, left, seed % 5 == 0);
+            let mut world = start(search, shelves, quantities, left(seed), seed % 5 == 0);
             if seed % 4 == 1 {
                 // From a confirmed order on: people's moves are not used up before.
-                confirmed(&mut search, &mut world);
+                confirmed(search, &mut world);
                 world.left.cancel_order = 1;
             }
-            if let Err(found) = search.deeply(&world, numbers(seed * 8 + n).take(length)) {
-                return (search, Err(found));
+            search.deeply(&world, &Late::Nothing, numbers(seed * 8 + n).take(length))?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything that may be late.
+fn late() -> Vec<Late> {
+    let mail = [
+        ("order", "allocation"),
+        ("order", "payment"),
+        ("order", "shipment"),
+        ("order", "stock"),
+        ("order", "cart"),
+        ("allocation", "order"),
+        ("allocation", "stock"),
+        ("stock", "allocation"),
+        ("payment", "order"),
+        ("shipment", "order"),
+        ("cart", "order"),
+        (world::DEADLINES, "order"),
+        (world::DEADLINES, "allocation"),
+        (world::DEADLINES, "payment"),
+        (world::DEADLINES, "cart"),
+        (world::DEADLINES, "stock"),
+    ];
+    let mail = mail.map(|(from, to)| Late::Mail(from, to));
+    mail.into_iter().chain([Late::Reads, Late::Answers, Late::Notices]).collect()
+}
+
+/// Ways on which something comes later than all else.
+fn late_ways(search: &mut Search, seeds: std::ops::Range<u64>, length: usize) -> Result<(), Found> {
+    for (place, late) in (0..).zip(late()) {
+        for seed in seeds.clone() {
+            for (n, (shelves, quantities)) in (0..).zip(SHOPS) {
+                let mut left = left(seed);
+                (left.deadlines, left.no_lookups, left.cancel_order) = (true, false, u8::from(seed % 2 == 0));
+                let mut world = start(search, shelves, quantities, left, seed % 5 == 0);
+                if seed % 4 == 1 {
+                    confirmed(search, &mut world);
+                    world.left.cancel_order = 1;
+                }
+                search.deeply(&world, &late, numbers(1_000 + place * 64 + seed * 8 + n).take(length))?;
             }
         }
     }
-    (search, Ok(()))
+    Ok(())
+}
+
+#[test]
+fn what_is_written_down_ends_well() {
+    none(scenarios::all(&mut Search::new(Rules::without(&[]))));
 }
 
 /// Leads an order to where it is the customer's.
@@ -75,7 +131,7 @@ fn confirmed(search: &mut Search, world: &mut World) {
 
 fn none(outcome: Result<(), Found>) {
     if let Err(found) = outcome {
-        panic!("{}, after {:#?}", found.what, found.way);
+        panic!("{}, after {:#?} {:?}", found.what, found.way, found.speech);
     }
 }
 
@@ -86,41 +142,34 @@ fn wanted() -> Option<u64> {
 
 #[test]
 fn every_order_comes_to_an_end_at_which_goods_and_money_are_where_they_belong() {
-    let (search, outcome) = ways(Rules::without(&[]), 0..wanted().unwrap_or(WAYS), 120);
-    none(outcome);
+    let mut search = Search::new(Rules::without(&[]));
+    // Before anybody has ordered anything.
+    let nothing = World::new(SHOPS[0].0, left(0));
+    none(search.look(&nothing, &[]));
+    none(ways(&mut search, 0..wanted().unwrap_or(WAYS), 120));
+    none(late_ways(&mut search, 0..wanted().unwrap_or(LATE_WAYS), 120));
     eprintln!("{} worlds, {} cells, ends {:?}", search.seen.len(), search.table.len(), search.ends);
     for end in [OrderStatus::Completed, OrderStatus::Cancelled, OrderStatus::Rejected] {
         assert!(search.ends.contains_key(&end), "{end:?} was never reached");
     }
-    for (aggregate, state, message) in MET {
-        assert!(search.table.has(aggregate, state, message), "{message} was never met in {state} of {aggregate}");
-    }
+    let by_search = search.table.clone();
+    let written_down = scenarios::all(&mut search);
+    let coverage = cells::coverage(&by_search, &search.table);
+    eprintln!("{}", coverage.told);
+    none(written_down);
+    assert!(coverage.wrong.is_empty(), "{:#?}", coverage.wrong);
     if wanted().is_none() {
-        is_written(&search);
+        is_written(&by_search, &search.table, &coverage.told);
     }
 }
 
-/// Meetings that the ways must have among them, whatever else they have.
-const MET: [(&str, &str, &str); 10] = [
-    ("order", "opened", "CancelOrder"),
-    ("order", "awaiting payment", "CancelOrder"),
-    ("order", "confirmed", "CancelOrder"),
-    ("order", "partly shipped", "CancelOrder"),
-    ("order", "confirmed", "RecordShipmentCancelled"),
-    ("order", "awaiting payment", "ChangePayment"),
-    ("order", "rejecting", "RecordVoided"),
-    ("order", "cancelling", "RecordAllocationReleased"),
-    ("payment", "authorised", "RequestVoid"),
-    ("shipment", "dispatched", "CancelShipment"),
-];
-
 /// The documents say what was found. `DAYBOOK_WRITE_PROCESSES=1` writes them.
-fn is_written(search: &Search) {
+fn is_written(by_search: &table::Table, all: &table::Table, told: &str) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (processes, architecture) = (root.join("docs/processes.md"), root.join("ARCHITECTURE.md"));
-    let wanted = ["order", "allocation", "payment", "shipment"];
-    let aggregates: Vec<_> = wanted.iter().filter_map(|name| crate::aggregates().into_iter().find(|a| a.name() == *name)).collect();
-    let table = format!("{TABLE_BEGINS}{}", search.table.written(&aggregates));
+    let section = |(name, _): &(&str, &[&str])| format!("\n## {name}\n{}{}", all.written(name), cells::written(name, by_search, all));
+    let sections: String = cells::STATES.iter().map(section).collect();
+    let table = format!("{TABLE_BEGINS}\n{told}{sections}");
     let target = |command: &str| {
         let all = crate::aggregates();
         let decides = all.iter().find(|a| a.command_types().iter().any(|name| table::short(name) == command));
@@ -129,7 +178,7 @@ fn is_written(search: &Search) {
     let old = std::fs::read_to_string(&architecture).expect("it stands there");
     let (before, rest) = old.split_once(DIAGRAM_BEGINS).expect("the diagram's beginning");
     let (_, after) = rest.split_once(DIAGRAM_ENDS).expect("the diagram's end");
-    let diagram = format!("{before}{DIAGRAM_BEGINS}{}{DIAGRAM_ENDS}{after}", search.table.diagram(target));
+    let diagram = format!("{before}{DIAGRAM_BEGINS}{}{DIAGRAM_ENDS}{after}", all.diagram(target));
     if std::env::var_os("DAYBOOK_WRITE_PROCESSES").is_some() {
         std::fs::write(&processes, &table).expect("it can be written");
         std::fs::write(&architecture, &diagram).expect("it can be written");
@@ -143,15 +192,24 @@ fn is_written(search: &Search) {
 }
 
 const WAYS: u64 = 40;
+const LATE_WAYS: u64 = 4;
 const DIAGRAM_BEGINS: &str = "<!-- the search writes this diagram -->\n```\n";
 const DIAGRAM_ENDS: &str = "```\n<!-- here it ends -->\n";
 const TABLE_BEGINS: &str = "# The processes, state by state
 
 Written by the search (`cargo test -p shop-domain every_order_comes`; CI holds that it is so): the real deciders, reactors, lookups and
-deadlines, with a free provider, customer and staff. For each state and message: the events that may follow, the states that they lead to,
-and what is sent, asked or armed then, with the rule that does it. The search goes on from every state that it finds to an end at which
-nothing is held, no authorisation is open, and the money that was taken is that of the pieces that the customer keeps. Forget any one
+deadlines, with a free provider, carrier, customer and staff. For each state and message: the events that may follow, the states that they
+lead to, and what is sent, asked or armed then, with the rule that does it. The search goes on from every state that it finds to an end at
+which nothing is held, no authorisation is open, and the money that was taken is that of the pieces that the customer keeps. Forget any one
 message, and it fails (`where_a_row_is_forgotten_the_search_finds_something_wrong`).
+
+Messages come late, deadlines cross what disarms them, notices are lost, authorisations end by themselves, banks take money back. Processes die: before
+a checkpoint, so that they do again what they have done, under the same ids, and the ledger answers; and after a call to the provider, which
+is then asked about it by its key. Without ledger or keys it fails, too (`where_the_ledger_or_the_provider_forgets_what_was_done_…`).
+
+Each cell is met by the search, or by a way that is written down (`domain/src/search/scenarios.rs`), or it is listed with the reason why it
+can't be met. Whoever may speak at any time does so in each state, and beside each message that is about to arrive there. A cell that is
+neither met nor listed, and one that is listed and met, is a failure.
 ";
 
 #[test]
@@ -161,6 +219,30 @@ fn nothing_near_the_beginning_is_missed() {
         let world = start(&mut search, [[1, 0], [0, 1]], [1, 1], ALL, once);
         none(search.widely(&world, 400));
     }
+}
+
+/// What was decided on a way: type, bytes and target.
+type Heard = Vec<(&'static str, Vec<u8>, String)>;
+
+/// What an order that goes its way says to a stream, in order.
+pub(crate) fn heard<C: daybook_proto::CommandSet>(stream: &str) -> Vec<C> {
+    static ALL_OF_IT: std::sync::OnceLock<Heard> = std::sync::OnceLock::new();
+    let to_it = ALL_OF_IT.get_or_init(all_of_a_way).iter().filter(|(.., target)| target == stream);
+    to_it.map(|(type_name, bytes, _)| C::decode(type_name, bytes).expect("one of its commands")).collect()
+}
+
+fn all_of_a_way() -> Heard {
+    let mut search = Search::new(Rules::without(&[]));
+    let left = Left { free_provider: false, deadlines: false, crashes: 0, ..ALL };
+    let mut world = World::new(SHOPS[1].0, left);
+    world.past.0.heard = Some(Vec::new());
+    let mut world = world.checked_out(SHOPS[1].1, &search.rules, &mut search.table);
+    confirmed(&mut search, &mut world);
+    for one in [Move::Hold, Move::EndHold, Move::CancelLine("B-1")] {
+        world.go(&one, &search.rules, &mut search.table);
+    }
+    let world = quiet::settled(&world, &search.rules, &mut search.table).expect("it comes to its end");
+    world.past.0.heard.unwrap_or_default()
 }
 
 /// An order that nobody disturbs is completed.
@@ -173,29 +255,51 @@ fn undisturbed(search: &mut Search) -> Result<(), Found> {
     }
     let status = world.order().status();
     let what = format!("an order that nobody disturbs is {status:?}");
-    if status == OrderStatus::Completed { Ok(()) } else { Err(Found { what, way: Vec::new() }) }
+    if status == OrderStatus::Completed { Ok(()) } else { Err(Found { what, way: Vec::new(), speech: None }) }
 }
 
 /// Messages without which all still ends well, and why that is so.
 const NEEDLESS: [(&str, &str); 4] = [
     ("RecordCancelTooLate", "pieces that were asked back in vain leave, and the dispatch tells so"),
     ("RecordActionRequired", "only tells the customer where to go"),
+    ("RecordLabelled", "only tells the customer how to follow the parcel"),
     ("CancelShipment", "pieces that nobody leaves out arrive, and may be sent back"),
-    ("HoldShipment", "a shipment that nobody holds leaves"),
 ];
+
+/// A search of the ways alone, for a shop in which nobody sends this.
+fn without(command: &str) -> Search {
+    Search { looks: false, ..Search::new(Rules::without(&[command])) }
+}
 
 /// Every row carries something: where its message is forgotten, some way has a wrong end.
 #[test]
 fn where_a_row_is_forgotten_the_search_finds_something_wrong() {
-    let (mut search, outcome) = ways(Rules::without(&[]), 0..MUTANT_WAYS, 120);
-    none(outcome);
+    let mut search = without("");
+    none(ways(&mut search, 0..MUTANT_WAYS, 120));
     none(undisturbed(&mut search));
+    let mut wrong = Vec::new();
     for command in search.table.sent() {
-        let mut search = Search::new(Rules::without(&[&command]));
-        let found = undisturbed(&mut search).and_then(|()| ways(Rules::without(&[&command]), 0..MUTANT_WAYS, 120).1);
+        let mut search = without(&command);
+        let found = undisturbed(&mut search).and_then(|()| ways(&mut search, 0..MUTANT_WAYS, 120));
         let is_needless = NEEDLESS.iter().any(|(needless, _)| *needless == command);
-        assert_eq!(found.is_ok(), is_needless, "without {command}: {:?}", found.err().map(|found| found.what));
+        if found.is_ok() != is_needless {
+            wrong.push(format!("without {command}: {:?}", found.err().map(|found| found.what)));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a process that has died does again would be done twice.
+#[test]
+fn where_the_ledger_or_the_provider_forgets_what_was_done_the_search_finds_something_wrong() {
+    let search = |rules| Search { looks: false, ..Search::new(rules) };
+    let no_ledger = || search(Rules { has_ledger: false, ..Rules::without(&[]) });
+    let no_keys = || search(Rules { provider_forgets: true, ..Rules::without(&[]) });
+    assert!(scenarios::a_follower_dies(&mut no_ledger()).is_err(), "a ledger that knows nothing is missed");
+    assert!(scenarios::an_effect_dies(&mut no_keys()).is_err(), "a provider that knows no key is missed");
+    // It is that alone.
+    none(scenarios::a_follower_dies(&mut no_keys()));
+    none(scenarios::an_effect_dies(&mut no_ledger()));
 }
 
 /// Ways that a forgotten row is looked for in.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use daybook_kernel::ids::EventPlace;
+use daybook_kernel::ids::{command_id, effect_outcome_id};
 use daybook_kernel::spec::{SPEC_TIME, context};
 use daybook_kernel::{
-    Aggregate, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, PageKey, Pages, Registry, ServiceMessage, StreamId,
-    Version,
+    Aggregate, Deadline, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, PageKey, Pages, Registry, ServiceMessage,
+    StreamId, Version,
 };
 use daybook_proto::{CommandSet, MessageSet as _};
 use prost::Message as _;
@@ -15,22 +15,28 @@ use shop_proto::cart::v1::CartState;
 use shop_proto::catalog::v1::Price;
 use shop_proto::inventory::v1::StockState;
 use shop_proto::order::v1::OrderState;
-use shop_proto::payment::v1::{PaymentEvent, ProviderAsked};
+use shop_proto::payment::v1::{PaymentEvent, PaymentState, ProviderAsked};
 use shop_proto::read::v1::{ProductPage, StockLine, WarehouseItem, Warehouses};
 use shop_proto::samples::money;
 use shop_proto::shipping::v1::ShipmentState;
 
+use super::past::{Apart, Id, Past, Written};
 use super::provider::Provider;
 use super::table::{self, Cell, Table};
 
 /// The aggregates that an order's way leads through.
-const PROCESSES: [&str; 6] = ["cart", "order", "allocation", "stock", "payment", "shipment"];
+pub(super) const PROCESSES: [&str; 6] = ["cart", "order", "allocation", "stock", "payment", "shipment"];
 pub(super) const ORDER: &str = "o-1";
 pub(super) const CART: &str = "k-1";
+/// The cart of another window, or of a guest.
+pub(super) const OTHER_CART: &str = "k-2";
 pub(super) const CUSTOMER: &str = "c-1";
 /// What a piece costs, by SKU: amounts that divide badly.
 pub(super) const PRODUCTS: [(&str, i64); 2] = [("A-1", 333), ("B-1", 101)];
 pub(super) const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
+
+/// Who sends the commands of deadlines.
+pub(super) const DEADLINES: &str = "deadlines";
 
 /// The rules of the shop. A test may leave one out.
 pub(super) struct Rules {
@@ -39,7 +45,11 @@ pub(super) struct Rules {
     pub(super) lookups: Vec<Arc<dyn ErasedLookup>>,
     pub(super) deadlines: Vec<Arc<dyn ErasedDeadlines>>,
     /// Commands that nobody sends: a row of the processes that was forgotten.
-    forgotten: Vec<String>,
+    pub(super) forgotten: Vec<String>,
+    /// Whether commands that were decided are known again.
+    pub(super) has_ledger: bool,
+    /// Whether the provider does again what it is asked again under the same key.
+    pub(super) provider_forgets: bool,
 }
 
 impl Rules {
@@ -47,15 +57,22 @@ impl Rules {
     pub(super) fn without(forgotten: &[&str]) -> Self {
         let registry = Registry::new(crate::aggregates()).expect("no name stands twice");
         let forgotten = forgotten.iter().map(|name| (*name).to_owned()).collect();
-        let lookups = crate::lookups(crate::order::any_payment());
-        Self { registry, reactors: crate::reactors(), lookups, deadlines: crate::deadlines(), forgotten }
+        Self {
+            registry,
+            reactors: crate::reactors(),
+            lookups: crate::lookups(crate::order::any_payment()),
+            deadlines: crate::deadlines(),
+            forgotten,
+            has_ledger: true,
+            provider_forgets: false,
+        }
     }
 
     fn is_forgotten(&self, command: &str) -> bool {
         self.forgotten.iter().any(|forgotten| *forgotten == table::short(command))
     }
 
-    fn aggregate(&self, command: &str) -> &Arc<dyn Aggregate> {
+    pub(super) fn aggregate(&self, command: &str) -> &Arc<dyn Aggregate> {
         self.registry.of_command(command).expect("decided by someone")
     }
 }
@@ -66,11 +83,13 @@ pub(super) struct Letter {
     pub(super) type_name: &'static str,
     pub(super) bytes: Vec<u8>,
     pub(super) target: String,
+    /// The ledger of its target knows it by this.
+    pub(super) id: Id,
 }
 
-impl From<ServiceMessage> for Letter {
-    fn from(message: ServiceMessage) -> Self {
-        Self { type_name: message.type_name, bytes: message.bytes, target: message.target.as_str().to_owned() }
+impl Letter {
+    pub(super) fn new(id: [u8; 16], message: ServiceMessage) -> Self {
+        Self { type_name: message.type_name, bytes: message.bytes, target: message.target.as_str().to_owned(), id: Apart(id) }
     }
 }
 
@@ -81,6 +100,9 @@ struct Read {
     type_name: &'static str,
     payload: Vec<u8>,
     stream: String,
+    event: Apart<Arc<Written>>,
+    /// Of its outcome.
+    id: Id,
 }
 
 /// A deadline that may fire.
@@ -89,13 +111,15 @@ pub(super) struct Armed {
     rule: &'static str,
     pub(super) name: &'static str,
     source: String,
-    letter: Letter,
+    pub(super) letter: Letter,
 }
 
 /// A question to the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     pub(super) ask: Vec<u8>,
+    /// Of its outcome.
+    pub(super) id: Id,
     /// What came of it; none: it is not done.
     pub(super) outcome: Option<Letter>,
 }
@@ -125,6 +149,9 @@ pub(super) struct World {
     pub(super) notices: Vec<Letter>,
     /// What customer and staff may still do.
     pub(super) left: super::moves::Left,
+    /// Staff has ended a hold that was for money in doubt.
+    pub(super) is_overruled: bool,
+    pub(super) past: Apart<Past>,
 }
 
 impl World {
@@ -148,10 +175,12 @@ impl World {
             provider: Provider::default(),
             notices: Vec::new(),
             left,
+            is_overruled: false,
+            past: Apart::default(),
         }
     }
 
-    fn state<S: prost::Message + Default>(&self, stream: &str) -> S {
+    pub(super) fn state<S: prost::Message + Default>(&self, stream: &str) -> S {
         self.states.get(stream).map(|bytes| S::decode(&**bytes).expect("as it was encoded")).unwrap_or_default()
     }
 
@@ -161,6 +190,16 @@ impl World {
 
     pub(super) fn shipment(&self, number: u32) -> ShipmentState {
         self.state(&format!("shipment/{ORDER}@{number}"))
+    }
+
+    pub(super) fn payment(&self) -> PaymentState {
+        self.state(&format!("payment/{ORDER}"))
+    }
+
+    /// Where a stream stands.
+    pub(super) fn standing(&self, stream: &str) -> &'static str {
+        let aggregate = stream.split('/').next().unwrap_or_default();
+        table::standing(aggregate, self.states.get(stream).map_or(&[][..], Vec::as_slice))
     }
 
     /// Pieces on all shelves.
@@ -194,13 +233,36 @@ impl World {
         self.mail.keys()
     }
 
+    /// The message that a move brings; none where it brings none, or it has been decided already.
+    pub(super) fn brings(&self, one: &super::moves::Move) -> Option<Letter> {
+        use super::moves::Move;
+        let letter = match one {
+            Move::Deliver(from, to) => self.head(&(from.clone(), to.clone())),
+            Move::Answer(n) => self.asked.get(*n)?.outcome.as_ref(),
+            Move::Notice(n) => self.notices.get(*n),
+            _ => None,
+        };
+        letter.cloned()
+    }
+
     /// What lookups may read now.
     pub(super) fn reads(&self) -> usize {
         if self.left.no_lookups { 0 } else { self.reads.len() }
     }
 
-    pub(super) fn cart(&self) -> CartState {
-        self.state(&format!("cart/{CART}"))
+    pub(super) fn cart(&self, cart: &str) -> CartState {
+        self.state(&format!("cart/{cart}"))
+    }
+
+    /// What is about to arrive at a stream, by name.
+    pub(super) fn heads(&self, stream: &str) -> BTreeSet<&'static str> {
+        let to_it = self.mail.iter().filter(|((_, to), _)| to == stream);
+        to_it.filter_map(|(way, _)| self.head(way)).map(|letter| letter.type_name).collect()
+    }
+
+    /// The next message of a sender; none: it has been decided already.
+    fn head(&self, way: &(String, String)) -> Option<&Letter> {
+        self.mail.get(way)?.front().filter(|letter| !self.past.0.has_decided(&letter.id))
     }
 
     pub(super) fn armed(&self) -> impl Iterator<Item = &Armed> {
@@ -218,24 +280,45 @@ impl World {
         }
     }
 
-    pub(super) fn send<C: CommandSet>(&mut self, command: impl Into<C>, rules: &Rules, table: &mut Table) {
-        self.decide(&ServiceMessage::of(&command.into()).into(), rules, table);
+    /// Somebody says something, under a key of its own.
+    pub(super) fn said<C: CommandSet>(&mut self, command: impl Into<C>) -> Letter {
+        let message = ServiceMessage::of(&command.into());
+        let key = self.past.0.key();
+        let id = command_id(message.service, "people", message.target.as_str(), &key);
+        Letter::new(id.into_bytes(), message)
     }
 
-    pub(super) fn fire(&mut self, armed: &Armed, rules: &Rules, table: &mut Table) {
-        if self.armed.remove(armed) {
-            self.decide(&armed.letter, rules, table);
+    pub(super) fn send<C: CommandSet>(&mut self, command: impl Into<C>, rules: &Rules, table: &mut Table) {
+        let letter = self.said(command);
+        self.decide(&letter, rules, table);
+    }
+
+    /// Its command is on its way: what disarms it now comes too late.
+    pub(super) fn fire(&mut self, armed: &Armed) {
+        if let Some(Armed { letter, .. }) = self.armed.take(armed) {
+            self.mail.entry((DEADLINES.to_owned(), letter.target.clone())).or_default().push_back(letter);
         }
     }
 
-    /// A command is decided, and what follows is on its way.
+    /// A command is decided, and what follows is on its way. One that was decided before is not decided again.
     pub(super) fn decide(&mut self, letter: &Letter, rules: &Rules, table: &mut Table) {
+        if rules.has_ledger && self.past.0.has_decided(&letter.id) {
+            return;
+        }
+        self.past.0.decided(&letter.id);
+        if let Some(heard) = &mut self.past.0.heard {
+            heard.push((letter.type_name, letter.bytes.clone(), letter.target.clone()));
+        }
         let aggregate = rules.aggregate(letter.type_name);
         let command = aggregate.read_command(letter.type_name, &letter.bytes).unwrap_or_else(|fault| panic!("{letter:?}: {fault}"));
         assert_eq!(command.stream.as_str(), letter.target);
         let stored = self.states.get(&letter.target);
         let mut state = stored.map_or_else(|| aggregate.new_state(), |bytes| aggregate.decode_state(bytes).expect("as it was encoded"));
-        let before = table::standing(aggregate.name(), stored.map_or(&[][..], Vec::as_slice));
+        let before = self.standing(&letter.target);
+        if table::short(letter.type_name) == "EndOrderHold" {
+            let order = self.order();
+            self.is_overruled |= order.held && (order.authorisation_lost || order.disputed > 0);
+        }
         let decision = aggregate.decide(&mut state, &command, &context(SPEC_TIME));
         let encoded = aggregate.encode_state(&state);
         let after = table::standing(aggregate.name(), &encoded);
@@ -244,53 +327,78 @@ impl World {
         if !decision.events.is_empty() {
             self.states.insert(letter.target.clone(), encoded);
         }
-        let stream = command.stream;
         for event in decision.events {
             cell.event(event.type_name);
-            self.follow(&stream, event.type_name, &event.payload, rules, &mut cell);
+            self.version += u64::from(aggregate.name() == "order");
+            let written = self.past.0.write(aggregate.service(), &letter.target, event.type_name, event.payload);
+            self.follow(&written, rules, &mut cell);
         }
         table.add(cell);
     }
 
-    fn follow(&mut self, stream: &StreamId, type_name: &'static str, payload: &[u8], rules: &Rules, cell: &mut Cell) {
-        let decoded = DecodedOnce::default();
-        self.version += u64::from(stream.aggregate() == "order");
-        let at = EventAt { stream, version: Version(self.version), recorded_at: SPEC_TIME };
-        let place = EventPlace { epoch: 1, service: String::new(), partition: 0, offset: 0 };
+    /// The services whose followers may die.
+    pub(super) fn services(&self) -> Vec<&'static str> {
+        self.past.0.services().collect()
+    }
+
+    /// The followers of a service's log die before their checkpoint: whoever comes after them reacts to the same events, under the same ids.
+    pub(super) fn crash(&mut self, service: &'static str, rules: &Rules) {
+        for written in self.past.0.again(service) {
+            // What follows was noted when it followed first.
+            self.follow(&written, rules, &mut Cell::new("", "", "", ""));
+        }
+    }
+
+    /// All rules that hear of an event. What the ledger has decided, and what stands in a row already, is not done again.
+    fn follow(&mut self, written: &Arc<Written>, rules: &Rules, cell: &mut Cell) {
+        let (decoded, place) = (DecodedOnce::default(), written.place());
+        let stream = StreamId::parse(&written.stream).expect("a stream's id");
+        let (type_name, payload) = (written.type_name, written.payload.as_slice());
+        let at = EventAt { stream: &stream, version: Version(written.version), recorded_at: SPEC_TIME };
         for rule in rules.reactors.iter().filter(|rule| rule.aggregate() == stream.aggregate()) {
-            for (_, message) in rule.react(type_name, payload, &decoded, &at, &place).expect("a rule is total") {
+            for (id, message) in rule.react(type_name, payload, &decoded, &at, &place).expect("a rule is total") {
                 // Others may hear of stocks and orders, too: that is no way of an order.
                 if !PROCESSES.contains(&message.target.aggregate()) || rules.is_forgotten(message.type_name) {
                     continue;
                 }
                 cell.sends(rule.name(), message.type_name);
-                let letter = Letter::from(message);
-                self.mail.entry((stream.as_str().to_owned(), letter.target.clone())).or_default().push_back(letter);
+                let letter = Letter::new(id.into_bytes(), message);
+                self.mail.entry((written.stream.clone(), letter.target.clone())).or_default().push_back(letter);
             }
         }
         for (lookup, rule) in rules.lookups.iter().enumerate().filter(|(_, rule)| rule.aggregate() == stream.aggregate()) {
-            if rule.asks(type_name, payload, &decoded, &at, &place).expect("a rule is total").is_some() {
+            if let Some((id, _)) = rule.asks(type_name, payload, &decoded, &at, &place).expect("a rule is total") {
                 cell.asks(rule.name());
-                self.reads.push(Read { lookup, type_name, payload: payload.to_vec(), stream: stream.as_str().to_owned() });
+                let (id, event) = (Apart(id.into_bytes()), Apart(written.clone()));
+                let is_there = self.past.0.has_decided(&id) || self.reads.iter().any(|read| read.id.0 == id.0);
+                if !is_there {
+                    self.reads.push(Read { lookup, type_name, payload: payload.to_vec(), stream: written.stream.clone(), event, id });
+                }
             }
         }
         for rule in rules.deadlines.iter().filter(|rule| rule.aggregate() == stream.aggregate()) {
             let disarmed = rule.disarms(type_name, payload, &decoded).expect("a rule is total");
-            self.armed.retain(|armed| armed.rule != rule.name() || armed.source != stream.as_str() || !disarmed.contains(&armed.name));
-            for (_, deadline) in rule.arms(type_name, payload, &decoded, &at, &place).expect("a rule is total") {
-                if rules.is_forgotten(deadline.message.type_name) {
+            self.armed.retain(|armed| armed.rule != rule.name() || armed.source != written.stream || !disarmed.contains(&armed.name));
+            for (id, Deadline { name, message, .. }) in rule.arms(type_name, payload, &decoded, &at, &place).expect("a rule is total") {
+                if rules.is_forgotten(message.type_name) {
                     continue;
                 }
-                cell.arms(deadline.name);
-                let (name, source, letter) = (deadline.name, stream.as_str().to_owned(), deadline.message.into());
-                self.armed.insert(Armed { rule: rule.name(), name, source, letter });
+                cell.arms(name);
+                let letter = Letter::new(id.into_bytes(), message);
+                if !self.past.0.has_decided(&letter.id) {
+                    self.armed.replace(Armed { rule: rule.name(), name, source: written.stream.clone(), letter });
+                }
             }
         }
         if stream.aggregate() == "payment"
             && let Ok(PaymentEvent::ProviderAsked(e)) = PaymentEvent::decode(type_name, payload)
         {
             cell.asks("payment-provider");
-            self.asked.push(Asked { ask: e.encode_to_vec(), outcome: None });
+            let id = Apart(effect_outcome_id(&place, "payment-provider", &written.stream).into_bytes());
+            let is_there = self.past.0.has_decided(&id) || self.asked.iter().any(|asked| asked.id.0 == id.0);
+            if !is_there {
+                self.asked.push(Asked { ask: e.encode_to_vec(), id, outcome: None });
+            }
         }
     }
 
@@ -299,8 +407,8 @@ impl World {
         let read = self.reads.remove(nth);
         let (rule, decoded) = (&rules.lookups[read.lookup], DecodedOnce::default());
         let stream = StreamId::parse(&read.stream).expect("a stream's id");
-        let at = EventAt { stream: &stream, version: Version(1), recorded_at: SPEC_TIME };
-        let place = EventPlace { epoch: 1, service: String::new(), partition: 0, offset: 0 };
+        let (event, place) = (&read.event.0, read.event.0.place());
+        let at = EventAt { stream: &stream, version: Version(event.version), recorded_at: SPEC_TIME };
         let asks = rule.asks(read.type_name, &read.payload, &decoded, &at, &place).expect("a rule is total");
         let mut pages = Pages::default();
         for page in asks.map(|(_, asks)| asks.pages).unwrap_or_default() {
@@ -310,7 +418,7 @@ impl World {
             self.put(page, &mut pages);
         }
         let answer = rule.answer(read.type_name, &read.payload, &decoded, &pages, SPEC_TIME).expect("pages that can be read");
-        self.decide(&answer.into(), rules, table);
+        self.decide(&Letter::new(read.id.0, answer), rules, table);
     }
 
     fn put(&self, page: PageKey, pages: &mut Pages) {

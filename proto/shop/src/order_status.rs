@@ -36,6 +36,8 @@ impl OrderEvent {
             | Self::OrderRefundFailed(_)
             | Self::OrderHeld(_)
             | Self::OrderHoldEnded(_)
+            | Self::OrderAuthorisationLost(_)
+            | Self::OrderDisputed(_)
             | Self::OrderUndone(_) => None,
         }
     }

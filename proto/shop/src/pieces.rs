@@ -209,7 +209,11 @@ pub fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
             let to = |run: &PieceRun| PieceRun { fate: F::Cancelling.into(), ask: e.ask, ..*run };
             change(state, as_in(&e.lines), of(e.number, F::Unspecified), to)
         }
-        E::OrderLinesCancelled(e) if e.ask > 0 => change(state, all, asked(e.number, e.ask), fate(F::Cancelled)),
+        E::OrderLinesCancelled(e) if e.ask > 0 && e.lines.is_empty() => change(state, all, asked(e.number, e.ask), fate(F::Cancelled)),
+        // One of them may have been told as not found meanwhile: then another one that was asked back is the one that was left out.
+        E::OrderLinesCancelled(e) if e.ask > 0 => {
+            first_then(state, &e.lines, asked(e.number, e.ask), of(e.number, F::Cancelling), F::Cancelled)
+        }
         E::OrderLinesCancelled(e) => first_then(state, &e.lines, of(e.number, F::Unspecified), of(e.number, F::Cancelling), F::Cancelled),
         E::OrderCancelTooLate(e) => change(state, all, asked(e.number, e.ask), fate(F::Unspecified)),
         E::OrderReturnRequested(e) => change(state, as_in(&e.lines), is(F::Delivered), fate(F::Returning)),

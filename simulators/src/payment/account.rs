@@ -232,6 +232,15 @@ impl Payment {
         Ok((Self { refunded, disputed, ..self.clone() }, "payment.refunded"))
     }
 
+    /// The authorisation ends by itself, as it does when its time is over or the bank takes it back.
+    pub(super) fn expire(&self) -> Result<(Self, &'static str), Wrong> {
+        if self.status != Status::Authorised {
+            return Err(Wrong(StatusCode::CONFLICT, "not-authorised", "nothing is authorised".to_owned()));
+        }
+        let voided = self.authorised - self.captured;
+        Ok((Self { status: Status::Cancelled, voided, ..self.clone() }, "payment.cancelled"))
+    }
+
     fn authorised(&self) -> Self {
         Self { status: Status::Authorised, authorised: self.amount, ..self.clone() }
     }
@@ -308,6 +317,16 @@ mod tests {
     fn an_authorisation_ends() {
         let authorised = created(Captures::Many).authorised();
         assert_eq!(code(&authorised.capture(1, authorised.capture_before)), "authorisation-expired");
+    }
+
+    #[test]
+    fn an_authorisation_that_has_ended_by_itself_takes_nothing_more_and_what_was_taken_can_be_given_back() {
+        let code = |what: Result<(Payment, &'static str), Wrong>| what.map_err(|wrong| wrong.1);
+        assert_eq!(code(created(Captures::Many).expire()), Err("not-authorised"));
+        let captured = created(Captures::Many).authorised().capture(400, Utc::now()).object.expect("captured");
+        let (ended, kind) = captured.expire().ok().expect("it ends");
+        assert_eq!((ended.voided, kind, super::tests::code(&ended.capture(1, Utc::now()))), (600, "payment.cancelled", "not-authorised"));
+        assert_eq!(ended.refund(400).object.expect("refunded").refunded, 400);
     }
 
     proptest! {

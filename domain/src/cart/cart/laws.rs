@@ -234,3 +234,15 @@ fn a_circle_of_merges_ends_with_the_lines_in_one_cart() {
     }
     assert_eq!(world.there(), pieces(&[line("A-1", 5)]));
 }
+
+proptest! {
+    /// Every command, also such as no lane lets through, behind every part of the way that an order goes.
+    #[test]
+    fn a_decision_is_total(
+        begun in 0..6_usize,
+        commands in prop::collection::vec(crate::any::any_command::<CartCommand>(<CartEvent as daybook_proto::EventSet>::pool()), 1..20),
+    ) {
+        let begun = crate::search::heard::<CartCommand>("cart/k-1").into_iter().take(begun);
+        in_turn::<Cart>(&begun.chain(commands).collect::<Vec<_>>(), |_| {});
+    }
+}

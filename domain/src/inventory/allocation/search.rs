@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_kernel::spec::{SPEC_TIME, context};
+use daybook_kernel::spec::{SPEC_TIME, context, in_turn};
 use daybook_kernel::{Context, EventAt, Instant, Reactor, ServiceMessage, StreamId, Version};
 use daybook_proto::{CommandSet as _, MessageSet as _};
 use proptest::prelude::*;
@@ -367,5 +367,17 @@ proptest! {
         let used: BTreeSet<String> = world.held().keys().map(|key| key.split_once('@').expect("a key").1.to_owned()).collect();
         let one_has_all = shelves.iter().any(|s| s.0 >= lamps && s.1 >= chairs);
         prop_assert_eq!(used.len() == 1, one_has_all && enough);
+    }
+}
+
+proptest! {
+    /// Every command, also such as no lane lets through, behind every part of the way that an order goes.
+    #[test]
+    fn a_decision_is_total(
+        begun in 0..12_usize,
+        commands in prop::collection::vec(crate::any::any_command::<AllocationCommand>(<AllocationEvent as daybook_proto::EventSet>::pool()), 1..20),
+    ) {
+        let begun = crate::search::heard::<AllocationCommand>("allocation/o-1").into_iter().take(begun);
+        in_turn::<Allocation>(&begun.chain(commands).collect::<Vec<_>>(), |_| {});
     }
 }

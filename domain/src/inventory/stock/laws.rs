@@ -164,3 +164,15 @@ proptest! {
         in_turn::<Stock>(&commands, |_| {});
     }
 }
+
+proptest! {
+    /// Every command, also such as no lane lets through, behind every part of the way that an order goes.
+    #[test]
+    fn a_decision_is_total(
+        begun in 0..6_usize,
+        commands in prop::collection::vec(crate::any::any_command::<StockCommand>(<StockEvent as daybook_proto::EventSet>::pool()), 1..20),
+    ) {
+        let begun = crate::search::heard::<StockCommand>("stock/A-1@w-1").into_iter().take(begun);
+        in_turn::<Stock>(&begun.chain(commands).collect::<Vec<_>>(), |_| {});
+    }
+}

@@ -1,6 +1,7 @@
 //! Laws of orders: for all commands, in any order.
 
 use daybook_kernel::spec::in_turn;
+use daybook_proto::MessageSet as _;
 use proptest::prelude::*;
 use shop_proto::samples::money as amount_of;
 use shop_proto::samples::order::{cancel, lamp, open, ordered, place, record};
@@ -40,22 +41,6 @@ fn any_command() -> impl Strategy<Value = OrderCommand> {
     ]
 }
 
-/// Also what no lane lets through: empty lists, negative amounts, nothing where something is required.
-fn any_command_at_all() -> impl Strategy<Value = OrderCommand> {
-    prop_oneof![
-        any_command(),
-        Just(OpenOrder::default().into()),
-        Just(PlaceOrder::default().into()),
-        any::<(i64, u32)>().prop_map(|(units, quantity)| {
-            let lines = vec![ordered("A-1", quantity), ordered("A-1", quantity)];
-            OpenOrder { lines, expected_total: Some(amount_of("EUR", units)), ..open() }.into()
-        }),
-        any::<(i64, u32)>().prop_map(|(units, max_per_order)| {
-            place([ProductRead { price: Some(amount_of("EUR", units)), max_per_order, ..lamp() }]).into()
-        }),
-    ]
-}
-
 /// Where an order may stand after where it stood.
 fn may_follow(before: OrderStatus, after: OrderStatus) -> bool {
     use OrderStatus as S;
@@ -64,7 +49,15 @@ fn may_follow(before: OrderStatus, after: OrderStatus) -> bool {
             (before, after),
             (S::Unspecified, S::Opened)
                 | (S::Opened, S::Placed | S::Rejecting | S::Cancelled)
-                | (S::Placed, S::Cancelling)
+                | (S::Placed, S::AwaitingPayment | S::Allocated | S::Rejecting | S::Cancelling)
+                | (S::AwaitingPayment, S::ActionRequired | S::Allocated | S::Rejecting | S::Cancelling)
+                | (S::ActionRequired, S::AwaitingPayment | S::Allocated | S::Rejecting | S::Cancelling)
+                | (S::Allocated, S::Confirmed | S::Rejecting | S::Cancelling)
+                | (S::Confirmed, S::PartlyShipped | S::Shipped | S::Delivered | S::Completed | S::Cancelling)
+                | (S::PartlyShipped, S::Shipped | S::Delivered | S::Completed)
+                | (S::Shipped, S::Delivered | S::Completed)
+                | (S::Delivered, S::Completed)
+                | (S::Cancelling, S::Cancelled)
                 | (S::Rejecting, S::Rejected)
         )
 }
@@ -97,9 +90,21 @@ proptest! {
             }
         });
     }
+}
 
+proptest! {
+    /// Every command, also such as no lane lets through, behind every part of the way that an order goes.
     #[test]
-    fn a_decision_is_total(commands in prop::collection::vec(any_command_at_all(), 1..20)) {
-        in_turn::<Order>(&commands, |_| {});
+    fn a_decision_is_total(
+        begun in 0..30_usize,
+        commands in prop::collection::vec(crate::any::any_command::<OrderCommand>(<OrderEvent as daybook_proto::EventSet>::pool()), 1..20),
+    ) {
+        let begun = crate::search::heard::<OrderCommand>("order/o-1").into_iter().take(begun);
+        in_turn::<Order>(&begun.chain(commands).collect::<Vec<_>>(), |step| {
+            let (before, after) = (step.before.status(), step.after.status());
+            assert!(may_follow(before, after), "{before:?} {after:?}");
+            let is_a_fact = step.command.type_name().rsplit('.').next().is_some_and(|name| name.starts_with("Record"));
+            assert!(!is_a_fact || step.decision.refusal.is_none(), "{:?}", step.command);
+        });
     }
 }

@@ -10,9 +10,6 @@ use super::{CANCELLED, Order};
 /// The reason of pieces that were not found.
 const SHORT_PICK: &str = "short-pick";
 
-/// The reason of a hold that nobody asked for.
-const AUTHORISATION_ENDS: &str = "authorisation-ends";
-
 /// The pieces that lines name, product by product, of those that are so.
 fn first_lacking(state: &OrderState, lines: &[OrderedLine], is: impl Fn(&PieceRun) -> bool) -> Option<UnknownLine> {
     super::one_a_sku(lines).into_iter().find_map(|line| {
@@ -27,7 +24,7 @@ pub(super) fn lacking(state: &OrderState, lines: &[OrderedLine], is: impl Fn(&Pi
 }
 
 impl Story<'_> {
-    fn is_confirmed(&self) -> bool {
+    pub(super) fn is_confirmed(&self) -> bool {
         matches!(
             self.state.status(),
             OrderStatus::Confirmed | OrderStatus::PartlyShipped | OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Completed
@@ -81,7 +78,7 @@ impl Story<'_> {
     /// Pieces will not leave: what was taken for them is given back.
     fn lines_cancelled(&mut self, bare: OrderLinesCancelled) {
         let (moved, after) = self.foresee(bare.clone());
-        if moved.lines.is_empty() {
+        if moved.lines.is_empty() || !self.is_confirmed() {
             return;
         }
         // Money of pieces that have not left is taken by nothing but the one capture of a provider that takes no second.
@@ -100,7 +97,12 @@ impl Story<'_> {
     }
 
     pub(super) fn shipment_cancelled(mut self, c: &RecordShipmentCancelled) -> Decision<Order> {
-        self.lines_cancelled(OrderLinesCancelled { number: c.number, ask: c.ask, reason: CANCELLED.to_owned(), ..Default::default() });
+        // What was never asked has no answer.
+        if self.shipment(c.number).is_none_or(|shipment| c.ask > shipment.asks) {
+            return Decision::nothing();
+        }
+        let (number, ask, lines) = (c.number, c.ask, c.lines.clone());
+        self.lines_cancelled(OrderLinesCancelled { number, ask, lines, reason: CANCELLED.to_owned(), ..Default::default() });
         self.told()
     }
 
@@ -240,46 +242,6 @@ impl Story<'_> {
         }
         self.told()
     }
-
-    fn open_shipments(&self) -> Vec<u32> {
-        let has_some = |number: u32| pieces::count(&self.state, |run| run.shipment == number && pieces::is_here(run)) > 0;
-        let open = self.state.shipments.iter().filter(|shipment| !shipment.dispatched && has_some(shipment.number));
-        open.map(|shipment| shipment.number).collect()
-    }
-
-    pub(super) fn hold(mut self, c: &HoldOrder) -> Decision<Order> {
-        let numbers = self.open_shipments();
-        match self.state.status() {
-            OrderStatus::Unspecified => return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() }),
-            _ if self.state.held => return Decision::nothing(),
-            status if numbers.is_empty() || !self.is_confirmed() => {
-                return Decision::refuse(NotHoldable { order_id: c.order_id.clone(), status: status.into() });
-            }
-            _ => self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: c.reason.clone() }),
-        }
-        self.told()
-    }
-
-    /// What has not left yet would leave without money. Where the one capture of all was asked for, nothing is missing.
-    pub(super) fn authorisation_ends(mut self) -> Decision<Order> {
-        let (numbers, is_taken) = (self.open_shipments(), self.state.captures_once && self.state.captures > 0);
-        if self.is_confirmed() && !self.state.held && !is_taken && !numbers.is_empty() {
-            self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: AUTHORISATION_ENDS.to_owned() });
-        }
-        self.told()
-    }
-
-    pub(super) fn end_hold(mut self, c: &EndOrderHold) -> Decision<Order> {
-        match self.state.status() {
-            OrderStatus::Unspecified => return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() }),
-            _ if !self.state.held => return Decision::nothing(),
-            _ => {
-                let numbers = self.open_shipments();
-                self.tell(OrderHoldEnded { order_id: self.order_id.clone(), numbers });
-            }
-        }
-        self.told()
-    }
 }
 
 /// What the order knows of its shipments, after an event. Their pieces are another matter.
@@ -309,8 +271,6 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
         }
         E::OrderLost(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Lost)),
         E::OrderReturnedToSender(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Returned)),
-        E::OrderHeld(_) => state.held = true,
-        E::OrderHoldEnded(_) => state.held = false,
         _ => {}
     }
 }

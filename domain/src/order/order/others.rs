@@ -4,7 +4,7 @@
 use daybook_kernel::{EventAt, Reactor, ServiceMessage};
 use shop_proto::inventory::v1::*;
 use shop_proto::order::v1::*;
-use shop_proto::payment::v1::{PaymentCommand, RequestCapture, RequestPayment, RequestRefund, RequestVoid};
+use shop_proto::payment::v1::{PaymentCommand, RequestCapture, RequestPayment, RequestRefund, RequestRelease, RequestVoid};
 use shop_proto::shipping::v1::{CancelShipment, CreateShipment, EndShipmentHold, HoldShipment, ShipmentCommand, ShipmentLine};
 
 use super::paying::ONLY_ATTEMPT;
@@ -30,7 +30,7 @@ impl Reactor for ToAllocation {
     }
 }
 
-/// Asks for the money, takes it when pieces leave, and gives it back when they do not stay.
+/// Asks for the money, takes it when pieces leave, gives it back when they do not stay, and lets go of what will not be taken.
 pub struct ToPayment;
 
 impl Reactor for ToPayment {
@@ -52,6 +52,7 @@ impl Reactor for ToPayment {
             }
             .into(),
             E::OrderShipped(e) if e.capture > 0 => RequestCapture { order_id, number: e.capture, amount: e.amount.clone() }.into(),
+            E::OrderCompleted(e) if e.release_payment => RequestRelease { order_id, number: ONLY_ATTEMPT }.into(),
             E::OrderRejecting(e) if e.undo_payment => void().into(),
             E::OrderCancelling(e) if e.undo_payment => void().into(),
             other => match given_back(other) {

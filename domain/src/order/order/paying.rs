@@ -13,7 +13,7 @@ pub(super) const ONLY_ATTEMPT: u32 = 1;
 /// Reasons, as events, states and pages tell them.
 const UNDELIVERABLE: &str = "undeliverable";
 const OUT_OF_STOCK: &str = "out-of-stock";
-const NOT_PAID: &str = "not-paid";
+pub(super) const NOT_PAID: &str = "not-paid";
 const STOCK_LOST: &str = "stock-lost";
 pub(super) const TIMEOUT: &str = "timeout";
 /// The answer of a payment whose means were declined: others may follow.
@@ -160,6 +160,7 @@ impl Story<'_> {
             shipping_address: state.shipping_address.clone(),
             hold_at: self.hold_at(),
         });
+        self.hold_if_disputed();
         self.told()
     }
 
@@ -192,6 +193,7 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
         E::OrderPaid(e) => {
             (state.paid, state.captures_once, state.due_at) = (true, e.captures_once, e.confirm_by);
             state.capture_before = e.capture_before;
+            state.authorised = e.authorised.as_ref().map_or(0, |authorised| authorised.minor_units);
         }
         E::OrderConfirmed(e) => state.due_at = e.hold_at,
         _ => {}

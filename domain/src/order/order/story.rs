@@ -83,9 +83,17 @@ impl<'c> Story<'c> {
             return self.cancel(CANCELLED, String::new());
         }
         if self.state.captures_open.is_empty() && self.state.refunds_open.is_empty() {
-            let (order_id, cart_id) = (self.order_id.clone(), self.state.cart_id.clone());
-            self.tell(OrderCompleted { order_id, cart_id });
+            let (order_id, cart_id, release_payment) = (self.order_id.clone(), self.state.cart_id.clone(), self.has_rest());
+            self.tell(OrderCompleted { order_id, cart_id, release_payment });
         }
+    }
+
+    /// Whether more is authorised than was taken: of pieces that were cancelled, or whose money could not be taken. A provider that takes one
+    /// capture only lets go of the rest by itself.
+    fn has_rest(&self) -> bool {
+        let state = &self.state;
+        let is_let_go = state.authorisation_lost || (state.captures_once && state.captured > 0);
+        state.captured < state.authorised && !is_let_go
     }
 }
 

@@ -36,14 +36,17 @@ fn answer(event: &PaymentEvent) -> Option<OrderCommand> {
         E::PaymentRefunded(PaymentRefunded { number, amount, .. }) => RecordRefunded { order_id, number, amount }.into(),
         E::RefundFailed(RefundFailed { number, amount, code, .. }) => RecordNotRefunded { order_id, number, amount, code }.into(),
         E::PaymentVoided(PaymentVoided { number, .. }) => RecordVoided { order_id, number }.into(),
+        E::AuthorisationLost(AuthorisationLost { attempt, .. }) => RecordAuthorisationLost { order_id, attempt }.into(),
+        E::PaymentDeviated(PaymentDeviated { refunded: minor_units, .. }) => RecordDisputed { order_id, minor_units }.into(),
         E::PaymentRequested(_)
         | E::CaptureRequested(_)
         | E::RefundRequested(_)
+        | E::ReleaseRequested(_)
+        | E::PaymentReleased(_)
         | E::VoidRequested(_)
         | E::PaymentTimedOut(_)
         | E::ProviderAsked(_)
-        | E::ProviderHeard(_)
-        | E::PaymentDeviated(_) => return None,
+        | E::ProviderHeard(_) => return None,
     })
 }
 

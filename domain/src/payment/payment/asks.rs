@@ -47,7 +47,7 @@ impl Story {
 
     /// The next step; false: there is none.
     fn step(&mut self) -> bool {
-        self.cancel() || self.attempt() || self.move_money() || self.give_back() || self.voided()
+        self.cancel() || self.attempt() || self.move_money() || self.give_back() || self.undone()
     }
 
     fn ask(&mut self, operation: Operation, number: u32, ask: ProviderAsked) -> bool {
@@ -57,10 +57,11 @@ impl Story {
         true
     }
 
-    /// Cancels what the order is not paid with.
+    /// Cancels what the order is not paid with, and what it will not take.
     fn cancel(&mut self) -> bool {
         let state = &self.state;
-        let is_next = |object: &&ProviderObject| !provider::is_wanted(state, object) && provider::is_alive(state, object);
+        let is_over = |object: &ProviderObject| !provider::is_wanted(state, object) || provider::is_let_go(state, object);
+        let is_next = |object: &&ProviderObject| is_over(object) && provider::is_alive(state, object);
         let Some(object) = state.objects.iter().find(is_next) else { return false };
         // The first of an attempt has its number; any other has one of its own, or the provider would repeat what it answered.
         let undo = object.attempt == 0 || object.cancels > 0;
@@ -130,8 +131,11 @@ impl Story {
         self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, ..Default::default() })
     }
 
-    /// All that a void asks for has been answered.
-    fn voided(&mut self) -> bool {
+    /// All that a release or a void asks for has been answered.
+    fn undone(&mut self) -> bool {
+        for number in self.state.releases_open.clone() {
+            self.tell(PaymentReleased { order_id: self.order_id.clone(), number });
+        }
         for number in self.state.voids_open.clone() {
             self.tell(PaymentVoided { order_id: self.order_id.clone(), number });
         }

@@ -4,7 +4,7 @@
 use shop_proto::common::v1::Money;
 use shop_proto::payment::v1::*;
 
-use super::{NOT_AUTHORISED, OVER_LIMIT, Story, VOID, provider};
+use super::{NOT_AUTHORISED, OVER_LIMIT, RELEASED, Story, VOID, provider};
 
 pub(super) fn units(amount: &Option<Money>) -> i64 {
     amount.as_ref().map_or(0, |amount| amount.minor_units.max(0))
@@ -53,8 +53,11 @@ pub(super) fn no_capture(state: &PaymentState, amount: &Option<Money>) -> Option
     if state.voided > 0 {
         return Some(VOID);
     }
+    if state.released > 0 {
+        return Some(RELEASED);
+    }
     let currency = |amount: &Option<Money>| amount.as_ref().map(|amount| amount.currency.clone());
-    if !state.authorised || currency(amount) != currency(&state.amount) {
+    if !state.authorised || state.authorisation_lost || currency(amount) != currency(&state.amount) {
         return Some(NOT_AUTHORISED);
     }
     let wanted = sum(state, false, true) + i128::from(units(amount));

@@ -28,6 +28,7 @@ impl Story {
     /// The answers that follow from what is known.
     pub(super) fn judge(&mut self) {
         self.judge_attempt();
+        self.judge_authorisation();
         let Some(flight) = self.state.in_flight.clone() else { return };
         if provider::is_covered(&self.state, &flight) {
             self.end_move(&flight, None);
@@ -57,6 +58,19 @@ impl Story {
                 self.tell(PaymentActionRequired { order_id, attempt, url });
             }
             _ => {}
+        }
+    }
+
+    /// What the order is paid with has ended at the provider, and nobody here had asked for that.
+    fn judge_authorisation(&mut self) {
+        let state = &self.state;
+        let is_ours = provider::is_over(state) || state.released > 0;
+        if !state.authorised || state.authorisation_lost || is_ours {
+            return;
+        }
+        if provider::of_attempt(state).is_some_and(|object| provider::is_lost(state, object)) {
+            let (order_id, attempt) = (self.order_id.clone(), state.attempt);
+            self.tell(AuthorisationLost { order_id, attempt });
         }
     }
 

@@ -216,41 +216,16 @@ proptest! {
             prop_assert!(story.events.is_empty(), "{:?}", story.events);
         }
     }
-
-    #[test]
-    fn a_decision_is_total(commands in prop::collection::vec(any_command_at_all(), 1..30)) {
-        in_turn::<Payment>(&commands, |step| assert!(step.decision.refusal.is_none()));
-    }
 }
 
-/// Also what no lane lets through: nothing where something is required, negative amounts, another currency.
-fn any_command_at_all() -> impl Strategy<Value = PaymentCommand> {
-    let number = || 0..4_u32;
-    let units = || prop_oneof![4 => 0..5000_i64, 1 => any::<i64>(), 1 => Just(i64::MAX)];
-    let amount = || prop::option::of(("EUR|USD", units()).prop_map(|(currency, units)| shop_proto::samples::money(&currency, units)));
-    let payment = || {
-        prop::option::of((number(), 0..6_i32, prop::array::uniform3(units()), "EUR|USD|").prop_map(
-            |(object_id, status, [authorised, captured, refunded], currency)| {
-                let amounts = ProviderPayment { authorised, captured, refunded, ..Default::default() };
-                ProviderPayment { object_id: object(object_id), status, currency, ..amounts }
-            },
-        ))
-    };
-    prop_oneof![
-        1 => (number(), amount(), prop::option::of(0..2_i64)).prop_map(|(attempt, amount, until)| {
-            let pay_until = until.map(|late| at(PAY_UNTIL + late));
-            RequestPayment { amount, pay_until, ..request(attempt) }.into()
-        }),
-        1 => number().prop_map(|attempt| request(attempt).into()),
-        1 => (number(), amount()).prop_map(|(number, amount)| RequestCapture { amount, ..capture(number, 0) }.into()),
-        1 => (number(), amount()).prop_map(|(number, amount)| RequestRefund { amount, ..refund(number, 0) }.into()),
-        1 => number().prop_map(|number| void(number).into()),
-        1 => prop_oneof![Just(time_out()), Just(TimeOutPayment::default())].prop_map(Into::into),
-        3 => (0..9_u32, 0..4_i32, payment()).prop_map(|(ask, result, payment)| {
-            RecordOperation { order_id: "o-1".into(), ask, result, payment, code: String::new() }.into()
-        }),
-        2 => (number(), payment()).prop_map(|(n, payment)| {
-            RecordProviderNotice { payment, ..notice(&format!("n-{n}"), standing(1, ProviderStatus::Created)) }.into()
-        }),
-    ]
+proptest! {
+    /// Every command, also such as no lane lets through, behind every part of the way that an order goes.
+    #[test]
+    fn a_decision_is_total(
+        begun in 0..20_usize,
+        commands in prop::collection::vec(crate::any::any_command::<PaymentCommand>(<PaymentEvent as daybook_proto::EventSet>::pool()), 1..20),
+    ) {
+        let begun = crate::search::heard::<PaymentCommand>("payment/o-1").into_iter().take(begun);
+        in_turn::<Payment>(&begun.chain(commands).collect::<Vec<_>>(), |step| assert!(step.decision.refusal.is_none()));
+    }
 }

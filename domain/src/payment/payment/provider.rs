@@ -118,12 +118,28 @@ pub(super) fn is_wanted(state: &PaymentState, object: &ProviderObject) -> bool {
     !is_over(state) && (object.attempt == 0 || is_last)
 }
 
+/// Whether the order may take nothing more with this object, though it is paid with it: what is not captured is let go, once all that was
+/// asked for has been tried.
+pub(super) fn is_let_go(state: &PaymentState, object: &ProviderObject) -> bool {
+    let is_last = object.attempt > 0 && object.attempt == state.attempt && state.authorised;
+    state.released > 0 && is_last && books::waiting_captures(state).is_empty()
+}
+
+/// Whether all that may be taken with the object was taken.
+fn is_used_up(state: &PaymentState, object: &ProviderObject) -> bool {
+    let taken = books::taken(state, object);
+    object.known.as_ref().is_some_and(|known| taken > 0 && (known.captures_once || taken >= known.authorised))
+}
+
+/// Whether the object has come to an end at which nothing can be taken with it any more, and something was left.
+pub(super) fn is_lost(state: &PaymentState, object: &ProviderObject) -> bool {
+    matches!(status(object), ProviderStatus::Declined | ProviderStatus::Cancelled) && !is_used_up(state, object)
+}
+
 /// Whether something is authorised by the object, or may be, that nobody has asked to cancel yet. A cancellation that was answered is not
 /// asked for again, unless the object has come further since.
 pub(super) fn is_alive(state: &PaymentState, object: &ProviderObject) -> bool {
     let status = status(object);
-    let taken = books::taken(state, object);
-    let nothing_left = object.known.as_ref().is_some_and(|known| taken > 0 && (known.captures_once || taken >= known.authorised));
-    let has_ended = matches!(status, ProviderStatus::Declined | ProviderStatus::Cancelled) || nothing_left;
+    let has_ended = matches!(status, ProviderStatus::Declined | ProviderStatus::Cancelled) || is_used_up(state, object);
     !has_ended && (object.cancels == 0 || status > object.cancelled_at())
 }

@@ -180,7 +180,7 @@ fn an_order_hears_each_answer_and_nothing_else() {
     let id = || "o-1".to_owned();
     let eur = |units| Some(money("EUR", units));
     let not_paid = |reason: &str, code: &str| RecordNotPaid { order_id: id(), attempt: 2, reason: reason.into(), code: code.into() };
-    let answers: [(PaymentEvent, OrderCommand); 10] = [
+    let answers: [(PaymentEvent, OrderCommand); 13] = [
         (authorised(2), RecordPaid { order_id: id(), attempt: 2, authorised: eur(TOTAL), ..Default::default() }.into()),
         (declined(2, "no-funds"), not_paid("declined", "no-funds").into()),
         (ended(2, "superseded"), not_paid("superseded", "").into()),
@@ -191,13 +191,17 @@ fn an_order_hears_each_answer_and_nothing_else() {
         (refunded(3, 5), RecordRefunded { order_id: id(), number: 3, amount: eur(5) }.into()),
         (not_refunded(3, 5, "x"), RecordNotRefunded { order_id: id(), number: 3, amount: eur(5), code: "x".into() }.into()),
         (voided(4), RecordVoided { order_id: id(), number: 4 }.into()),
+        (lost(2), RecordAuthorisationLost { order_id: id(), attempt: 2 }.into()),
+        (deviated(1, 5), RecordDisputed { order_id: id(), minor_units: 5 }.into()),
+        (deviated(1, 0), RecordDisputed { order_id: id(), minor_units: 0 }.into()),
     ];
     for (event, command) in answers {
         let sent = PaymentAnswers::react(&event, &at_it);
         assert_eq!(sent, [ServiceMessage::of(&command)]);
         assert_eq!(sent[0].target.as_str(), "order/o-1");
     }
-    for event in all([making(), vec![heard(&made()), capturing(1, 1), refunding(1, 1), voiding(1), timed_out(), deviated(1, 0)]]) {
+    let others = vec![heard(&made()), capturing(1, 1), refunding(1, 1), releasing(1), released(1), voiding(1), timed_out()];
+    for event in all([making(), others]) {
         assert_eq!(PaymentAnswers::react(&event, &at_it), []);
     }
 }

@@ -194,3 +194,15 @@ proptest! {
         in_turn::<Shipment>(&commands, |_| {});
     }
 }
+
+proptest! {
+    /// Every command, also such as no lane lets through, behind every part of the way that an order goes.
+    #[test]
+    fn a_decision_is_total(
+        begun in 0..9_usize,
+        commands in prop::collection::vec(crate::any::any_command::<ShipmentCommand>(<ShipmentEvent as daybook_proto::EventSet>::pool()), 1..20),
+    ) {
+        let begun = crate::search::heard::<ShipmentCommand>("shipment/o-1@1").into_iter().take(begun);
+        in_turn::<Shipment>(&begun.chain(commands).collect::<Vec<_>>(), |_| {});
+    }
+}

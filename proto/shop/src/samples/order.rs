@@ -272,7 +272,7 @@ pub fn captured(number: u32, minor_units: i64) -> OrderEvent {
 
 /// Every piece has an end, and all money is where it belongs.
 pub fn completed() -> OrderEvent {
-    OrderCompleted { order_id: id(), cart_id: cart() }.into()
+    OrderCompleted { order_id: id(), cart_id: cart(), release_payment: false }.into()
 }
 
 /// The second event of [`cancel`], while nothing has to be undone.

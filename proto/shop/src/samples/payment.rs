@@ -68,6 +68,26 @@ pub fn voiding(number: u32) -> PaymentEvent {
     VoidRequested::from(&void(number)).into()
 }
 
+/// The order will take nothing more.
+pub fn release(number: u32) -> RequestRelease {
+    RequestRelease { order_id: id(), number }
+}
+
+/// The event of [`release`].
+pub fn releasing(number: u32) -> PaymentEvent {
+    ReleaseRequested::from(&release(number)).into()
+}
+
+/// The answer to [`release`].
+pub fn released(number: u32) -> PaymentEvent {
+    PaymentReleased { order_id: id(), number }.into()
+}
+
+/// What an attempt had authorised has ended by itself.
+pub fn lost(attempt: u32) -> PaymentEvent {
+    AuthorisationLost { order_id: id(), attempt }.into()
+}
+
 /// The time to pay is over.
 pub fn time_out() -> TimeOutPayment {
     TimeOutPayment { order_id: id(), due_at: Some(at(PAY_UNTIL)) }

@@ -207,3 +207,55 @@ fn while_money_is_being_moved_only_what_is_beyond_it_is_certain() {
     let events = [heard(&no), not_captured(1, 1000, "no"), deviated(200, 0)];
     given::<Payment>(all([capturing_some(1000), vec![noticed(&less)]])).when(no.clone()).then(events);
 }
+
+#[test]
+fn what_is_not_taken_is_let_go_and_what_was_taken_stays_and_may_be_given_back() {
+    let cancelled = done(4, ProviderPayment { status: ProviderStatus::Cancelled.into(), ..taken(1000, 0) });
+    given::<Payment>(captured_some(1000)).when(release(1)).then([releasing(1), ask_cancel(4, 1)]);
+    let letting_go = all([captured_some(1000), vec![releasing(1), ask_cancel(4, 1)]]);
+    given::<Payment>(letting_go.clone()).when(cancelled.clone()).then([heard(&cancelled), released(1)]);
+    let gone = all([letting_go, vec![heard(&cancelled), released(1)]]);
+    given::<Payment>(gone.clone()).when(release(1)).then_nothing();
+    given::<Payment>(gone.clone()).when(refund(1, 1000)).then([refunding(1, 1000), ask_refund(5, 1, 1000)]);
+    given::<Payment>(gone.clone()).when(capture(2, 5)).then([not_captured(2, 5, "released")]);
+    given::<Payment>(gone).when(void(1)).then([voiding(1), ask_undo(5, 1, 1000)]);
+}
+
+#[test]
+fn there_is_nothing_to_let_go_where_all_was_taken_or_the_provider_takes_one_capture_only() {
+    given::<Payment>(captured_some(TOTAL)).when(release(1)).then([releasing(1), released(1)]);
+    let once = ProviderPayment { captures_once: true, ..taken(1000, 0) };
+    let once = all([capturing_some(1000), vec![heard(&done(3, once)), captured(1, 1000)]]);
+    given::<Payment>(once).when(release(1)).then([releasing(1), released(1)]);
+}
+
+#[test]
+fn what_was_asked_to_be_taken_is_taken_before_the_rest_is_let_go() {
+    let two = all([capturing_some(1000), vec![capturing(2, 500), releasing(1)]]);
+    let yes = done(3, taken(1000, 0));
+    given::<Payment>(two.clone()).when(yes.clone()).then([heard(&yes), captured(1, 1000), ask_capture(4, 2, 500)]);
+    let then = all([two, vec![heard(&yes), captured(1, 1000), ask_capture(4, 2, 500)]]);
+    let yes = done(4, taken(1500, 0));
+    given::<Payment>(then).when(yes.clone()).then([heard(&yes), captured(2, 500), ask_cancel(5, 1)]);
+}
+
+#[test]
+fn an_authorisation_that_ends_by_itself_is_told_once_and_nothing_is_taken_after_it() {
+    let ended = ProviderPayment { status: ProviderStatus::Cancelled.into(), ..taken(1000, 0) };
+    let told = notice("n-1", ended.clone());
+    given::<Payment>(captured_some(1000)).when(told.clone()).then([noticed(&told), lost(1)]);
+    let gone = all([captured_some(1000), vec![noticed(&told), lost(1)]]);
+    let again = notice("n-2", ended.clone());
+    given::<Payment>(gone.clone()).when(again.clone()).then([noticed(&again)]);
+    given::<Payment>(gone.clone()).when(capture(2, 5)).then([not_captured(2, 5, "not-authorised")]);
+    given::<Payment>(gone.clone()).when(refund(1, 1000)).then([refunding(1, 1000), ask_refund(4, 1, 1000)]);
+    given::<Payment>(gone.clone()).when(release(1)).then([releasing(1), released(1)]);
+    // A capture that was refused tells it as well.
+    let no = RecordOperation { payment: Some(ProviderPayment { captured: 0, ..ended.clone() }), ..refused(3, "not-authorised") };
+    given::<Payment>(capturing_some(1000)).when(no.clone()).then([heard(&no), lost(1), not_captured(1, 1000, "not-authorised")]);
+    // All of it was taken: nothing is lost. And what the order itself has given up is not.
+    let all_taken = notice("n-1", ProviderPayment { captured: TOTAL, ..ended.clone() });
+    given::<Payment>(captured_some(TOTAL)).when(all_taken.clone()).then([noticed(&all_taken)]);
+    let voided = all([captured_some(1000), vec![voiding(1), ask_cancel(4, 1)]]);
+    given::<Payment>(voided).when(told.clone()).then([noticed(&told)]);
+}
