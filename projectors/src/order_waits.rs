@@ -104,7 +104,12 @@ impl Projection for OrderWaits {
             E::OrderCancelling(e) => waits.undo(&e.reason, e.undo_allocation, e.undo_payment, false),
             E::OrderUndone(e) => waits.end(undo_of(&e.what), 0),
             E::OrderRejected(_) | E::OrderCancelled(_) | E::OrderCompleted(_) => waits.view.waits.clear(),
-            E::OrderOpeningRefused(_) | E::OrderReturnRequested(_) | E::OrderReturnRefused(_) => {}
+            E::OrderOpeningRefused(_)
+            | E::OrderReturnRequested(_)
+            | E::OrderReturnRefused(_)
+            // What they hold is told.
+            | E::OrderAuthorisationLost(_)
+            | E::OrderDisputed(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
+use daybook_bus::BusConfig;
 use daybook_testkit::{TestBus, TestDatabase, bus, eventually};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -24,12 +25,24 @@ pub(crate) struct Process {
     pub(crate) operations: String,
 }
 
+fn daybook(database_url: &str, bus: &BusConfig) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
+    command.env("DAYBOOK_DATABASE_URL", database_url).env("DAYBOOK_KAFKA", &bus.brokers).env("DAYBOOK_KAFKA_PREFIX", &bus.prefix);
+    command
+}
+
+fn migrate(database_url: &str, bus: &BusConfig) {
+    let migrated =
+        daybook(database_url, bus).args(["migrate", "--partitions", "3"]).stdin(Stdio::null()).output().expect("the binary runs");
+    assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+}
+
 impl Install {
     pub(crate) async fn new() -> Self {
-        let (database, client) = (TestDatabase::new().await, reqwest::Client::new());
-        let install = Self { database, bus: bus(), client, variables: Vec::new() };
-        let migrated = install.run(&["migrate", "--partitions", "3"]);
-        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        let database = TestDatabase::copied("migrated", async |database| migrate(&database.url, &bus())).await;
+        let install = Self { database, bus: bus(), client: reqwest::Client::new(), variables: Vec::new() };
+        // Tables are copied, topics are not.
+        migrate(&install.database.url, &install.bus);
         install
     }
 
@@ -41,9 +54,8 @@ impl Install {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
-        command.args(args).env("DAYBOOK_DATABASE_URL", &self.database.url).env("DAYBOOK_KAFKA", &self.bus.brokers);
-        command.env("DAYBOOK_KAFKA_PREFIX", &self.bus.prefix).env("DAYBOOK_SESSION_TIMEOUT", "6");
+        let mut command = daybook(&self.database.url, &self.bus);
+        command.args(args).env("DAYBOOK_SESSION_TIMEOUT", "6");
         command.env("DAYBOOK_OPERATIONS_LISTEN", "127.0.0.1:0");
         command.env("DAYBOOK_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()));
         command.envs(self.variables.iter().map(|(name, value)| (*name, value)));

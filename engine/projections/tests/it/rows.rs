@@ -64,7 +64,7 @@ impl Shop {
 
     /// A generation that is filled from the logs and ready, as a rebuild makes it.
     async fn rebuilt(&self, model: &ReadModel) -> i32 {
-        let mut building = Building::begin(&self.database.databases(), model, 2).await.expect("nobody else does");
+        let mut building = Building::begin(&self.database.databases(), model).await.expect("nobody else does");
         building.fill(&RebuildOptions::default(), &Arc::default()).await.expect("the logs are sound");
         building.finish().await.expect("it is whole")
     }
@@ -105,7 +105,7 @@ async fn a_row_is_written_with_its_part_changes_with_it_and_goes_with_it() {
     shop.append([unheard_of("A-1"), retitled("A-1", "four"), created("A-3", "five", "toys")]).await;
     shop.caught_up(&model).await;
     assert_eq!(shop.titles().await, ["three", "five"]);
-    let store = ReadStore::new(&shop.database.databases(), 1).expect("a URL");
+    let store = ReadStore::new(&shop.database.databases()).expect("a URL");
     let parked = store.parked_streams(Some(model.name), None, None).await.expect("it answers");
     store.unpark(&parked, Ask::Skip, std::time::Duration::from_secs(60)).await.expect("it answers");
     eventually("the stream to go on", || async { (shop.titles().await == ["four", "five"]).then_some(()) }).await;

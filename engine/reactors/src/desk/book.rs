@@ -64,18 +64,20 @@ impl Book {
         self.held.get_mut(at)
     }
 
-    /// Holds a call, unless it is held.
-    pub(super) fn hold(&mut self, call: Call, tries: i32, repeats: bool) {
+    /// Holds a call, unless it is held. True: the call before it for its target has been sent, so the ledger's answer is all that it waits for.
+    pub(super) fn hold(&mut self, call: Call, tries: i32, repeats: bool) -> bool {
         let (at, now) = (call.at(), Instant::now());
         if self.holds(&at) {
-            return;
+            return false;
         }
         let of_target = self.targets.entry(call.target.clone()).or_default();
+        let waits_for_the_ledger = of_target.front().is_some_and(|first| self.sent.contains(first));
         if of_target.is_empty() {
             self.turns.insert((now, at));
         }
         of_target.push_back(at);
         self.held.insert(at, Held { call, tries, repeats, since: now, sent: None, is_told: false });
+        waits_for_the_ledger
     }
 
     /// When the next one has its turn.

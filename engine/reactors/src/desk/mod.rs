@@ -245,7 +245,10 @@ impl Work {
             tokio::select! {
                 () = finishing.requested() => {}
                 told = hears.recv() => match told {
-                    Some(Told::Calls(calls, repeats)) => self.add(calls, repeats),
+                    // An event that came of an outcome asks for the next call of its target: the ledger has that outcome.
+                    Some(Told::Calls(calls, repeats)) => if self.add(calls, repeats) {
+                        looks.reset_immediately();
+                    },
                     Some(Told::Again(news)) => {
                         self.news = news.filter(|_| self.waits);
                         self.read_again();

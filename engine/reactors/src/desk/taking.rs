@@ -41,14 +41,15 @@ impl Work {
         Some(Instant::now() + Duration::from_micros(micros).min(BETWEEN_NOTES))
     }
 
-    /// The rows of these stand by now.
-    pub(super) fn add(&mut self, calls: Vec<Call>, repeats: bool) {
+    /// The rows of these stand by now. True: one of them waits for nothing but a look into the ledger.
+    pub(super) fn add(&mut self, calls: Vec<Call>, repeats: bool) -> bool {
         if !self.waits && self.next_due.is_none() && self.book.len() + calls.len() <= HELD {
+            let mut waits_for_the_ledger = false;
             for call in calls {
                 self.read_to = self.read_to.max(call.at());
-                self.book.hold(call, 0, repeats);
+                waits_for_the_ledger |= self.book.hold(call, 0, repeats);
             }
-            return;
+            return waits_for_the_ledger;
         }
         // Those before them come first, from the table. A parked stream that flows again has older ones than were read, and a deadline may be
         // due sooner than those that were.
@@ -58,6 +59,7 @@ impl Work {
             }
             self.next_due = Some(self.next_due.map_or(due_at, |next| next.min(due_at)));
         }
+        false
     }
 
     /// Rows may stand that it was not told of. Those that it holds, or has under way, stay as they are.
@@ -95,7 +97,7 @@ impl Work {
             for (at, tries, read) in read.await {
                 match read? {
                     None => {}
-                    Some(Read::Call(call)) => self.book.hold(*call, tries, true),
+                    Some(Read::Call(call)) => _ = self.book.hold(*call, tries, true),
                     Some(Read::Stays(why)) => {
                         tracing::error!(rule = shared.rule.name(), offset = at.1, why, "this build can't do a call; its row stays");
                         shared.meters.failures.increment(1);
