@@ -235,7 +235,9 @@ fn report(options: &Checkout, orders: &[Order], logged: &HashMap<String, Logged>
     let mut confirmations: Vec<(&str, &Logged)> =
         logged.iter().filter(|(_, e)| e.kind == "OrderConfirmed").map(|(place, e)| (place.as_str(), e)).collect();
     confirmations.sort_by_key(|(_, event)| event.at);
-    let (mut ways, mut recorded): (BTreeMap<Vec<String>, Vec<Vec<Hop>>>, Vec<u32>) = Default::default();
+    let mut recorded = Vec::new();
+    // By the events that they are made of.
+    let mut ways: BTreeMap<Vec<String>, Vec<Vec<Hop>>> = BTreeMap::new();
     for order in orders {
         let Some((place, event)) = confirmations.iter().find(|(_, e)| e.at >= order.sent && e.at <= order.shown) else {
             bail!("the log has no confirmation of {}", order.id);
