@@ -38,6 +38,9 @@ use services::Services;
 /// The longest that a process may take to end by itself when it is asked to.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// The longest that a cluster may take until all of it is ready for the first time: nothing is broken yet, but others may use the machine too.
+const FIRST_READY: Duration = Duration::from_secs(300);
+
 /// The plan of a cluster.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -160,7 +163,7 @@ impl Cluster {
         }
         cluster.add_outside().await?;
         *cluster.owner.supervising() = supervisor::begin(&cluster.shared);
-        cluster.ready(Duration::from_secs(90)).await.context("the cluster did not become ready")?;
+        cluster.ready(FIRST_READY).await.context("the cluster did not become ready")?;
         Ok(cluster)
     }
 

@@ -67,6 +67,7 @@ pub async fn collect(
     recoveries: Vec<Recovery>,
 ) -> anyhow::Result<Evidence> {
     let client = connect(&sources.database).await?;
+    watch::nothing_is_due_soon(&client).await?;
     let mut gathered = gather(sources, http, keys, &client).await?;
     for _ in 0..AGAIN {
         let Some(service) = log::grown(&client, &gathered.logs).await? else { break };

@@ -17,6 +17,9 @@ use crate::workload::{Http, Server};
 
 /// The time between two looks.
 const EVERY: Duration = Duration::from_millis(400);
+/// So long nothing may be due when evidence is gathered, about as long as that takes; and the longest that is waited for it.
+const QUIET: Duration = Duration::from_secs(40);
+const DUE_AT_MOST: Duration = Duration::from_secs(60);
 /// The client that sees whether endpoints take commands.
 const ASKS: u32 = 3_000_000;
 /// The number of the first thing that it has made; a nemesis chooses its own of all that there are.
@@ -253,6 +256,32 @@ async fn calls(client: &Client, heads: &Heads) -> anyhow::Result<Vec<(String, us
         open.push((service, count));
     }
     Ok(open)
+}
+
+/// Waits until the scheduler has nothing to send for a while: what it sends while the evidence is gathered has all of it gathered again.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub(super) async fn nothing_is_due_soon(client: &Client) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let with_due = "SELECT table_schema::text FROM information_schema.columns WHERE table_name = 'call' AND column_name = 'due_at'";
+    let services = client.query(with_due, &[]).await?;
+    let quiet = QUIET.as_secs_f64();
+    while begun.elapsed() < DUE_AT_MOST {
+        let mut is_due = false;
+        for service in &services {
+            let sql = format!(
+                "SELECT EXISTS (SELECT FROM \"{}\".call WHERE due_at < now() + make_interval(secs => $1))",
+                service.get::<_, &str>(0)
+            );
+            is_due |= client.query_one(&sql, &[&quiet]).await?.get::<_, bool>(0);
+        }
+        if !is_due {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
 }
 
 /// Checkpoints of live generations are at the heads, and pushed.

@@ -204,6 +204,18 @@ impl<'a> Case<'a> {
         pages.into_iter().flatten().map(|page| page.epoch).collect::<BTreeSet<_>>().len()
     }
 
+    /// Whether another epoch has begun at a place, or before it: what stood there does not any more.
+    pub(crate) fn is_void(&self, place: &Token) -> bool {
+        let pages = self.evidence.logs.get(&place.service).and_then(|log| log.pages.get(&place.partition));
+        pages.into_iter().flatten().any(|page| page.epoch > place.epoch && page.first_offset <= place.offset)
+    }
+
+    /// Whether what has led to an event is void: it asked before a restore took it away.
+    pub(crate) fn is_of_the_void(&self, at: &Written<'_>) -> bool {
+        let cause = decode::metadata(&at.event.metadata).map(|metadata| metadata.causation).unwrap_or_default();
+        decode::tokens(&[cause]).iter().any(|cause| self.is_void(cause))
+    }
+
     /// The event that stood at a place in an epoch, also where a restore has taken it away.
     pub(crate) fn once_at(&self, place: &Token) -> Option<&Written<'a>> {
         let is_it = |at: &Written<'_>| (at.service, at.partition, at.event.offset) == (&place.service, place.partition, place.offset);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 use super::case::{Case, is_final, moment};
-use super::decode::{Token, tokens};
+use super::decode::tokens;
 use super::rules::restored as rules;
 use super::verdict::Findings;
 use crate::evidence::{Event, Evidence, Log, Page, Past};
@@ -154,12 +154,17 @@ fn tokens_are_of_this_past(case: &Case<'_>, entry: &Entry, findings: &mut Findin
             findings.check(rules::TOKEN_OF_THE_PAST, moment(entry), holds, say("the tokens' logs have one epoch each"));
         }
         Answer::Page { positions, .. } => {
-            let of_the_log = |token: &&Token| case.epochs(&token.service, token.partition) > 1;
+            // One of a place that was kept is true still.
             let positions = tokens(positions);
-            for token in asked.iter().filter(of_the_log) {
+            for token in asked.iter().filter(|token| case.is_void(token)) {
                 let mut same = positions.iter().filter(|at| (&at.service, at.partition) == (&token.service, token.partition));
                 let holds = same.all(|at| at.epoch <= token.epoch);
-                findings.check(rules::TOKEN_OF_THE_PAST, moment(entry), holds, say("a token of an epoch that is over was taken"));
+                findings.check(
+                    rules::TOKEN_OF_THE_PAST,
+                    moment(entry),
+                    holds,
+                    say("a token of a place that was lost is answered with what came instead"),
+                );
             }
         }
         _ => {}

@@ -119,6 +119,6 @@ pub mod restored {
     table! {
         EPOCH_NOT_BEGUN: "I8" Log "epoch-not-begun", "Where a restore has taken events away, others stand in another epoch.";
         NOT_DECIDED_AGAIN: "I1" Ledger "not-decided-again", "Every command whose result a restore has taken away is decided again.";
-        TOKEN_OF_THE_PAST: "I4" Served "token-of-the-past", "A token of an epoch that is over is answered 409, and no token of a log that has had one epoch is.";
+        TOKEN_OF_THE_PAST: "I4" Served "token-of-the-past", "A token of a place that a restore has taken away is not answered with what came instead, and none is called old where no other epoch has begun.";
     }
 }

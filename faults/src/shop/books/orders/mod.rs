@@ -38,7 +38,12 @@ struct Trade<'w> {
 pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Findings) {
     let trade = Trade {
         orders: of_streams(case, "order/", Order::book, findings),
-        payments: of_streams(case, "payment/", Payment::book, findings),
+        payments: of_streams(
+            case,
+            "payment/",
+            |payment: &mut Payment, at, looked| payment.book(at, case.is_of_the_void(at), looked),
+            findings,
+        ),
     };
     carts::judge(case, &trade, findings);
     if !case.evidence.under_way {

@@ -30,6 +30,8 @@ pub(super) struct Operation {
     pub(super) object: String,
     pub(super) amount: i64,
     answered: bool,
+    /// By what was asked before a restore alone.
+    answered_by_the_void: bool,
 }
 
 /// The state of a payment's stream.
@@ -56,7 +58,7 @@ const STATUS: [&str; 6] = ["UNSPECIFIED", "CREATED", "ACTION_REQUIRED", "AUTHORI
 
 impl Payment {
     /// Books an event; what was looked at joins `looked`.
-    pub(super) fn book(&mut self, at: &Written<'_>, looked: &mut Vec<Looked>) {
+    pub(super) fn book(&mut self, at: &Written<'_>, is_of_the_void: bool, looked: &mut Vec<Looked>) {
         let (kind, json) = (at.kind(), &at.json);
         let (n, amount) = (number(json, "number"), units(&json["amount"]));
         match kind {
@@ -65,7 +67,7 @@ impl Payment {
             "RefundRequested" => drop(self.refunds.insert(n, Asked { amount, done: None })),
             "VoidRequested" => drop(self.voids.insert(n, false)),
             "ProviderAsked" => self.ask(json, looked),
-            "ProviderHeard" => self.hear(json, looked),
+            "ProviderHeard" => self.hear(json, is_of_the_void, looked),
             "PaymentAuthorised" | "PaymentDeclined" | "PaymentEnded" => self.attempted(kind, json, looked),
             "PaymentCaptured" | "CaptureFailed" => {
                 let done = kind == "PaymentCaptured";
@@ -96,15 +98,18 @@ impl Payment {
         looked.push((rules::TWO_IN_FLIGHT, open.is_empty() && is_new, format!("ask {n} while {open:?} are open")));
         let name = text(json, "operation").strip_prefix("OPERATION_").unwrap_or_default().to_owned();
         let (object, amount) = (text(json, "objectId").to_owned(), units(&json["amount"]));
-        self.operations.insert(n, Operation { name, object, amount, answered: false });
+        self.operations.insert(n, Operation { name, object, amount, ..Operation::default() });
     }
 
-    fn hear(&mut self, json: &Value, looked: &mut Vec<Looked>) {
+    /// What was asked before a restore is asked again after it under the same key, and both are answered.
+    fn hear(&mut self, json: &Value, is_of_the_void: bool, looked: &mut Vec<Looked>) {
         let ask = number(json, "ask");
         if ask > 0 {
             let asked = self.operations.get_mut(&ask);
-            looked.push((rules::ASK_ANSWERED, asked.as_ref().is_some_and(|asked| !asked.answered), format!("ask {ask} was {asked:?}")));
+            let holds = is_of_the_void || asked.as_ref().is_some_and(|asked| !asked.answered || asked.answered_by_the_void);
+            looked.push((rules::ASK_ANSWERED, holds, format!("ask {ask} was {asked:?}")));
             if let Some(asked) = asked {
+                asked.answered_by_the_void = is_of_the_void && (!asked.answered || asked.answered_by_the_void);
                 asked.answered = true;
             }
         }
@@ -181,4 +186,25 @@ fn answer(asks: &mut BTreeMap<i64, Asked>, n: i64, amount: i64, done: bool, look
     let holds = asked.map_or(!done, |asked| asked.done.is_none() && asked.amount == amount);
     looked.push((rules::ASK_ANSWERED, holds, format!("{amount} for {n}, which was {asked:?}")));
     asks.insert(n, Asked { amount, done: Some(done) });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_asked_before_a_restore_may_be_answered_beside_what_is_asked_after_it_and_nothing_else_twice() {
+        let asked = json!({ "ask": 1, "operation": "OPERATION_CREATE", "number": 1, "objectId": "", "amount": { "currency": "EUR", "minorUnits": "10" } });
+        let heard = json!({ "ask": 1, "payment": { "objectId": "ob-1", "status": "PROVIDER_STATUS_CREATED" } });
+        let answers = |of_the_void: &[bool]| {
+            let (mut payment, mut looked) = (Payment::default(), Vec::new());
+            payment.ask(&asked, &mut looked);
+            of_the_void.iter().for_each(|void| payment.hear(&heard, *void, &mut looked));
+            looked.iter().all(|(_, holds, _)| *holds)
+        };
+        assert!(answers(&[true, false]) && answers(&[false, true]) && answers(&[true, true, false]));
+        assert!(!answers(&[false, false]) && !answers(&[true, false, false]));
+    }
 }
