@@ -77,7 +77,7 @@ struct Found {
     /// The moves that lead there.
     way: Vec<Move>,
     /// And what is said then.
-    speech: Option<Speech>,
+    speech: Option<Box<Speech>>,
 }
 
 impl Search {
@@ -170,7 +170,7 @@ impl Search {
         for speech in speeches {
             let mut after = before.clone();
             after.hear(&speech, &self.rules, &mut self.table);
-            let found = |found: Found| Found { speech: Some(speech.clone()), ..found };
+            let found = |found: Found| Found { speech: Some(Box::new(speech.clone())), ..found };
             self.end_from(&after, way).and_then(|()| self.look(&after, way)).map_err(found)?;
         }
         Ok(())

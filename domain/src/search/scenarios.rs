@@ -147,6 +147,7 @@ pub(super) fn all(search: &mut Search) -> Result<(), Found> {
     labels_and_ends_come_late(search)?;
     a_hold_and_its_end_come_late(search)?;
     pieces_are_given_back_twice(search)?;
+    money_is_taken_back_before_all_has_left(search)?;
     a_follower_dies(search)?;
     an_effect_dies(search)?;
     deadlines_come_late(search)
@@ -387,6 +388,17 @@ fn pieces_are_given_back_twice(search: &mut Search) -> Result<(), Found> {
     way.go(Move::CancelLine("A-1"))?;
     way.go(Move::CancelLine("A-1"))?;
     way.settle(&[("order", "stock")], Says::Yes)?;
+    way.all()?;
+    way.ends()
+}
+
+/// One of two shipments has left, and the bank takes its money back.
+pub(super) fn money_is_taken_back_before_all_has_left(search: &mut Search) -> Result<(), Found> {
+    let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], Left { troubles: 1, notices: 20, ..CALM });
+    way.all()?;
+    way.go(Move::Dispatch(1))?;
+    way.all()?;
+    way.tells(Move::ChargeBack(1))?;
     way.all()?;
     way.ends()
 }

@@ -40,19 +40,19 @@ impl World {
     pub(super) fn speeches(&mut self, stream: &str) -> Vec<Speech> {
         let (aggregate, key) = stream.split_once('/').expect("a stream's id");
         match aggregate {
-            "order" => self.to_order(),
-            "payment" => self.to_payment(),
-            "shipment" => self.to_shipment(key.rsplit('@').next().and_then(|number| number.parse().ok()).expect("a number")),
+            "order" => self.tell_order(),
+            "payment" => self.tell_payment(),
+            "shipment" => self.tell_shipment(key.rsplit('@').next().and_then(|number| number.parse().ok()).expect("a number")),
             "stock" => {
                 let (sku, warehouse) = key.split_once('@').expect("a stock's key");
                 let stock: StockState = self.state(stream);
-                self.to_stock(sku, warehouse, &stock)
+                self.tell_stock(sku, warehouse, &stock)
             }
-            _ => self.to_cart(),
+            _ => self.tell_cart(),
         }
     }
 
-    fn to_order(&mut self) -> Vec<Speech> {
+    fn tell_order(&mut self) -> Vec<Speech> {
         let (id, none) = (|| ORDER.to_owned(), String::new);
         let lines = || vec![OrderedLine { sku: "A-1".into(), quantity: 1 }];
         let payment = Some(PaymentMeans { token: "tok_third".into() });
@@ -69,7 +69,7 @@ impl World {
         commands.into_iter().map(|command| Speech::Says(self.said::<OrderCommand>(command))).chain([Speech::OtherCart]).collect()
     }
 
-    fn to_payment(&mut self) -> Vec<Speech> {
+    fn tell_payment(&mut self) -> Vec<Speech> {
         let of_nobody = ProviderPayment {
             object_id: "pay_9".into(),
             status: ProviderStatus::Created.into(),
@@ -83,7 +83,7 @@ impl World {
         notices.into_iter().map(|notice| Speech::Says(self.said::<PaymentCommand>(notice))).collect()
     }
 
-    fn to_shipment(&mut self, number: u32) -> Vec<Speech> {
+    fn tell_shipment(&mut self, number: u32) -> Vec<Speech> {
         let order_id = || ORDER.to_owned();
         let first = self.shipment(number).lines.first().map_or_else(|| "A-1".to_owned(), |line| line.sku.clone());
         let lines = vec![ShipmentLine { sku: first, quantity: 1 }];
@@ -112,7 +112,7 @@ impl World {
         commands.into_iter().map(|command| Speech::Says(self.said::<ShipmentCommand>(command))).collect()
     }
 
-    fn to_stock(&mut self, sku: &str, warehouse: &str, stock: &StockState) -> Vec<Speech> {
+    fn tell_stock(&mut self, sku: &str, warehouse: &str, stock: &StockState) -> Vec<Speech> {
         let (sku, warehouse, reason) = (|| sku.to_owned(), || warehouse.to_owned(), || "Somebody has looked.".to_owned());
         let (to, from, transfer_id) = ("w-9".to_owned(), "w-9".to_owned(), || "t-1".to_owned());
         let commands: [StockCommand; 7] = [
@@ -127,7 +127,7 @@ impl World {
         commands.into_iter().map(|command| Speech::Says(self.said::<StockCommand>(command))).collect()
     }
 
-    fn to_cart(&mut self) -> Vec<Speech> {
+    fn tell_cart(&mut self) -> Vec<Speech> {
         let (cart_id, sku) = (|| CART.to_owned(), || "A-1".to_owned());
         let commands: [CartCommand; 4] = [
             AddItem { cart_id: cart_id(), sku: sku(), quantity: 1 }.into(),
