@@ -10,8 +10,10 @@ use shop_proto::inventory::v1::StockReserved;
 
 use super::*;
 
+/// Made once: it looks at the options of every field.
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::new(shop_domain::aggregates()).expect("sound"));
+
 fn arrival(n: u32, description: usize) -> Arrival {
-    let registry = Registry::new(shop_domain::aggregates()).expect("sound");
     let command = CreateProduct {
         sku: format!("A-{n}"),
         title: "A lamp".into(),
@@ -19,7 +21,7 @@ fn arrival(n: u32, description: usize) -> Arrival {
         price: Some(Money { currency: "EUR".into(), minor_units: 1 }),
         ..Default::default()
     };
-    let aggregate = registry.of_command("shop.catalog.v1.CreateProduct").expect("known").clone();
+    let aggregate = REGISTRY.of_command("shop.catalog.v1.CreateProduct").expect("known").clone();
     let command = aggregate.read_command("shop.catalog.v1.CreateProduct", &command.encode_to_vec()).unwrap_or_else(|e| panic!("{e}"));
     let request = Request { r#type: command.type_name.into(), command: command.bytes.clone(), ..Default::default() };
     Arrival {
@@ -126,8 +128,7 @@ fn stock(id: u128, command: &str, json: serde_json::Value) -> Arrival {
 
 /// Any command, from JSON.
 fn asked(id: u128, type_name: String, json: &serde_json::Value) -> Arrival {
-    let registry = Registry::new(shop_domain::aggregates()).expect("sound");
-    let aggregate = registry.of_command(&type_name).expect("known").clone();
+    let aggregate = REGISTRY.of_command(&type_name).expect("known").clone();
     let command = aggregate.read_json(&type_name, json.to_string().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
     let request = Request { r#type: type_name, command: command.bytes.clone(), ..Default::default() };
     Arrival {
