@@ -180,16 +180,16 @@ fn send(producer: &Producer, mut records: Vec<Record>) -> Delivery {
 mod tests {
     use std::sync::Mutex;
 
-    use daybook_bus::{TopicSpec, ensure_topics};
+    use daybook_bus::{BusConfig, TopicSpec, ensure_topics};
     use daybook_testkit::{bus, eventually};
 
     use super::*;
 
-    async fn pusher(change: impl FnOnce(&mut PushLimits)) -> Pusher {
-        let (bus, mut limits) = (bus(), PushLimits::default());
+    async fn pusher(bus: &BusConfig, change: impl FnOnce(&mut PushLimits)) -> Pusher {
+        let mut limits = PushLimits::default();
         change(&mut limits);
-        ensure_topics(&bus, &[TopicSpec::read(&bus, "m", 1)]).await.expect("Kafka answers");
-        let push = Push::new(&bus).expect("it starts");
+        ensure_topics(bus, &[TopicSpec::read(bus, "m", 1)]).await.expect("Kafka answers");
+        let push = Push::new(bus).expect("it starts");
         let at = Source { topic: push.topic("m"), generation: 1, service: "s".into(), partition: 0 };
         Pusher::new(push, limits, "m", at)
     }
@@ -208,7 +208,8 @@ mod tests {
 
     #[tokio::test]
     async fn changes_outside_spans_hold_the_acknowledgement_until_kafka_has_them() {
-        let mut pusher = pusher(|_| {}).await;
+        let bus = bus();
+        let mut pusher = pusher(&bus, |_| {}).await;
         // There may be changes between the two that lie in no span.
         pusher.reset(5, 9);
         assert_eq!((pusher.acknowledged(), pusher.hides_a_loss()), (5, true));
@@ -234,7 +235,8 @@ mod tests {
     #[tokio::test]
     async fn once_something_is_lost_nothing_is_sent_or_counts_before_the_rest_has_settled() {
         for one in [|limits: &mut PushLimits| limits.batches = 1, |limits: &mut PushLimits| limits.bytes = 2_500] {
-            let mut pusher = pusher(one).await;
+            let bus = bus();
+            let mut pusher = pusher(&bus, one).await;
             // Unless Kafka is quicker than the next line.
             for _ in 0..100 {
                 pusher.reset(0, 0);
@@ -259,7 +261,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_underway_when_it_began_anew_says_nothing_of_what_comes() {
-        let mut pusher = pusher(|_| {}).await;
+        let bus = bus();
+        let mut pusher = pusher(&bus, |_| {}).await;
         for _ in 0..100 {
             pusher.reset(0, 0);
             push(&mut pusher, 0, 7, 1, false);
@@ -276,7 +279,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_is_larger_than_what_may_be_underway_is_sent_alone() {
-        let mut pusher = pusher(|limits| limits.bytes = 10).await;
+        let bus = bus();
+        let mut pusher = pusher(&bus, |limits| limits.bytes = 10).await;
         pusher.reset(0, 0);
         push(&mut pusher, 0, 1, 1_000, false);
         assert_eq!(pusher.underway.len(), 1);
