@@ -356,7 +356,7 @@ impl Work {
                 Came::Ended | Came::Over => ended.push(at),
                 Came::Sent(outcome) => self.book.sent(at, outcome),
                 Came::Waits(pause) => self.put_off(at, pause).await,
-                Came::Failed(why) => self.failed(at, why).await,
+                Came::Failed(why) => self.failed(at, why, false).await,
                 Came::Unusable(why) => self.unusable(at, why).await,
                 Came::Kept(outcome, why) => {
                     if let Some(held) = self.book.get_mut(&at) {
@@ -366,7 +366,7 @@ impl Work {
                     if self.waits && self.news.is_none() {
                         self.hear_news_first();
                     }
-                    self.failed(at, why).await;
+                    self.failed(at, why, false).await;
                 }
             }
         }
@@ -387,15 +387,16 @@ impl Work {
     async fn unusable(&mut self, at: At, why: String) {
         self.shared.meters.unusable.increment(1);
         let Some(held) = self.book.get_mut(&at) else { return };
-        if !std::mem::replace(&mut held.is_told, true) {
-            let (rule, stream, tries) = (self.shared.rule.name(), held.call.event.stream.as_str(), held.tries.saturating_add(1));
+        let is_news = !std::mem::replace(&mut held.is_told, true);
+        if is_news {
+            let (rule, stream) = (self.shared.rule.name(), held.call.event.stream.as_str());
             tracing::error!(rule, stream, why, "the outside answers what can't be; it is asked again, and `daybook calls list` shows it");
-            let _ = self.shared.store.keep_failure(at, tries, &why, self.shared.term).await;
         }
-        self.failed(at, why).await;
+        self.failed(at, why, is_news).await;
     }
 
-    async fn failed(&mut self, at: At, why: String) {
+    /// `is_news`: the reason is to stand in the row in any case.
+    async fn failed(&mut self, at: At, why: String, is_news: bool) {
         let Some(held) = self.book.get_mut(&at) else { return };
         self.shared.meters.failures.increment(1);
         held.tries = held.tries.saturating_add(1);
@@ -417,7 +418,7 @@ impl Work {
             tracing::warn!(rule = self.shared.rule.name(), stream = stream.as_str(), tries, why, "a call has failed; trying again");
         }
         // For operators; what stands there changes nothing. Not each time: while read models are away, the log's database has other work.
-        if tries <= 3 || tries % 12 == 0 {
+        if is_news || tries <= 3 || tries % 12 == 0 {
             let _ = self.shared.store.keep_failure(at, tries, &why, self.shared.term).await;
         }
     }
