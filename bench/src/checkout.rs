@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use daybook_bus::{BusConfig, PartitionReader, StartAt, headers};
 use daybook_postgres::connect_owner;
 use daybook_proto::v1::Metadata;
 use prost::Message as _;
@@ -28,6 +29,8 @@ use crate::shop::Shop;
 const WARM_UP: usize = 10;
 /// Rest between two orders: what follows a confirmed one comes to its end meanwhile.
 const REST: Duration = Duration::from_millis(150);
+/// Of each log.
+const PARTITIONS: i32 = 4;
 /// Longest time for one order.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -62,11 +65,16 @@ struct Order {
     shown: i64,
 }
 
-/// An event of a log.
+/// An event of a log. Times are microseconds since 1970.
 struct Logged {
     kind: String,
+    /// Its command was on its way to Kafka, if it came over Kafka.
+    sent: Option<i64>,
+    /// It was decided.
     at: i64,
-    /// The place of the event that caused it: `service/partition:offset`.
+    /// It was written, and on its way to Kafka.
+    published: Option<i64>,
+    /// The place of the event that caused it: `service/partition:offset`. Of what came from outside, that of the one before in its stream.
     cause: String,
 }
 
@@ -79,7 +87,8 @@ struct Processes {
 
 fn start(options: &Checkout) -> anyhow::Result<Processes> {
     let binary = &options.binary;
-    let migrated = Command::new(binary).args(["migrate", "--partitions", "4"]).stdout(std::process::Stdio::null()).status()?;
+    let migrated =
+        Command::new(binary).args(["migrate", "--partitions", &PARTITIONS.to_string()]).stdout(std::process::Stdio::null()).status()?;
     ensure!(migrated.success(), "daybook migrate ended with {migrated}");
     let (commands, queries) = (free_address()?, free_address()?);
     let (provider, carrier) = (free_address()?, free_address()?);
@@ -93,7 +102,13 @@ fn start(options: &Checkout) -> anyhow::Result<Processes> {
     };
     let up = |secret: &Path| {
         let mut command = Command::new(binary);
-        command.args(["up", "--commands-listen", &commands.to_string(), "--queries-listen", &queries.to_string()]);
+        command.env("DAYBOOK_LOG", "warn").args([
+            "up",
+            "--commands-listen",
+            &commands.to_string(),
+            "--queries-listen",
+            &queries.to_string(),
+        ]);
         command.args(["--operations-listen", "127.0.0.1:0"]);
         command.args(["--payment-url", &format!("http://{provider}"), "--carrier-url", &format!("http://{carrier}")]);
         command.arg("--payment-webhook-secret-file").arg(secret).arg("--carrier-webhook-secret-file").arg(secret);
@@ -107,7 +122,7 @@ fn start(options: &Checkout) -> anyhow::Result<Processes> {
 ///
 /// # Errors
 /// When a process can't be started, or an order is not confirmed.
-pub(crate) async fn run(options: &Checkout, database_url: &str, called: &str) -> anyhow::Result<Entries> {
+pub(crate) async fn run(options: &Checkout, (database_url, brokers): (&str, &str), called: &str) -> anyhow::Result<Entries> {
     let processes = start(options)?;
     wait_until_ready(processes.commands).await?;
     wait_until_ready(processes.queries).await?;
@@ -120,7 +135,7 @@ pub(crate) async fn run(options: &Checkout, database_url: &str, called: &str) ->
     for n in 0..options.orders {
         orders.push(shop.order(&n.to_string()).await?);
     }
-    let logged = read_logs(database_url).await?;
+    let logged = read_logs(database_url, &BusConfig::new(brokers).with_client_id("bench")).await?;
     report(options, &orders, &logged)
 }
 
@@ -185,28 +200,57 @@ async fn confirmed(queries: SocketAddr, id: &str) -> anyhow::Result<i64> {
     }
 }
 
+/// When messages went to Kafka, in microseconds since 1970: of a topic, by this header's value in each partition.
+async fn times(bus: &BusConfig, topic: &str, partitions: i32, header: &str) -> anyhow::Result<HashMap<String, i64>> {
+    let mut times = HashMap::new();
+    for partition in 0..partitions {
+        let mut reader = PartitionReader::open(bus, topic, partition, StartAt::Earliest).await?;
+        let end = reader.stable_end().await?;
+        while let Some(messages) = reader.recv_before(end, 10_000, 16 << 20).await {
+            for message in messages {
+                let (Some(ms), Ok(Some(value))) = (message.timestamp_ms, message.headers.get_str(header)) else { continue };
+                times.insert(format!("{partition}:{value}"), ms * 1_000);
+            }
+        }
+    }
+    Ok(times)
+}
+
 /// All events of all logs, by their places.
-async fn read_logs(database_url: &str) -> anyhow::Result<HashMap<String, Logged>> {
+async fn read_logs(database_url: &str, bus: &BusConfig) -> anyhow::Result<HashMap<String, Logged>> {
     let owner = connect_owner(database_url).await?;
     let services = owner.query("SELECT schemaname FROM pg_tables WHERE tablename = 'command' ORDER BY 1", &[]).await?;
     let mut logged = HashMap::new();
+    let mut last: HashMap<(String, String), String> = HashMap::new();
     for service in services.iter().map(|row| row.get::<_, String>(0)) {
+        let commands = times(bus, &bus.messages(&service), PARTITIONS, headers::COMMAND_ID).await?;
+        let events = times(bus, &bus.events(&service), PARTITIONS, headers::OFFSET).await?;
         let sql = format!(
-            "SELECT partition, \"offset\", type, (extract(epoch FROM recorded_at) * 1000000)::bigint AS at, metadata FROM \"{service}\".event"
+            "SELECT partition, \"offset\", stream_id, type, (extract(epoch FROM recorded_at) * 1000000)::bigint AS at, metadata
+             FROM \"{service}\".event ORDER BY partition, \"offset\""
         );
         for row in owner.query(&sql, &[]).await? {
             let metadata = Metadata::decode(row.get::<_, &[u8]>("metadata"))?;
-            let cause = metadata.causation_id.split('@').next().unwrap_or_default().to_owned();
             let kind = row.get::<_, String>("type").rsplit('.').next().unwrap_or_default().to_owned();
-            let place = format!("{service}/{}:{}", row.get::<_, i32>("partition"), row.get::<_, i64>("offset"));
-            logged.insert(place, Logged { kind, at: row.get("at"), cause });
+            let in_log = format!("{}:{}", row.get::<_, i32>("partition"), row.get::<_, i64>("offset"));
+            let place = format!("{service}/{in_log}");
+            let command = uuid::Uuid::from_slice(&metadata.command_id).unwrap_or_default();
+            let sent = commands.get(&format!("{}:{command}", row.get::<_, i32>("partition"))).copied();
+            // A notice from outside names no cause: what it tells came of what its stream had asked for.
+            let before = last.insert((service.clone(), row.get("stream_id")), place.clone());
+            let cause = match metadata.causation_id.split('@').next().unwrap_or_default() {
+                "" => before.unwrap_or_default(),
+                cause => cause.to_owned(),
+            };
+            logged.insert(place, Logged { kind, sent, at: row.get("at"), published: events.get(&in_log).copied(), cause });
         }
     }
     Ok(logged)
 }
 
-/// A step of an order's way: what came, and microseconds since what caused it.
-type Hop = (String, u32);
+/// A step of an order's way: what came, and microseconds since what caused it was decided; of these, until that was written, until the
+/// command was sent, and until it was decided.
+type Hop = (String, u32, [u32; 3]);
 
 fn micros(from: i64, to: i64) -> u32 {
     u32::try_from((to - from).max(0)).unwrap_or(u32::MAX)
@@ -215,13 +259,26 @@ fn micros(from: i64, to: i64) -> u32 {
 /// The way that led to the order's confirmation: the events, each caused by the one before.
 fn way(order: &Order, confirmed: &str, logged: &HashMap<String, Logged>) -> Vec<Hop> {
     let (mut place, mut hops) = (confirmed, Vec::new());
-    while let Some(event) = logged.get(place) {
-        let since = logged.get(&event.cause).map_or(order.sent, |cause| cause.at);
-        hops.push((event.kind.clone(), micros(since, event.at)));
+    // Before the checkout there was the cart.
+    while let Some(event) = logged.get(place).filter(|event| event.at >= order.sent) {
+        let cause = logged.get(&event.cause).filter(|cause| cause.at >= order.sent);
+        let since = cause.map_or(order.sent, |cause| cause.at);
+        let published = cause.and_then(|cause| cause.published).unwrap_or(since);
+        let sent = event.sent.unwrap_or(published);
+        hops.push((
+            event.kind.clone(),
+            micros(since, event.at),
+            [micros(since, published), micros(published, sent), micros(sent, event.at)],
+        ));
         place = &event.cause;
     }
     hops.reverse();
-    hops.push(("the order's page shows it".to_owned(), micros(logged[confirmed].at, order.shown)));
+    let (at, published) = (logged[confirmed].at, logged[confirmed].published.unwrap_or(logged[confirmed].at));
+    hops.push((
+        "the order's page shows it".to_owned(),
+        micros(at, order.shown),
+        [micros(at, published), micros(published, order.shown), 0],
+    ));
     hops
 }
 
@@ -244,7 +301,7 @@ fn report(options: &Checkout, orders: &[Order], logged: &HashMap<String, Logged>
         };
         recorded.push(micros(order.sent, event.at));
         let hops = way(order, place, logged);
-        ways.entry(hops.iter().map(|(kind, _)| kind.clone()).collect()).or_default().push(hops);
+        ways.entry(hops.iter().map(|(kind, ..)| kind.clone()).collect()).or_default().push(hops);
     }
     let (answered, shown) = (
         percentiles(orders.iter().map(|o| micros(o.sent, o.answered)).collect()),
@@ -264,10 +321,18 @@ fn report(options: &Checkout, orders: &[Order], logged: &HashMap<String, Logged>
         entries.insert(format!("{name}_p99"), Entry::new(constant(p99), "us", None));
     }
     let Some(most) = ways.values().max_by_key(|orders| orders.len()) else { bail!("there was no order") };
-    println!("\nThe way of {} of them, each event caused by the one above:\n\n| event | p50 ms | p99 ms |\n|---|---|---|", most.len());
+    println!(
+        "\nThe way of {} of them, each event caused by the one above; times of Kafka's messages are whole milliseconds:\n",
+        most.len()
+    );
+    println!(
+        "| event | p50 ms | p99 ms | of p50: the event before is written | it is followed, and the command sent | the command is decided |"
+    );
+    println!("|---|---|---|---|---|---|");
     for step in 0..most[0].len() {
         let (p50, p99) = percentiles(most.iter().map(|hops| hops[step].1).collect());
-        println!("| {} | {:.1} | {:.1} |", most[0][step].0, p50 / 1e3, p99 / 1e3);
+        let part = |n: usize| percentiles(most.iter().map(|hops| hops[step].2[n]).collect()).0 / 1e3;
+        println!("| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |", most[0][step].0, p50 / 1e3, p99 / 1e3, part(0), part(1), part(2));
         entries.insert(
             format!("checkout_hop_{:02}_{}", step + 1, most[0][step].0.replace([' ', '\''], "_")),
             Entry::new(constant(p50), "us", None),

@@ -204,7 +204,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             return finish(&options, &entries, failed);
         }
         Some(Role::Checkout(ref what)) => {
-            let entries = checkout::run(what, &options.database_url, &options.called).await?;
+            let entries = checkout::run(what, (&options.database_url, &options.brokers), &options.called).await?;
             return finish(&options, &entries, 0);
         }
         Some(Role::Search(ref search)) => {
