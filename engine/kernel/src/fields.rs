@@ -11,6 +11,8 @@ use crate::access::extension;
 
 /// Personal data of the person that the stream is about.
 const STREAM: &str = "STREAM";
+/// Personal data, in a command, of the person whom the aggregate's state names as its owner.
+const OWNER: &str = "OWNER";
 
 /// A field whose rules can't be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,9 +43,14 @@ pub(crate) struct Messages<'a> {
 impl Messages<'_> {
     /// Checks the rules of every field, and of all that the fields hold.
     pub(crate) fn check(&self) -> Result<(), FieldError> {
+        let has_owner = self.state_has_owner()?;
         for (name, access) in self.commands {
             self.visit(name, |field, is_inner| {
                 no_owner(field)?;
+                if rules(field).personal == OWNER && !has_owner {
+                    let remedy = "the aggregate's state names no owner; mark the text that holds the owner's id with `owner: true`";
+                    return Err(wrong(field, format!("personal: {OWNER:?}: {remedy}")));
+                }
                 callers_field(field, is_inner, access)
             })?;
         }
@@ -52,16 +59,18 @@ impl Messages<'_> {
             self.visit(name, |field, _| {
                 no_owner(field)?;
                 no_caller(field)?;
+                names_person(field)?;
                 one_person(field, &mut subject)
             })?;
         }
         for name in self.refusals {
             self.visit(name, |field, _| {
                 no_owner(field)?;
-                no_caller(field)
+                no_caller(field)?;
+                names_person(field)
             })?;
         }
-        self.state_has_owner()
+        Ok(())
     }
 
     /// Checks the personal data in a message and in the messages inside it, and shows each field to `look`, with whether it is inside.
@@ -83,11 +92,12 @@ impl Messages<'_> {
         Ok(())
     }
 
-    /// The state names its owner once, and where a command claims or holds the stream it does.
-    fn state_has_owner(&self) -> Result<(), FieldError> {
+    /// Whether the state names its owner: at most once, and where a command claims or holds the stream it does.
+    fn state_has_owner(&self) -> Result<bool, FieldError> {
         let mut owner: Option<String> = None;
         self.visit(self.state, |field, is_inner| {
             no_caller(field)?;
+            names_person(field)?;
             if !rules(field).owner {
                 return Ok(());
             }
@@ -106,7 +116,7 @@ impl Messages<'_> {
                 field: "(none)".to_owned(),
                 problem: format!("{command} has an owner, and the state none: mark the text that holds the owner's id with `owner: true`"),
             }),
-            _ => Ok(()),
+            _ => Ok(owner.is_some()),
         }
     }
 }
@@ -143,16 +153,27 @@ fn personal(message: &MessageDescriptor, field: &FieldDescriptor) -> Result<(), 
             format!("{of}: an id stands in stream ids and URLs, where it can't be encrypted; take an id that tells nothing"),
         ));
     }
-    if rules.personal == STREAM {
+    if [STREAM, OWNER].contains(&&*rules.personal) {
         return Ok(());
     }
     match message.get_field_by_name(&rules.personal) {
-        None => Err(wrong(field, format!("{of}: the message has no such field; name one that says whose it is, or {STREAM}"))),
+        None => Err(wrong(
+            field,
+            format!("{of}: the message has no such field; name one that says whose it is, or {STREAM}, or in a command {OWNER}"),
+        )),
         Some(subject) if !is_one_text(&subject) || !self::rules(&subject).id => {
             Err(wrong(field, format!("{of}: the field that says whose it is must be a text with the rule `id: true`")))
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Whose it is can be read off what is kept: only a command is decided beside the state, which names its owner.
+fn names_person(field: &FieldDescriptor) -> Result<(), FieldError> {
+    if rules(field).personal != OWNER {
+        return Ok(());
+    }
+    Err(wrong(field, format!("personal: {OWNER:?}: only in a command; name the field of the message that says whose it is, or {STREAM}")))
 }
 
 /// The metadata of an event name one person: all its personal fields are theirs.
@@ -253,6 +274,21 @@ pub(crate) mod tests {
         let inner = aggregate(&[("Done", "Inner inner = 1;"), ("Inner", &name("STRAEM"))]);
         let error = check(&[Who::Staff], Owner::NoOwner, &inner).expect_err("a message inside it");
         assert!(error.starts_with("t.Inner, field name: "), "{error}");
+    }
+
+    #[test]
+    fn only_a_command_may_leave_its_person_to_the_owner_and_only_where_the_state_names_one() {
+        let owner = "string customer = 1 [(daybook.v1.rules).owner = true];";
+        let name = "string name = 2 [(daybook.v1.rules).personal = \"OWNER\"];";
+        assert_eq!(check(&[Who::Staff], Owner::NoOwner, &aggregate(&[("State", owner), ("Do", name)])), Ok(()));
+        let error = check(&[Who::Staff], Owner::NoOwner, &aggregate(&[("Do", name)])).expect_err("nobody is the owner");
+        assert!(error.starts_with("t.Do, field name: personal: \"OWNER\": the aggregate's state names no owner"), "{error}");
+        for message in ["Done", "No", "State"] {
+            let state = if message == "State" { format!("{owner} {name}") } else { owner.to_owned() };
+            let fields = if message == "State" { vec![("State", &*state)] } else { vec![("State", &*state), (message, name)] };
+            let error = check(&[Who::Staff], Owner::NoOwner, &aggregate(&fields)).expect_err(message);
+            assert!(error.starts_with(&format!("t.{message}, field name: personal")) && error.contains("only in a command"), "{error}");
+        }
     }
 
     #[test]
