@@ -9,6 +9,7 @@ mod outside;
 mod paying;
 mod provider;
 mod reading;
+mod readme;
 mod reporting;
 mod restored;
 mod sessions;

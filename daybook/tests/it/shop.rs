@@ -185,8 +185,12 @@ impl Shop {
         all.into_iter().find(|payment| payment["order"] == order).expect("the provider knows it")
     }
 
+    pub(crate) fn provider_url(&self) -> String {
+        format!("http://{}", self.provider)
+    }
+
     pub(crate) async fn provider_get(&self, path: &str) -> Value {
-        let response = self.install.client.get(format!("http://{}{path}", self.provider)).send().await.expect("the provider answers");
+        let response = self.install.client.get(format!("{}{path}", self.provider_url())).send().await.expect("the provider answers");
         response.json().await.expect("JSON")
     }
 
