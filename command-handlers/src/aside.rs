@@ -75,7 +75,7 @@ impl Tenure<'_> {
             }
         };
         daybook_failpoint::reach("aside.after");
-        Ok(Answer { reply_to, command_id: command_id.unwrap_or_default(), replayed: false, answer })
+        Ok(Answer { reply_to, command_id: command_id.unwrap_or_default(), replayed: false, answer, next: Vec::new() })
     }
 
     async fn reject(&mut self, message: Message, command_id: Option<Uuid>, reason: &str) -> Result<(), HandlerError> {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use daybook_kernel::{Context, ErasedDecision, ErasedEvent, Instant, Secret, StreamId, Waits, ids};
+use daybook_kernel::ids::{self, EventPlace};
+use daybook_kernel::{Consequence, Context, ErasedDecision, ErasedEvent, EventAt, Instant, Registry, Secret, StreamId, Version, Waits};
 use daybook_log::{LedgerRow, NewEvent, Page, PageHead, ParkedMessage, RejectedMessage};
 use daybook_messages::ReplyTo;
 use daybook_proto::v1::command_result::Outcome;
 use daybook_proto::v1::reply::Answer as ReplyAnswer;
-use daybook_proto::v1::{Accepted, Caller, CommandResult, EventRef, KeyReused, Metadata, Parked, PreconditionFailed, Refused, Who};
+use daybook_proto::v1::{Accepted, Caller, CommandResult, EventRef, KeyReused, Metadata, Next, Parked, PreconditionFailed, Refused, Who};
 use prost::Message as _;
 use uuid::Uuid;
 
@@ -27,6 +28,8 @@ pub(crate) struct Answer {
     pub(crate) command_id: Uuid,
     pub(crate) replayed: bool,
     pub(crate) answer: ReplyAnswer,
+    /// The commands that follow from a new result's events.
+    pub(crate) next: Vec<Next>,
 }
 
 /// The outcome of a batch.
@@ -63,6 +66,8 @@ pub(crate) struct PageContext<'a> {
     pub(crate) secret: &'a Secret,
     /// The install's.
     pub(crate) waits: &'a Arc<Waits>,
+    /// Tells what follows from events.
+    pub(crate) registry: &'a Registry,
     /// Most arrivals that the page covers: the streams of no more were read.
     pub(crate) limit: usize,
     /// A command that can't be written: it is parked for this reason.
@@ -219,6 +224,7 @@ impl PageBuilder<'_> {
             command_digest: arrival.digest.to_vec(),
             outcome: Some(outcome),
         };
+        let next = self.next(arrival, before, first, &events);
         for (event, version) in events.into_iter().zip(before + 1..) {
             self.events.push(NewEvent {
                 stream_id: arrival.stream.as_str().to_owned(),
@@ -237,8 +243,32 @@ impl PageBuilder<'_> {
         let result = Arc::new(result);
         self.decided.results.insert(arrival.command_id, result.clone());
         self.decided.taken_up.extend(arrival.parked_id);
-        self.answer(arrival, false, ReplyAnswer::Result((*result).clone()));
+        self.told(arrival, false, ReplyAnswer::Result((*result).clone()), next);
         Taken::In
+    }
+
+    /// The commands that follow from these events, for somebody who waits. They are not kept: another build may have other reactors.
+    fn next(&self, arrival: &Arrival, before: u64, first: i64, events: &[ErasedEvent]) -> Vec<Next> {
+        if arrival.reply_to.is_none() {
+            return Vec::new();
+        }
+        let (mut version, mut place) = (
+            before,
+            EventPlace {
+                epoch: self.place.after.epoch,
+                service: self.place.service.to_owned(),
+                partition: self.place.partition,
+                offset: first - 1,
+            },
+        );
+        let mut next = Vec::new();
+        for event in events {
+            (version, place.offset) = (version + 1, place.offset + 1);
+            let at = EventAt { stream: &arrival.stream, version: Version(version), recorded_at: self.now };
+            let consequences = self.place.registry.consequences((event.type_name, &event.payload), &at, &place);
+            next.extend(consequences.into_iter().map(|consequence| following(consequence, place.offset)));
+        }
+        next
     }
 
     /// The original result, or 422 when it is another command under the same key. A process hears no answer: for it, the first result
@@ -298,7 +328,23 @@ impl PageBuilder<'_> {
     }
 
     fn answer(&mut self, arrival: &Arrival, replayed: bool, answer: ReplyAnswer) {
-        self.decided.answers.push(Answer { reply_to: arrival.reply_to, command_id: arrival.command_id, replayed, answer });
+        self.told(arrival, replayed, answer, Vec::new());
+    }
+
+    fn told(&mut self, arrival: &Arrival, replayed: bool, answer: ReplyAnswer, next: Vec<Next>) {
+        self.decided.answers.push(Answer { reply_to: arrival.reply_to, command_id: arrival.command_id, replayed, answer, next });
+    }
+}
+
+/// A command that follows from the event at this offset.
+pub(crate) fn following((rule, consequence): (&str, Consequence), offset: i64) -> Next {
+    Next {
+        r#type: consequence.type_name.unwrap_or_default().to_owned(),
+        service: consequence.service.to_owned(),
+        stream_id: consequence.target.as_str().to_owned(),
+        command_id: consequence.command_id.as_bytes().to_vec(),
+        offset,
+        rule: rule.to_owned(),
     }
 }
 

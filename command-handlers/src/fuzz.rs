@@ -130,8 +130,14 @@ proptest! {
 }
 
 fn a_handle() -> String {
-    let handle =
-        Handle { service: "catalog".into(), stream_id: "product/A-1".into(), command_id: vec![7; 16], partition: 3, message_offset: 9 };
+    let handle = Handle {
+        service: "catalog".into(),
+        stream_id: "product/A-1".into(),
+        command_id: vec![7; 16],
+        partition: 3,
+        message_offset: 9,
+        origin: None,
+    };
     handle::write(&handle, &secret())
 }
 

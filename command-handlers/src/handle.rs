@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_handle_is_read_by_whoever_has_the_secret_and_a_made_up_one_by_nobody() {
         let secret = Secret::new([1; 32]);
-        let handle = Handle { service: "s".into(), stream_id: "a/1".into(), command_id: vec![7; 16], partition: 3, message_offset: 9 };
+        let handle =
+            Handle { service: "s".into(), stream_id: "a/1".into(), command_id: vec![7; 16], partition: 3, message_offset: 9, origin: None };
         let text = write(&handle, &secret);
         assert_eq!(read(&text, &secret), Ok(handle));
         assert_eq!(read(&text, &Secret::new([2; 32])), Err(HandleError));

@@ -221,6 +221,7 @@ impl Tenure<'_> {
                 now,
                 secret: &self.lane.intake.secret,
                 waits: &self.lane.parts.config.waits,
+                registry: &self.lane.intake.registry,
                 limit: self.limit,
                 unwritable: self.unwritable.as_ref().map(|(id, why)| (*id, why.as_str())),
             };

@@ -20,6 +20,7 @@ pub(crate) fn records(topic: &Arc<str>, answers: Vec<Answer>) -> Vec<Record> {
             command_id: answer.command_id.as_bytes().to_vec(),
             replayed: answer.replayed,
             answer: Some(answer.answer),
+            next: answer.next,
         });
     }
     by_partition

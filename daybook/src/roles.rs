@@ -26,9 +26,9 @@ use crate::{Verdict, out, outside, searching, telemetry};
 /// The longest name of an attribute, in characters: as the field rules of maps have it.
 const LONGEST_ATTRIBUTE: usize = 128;
 
-/// Every aggregate of this build.
+/// Every aggregate of this build, and the rules between them.
 pub(crate) fn registry() -> anyhow::Result<Registry> {
-    Ok(Registry::new(shop_domain::aggregates())?)
+    Ok(Registry::new(shop_domain::aggregates())?.with_rules(rules()))
 }
 
 /// Every read model of this build, each of which says who may read it.

@@ -56,7 +56,7 @@ fn place<'a>(service: &'a str, after: &'a PageHead) -> PageContext<'a> {
     static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new([1; 32]));
     static WAITS: LazyLock<Arc<Waits>> = LazyLock::new(Arc::default);
     let (now, secret, waits) = (Instant::from_micros(2), &SECRET, &WAITS);
-    PageContext { service, partition: 0, writer: "w", after, now, secret, waits, limit: 100, unwritable: None }
+    PageContext { service, partition: 0, writer: "w", after, now, secret, waits, registry: &REGISTRY, limit: 100, unwritable: None }
 }
 
 fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -> Decided {

@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::post::{LOOK_UP, unreadable_path};
-use super::{Endpoint, Route, render};
+use super::{Endpoint, Route, next, render};
 use crate::{HandlerError, handle};
 
 /// The handler of the route.
@@ -52,15 +52,14 @@ fn pending(text: &str, handle: &Handle) -> Response {
     (StatusCode::ACCEPTED, headers, [(header::RETRY_AFTER, "1")], axum::Json(body)).into_response()
 }
 
-/// The committed offset first, then the ledger, then what was parked or rejected: in another order a command that is
+/// How far its lane or its rule is first, then the ledger, then what was parked or rejected: in another order a command that is
 /// decided meanwhile could be told as lost. None: it is still to come.
 async fn look_up(endpoint: &Endpoint, handle: &Handle, route: &Route) -> Result<Option<Response>, HandlerError> {
-    let inner = &endpoint.0;
     let partition = route.log.partition(handle.partition)?;
     let command_id = Uuid::from_slice(&handle.command_id).unwrap_or_default();
-    let committed = inner.inspector.committed(&route.group, &route.topic, handle.partition).await;
+    let passed = passed(endpoint, handle, route).await;
     if let Some(result) = partition.read_result(&handle.stream_id, command_id).await? {
-        return Ok(Some(render::result(&inner.registry, &result, command_id, false)));
+        return Ok(Some(next::result(endpoint, &result, command_id).await?));
     }
     match partition.fate(command_id).await? {
         Some(Fate::Parked(kind, reason, parked_id)) => {
@@ -73,13 +72,23 @@ async fn look_up(endpoint: &Endpoint, handle: &Handle, route: &Route) -> Result<
         }
         None => {}
     }
-    let gone = |title: &str| Ok(Some(Problem::new(StatusCode::GONE, title).with("commandId", command_id.to_string()).into_response()));
-    if committed?.is_some_and(|next| next > handle.message_offset) {
-        return gone("the lane has passed this command and there is no result: repeat it with the same key");
+    Ok(passed?.map(|title| Problem::new(StatusCode::GONE, title).with("commandId", command_id.to_string()).into_response()))
+}
+
+/// Why a command that has no result will have none; none: it is still to come.
+async fn passed(endpoint: &Endpoint, handle: &Handle, route: &Route) -> Result<Option<&'static str>, HandlerError> {
+    let inner = &endpoint.0;
+    if let Some(origin) = &handle.origin {
+        let Some(from) = inner.services.get(&origin.service) else { return Ok(None) };
+        let settled = from.log.partition(origin.partition)?.rule_settled(&origin.rule).await?;
+        let is_past = settled.is_some_and(|settled| settled > origin.offset);
+        return Ok(is_past
+            .then_some("the rule that was to send it has passed its event and sent another command, or none: the rule has changed since"));
+    }
+    if inner.inspector.committed(&route.group, &route.topic, handle.partition).await?.is_some_and(|next| next > handle.message_offset) {
+        return Ok(Some("the lane has passed this command and there is no result: repeat it with the same key"));
     }
     // All that Kafka has taken: messages that a client's open transaction holds back are there, though nobody can read them yet.
-    if !inner.inspector.written(&route.topic, handle.partition).await?.contains(handle.message_offset) {
-        return gone("Kafka has lost the message before it was decided: repeat the command with the same key");
-    }
-    Ok(None)
+    let is_there = inner.inspector.written(&route.topic, handle.partition).await?.contains(handle.message_offset);
+    Ok((!is_there).then_some("Kafka has lost the message before it was decided: repeat the command with the same key"))
 }

@@ -72,6 +72,7 @@ fn a_reply() -> impl Strategy<Value = Reply> {
         command_id: ID.to_vec(),
         replayed,
         answer,
+        next: Vec::new(),
     })
 }
 
@@ -127,7 +128,7 @@ proptest! {
         }
         if let Ok(reply) = waits.try_recv() {
             prop_assert_eq!(&reply.command_id, &ID);
-            let status = render::reply(&SHOP, &reply).status().as_u16();
+            let status = render::reply(&SHOP, &reply, Vec::new()).status().as_u16();
             prop_assert!([200, 400, 409, 412, 422, 500].contains(&status), "{}", status);
         }
     }

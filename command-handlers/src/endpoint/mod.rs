@@ -5,6 +5,7 @@ mod deferred;
 #[cfg(test)]
 mod fuzz;
 mod headers;
+mod next;
 pub(crate) mod openapi;
 mod post;
 mod render;

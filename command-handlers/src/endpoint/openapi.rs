@@ -126,7 +126,7 @@ fn deferred<'a>(refusals: impl Iterator<Item = &'a String>) -> Value {
         "operationId": "deferred-result",
         "description": "What became of a command that was answered 202, from any process: the status and body that the POST would have had.",
         "parameters": [{
-            "name": "handle", "in": "path", "required": true, "description": "From `Location` of the 202.",
+            "name": "handle", "in": "path", "required": true, "description": "From `Location` of the 202, or `location` of one of a result's `next`.",
             "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 22, "maxLength": 2048 },
         }],
         "responses": responses,
@@ -304,6 +304,24 @@ fn common_schemas() -> Map<String, Value> {
                 "type": "object",
                 "required": ["type", "offset"],
                 "properties": { "type": { "type": "string" }, "offset": { "type": "integer", "minimum": 0 } },
+            },
+        }),
+    );
+    result.insert(
+        "next".to_owned(),
+        json!({
+            "description": "The commands that follow from the events, in other streams: ask `location` for the result of each.",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["commandId", "service", "stream", "location"],
+                "properties": {
+                    "commandId": { "type": "string", "format": "uuid" },
+                    "command": { "type": "string", "description": "Its full protobuf name, where that is known." },
+                    "service": { "type": "string" },
+                    "stream": { "type": "string" },
+                    "location": { "type": "string" },
+                },
             },
         }),
     );

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::admission::Admission;
 use super::headers::{BodyForm, body_form, idempotency_key, if_match, no_other_wishes, prefer, text};
 use super::sending::{Decided, decided};
-use super::{Endpoint, Route, render};
+use super::{Endpoint, Route, next};
 use crate::handle;
 
 /// So much of a body that is too large is read and dropped, so that the client sees the answer.
@@ -110,7 +110,7 @@ async fn answer(
     let mut addressed = Addressed::new(service, stream, &key, request_of(headers, command, if_match, from)?);
 
     match decided(endpoint, route, &mut addressed, prefer.wait, &admission).await? {
-        Decided::Now(reply) => Ok(render::reply(&endpoint.0.registry, &reply)),
+        Decided::Now(reply) => next::reply(endpoint, &reply).await,
         Decided::Later(handle) => Ok(accepted(&handle::write(&handle, &endpoint.0.secret), &addressed)),
     }
 }

@@ -13,11 +13,11 @@ use uuid::Uuid;
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// A lane's reply.
-pub(super) fn reply(registry: &Registry, reply: &Reply) -> Response {
+/// A lane's reply, with the commands that follow from a result's events.
+pub(super) fn reply(registry: &Registry, reply: &Reply, next: Vec<Value>) -> Response {
     let command_id = Uuid::from_slice(&reply.command_id).unwrap_or_default();
     match &reply.answer {
-        Some(Answer::Result(r)) => result(registry, r, command_id, reply.replayed),
+        Some(Answer::Result(r)) => result(registry, r, command_id, reply.replayed, next),
         Some(Answer::KeyReused(_)) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "this Idempotency-Key stands for another command, body or If-Match: a new attempt needs a new key",
@@ -48,8 +48,8 @@ pub(super) fn parked(p: &Parked, status: StatusCode, command_id: Uuid) -> Proble
     .with("commandId", command_id.to_string())
 }
 
-/// A result of the ledger.
-pub(super) fn result(registry: &Registry, r: &CommandResult, command_id: Uuid, replayed: bool) -> Response {
+/// A result of the ledger, with the commands that follow from its events.
+pub(super) fn result(registry: &Registry, r: &CommandResult, command_id: Uuid, replayed: bool, next: Vec<Value>) -> Response {
     let token =
         ConsistencyToken { service: r.service.clone(), partition: r.partition, offset: r.offset, epoch: r.epoch.cast_signed() }.to_string();
     let place = |problem: Problem| {
@@ -77,7 +77,7 @@ pub(super) fn result(registry: &Registry, r: &CommandResult, command_id: Uuid, r
         }
         Some(Outcome::Accepted(_)) | None => {
             let events: Vec<Value> = r.events.iter().map(|e| json!({ "type": e.r#type, "offset": e.offset })).collect();
-            let body = json!({
+            let mut body = json!({
                 "commandId": command_id.to_string(),
                 "service": r.service,
                 "stream": r.stream_id,
@@ -85,6 +85,9 @@ pub(super) fn result(registry: &Registry, r: &CommandResult, command_id: Uuid, r
                 "events": events,
                 "token": token,
             });
+            if !next.is_empty() {
+                body["next"] = Value::Array(next);
+            }
             axum::Json(body).into_response()
         }
     };

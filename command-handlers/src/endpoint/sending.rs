@@ -69,6 +69,7 @@ pub(super) async fn decided(
                 command_id: addressed.command_id.as_bytes().to_vec(),
                 partition,
                 message_offset,
+                origin: None,
             };
             admission.deferred();
             return Ok(Decided::Later(handle));

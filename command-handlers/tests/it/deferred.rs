@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use daybook_bus::{GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector};
+use daybook_command_handlers::HandlerConfig;
+use daybook_kernel::Rule;
 use daybook_testkit::eventually;
+use serde_json::json;
 
-use crate::support::{Answer, Install, Process, key, partition_of, product};
+use crate::support::{Answer, Install, Process, key, partition_of, product, shop};
 
 pub(crate) async fn post_async(install: &Install, p: &Process, key: &str, sku: &str) -> Answer {
     let request = install
@@ -51,6 +54,42 @@ async fn a_deferred_refusal_has_the_status_that_the_post_would_have_had() {
     let accepted = post_async(&install, &p, &key(), "A-1").await.expect(202);
     let answer = settled(&install, &p, accepted.header("location").expect("a handle")).await.expect(409);
     assert_eq!(answer.body["type"], "urn:daybook:refusal:product-exists");
+    p.stop().await;
+}
+
+/// Reactors send nothing here: none runs. What they would send is known all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_rule_is_to_send_is_awaited_until_the_rule_has_passed_its_event() {
+    let install = Install::new().await;
+    let registry = shop().with_rules(shop_domain::reactors().into_iter().map(Rule::from));
+    let p = install.process_of(registry, HandlerConfig::default(), &["catalog", "inventory"]).await;
+    let received = json!({ "sku": "A-1", "warehouse": "w-1", "quantity": 1 });
+    assert!(install.post(&p, "inventory/receive-stock", &key(), &received).await.expect(200).body.get("next").is_none());
+    let (k, point) = (key(), json!({ "sku": "A-1", "warehouse": "w-1", "reorderPoint": 5 }));
+    let answer = install.post(&p, "inventory/set-reorder-point", &k, &point).await.expect(200);
+    let next = answer.body["next"].as_array().cloned().unwrap_or_default();
+    assert_eq!(next.len(), 1, "{}", answer.body);
+    assert_eq!((&next[0]["command"], &next[0]["stream"]), (&json!("shop.inventory.v1.OpenReorderProposal"), &json!("reorder/A-1@w-1")));
+    assert_eq!(install.post(&p, "inventory/set-reorder-point", &k, &point).await.expect(200).body, answer.body, "a repeat, by the log");
+    let location = next[0]["location"].as_str().expect("a path");
+    get(&install, &p, location).await.expect(202);
+
+    // A rule of another build has passed the event: it sent something else, or nothing.
+    let crossed =
+        answer.body["events"].as_array().expect("a list").iter().find(|event| event["type"] == "shop.inventory.v1.ReorderPointCrossed");
+    let (offset, partition) = (crossed.expect("it is below")["offset"].as_i64().expect("a number"), partition_of("stock/A-1@w-1"));
+    let mark = |settled: i64| {
+        format!(
+            "INSERT INTO inventory.reactor (name, partition, next_offset, settled, epoch) VALUES ('reorder', {partition}, {settled}, {settled}, 1)
+             ON CONFLICT (name, partition) DO UPDATE SET next_offset = {settled}, settled = {settled}"
+        )
+    };
+    let owner = install.database.owner().await;
+    owner.batch_execute(&mark(offset)).await.expect("the owner may");
+    get(&install, &p, location).await.expect(202);
+    owner.batch_execute(&mark(offset + 1)).await.expect("the owner may");
+    let gone = get(&install, &p, location).await.expect(410);
+    assert!(gone.body["title"].as_str().is_some_and(|title| title.contains("has passed its event")), "{}", gone.body);
     p.stop().await;
 }
 

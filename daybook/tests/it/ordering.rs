@@ -30,6 +30,40 @@ async fn a_cart_becomes_an_order_at_the_prices_of_the_shop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_follows_its_checkout_from_result_to_result_until_the_provider_is_asked() {
+    let shop = Shop::open().await;
+    shop.with_cart("k-1", 1).await;
+    let (key, body) = (uuid::Uuid::new_v4().to_string(), checkout("k-1", "o-1", 1999));
+    let post = || async { shop.install.post(&shop.up.commands, "cart/checkout", &key, &body).await.expect("the endpoint answers").1 };
+    let first = post().await;
+    let opens = &first["next"][0];
+    assert_eq!((&opens["command"], &opens["stream"]), (&json!("shop.order.v1.OpenOrder"), &json!("order/o-1")), "{first}");
+    let (mut open, mut seen) = (vec![first.clone()], Vec::new());
+    while !seen.contains(&"shop.payment.v1.ProviderAsked".to_owned()) {
+        let result = open.pop().unwrap_or_else(|| panic!("the way ended at {seen:?}"));
+        let types = result["events"].as_array().expect("a list").iter().filter_map(|event| event["type"].as_str());
+        seen.extend(types.map(str::to_owned));
+        for next in result["next"].as_array().into_iter().flatten() {
+            let location = next["location"].as_str().expect("a path").to_owned();
+            let told = eventually("the command to be decided", || async {
+                let request = shop.install.client.get(format!("{}{location}", shop.up.commands));
+                let response = request.send().await.expect("the endpoint answers");
+                if response.status() == 200 { Some(response.json::<Value>().await.expect("JSON")) } else { None }
+            })
+            .await;
+            assert_eq!((&told["stream"], &told["commandId"]), (&next["stream"], &next["commandId"]));
+            open.push(told);
+        }
+    }
+    // A repeat is told the same, from the log.
+    assert_eq!(post().await, first);
+    // What leads to nothing lists nothing.
+    let added = shop.done("cart/add-item", &json!({ "cartId": "k-2", "sku": "A-1", "quantity": 1 })).await;
+    assert!(added.get("next").is_none(), "{added}");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_price_that_changes_between_the_cart_and_the_button_is_told_and_the_cart_is_open_again() {
     let shop = Shop::open().await;
     shop.with_cart("k-1", 1).await;

@@ -18,6 +18,7 @@ mod projection;
 mod reactor;
 mod registry;
 mod rows;
+mod rule;
 pub mod spec;
 mod stream;
 mod time;
@@ -45,6 +46,7 @@ pub use projection::{
 pub use reactor::{Begins, ErasedReactor, ReactError, Reactor, ServiceMessage, react};
 pub use registry::{Registry, RegistryError, kebab};
 pub use rows::{SqlColumn, SqlRows, SqlType, SqlValue, SqlView};
+pub use rule::{Consequence, Rule};
 pub use stream::{Offset, StreamId, StreamIdError, Version};
 pub use time::Instant;
 pub use token::{ConsistencyToken, TokenError};

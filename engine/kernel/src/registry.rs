@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use daybook_proto::JsonValue;
-
-use crate::Aggregate;
 use crate::access::{AccessError, access_of_command};
 use crate::fields::{FieldError, Messages};
+use crate::ids::EventPlace;
+use crate::{Aggregate, Consequence, DecodedOnce, EventAt, Rule};
+use daybook_proto::JsonValue;
 
 /// Every aggregate of this build. One visible list makes it (see `domain`).
 #[derive(Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Registry {
     by_refusal: BTreeMap<&'static str, Arc<dyn Aggregate>>,
     /// (service, kebab-case command) to full name.
     commands: BTreeMap<(&'static str, String), &'static str>,
+    /// By the service and the aggregate whose events they hear.
+    rules: BTreeMap<(&'static str, &'static str), Vec<Rule>>,
 }
 
 /// A list of aggregates that can't be served together.
@@ -80,7 +82,39 @@ impl Registry {
     /// Only these services; names that this build does not know are passed over.
     pub fn only(&self, services: &[String]) -> Self {
         let kept = self.by_name.iter().filter(|(s, _)| services.iter().any(|w| w == *s)).flat_map(|(_, a)| a.values().cloned());
-        Self::new(kept).expect("a part of a sound list is sound")
+        Self { rules: self.rules.clone(), ..Self::new(kept).expect("a part of a sound list is sound") }
+    }
+
+    /// The same, which also knows what follows from events.
+    #[must_use]
+    pub fn with_rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        for rule in rules {
+            self.rules.entry((rule.service(), rule.aggregate())).or_default().push(rule);
+        }
+        self
+    }
+
+    /// Whether a rule of this build hears the events of an aggregate.
+    pub fn has_rules(&self, service: &str, aggregate: &str) -> bool {
+        self.rules.keys().any(|(s, a)| (*s, *a) == (service, aggregate))
+    }
+
+    /// The commands that rules of this build send because of an event, each with its rule's name. None of a rule that can't react to it:
+    /// there the event's stream waits.
+    pub fn consequences(
+        &self,
+        (type_name, payload): (&str, &[u8]),
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Vec<(&'static str, Consequence)> {
+        let Some(aggregate) = self.by_event.get(type_name) else { return Vec::new() };
+        let Some(rules) = self.rules.get(&(aggregate.service(), aggregate.name())) else { return Vec::new() };
+        let decoded = DecodedOnce::default();
+        let of = |rule: &Rule| {
+            let (name, sent) = (rule.name(), rule.sends((type_name, payload), &decoded, at, place).unwrap_or_default());
+            sent.into_iter().map(move |consequence| (name, consequence))
+        };
+        rules.iter().flat_map(of).collect()
     }
 
     /// Every service's name, sorted.

@@ -230,4 +230,14 @@ impl PartitionLog {
         let row = client.query_opt(&statement, &[&stream_id, &command_id]).await?;
         row.map(|r| result_of(r.get(0))).transpose()
     }
+
+    /// The offset before which all that a rule sends has come to an end; none where it has no mark yet.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn rule_settled(&self, rule: &str) -> Result<Option<i64>, LogError> {
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(sql::RULE_SETTLED)).await?;
+        Ok(client.query_opt(&statement, &[&rule, &self.number()]).await?.map(|row| row.get(0)))
+    }
 }

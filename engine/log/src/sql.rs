@@ -37,6 +37,7 @@ statements! {
     READ_RESULT = "read_result.sql",
     READ_STREAM = "read_stream.sql",
     READ_STREAMS = "read_streams.sql",
+    RULE_SETTLED = "rule_settled.sql",
     SETTLE_PARKED = "settle_parked.sql",
 }
 

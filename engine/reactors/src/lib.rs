@@ -30,14 +30,13 @@ mod parked;
 mod queue;
 mod reacting;
 mod retrying;
-mod rule;
 mod runner;
 mod settling;
 mod store;
 
+pub use daybook_kernel::Rule;
 pub use deadlines::{ArmedDeadline, ArmedDeadlines};
 pub use error::ReactorError;
 pub use open_calls::{OpenCall, OpenCalls};
 pub use parked::{ParkedReaction, ParkedReactions};
-pub use rule::Rule;
 pub use runner::{Clock, Prepared, Reactors, ReactorsConfig, prepare};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use daybook_kernel::ids::{self, EventPlace};
-use daybook_kernel::{Begins, Digest, ErasedDeadlines, ErasedEffect, ErasedLookup, ErasedReactor};
 use uuid::Uuid;
+
+use crate::ids::{self, EventPlace};
+use crate::{Begins, DecodedOnce, Digest, ErasedDeadlines, ErasedEffect, ErasedLookup, ErasedReactor, EventAt, ReactError, StreamId};
 
 /// A rule of any kind, as its follower carries it out. All have their marks in one table, so no two share a name.
 #[derive(Clone)]
@@ -17,6 +18,19 @@ pub enum Rule {
     Effect(Arc<dyn ErasedEffect>),
     /// Sends commands when their time has come.
     Deadlines(Arc<dyn ErasedDeadlines>),
+}
+
+/// A command that a rule sends because of an event, under the id that it has whenever it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consequence {
+    /// The command's id.
+    pub command_id: Uuid,
+    /// Full protobuf name. None where it depends on what is yet to be read, or answered.
+    pub type_name: Option<&'static str>,
+    /// The service that decides it.
+    pub service: &'static str,
+    /// The stream that it is for.
+    pub target: StreamId,
 }
 
 impl From<Arc<dyn ErasedReactor>> for Rule {
@@ -75,7 +89,7 @@ impl Rule {
     }
 
     /// The aggregate whose events it hears.
-    pub(crate) fn aggregate(&self) -> &'static str {
+    pub fn aggregate(&self) -> &'static str {
         match self {
             Self::Reactor(rule) => rule.aggregate(),
             Self::Lookup(rule) => rule.aggregate(),
@@ -84,7 +98,8 @@ impl Rule {
         }
     }
 
-    pub(crate) fn begins(&self) -> Begins {
+    /// Where it begins in an install that it is new to.
+    pub fn begins(&self) -> Begins {
         match self {
             Self::Reactor(rule) => rule.begins(),
             Self::Lookup(rule) => rule.begins(),
@@ -93,7 +108,8 @@ impl Rule {
         }
     }
 
-    pub(crate) fn fingerprint(&self) -> Digest {
+    /// Of its name, the version of its rule and the events that it knows.
+    pub fn fingerprint(&self) -> Digest {
         match self {
             Self::Reactor(rule) => rule.fingerprint(),
             Self::Lookup(rule) => rule.fingerprint(),
@@ -103,15 +119,45 @@ impl Rule {
     }
 
     /// Whether events ask it for calls, which a desk does.
-    pub(crate) fn has_desk(&self) -> bool {
+    pub fn has_desk(&self) -> bool {
         !matches!(self, Self::Reactor(_))
     }
 
     /// The id of the outcome of one of its calls: of the event's place, the call's target, and the deadline that it is.
-    pub(crate) fn outcome_id(&self, place: &EventPlace, deadline: Option<&str>, target: &str) -> Uuid {
+    pub fn outcome_id(&self, place: &EventPlace, deadline: Option<&str>, target: &str) -> Uuid {
         match deadline {
             Some(deadline) => ids::deadline_id(place, self.name(), deadline, target),
             None => ids::effect_outcome_id(place, self.name(), target),
         }
+    }
+
+    /// The commands that it sends because of a stored event of its aggregate: at once, or when it has read or called. None of deadlines,
+    /// which may be disarmed.
+    ///
+    /// # Errors
+    /// When this build does not know the event, or the rule panics.
+    pub fn sends(
+        &self,
+        (type_name, payload): (&str, &[u8]),
+        decoded: &DecodedOnce,
+        at: &EventAt<'_>,
+        place: &EventPlace,
+    ) -> Result<Vec<Consequence>, ReactError> {
+        let later = |command_id, service, target| Consequence { command_id, type_name: None, service, target };
+        Ok(match self {
+            Self::Reactor(rule) => {
+                let sent = rule.react(type_name, payload, decoded, at, place)?.into_iter();
+                sent.map(|(id, m)| Consequence { type_name: Some(m.type_name), ..later(id, m.service, m.target) }).collect()
+            }
+            Self::Lookup(rule) => {
+                let asked = rule.asks(type_name, payload, decoded, at, place)?;
+                asked.map(|(id, asks)| later(id, asks.service, asks.target)).into_iter().collect()
+            }
+            Self::Effect(rule) => {
+                let asked = rule.asks(type_name, payload, decoded, at, place)?;
+                asked.map(|(id, asks)| later(id, asks.service, asks.target)).into_iter().collect()
+            }
+            Self::Deadlines(_) => Vec::new(),
+        })
     }
 }
