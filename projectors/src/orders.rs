@@ -2,6 +2,7 @@
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
 use shop_proto::common::v1::Money;
+use shop_proto::holds;
 use shop_proto::order::v1::{OrderEvent, OrderLine, OrderOpened, OrderStatus, OrderedLine};
 use shop_proto::read::v1::{OrderMoment, OrderPage, OrderPageLine};
 
@@ -61,8 +62,10 @@ impl Projection for Orders {
             E::OrderCancelled(_) | E::OrderRejected(_) => nothing(&mut page.authorised),
             E::OrderAuthorisationLost(_) => page.authorised.clone_from(&page.captured),
             E::OrderCompleted(e) if e.release_payment => page.authorised.clone_from(&page.captured),
-            E::OrderHeld(_) => page.held = true,
-            E::OrderHoldEnded(_) => page.held = false,
+            E::OrderHeld(_) | E::OrderHoldEnded(_) => {
+                holds::apply(&mut page.holds, event);
+                page.held = !page.holds.is_empty();
+            }
             _ => shipments::fold(page, event),
         }
         if let Some(status) = status {
@@ -243,7 +246,7 @@ mod spec {
             OrderReturnRequested { order_id: id(), lines: one(), customer_id, explanation }.into(),
             OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur(), owed: vec![] }
                 .into(),
-            OrderHeld { order_id: id(), numbers: vec![], reason: "A dispute.".into() }.into(),
+            OrderHeld { order_id: id(), numbers: vec![], reason: "staff".into(), explanation: "A dispute.".into() }.into(),
         ]
     }
 
@@ -336,7 +339,7 @@ mod spec {
         let line = &page.lines[0];
         assert_eq!((line.quantity, line.shipped, line.returned, line.cancelled, line.lost), (3, 2, 1, 1, 1));
         assert_eq!((&page.captured, &page.refunded), (&Some(money("EUR", 3998)), &Some(money("EUR", 1999))));
-        assert_eq!((page.status(), page.held), (OrderStatus::Completed, true));
+        assert_eq!((page.status(), page.held, page.holds.concat().as_str()), (OrderStatus::Completed, true, "staff"));
         let told: Vec<&str> = page.timeline.iter().map(|moment| moment.what.as_str()).collect();
         for what in ["payment-declined", "paid", "confirmed", "captured", "lines-cancelled", "lost", "refunded", "completed", "returned"] {
             assert!(told.contains(&what), "{what} {told:?}");

@@ -347,6 +347,18 @@ const UNREACHABLE: &[Unreachable] = &[
         Only(&["free", "held", "closed"]),
         "pieces leave that are kept without an end, for nothing leaves before the order is confirmed",
     ),
+    never(
+        "stock",
+        &["WriteOffStock"],
+        Only(&["free", "held", "closed"]),
+        "pieces are not found that are kept without an end, for nothing is packed before the order is confirmed",
+    ),
+    never(
+        "stock",
+        &["ReleaseStock", "ExpireReservation"],
+        Only(&["closed"]),
+        "pieces are given back once: by the allocation before the order is confirmed, and by the order after; what closes its place has no time left",
+    ),
     never("stock", &["ConfirmReservation"], Only(&["kept", "closed"]), "it is asked once, and before pieces are given back"),
     never("stock", &["ExtendReservation"], All, "the shop's processes ask for the whole time at once"),
     never(

@@ -1,6 +1,7 @@
 //! What may happen next.
 
 use shop_proto::cart::v1::{AddItem, CartCommand, Checkout, PaymentMeans as CartMeans};
+use shop_proto::holds::STAFF;
 use shop_proto::order::v1::*;
 use shop_proto::payment::v1::{Operation, PaymentCommand, RecordProviderNotice};
 use shop_proto::samples::money;
@@ -74,7 +75,8 @@ pub(super) enum Move {
     ShortPick(u32),
     ToSender(u32),
     Hold,
-    EndHold,
+    /// Of this reason.
+    EndHold(String),
     RequestReturn(&'static str),
     RefuseReturn(&'static str),
     Return(&'static str),
@@ -176,7 +178,8 @@ impl World {
             moves.push(Move::CancelOrder);
         }
         if self.left.holds > 0 {
-            moves.extend([Move::Hold, Move::EndHold]);
+            moves.extend([Move::Hold, Move::EndHold(STAFF.to_owned())]);
+            moves.extend(self.order().holds.into_iter().filter(|reason| reason != STAFF).map(Move::EndHold));
         }
         for (sku, _) in PRODUCTS {
             moves.extend((self.left.cancel_lines > 0).then_some(Move::CancelLine(sku)));
@@ -293,9 +296,9 @@ impl World {
                 self.left.holds -= 1;
                 self.send::<OrderCommand>(HoldOrder { order_id: order_id(), reason: String::new() }, rules, table);
             }
-            Move::EndHold => {
+            Move::EndHold(reason) => {
                 self.left.holds = self.left.holds.saturating_sub(1);
-                self.send::<OrderCommand>(EndOrderHold { order_id: order_id() }, rules, table);
+                self.send::<OrderCommand>(EndOrderHold { order_id: order_id(), reason: reason.clone() }, rules, table);
             }
             Move::ToSender(number) => {
                 self.left.mishaps -= 1;

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use shop_proto::holds::{AUTHORISATION_ENDS, AUTHORISATION_LOST, DISPUTED};
 use shop_proto::order::v1::{OrderStatus, PieceFate, PieceRun};
 use shop_proto::payment::v1::Operation;
 use shop_proto::shipping::v1::ShipmentStatus;
@@ -40,19 +41,34 @@ fn next(world: &World) -> Option<Move> {
     })
 }
 
-/// A shipment that could leave though its money is in doubt, and everybody has heard of that.
+/// A shipment that could leave though its money is in doubt or something else holds its order, or that nothing holds and that can't leave,
+/// now that everybody has heard of all. What staff has overruled holds nothing.
 fn should_be_held(world: &World) -> Option<String> {
-    let payment = world.payment();
-    let in_doubt = payment.authorisation_lost || payment.deviated_refunded > 0;
-    let is_quiet = world.waiting().next().is_none() && world.asked.is_empty() && world.reads() == 0;
-    if !in_doubt || !is_quiet || world.is_overruled {
+    if world.waiting().next().is_some() || !world.asked.is_empty() || world.reads() > 0 {
         return None;
     }
-    let is_open = |number: &u32| {
+    let (order, payment) = (world.order(), world.payment());
+    let is_all_asked_for = order.captures_once && order.captures > 0 && !order.captures_failed.contains(&order.captures);
+    let doubts = [
+        (AUTHORISATION_LOST, payment.authorisation_lost),
+        (DISPUTED, payment.deviated_refunded > 0),
+        (AUTHORISATION_ENDS, world.is_about_to_end && !is_all_asked_for),
+    ];
+    let stands = |reason: &str| order.holds.iter().any(|held| held == reason);
+    SHIPMENTS.iter().find_map(|number| {
         let shipment = world.shipment(*number);
-        matches!(shipment.status(), ShipmentStatus::Created | ShipmentStatus::Labelled) && !shipment.held
-    };
-    SHIPMENTS.iter().find(|number| is_open(number)).map(|number| format!("shipment {number} may leave, and its money is in doubt"))
+        if !matches!(shipment.status(), ShipmentStatus::Created | ShipmentStatus::Labelled) {
+            return None;
+        }
+        let missed = doubts.iter().find(|(reason, is_so)| *is_so && !stands(reason) && !world.overruled.contains(*reason));
+        match missed {
+            Some((reason, _)) => Some(format!("shipment {number} is not held for {reason}")),
+            None if shipment.held == order.holds.is_empty() => {
+                Some(format!("shipment {number} is held: {}, its order for {:?}", shipment.held, order.holds))
+            }
+            None => None,
+        }
+    })
 }
 
 fn asked(world: &World) -> Option<Move> {
@@ -69,7 +85,9 @@ fn shipment(world: &World) -> Option<Move> {
     SHIPMENTS.into_iter().find_map(|number| match world.shipment(number).status() {
         // Nothing can be taken for it any more.
         ShipmentStatus::Created | ShipmentStatus::Labelled if world.order().authorisation_lost => Some(Move::CancelOrder),
-        ShipmentStatus::Created | ShipmentStatus::Labelled if world.shipment(number).held => Some(Move::EndHold),
+        ShipmentStatus::Created | ShipmentStatus::Labelled if world.shipment(number).held => {
+            world.order().holds.first().cloned().map(Move::EndHold)
+        }
         ShipmentStatus::Created | ShipmentStatus::Labelled => Some(Move::Dispatch(number)),
         ShipmentStatus::Dispatched => Some(Move::Delivered(number)),
         _ => None,
@@ -98,8 +116,8 @@ fn ended(world: &World) -> Result<(), String> {
     }
     let gone = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning | PieceFate::Lost);
     let (left, gone) = (world.on_shelves(), crate::order::pieces_of(&order, gone));
-    if left + gone != world.pieces {
-        return Err(format!("of {} pieces {left} are left and {gone} are gone", world.pieces));
+    if left + gone + world.missing != world.pieces {
+        return Err(format!("of {} pieces {left} are left, {gone} are gone and {} were not found", world.pieces, world.missing));
     }
     if let Some(open) = world.provider.objects().find(|object| world.provider.is_open(object)) {
         return Err(format!("an authorisation stands open: {open:?}"));

@@ -1,5 +1,7 @@
 //! Ways that chance finds too seldom, written down.
 
+use shop_proto::holds::STAFF;
+
 use super::moves::Left;
 use super::provider::Says;
 use super::*;
@@ -146,7 +148,7 @@ pub(super) fn all(search: &mut Search) -> Result<(), Found> {
     a_return_crosses_the_release_of_the_rest(search)?;
     labels_and_ends_come_late(search)?;
     a_hold_and_its_end_come_late(search)?;
-    pieces_are_given_back_twice(search)?;
+    what_is_asked_back_is_not_found(search)?;
     money_is_taken_back_before_all_has_left(search)?;
     a_follower_dies(search)?;
     an_effect_dies(search)?;
@@ -381,14 +383,14 @@ fn labels_and_ends_come_late(search: &mut Search) -> Result<(), Found> {
     way.ends()
 }
 
-/// Two pieces that were asked back are given back by the order, one by one, after the allocation has given back both.
-fn pieces_are_given_back_twice(search: &mut Search) -> Result<(), Found> {
-    let mut way = Script::new(search, ONE_WAREHOUSE, [2, 0], CALM);
+/// The one piece of an order is asked back and not found: the order is cancelled when the shipment says that there is nothing to leave out.
+fn what_is_asked_back_is_not_found(search: &mut Search) -> Result<(), Found> {
+    let mut way = Script::new(search, ONE_WAREHOUSE, [1, 0], CALM);
     way.all()?;
     way.go(Move::CancelLine("A-1"))?;
-    way.go(Move::CancelLine("A-1"))?;
-    way.settle(&[("order", "stock")], Says::Yes)?;
-    way.all()?;
+    way.go(Move::ShortPick(1))?;
+    way.settle(&[("order", "shipment")], Says::Yes)?;
+    way.stands(ORDER, "cancelled")?;
     way.ends()
 }
 
@@ -441,7 +443,7 @@ fn a_hold_and_its_end_come_late(search: &mut Search) -> Result<(), Found> {
         let mut way = Script::new(search, ONE_WAREHOUSE, [1, 0], CALM);
         way.all()?;
         way.go(Move::Hold)?;
-        way.go(Move::EndHold)?;
+        way.go(Move::EndHold(STAFF.to_owned()))?;
         for one in end {
             way.go(one.clone())?;
         }

@@ -61,7 +61,7 @@ impl World {
             CancelLines { order_id: id(), lines: lines(), reason: none() }.into(),
             ChangePayment { order_id: id(), payment }.into(),
             HoldOrder { order_id: id(), reason: none() }.into(),
-            EndOrderHold { order_id: id() }.into(),
+            EndOrderHold { order_id: id(), reason: none() }.into(),
             RequestReturn { order_id: id(), lines: lines(), reason: none() }.into(),
             RefuseReturn { order_id: id(), lines: lines(), reason: none() }.into(),
             ReceiveReturn { order_id: id(), lines: lines(), condition: Condition::Resalable.into(), ..Default::default() }.into(),

@@ -238,7 +238,7 @@ fn all_of_a_way() -> Heard {
     world.past.0.heard = Some(Vec::new());
     let mut world = world.checked_out(SHOPS[1].1, &search.rules, &mut search.table);
     confirmed(&mut search, &mut world);
-    for one in [Move::Hold, Move::EndHold, Move::CancelLine("B-1")] {
+    for one in [Move::Hold, Move::EndHold("staff".to_owned()), Move::CancelLine("B-1")] {
         world.go(&one, &search.rules, &mut search.table);
     }
     let world = quiet::settled(&world, &search.rules, &mut search.table).expect("it comes to its end");

@@ -8,7 +8,7 @@ use super::story::{Story, standing};
 use super::{CANCELLED, Order};
 
 /// The reason of pieces that were not found.
-const SHORT_PICK: &str = "short-pick";
+pub(super) const SHORT_PICK: &str = "short-pick";
 
 /// The pieces that lines name, product by product, of those that are so.
 fn first_lacking(state: &OrderState, lines: &[OrderedLine], is: impl Fn(&PieceRun) -> bool) -> Option<UnknownLine> {

@@ -74,6 +74,7 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("ConfirmReservation", &["ReservationConfirmed", "ConfirmRefused"]),
     ("CommitStock", &["StockCommitted", "CommitRefused"]),
     ("ReleaseStock", &["StockReleased", "ReleaseRefused", "StockPlaceClosed"]),
+    ("WriteOffStock", &["StockWrittenOff", "WriteOffRefused"]),
     ("ExpireReservation", &["ReservationExpired"]),
     ("StartTransfer", &["TransferStarted"]),
     ("FinishTransfer", &["TransferFinished"]),
