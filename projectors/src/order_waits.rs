@@ -95,6 +95,8 @@ impl Projection for OrderWaits {
             }
             E::OrderReturned(e) => waits.refund(e.refund),
             E::OrderRefundDue(e) => waits.refund(e.refund),
+            E::OrderRefundRetried(e) => waits.refund(e.refund),
+            E::OrderCaptureRetried(e) => waits.begin("capture", e.capture, waits.payment(), waits.after(ANSWER)),
             E::OrderCaptured(e) => waits.end("capture", e.number),
             E::OrderCaptureFailed(e) => waits.end("capture", e.number),
             E::OrderRefunded(e) => waits.end("refund", e.number),
@@ -109,6 +111,8 @@ impl Projection for OrderWaits {
             | E::OrderReturnRefused(_)
             // What they hold is told.
             | E::OrderAuthorisationLost(_)
+            | E::OrderRestReleased(_)
+            | E::OrderFound(_)
             | E::OrderDisputed(_) => {}
         }
     }

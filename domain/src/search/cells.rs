@@ -251,7 +251,6 @@ const UNREACHABLE: &[Unreachable] = &[
         Only(&["confirmed", "cancelling", "cancelled", "rejecting", "rejected"]),
         "nothing has left, so nothing was taken: an order of which something has left is not given up",
     ),
-    never("order", &["RecordCaptured", "RecordNotCaptured"], Only(&["completed"]), "an order waits for these before it is completed"),
     never(
         "order",
         &[
@@ -281,9 +280,9 @@ const UNREACHABLE: &[Unreachable] = &[
     ),
     never(
         "order",
-        &["RecordDelivered", "RecordLost", "RecordReturnedToSender"],
+        &["RecordLost"],
         Only(&["delivered", "completed"]),
-        "each shipment has one end, and here all have it",
+        "each shipment has an end here, and what has one is not lost any more",
     ),
     never(
         "allocation",

@@ -35,7 +35,8 @@ pub(super) fn settled(world: &World, rules: &Rules, table: &mut Table) -> Result
 fn next(world: &World) -> Option<Move> {
     let mail = world.waiting().next().map(|(from, to)| Move::Deliver(from.clone(), to.clone()));
     let read = (world.reads() > 0).then_some(Move::Read(0));
-    mail.or(read).or_else(|| asked(world)).or_else(|| shipment(world)).or_else(|| {
+    let again = || world.to_try_again().into_iter().next();
+    mail.or(read).or_else(|| asked(world)).or_else(|| shipment(world)).or_else(again).or_else(|| {
         // Nothing more comes by itself.
         world.armed().next().map(|armed| Move::Fire(Box::new(armed.clone())))
     })
@@ -104,6 +105,9 @@ fn ended(world: &World) -> Result<(), String> {
     if !matches!(order.status(), OrderStatus::Completed | OrderStatus::Cancelled | OrderStatus::Rejected) {
         return Err(format!("the order ends {:?}", order.status()));
     }
+    if let Some(open) = order.shipments.iter().find(|shipment| !shipment.asks_open.is_empty()) {
+        return Err(format!("nobody was told what became of cancellation {:?} of shipment {}", open.asks_open, open.number));
+    }
     for cart in [CART, OTHER_CART] {
         if world.cart(cart).contents.is_some_and(|contents| contents.order.is_some()) {
             return Err(format!("cart {cart} is still the order's"));
@@ -130,19 +134,18 @@ fn ended(world: &World) -> Result<(), String> {
     if !may_be.contains(&paid) {
         return Err(format!("{paid} are paid for pieces that cost {costs}"));
     }
-    let thinks = order.captured - order.refunded;
-    if is_completed && !may_be.contains(&thinks) {
+    let owed: i64 = order.captures_owed.iter().map(|owed| owed.minor_units).sum();
+    let thinks = order.captured - order.refunded + owed;
+    if is_completed && thinks != costs {
         return Err(format!("the order thinks that {thinks} are paid for pieces that cost {costs}"));
     }
     Ok(())
 }
 
-/// What may be paid for pieces that cost this much: just that, unless the provider did not take or give back what it was asked to, or money
-/// was taken back; then staff has to see to it.
+/// What may be paid for pieces that cost this much: just that, unless an authorisation has ended, or money was taken back; then staff has to
+/// see to it. What was taken back is not given back once more.
 fn may_be_paid(world: &World, costs: i64) -> RangeInclusive<i64> {
-    let (provider, is_completed) = (&world.provider, world.order().status() == OrderStatus::Completed);
-    let refuses = world.left.may_refuse && is_completed;
-    let least = if refuses || provider.has_expired { 0 } else { (costs - provider.charged_back).max(0) };
-    let most = if refuses { i64::MAX } else { costs + provider.charged_back };
-    least..=most
+    let provider = &world.provider;
+    let least = if provider.has_expired { 0 } else { (costs - provider.charged_back).max(0) };
+    least..=costs
 }

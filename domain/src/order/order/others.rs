@@ -36,6 +36,7 @@ pub struct ToPayment;
 
 impl Reactor for ToPayment {
     const NAME: &'static str = "order-to-payment";
+    const RULE_VERSION: u32 = 2;
     type Event = OrderEvent;
 
     fn react(event: &OrderEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
@@ -52,13 +53,23 @@ impl Reactor for ToPayment {
                 pay_until: e.pay_until,
             }
             .into(),
-            E::OrderShipped(e) if e.capture > 0 => RequestCapture { order_id, number: e.capture, amount: e.amount.clone() }.into(),
-            E::OrderCompleted(e) if e.release_payment => RequestRelease { order_id, number: ONLY_ATTEMPT }.into(),
+            E::OrderShipped(e) if e.capture > 0 => {
+                RequestCapture { order_id, number: e.capture, amount: e.amount.clone(), retries: 0 }.into()
+            }
+            E::OrderCaptureRetried(e) => {
+                RequestCapture { order_id, number: e.capture, amount: e.amount.clone(), retries: e.failed }.into()
+            }
+            E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => {
+                RequestRelease { order_id, number: ONLY_ATTEMPT }.into()
+            }
             E::OrderRejecting(e) if e.undo_payment => void().into(),
             E::OrderCancelling(e) if e.undo_payment => void().into(),
             other => match given_back(other) {
                 (0, ..) => return Vec::new(),
-                (number, amount, _) => RequestRefund { order_id, number, amount: amount.cloned() }.into(),
+                (number, amount, _) => {
+                    let retries = if let E::OrderRefundRetried(e) = other { e.failed } else { 0 };
+                    RequestRefund { order_id, number, amount: amount.cloned(), retries }.into()
+                }
             },
         };
         vec![ServiceMessage::of(&command)]

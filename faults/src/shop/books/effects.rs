@@ -95,6 +95,8 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("ReceiveReturn", &["OrderReturned"]),
     ("HoldOrder", &["OrderHeld"]),
     ("EndOrderHold", &["OrderHoldEnded"]),
+    ("RetryCapture", &["OrderCaptureRetried"]),
+    ("RetryRefund", &["OrderRefundRetried"]),
     ("DispatchShipment", &["ShipmentDispatched"]),
     ("ReportShortPick", &["ShortPicked"]),
     // What comes after its end is kept.
