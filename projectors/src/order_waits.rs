@@ -1,6 +1,7 @@
 //! `order-waits`: what an order waits for, and who owes it; `order_waits` and `orders_late` are its views.
 
 use daybook_kernel::{EventAt, Instant, Part, Projection, ReadModel, SqlView, StreamId};
+use shop_proto::holds;
 use shop_proto::order::v1::{OrderEvent, OrderedLine};
 use shop_proto::read::v1::{OrderWait, OrderWaits as Page, OrderWaitsView};
 
@@ -94,12 +95,13 @@ impl Projection for OrderWaits {
             }
             E::OrderReturned(e) => waits.refund(e.refund),
             E::OrderRefundDue(e) => waits.refund(e.refund),
+            E::OrderRefundRetried(e) => waits.refund(e.refund),
+            E::OrderCaptureRetried(e) => waits.begin("capture", e.capture, waits.payment(), waits.after(ANSWER)),
             E::OrderCaptured(e) => waits.end("capture", e.number),
             E::OrderCaptureFailed(e) => waits.end("capture", e.number),
             E::OrderRefunded(e) => waits.end("refund", e.number),
             E::OrderRefundFailed(e) => waits.end("refund", e.number),
-            E::OrderHeld(e) => waits.view.held = if e.reason.is_empty() { "held".to_owned() } else { e.reason.clone() },
-            E::OrderHoldEnded(_) => waits.view.held.clear(),
+            E::OrderHeld(_) | E::OrderHoldEnded(_) => holds::apply(&mut waits.view.holds, event),
             E::OrderRejecting(e) => waits.undo(&e.reason, e.undo_allocation, e.undo_payment, true),
             E::OrderCancelling(e) => waits.undo(&e.reason, e.undo_allocation, e.undo_payment, false),
             E::OrderUndone(e) => waits.end(undo_of(&e.what), 0),
@@ -109,6 +111,8 @@ impl Projection for OrderWaits {
             | E::OrderReturnRefused(_)
             // What they hold is told.
             | E::OrderAuthorisationLost(_)
+            | E::OrderRestReleased(_)
+            | E::OrderFound(_)
             | E::OrderDisputed(_) => {}
         }
     }
@@ -120,7 +124,7 @@ impl Projection for OrderWaits {
         let part = |wait: &OrderWait| {
             let mut wait = OrderWait { order_id: view.order_id.clone(), status: view.status, ..wait.clone() };
             if wait.reason.is_empty() && ["label", "dispatch"].contains(&wait.step.as_str()) {
-                wait.reason.clone_from(&view.held);
+                wait.reason = view.holds.join(",");
             }
             let part = format!("{}/{}", wait.step, wait.number);
             Part { key: view.order_id.clone(), part, message: Page { items: vec![wait] } }
@@ -370,10 +374,14 @@ mod spec {
         assert_eq!(after(OrderActionRequired { order_id: id(), attempt: 1, url: String::new() }.into()), "action-required");
         assert_eq!(after(OrderPaymentDeclined { order_id: id(), attempt: 1, code: "expired".into() }.into()), "declined");
         assert_eq!((reason(&waiting), after(awaiting(2, "tok")), after(paid())), (String::new(), String::new(), String::new()));
-        let held = |reason: &str| OrderHeld { order_id: id(), numbers: vec![1], reason: reason.into() };
-        let held_for = |why: &str| reason(&[in_two_shipments(), vec![held(why).into()]].concat());
-        assert_eq!((held_for("A dispute."), held_for("")), ("A dispute.".to_owned(), "held".to_owned()));
-        let ended = OrderHoldEnded { order_id: id(), numbers: vec![1] };
-        assert_eq!(reason(&[in_two_shipments(), vec![held("").into(), ended.into()]].concat()), "");
+        let held = |reason: &str| -> OrderEvent {
+            OrderHeld { order_id: id(), numbers: vec![1], reason: reason.into(), explanation: "Says who.".into() }.into()
+        };
+        let ended = |reason: &str| OrderHoldEnded { order_id: id(), numbers: vec![1], reason: reason.into(), left: vec![] }.into();
+        let told = |holds: &[OrderEvent]| reason(&[&in_two_shipments()[..], holds].concat());
+        assert_eq!(told(&[held("staff")]), "staff");
+        assert_eq!(told(&[held("staff"), held("disputed")]), "staff,disputed");
+        assert_eq!(told(&[held("staff"), held("disputed"), ended("staff")]), "disputed");
+        assert_eq!(told(&[held("staff"), ended("staff")]), "");
     }
 }

@@ -2,8 +2,9 @@
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
 use shop_proto::common::v1::Money;
-use shop_proto::order::v1::{OrderEvent, OrderLine, OrderOpened, OrderStatus, OrderedLine};
-use shop_proto::read::v1::{OrderMoment, OrderPage, OrderPageLine};
+use shop_proto::holds;
+use shop_proto::order::v1::{OrderCompleted, OrderEvent, OrderLine, OrderOpened, OrderStatus, OrderedLine};
+use shop_proto::read::v1::{OrderMoment, OrderPage, OrderPageFailure, OrderPageLine};
 
 mod shipments;
 
@@ -57,12 +58,18 @@ impl Projection for Orders {
             }
             E::OrderCaptured(e) => add(&mut page.captured, &e.amount),
             E::OrderRefunded(e) => add(&mut page.refunded, &e.amount),
+            E::OrderCaptureFailed(e) => failed(page, "capture", e.number, &e.amount, &e.code),
+            E::OrderRefundFailed(e) => failed(page, "refund", e.number, &e.amount, &e.code),
+            E::OrderCaptureRetried(e) => tried_again(page, "capture", e.failed),
+            E::OrderRefundRetried(e) => tried_again(page, "refund", e.failed),
             // What was authorised is given up.
             E::OrderCancelled(_) | E::OrderRejected(_) => nothing(&mut page.authorised),
             E::OrderAuthorisationLost(_) => page.authorised.clone_from(&page.captured),
-            E::OrderCompleted(e) if e.release_payment => page.authorised.clone_from(&page.captured),
-            E::OrderHeld(_) => page.held = true,
-            E::OrderHoldEnded(_) => page.held = false,
+            E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => page.authorised.clone_from(&page.captured),
+            E::OrderHeld(_) | E::OrderHoldEnded(_) => {
+                holds::apply(&mut page.holds, event);
+                page.held = !page.holds.is_empty();
+            }
             _ => shipments::fold(page, event),
         }
         if let Some(status) = status {
@@ -115,6 +122,14 @@ fn nothing(sum: &mut Option<Money>) {
     }
 }
 
+fn failed(page: &mut OrderPage, what: &str, number: u32, amount: &Option<Money>, code: &str) {
+    page.failures.push(OrderPageFailure { what: what.to_owned(), number, amount: amount.clone(), code: code.to_owned() });
+}
+
+fn tried_again(page: &mut OrderPage, what: &str, number: u32) {
+    page.failures.retain(|failure| (failure.what.as_str(), failure.number) != (what, number));
+}
+
 fn add(sum: &mut Option<Money>, amount: &Option<Money>) {
     if let (Some(sum), Some(amount)) = (sum, amount) {
         sum.minor_units = sum.minor_units.saturating_add(amount.minor_units);
@@ -129,6 +144,8 @@ fn part_of(event: &OrderEvent) -> Option<&'static str> {
         E::OrderPaid(_) => Some("paid"),
         E::OrderCaptured(_) => Some("captured"),
         E::OrderCaptureFailed(_) => Some("capture-failed"),
+        E::OrderCaptureRetried(_) => Some("capture-retried"),
+        E::OrderRefundRetried(_) => Some("refund-retried"),
         E::OrderRefunded(_) => Some("refunded"),
         E::OrderRefundFailed(_) => Some("refund-failed"),
         E::OrderLinesCancelling(_) => Some("lines-cancelling"),
@@ -138,6 +155,7 @@ fn part_of(event: &OrderEvent) -> Option<&'static str> {
         E::OrderReturnRefused(_) => Some("return-refused"),
         E::OrderReturned(_) => Some("returned"),
         E::OrderLost(_) => Some("lost"),
+        E::OrderFound(_) => Some("found"),
         E::OrderReturnedToSender(_) => Some("returned-to-sender"),
         E::OrderAuthorisationLost(_) => Some("authorisation-lost"),
         E::OrderDisputed(e) if e.amount.as_ref().is_some_and(|amount| amount.minor_units > 0) => Some("disputed"),
@@ -197,11 +215,16 @@ mod spec {
             Sample::of("o-4", [opened(), placed(), allocated(), awaiting(1, "tok"), action()].map(|event| with(&event, "order_id", "o-4"))),
             Sample::of("o-5", [opened(), placed(), out_of_stock()].map(|event| with(&event, "order_id", "o-5"))),
             Sample::of("o-6", [opened(), payment_not_taken(from_minor_units(5000))].map(|event| with(&event, "order_id", "o-6"))),
+            Sample::of("o-7", [opened(), placed(), not_captured(1)].map(|event| with(&event, "order_id", "o-7"))),
         ]
     }
 
     fn id() -> String {
         "o-1".into()
+    }
+
+    fn not_captured(number: u32) -> OrderEvent {
+        OrderCaptureFailed { order_id: id(), number, amount: Some(money("EUR", 1999)), code: "busy".into() }.into()
     }
 
     fn action() -> OrderEvent {
@@ -243,7 +266,7 @@ mod spec {
             OrderReturnRequested { order_id: id(), lines: one(), customer_id, explanation }.into(),
             OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur(), owed: vec![] }
                 .into(),
-            OrderHeld { order_id: id(), numbers: vec![], reason: "A dispute.".into() }.into(),
+            OrderHeld { order_id: id(), numbers: vec![], reason: "staff".into(), explanation: "A dispute.".into() }.into(),
         ]
     }
 
@@ -336,7 +359,7 @@ mod spec {
         let line = &page.lines[0];
         assert_eq!((line.quantity, line.shipped, line.returned, line.cancelled, line.lost), (3, 2, 1, 1, 1));
         assert_eq!((&page.captured, &page.refunded), (&Some(money("EUR", 3998)), &Some(money("EUR", 1999))));
-        assert_eq!((page.status(), page.held), (OrderStatus::Completed, true));
+        assert_eq!((page.status(), page.held, page.holds.concat().as_str()), (OrderStatus::Completed, true, "staff"));
         let told: Vec<&str> = page.timeline.iter().map(|moment| moment.what.as_str()).collect();
         for what in ["payment-declined", "paid", "confirmed", "captured", "lines-cancelled", "lost", "refunded", "completed", "returned"] {
             assert!(told.contains(&what), "{what} {told:?}");
@@ -347,6 +370,22 @@ mod spec {
     fn what_was_authorised_for_an_order_that_is_over_is_nothing() {
         let page = page(&[opened(), placed(), allocated(), awaiting(1, "tok"), paid(), cancelling(), cancelled()]).expect("it is there");
         assert_eq!(page.authorised, Some(money("EUR", 0)));
+    }
+
+    #[test]
+    fn what_could_not_be_moved_is_shown_until_it_is_tried_again() {
+        let no = OrderRefundFailed { order_id: id(), number: 1, amount: Some(money("EUR", 5)), code: "closed".into() };
+        let failed = [opened(), placed(), not_captured(1), no.into()];
+        let shown = |more: &[OrderEvent]| {
+            let page = page(&[&failed[..], more].concat()).expect("it is there");
+            page.failures.iter().map(|failure| (failure.what.clone(), failure.number)).collect::<Vec<_>>()
+        };
+        let of = |what: &str, number| (what.to_owned(), number);
+        assert_eq!(shown(&[]), [of("capture", 1), of("refund", 1)]);
+        let capture = OrderCaptureRetried { order_id: id(), capture: 2, amount: None, failed: 1 };
+        let refund = OrderRefundRetried { order_id: id(), refund: 2, amount: None, failed: 1 };
+        assert_eq!(shown(&[capture.clone().into()]), [of("refund", 1)]);
+        assert_eq!(shown(&[capture.into(), refund.into(), not_captured(2)]), [of("capture", 2)]);
     }
 
     #[test]

@@ -60,8 +60,16 @@ impl Projection for Payments {
                 page.authorised = page.captured;
                 stands(page, "lost");
             }
-            E::CaptureRequested(e) => add(&mut page.capture_pending, minor_units(&e.amount)),
-            E::RefundRequested(e) => add(&mut page.refund_pending, minor_units(&e.amount)),
+            E::CaptureRequested(e) => {
+                add(&mut page.capture_pending, minor_units(&e.amount));
+                let tried = tried_again(page, "capture", e.retries);
+                settle(&mut page.capture_failed, tried);
+            }
+            E::RefundRequested(e) => {
+                add(&mut page.refund_pending, minor_units(&e.amount));
+                let tried = tried_again(page, "refund", e.retries);
+                settle(&mut page.refund_failed, tried);
+            }
             E::PaymentCaptured(e) => {
                 add(&mut page.captured, minor_units(&e.amount));
                 settle(&mut page.capture_pending, minor_units(&e.amount));
@@ -127,6 +135,12 @@ fn stands(page: &mut PaymentPage, status: &str) {
 
 fn failed(page: &mut PaymentPage, what: &str, number: u32, amount: &Option<Money>, code: &str) {
     page.failures.push(PaymentFailure { what: what.to_owned(), number, amount: amount.clone(), code: code.to_owned() });
+}
+
+/// What had failed is asked for once more: it is pending and not failed. So much it was.
+fn tried_again(page: &mut PaymentPage, what: &str, number: u32) -> i64 {
+    let is_it = |failure: &mut PaymentFailure| failure.what == what && failure.number == number;
+    page.failures.extract_if(.., is_it).map(|failure| minor_units(&failure.amount)).fold(0, i64::saturating_add)
 }
 
 fn heard(page: &mut PaymentPage, payment: Option<&ProviderPayment>) {
@@ -212,11 +226,11 @@ mod spec {
     }
 
     fn asks_capture(minor_units: i64) -> PaymentEvent {
-        CaptureRequested { order_id: id(), number: 1, amount: eur(minor_units) }.into()
+        CaptureRequested { order_id: id(), number: 1, amount: eur(minor_units), retries: 0 }.into()
     }
 
     fn asks_refund(minor_units: i64) -> PaymentEvent {
-        RefundRequested { order_id: id(), number: 1, amount: eur(minor_units) }.into()
+        RefundRequested { order_id: id(), number: 1, amount: eur(minor_units), retries: 0 }.into()
     }
 
     fn refund_failed(minor_units: i64) -> PaymentEvent {
@@ -290,6 +304,23 @@ mod spec {
         assert_eq!(books(&[asks_refund(1999), refund_failed(1999)]), (0, 0, 0, 0, 0, 1999));
         let void = RefundFailed { order_id: id(), number: 1, amount: eur(1999), code: "void".into() };
         assert_eq!(books(&[asks_refund(1999), void.into()]), (0, 0, 0, 0, 0, 0));
+    }
+
+    #[test]
+    fn what_has_failed_is_owed_until_it_is_tried_again() {
+        let again = |retries| -> PaymentEvent { RefundRequested { order_id: id(), number: 2, amount: eur(1999), retries }.into() };
+        let failed = [requested(), authorised(), captured(1999), asks_refund(1999), refund_failed(1999)];
+        let books = |events: &[PaymentEvent]| {
+            let page = page(&[&failed[..], events].concat());
+            (page.refund_pending, page.refunded, page.refund_failed, page.failures.len())
+        };
+        assert_eq!(books(&[]), (0, 0, 1999, 1));
+        assert_eq!(books(&[again(1)]), (1999, 0, 0, 0));
+        let done = PaymentRefunded { order_id: id(), number: 2, amount: eur(1999) };
+        assert_eq!(books(&[again(1), done.into()]), (0, 1999, 0, 0));
+        let no = RefundFailed { order_id: id(), number: 2, amount: eur(1999), code: "closed".into() };
+        assert_eq!(books(&[again(1), no.into()]), (0, 0, 1999, 1));
+        assert_eq!(books(&[again(7)]), (1999, 0, 1999, 1));
     }
 
     #[test]

@@ -128,6 +128,10 @@ pub(super) fn moved(line: &mut StockLine, event: &StockEvent) -> bool {
             *on_hand = on_hand.saturating_sub(e.quantity);
             *reserved = reserved.saturating_sub(e.quantity);
         }
+        E::StockWrittenOff(e) => {
+            *on_hand = on_hand.saturating_sub(e.quantity);
+            *reserved = reserved.saturating_sub(e.quantity);
+        }
         E::StockReleased(e) => *reserved = reserved.saturating_sub(e.quantity),
         E::ReservationExpired(e) => *reserved = reserved.saturating_sub(e.quantity),
         E::ReservationStands(_)
@@ -138,6 +142,7 @@ pub(super) fn moved(line: &mut StockLine, event: &StockEvent) -> bool {
         | E::ConfirmRefused(_)
         | E::CommitRefused(_)
         | E::ReleaseRefused(_)
+        | E::WriteOffRefused(_)
         | E::StockPlaceClosed(_)
         | E::ReorderPointSet(_)
         | E::ReorderPointCrossed(_)

@@ -1,10 +1,13 @@
 //! `returns`: the pieces of an order that are sent back. What is kept of the stream is what is shown.
 
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
-use shop_proto::order::v1::{HeldLine, OrderEvent, OrderedLine};
-use shop_proto::read::v1::{ReturnItem, ReturnPage};
+use shop_proto::order::v1::{HeldLine, OrderEvent, OrderRefundDue, OrderedLine, OwedRefund};
+use shop_proto::read::v1::{ReturnItem, ReturnPage, ReturnRefund};
 
 const RETURNS: &str = "returns";
+/// The refund waits until its money is taken.
+const OWED: &str = "owed";
+const ASKED: &str = "asked";
 
 pub(crate) fn read_model() -> ReadModel {
     ReadModel::of::<ReturnPage>("returns", Some(RETURNS)).with::<Returns>()
@@ -20,7 +23,11 @@ impl Projection for Returns {
     fn fold(page: &mut ReturnPage, event: &OrderEvent, at: &EventAt<'_>) {
         use OrderEvent as E;
         let at = Some(at.recorded_at.to_proto());
-        let status = |refund: u32| if refund > 0 { "asked".to_owned() } else { String::new() };
+        let status = |refund: u32, owed: &[OwedRefund]| match (refund, owed) {
+            (0, []) => String::new(),
+            (0, _) => OWED.to_owned(),
+            _ => ASKED.to_owned(),
+        };
         match event {
             E::OrderOpened(e) => {
                 (page.order_id, page.customer_id) = (e.order_id.clone(), e.customer_id.clone());
@@ -32,18 +39,21 @@ impl Projection for Returns {
             }
             E::OrderReturned(e) => {
                 let lines = e.lines.iter().map(|line| arrived(page, &line.sku, &line.warehouse, line.quantity)).collect();
-                let (what, refund_status) = ("returned".into(), status(e.refund));
-                let amount = e.amount.clone();
-                page.items.push(ReturnItem { at, what, lines, condition: e.condition, refund: e.refund, amount, refund_status });
+                let (what, refund_status) = ("returned".into(), status(e.refund, &e.owed));
+                let (condition, refund, amount, owed) = (e.condition, e.refund, e.amount.clone(), e.owed.clone());
+                page.items.push(ReturnItem { at, what, lines, condition, refund, amount, refund_status, owed, more: Vec::new() });
             }
             E::OrderReturnedToSender(e) => {
                 let held = |line: &OrderedLine| held(&line.sku, &e.warehouse, line.quantity);
                 let (lines, what) = (e.lines.iter().map(held).collect(), "returned-to-sender".into());
-                let (amount, refund_status) = (e.amount.clone(), status(e.refund));
-                page.items.push(ReturnItem { at, what, lines, refund: e.refund, amount, refund_status, ..Default::default() });
+                let (refund, amount, owed, refund_status) = (e.refund, e.amount.clone(), e.owed.clone(), status(e.refund, &e.owed));
+                page.items.push(ReturnItem { at, what, lines, refund, amount, refund_status, owed, ..Default::default() });
             }
-            E::OrderRefunded(e) => settled(page, e.number, "refunded"),
-            E::OrderRefundFailed(e) => settled(page, e.number, "failed"),
+            E::OrderRefundDue(e) => due(page, e),
+            E::OrderCaptureFailed(e) => not_taken(page, e.number),
+            E::OrderRefunded(e) => settled(page, e.number, e.number, "refunded"),
+            E::OrderRefundFailed(e) => settled(page, e.number, e.number, "failed"),
+            E::OrderRefundRetried(e) => settled(page, e.failed, e.refund, ASKED),
             _ => {}
         }
     }
@@ -77,9 +87,39 @@ fn arrived(page: &mut ReturnPage, sku: &str, warehouse: &str, quantity: u32) -> 
     held(sku, warehouse, quantity)
 }
 
-fn settled(page: &mut ReturnPage, refund: u32, status: &str) {
-    for item in page.items.iter_mut().filter(|item| item.refund == refund) {
-        status.clone_into(&mut item.refund_status);
+/// The money of pieces was taken only now, and is given back.
+fn due(page: &mut ReturnPage, e: &OrderRefundDue) {
+    let is_it = |owed: &OwedRefund| owed.capture == e.capture && owed.amount == e.amount;
+    let Some(item) = page.items.iter_mut().find(|item| item.owed.iter().any(is_it)) else { return };
+    if let Some(n) = item.owed.iter().position(is_it) {
+        item.owed.remove(n);
+    }
+    if item.refund == 0 {
+        (item.refund, item.amount, item.refund_status) = (e.refund, e.amount.clone(), ASKED.to_owned());
+    } else {
+        item.more.push(ReturnRefund { refund: e.refund, amount: e.amount.clone(), status: ASKED.to_owned() });
+    }
+}
+
+/// What could not be taken is not given back.
+fn not_taken(page: &mut ReturnPage, capture: u32) {
+    for item in &mut page.items {
+        item.owed.retain(|owed| owed.capture != capture);
+        if item.owed.is_empty() && item.refund_status == OWED {
+            "not-taken".clone_into(&mut item.refund_status);
+        }
+    }
+}
+
+/// What has become of a refund, and the number that it has from then on.
+fn settled(page: &mut ReturnPage, refund: u32, number: u32, status: &str) {
+    for item in &mut page.items {
+        if item.refund == refund {
+            (item.refund, item.refund_status) = (number, status.to_owned());
+        }
+        for more in item.more.iter_mut().filter(|more| more.refund == refund) {
+            (more.refund, more.status) = (number, status.to_owned());
+        }
     }
 }
 
@@ -165,5 +205,42 @@ mod spec {
         let back = OrderReturnedToSender { order_id: id(), number: 1, warehouse, lines, refund: 1, ..Default::default() };
         let page = page(&[opened(), back.into(), refunded(1)]).expect("it is shown");
         assert_eq!((page.items[0].what.as_str(), page.items[0].refund_status.as_str()), ("returned-to-sender", "refunded"));
+    }
+
+    #[test]
+    fn money_that_was_not_taken_yet_is_owed_until_it_is_and_then_given_back() {
+        let owed = |capture, minor_units| OwedRefund { capture, amount: Some(money("EUR", minor_units)) };
+        let back = |refund, owed: Vec<OwedRefund>| -> OrderEvent {
+            let (lines, amount) = (vec![held("A-1", "w-1", 1)], Some(money("EUR", if refund > 0 { 5 } else { 0 })));
+            OrderReturned { order_id: id(), lines, condition: 1, refund, amount, owed }.into()
+        };
+        let due = |refund, capture, minor_units| -> OrderEvent {
+            OrderRefundDue { order_id: id(), refund, amount: Some(money("EUR", minor_units)), capture }.into()
+        };
+        let item = |events: &[OrderEvent]| page(&[&[opened()], events].concat()).expect("it is shown").items.remove(0);
+        let told = |events: &[OrderEvent]| {
+            let item = item(events);
+            (item.refund, item.refund_status, item.owed.len())
+        };
+        assert_eq!(told(&[back(0, vec![owed(1, 9)])]), (0, "owed".to_owned(), 1));
+        assert_eq!(told(&[back(0, vec![owed(1, 9)]), due(1, 1, 9)]), (1, "asked".to_owned(), 0));
+        assert_eq!(told(&[back(0, vec![owed(1, 9)]), due(1, 1, 9), refunded(1)]), (1, "refunded".to_owned(), 0));
+        let failed = |number| OrderCaptureFailed { order_id: id(), number, amount: None, code: String::new() };
+        assert_eq!(told(&[back(0, vec![owed(1, 9)]), failed(2).into()]), (0, "owed".to_owned(), 1));
+        assert_eq!(told(&[back(0, vec![owed(1, 9)]), failed(1).into()]), (0, "not-taken".to_owned(), 0));
+        // Pieces of two shipments, one of which was taken before.
+        let two = item(&[back(1, vec![owed(2, 9)]), due(2, 2, 9), refunded(1)]);
+        assert_eq!((two.refund_status.as_str(), two.more[0].refund, two.more[0].status.as_str()), ("refunded", 2, "asked"));
+    }
+
+    #[test]
+    fn a_refund_that_is_tried_again_has_another_number() {
+        let failed = |number| OrderEvent::from(OrderRefundFailed { order_id: id(), number, amount: None, code: "closed".into() });
+        let again = OrderRefundRetried { order_id: id(), refund: 2, amount: Some(money("EUR", 1999)), failed: 1 };
+        let tried = [opened(), returned(1, 1), failed(1), again.into()];
+        let item = |events: &[OrderEvent]| page(events).expect("it is shown").items.remove(0);
+        let shown = item(&tried);
+        assert_eq!((shown.refund, shown.refund_status.as_str()), (2, "asked"));
+        assert_eq!(item(&[&tried[..], &[refunded(2)]].concat()).refund_status, "refunded");
     }
 }

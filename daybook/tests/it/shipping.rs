@@ -194,7 +194,12 @@ async fn money_that_is_taken_back_by_the_bank_holds_what_has_not_left_until_staf
     eventually("the second to be held", || async { shop.page("shipments", "o-1@2").await.filter(held) }).await;
     let (code, problem) = shop.refused("shipping/dispatch-shipment", &json!({ "orderId": "o-1", "number": 2 })).await;
     assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("disputed")));
-    shop.done("order/end-order-hold", &json!({ "orderId": "o-1" })).await;
+    let shown = eventually("the order's page to say why", || async { shop.page("orders", "o-1").await.filter(held) }).await;
+    assert_eq!(shown["holds"], json!(["disputed"]));
+    // It is no hold of staff's own: staff has to name what it overrules.
+    let said = shop.done("order/end-order-hold", &json!({ "orderId": "o-1" })).await;
+    assert_eq!(said["events"], json!([]));
+    shop.done("order/end-order-hold", &json!({ "orderId": "o-1", "reason": "disputed" })).await;
     eventually("the hold to be over", || async { shop.page("shipments", "o-1@2").await.filter(|page| !held(page)) }).await;
     shop.dispatch("o-1", 2).await;
     shop.captured("o-1", 3998).await;

@@ -36,6 +36,7 @@ impl Decider for Stock {
             C::ConfirmReservation(c) => promises::confirm(state, c),
             C::CommitStock(c) => promises::commit(state, c),
             C::ReleaseStock(c) => promises::release(state, c, context),
+            C::WriteOffStock(c) => promises::write_off(state, c),
             C::ExpireReservation(c) => promises::expire(state, c),
             C::StartTransfer(c) => transfers::start(state, c),
             C::FinishTransfer(c) => transfers::finish(state, c),
@@ -61,6 +62,10 @@ impl Decider for Stock {
                 promises::given_up(state, &e.order_id, e.quantity);
                 state.on_hand = state.on_hand.saturating_sub(e.quantity);
             }
+            E::StockWrittenOff(e) => {
+                promises::given_up(state, &e.order_id, e.quantity);
+                state.on_hand = state.on_hand.saturating_sub(e.quantity);
+            }
             E::StockReleased(e) => promises::given_up(state, &e.order_id, e.quantity),
             E::ReservationExpired(e) => promises::given_up(state, &e.order_id, e.quantity),
             E::StockPlaceClosed(e) => promises::closed(state, e),
@@ -80,6 +85,7 @@ impl Decider for Stock {
             | E::ConfirmRefused(_)
             | E::CommitRefused(_)
             | E::ReleaseRefused(_)
+            | E::WriteOffRefused(_)
             | E::ReorderPointCrossed(_)
             | E::ReorderPointRegained(_) => {}
         }

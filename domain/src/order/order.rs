@@ -14,6 +14,7 @@ mod laws;
 mod leaving;
 pub mod money;
 mod others;
+mod owed;
 mod paying;
 mod place;
 mod placing;
@@ -89,6 +90,8 @@ impl Decider for Order {
             C::ReceiveReturn(c) => story.receive_return(c),
             C::HoldOrder(c) => story.hold(c),
             C::EndOrderHold(c) => story.end_hold(c),
+            C::RetryRefund(c) => story.retry_refund(c),
+            C::RetryCapture(c) => story.retry_capture(c),
             C::RecordAllocationReleased(c) if c.attempt == ONLY_ATTEMPT => story.undone(Undone::Allocation),
             C::RecordVoided(c) if c.number == ONLY_ATTEMPT => story.undone(Undone::Payment),
             C::RecordCartReopened(c) if c.cart_id == state.cart_id => story.undone(Undone::Cart { reopened: c.reopened }),
@@ -121,12 +124,16 @@ impl Decider for Order {
                 state.delivery_price = e.delivery_price.as_ref().map_or(0, |price| price.minor_units);
                 state.due_at = e.allocate_by;
             }
-            _ => _ = pieces::apply(state, event),
+            _ => {
+                let moved = pieces::apply(state, event);
+                owed::of_pieces(state, event, &moved);
+            }
         }
         paying::evolve(state, event);
         leaving::evolve(state, event);
         holding::evolve(state, event);
         returning::evolve(state, event);
+        owed::evolve(state, event);
         undoing::evolve(state, event);
         if let Some(status) = event.leads_to() {
             state.set_status(status);

@@ -96,10 +96,16 @@ impl Decider for Payment {
                 state.voids_open.push(e.number);
             }
             E::PaymentVoided(e) => state.voids_open.retain(|number| *number != e.number),
-            E::CaptureRequested(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Unspecified),
+            E::CaptureRequested(e) => {
+                books::moved(state, false, e.number, &e.amount, MoveStatus::Unspecified);
+                books::retries(state, false, e.number, e.retries);
+            }
             E::PaymentCaptured(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Done),
             E::CaptureFailed(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Failed),
-            E::RefundRequested(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Unspecified),
+            E::RefundRequested(e) => {
+                books::moved(state, true, e.number, &e.amount, MoveStatus::Unspecified);
+                books::retries(state, true, e.number, e.retries);
+            }
             E::PaymentRefunded(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Done),
             E::RefundFailed(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Failed),
             E::PaymentDeviated(e) => (state.deviated_captured, state.deviated_refunded) = (e.captured, e.refunded),
@@ -164,7 +170,12 @@ impl Story {
             return;
         }
         match books::no_capture(&self.state, &c.amount) {
-            Some(code) => self.tell(CaptureFailed { code: code.to_owned(), ..c.into() }),
+            Some(code) => {
+                if c.retries > 0 {
+                    self.tell(CaptureRequested::from(c));
+                }
+                self.tell(CaptureFailed { code: code.to_owned(), ..c.into() });
+            }
             None => {
                 self.tell(CaptureRequested::from(c));
                 if books::units(&c.amount) == 0 {
@@ -179,7 +190,12 @@ impl Story {
             return;
         }
         match books::no_refund(&self.state, &c.amount) {
-            Some(code) => self.tell(RefundFailed { code: code.to_owned(), ..c.into() }),
+            Some(code) => {
+                if c.retries > 0 {
+                    self.tell(RefundRequested::from(c));
+                }
+                self.tell(RefundFailed { code: code.to_owned(), ..c.into() });
+            }
             None => {
                 self.tell(RefundRequested::from(c));
                 if books::units(&c.amount) == 0 {

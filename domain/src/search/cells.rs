@@ -251,7 +251,6 @@ const UNREACHABLE: &[Unreachable] = &[
         Only(&["confirmed", "cancelling", "cancelled", "rejecting", "rejected"]),
         "nothing has left, so nothing was taken: an order of which something has left is not given up",
     ),
-    never("order", &["RecordCaptured", "RecordNotCaptured"], Only(&["completed"]), "an order waits for these before it is completed"),
     never(
         "order",
         &[
@@ -281,9 +280,9 @@ const UNREACHABLE: &[Unreachable] = &[
     ),
     never(
         "order",
-        &["RecordDelivered", "RecordLost", "RecordReturnedToSender"],
+        &["RecordLost"],
         Only(&["delivered", "completed"]),
-        "each shipment has one end, and here all have it",
+        "each shipment has an end here, and what has one is not lost any more",
     ),
     never(
         "allocation",
@@ -346,6 +345,18 @@ const UNREACHABLE: &[Unreachable] = &[
         &["CommitStock"],
         Only(&["free", "held", "closed"]),
         "pieces leave that are kept without an end, for nothing leaves before the order is confirmed",
+    ),
+    never(
+        "stock",
+        &["WriteOffStock"],
+        Only(&["free", "held", "closed"]),
+        "pieces are not found that are kept without an end, for nothing is packed before the order is confirmed",
+    ),
+    never(
+        "stock",
+        &["ReleaseStock", "ExpireReservation"],
+        Only(&["closed"]),
+        "pieces are given back once: by the allocation before the order is confirmed, and by the order after; what closes its place has no time left",
     ),
     never("stock", &["ConfirmReservation"], Only(&["kept", "closed"]), "it is asked once, and before pieces are given back"),
     never("stock", &["ExtendReservation"], All, "the shop's processes ask for the whole time at once"),

@@ -1,6 +1,7 @@
 //! What may happen next.
 
 use shop_proto::cart::v1::{AddItem, CartCommand, Checkout, PaymentMeans as CartMeans};
+use shop_proto::holds::STAFF;
 use shop_proto::order::v1::*;
 use shop_proto::payment::v1::{Operation, PaymentCommand, RecordProviderNotice};
 use shop_proto::samples::money;
@@ -24,6 +25,8 @@ pub(super) struct Left {
     pub(super) mishaps: u8,
     /// Holds, and their ends.
     pub(super) holds: u8,
+    /// Captures and refunds that are tried again.
+    pub(super) retries: u8,
     /// Notices that the provider sends by itself.
     pub(super) notices: u8,
     /// Authorisations that end by themselves, and money that a bank takes back.
@@ -74,7 +77,11 @@ pub(super) enum Move {
     ShortPick(u32),
     ToSender(u32),
     Hold,
-    EndHold,
+    /// Of this reason.
+    EndHold(String),
+    /// Staff has money tried again that could not be moved.
+    RetryCapture(u32),
+    RetryRefund(u32),
     RequestReturn(&'static str),
     RefuseReturn(&'static str),
     Return(&'static str),
@@ -176,8 +183,10 @@ impl World {
             moves.push(Move::CancelOrder);
         }
         if self.left.holds > 0 {
-            moves.extend([Move::Hold, Move::EndHold]);
+            moves.extend([Move::Hold, Move::EndHold(STAFF.to_owned())]);
+            moves.extend(self.order().holds.into_iter().filter(|reason| reason != STAFF).map(Move::EndHold));
         }
+        moves.extend(self.to_try_again().into_iter().filter(|_| self.left.retries > 0));
         for (sku, _) in PRODUCTS {
             moves.extend((self.left.cancel_lines > 0).then_some(Move::CancelLine(sku)));
             if self.left.returns > 0 {
@@ -200,10 +209,19 @@ impl World {
                         moves.extend([Move::Lost(number), Move::ToSender(number)]);
                     }
                 }
+                // It turns up.
+                ShipmentStatus::Lost if self.left.mishaps > 0 => moves.extend([Move::Delivered(number), Move::ToSender(number)]),
                 _ => {}
             }
         }
         moves
+    }
+
+    /// Money that could not be moved, and that staff may have tried again.
+    pub(super) fn to_try_again(&self) -> Vec<Move> {
+        let order = self.order();
+        let captures = order.captures_owed.iter().filter(|_| !order.authorisation_lost).map(|owed| Move::RetryCapture(owed.number));
+        captures.chain(order.refunds_owed.iter().map(|owed| Move::RetryRefund(owed.number))).collect()
     }
 
     /// It happens.
@@ -293,16 +311,28 @@ impl World {
                 self.left.holds -= 1;
                 self.send::<OrderCommand>(HoldOrder { order_id: order_id(), reason: String::new() }, rules, table);
             }
-            Move::EndHold => {
+            Move::EndHold(reason) => {
                 self.left.holds = self.left.holds.saturating_sub(1);
-                self.send::<OrderCommand>(EndOrderHold { order_id: order_id() }, rules, table);
+                self.send::<OrderCommand>(EndOrderHold { order_id: order_id(), reason: reason.clone() }, rules, table);
+            }
+            Move::RetryCapture(number) => {
+                self.left.retries = self.left.retries.saturating_sub(1);
+                self.send::<OrderCommand>(RetryCapture { order_id: order_id(), number: *number }, rules, table);
+            }
+            Move::RetryRefund(number) => {
+                self.left.retries = self.left.retries.saturating_sub(1);
+                self.send::<OrderCommand>(RetryRefund { order_id: order_id(), number: *number }, rules, table);
             }
             Move::ToSender(number) => {
                 self.left.mishaps -= 1;
                 self.ship(BackThere { order_id: order_id(), number: *number }, rules, table);
             }
             Move::Dispatch(number) => self.ship(DispatchShipment { order_id: order_id(), number: *number }, rules, table),
-            Move::Delivered(number) => self.ship(ArrivedThere { order_id: order_id(), number: *number }, rules, table),
+            Move::Delivered(number) => {
+                let was_lost = self.shipment(*number).status() == ShipmentStatus::Lost;
+                self.left.mishaps -= u8::from(was_lost).min(self.left.mishaps);
+                self.ship(ArrivedThere { order_id: order_id(), number: *number }, rules, table);
+            }
             Move::Lost(number) => {
                 self.left.mishaps -= 1;
                 self.ship(LostThere { order_id: order_id(), number: *number }, rules, table);

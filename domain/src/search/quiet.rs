@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use shop_proto::holds::{AUTHORISATION_ENDS, AUTHORISATION_LOST, DISPUTED};
 use shop_proto::order::v1::{OrderStatus, PieceFate, PieceRun};
 use shop_proto::payment::v1::Operation;
 use shop_proto::shipping::v1::ShipmentStatus;
@@ -34,25 +35,41 @@ pub(super) fn settled(world: &World, rules: &Rules, table: &mut Table) -> Result
 fn next(world: &World) -> Option<Move> {
     let mail = world.waiting().next().map(|(from, to)| Move::Deliver(from.clone(), to.clone()));
     let read = (world.reads() > 0).then_some(Move::Read(0));
-    mail.or(read).or_else(|| asked(world)).or_else(|| shipment(world)).or_else(|| {
+    let again = || world.to_try_again().into_iter().next();
+    mail.or(read).or_else(|| asked(world)).or_else(|| shipment(world)).or_else(again).or_else(|| {
         // Nothing more comes by itself.
         world.armed().next().map(|armed| Move::Fire(Box::new(armed.clone())))
     })
 }
 
-/// A shipment that could leave though its money is in doubt, and everybody has heard of that.
+/// A shipment that could leave though its money is in doubt or something else holds its order, or that nothing holds and that can't leave,
+/// now that everybody has heard of all. What staff has overruled holds nothing.
 fn should_be_held(world: &World) -> Option<String> {
-    let payment = world.payment();
-    let in_doubt = payment.authorisation_lost || payment.deviated_refunded > 0;
-    let is_quiet = world.waiting().next().is_none() && world.asked.is_empty() && world.reads() == 0;
-    if !in_doubt || !is_quiet || world.is_overruled {
+    if world.waiting().next().is_some() || !world.asked.is_empty() || world.reads() > 0 {
         return None;
     }
-    let is_open = |number: &u32| {
+    let (order, payment) = (world.order(), world.payment());
+    let is_all_asked_for = order.captures_once && order.captures > 0 && !order.captures_failed.contains(&order.captures);
+    let doubts = [
+        (AUTHORISATION_LOST, payment.authorisation_lost),
+        (DISPUTED, payment.deviated_refunded > 0),
+        (AUTHORISATION_ENDS, world.is_about_to_end && !is_all_asked_for),
+    ];
+    let stands = |reason: &str| order.holds.iter().any(|held| held == reason);
+    SHIPMENTS.iter().find_map(|number| {
         let shipment = world.shipment(*number);
-        matches!(shipment.status(), ShipmentStatus::Created | ShipmentStatus::Labelled) && !shipment.held
-    };
-    SHIPMENTS.iter().find(|number| is_open(number)).map(|number| format!("shipment {number} may leave, and its money is in doubt"))
+        if !matches!(shipment.status(), ShipmentStatus::Created | ShipmentStatus::Labelled) {
+            return None;
+        }
+        let missed = doubts.iter().find(|(reason, is_so)| *is_so && !stands(reason) && !world.overruled.contains(*reason));
+        match missed {
+            Some((reason, _)) => Some(format!("shipment {number} is not held for {reason}")),
+            None if shipment.held == order.holds.is_empty() => {
+                Some(format!("shipment {number} is held: {}, its order for {:?}", shipment.held, order.holds))
+            }
+            None => None,
+        }
+    })
 }
 
 fn asked(world: &World) -> Option<Move> {
@@ -69,7 +86,9 @@ fn shipment(world: &World) -> Option<Move> {
     SHIPMENTS.into_iter().find_map(|number| match world.shipment(number).status() {
         // Nothing can be taken for it any more.
         ShipmentStatus::Created | ShipmentStatus::Labelled if world.order().authorisation_lost => Some(Move::CancelOrder),
-        ShipmentStatus::Created | ShipmentStatus::Labelled if world.shipment(number).held => Some(Move::EndHold),
+        ShipmentStatus::Created | ShipmentStatus::Labelled if world.shipment(number).held => {
+            world.order().holds.first().cloned().map(Move::EndHold)
+        }
         ShipmentStatus::Created | ShipmentStatus::Labelled => Some(Move::Dispatch(number)),
         ShipmentStatus::Dispatched => Some(Move::Delivered(number)),
         _ => None,
@@ -86,6 +105,9 @@ fn ended(world: &World) -> Result<(), String> {
     if !matches!(order.status(), OrderStatus::Completed | OrderStatus::Cancelled | OrderStatus::Rejected) {
         return Err(format!("the order ends {:?}", order.status()));
     }
+    if let Some(open) = order.shipments.iter().find(|shipment| !shipment.asks_open.is_empty()) {
+        return Err(format!("nobody was told what became of cancellation {:?} of shipment {}", open.asks_open, open.number));
+    }
     for cart in [CART, OTHER_CART] {
         if world.cart(cart).contents.is_some_and(|contents| contents.order.is_some()) {
             return Err(format!("cart {cart} is still the order's"));
@@ -98,8 +120,8 @@ fn ended(world: &World) -> Result<(), String> {
     }
     let gone = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning | PieceFate::Lost);
     let (left, gone) = (world.on_shelves(), crate::order::pieces_of(&order, gone));
-    if left + gone != world.pieces {
-        return Err(format!("of {} pieces {left} are left and {gone} are gone", world.pieces));
+    if left + gone + world.missing != world.pieces {
+        return Err(format!("of {} pieces {left} are left, {gone} are gone and {} were not found", world.pieces, world.missing));
     }
     if let Some(open) = world.provider.objects().find(|object| world.provider.is_open(object)) {
         return Err(format!("an authorisation stands open: {open:?}"));
@@ -112,19 +134,18 @@ fn ended(world: &World) -> Result<(), String> {
     if !may_be.contains(&paid) {
         return Err(format!("{paid} are paid for pieces that cost {costs}"));
     }
-    let thinks = order.captured - order.refunded;
-    if is_completed && !may_be.contains(&thinks) {
+    let owed: i64 = order.captures_owed.iter().map(|owed| owed.minor_units).sum();
+    let thinks = order.captured - order.refunded + owed;
+    if is_completed && thinks != costs {
         return Err(format!("the order thinks that {thinks} are paid for pieces that cost {costs}"));
     }
     Ok(())
 }
 
-/// What may be paid for pieces that cost this much: just that, unless the provider did not take or give back what it was asked to, or money
-/// was taken back; then staff has to see to it.
+/// What may be paid for pieces that cost this much: just that, unless an authorisation has ended, or money was taken back; then staff has to
+/// see to it. What was taken back is not given back once more.
 fn may_be_paid(world: &World, costs: i64) -> RangeInclusive<i64> {
-    let (provider, is_completed) = (&world.provider, world.order().status() == OrderStatus::Completed);
-    let refuses = world.left.may_refuse && is_completed;
-    let least = if refuses || provider.has_expired { 0 } else { (costs - provider.charged_back).max(0) };
-    let most = if refuses { i64::MAX } else { costs + provider.charged_back };
-    least..=most
+    let provider = &world.provider;
+    let least = if provider.has_expired { 0 } else { (costs - provider.charged_back).max(0) };
+    least..=costs
 }

@@ -1,5 +1,7 @@
 //! Ways that chance finds too seldom, written down.
 
+use shop_proto::holds::STAFF;
+
 use super::moves::Left;
 use super::provider::Says;
 use super::*;
@@ -121,6 +123,7 @@ const CALM: Left = Left {
     returns: 4,
     mishaps: 2,
     holds: 2,
+    retries: 2,
     notices: 0,
     troubles: 0,
     crashes: 0,
@@ -146,8 +149,10 @@ pub(super) fn all(search: &mut Search) -> Result<(), Found> {
     a_return_crosses_the_release_of_the_rest(search)?;
     labels_and_ends_come_late(search)?;
     a_hold_and_its_end_come_late(search)?;
-    pieces_are_given_back_twice(search)?;
+    what_is_asked_back_is_not_found(search)?;
     money_is_taken_back_before_all_has_left(search)?;
+    staff_tries_again_what_was_refused(search)?;
+    what_was_lost_turns_up_when_all_is_over(search)?;
     a_follower_dies(search)?;
     an_effect_dies(search)?;
     deadlines_come_late(search)
@@ -381,14 +386,14 @@ fn labels_and_ends_come_late(search: &mut Search) -> Result<(), Found> {
     way.ends()
 }
 
-/// Two pieces that were asked back are given back by the order, one by one, after the allocation has given back both.
-fn pieces_are_given_back_twice(search: &mut Search) -> Result<(), Found> {
-    let mut way = Script::new(search, ONE_WAREHOUSE, [2, 0], CALM);
+/// The one piece of an order is asked back and not found: the order is cancelled when the shipment says that there is nothing to leave out.
+fn what_is_asked_back_is_not_found(search: &mut Search) -> Result<(), Found> {
+    let mut way = Script::new(search, ONE_WAREHOUSE, [1, 0], CALM);
     way.all()?;
     way.go(Move::CancelLine("A-1"))?;
-    way.go(Move::CancelLine("A-1"))?;
-    way.settle(&[("order", "stock")], Says::Yes)?;
-    way.all()?;
+    way.go(Move::ShortPick(1))?;
+    way.settle(&[("order", "shipment")], Says::Yes)?;
+    way.stands(ORDER, "cancelled")?;
     way.ends()
 }
 
@@ -401,6 +406,62 @@ pub(super) fn money_is_taken_back_before_all_has_left(search: &mut Search) -> Re
     way.tells(Move::ChargeBack(1))?;
     way.all()?;
     way.ends()
+}
+
+/// The provider refuses to take money, or to give it back, and does it not even when it is asked again, before it does.
+fn staff_tries_again_what_was_refused(search: &mut Search) -> Result<(), Found> {
+    for shelves in [ONE_WAREHOUSE, TWO_WAREHOUSES] {
+        let mut way = Script::new(search, shelves, [2, 1], Left { may_refuse: true, ..CALM });
+        way.all()?;
+        way.go(Move::Dispatch(1))?;
+        way.settle(&[], Says::No)?;
+        way.go(Move::Delivered(1))?;
+        way.go(Move::CancelOrder)?;
+        way.all()?;
+        way.stands(ORDER, "completed")?;
+        way.go(Move::RetryCapture(1))?;
+        way.settle(&[], Says::No)?;
+        // A piece comes back that was never paid for.
+        way.go(Move::Return("A-1"))?;
+        way.all()?;
+        way.go(Move::RetryCapture(2))?;
+        way.all()?;
+        way.ends()?;
+    }
+    let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { may_refuse: true, ..CALM });
+    way.all()?;
+    way.go(Move::Dispatch(1))?;
+    way.go(Move::Delivered(1))?;
+    way.all()?;
+    way.go(Move::Return("A-1"))?;
+    way.settle(&[], Says::No)?;
+    way.go(Move::RetryRefund(1))?;
+    way.settle(&[], Says::No)?;
+    way.go(Move::RetryRefund(2))?;
+    way.all()?;
+    way.ends()
+}
+
+/// A lost parcel arrives, or comes back, when its money was given back, or was never taken.
+fn what_was_lost_turns_up_when_all_is_over(search: &mut Search) -> Result<(), Found> {
+    for found in [Move::Delivered(1), Move::ToSender(1)] {
+        for refuses in [false, true] {
+            let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], Left { may_refuse: refuses, mishaps: 3, ..CALM });
+            way.all()?;
+            way.go(Move::Dispatch(1))?;
+            way.go(Move::Dispatch(2))?;
+            way.settle(&[], if refuses { Says::No } else { Says::Yes })?;
+            way.go(Move::Lost(1))?;
+            way.go(Move::Delivered(2))?;
+            way.all()?;
+            way.stands(ORDER, "completed")?;
+            way.go(found.clone())?;
+            way.all()?;
+            way.stands(ORDER, "completed")?;
+            way.ends()?;
+        }
+    }
+    Ok(())
 }
 
 /// The followers of the orders' log die when a piece that came back is on the shelf again.
@@ -417,11 +478,21 @@ pub(super) fn a_follower_dies(search: &mut Search) -> Result<(), Found> {
     way.ends()
 }
 
-/// The effect dies when the provider has taken the money, and nobody has heard of it.
+/// The effect dies when the provider has taken the money, or has given it back, and nobody has heard of it.
 pub(super) fn an_effect_dies(search: &mut Search) -> Result<(), Found> {
     let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], Left { crashes: 1, ..CALM });
     way.all()?;
     way.go(Move::Dispatch(1))?;
+    way.settle(&[("provider", "payment")], Says::Yes)?;
+    way.go(Move::Die(0))?;
+    way.all()?;
+    way.ends()?;
+    let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { crashes: 1, ..CALM });
+    way.all()?;
+    way.go(Move::Dispatch(1))?;
+    way.go(Move::Delivered(1))?;
+    way.all()?;
+    way.go(Move::Return("A-1"))?;
     way.settle(&[("provider", "payment")], Says::Yes)?;
     way.go(Move::Die(0))?;
     way.all()?;
@@ -441,7 +512,7 @@ fn a_hold_and_its_end_come_late(search: &mut Search) -> Result<(), Found> {
         let mut way = Script::new(search, ONE_WAREHOUSE, [1, 0], CALM);
         way.all()?;
         way.go(Move::Hold)?;
-        way.go(Move::EndHold)?;
+        way.go(Move::EndHold(STAFF.to_owned()))?;
         for one in end {
             way.go(one.clone())?;
         }

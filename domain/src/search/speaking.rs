@@ -56,12 +56,14 @@ impl World {
         let (id, none) = (|| ORDER.to_owned(), String::new);
         let lines = || vec![OrderedLine { sku: "A-1".into(), quantity: 1 }];
         let payment = Some(PaymentMeans { token: "tok_third".into() });
-        let commands: [OrderCommand; 8] = [
+        let commands: [OrderCommand; 10] = [
             CancelOrder { order_id: id(), reason: none() }.into(),
             CancelLines { order_id: id(), lines: lines(), reason: none() }.into(),
             ChangePayment { order_id: id(), payment }.into(),
             HoldOrder { order_id: id(), reason: none() }.into(),
-            EndOrderHold { order_id: id() }.into(),
+            EndOrderHold { order_id: id(), reason: none() }.into(),
+            RetryCapture { order_id: id(), number: 1 }.into(),
+            RetryRefund { order_id: id(), number: 1 }.into(),
             RequestReturn { order_id: id(), lines: lines(), reason: none() }.into(),
             RefuseReturn { order_id: id(), lines: lines(), reason: none() }.into(),
             ReceiveReturn { order_id: id(), lines: lines(), condition: Condition::Resalable.into(), ..Default::default() }.into(),

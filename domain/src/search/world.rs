@@ -14,15 +14,18 @@ use prost::Message as _;
 use shop_proto::cart::v1::CartState;
 use shop_proto::catalog::v1::Price;
 use shop_proto::inventory::v1::StockState;
-use shop_proto::order::v1::OrderState;
+use shop_proto::order::v1::{OrderCommand, OrderEvent, OrderState, TimeOutStep};
 use shop_proto::payment::v1::{PaymentEvent, PaymentState, ProviderAsked};
 use shop_proto::read::v1::{ProductPage, StockLine, WarehouseItem, Warehouses};
 use shop_proto::samples::money;
-use shop_proto::shipping::v1::ShipmentState;
+use shop_proto::shipping::v1::{ShipmentEvent, ShipmentState};
 
 use super::past::{Apart, Id, Past, Written};
 use super::provider::Provider;
 use super::table::{self, Cell, Table};
+
+/// The step of an order that ends before its authorisation does.
+const AUTHORISATION_STEP: &str = "authorisation";
 
 /// The aggregates that an order's way leads through.
 pub(super) const PROCESSES: [&str; 6] = ["cart", "order", "allocation", "stock", "payment", "shipment"];
@@ -137,6 +140,8 @@ pub(super) struct World {
     states: BTreeMap<String, Vec<u8>>,
     /// Pieces that were on all shelves when it began.
     pub(super) pieces: u64,
+    /// Pieces that somebody looked for on a shelf, and that were not there.
+    pub(super) missing: u64,
     /// Events of the order: shipments are told by which of them they are held.
     version: u64,
     /// By sender and target, in the order in which they were sent.
@@ -149,8 +154,10 @@ pub(super) struct World {
     pub(super) notices: Vec<Letter>,
     /// What customer and staff may still do.
     pub(super) left: super::moves::Left,
-    /// Staff has ended a hold that was for money in doubt.
-    pub(super) is_overruled: bool,
+    /// The reasons of holds that staff has ended.
+    pub(super) overruled: BTreeSet<String>,
+    /// The order was told that its authorisation is about to end.
+    pub(super) is_about_to_end: bool,
     pub(super) past: Apart<Past>,
 }
 
@@ -167,6 +174,7 @@ impl World {
         Self {
             states,
             pieces: shelves.iter().flatten().map(|pieces| u64::from(*pieces)).sum(),
+            missing: 0,
             version: 0,
             mail: BTreeMap::new(),
             reads: Vec::new(),
@@ -175,7 +183,8 @@ impl World {
             provider: Provider::default(),
             notices: Vec::new(),
             left,
-            is_overruled: false,
+            overruled: BTreeSet::new(),
+            is_about_to_end: false,
             past: Apart::default(),
         }
     }
@@ -315,10 +324,10 @@ impl World {
         let stored = self.states.get(&letter.target);
         let mut state = stored.map_or_else(|| aggregate.new_state(), |bytes| aggregate.decode_state(bytes).expect("as it was encoded"));
         let before = self.standing(&letter.target);
-        if table::short(letter.type_name) == "EndOrderHold" {
-            let order = self.order();
-            self.is_overruled |= order.held && (order.authorisation_lost || order.disputed > 0);
-        }
+        self.is_about_to_end |= matches!(
+            OrderCommand::decode(letter.type_name, &letter.bytes),
+            Ok(OrderCommand::TimeOutStep(TimeOutStep { step, .. })) if step == AUTHORISATION_STEP
+        );
         let decision = aggregate.decide(&mut state, &command, &context(SPEC_TIME));
         let encoded = aggregate.encode_state(&state);
         let after = table::standing(aggregate.name(), &encoded);
@@ -330,6 +339,16 @@ impl World {
         for event in decision.events {
             cell.event(event.type_name);
             self.version += u64::from(aggregate.name() == "order");
+            match OrderEvent::decode(event.type_name, &event.payload) {
+                Ok(OrderEvent::OrderHeld(e)) => _ = self.overruled.remove(&e.reason),
+                Ok(OrderEvent::OrderHoldEnded(e)) if table::short(letter.type_name) == "EndOrderHold" => {
+                    _ = self.overruled.insert(e.reason)
+                }
+                _ => {}
+            }
+            if let Ok(ShipmentEvent::ShortPicked(e)) = ShipmentEvent::decode(event.type_name, &event.payload) {
+                self.missing += e.lines.iter().map(|line| u64::from(line.quantity)).sum::<u64>();
+            }
             let written = self.past.0.write(aggregate.service(), &letter.target, event.type_name, event.payload);
             self.follow(&written, rules, &mut cell);
         }

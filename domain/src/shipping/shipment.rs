@@ -119,6 +119,10 @@ fn taken_out(state: &mut ShipmentState, gone: &[ShipmentLine], whole: bool) {
 }
 
 fn ended(state: &mut ShipmentState, status: ShipmentStatus, notice_id: &str) {
+    // It was lost, and is found: who says once more that it is lost says nothing new.
+    if is_found(state.status(), status) && !state.told.contains(&state.status) {
+        state.told.push(state.status);
+    }
     state.set_status(status);
     noticed(state, notice_id);
 }
@@ -137,9 +141,15 @@ fn kept(state: &mut ShipmentState, e: &CarrierNoticeKept) {
     if e.notice_id.is_empty() && !state.told.contains(&e.status) {
         state.told.push(e.status);
     }
-    if state.status() == ShipmentStatus::Unspecified && state.end() == ShipmentStatus::Unspecified && is_end(e.status()) {
+    let may_follow = state.end() == ShipmentStatus::Unspecified || is_found(state.end(), e.status());
+    if state.status() == ShipmentStatus::Unspecified && may_follow && is_end(e.status()) {
         state.set_end(e.status());
     }
+}
+
+/// What is lost may turn up: at the customer's, or back here.
+fn is_found(before: ShipmentStatus, after: ShipmentStatus) -> bool {
+    before == ShipmentStatus::Lost && matches!(after, ShipmentStatus::Delivered | ShipmentStatus::Returned)
 }
 
 /// What becomes of a shipment that has left.
@@ -279,7 +289,8 @@ impl Story {
         self.state.lines.iter().all(|line| line.quantity == in_it(lines, &line.sku))
     }
 
-    /// Somebody tells what has become of it. The first end counts; what is told later, or of what is not there, is kept.
+    /// Somebody tells what has become of it. The first end counts, unless it was lost and has turned up since; what else is told later, or of
+    /// what is not there, is kept.
     fn end(&mut self, status: ShipmentStatus, notice_id: &str, kind: &str) {
         let state = &self.state;
         let is_known = match notice_id {
@@ -289,12 +300,12 @@ impl Story {
         if is_known {
             return;
         }
-        let is_under_way = state.status() == ShipmentStatus::Dispatched;
-        if !is_end(status) || !(is_under_way || self.is_to_be_packed()) {
+        let has_left = state.status() == ShipmentStatus::Dispatched || is_found(state.status(), status);
+        if !is_end(status) || !(has_left || self.is_to_be_packed()) {
             let (order_id, notice_id, kind) = (self.order_id.clone(), notice_id.to_owned(), kind.to_owned());
             return self.tell(CarrierNoticeKept { order_id, number: self.number, notice_id, status: status.into(), kind });
         }
-        if !is_under_way {
+        if !has_left {
             self.leave();
         }
         self.tell_end(status, notice_id);

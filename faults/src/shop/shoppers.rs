@@ -224,7 +224,7 @@ async fn next(floor: &impl Counter, ticket: &mut Ticket, status: &str, page: &Va
             None
         }
         "CONFIRMED" | "PARTLY_SHIPPED" | "SHIPPED" if page["held"] == true => {
-            (!lively || random.random_bool(0.5)).then(|| market.of_order("end-order-hold", order, json!({})))
+            (!lively || random.random_bool(0.5)).then(|| market.of_order("end-order-hold", order, json!({ "reason": page["holds"][0] })))
         }
         "CONFIRMED" | "PARTLY_SHIPPED" | "SHIPPED" => send(floor, market, order, status, page, mood, random).await,
         "COMPLETED" => {

@@ -23,7 +23,16 @@ pub(super) fn fold(page: &mut OrderPage, event: &OrderEvent) {
             stands(page, e.number, Status::Lost);
             count(page, &e.lines, |line| &mut line.lost);
         }
+        // It was lost, and is not any more.
+        E::OrderFound(e) => {
+            if let Some(shipment) = shipment(page, e.number) {
+                shipment.set_status(Status::Delivered);
+            }
+        }
         E::OrderReturnedToSender(e) => {
+            if shipment(page, e.number).is_some_and(|shipment| shipment.status() == Status::Lost) {
+                uncount(page, &e.lines, |line| &mut line.lost);
+            }
             stands(page, e.number, Status::Returned);
             count(page, &e.lines, |line| &mut line.returned);
         }
@@ -66,6 +75,15 @@ fn count(page: &mut OrderPage, lines: &[OrderedLine], of: impl Fn(&mut OrderPage
         if let Some(shown) = page.lines.iter_mut().find(|shown| shown.sku == line.sku) {
             let sum = of(shown);
             *sum = sum.saturating_add(line.quantity);
+        }
+    }
+}
+
+fn uncount(page: &mut OrderPage, lines: &[OrderedLine], of: impl Fn(&mut OrderPageLine) -> &mut u32) {
+    for line in lines {
+        if let Some(shown) = page.lines.iter_mut().find(|shown| shown.sku == line.sku) {
+            let sum = of(shown);
+            *sum = sum.saturating_sub(line.quantity);
         }
     }
 }

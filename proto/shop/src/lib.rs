@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 mod cart_contents;
 pub mod currency;
+pub mod holds;
 mod order_status;
 pub mod pieces;
 mod product;

@@ -24,6 +24,7 @@ impl OrderEvent {
             Self::OrderCancelled(_) => Some(OrderStatus::Cancelled),
             Self::OrderOpeningRefused(_)
             | Self::OrderLabelled(_)
+            | Self::OrderFound(_)
             | Self::OrderCaptured(_)
             | Self::OrderCaptureFailed(_)
             | Self::OrderLinesCancelling(_)
@@ -32,6 +33,9 @@ impl OrderEvent {
             | Self::OrderReturnRefused(_)
             | Self::OrderReturned(_)
             | Self::OrderRefundDue(_)
+            | Self::OrderRefundRetried(_)
+            | Self::OrderCaptureRetried(_)
+            | Self::OrderRestReleased(_)
             | Self::OrderRefunded(_)
             | Self::OrderRefundFailed(_)
             | Self::OrderHeld(_)

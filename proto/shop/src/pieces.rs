@@ -204,7 +204,11 @@ pub fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
         E::OrderShipped(e) => first_then(state, &e.lines, of(e.number, F::Unspecified), of(e.number, F::Cancelling), F::Shipped),
         E::OrderDelivered(e) => change(state, all, of(e.number, F::Shipped), fate(F::Delivered)),
         E::OrderLost(e) => change(state, all, of(e.number, F::Shipped), fate(F::Lost)),
-        E::OrderReturnedToSender(e) => change(state, all, of(e.number, F::Shipped), fate(F::Returned)),
+        // What was lost may come back.
+        E::OrderReturnedToSender(e) => {
+            let may_come_back = |run: &PieceRun| run.shipment == e.number && matches!(run.fate(), F::Shipped | F::Lost);
+            change(state, all, may_come_back, fate(F::Returned))
+        }
         E::OrderLinesCancelling(e) => {
             let to = |run: &PieceRun| PieceRun { fate: F::Cancelling.into(), ask: e.ask, ..*run };
             change(state, as_in(&e.lines), of(e.number, F::Unspecified), to)

@@ -262,6 +262,17 @@ pub mod stock {
         StockReleased { quantity, ..(&release(order)).into() }.into()
     }
 
+    /// Pieces of an order were not found.
+    pub fn write_off(order: &str) -> WriteOffStock {
+        let (order_id, reason) = (order.to_owned(), "short-pick".to_owned());
+        WriteOffStock { sku: sku(), warehouse: warehouse(), order_id, reason, ..Default::default() }
+    }
+
+    /// The event of [`write_off`].
+    pub fn written_off(order: &str, quantity: u32) -> StockEvent {
+        StockWrittenOff { quantity, ..(&write_off(order)).into() }.into()
+    }
+
     /// The process of an order's allocation gave up what was not there, so many seconds after all begins.
     pub fn place_closed(order: &str, attempt: u32, seconds: i64) -> StockEvent {
         let (process, until) = (format!("allocation/{order}"), Some(at(seconds + 30 * 24 * 60 * 60)));

@@ -131,6 +131,7 @@ fn answer(event: &StockEvent) -> Option<RecordStockAnswer> {
             (&e.order_id, process, if own { e.attempt } else { 0 }, or(own, A::Released, A::Fewer), e.quantity, 0)
         }
         E::StockCommitted(e) => (&e.order_id, &e.process, 0, A::Fewer, e.quantity, 0),
+        E::StockWrittenOff(e) => (&e.order_id, &e.process, 0, A::Fewer, e.quantity, 0),
         E::ReservationExpired(e) => (&e.order_id, &e.process, e.attempt, A::Expired, e.quantity, 0),
         _ => return None,
     };

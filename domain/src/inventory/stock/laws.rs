@@ -4,7 +4,7 @@ use daybook_kernel::spec::in_turn;
 use proptest::prelude::*;
 use shop_proto::samples::at;
 use shop_proto::samples::stock::{
-    adjust, arrives, commit, confirm, count, expire, extend, leaves, receive, release, reserve, set_reorder_point,
+    adjust, arrives, commit, confirm, count, expire, extend, leaves, receive, release, reserve, set_reorder_point, write_off,
 };
 
 use super::*;
@@ -34,6 +34,9 @@ fn any_command() -> impl Strategy<Value = StockCommand> {
         3 => (order(), some(), process(), attempt()).prop_map(|(o, quantity, process, attempt)| {
             ReleaseStock { quantity, process, attempt, ..release(&o) }.into()
         }),
+        2 => (order(), some(), process(), attempt()).prop_map(|(o, quantity, process, attempt)| {
+            WriteOffStock { quantity, process, attempt, ..write_off(&o) }.into()
+        }),
         2 => (order(), prop_oneof![0..60_i64, 900..940_i64]).prop_map(|(o, t)| expire(&o, t).into()),
         2 => ("t-[1-4]", "w-[12]", quantity()).prop_map(|(t, w, q)| leaves(&t, &w, q).into()),
         2 => ("t-[1-4]", "w-[12]", 0..20_u32).prop_map(|(t, w, q)| arrives(&t, &w, q).into()),
@@ -46,6 +49,7 @@ fn any_command() -> impl Strategy<Value = StockCommand> {
 struct Ledger {
     received: i64,
     committed: i64,
+    written_off: i64,
     adjusted: i64,
     promised: i64,
     given_back: i64,
@@ -61,6 +65,7 @@ impl Ledger {
             E::StockAdjusted(e) => self.adjusted += i64::from(e.delta),
             E::StockReserved(e) => self.promised += i64::from(e.quantity),
             E::StockCommitted(e) => self.committed += i64::from(e.quantity),
+            E::StockWrittenOff(e) => self.written_off += i64::from(e.quantity),
             E::StockReleased(e) => self.given_back += i64::from(e.quantity),
             E::ReservationExpired(e) => self.given_back += i64::from(e.quantity),
             E::TransferStarted(e) => self.carried -= i64::from(e.quantity),
@@ -71,11 +76,11 @@ impl Ledger {
     }
 
     fn on_hand(&self) -> i64 {
-        self.received - self.committed + self.adjusted + self.carried
+        self.received - self.committed - self.written_off + self.adjusted + self.carried
     }
 
     fn reserved(&self) -> i64 {
-        self.promised - self.committed - self.given_back
+        self.promised - self.committed - self.written_off - self.given_back
     }
 }
 
@@ -88,6 +93,7 @@ fn asking(command: &StockCommand) -> Option<(&str, u32)> {
         C::ConfirmReservation(c) => (&c.process, c.attempt),
         C::CommitStock(c) => (&c.process, c.attempt),
         C::ReleaseStock(c) => (&c.process, c.attempt),
+        C::WriteOffStock(c) => (&c.process, c.attempt),
         _ => return None,
     };
     (!process.is_empty()).then_some((process, attempt))
@@ -109,6 +115,8 @@ fn answered(event: &StockEvent) -> Option<(&str, u32)> {
         E::CommitRefused(e) => (&e.process, e.attempt),
         E::StockReleased(e) => (&e.asked_by, e.attempt),
         E::ReleaseRefused(e) => (&e.process, e.attempt),
+        E::StockWrittenOff(e) => (&e.asked_by, e.attempt),
+        E::WriteOffRefused(e) => (&e.process, e.attempt),
         _ => return None,
     })
 }

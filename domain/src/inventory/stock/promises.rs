@@ -118,18 +118,31 @@ fn meant(open: &Reservation, order_id: &str, quantity: Option<u32>) -> Result<u3
     Ok(requested)
 }
 
+/// The order's reservation, and the pieces of it that a command means.
+fn found<'s>(state: &'s StockState, order_id: &str, quantity: Option<u32>) -> Result<(&'s Reservation, u32), StockRefusal> {
+    let open = state.reservations.get(order_id).ok_or_else(|| unknown(order_id))?;
+    Ok((open, meant(open, order_id, quantity)?))
+}
+
 /// Pieces that leave were reserved, so what is available stays and no reorder point is crossed.
 pub(super) fn commit(state: &StockState, c: &CommitStock) -> Decision<Stock> {
-    let found = match state.reservations.get(&c.order_id) {
-        Some(open) => meant(open, &c.order_id, c.quantity).map(|quantity| (open, quantity)),
-        None => Err(unknown(&c.order_id)),
-    };
-    match found {
+    match found(state, &c.order_id, c.quantity) {
         Ok((open, quantity)) => {
             let (process, asked_by) = (open.process.clone(), c.process.clone());
             Decision::event(StockCommitted { quantity, process, asked_by, ..c.into() })
         }
         Err(refusal) => refuse_telling(refusal, &c.process, |code| CommitRefused { code, ..c.into() }),
+    }
+}
+
+/// Pieces that nobody finds were reserved as well: nobody else is promised what is not there.
+pub(super) fn write_off(state: &StockState, c: &WriteOffStock) -> Decision<Stock> {
+    match found(state, &c.order_id, c.quantity) {
+        Ok((open, quantity)) => {
+            let (process, asked_by) = (open.process.clone(), c.process.clone());
+            Decision::event(StockWrittenOff { quantity, process, asked_by, ..c.into() })
+        }
+        Err(refusal) => refuse_telling(refusal, &c.process, |code| WriteOffRefused { code, ..c.into() }),
     }
 }
 

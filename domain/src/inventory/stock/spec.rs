@@ -5,7 +5,7 @@ use daybook_kernel::spec::{SPEC_TIME, given, given_nothing};
 use shop_proto::samples::stock::{
     adjust, adjusted, arrived, arrives, commit, committed, confirm, confirmed, count, crossed, expire, expired, extend, extended, leaves,
     left, place_closed, receive, received, regained, release, released, reorder_point_set, reserve, reserved, reserved_until,
-    set_reorder_point,
+    set_reorder_point, write_off,
 };
 
 use super::promises::{MOST_CLOSED, unknown};
@@ -371,4 +371,22 @@ fn a_transfer_moves_a_stock_across_its_reorder_point() {
     given::<Stock>([received(3), reorder_point_set(4), crossed(4, 3)])
         .when(arrives("t-1", "w-2", 1))
         .then([arrived("t-1", "w-2", 1), regained(4, 4)]);
+}
+
+/// A reason of its own, for the auditors; who had reserved hears of it too.
+#[test]
+fn pieces_that_nobody_finds_are_neither_promised_nor_on_hand_any_more() {
+    let asked = WriteOffStock { quantity: Some(2), process: OTHER.into(), attempt: 1, ..write_off("o-1") };
+    let gone = StockWrittenOff { quantity: 2, process: PROCESS.into(), asked_by: OTHER.into(), ..(&asked).into() };
+    given::<Stock>(promised()).when(asked.clone()).then([gone.into()]);
+    given::<Stock>(promised()).when(asked).then_state(|s| {
+        assert_eq!((s.on_hand, s.reserved, available(s), s.reservations["o-1"].quantity), (3, 1, 2, 1));
+    });
+    let refusal = MoreThanReserved { order_id: "o-1".into(), requested: 4, reserved: 3 };
+    let many = WriteOffStock { quantity: Some(4), process: OTHER.into(), attempt: 1, ..write_off("o-1") };
+    let told = WriteOffRefused { code: "more-than-reserved".into(), ..(&many).into() };
+    given::<Stock>(promised()).when(many).then_refused_with(refusal, [told.into()]);
+    let others = WriteOffStock { process: OTHER.into(), attempt: 1, ..write_off("o-2") };
+    let told = WriteOffRefused { code: "unknown-reservation".into(), ..(&others).into() };
+    given::<Stock>(promised()).when(others).then_refused_with(unknown("o-2"), [told.into()]);
 }

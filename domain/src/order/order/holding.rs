@@ -1,17 +1,14 @@
-//! Shipments that may not leave for now: staff says so, or their money is in doubt.
+//! Shipments that may not leave for now: staff says so, or their money is in doubt. Each reason holds them for itself: they leave when none is
+//! left.
 
 use daybook_kernel::Decision;
+use shop_proto::holds::{self, AUTHORISATION_ENDS, AUTHORISATION_LOST, DISPUTED, STAFF};
 use shop_proto::order::v1::*;
 
 use super::Order;
 use super::paying::NOT_PAID;
 use super::pieces;
 use super::story::Story;
-
-/// The reasons of holds that nobody asked for.
-const AUTHORISATION_ENDS: &str = "authorisation-ends";
-const AUTHORISATION_LOST: &str = "authorisation-lost";
-const DISPUTED: &str = "disputed";
 
 impl Story<'_> {
     fn open_shipments(&self) -> Vec<u32> {
@@ -20,38 +17,50 @@ impl Story<'_> {
         open.map(|shipment| shipment.number).collect()
     }
 
+    fn is_held_for(&self, reason: &str) -> bool {
+        self.state.holds.iter().any(|held| held == reason)
+    }
+
     pub(super) fn hold(mut self, c: &HoldOrder) -> Decision<Order> {
         let numbers = self.open_shipments();
         match self.state.status() {
             OrderStatus::Unspecified => return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() }),
-            _ if self.state.held => return Decision::nothing(),
+            _ if self.is_held_for(STAFF) => return Decision::nothing(),
             status if numbers.is_empty() || !self.is_confirmed() => {
                 return Decision::refuse(NotHoldable { order_id: c.order_id.clone(), status: status.into() });
             }
-            _ => self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: c.reason.clone() }),
+            _ => {
+                let (order_id, reason, explanation) = (self.order_id.clone(), STAFF.to_owned(), c.reason.clone());
+                self.tell(OrderHeld { order_id, numbers, reason, explanation });
+            }
         }
         self.told()
     }
 
+    /// Staff's own hold, or the one that it names: of money in doubt staff may say that it is sent all the same.
     pub(super) fn end_hold(mut self, c: &EndOrderHold) -> Decision<Order> {
-        match self.state.status() {
-            OrderStatus::Unspecified => return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() }),
-            _ if !self.state.held => return Decision::nothing(),
-            _ => self.let_go(),
+        if self.state.status() == OrderStatus::Unspecified {
+            return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
         }
+        self.let_go(if c.reason.is_empty() { STAFF } else { &c.reason });
         self.told()
     }
 
-    fn let_go(&mut self) {
-        let numbers = self.open_shipments();
-        self.tell(OrderHoldEnded { order_id: self.order_id.clone(), numbers });
+    /// This reason holds it no more, where it did.
+    fn let_go(&mut self, reason: &str) {
+        if !self.is_held_for(reason) {
+            return;
+        }
+        let (order_id, numbers, left) = (self.order_id.clone(), self.open_shipments(), self.state.holds.clone());
+        let left = left.into_iter().filter(|held| held != reason).collect();
+        self.tell(OrderHoldEnded { order_id, numbers, reason: reason.to_owned(), left });
     }
 
-    /// Holds what has not left, where something may still leave.
+    /// Holds what has not left, where something may still leave, also where it is held for something else.
     fn hold_for(&mut self, reason: &str) {
         let numbers = self.open_shipments();
-        if self.is_confirmed() && !self.state.held && !numbers.is_empty() {
-            self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: reason.to_owned() });
+        if self.is_confirmed() && !self.is_held_for(reason) && !numbers.is_empty() {
+            self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: reason.to_owned(), ..Default::default() });
         }
     }
 
@@ -102,8 +111,8 @@ impl Story<'_> {
         self.tell(OrderDisputed { order_id: self.order_id.clone(), amount: self.money(now) });
         if now > before {
             self.hold_for(DISPUTED);
-        } else if now == 0 && self.state.held && self.state.hold_reason == DISPUTED {
-            self.let_go();
+        } else if now == 0 {
+            self.let_go(DISPUTED);
         }
         self.told()
     }
@@ -116,18 +125,11 @@ impl Story<'_> {
     }
 }
 
-/// What is held, and why, after an event.
+/// Why it is held, after an event, and how its money stands.
 pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
     use OrderEvent as E;
+    holds::apply(&mut state.holds, event);
     match event {
-        E::OrderHeld(e) => {
-            state.held = true;
-            state.hold_reason.clone_from(&e.reason);
-        }
-        E::OrderHoldEnded(_) => {
-            state.held = false;
-            state.hold_reason.clear();
-        }
         E::OrderAuthorisationLost(_) => state.authorisation_lost = true,
         E::OrderDisputed(e) => state.disputed = e.amount.as_ref().map_or(0, |amount| amount.minor_units),
         _ => {}

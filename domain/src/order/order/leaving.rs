@@ -8,7 +8,7 @@ use super::story::{Story, standing};
 use super::{CANCELLED, Order};
 
 /// The reason of pieces that were not found.
-const SHORT_PICK: &str = "short-pick";
+pub(super) const SHORT_PICK: &str = "short-pick";
 
 /// The pieces that lines name, product by product, of those that are so.
 fn first_lacking(state: &OrderState, lines: &[OrderedLine], is: impl Fn(&PieceRun) -> bool) -> Option<UnknownLine> {
@@ -116,10 +116,15 @@ impl Story<'_> {
     pub(super) fn cancel_too_late(mut self, c: &RecordCancelTooLate) -> Decision<Order> {
         let bare = OrderCancelTooLate { order_id: self.order_id.clone(), number: c.number, ask: c.ask };
         let (moved, _) = self.foresee(bare.clone());
-        if moved.lines.is_empty() {
+        let is_open = self.shipment(c.number).is_some_and(|shipment| shipment.asks_open.contains(&c.ask));
+        if !is_open {
             return Decision::nothing();
         }
+        // Also where it was told before that they have left.
         self.tell(bare);
+        if moved.lines.is_empty() {
+            return self.told();
+        }
         // It was told before that the shipment has left, and perhaps what became of it: these were in it, too.
         let known = self.shipment(c.number).map(|shipment| (shipment.dispatched, shipment.end())).unwrap_or_default();
         if known.0 {
@@ -197,15 +202,30 @@ impl Story<'_> {
         self.told()
     }
 
+    fn end_of(&self, number: u32) -> PieceFate {
+        self.shipment(number).map_or(PieceFate::Unspecified, OrderShipment::end)
+    }
+
     /// Pieces have an end, or their shipment has one that nobody has told yet: pieces that are still asked back may have been in it.
     fn is_news(&self, number: u32, moved: &Moved) -> bool {
-        !moved.lines.is_empty() || self.shipment(number).is_some_and(|shipment| shipment.end() == PieceFate::Unspecified)
+        !moved.lines.is_empty() || self.end_of(number) == PieceFate::Unspecified
+    }
+
+    /// Where the order stands when its pieces are so. What turns up when all is over changes that no more.
+    fn standing_with(&self, after: &OrderState) -> OrderStatus {
+        if self.state.status() == OrderStatus::Completed { OrderStatus::Completed } else { standing(after) }
     }
 
     fn arrive(&mut self, number: u32) {
         let delivered_at = Some(self.context.now().to_proto());
         let bare = OrderDelivered { order_id: self.order_id.clone(), number, delivered_at, ..Default::default() };
         let (moved, after) = self.foresee(bare.clone());
+        if self.end_of(number) == PieceFate::Lost {
+            // Their money was given back when they were lost, and they stay lost to the books.
+            let is_lost = |run: &PieceRun| run.shipment == number && run.fate() == PieceFate::Lost;
+            let lines = pieces::change(&mut self.state.clone(), pieces::all, is_lost, PieceRun::clone).by_product();
+            self.tell(OrderFound { order_id: self.order_id.clone(), number, lines });
+        }
         if self.is_news(number, &moved) {
             self.tell(OrderDelivered { lines: moved.by_product(), status: standing(&after).into(), ..bare });
             self.go_on();
@@ -228,9 +248,11 @@ impl Story<'_> {
         let (moved, after) = self.foresee(bare.clone());
         if self.is_news(number, &moved) {
             let warehouse = self.shipment(number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default();
-            let (taken, owed) = self.to_give_back(&moved);
+            // The money of those that were lost was given back then.
+            let is_under_way = |run: &PieceRun| run.shipment == number && run.fate() == PieceFate::Shipped;
+            let (taken, owed) = self.to_give_back(&pieces::change(&mut self.state.clone(), pieces::all, is_under_way, PieceRun::clone));
             let (refund, amount) = (self.refund(taken), self.money(taken));
-            let (lines, status) = (moved.by_product(), standing(&after).into());
+            let (lines, status) = (moved.by_product(), self.standing_with(&after).into());
             self.tell(OrderReturnedToSender { warehouse, lines, refund, amount, owed, status, ..bare });
             self.go_on();
         }
@@ -256,7 +278,21 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.shipments = e.shipments.iter().map(known).collect();
         }
         E::OrderLabelled(e) => shipment(state, e.number, &|s| s.tracking.clone_from(&e.tracking)),
-        E::OrderLinesCancelling(e) => shipment(state, e.number, &|s| s.asks = e.ask),
+        E::OrderLinesCancelling(e) => shipment(state, e.number, &|s| {
+            s.asks = e.ask;
+            s.asks_open.push(e.ask);
+        }),
+        E::OrderCancelTooLate(e) => shipment(state, e.number, &|s| s.asks_open.retain(|ask| *ask != e.ask)),
+        // Where all that was asked back will not leave, for it was not found, there is no answer to tell.
+        E::OrderLinesCancelled(e) => {
+            let open = |ask: u32| {
+                let is_it = |run: &PieceRun| run.fate() == PieceFate::Cancelling && (run.shipment, run.ask) == (e.number, ask);
+                ask != e.ask && pieces::count(state, is_it) > 0
+            };
+            let asks = state.shipments.iter().find(|s| s.number == e.number).map(|s| s.asks_open.clone()).unwrap_or_default();
+            let left: Vec<u32> = asks.into_iter().filter(|ask| open(*ask)).collect();
+            shipment(state, e.number, &|s| s.asks_open.clone_from(&left));
+        }
         E::OrderShipped(e) => {
             state.delivery_taken = true;
             shipment(state, e.number, &|s| s.dispatched = true);
@@ -270,6 +306,7 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             shipment(state, e.number, &|s| s.set_end(PieceFate::Delivered));
         }
         E::OrderLost(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Lost)),
+        E::OrderFound(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Delivered)),
         E::OrderReturnedToSender(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Returned)),
         _ => {}
     }

@@ -7,6 +7,7 @@ use shop_proto::order::v1::*;
 use shop_proto::payment::v1::{PaymentCommand, RequestCapture, RequestPayment, RequestRefund, RequestRelease, RequestVoid};
 use shop_proto::shipping::v1::{CancelShipment, CreateShipment, EndShipmentHold, HoldShipment, ShipmentCommand, ShipmentLine};
 
+use super::leaving::SHORT_PICK;
 use super::paying::ONLY_ATTEMPT;
 use super::returning::given_back;
 
@@ -35,6 +36,7 @@ pub struct ToPayment;
 
 impl Reactor for ToPayment {
     const NAME: &'static str = "order-to-payment";
+    const RULE_VERSION: u32 = 2;
     type Event = OrderEvent;
 
     fn react(event: &OrderEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
@@ -51,13 +53,23 @@ impl Reactor for ToPayment {
                 pay_until: e.pay_until,
             }
             .into(),
-            E::OrderShipped(e) if e.capture > 0 => RequestCapture { order_id, number: e.capture, amount: e.amount.clone() }.into(),
-            E::OrderCompleted(e) if e.release_payment => RequestRelease { order_id, number: ONLY_ATTEMPT }.into(),
+            E::OrderShipped(e) if e.capture > 0 => {
+                RequestCapture { order_id, number: e.capture, amount: e.amount.clone(), retries: 0 }.into()
+            }
+            E::OrderCaptureRetried(e) => {
+                RequestCapture { order_id, number: e.capture, amount: e.amount.clone(), retries: e.failed }.into()
+            }
+            E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => {
+                RequestRelease { order_id, number: ONLY_ATTEMPT }.into()
+            }
             E::OrderRejecting(e) if e.undo_payment => void().into(),
             E::OrderCancelling(e) if e.undo_payment => void().into(),
             other => match given_back(other) {
                 (0, ..) => return Vec::new(),
-                (number, amount, _) => RequestRefund { order_id, number, amount: amount.cloned() }.into(),
+                (number, amount, _) => {
+                    let retries = if let E::OrderRefundRetried(e) = other { e.failed } else { 0 };
+                    RequestRefund { order_id, number, amount: amount.cloned(), retries }.into()
+                }
             },
         };
         vec![ServiceMessage::of(&command)]
@@ -69,6 +81,7 @@ pub struct ToShipments;
 
 impl Reactor for ToShipments {
     const NAME: &'static str = "order-to-shipments";
+    const RULE_VERSION: u32 = 2;
     type Event = OrderEvent;
 
     fn react(event: &OrderEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
@@ -76,6 +89,9 @@ impl Reactor for ToShipments {
         let (order_id, order_version) = (event.order_id().to_owned(), at.version.0.cast_signed());
         let lines = |lines: &[OrderedLine]| -> Vec<ShipmentLine> {
             lines.iter().map(|line| ShipmentLine { sku: line.sku.clone(), quantity: line.quantity }).collect()
+        };
+        let hold = |number: u32, reason: String| -> ShipmentCommand {
+            HoldShipment { order_id: order_id.clone(), number, reason, order_version }.into()
         };
         let commands: Vec<ShipmentCommand> = match event {
             E::OrderConfirmed(e) => {
@@ -93,12 +109,17 @@ impl Reactor for ToShipments {
                 };
                 e.shipments.iter().map(create).collect()
             }
-            E::OrderLinesCancelling(e) => vec![CancelShipment { order_id, number: e.number, ask: e.ask, lines: lines(&e.lines) }.into()],
+            E::OrderLinesCancelling(e) => {
+                let (order_id, lines) = (order_id.clone(), lines(&e.lines));
+                vec![CancelShipment { order_id, number: e.number, ask: e.ask, lines }.into()]
+            }
             E::OrderHeld(e) => {
-                let reason = || e.reason.clone();
-                let hold =
-                    |number: &u32| HoldShipment { order_id: order_id.clone(), number: *number, reason: reason(), order_version }.into();
-                e.numbers.iter().map(hold).collect()
+                let why = if e.explanation.is_empty() { &e.reason } else { &e.explanation };
+                e.numbers.iter().map(|number| hold(*number, why.clone())).collect()
+            }
+            // Another reason holds them still: they say it from now on.
+            E::OrderHoldEnded(OrderHoldEnded { numbers, left, .. }) if !left.is_empty() => {
+                numbers.iter().map(|number| hold(*number, left.join(","))).collect()
             }
             E::OrderHoldEnded(e) => {
                 let end = |number: &u32| EndShipmentHold { order_id: order_id.clone(), number: *number, order_version }.into();
@@ -110,11 +131,12 @@ impl Reactor for ToShipments {
     }
 }
 
-/// Tells stocks that pieces have left, will not leave, or have come back: the shelf and the books agree while the goods still stand there.
+/// Tells stocks that pieces have left, will not leave, were not found, or have come back: the shelf and the books agree while the goods still stand there.
 pub struct ToStocks;
 
 impl Reactor for ToStocks {
     const NAME: &'static str = "order-to-stocks";
+    const RULE_VERSION: u32 = 2;
     type Event = OrderEvent;
 
     fn react(event: &OrderEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
@@ -131,6 +153,15 @@ impl Reactor for ToStocks {
                     CommitStock { sku, warehouse, order_id: order_id.clone(), process: process.clone(), quantity, attempt: e.number }.into()
                 };
                 e.lines.iter().map(commit).collect()
+            }
+            // What nobody has found is not there: it must not be promised to anybody else.
+            E::OrderLinesCancelled(e) if e.reason == SHORT_PICK => {
+                let write_off = |line: &OrderedLine| {
+                    let (sku, warehouse, quantity) = (line.sku.clone(), e.warehouse.clone(), Some(line.quantity));
+                    let (order_id, process, reason) = (order_id.clone(), process.clone(), e.reason.clone());
+                    WriteOffStock { sku, warehouse, order_id, reason, quantity, process, attempt: e.number }.into()
+                };
+                e.lines.iter().map(write_off).collect()
             }
             E::OrderLinesCancelled(e) => {
                 let release = |line: &OrderedLine| {

@@ -80,6 +80,7 @@ impl Story<'_> {
         let (taken, owed) = self.to_give_back(&moved);
         let (refund, amount) = (self.refund(taken), self.money(taken));
         self.tell(OrderReturned { lines, refund, amount, owed, ..bare });
+        self.go_on();
         self.told()
     }
 
@@ -131,6 +132,7 @@ pub(super) fn given_back(event: &OrderEvent) -> (u32, Option<&Money>, &[OwedRefu
         E::OrderReturnedToSender(e) => (e.refund, e.amount.as_ref(), &e.owed),
         E::OrderReturned(e) => (e.refund, e.amount.as_ref(), &e.owed),
         E::OrderRefundDue(e) => (e.refund, e.amount.as_ref(), &[]),
+        E::OrderRefundRetried(e) => (e.refund, e.amount.as_ref(), &[]),
         _ => (0, None, &[]),
     }
 }
@@ -157,7 +159,6 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
         E::OrderRefundDue(e) => state.owed.retain(|due| due.capture != e.capture),
         E::OrderCaptureFailed(e) => {
             state.captures_open.retain(|open| *open != e.number);
-            state.owed.retain(|due| due.capture != e.number);
             state.captures_failed.push(e.number);
         }
         E::OrderRefunded(e) => {

@@ -1,6 +1,7 @@
 //! Sentences about orders.
 
 mod leaving;
+mod owed;
 mod paying;
 mod returning;
 mod undoing;

@@ -75,6 +75,9 @@ impl<'c> Story<'c> {
     /// an end, and whose money is where it belongs, is completed.
     pub(super) fn go_on(&mut self) {
         use OrderStatus as S;
+        if self.state.status() == S::Completed {
+            return self.let_go_of_rest();
+        }
         let is_confirmed = matches!(self.state.status(), S::Confirmed | S::PartlyShipped | S::Shipped | S::Delivered);
         if !is_confirmed || pieces::count(&self.state, |run| pieces::is_here(run) || run.fate() == PieceFate::Shipped) > 0 {
             return;
@@ -86,14 +89,6 @@ impl<'c> Story<'c> {
             let (order_id, cart_id, release_payment) = (self.order_id.clone(), self.state.cart_id.clone(), self.has_rest());
             self.tell(OrderCompleted { order_id, cart_id, release_payment });
         }
-    }
-
-    /// Whether more is authorised than was taken: of pieces that were cancelled, or whose money could not be taken. A provider that takes one
-    /// capture only lets go of the rest by itself.
-    fn has_rest(&self) -> bool {
-        let state = &self.state;
-        let is_let_go = state.authorisation_lost || (state.captures_once && state.captured > 0);
-        state.captured < state.authorised && !is_let_go
     }
 }
 

@@ -25,9 +25,11 @@ impl Undone {
 }
 
 impl Story<'_> {
-    /// Whether pieces may be held: they were asked for, and nobody has said that there are none.
+    /// Whether the allocation may hold pieces: they were asked for, and nobody has said that there are none. Those of a confirmed order are
+    /// the order's own, which has given back, or written off, each of them when it was cancelled: an allocation that gave back all might be
+    /// faster, and put on sale what nobody has found.
     fn may_hold(&self) -> bool {
-        !matches!(self.state.status(), OrderStatus::Unspecified | OrderStatus::Opened)
+        !matches!(self.state.status(), OrderStatus::Unspecified | OrderStatus::Opened) && !self.is_confirmed()
     }
 
     fn may_be_paid(&self) -> bool {

@@ -43,11 +43,13 @@ impl Story {
         self.judge();
         self.deviate();
         while self.state.in_flight.is_none() && self.step() {}
+        // What was done unasked may count for what was asked since.
+        self.deviate();
     }
 
     /// The next step; false: there is none.
     fn step(&mut self) -> bool {
-        self.cancel() || self.attempt() || self.move_money() || self.give_back() || self.undone()
+        self.cancel() || self.look_closer() || self.attempt() || self.move_money() || self.give_back() || self.undone()
     }
 
     fn ask(&mut self, operation: Operation, number: u32, ask: ProviderAsked) -> bool {
@@ -60,14 +62,28 @@ impl Story {
     /// Cancels what the order is not paid with, and what it will not take.
     fn cancel(&mut self) -> bool {
         let state = &self.state;
-        let is_over = |object: &ProviderObject| !provider::is_wanted(state, object) || provider::is_let_go(state, object);
-        let is_next = |object: &&ProviderObject| is_over(object) && provider::is_alive(state, object);
+        let is_next = |object: &&ProviderObject| provider::is_over_with(state, object) && provider::is_alive(state, object);
         let Some(object) = state.objects.iter().find(is_next) else { return false };
         // The first of an attempt has its number; any other has one of its own, or the provider would repeat what it answered.
         let undo = object.attempt == 0 || object.cancels > 0;
         let number = if undo { state.undos.saturating_add(1) } else { object.attempt };
         let object_id = provider::id(object).to_owned();
         self.ask(Operation::Cancel, number, ProviderAsked { undo, object_id, ..Default::default() })
+    }
+
+    /// Asks how an object stands whose cancellation was refused: it may have ended already, or be what somebody may still take money with.
+    fn look_closer(&mut self) -> bool {
+        let state = &self.state;
+        let is_next =
+            |object: &&ProviderObject| provider::is_over_with(state, object) && provider::stands_open(state, object) && object.unseen;
+        let Some(object_id) = state.objects.iter().find(is_next).map(|object| provider::id(object).to_owned()) else { return false };
+        self.look(object_id)
+    }
+
+    /// Asks how an object stands, under a number of the payment's own.
+    fn look(&mut self, object_id: String) -> bool {
+        let number = self.state.undos.saturating_add(1);
+        self.ask(Operation::Look, number, ProviderAsked { undo: true, object_id, ..Default::default() })
     }
 
     /// The next operation of the attempt that is open.
@@ -116,8 +132,21 @@ impl Story {
             self.tell(RefundFailed { order_id, number, amount, code: OVER_LIMIT.to_owned() });
             return true;
         }
-        let operation = if next.refund { Operation::Refund } else { Operation::Capture };
         let object_id = provider::id(object).to_owned();
+        if next.retries > 0 && !next.looked {
+            return self.look(object_id);
+        }
+        let done = books::done_unasked(state, object, &next);
+        let rest = books::units(&amount).saturating_sub(done);
+        if rest == 0 {
+            match next.refund {
+                true => self.tell(PaymentRefunded { order_id, number, amount }),
+                false => self.tell(PaymentCaptured { order_id, number, amount }),
+            }
+            return true;
+        }
+        let operation = if next.refund { Operation::Refund } else { Operation::Capture };
+        let amount = amount.map(|amount| Money { minor_units: rest, ..amount });
         self.ask(operation, number, ProviderAsked { amount, object_id, ..Default::default() })
     }
 
@@ -131,8 +160,12 @@ impl Story {
         self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, ..Default::default() })
     }
 
-    /// All that a release or a void asks for has been answered.
+    /// All that a release or a void asks for has been answered. What the provider has refused to cancel is open still.
     fn undone(&mut self) -> bool {
+        let state = &self.state;
+        if state.objects.iter().any(|object| provider::is_over_with(state, object) && provider::stands_open(state, object)) {
+            return false;
+        }
         for number in self.state.releases_open.clone() {
             self.tell(PaymentReleased { order_id: self.order_id.clone(), number });
         }

@@ -20,8 +20,13 @@ pub(super) fn currency(state: &PaymentState) -> String {
 pub(super) fn moved(state: &mut PaymentState, refund: bool, number: u32, amount: &Option<Money>, status: MoveStatus) {
     match state.moves.iter_mut().find(|known| known.refund == refund && known.number == number) {
         Some(known) => known.set_status(status),
-        None => state.moves.push(MoneyMove { refund, number, amount: amount.clone(), status: status.into() }),
+        None => state.moves.push(MoneyMove { refund, number, amount: amount.clone(), status: status.into(), ..Default::default() }),
     }
+}
+
+/// A capture or refund tries again what has failed under another number.
+pub(super) fn retries(state: &mut PaymentState, refund: bool, number: u32, retries: u32) {
+    state.moves.iter_mut().filter(|known| known.refund == refund && known.number == number).for_each(|known| known.retries = retries);
 }
 
 /// Whether the order has asked for this one before.
@@ -95,6 +100,19 @@ pub(super) fn given_back(state: &PaymentState, object: &ProviderObject) -> i64 {
 fn of_order(state: &PaymentState, object: &ProviderObject, refund: bool) -> i64 {
     let is_last = object.attempt > 0 && object.attempt == state.attempt;
     if is_last { clamp(sum(state, refund, false)) } else { 0 }
+}
+
+/// What the provider has done already of a capture or refund whose turn it is, though nobody had asked it to. Money that the customer's bank has
+/// taken back, or that somebody has given back by hand, is the customer's: it is not given back once more. Money that somebody has taken by hand
+/// counts as a capture of ours only where that was asked for before.
+pub(super) fn done_unasked(state: &PaymentState, object: &ProviderObject, next: &MoneyMove) -> i64 {
+    let Some(known) = object.known.as_ref().filter(|known| known.currency == currency(state)) else { return 0 };
+    let taken = known.captured.saturating_sub(of_order(state, object, false)).max(0);
+    if !next.refund {
+        return if next.retries > 0 { taken.min(units(&next.amount)) } else { 0 };
+    }
+    let asked = of_order(state, object, true).saturating_add(object.undone);
+    known.refunded.saturating_sub(asked).saturating_sub(taken).clamp(0, units(&next.amount))
 }
 
 /// What has to be given back of an object that the order is not paid with.

@@ -134,7 +134,8 @@ fn is_enough(state: &PaymentState, known: &ProviderPayment) -> bool {
 /// The time is over; whether the provider still has to say how the attempt stands: it is asked, or will be.
 fn may_be_told(state: &PaymentState, has_object: bool) -> bool {
     let tells = |flight: &AskInFlight| {
-        matches!(flight.operation(), Operation::Create | Operation::Confirm | Operation::Look) && flight.number == state.attempt
+        let is_of_attempt = flight.number == state.attempt && !flight.undo;
+        matches!(flight.operation(), Operation::Create | Operation::Confirm | Operation::Look) && is_of_attempt
     };
     state.in_flight.as_ref().is_some_and(tells) || has_object && !state.looked
 }

@@ -51,7 +51,8 @@ fn time(t: &Timestamp) -> (i64, i32) {
 /// The operation that was in flight has its answer.
 fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
     use Operation as O;
-    let tells_of_attempt = matches!(flight.operation(), O::Create | O::Confirm | O::Look) && flight.number == state.attempt;
+    let is_of_attempt = flight.number == state.attempt && !flight.undo;
+    let tells_of_attempt = matches!(flight.operation(), O::Create | O::Confirm | O::Look) && is_of_attempt;
     state.looked |= tells_of_attempt && state.timed_out;
     let is_done = e.result() == OperationResult::Done || is_covered(state, flight);
     let of = match (flight.operation(), &e.payment) {
@@ -68,6 +69,17 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
             }
             let status = known.status();
             object.set_cancelled_at(status);
+            object.cancel_refused = !is_done;
+            object.unseen = !is_done && e.payment.is_none();
+        }
+        O::Look => {
+            object.unseen = false;
+            // The provider knows no such payment: there is nothing to cancel.
+            object.cancel_refused &= e.payment.is_some() || e.result() == OperationResult::NotBegun;
+            // Who tries again knows now what has come of the first try.
+            state.moves.iter_mut().filter(|known| known.status() == MoveStatus::Unspecified && known.retries > 0).for_each(|known| {
+                known.looked = true;
+            });
         }
         O::Refund if flight.undo && is_done => object.undone = object.undone.saturating_add(flight.amount),
         // As it stood when it was asked: what was told with the refusal may be why.
@@ -136,10 +148,23 @@ pub(super) fn is_lost(state: &PaymentState, object: &ProviderObject) -> bool {
     matches!(status(object), ProviderStatus::Declined | ProviderStatus::Cancelled) && !is_used_up(state, object)
 }
 
+/// Whether the order is not paid with the object, or will take nothing more with it.
+pub(super) fn is_over_with(state: &PaymentState, object: &ProviderObject) -> bool {
+    !is_wanted(state, object) || is_let_go(state, object)
+}
+
+/// Whether nothing more can be taken with the object, as the provider has said.
+fn has_ended(state: &PaymentState, object: &ProviderObject) -> bool {
+    matches!(status(object), ProviderStatus::Declined | ProviderStatus::Cancelled) || is_used_up(state, object)
+}
+
 /// Whether something is authorised by the object, or may be, that nobody has asked to cancel yet. A cancellation that was answered is not
 /// asked for again, unless the object has come further since.
 pub(super) fn is_alive(state: &PaymentState, object: &ProviderObject) -> bool {
-    let status = status(object);
-    let has_ended = matches!(status, ProviderStatus::Declined | ProviderStatus::Cancelled) || is_used_up(state, object);
-    !has_ended && (object.cancels == 0 || status > object.cancelled_at())
+    !has_ended(state, object) && (object.cancels == 0 || status(object) > object.cancelled_at())
+}
+
+/// Whether the provider has refused to cancel the object, and it has not ended otherwise: what it has authorised may be taken still.
+pub(super) fn stands_open(state: &PaymentState, object: &ProviderObject) -> bool {
+    object.cancel_refused && !has_ended(state, object)
 }

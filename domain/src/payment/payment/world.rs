@@ -31,6 +31,10 @@ pub(super) enum Move {
     Pay(Means),
     Capture(i64),
     Refund(i64),
+    /// The first capture or refund that has failed is tried again.
+    Again {
+        refund: bool,
+    },
     Void,
     TimeOut,
     /// The provider does what it is asked.
@@ -144,6 +148,19 @@ impl World {
                 let number = next(&mut self.numbers[1]);
                 self.decide(refund(number, *amount));
             }
+            Move::Again { refund: is_refund } => {
+                let moves = &self.payment.moves;
+                let is_tried = |number: u32| moves.iter().any(|known| known.refund == *is_refund && known.retries == number);
+                let is_it = |known: &&MoneyMove| known.refund == *is_refund && known.status() == MoveStatus::Failed && !is_tried(known.number);
+                let Some((retries, amount)) = moves.iter().find(is_it).map(|known| (known.number, books::units(&known.amount))) else { return };
+                if *is_refund {
+                    let number = next(&mut self.numbers[1]);
+                    self.decide(RequestRefund { retries, ..refund(number, amount) });
+                } else {
+                    let number = next(&mut self.numbers[0]);
+                    self.decide(RequestCapture { retries, ..capture(number, amount) });
+                }
+            }
             Move::Void => {
                 let number = next(&mut self.numbers[2]);
                 self.decide(void(number));
@@ -227,7 +244,7 @@ pub(super) fn any_move(by_hand: bool) -> impl Strategy<Value = Move> {
     prop_oneof![
         3 => means.prop_map(Move::Pay),
         3 => amount().prop_map(Move::Capture),
-        2 => amount().prop_map(Move::Refund),
+        4 => prop_oneof![amount().prop_map(Move::Refund), any::<bool>().prop_map(|refund| Move::Again { refund })],
         1 => prop::bool::weighted(0.5).prop_map(|gives_up| if gives_up { Move::Void } else { Move::Answer }),
         1 => prop::bool::weighted(0.5).prop_map(|late| if late { Move::TimeOut } else { Move::Answer }),
         8 => refuses().prop_map(|refuses| Move::Do { refuses }),

@@ -230,13 +230,38 @@ fn each_end_implies_that_it_has_left() {
 #[test]
 fn the_first_end_counts_and_what_is_told_later_is_kept() {
     for (_, first, first_status) in ends() {
-        for (command, _, status) in ends().into_iter().filter(|(_, _, status)| *status != first_status) {
+        let is_kept = |status: ShipmentStatus| status != first_status && first_status != ShipmentStatus::Lost;
+        for (command, _, status) in ends().into_iter().filter(|(_, _, status)| is_kept(*status)) {
             let history = || vec![created(ALL), dispatched(ALL), first.clone()];
             given::<Shipment>(history()).when(command.clone()).then([told_kept(status)]);
             given::<Shipment>([history(), vec![told_kept(status)]].concat()).when(command).then_nothing();
             given::<Shipment>(history()).when(notice("n-1", status)).then([notice_kept("n-1", status)]);
             given::<Shipment>([history(), vec![notice_kept("n-1", status)]].concat()).when(notice("n-1", status)).then_nothing();
         }
+    }
+}
+
+#[test]
+fn what_was_lost_may_turn_up_at_the_customers_or_here_and_once() {
+    let gone = || vec![created(ALL), dispatched(ALL), lost()];
+    for (command, found, status) in ends().into_iter().filter(|(_, _, status)| *status != ShipmentStatus::Lost) {
+        given::<Shipment>(gone()).when(command.clone()).then([found.clone()]);
+        let there = || [gone(), vec![found.clone()]].concat();
+        given::<Shipment>(there()).when(command).then_nothing();
+        // It is not lost again, and what has another end already does not turn up elsewhere.
+        for (late, _, other) in ends().into_iter().filter(|(_, _, other)| *other != status) {
+            if other == ShipmentStatus::Lost {
+                given::<Shipment>(there()).when(late).then_nothing();
+            } else {
+                given::<Shipment>(there()).when(late).then([told_kept(other)]);
+            }
+        }
+        // Also where all of it was told before it was created.
+        given::<Shipment>([told_kept(ShipmentStatus::Lost), told_kept(status)]).when(create(ALL)).then([
+            created(ALL),
+            dispatched(ALL),
+            found.clone(),
+        ]);
     }
 }
 

@@ -74,6 +74,7 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("ConfirmReservation", &["ReservationConfirmed", "ConfirmRefused"]),
     ("CommitStock", &["StockCommitted", "CommitRefused"]),
     ("ReleaseStock", &["StockReleased", "ReleaseRefused", "StockPlaceClosed"]),
+    ("WriteOffStock", &["StockWrittenOff", "WriteOffRefused"]),
     ("ExpireReservation", &["ReservationExpired"]),
     ("StartTransfer", &["TransferStarted"]),
     ("FinishTransfer", &["TransferFinished"]),
@@ -94,6 +95,8 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("ReceiveReturn", &["OrderReturned"]),
     ("HoldOrder", &["OrderHeld"]),
     ("EndOrderHold", &["OrderHoldEnded"]),
+    ("RetryCapture", &["OrderCaptureRetried"]),
+    ("RetryRefund", &["OrderRefundRetried"]),
     ("DispatchShipment", &["ShipmentDispatched"]),
     ("ReportShortPick", &["ShortPicked"]),
     // What comes after its end is kept.

@@ -28,6 +28,7 @@ const TELLING: &[&str] = &[
     "ConfirmRefused",
     "CommitRefused",
     "ReleaseRefused",
+    "WriteOffRefused",
     "StockPlaceClosed",
     "NotAllocated",
     "OrderOpeningRefused",

@@ -43,7 +43,7 @@ impl Shelf {
             "StockReceived" => next.on_hand += quantity,
             "StockAdjusted" => next.on_hand += integer(&at.json["delta"]).unwrap_or_default(),
             "StockReserved" => next.reserved += quantity,
-            "StockCommitted" => (next.on_hand, next.reserved) = (next.on_hand - quantity, next.reserved - quantity),
+            "StockCommitted" | "StockWrittenOff" => (next.on_hand, next.reserved) = (next.on_hand - quantity, next.reserved - quantity),
             "StockReleased" | "ReservationExpired" => next.reserved -= quantity,
             "TransferStarted" => next.on_hand -= quantity,
             "TransferFinished" => next.on_hand += quantity,
@@ -184,7 +184,7 @@ impl<'w> Kept<'w> {
         let had = self.orders.get(order).copied();
         Some(match at.kind() {
             "StockReserved" => self.orders.insert(order, (quantity, false)).is_none() && !self.is_closed(order, number("attempt")),
-            "StockCommitted" | "StockReleased" => {
+            "StockCommitted" | "StockReleased" | "StockWrittenOff" => {
                 let (held, confirmed) = had.unwrap_or_default();
                 match held - quantity {
                     1.. => self.orders.insert(order, (held - quantity, confirmed)),
@@ -223,7 +223,7 @@ pub(super) fn partial<'a>(case: &Case<'a>) -> HashSet<(&'a str, i64)> {
         let mut kept = Kept::default();
         for at in places.iter().map(|n| &case.written[*n]) {
             kept.book(at);
-            let takes = ["StockCommitted", "StockReleased"].contains(&at.kind());
+            let takes = ["StockCommitted", "StockReleased", "StockWrittenOff"].contains(&at.kind());
             if takes && kept.reserved(at.json["orderId"].as_str().unwrap_or_default()).is_some() {
                 partial.insert((*stream, at.event.version));
             }

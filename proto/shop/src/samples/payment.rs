@@ -40,7 +40,7 @@ pub fn requested(attempt: u32) -> PaymentEvent {
 
 /// The order wants money to be taken.
 pub fn capture(number: u32, minor_units: i64) -> RequestCapture {
-    RequestCapture { order_id: id(), number, amount: Some(money("EUR", minor_units)) }
+    RequestCapture { order_id: id(), number, amount: Some(money("EUR", minor_units)), retries: 0 }
 }
 
 /// The event of [`capture`].
@@ -50,7 +50,7 @@ pub fn capturing(number: u32, minor_units: i64) -> PaymentEvent {
 
 /// The order wants money to be given back.
 pub fn refund(number: u32, minor_units: i64) -> RequestRefund {
-    RequestRefund { order_id: id(), number, amount: Some(money("EUR", minor_units)) }
+    RequestRefund { order_id: id(), number, amount: Some(money("EUR", minor_units)), retries: 0 }
 }
 
 /// The event of [`refund`].
@@ -172,6 +172,11 @@ pub fn ask_cancel_again(ask: u32, number: u32, attempt: u32) -> PaymentEvent {
 /// The provider is asked how an attempt's object stands.
 pub fn ask_look(ask: u32, attempt: u32) -> PaymentEvent {
     ProviderAsked { operation: Operation::Look.into(), object_id: object(attempt), ..asks(ask, attempt) }.into()
+}
+
+/// The provider is asked how the first attempt's object stands, under a number of the payment's own.
+pub fn ask_closer(ask: u32, number: u32) -> PaymentEvent {
+    ProviderAsked { operation: Operation::Look.into(), undo: true, ..asks(ask, number) }.into()
 }
 
 /// The provider is asked to take money with the first attempt's object.

@@ -153,7 +153,8 @@ fn a_refund_that_was_promised_is_given_before_the_rest_is_undone() {
 
 #[test]
 fn what_is_reported_after_a_void_is_undone() {
-    let gone = all([paid(), vec![voiding(1), ask_cancel(3, 1), heard(&refused(3, "busy")), voided(1)]]);
+    let cancelled = done(3, standing(1, ProviderStatus::Cancelled));
+    let gone = all([paid(), vec![voiding(1), ask_cancel(3, 1), heard(&cancelled), voided(1)]]);
     let told = notice("n-1", taken(1000, 0));
     let events = [noticed(&told), deviated(1000, 0), ask_undo(4, 1, 1000)];
     given::<Payment>(gone.clone()).when(told.clone()).then(events.clone());
@@ -182,13 +183,12 @@ fn an_undo_that_is_refused_is_asked_for_again_when_there_is_something_else_to_un
 }
 
 #[test]
-fn what_nobody_asked_for_is_booked_and_shown_once_and_changes_no_limit() {
+fn what_nobody_asked_for_is_booked_and_shown_once() {
     let told = notice("n-1", taken(1000, 1000));
     given::<Payment>(captured_some(1000)).when(told.clone()).then([noticed(&told), deviated(0, 1000)]);
     let shown = all([captured_some(1000), vec![noticed(&told), deviated(0, 1000)]]);
     let again = notice("n-2", taken(1000, 1000));
     given::<Payment>(shown.clone()).when(again.clone()).then([noticed(&again)]);
-    given::<Payment>(shown.clone()).when(refund(1, 5)).then([refunding(1, 5), ask_refund(4, 1, 5)]);
     let more = notice("n-3", taken(1500, 1000));
     given::<Payment>(shown).when(more.clone()).then([noticed(&more), deviated(500, 1000)]);
     // A chargeback after a refund: more than was ever taken.
@@ -258,4 +258,71 @@ fn an_authorisation_that_ends_by_itself_is_told_once_and_nothing_is_taken_after_
     given::<Payment>(captured_some(TOTAL)).when(all_taken.clone()).then([noticed(&all_taken)]);
     let voided = all([captured_some(1000), vec![voiding(1), ask_cancel(4, 1)]]);
     given::<Payment>(voided).when(told.clone()).then([noticed(&told)]);
+}
+
+/// The bank, or somebody by hand, has given the customer money of the order: it is not given once more.
+#[test]
+fn what_was_taken_back_counts_for_what_is_to_be_given_back() {
+    let told = notice("n-1", taken(1000, 600));
+    let back = || all([captured_some(1000), vec![noticed(&told), deviated(0, 600)]]);
+    given::<Payment>(back()).when(refund(1, 600)).then([refunding(1, 600), refunded(1, 600), deviated(0, 0)]);
+    given::<Payment>(back()).when(refund(1, 200)).then([refunding(1, 200), refunded(1, 200), deviated(0, 400)]);
+    // Only the rest is asked for.
+    given::<Payment>(back()).when(refund(1, 1000)).then([refunding(1, 1000), ask_refund(4, 1, 400)]);
+    let asked = || all([back(), vec![refunding(1, 1000), ask_refund(4, 1, 400)]]);
+    let yes = done(4, taken(1000, 1000));
+    given::<Payment>(asked()).when(yes.clone()).then([heard(&yes), refunded(1, 1000), deviated(0, 0)]);
+    let no = refused(4, "no");
+    given::<Payment>(asked()).when(no.clone()).then([heard(&no), not_refunded(1, 1000, "no")]);
+    // What was taken by hand, and given back, was never the order's.
+    let by_hand = notice("n-1", taken(1500, 500));
+    let both = all([captured_some(1000), vec![noticed(&by_hand), deviated(500, 500)]]);
+    given::<Payment>(both).when(refund(1, 300)).then([refunding(1, 300), ask_refund(4, 1, 300)]);
+}
+
+fn again_capture(number: u32, minor_units: i64, retries: u32) -> RequestCapture {
+    RequestCapture { retries, ..capture(number, minor_units) }
+}
+
+fn again_refund(number: u32, minor_units: i64, retries: u32) -> RequestRefund {
+    RequestRefund { retries, ..refund(number, minor_units) }
+}
+
+#[test]
+fn what_failed_is_tried_again_under_another_number_once_the_provider_has_said_how_it_stands() {
+    let no = not_begun(3);
+    let failed = || all([capturing_some(1000), vec![heard(&no), not_captured(1, 1000, "not-begun")]]);
+    let again = || PaymentEvent::from(CaptureRequested::from(&again_capture(2, 1000, 1)));
+    given::<Payment>(failed()).when(again_capture(2, 1000, 1)).then([again(), ask_closer(4, 1)]);
+    let looking = || all([failed(), vec![again(), ask_closer(4, 1)]]);
+    let not_taken = done(4, taken(0, 0));
+    given::<Payment>(looking()).when(not_taken.clone()).then([heard(&not_taken), ask_capture(5, 2, 1000)]);
+    // It was done after all: it is not done twice.
+    let late = done(4, taken(1000, 0));
+    given::<Payment>(looking()).when(late.clone()).then([heard(&late), deviated(1000, 0), captured(2, 1000), deviated(0, 0)]);
+    // Nothing more may be taken: that is said at once, and the first failure is none any more.
+    let gone = all([failed(), vec![releasing(1), ask_cancel(4, 1)]]);
+    given::<Payment>(gone).when(again_capture(2, 1000, 1)).then([again(), not_captured(2, 1000, "released")]);
+}
+
+/// The answer of the first try comes while the second is under way, in whichever order: the books never say more than was taken.
+#[test]
+fn a_refund_that_is_tried_again_and_the_late_answer_of_the_first_give_back_once() {
+    let no = not_begun(4);
+    let first = || all([captured_some(1000), vec![refunding(1, 1000), ask_refund(4, 1, 1000), heard(&no), not_refunded(1, 1000, "not-begun")]]);
+    let again = || PaymentEvent::from(RefundRequested::from(&again_refund(2, 1000, 1)));
+    let (late, closer) = (done(4, taken(1000, 1000)), || ask_closer(5, 1));
+    // Before the provider has said how it stands.
+    let looking = || all([first(), vec![again(), closer()]]);
+    given::<Payment>(looking()).when(late.clone()).then([heard(&late), deviated(0, 1000)]);
+    let seen = done(5, taken(1000, 1000));
+    let late_first = all([looking(), vec![heard(&late), deviated(0, 1000)]]);
+    given::<Payment>(late_first).when(seen.clone()).then([heard(&seen), refunded(2, 1000), deviated(0, 0)]);
+    // And after: the second try is done, whoever has done it.
+    let nothing = done(5, taken(1000, 0));
+    let asked = all([looking(), vec![heard(&nothing), ask_refund(6, 2, 1000)]]);
+    given::<Payment>(asked.clone()).when(late.clone()).then([heard(&late), refunded(2, 1000)]);
+    let over = all([asked, vec![heard(&late), refunded(2, 1000)]]);
+    let no = RecordOperation { payment: Some(taken(1000, 1000)), ..refused(6, "too-much") };
+    given::<Payment>(over).when(no.clone()).then([heard(&no)]);
 }

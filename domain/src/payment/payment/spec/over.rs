@@ -126,9 +126,11 @@ fn a_time_that_is_over_matters_only_to_what_waits_for_it() {
 fn what_succeeds_after_the_time_is_undone() {
     let over = all([looking(), vec![heard(&refused(3, "")), ended(1, "timeout"), ask_cancel(4, 1)]]);
     let no = refused(4, "busy");
-    given::<Payment>(over.clone()).when(no.clone()).then([heard(&no)]);
+    given::<Payment>(over.clone()).when(no.clone()).then([heard(&no), ask_closer(5, 1)]);
+    let still = done(5, standing(1, ProviderStatus::ActionRequired));
     let told = notice("n-1", standing(1, ProviderStatus::Authorised));
-    given::<Payment>(all([over, vec![heard(&no)]])).when(told.clone()).then([noticed(&told), ask_cancel_again(5, 1, 1)]);
+    let seen = all([over, vec![heard(&no), ask_closer(5, 1), heard(&still)]]);
+    given::<Payment>(seen).when(told.clone()).then([noticed(&told), ask_cancel_again(6, 2, 1)]);
 }
 
 #[test]
@@ -150,7 +152,7 @@ fn a_void_waits_for_an_object_that_is_being_made_and_cancels_it() {
     given::<Payment>(given_up.clone()).when(refused(1, "no")).then([heard(&refused(1, "no")), voided(1)]);
     given::<Payment>(given_up.clone()).when(not_begun(1)).then([heard(&not_begun(1)), voided(1)]);
     let cancelling = all([given_up, vec![heard(&made()), ask_cancel(2, 1)]]);
-    for answer in [cancelled(2, 1), RecordOperation { payment: None, ..cancelled(2, 1) }, not_begun(2), refused(2, "")] {
+    for answer in [cancelled(2, 1), RecordOperation { payment: None, ..cancelled(2, 1) }] {
         given::<Payment>(cancelling.clone()).when(answer.clone()).then([heard(&answer), voided(1)]);
     }
     // Each void has its answer.
@@ -177,4 +179,38 @@ fn an_object_that_no_attempt_has_made_is_cancelled_only_when_all_is_over() {
 fn undo_of_stranger() -> PaymentEvent {
     let (order_id, object_id) = ("o-1".to_owned(), object(7));
     ProviderAsked { order_id, ask: 1, operation: Operation::Cancel.into(), number: 1, undo: true, object_id, ..Default::default() }.into()
+}
+
+/// What the provider has refused to cancel is open: it says so itself, or is asked.
+#[test]
+fn a_void_is_not_over_while_the_provider_refuses_to_cancel() {
+    let cancelling = || all([paid(), vec![voiding(1), ask_cancel(3, 1)]]);
+    for no in [refused(3, "busy"), not_begun(3)] {
+        given::<Payment>(cancelling()).when(no.clone()).then([heard(&no), ask_closer(4, 1)]);
+    }
+    let no = refused(3, "busy");
+    let looking = || all([cancelling(), vec![heard(&no), ask_closer(4, 1)]]);
+    // It had ended already.
+    for status in [ProviderStatus::Cancelled, ProviderStatus::Declined] {
+        let ended = done(4, standing(1, status));
+        given::<Payment>(looking()).when(ended.clone()).then([heard(&ended), voided(1)]);
+    }
+    let unknown = RecordOperation { payment: None, ..done(4, standing(1, ProviderStatus::Cancelled)) };
+    given::<Payment>(looking()).when(unknown.clone()).then([heard(&unknown), voided(1)]);
+    // It stands as it stood: nobody says that it is over before it is.
+    let open = done(4, standing(1, ProviderStatus::Authorised));
+    given::<Payment>(looking()).when(open.clone()).then([heard(&open)]);
+    let waits = || all([looking(), vec![heard(&open)]]);
+    let told = notice("n-1", standing(1, ProviderStatus::Cancelled));
+    given::<Payment>(waits()).when(told.clone()).then([noticed(&told), voided(1)]);
+    let all_taken = notice("n-1", taken(TOTAL, 0));
+    given::<Payment>(waits()).when(all_taken.clone()).then([noticed(&all_taken), deviated(TOTAL, 0), ask_undo(5, 2, TOTAL)]);
+    // A refusal that says how it stands is judged by that.
+    let shown = RecordOperation { payment: Some(standing(1, ProviderStatus::Authorised)), ..refused(3, "busy") };
+    given::<Payment>(cancelling()).when(shown.clone()).then([heard(&shown)]);
+    let ended = RecordOperation { payment: Some(standing(1, ProviderStatus::Cancelled)), ..refused(3, "over") };
+    given::<Payment>(cancelling()).when(ended.clone()).then([heard(&ended), voided(1)]);
+    // The same of the rest that an order lets go.
+    let letting_go = all([paid(), vec![releasing(1), ask_cancel(3, 1)]]);
+    given::<Payment>(letting_go).when(shown.clone()).then([heard(&shown)]);
 }

@@ -67,12 +67,12 @@ fn money(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule, bool, St
     }
 }
 
-/// An event of a shipment, and that of its order which tells it.
-const TOLD_BY: [(&str, &str); 4] = [
-    ("ShipmentDispatched", "OrderShipped"),
-    ("ShipmentDelivered", "OrderDelivered"),
-    ("ShipmentLost", "OrderLost"),
-    ("ShipmentReturned", "OrderReturnedToSender"),
+/// An event of a shipment, and those of its order which tell it.
+const TOLD_BY: [(&str, &[&str]); 4] = [
+    ("ShipmentDispatched", &["OrderShipped"]),
+    ("ShipmentDelivered", &["OrderDelivered", "OrderFound"]),
+    ("ShipmentLost", &["OrderLost"]),
+    ("ShipmentReturned", &["OrderReturnedToSender"]),
 ];
 
 /// By order and number: how often, and with which pieces where they are said.
@@ -80,9 +80,9 @@ type Told<'w> = BTreeMap<(&'w str, i64), (usize, Pieces)>;
 
 /// `shipment-unlike-order`. An order may hear in two parts of what has left.
 fn shipments(case: &Case<'_>, trade: &Trade<'_>, findings: &mut Findings) {
-    let told = |kind: &str| {
+    let told = |kinds: &[&str]| {
         let mut told: Told<'_> = Told::new();
-        for at in case.written.iter().filter(|at| at.kind() == kind) {
+        for at in case.written.iter().filter(|at| kinds.contains(&at.kind())) {
             let (count, of) = told.entry((text(&at.json, "orderId"), number(&at.json, "number"))).or_default();
             *count += 1;
             add(of, &pieces(&at.json, "lines"));
@@ -98,18 +98,18 @@ fn shipments(case: &Case<'_>, trade: &Trade<'_>, findings: &mut Findings) {
         });
     };
     for (theirs, ours) in TOLD_BY {
-        let (by_shipment, by_order) = (told(theirs), told(ours));
+        let (by_shipment, by_order) = (told(&[theirs]), told(ours));
         for (place, (count, of)) in &by_shipment {
             let own = by_order.get(place);
             let same = own.is_some_and(|(_, own)| theirs != "ShipmentDispatched" || own == of);
-            differs(*place, *count == 1 && same, format!("{count} {theirs} of {of:?}, {ours}: {own:?}"));
+            differs(*place, *count == 1 && same, format!("{count} {theirs} of {of:?}, {ours:?}: {own:?}"));
         }
         for (place, (count, _)) in &by_order {
-            let once = *count == 1 || ours == "OrderShipped";
-            differs(*place, once && by_shipment.contains_key(place), format!("{count} {ours}, {theirs}: {:?}", by_shipment.get(place)));
+            let once = *count == 1 || theirs == "ShipmentDispatched";
+            differs(*place, once && by_shipment.contains_key(place), format!("{count} {ours:?}, {theirs}: {:?}", by_shipment.get(place)));
         }
     }
-    let created = told("ShipmentCreated");
+    let created = told(&["ShipmentCreated"]);
     for (id, order) in &trade.orders {
         for (n, parcel) in &order.parcels {
             // One that was cancelled as a whole before it was there is none.

@@ -146,12 +146,15 @@ impl Order {
             "OrderActionRequired" | "OrderPaymentDeclined" => one_of(&["AWAITING_PAYMENT", "ACTION_REQUIRED"]),
             "OrderPaid" => one_of(&["ALLOCATED", "AWAITING_PAYMENT", "ACTION_REQUIRED"]),
             "OrderConfirmed" => status == "ALLOCATED" && (self.paid || self.total == 0),
-            "OrderShipped" | "OrderDelivered" | "OrderLost" | "OrderReturnedToSender" | "OrderLinesCancelled" => one_of(&LEAVING),
+            // What was lost may come back when all is over.
+            "OrderReturnedToSender" => one_of(&LEAVING) || status == "COMPLETED",
+            "OrderShipped" | "OrderDelivered" | "OrderLost" | "OrderLinesCancelled" => one_of(&LEAVING),
             "OrderCompleted" => one_of(&LEAVING) && self.is_settled(),
             "OrderRejecting" => one_of(&BEFORE_CONFIRMED),
             "OrderRejected" => status == "REJECTING",
             "OrderCancelling" => one_of(&BEFORE_CONFIRMED) || status == "CONFIRMED",
             "OrderCancelled" => one_of(&BEFORE_CONFIRMED) || one_of(&["CONFIRMED", "CANCELLING"]),
+            "OrderCaptureRetried" | "OrderRefundRetried" | "OrderFound" => one_of(&LEAVING) || status == "COMPLETED",
             "OrderReturned" => one_of(&["PARTLY_SHIPPED", "SHIPPED", "DELIVERED", "COMPLETED"]),
             _ => self.is_there(),
         }
@@ -189,6 +192,8 @@ impl Order {
             "OrderDelivered" | "OrderLost" | "OrderReturnedToSender" => self.arrive(kind, json, looked),
             "OrderReturned" => self.take_back(json, looked),
             "OrderRefundDue" => self.due(json, looked),
+            "OrderCaptureRetried" => retried(&mut self.captures, number(json, "capture"), json, looked),
+            "OrderRefundRetried" => retried(&mut self.refunds, number(json, "refund"), json, looked),
             "OrderCaptured" | "OrderCaptureFailed" => answered(&mut self.captures, json, kind == "OrderCaptured", looked),
             "OrderRefunded" | "OrderRefundFailed" => answered(&mut self.refunds, json, kind == "OrderRefunded", looked),
             "OrderRejecting" | "OrderCancelling" => text(json, "reason").clone_into(&mut self.reason),
@@ -278,7 +283,9 @@ impl Order {
         let parcel = self.parcels.entry(number(json, "number")).or_default();
         // Pieces of which the order hears late that they were in it have the same end.
         let is_first = parcel.end.is_empty() && parcel.sent == of;
-        let holds = is_first && (parcel.has_left() || of.is_empty()) || parcel.end == kind && is_of(&of, &parcel.sent);
+        // What was lost comes back: its money was given back then.
+        let was_lost = parcel.end == "OrderLost" && kind == "OrderReturnedToSender";
+        let holds = is_first && (parcel.has_left() || of.is_empty()) || (parcel.end == kind || was_lost) && is_of(&of, &parcel.sent);
         looked.push((rules::ORDER_PIECES, holds, format!("{of:?}, {:?} had left, {}", parcel.sent, parcel.end)));
         kind.clone_into(&mut parcel.end);
         if kind == "OrderDelivered" {
@@ -289,7 +296,7 @@ impl Order {
                 *self.restocked.entry((sku.clone(), place.to_owned())).or_default() += quantity;
             }
         }
-        let of = self.cost(&of);
+        let of = if was_lost { 0..=0 } else { self.cost(&of) };
         self.refund(json, &of, looked);
     }
 
@@ -364,6 +371,18 @@ fn ask(asks: &mut BTreeMap<i64, Asked>, number: i64, amount: i64, looked: &mut V
     if number > 0 {
         asks.insert(number, Asked { amount, done: None });
     }
+}
+
+/// Notes that what has failed is asked for again: no more than that, under a number of its own. What has failed is it no more.
+fn retried(asks: &mut BTreeMap<i64, Asked>, again: i64, json: &Value, looked: &mut Vec<Looked>) {
+    let (failed, amount) = (number(json, "failed"), units(&json["amount"]));
+    let before = asks.get_mut(&failed);
+    let holds = before.as_ref().is_some_and(|asked| asked.done == Some(false) && asked.amount >= amount);
+    looked.push((rules::ASK_ANSWERED, holds, format!("{amount} of {failed}, which was {before:?}, is asked for again")));
+    if let Some(before) = before {
+        before.amount = 0;
+    }
+    ask(asks, again, amount, looked);
 }
 
 /// Notes what came of an ask: once, of its amount.

@@ -1,0 +1,107 @@
+//! Money that could not be moved: the customer owes it, or is owed it, until staff has it tried again with success.
+
+use daybook_kernel::Decision;
+use shop_proto::common::v1::Money;
+use shop_proto::order::v1::*;
+
+use super::Order;
+use super::pieces::Moved;
+use super::story::Story;
+
+/// Reasons of [`NotRetryable`].
+const NOTHING_FAILED: &str = "nothing-failed";
+const NOT_AUTHORISED: &str = "not-authorised";
+
+impl Story<'_> {
+    fn not_retryable(&self, number: u32, why: &str) -> Decision<Order> {
+        if self.state.status() == OrderStatus::Unspecified {
+            return Decision::refuse(UnknownOrder { order_id: self.order_id.clone() });
+        }
+        Decision::refuse(NotRetryable { order_id: self.order_id.clone(), number, why: why.to_owned() })
+    }
+
+    pub(super) fn retry_refund(mut self, c: &RetryRefund) -> Decision<Order> {
+        let Some(owed) = self.state.refunds_owed.iter().find(|owed| owed.number == c.number).copied() else {
+            return self.not_retryable(c.number, NOTHING_FAILED);
+        };
+        let (order_id, refund, amount) = (self.order_id.clone(), self.refund(owed.minor_units), self.money(owed.minor_units));
+        self.tell(OrderRefundRetried { order_id, refund, amount, failed: c.number });
+        self.told()
+    }
+
+    /// Only where something is authorised still.
+    pub(super) fn retry_capture(mut self, c: &RetryCapture) -> Decision<Order> {
+        let Some(owed) = self.state.captures_owed.iter().find(|owed| owed.number == c.number).copied() else {
+            return self.not_retryable(c.number, NOTHING_FAILED);
+        };
+        if self.state.authorisation_lost {
+            return self.not_retryable(c.number, NOT_AUTHORISED);
+        }
+        let (order_id, capture) = (self.order_id.clone(), self.state.captures.saturating_add(1));
+        self.tell(OrderCaptureRetried { order_id, capture, amount: self.money(owed.minor_units), failed: c.number });
+        self.told()
+    }
+
+    /// Whether more is authorised than was taken, and than may be taken still: of pieces that were cancelled, or have come back. A provider
+    /// that takes one capture only lets go of the rest by itself.
+    pub(super) fn has_rest(&self) -> bool {
+        let state = &self.state;
+        let is_let_go = state.released || state.authorisation_lost || (state.captures_once && state.captured > 0);
+        let may_be_taken = !state.captures_owed.is_empty() || !state.captures_open.is_empty();
+        state.captured < state.authorised && !is_let_go && !may_be_taken
+    }
+
+    /// A completed order lets go of what is authorised as soon as nothing of it is owed.
+    pub(super) fn let_go_of_rest(&mut self) {
+        if self.has_rest() {
+            self.tell(OrderRestReleased { order_id: self.order_id.clone() });
+        }
+    }
+}
+
+/// Pieces that do not stay: what the customer owes for them is owed no more. Of those that were lost, and are found now, it was not since.
+pub(super) fn of_pieces(state: &mut OrderState, event: &OrderEvent, moved: &Moved) {
+    use OrderEvent as E;
+    if !matches!(event, E::OrderLinesCancelled(_) | E::OrderLost(_) | E::OrderReturnedToSender(_) | E::OrderReturned(_)) {
+        return;
+    }
+    for line in &moved.lines {
+        let of = state.shipments.iter().find(|shipment| shipment.number == line.shipment);
+        let Some(capture) = of.filter(|shipment| shipment.end() != PieceFate::Lost).map(|shipment| shipment.capture) else { continue };
+        if let Some(owed) = state.captures_owed.iter_mut().find(|owed| owed.number == capture) {
+            owed.minor_units = owed.minor_units.saturating_sub(line.costs);
+        }
+    }
+    state.captures_owed.retain(|owed| owed.minor_units > 0);
+}
+
+/// What is owed, after an event.
+pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
+    use OrderEvent as E;
+    let units = |amount: &Option<Money>| amount.as_ref().map_or(0, |amount| amount.minor_units);
+    match event {
+        E::OrderCaptureFailed(e) => {
+            // What was to be given back of it is neither taken nor owed.
+            let back: i64 = state.owed.iter().filter(|due| due.capture == e.number).map(|due| units(&due.amount)).sum();
+            state.owed.retain(|due| due.capture != e.number);
+            owe(&mut state.captures_owed, e.number, units(&e.amount).saturating_sub(back));
+        }
+        E::OrderCaptureRetried(e) => {
+            state.captures_owed.retain(|owed| owed.number != e.failed);
+            state.shipments.iter_mut().filter(|shipment| shipment.capture == e.failed).for_each(|shipment| shipment.capture = e.capture);
+            state.captures = e.capture;
+            state.captures_open.push(e.capture);
+        }
+        E::OrderRefundFailed(e) => owe(&mut state.refunds_owed, e.number, units(&e.amount)),
+        E::OrderRefundRetried(e) => state.refunds_owed.retain(|owed| owed.number != e.failed),
+        E::OrderCompleted(e) => state.released |= e.release_payment,
+        E::OrderRestReleased(_) => state.released = true,
+        _ => {}
+    }
+}
+
+fn owe(all: &mut Vec<FailedMove>, number: u32, minor_units: i64) {
+    if minor_units > 0 {
+        all.push(FailedMove { number, minor_units });
+    }
+}
