@@ -79,7 +79,7 @@ impl Shared {
             (Rule::Lookup(lookup), Work::Read(first)) => {
                 let (service, partition) = (self.log.service(), self.log.number());
                 let place = Place { service, partition, offset: event.offset, epoch: event.epoch };
-                let answered = answer(&**lookup, call, first, &self.common.reader, place).await;
+                let answered = answer(&**lookup, call, first, &self.common.reader, place, self.now()).await;
                 Ok(answered.map_or_else(|why| Spoken::Unknown(Unknown::unanswered(why.to_string())), Spoken::Outcome))
             }
             (Rule::Effect(effect), Work::Speak(not_after, mine)) => self.speak(&**effect, call, *not_after, mine).await,
