@@ -17,6 +17,8 @@ pub trait Carrier: Send + Sync + 'static {
     fn label<'a>(&'a self, key: Uuid, parcel: &'a LabelRequest) -> Asking<'a, Said<Label>>;
     /// What came of a key; none: the carrier has never heard of it.
     fn outcome(&self, key: Uuid) -> Asking<'_, Option<Said<Label>>>;
+    /// The label of a shipment that is in its books, by the order's id and the shipment's number; none: there is none. It never forgets one.
+    fn find<'a>(&'a self, order: &'a str, number: u32) -> Asking<'a, Option<Label>>;
 }
 
 /// A parcel that a label is asked for.

@@ -40,6 +40,9 @@ pub(crate) struct Kept {
     pub(crate) answer: Value,
     /// How often it was called, the first time included.
     pub(crate) calls: u64,
+    /// When it was called first, in milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) since: i64,
     /// Nobody gets an answer before this notice was taken, or that many seconds since 1970 are over.
     pub(crate) after_notice: Option<(String, i64)>,
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! POST /v1/labels {orderId, number, address, weight?}      under an Idempotency-Key
+//! GET  /v1/labels?orderId=…&number=…                       {data}: those of a shipment
 //! GET  /v1/labels/{tracking}      GET /v1/operations/{key}      404: never heard of
 //! POST /parcels/{tracking}/deliver | lose | return         moves a parcel
 //! GET  /books                     PUT /faults
@@ -10,7 +11,7 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -72,7 +73,7 @@ pub async fn start_carrier(options: Options, shutdown: Shutdown) -> std::io::Res
     Desk::start(options, shutdown, |address| {
         let label = move |state, headers, body| label(state, headers, body, format!("http://{address}/v1/labels/"));
         Router::new()
-            .route("/v1/labels", post(label))
+            .route("/v1/labels", post(label).get(find))
             .route("/v1/labels/{tracking}", get(look))
             .route("/parcels/{tracking}/{what}", post(move_parcel))
             .route("/books", get(books))
@@ -100,6 +101,21 @@ fn labelled(label: Label, labels_at: &str) -> Done<Parcel> {
         weight: label.weight,
     };
     Done { kind: None, ..Done::changed(parcel, "") }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Of {
+    order_id: String,
+    number: u32,
+}
+
+async fn find(State(desk): State<Desk<Parcel>>, Query(of): Query<Of>) -> Response {
+    desk.look(|books| {
+        let of_it = |parcel: &&Parcel| (parcel.order_id.as_str(), parcel.number) == (of.order_id.as_str(), of.number);
+        Ok(json!({ "data": books.objects.values().filter(of_it).collect::<Vec<_>>() }))
+    })
+    .await
 }
 
 async fn look(State(desk): State<Desk<Parcel>>, Path(tracking): Path<String>) -> Response {

@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use daybook_process::{Backoff, Shutdown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -292,21 +292,23 @@ impl<O: Object> Desk<O> {
         let key = key.ok_or_else(|| Wrong(StatusCode::BAD_REQUEST, "no-key", "Idempotency-Key is required".to_owned()))?;
         let body = body?;
         let asked = Asked { operation: operation.to_owned(), target: target.to_owned(), body: json!(body) };
-        let now = Utc::now().timestamp();
+        let now = Utc::now();
+        let remembered = self.remembered_since(now);
         let mut books = self.books();
-        if let Some(kept) = books.keys.get(key) {
+        if let Some(kept) = books.keys.get(key).filter(|kept| kept.since >= remembered) {
             if kept.asked != asked {
                 let why = "this Idempotency-Key stands for another request".to_owned();
                 return Err(Wrong(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", why));
             }
             let kept = Kept { calls: kept.calls + 1, ..kept.clone() };
-            let answer = if books.may_tell(&kept, now) { kept_answer(&kept) } else { Wrong::unavailable().response() };
+            let answer = if books.may_tell(&kept, now.timestamp()) { kept_answer(&kept) } else { Wrong::unavailable().response() };
             books.change(Change { kept: Some(kept), ..Change::default() }).map_err(unwritten)?;
             return Ok((answer, Manner::AtOnce));
         }
         let Done { object, refused, kind, sending, manner } = act(&books.objects, body)?;
         let value = object.as_ref().map(|object| json!(object)).unwrap_or_default();
         let notices: Vec<Notice> = kind.and_then(|kind| self.notice(kind, &value, sending)).into_iter().collect();
+        let only_notice = notices.first().filter(|_| manner == Manner::OnlyNotice);
         let kept = Kept {
             key: key.to_owned(),
             asked,
@@ -317,13 +319,20 @@ impl<O: Object> Desk<O> {
                 Some((code, why)) => json!({ "error": { "code": code, "message": why }, "object": value }),
             },
             calls: 1,
-            after_notice: notices.first().filter(|_| manner == Manner::OnlyNotice).map(|notice| (notice.id.clone(), now + ONLY_BY_NOTICE)),
+            since: now.timestamp_millis(),
+            after_notice: only_notice.map(|notice| (notice.id.clone(), now.timestamp() + ONLY_BY_NOTICE)),
         };
         let answer = kept_answer(&kept);
         books.change(Change { object, kept: Some(kept), notices: notices.clone(), ..Change::default() }).map_err(unwritten)?;
         drop(books);
         notices.into_iter().for_each(|notice| self.send(notice));
         Ok((answer, manner))
+    }
+
+    /// Keys that were used first before then are forgotten; in milliseconds since 1970.
+    fn remembered_since(&self, now: DateTime<Utc>) -> i64 {
+        let forgotten_after = self.chances().faults.forget_keys_ms;
+        forgotten_after.and_then(|ms| i64::try_from(ms).ok()).map_or(i64::MIN, |ms| now.timestamp_millis().saturating_sub(ms) + 1)
     }
 
     /// Faults of the next request.
@@ -432,9 +441,12 @@ fn unwritten(error: io::Error) -> Wrong {
 
 /// What came of a key.
 async fn operation<O: Object>(State(desk): State<Desk<O>>, Path(key): Path<String>) -> Response {
+    let now = Utc::now();
+    let remembered = desk.remembered_since(now);
     desk.look(|books| {
-        let kept = books.keys.get(&key).ok_or_else(|| Wrong::unknown("operation under the key", &key))?;
-        if !books.may_tell(kept, Utc::now().timestamp()) {
+        let kept = books.keys.get(&key).filter(|kept| kept.since >= remembered);
+        let kept = kept.ok_or_else(|| Wrong::unknown("operation under the key", &key))?;
+        if !books.may_tell(kept, now.timestamp()) {
             return Err(Wrong::unavailable());
         }
         Ok(json!({ "key": kept.key, "operation": kept.asked.operation, "status": kept.status, "body": kept.answer }))

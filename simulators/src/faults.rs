@@ -34,6 +34,8 @@ pub struct Faults {
     pub notices_forged: f64,
     /// No notice is sent of what happens meanwhile.
     pub no_notices: bool,
+    /// Keys are forgotten so many milliseconds after they were used first; none: never. What was done stays done.
+    pub forget_keys_ms: Option<u64>,
 }
 
 /// A share, or a flag.

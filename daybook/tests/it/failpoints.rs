@@ -1,10 +1,10 @@
 //! Processes that die where it hurts: between what is durable and what is told of it.
 
-use daybook_failpoint::{FOLDER, Fault, Faults, GROUP, NO_ADVISORY_LOCK};
+use daybook_failpoint::{Fault, GROUP, NO_ADVISORY_LOCK};
 use daybook_testkit::eventually;
 use serde_json::{Value, json};
 
-use crate::support::{Install, Process};
+use crate::support::{Install, Points, Process};
 
 const SIGKILL: i32 = 9;
 
@@ -14,24 +14,23 @@ const NOT_PUSHED: &str = "SELECT count(*) FROM read.checkpoint WHERE projection 
 /// An install whose processes have fail-points.
 struct Breakable {
     install: Install,
-    faults: Faults,
+    points: Points,
 }
 
 impl Breakable {
     async fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("daybook-faults-{}", uuid::Uuid::new_v4()));
-        let faults = Faults::new(folder).expect("a folder");
+        let points = Points::new();
         let mut install = Install::new().await;
-        install.variables.push((FOLDER, faults.folder().display().to_string()));
-        Self { install, faults }
+        install.variables.push(points.variable());
+        Self { install, points }
     }
 
     fn arm(&self, point: &str) {
-        self.faults.arm(point, Fault::KILL).expect("armed");
+        self.points.arm(point, Fault::KILL);
     }
 
     fn fired(&self, name: &str) -> usize {
-        self.faults.fired(name).expect("readable")
+        self.points.fired(name)
     }
 
     /// A command as a client sends it; none when nobody answers. Whether it is a repeat, and the result.
@@ -42,12 +41,6 @@ impl Breakable {
         let result: Value = response.json().await.ok()?;
         assert_eq!(status, 200, "{result}");
         Some((repeat, result))
-    }
-}
-
-impl Drop for Breakable {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.faults.folder());
     }
 }
 
@@ -109,7 +102,7 @@ async fn price(broken: &Breakable, queries: &Process, result: &Value) -> String 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_lanes_on_every_partition_and_no_lock_between_them_leave_one_history() {
     let mut broken = Breakable::new().await;
-    broken.faults.switch_on(NO_ADVISORY_LOCK).expect("on");
+    broken.points.switch_on(NO_ADVISORY_LOCK);
     let first = broken.install.handlers().await;
     broken.install.variables.push((GROUP, ".second".to_owned()));
     let second = broken.install.handlers().await;

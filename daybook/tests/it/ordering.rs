@@ -1,9 +1,19 @@
 //! From the cart to the confirmed order, over HTTP, with the books looked at afterwards.
 
+use std::time::Duration;
+
+use daybook_failpoint::Fault;
 use daybook_testkit::eventually;
 use serde_json::{Value, json};
+use shop_simulators::Captures;
 
 use crate::shop::{Shop, checkout};
+use crate::support::Points;
+
+/// The place where a look-up is begun, and nothing was read.
+const BEGUN: &str = "call.before";
+/// A look-up that is held up for so long is under way when the customer's command is answered.
+const LONG_ENOUGH: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cart_becomes_an_order_at_the_prices_of_the_shop() {
@@ -163,21 +173,41 @@ async fn a_cart_that_is_merged_at_log_in_while_it_is_checked_out_loses_nothing()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_who_cancels_while_the_order_is_under_way_has_it_cancelled() {
-    let shop = Shop::open().await;
-    shop.with_cart("k-1", 1).await;
-    shop.done("cart/checkout", &checkout("k-1", "o-1", 1999)).await;
-    // Whether the look-up is still under way or not.
-    let cancel = json!({ "orderId": "o-1", "reason": "changed my mind" });
-    eventually("the order to be there", || async { (shop.command("order/cancel-order", &cancel).await.0 == 200).then_some(()) }).await;
-    let order = shop.order("o-1", "CANCELLED").await;
-    assert_eq!(order["reason"], "cancelled");
-    shop.quiet().await;
-    shop.order("o-1", "CANCELLED").await;
-    // The cart's next life begins.
-    eventually("the cart to be free", || async { (shop.events("cart", "cart/k-1").await.len() == 3).then_some(()) }).await;
-    shop.with_cart("k-1", 2).await;
-    shop.done("cart/checkout", &checkout("k-1", "o-2", 3998)).await;
-    shop.order("o-2", "CONFIRMED").await;
+    let points = Points::new();
+    let shop = Shop::set_up(Captures::Many, &[], |variables| variables.push(points.variable())).await;
+    // The first look-up reads prices and places the order, the second looks where its pieces are.
+    for (order, under_way, decided) in [("o-1", "place", "OrderOpened"), ("o-2", "allocate", "OrderPlaced")] {
+        let before = points.fired(BEGUN);
+        points.arm(BEGUN, Fault::Pause(LONG_ENOUGH));
+        let cart = format!("cart-of-{order}");
+        shop.with_cart(&cart, 1).await;
+        let has_begun = async |count| eventually("a look-up", || async { (points.fired(BEGUN) == before + count).then_some(()) }).await;
+        if under_way == "allocate" {
+            points.arm(BEGUN, Fault::Pause(Duration::from_secs(1)));
+        }
+        shop.done("cart/checkout", &checkout(&cart, order, 1999)).await;
+        has_begun(1).await;
+        if under_way == "allocate" {
+            points.arm(BEGUN, Fault::Pause(LONG_ENOUGH));
+            has_begun(2).await;
+        }
+        shop.done("order/cancel-order", &json!({ "orderId": order, "reason": "changed my mind" })).await;
+        let open = format!("SELECT count(*) FROM \"order\".call WHERE name = '{under_way}' AND command IS NULL");
+        assert_eq!(shop.install.count(&open).await, 1, "it was cancelled while {under_way} was under way");
+        let page = shop.order(order, "CANCELLED").await;
+        assert_eq!(page["reason"], "cancelled");
+        shop.quiet().await;
+        shop.order(order, "CANCELLED").await;
+        let events = shop.events("order", &format!("order/{order}")).await;
+        let at = |kind: &str| events.iter().position(|event| event == kind);
+        assert_eq!(at(decided).map(|n| n + 1), at("OrderCancelling").or(at("OrderCancelled")), "{events:?}");
+        assert_eq!(shop.stock("A-1", "w-1").await.1, 0, "nothing is held for it");
+    }
+    // A cart's next life begins.
+    eventually("the cart to be free", || async { (shop.events("cart", "cart/cart-of-o-1").await.len() == 3).then_some(()) }).await;
+    shop.with_cart("cart-of-o-1", 2).await;
+    shop.done("cart/checkout", &checkout("cart-of-o-1", "o-3", 3998)).await;
+    shop.order("o-3", "CONFIRMED").await;
     let (code, _) = shop.refused("order/cancel-order", &json!({ "orderId": "o-9", "reason": "never was" })).await;
     assert_eq!(code, "unknown-order");
     shop.quiet().await;

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
 use daybook_bus::BusConfig;
+use daybook_failpoint::{FOLDER, Fault, Faults};
 use daybook_testkit::{TestBus, TestDatabase, bus, eventually};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -15,6 +16,38 @@ pub(crate) struct Install {
     pub(crate) client: reqwest::Client,
     /// Variables of every process that is started from now on.
     pub(crate) variables: Vec<(&'static str, String)>,
+}
+
+/// Fail-points of the processes that are started with its variable; gone with the test.
+pub(crate) struct Points(Faults);
+
+impl Points {
+    pub(crate) fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("daybook-faults-{}", uuid::Uuid::new_v4()));
+        Self(Faults::new(folder).expect("a folder"))
+    }
+
+    pub(crate) fn variable(&self) -> (&'static str, String) {
+        (FOLDER, self.0.folder().display().to_string())
+    }
+
+    pub(crate) fn arm(&self, point: &str, fault: Fault) {
+        self.0.arm(point, fault).expect("armed");
+    }
+
+    pub(crate) fn switch_on(&self, switch: &str) {
+        self.0.switch_on(switch).expect("on");
+    }
+
+    pub(crate) fn fired(&self, name: &str) -> usize {
+        self.0.fired(name).expect("readable")
+    }
+}
+
+impl Drop for Points {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0.folder());
+    }
 }
 
 /// One process; killed when this goes.

@@ -31,7 +31,6 @@ const SUPERSEDED: &str = "superseded";
 /// Why money can't be taken or given back, where the provider has no word for it.
 const NOT_AUTHORISED: &str = "not-authorised";
 const OVER_LIMIT: &str = "over-limit";
-const NOT_BEGUN: &str = "not-begun";
 const REFUSED: &str = "refused";
 /// Why it was declined, where the provider has no word for it.
 const CANCELLED: &str = "cancelled";
@@ -221,8 +220,9 @@ impl Story {
         if self.state.attempt_open {
             self.ended(self.state.attempt, VOID);
         }
-        // What the provider was asked for is waited for: it may have been done. Refunds that wait are done first, for they are promised.
-        for waiting in books::waiting_captures(&self.state) {
+        // What the provider was asked for is waited for: it may have been done, also where the provider has forgotten it. Refunds that wait are
+        // done first, for they are promised.
+        for waiting in books::waiting_captures(&self.state).into_iter().filter(|waiting| waiting.again == 0) {
             let (order_id, code) = (self.order_id.clone(), VOID.to_owned());
             self.tell(CaptureFailed { order_id, number: waiting.number, amount: waiting.amount, code });
         }

@@ -36,8 +36,8 @@ pub(super) struct Provider {
     /// By the attempt that made them.
     objects: BTreeMap<u32, Object>,
     pub(super) captures_once: bool,
-    /// What came of each key, by operation, number and whether it undoes something: who asks again hears the same.
-    keys: BTreeMap<(i32, u32, bool), (OperationResult, u32)>,
+    /// What came of each key, by operation, number, whether it undoes something, and how often it is asked again: who asks again hears the same.
+    keys: BTreeMap<(i32, u32, bool, u32), (OperationResult, u32)>,
     /// It does again what it is asked again.
     pub(super) forgets_keys: bool,
     /// What the customer's bank has taken back.
@@ -66,8 +66,8 @@ fn attempt_of(object_id: &str) -> u32 {
 }
 
 /// That of an operation, as the effect makes it of what it is asked.
-fn key(asked: &ProviderAsked) -> (i32, u32, bool) {
-    (asked.operation, asked.number, asked.undo)
+fn key(asked: &ProviderAsked) -> (i32, u32, bool, u32) {
+    (asked.operation, asked.number, asked.undo, asked.again)
 }
 
 impl Provider {

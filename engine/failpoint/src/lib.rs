@@ -70,6 +70,18 @@ pub const POINTS: &[&str] = &[
     "react.before-send",
     // Kafka has acknowledged reactions, or there were none; the reactor's marks were not written.
     "react.before-checkpoint",
+    // A call of a lookup or an effect is begun: a row says so where it is one to the outside; nobody was asked.
+    "call.before",
+    // The outcome of a call is there, and kept nowhere.
+    "call.answered",
+    // The outcome is kept in the call's row, and was not sent.
+    "call.kept",
+    // Kafka has the outcome; the desk does not know it, and the row stands.
+    "call.sent",
+    // Deadlines are due and their rows stand; nothing was sent.
+    "fire.before",
+    // Kafka has the commands of deadlines; their rows stand.
+    "fire.sent",
     // Kafka has the parts of a batch, and not the marker behind them.
     "push.between",
     // At least one partition of a new generation is filled.

@@ -38,7 +38,8 @@ pub enum Attempt {
     First,
     /// Somebody may have called, and what came of it is not known: ask the destination; where it never heard of it, do it.
     AskFirst,
-    /// It is too late to begin: ask; where the destination never heard of it, that is the outcome.
+    /// It is too late to begin: ask; where the destination does not know it, that is the outcome. It may have forgotten what was done: a no would
+    /// be a guess. What is done may still be begun where the destination shows otherwise that it was not, or where twice does no harm.
     AskOnly,
 }
 

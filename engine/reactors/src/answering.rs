@@ -1,7 +1,6 @@
 //! One call, done: pages are read, and what they say becomes a command.
 
-use chrono::Utc;
-use daybook_kernel::{ErasedLookup, LookupError, PageKey, Pages, ServiceMessage};
+use daybook_kernel::{ErasedLookup, Instant, LookupError, PageKey, Pages, ServiceMessage};
 
 use crate::call::Call;
 use crate::pages::{Place, ReadError, Reader};
@@ -24,6 +23,7 @@ pub(crate) async fn answer(
     first: &[PageKey],
     reader: &Reader,
     place: Place<'_>,
+    now: Instant,
 ) -> Result<ServiceMessage, CallError> {
     let event = &call.event;
     let mut pages = Pages::default();
@@ -32,7 +32,7 @@ pub(crate) async fn answer(
     if !further.is_empty() {
         reader.read(&further, place, &mut pages).await?;
     }
-    let outcome = lookup.answer(&event.type_name, &event.payload, &event.decoded, &pages, Utc::now().into())?;
+    let outcome = lookup.answer(&event.type_name, &event.payload, &event.decoded, &pages, now)?;
     if outcome.target != call.target || outcome.service != call.service {
         return Err(CallError::OtherTarget(outcome.target.as_str().to_owned(), call.target.as_str().to_owned()));
     }

@@ -17,12 +17,13 @@ use daybook_proto::v1::{Caller, Request};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::ReactorError;
 use crate::breaker::Breaker;
 use crate::call::{AT_ONCE, Call, Disarmed, Notes, Work, due, none_yet};
+use crate::clock::Clock;
 use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::queue::Reaction;
-use crate::{Clock, ReactorError};
 
 /// The target of a service's commands.
 pub(crate) struct Target {
@@ -41,7 +42,7 @@ pub(crate) struct Common {
     pub(crate) registry: Registry,
     /// Of pages, for lookups.
     pub(crate) reader: Reader,
-    /// The time, for deadlines.
+    /// The machine's time.
     pub(crate) clock: Clock,
     pub(crate) news: GoodNews,
     /// Of effects, by name.

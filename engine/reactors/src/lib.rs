@@ -18,6 +18,7 @@
 mod answering;
 mod breaker;
 mod call;
+mod clock;
 mod common;
 mod deadlines;
 mod desk;
@@ -34,9 +35,10 @@ mod runner;
 mod settling;
 mod store;
 
+pub use clock::Clock;
 pub use daybook_kernel::Rule;
 pub use deadlines::{ArmedDeadline, ArmedDeadlines};
 pub use error::ReactorError;
 pub use open_calls::{OpenCall, OpenCalls};
 pub use parked::{ParkedReaction, ParkedReactions};
-pub use runner::{Clock, Prepared, Reactors, ReactorsConfig, prepare};
+pub use runner::{Prepared, Reactors, ReactorsConfig, prepare};

@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::Statement;
 
 use crate::call::Notes;
+use crate::clock::LogClock;
 use crate::common::{Common, places};
 use crate::desk::{Desk, DeskMeters};
 use crate::hearing;
@@ -75,6 +76,7 @@ pub(crate) struct Reacting {
     pub(crate) rule: Rule,
     pub(crate) log: PartitionLog,
     pub(crate) common: Arc<Common>,
+    clock: Arc<LogClock>,
     pub(crate) store: Store,
     /// The next event to react to.
     pub(crate) next: i64,
@@ -113,6 +115,7 @@ impl Reacting {
         Self {
             rule,
             log,
+            clock: Arc::new(LogClock::new(common.clock.clone())),
             common,
             store,
             next: 0,
@@ -193,6 +196,7 @@ impl Reacting {
     async fn look(&mut self) -> Result<(), ReactorError> {
         let head = self.log.last_page().await?;
         self.end = head.next_offset();
+        self.clock.stands_at(head.recorded_at);
         self.meters.lag.set((self.end - self.next) as f64);
         if head.epoch > self.epoch && self.next > 0 {
             let first = self.log.first_offset_after_epoch(self.epoch).await?.unwrap_or(self.next);
@@ -239,8 +243,8 @@ impl Reacting {
             return;
         }
         let (log, common, store) = (self.log.clone(), self.common.clone(), self.store.clone());
-        let meters = DeskMeters::of(&self.rule, &self.log);
-        self.desk = Some(Desk::open(self.rule.clone(), log, common, store, self.stored.term, self.news.clone(), meters));
+        let (term, news, clock) = (self.stored.term, self.news.clone(), self.clock.clone());
+        self.desk = Some(Desk::open(self.rule.clone(), log, common, store, term, news, clock));
     }
 
     /// The messages and calls that an event asks for. Nothing for events of other aggregates.
@@ -313,6 +317,7 @@ impl Reacting {
         });
         self.queue.sent(first.offset, last.offset + 1, reactions, delivery);
         (self.next, self.epoch) = (last.offset + 1, last.epoch);
+        self.clock.heard(last.recorded_at);
         self.meters.lag.set((self.end - self.next) as f64);
         Ok(())
     }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use daybook_bus::{BusConfig, Inspector, ProducerOptions, SharedProducer};
 use daybook_follow::{Follower, Followers, Home, Kind, Roster};
-use daybook_kernel::{Begins, Instant, ReadModel, Registry};
-use daybook_log::{Log, PartitionLog};
+use daybook_kernel::{Begins, ReadModel, Registry};
+use daybook_log::{Log, PartitionLog, Writer};
 use daybook_messages::lanes_group;
 use daybook_postgres::{Databases, Pool, Role, read_secret};
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::common::{Common, Destination, Target};
 use crate::news::GoodNews;
 use crate::pages::Reader;
@@ -22,9 +22,6 @@ use crate::{ReactorError, Rule};
 
 /// Longest time that Kafka may take with a reaction before it is sent again from the log, if need be with another client.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
-
-/// The time, for deadlines. A test can set it.
-pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// Which reactors a process runs, and where.
 #[derive(Clone)]
@@ -44,15 +41,15 @@ pub struct ReactorsConfig {
     /// The most calls of effects to one destination that may be under way at once in this process (32 by default). What a provider allows is
     /// shared by all processes.
     pub calls_at_once: usize,
-    /// The time, for deadlines and for effects that may become too late.
+    /// The machine's time, for deadlines, lookups, and effects that may become too late. A partition's is never behind what its log has said.
     pub clock: Clock,
 }
 
 impl ReactorsConfig {
-    /// These rules, which are all that the build has; 32 calls at once, the machine's clock.
+    /// These rules, which are all that the build has; 32 calls at once, the clock that lanes have too.
     pub fn new(databases: Databases, bus: BusConfig, registry: Registry, rules: Vec<Rule>, read_models: Vec<ReadModel>) -> Self {
         let all_rules = rules.clone();
-        Self { databases, bus, registry, rules, all_rules, read_models, calls_at_once: 32, clock: Arc::new(|| Utc::now().into()) }
+        Self { databases, bus, registry, rules, all_rules, read_models, calls_at_once: 32, clock: Arc::new(Writer::now) }
     }
 }
 

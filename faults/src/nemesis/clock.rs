@@ -1,4 +1,4 @@
-//! A clock that is stepped: Daybook's own, through its context; the machine's stays.
+//! A clock that is stepped: Daybook's own, through its context, and the scheduler's, which is the same; the machine's stays.
 //!
 //! A partition's time is the later one of the clock's and its last page's. So a step is seen in the log alone: forward, when pages
 //! are as far ahead as no other clock has them; back, when pages stand still where the clock before the step would have gone on.
@@ -12,11 +12,17 @@ use super::lanes::{self, Pages};
 use super::marks::Marks;
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck};
+use crate::collect;
+use crate::shop::names::SERVICES;
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const HELD: Duration = Duration::from_secs(5);
 /// The time for which partitions move on before the clock is stepped back, where they stood still.
 const MOVES_ON: Duration = Duration::from_secs(2);
+/// Deadlines are due in so many seconds.
+const SOON: [u32; 4] = [3, 6, 12, 25];
+/// The longest that it may take until some are pending.
+const ARMED: Duration = Duration::from_secs(20);
 
 pub(super) fn all() -> Vec<Fault> {
     vec![
@@ -24,7 +30,43 @@ pub(super) fn all() -> Vec<Fault> {
         Fault::new("clock-back", "the context's clock goes back an hour while partitions follow it, then as before", 20, |f| {
             Box::pin(back(f))
         }),
+        Fault::new("clock-forward-deadlines", "the clock is an hour ahead while deadlines are pending, then as before", 60, |f| {
+            Box::pin(with_deadlines(f, false))
+        }),
+        Fault::new("clock-back-deadlines", "the clock goes back an hour while deadlines are pending, then as before", 60, |f| {
+            Box::pin(with_deadlines(f, true))
+        }),
     ]
+}
+
+/// The same while deadlines are pending, that are due by the step, or by the time that the clock goes on from. It counts them where the clock
+/// was seen to be stepped.
+async fn with_deadlines(mut field: Field<'_>, goes_back: bool) -> anyhow::Result<Struck> {
+    let cluster = field.cluster;
+    let mut armed = Asked::default();
+    // Of several times: some fire before the clock is stepped, some while it is, some after.
+    let (mut pending, end) = (0, tokio::time::Instant::now() + ARMED);
+    while pending == 0 && tokio::time::Instant::now() < end {
+        for seconds in SOON {
+            field.ask_for_deadlines(&mut armed, seconds);
+        }
+        field.hold_asking(&mut armed, MOVES_ON).await;
+        pending = lanes::patiently(|| async { armed_deadlines(&collect::connect(&cluster.owner_url()).await?).await }).await?;
+    }
+    let struck = if goes_back { back(field).await? } else { forward(field).await? };
+    armed.answered().await;
+    let fired = if struck.fired > 0 { pending } else { 0 };
+    Ok(Struck { fired, ..struck }.note(format!("{pending} deadlines were pending")))
+}
+
+/// Deadlines that are armed, of all services that the harness knows.
+async fn armed_deadlines(client: &tokio_postgres::Client) -> anyhow::Result<u64> {
+    let mut armed = 0;
+    for service in SERVICES {
+        let sql = format!("SELECT count(*) FROM \"{service}\".call WHERE deadline IS NOT NULL");
+        armed += client.query_one(&sql, &[]).await?.get::<_, i64>(0).unsigned_abs();
+    }
+    Ok(armed)
 }
 
 async fn forward(mut field: Field<'_>) -> anyhow::Result<Struck> {

@@ -94,7 +94,7 @@ impl Struck {
 
 /// Every nemesis, in the order of the list; those of the world outside where clients place `orders`.
 pub fn all(orders: bool) -> Vec<Box<dyn Nemesis>> {
-    let outside = if orders { outside::all().into_iter().chain(restore::all()).collect() } else { Vec::new() };
+    let outside = if orders { points::of_orders().into_iter().chain(outside::all()).chain(restore::all()).collect() } else { Vec::new() };
     let lists = [
         kills::all(),
         points::all(),

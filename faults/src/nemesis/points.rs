@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::marks::Marks;
 use super::provoke::Asked;
-use super::{Fault, Field, Heal, Struck, poison};
+use super::{Fault, Field, Heal, Struck, outside, poison};
 use crate::cluster::Cluster;
 use crate::shop::names::PAGES;
 
@@ -29,13 +29,21 @@ const PANICS: [(&str, &str, &str); 3] = [
     ("panic-project.after-commit", "project.after-commit", "a projector panics between the commit and the push"),
 ];
 
+/// Places that only an order's way leads through.
+const OF_ORDERS: &str = "call.";
+
 pub(super) fn all() -> Vec<Fault> {
     let panics = PANICS.iter().map(|(name, point, about)| Fault::new(name, about, 30, |f| Box::pin(strike(f, point, Kind::Panic))));
-    deaths().chain(panics).collect()
+    deaths(|point| !point.starts_with(OF_ORDERS)).chain(panics).collect()
 }
 
-fn deaths() -> impl Iterator<Item = Fault> {
-    NAMES.iter().map(|(point, name)| {
+/// Those that need clients who place orders.
+pub(super) fn of_orders() -> Vec<Fault> {
+    deaths(|point| point.starts_with(OF_ORDERS)).map(|fault| fault.when(outside::is_there)).collect()
+}
+
+fn deaths(of: impl Fn(&str) -> bool) -> impl Iterator<Item = Fault> {
+    NAMES.iter().filter(move |(point, _)| of(point)).map(|(point, name)| {
         let rebuilds = point.starts_with("rebuild.") || point.starts_with("promote.");
         Fault::new(name, about(point), if rebuilds { 60 } else { 30 }, move |f| match rebuilds {
             true => Box::pin(rebuild(f, point)),
@@ -54,6 +62,10 @@ fn about(point: &str) -> &'static str {
         "publish" => "command handlers die around publishing events",
         "project" => "projectors die around the commit of parts and checkpoint",
         "react" => "command handlers die around sending what reactors ask for, and noting that it was sent",
+        "call" => {
+            "command handlers die around a call of a lookup or an effect: before it, when it is answered, when that is kept, when it is sent"
+        }
+        "fire" => "command handlers die around sending what deadlines ask for",
         "push" => "projectors die between the parts and their marker",
         "rebuild" => "a rebuild dies, and the next one succeeds",
         "promote" => "a promotion dies, and the next one succeeds",
@@ -81,6 +93,9 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
         }
         if point.starts_with("react.") {
             field.ask_for_reactions(&mut asked);
+        }
+        if point.starts_with("fire.") {
+            field.ask_for_deadlines(&mut asked, 1);
         }
         field.ask(&mut asked);
         field.read_anew(&mut asked);

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::Field;
 use crate::history::{Answer, Command, Via};
 use crate::shop::names::PAGES;
-use crate::shop::{creation, fall_and_return};
+use crate::shop::{creation, fall_and_return, held_for};
 use crate::workload::Server;
 
 /// Each provocation is a client of its own: it asks one thing, and no more.
@@ -61,7 +61,19 @@ impl Field<'_> {
         }
     }
 
-    /// The same; of what is accepted every endpoint is asked for the result, again and again, until there is one.
+    /// Asks every endpoint for what the scheduler ends after so many seconds.
+    pub(super) fn ask_for_deadlines(&mut self, asked: &mut Asked, seconds: u32) {
+        for member in self.cluster.handlers() {
+            let (http, commands, by) = (self.http.clone(), held_for(self.random.random(), seconds), client());
+            asked.0.spawn(async move {
+                for command in commands {
+                    http.command(by, &member.server(), &command).await;
+                }
+            });
+        }
+    }
+
+    /// Asks every endpoint for something new; of what is accepted every endpoint is asked for the result, again and again, until there is one.
     pub(super) fn ask_by_handle(&mut self, asked: &mut Asked) {
         let places: Vec<Server> = self.cluster.handlers().into_iter().map(|member| member.server()).collect();
         for at in places.clone() {

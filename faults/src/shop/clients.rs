@@ -56,13 +56,20 @@ pub(crate) fn creation(n: u64) -> Command {
 
 /// A stock that nobody else asks for falls below its reorder point at once, and then comes back; of the same number, the same.
 pub(crate) fn fall_and_return(n: u64) -> [Command; 2] {
+    [of_own_stock(n, "set-reorder-point", json!({"reorderPoint": 5})), of_own_stock(n, "receive-stock", json!({"quantity": 7}))]
+}
+
+/// A piece of a stock that nobody else asks for is held for so many seconds, and nobody keeps it; of the same number, the same.
+pub(crate) fn held_for(n: u64, seconds: u32) -> [Command; 2] {
+    let held = json!({"orderId": format!("n-{n:016x}"), "quantity": 1, "expiresInSeconds": seconds});
+    [of_own_stock(n, "receive-stock", json!({"quantity": 7})), of_own_stock(n, "reserve-stock", held)]
+}
+
+fn of_own_stock(n: u64, name: &str, mut body: Value) -> Command {
     let sku = format!("n-{n:016x}");
-    let of = |name: &str, mut body: Value| {
-        (body["sku"], body["warehouse"]) = (json!(sku), json!(WAREHOUSES[0]));
-        let (service, stream) = ("inventory".to_owned(), format!("stock/{sku}@{}", WAREHOUSES[0]));
-        Command { service, name: name.to_owned(), stream, key: format!("k-{n:016x}-{name}"), body, if_match: None, via: Via::Kafka }
-    };
-    [of("set-reorder-point", json!({"reorderPoint": 5})), of("receive-stock", json!({"quantity": 7}))]
+    (body["sku"], body["warehouse"]) = (json!(sku), json!(WAREHOUSES[0]));
+    let (service, stream) = ("inventory".to_owned(), format!("stock/{sku}@{}", WAREHOUSES[0]));
+    Command { service, name: name.to_owned(), stream, key: format!("k-{n:016x}-{name}"), body, if_match: None, via: Via::Kafka }
 }
 
 /// The same command with other contents, where that can be told by its digest: another one under its key. None where it can't.

@@ -12,7 +12,7 @@ pub mod rules;
 pub(crate) mod shoppers;
 
 pub use books::judge;
-pub(crate) use clients::{Shop, creation, fall_and_return, spoilt};
+pub(crate) use clients::{Shop, creation, fall_and_return, held_for, spoilt};
 pub use keys::Keys;
 pub(crate) use market::Market;
 pub(crate) use reading::Question;

@@ -6,9 +6,9 @@ use daybook_proto::v1::Metadata;
 use prost::Message as _;
 use serde_json::{Value, json};
 
-use crate::orders::{STOCK, Story, asked, heard, line, money, of, of_stock, story};
-use crate::support::{caught_in, event, rows};
-use crate::world::{encode, publish, reforge};
+use crate::orders::{EXPIRED, STOCK, Story, asked, at, heard, line, money, of, of_stock, story};
+use crate::support::{caught_in, event, pages, rows};
+use crate::world::{BEGAN, encode, publish, reforge};
 
 const O1: &str = "order/o-1";
 const P1: &str = "payment/o-1";
@@ -38,6 +38,7 @@ fn books(e: &mut Evidence) -> &mut Vec<Value> {
 fn untaken() -> Story {
     let mut story = story();
     *story.of(P1, "ProviderHeard", 2) = of("o-1", heard(3, "ob-1", "AUTHORISED", [3000, 0, 0]));
+    *story.of(P1, "ProviderHeard", 3) = of("o-1", heard(4, "ob-1", "CANCELLED", [3000, 0, 0]));
     for (stream, kind, fails) in [(P1, "PaymentCaptured", "CaptureFailed"), (O1, "OrderCaptured", "OrderCaptureFailed")] {
         story.becomes(stream, kind, fails);
     }
@@ -80,7 +81,7 @@ fn more_is_captured_than_the_payment_itself_has_authorised() {
 #[test]
 fn more_is_given_back_than_was_captured() {
     caught("I7", "refunded-beyond-captured", &["money-unlike-kept", "provider-differs"], |s| {
-        *s.of(P1, "ProviderHeard", 3) = of("o-1", heard(4, "ob-1", "AUTHORISED", [3000, 2000, 2500]));
+        *s.of(P1, "ProviderHeard", 4) = of("o-1", heard(5, "ob-1", "AUTHORISED", [3000, 2000, 2500]));
     });
 }
 
@@ -102,7 +103,7 @@ fn the_provider_is_asked_for_two_things_at_once() {
 
 #[test]
 fn an_answer_to_an_ask_that_nobody_made() {
-    caught("I7", "ask-answered-once", &[], |s| s.of(P1, "ProviderHeard", 3)["ask"] = json!(7));
+    caught("I7", "ask-answered-once", &[], |s| s.of(P1, "ProviderHeard", 4)["ask"] = json!(7));
 }
 
 #[test]
@@ -224,7 +225,7 @@ fn a_piece_that_came_back_is_not_paid_back() {
 #[test]
 fn the_shop_keeps_more_than_the_customers_pieces_cost() {
     caught("I7", "money-unlike-kept", &["provider-differs"], |s| {
-        *s.of(P1, "ProviderHeard", 3) = of("o-1", heard(4, "ob-1", "AUTHORISED", [3000, 2000, 900]));
+        *s.of(P1, "ProviderHeard", 4) = of("o-1", heard(5, "ob-1", "AUTHORISED", [3000, 2000, 900]));
     });
 }
 
@@ -241,6 +242,86 @@ fn money_stays_authorised_of_an_order_that_was_cancelled() {
         s.without(P2, "ProviderAsked", 2);
         s.without(P2, "ProviderHeard", 2);
     });
+}
+
+#[test]
+fn money_stays_authorised_of_an_order_that_was_completed() {
+    caught("I7", "authorisation-left", &[], |s| {
+        s.without(P1, "ProviderAsked", 3);
+        s.without(P1, "ProviderHeard", 3);
+        *s.of(P1, "ProviderHeard", 3) = of("o-1", heard(5, "ob-1", "AUTHORISED", [3000, 2000, 1000]));
+    });
+}
+
+#[test]
+fn a_release_is_answered_twice_or_never() {
+    caught("I7", "released-once", &[], |s| s.twice(P1, "PaymentReleased", 0));
+    caught("I7", "ask-answered-once", &[], |s| s.without(P1, "PaymentReleased", 0));
+}
+
+#[test]
+fn money_is_taken_after_the_rest_was_let_go() {
+    caught("I7", "released-once", &["payment-unlike-order"], |s| {
+        let capture = || of("o-1", json!({ "number": 2, "amount": money(0) }));
+        s.then((P1, "PaymentReleased", 0), (P1, "PaymentCaptured", capture()));
+        s.then((P1, "PaymentReleased", 0), (P1, "CaptureRequested", capture()));
+    });
+}
+
+#[test]
+fn a_shipment_leaves_while_it_is_held() {
+    let held = || of("o-1", json!({ "number": 1, "reason": "authorisation-lost" }));
+    caught("I9", "left-in-doubt", &[], |s| s.then((S1, "ShipmentCancelled", 0), (S1, "ShipmentHeld", held())));
+    let mut ended = story();
+    ended.then((S1, "ShipmentCancelled", 0), (S1, "ShipmentHoldEnded", of("o-1", json!({ "number": 1 }))));
+    ended.then((S1, "ShipmentCancelled", 0), (S1, "ShipmentHeld", held()));
+    let verdict = judge(&ended.evidence());
+    assert!(verdict.holds(), "{verdict}");
+}
+
+#[test]
+fn what_has_not_left_is_not_held_when_its_money_is_in_doubt() {
+    let lost = || (O1, "OrderAuthorisationLost", of("o-1", json!({ "attempt": 1 })));
+    caught("I9", "left-in-doubt", &[], |s| s.then((O1, "OrderConfirmed", 0), lost()));
+    caught("I9", "left-in-doubt", &[], |s| {
+        s.then((O1, "OrderConfirmed", 0), (O1, "OrderDisputed", of("o-1", json!({ "amount": money(1) }))));
+    });
+    // All has left, or it is held.
+    let mut good = story();
+    good.then((O1, "OrderShipped", 0), lost());
+    good.then((O1, "OrderConfirmed", 0), (O1, "OrderHoldEnded", of("o-1", json!({ "numbers": [1] }))));
+    good.then((O1, "OrderConfirmed", 0), (O1, "OrderHeld", of("o-1", json!({ "numbers": [1], "reason": "authorisation-lost" }))));
+    good.then((O1, "OrderConfirmed", 0), lost());
+    let verdict = judge(&good.evidence());
+    assert!(verdict.holds(), "{verdict}");
+}
+
+#[test]
+fn a_deadline_fires_before_its_time() {
+    caught("I9", "deadline-early", &[], |s| s.of(STOCK, "StockReserved", 1)["expiresAt"] = at(BEGAN + 3_600_000_000));
+    caught("I9", "deadline-early", &[], |s| s.of(STOCK, "StockReserved", 1)["expiresAt"] = Value::Null);
+}
+
+/// It was on its way when the clock was set back: the log stands still until its clock is where it was.
+#[test]
+fn what_a_log_decides_while_it_stands_still_is_not_early() {
+    let mut story = story();
+    story.of(STOCK, "StockReserved", 1)["expiresAt"] = at(BEGAN + 3_600_000_000);
+    let mut evidence = story.evidence();
+    let page = event(&mut evidence, STOCK, 5).page;
+    let before = pages(&mut evidence, STOCK).iter().find(|before| before.page == page - 1).expect("it stands").recorded_at;
+    event(&mut evidence, STOCK, 5).recorded_at = before;
+    pages(&mut evidence, STOCK).iter_mut().filter(|at| at.page == page).for_each(|at| at.recorded_at = before);
+    reforge(&mut evidence);
+    publish(&mut evidence);
+    let verdict = judge(&evidence);
+    assert!(verdict.holds(), "{verdict}");
+}
+
+#[test]
+fn the_deadline_of_one_event_fires_twice() {
+    // What is held the second time is let go for the first time's deadline, once more.
+    caught("I9", "deadline-twice", &[], |s| s.of(STOCK, EXPIRED, 1)["number"] = json!(2));
 }
 
 #[test]

@@ -9,9 +9,11 @@ use daybook_faults::shop::rules::orders::RULES;
 use serde_json::{Value, json};
 
 use crate::good::note_done;
-use crate::world::{World, command, encode, publish, reforge, service_of};
+use crate::world::{BEGAN, World, command, encode, publish, reforge, service_of};
 
 pub(crate) const STOCK: &str = "stock/P-1@w-1";
+/// The scheduler's.
+pub(crate) const EXPIRED: &str = "ReservationExpired";
 
 /// Events in the order in which they were written, each the cause of the next: stream, kind, content.
 #[derive(Clone)]
@@ -80,6 +82,13 @@ impl Story {
             match &last {
                 // The first goods come from outside, as all that was begun does.
                 None => note_done(&mut w, &command("receive-stock", stream, "receive", body.clone()), vec![(kind, body.clone())]),
+                Some(_) if *kind == EXPIRED => {
+                    // What is sent a second time says of itself which version it is about, and is another deadline.
+                    let mut body = body.clone();
+                    let again = body.as_object_mut().and_then(|body| body.remove("number")).and_then(|version| version.as_i64());
+                    let (cause, name) = (again.unwrap_or_else(|| w.version(stream)), if again.is_some() { "other" } else { "expiry" });
+                    w.fired((stream, cause), name, stream, kind, body);
+                }
                 Some((cause, version)) => w.said((cause, *version), stream, kind, body.clone()),
             }
             last = Some((stream.clone(), w.version(stream)));
@@ -161,10 +170,24 @@ fn paid(story: &mut Story, order: &str, quantity: i64, object: &str) {
 pub(crate) fn story() -> Story {
     let mut s = Story(Vec::new());
     s.tell(STOCK, "StockReceived", json!({ "sku": "P-1", "warehouse": "w-1", "quantity": 10 }));
+    expired(&mut s);
     completed(&mut s);
     cancelled(&mut s);
     rejected(&mut s);
     s
+}
+
+/// Of an order that nobody places: two pieces are held for a while, one after the other, and let go when their time is over.
+fn expired(s: &mut Story) {
+    for _ in 0..2 {
+        s.tell(STOCK, "StockReserved", of_stock("o-7", json!({ "quantity": 1, "expiresAt": at(BEGAN) })));
+        s.tell(STOCK, EXPIRED, of_stock("o-7", json!({ "quantity": 1 })));
+    }
+}
+
+/// A time, in microseconds since 1970, as events have it.
+pub(crate) fn at(micros: i64) -> Value {
+    json!(chrono::DateTime::from_timestamp_micros(micros).expect("a time").to_rfc3339())
 }
 
 fn completed(s: &mut Story) {
@@ -198,14 +221,19 @@ fn completed(s: &mut Story) {
     s.tell(shipment, "ShipmentDelivered", of("o-1", json!({ "number": 1 })));
     s.tell(order, "OrderDelivered", of("o-1", json!({ "number": 1, "lines": line(2), "status": "ORDER_STATUS_DELIVERED" })));
     s.tell(order, "OrderCompleted", of("o-1", json!({ "cartId": "k-1" })));
+    // The rest is let go.
+    s.tell(payment, "ReleaseRequested", of("o-1", json!({ "number": 1 })));
+    s.tell(payment, "ProviderAsked", of("o-1", asked(4, "CANCEL", "ob-1", 0)));
+    s.tell(payment, "ProviderHeard", of("o-1", heard(4, "ob-1", "CANCELLED", [3000, 2000, 0])));
+    s.tell(payment, "PaymentReleased", of("o-1", json!({ "number": 1 })));
     // One comes back.
     let back = json!({ "lines": held(1), "condition": "RESALABLE", "refund": 1, "amount": money(1000) });
     s.tell(order, "OrderReturned", of("o-1", back));
     s.tell(STOCK, "StockReceived", json!({ "sku": "P-1", "warehouse": "w-1", "quantity": 1 }));
     let refund = json!({ "number": 1, "amount": money(1000) });
     s.tell(payment, "RefundRequested", of("o-1", refund.clone()));
-    s.tell(payment, "ProviderAsked", of("o-1", asked(4, "REFUND", "ob-1", 1000)));
-    s.tell(payment, "ProviderHeard", of("o-1", heard(4, "ob-1", "AUTHORISED", [3000, 2000, 1000])));
+    s.tell(payment, "ProviderAsked", of("o-1", asked(5, "REFUND", "ob-1", 1000)));
+    s.tell(payment, "ProviderHeard", of("o-1", heard(5, "ob-1", "CANCELLED", [3000, 2000, 1000])));
     s.tell(payment, "PaymentRefunded", of("o-1", refund.clone()));
     s.tell(order, "OrderRefunded", of("o-1", refund));
 }
@@ -238,8 +266,8 @@ fn books() -> Value {
     let of_money = |operation: &str, amount: i64| json!({ "key": format!("{operation}-key"), "operation": operation, "asked": { "amount": amount }, "status": 200, "calls": 2 });
     let key = |operation: &str| of_money(operation, 0);
     json!({ "payments": [
-        { "id": "ob-1", "order": "o-1", "currency": "EUR", "authorised": 3000, "captured": 2000, "voided": 0, "refunded": 1000,
-          "keys": [key("create"), key("confirm"), of_money("capture", 2000), of_money("refund", 1000)] },
+        { "id": "ob-1", "order": "o-1", "currency": "EUR", "authorised": 3000, "captured": 2000, "voided": 1000, "refunded": 1000,
+          "keys": [key("create"), key("confirm"), of_money("capture", 2000), key("cancel"), of_money("refund", 1000)] },
         { "id": "ob-2", "order": "o-2", "currency": "EUR", "authorised": 1000, "captured": 0, "voided": 1000, "refunded": 0,
           "keys": [key("create"), key("confirm"), key("cancel")] },
     ] })

@@ -154,22 +154,39 @@ impl World {
         self.write(vec![(&unknown, origin, End::Done(vec![(kind, body)]))]);
     }
 
+    /// The same of the scheduler, by the name of the deadline that the cause has armed.
+    pub(crate) fn fired(&mut self, cause: (&str, i64), deadline: &str, stream: &str, kind: &'static str, body: Value) {
+        let unknown = command("", stream, "", Value::Null);
+        let (at, sent) = (self.place(cause), self.origin(cause, "", "", stream));
+        let id = digest::deadline_id(&at, "reservations", deadline, stream);
+        let origin = Origin { id, caller: Caller::process("deadlines/reservations".to_owned()), ..sent };
+        self.write(vec![(&unknown, origin, End::Done(vec![(kind, body)]))]);
+    }
+
     /// The version of a stream.
     pub(crate) fn version(&self, stream: &str) -> i64 {
         self.versions.get(stream).copied().unwrap_or_default()
     }
 
+    fn event(&self, (stream, version): (&str, i64)) -> &Event {
+        let events_there = &self.evidence.logs[service_of(stream)].events[&digest::partition(stream, PARTITIONS)];
+        events_there.iter().find(|event| event.stream_id == stream && event.version == version).expect("it stands")
+    }
+
+    /// Where a version of a stream stands.
+    fn place(&self, at: (&str, i64)) -> digest::EventPlace<'static> {
+        let (service, partition) = (service_of(at.0), digest::partition(at.0, PARTITIONS));
+        digest::EventPlace { epoch: 1, service, partition, offset: self.event(at).offset }
+    }
+
     /// A reactor, by the event that it reacts to, the type of its command, and the stream that gets it.
-    fn origin(&self, (stream, version): (&str, i64), reactor: &str, kind: &str, target: &str) -> Origin {
-        let (service, partition) = (service_of(stream), digest::partition(stream, PARTITIONS));
-        let events_there = &self.evidence.logs[service].events[&partition];
-        let cause = events_there.iter().find(|event| event.stream_id == stream && event.version == version).expect("it stands");
-        let at = digest::EventPlace { epoch: 1, service, partition, offset: cause.offset };
+    fn origin(&self, cause: (&str, i64), reactor: &str, kind: &str, target: &str) -> Origin {
+        let at = self.place(cause);
         Origin {
             id: digest::reaction_id(&at, reactor, kind, target),
             caller: Caller::process(format!("reactor/{reactor}")),
-            correlation_id: Metadata::decode(cause.metadata.as_slice()).expect("metadata").correlation_id,
-            causation_id: format!("{service}/{partition}:{}@1", cause.offset),
+            correlation_id: Metadata::decode(self.event(cause).metadata.as_slice()).expect("metadata").correlation_id,
+            causation_id: format!("{}/{}:{}@1", at.service, at.partition, at.offset),
         }
     }
 

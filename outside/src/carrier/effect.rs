@@ -8,11 +8,8 @@ use shop_proto::shipping::v1::{RecordLabel, ShipmentCommand, ShipmentEvent};
 
 use super::{Carrier, LabelRequest};
 use crate::key::label_key;
-use crate::said::{Said, attempted};
+use crate::said::Said;
 use crate::text::{message, short};
-
-/// The code of a label that it was too late to ask for.
-const NOT_BEGUN: &str = "not-begun";
 
 /// Why a label is not asked for.
 const NOBODY: &str = "no carrier: set --carrier-url";
@@ -48,18 +45,29 @@ impl Effect for LabelEffect {
             weight: None,
         };
         let key = label_key(&parcel.order, parcel.number);
-        let said = attempted(attempt, key, |key| carrier.outcome(key), |key| carrier.label(key, &parcel)).await?;
+        let said = match attempt {
+            Attempt::First => None,
+            Attempt::AskFirst => carrier.outcome(key).await?,
+            // A key that they have forgotten says nothing; what they have in their books does.
+            Attempt::AskOnly => match carrier.outcome(key).await? {
+                None => carrier.find(&parcel.order, parcel.number).await?.map(Said::Done),
+                said => said,
+            },
+        };
+        let said = match said {
+            Some(said) => said,
+            None => carrier.label(key, &parcel).await?,
+        };
         let of = RecordLabel { order_id: parcel.order.clone(), number: parcel.number, ..RecordLabel::default() };
         message(ShipmentCommand::from(match said {
-            Some(Said::Done(label)) => RecordLabel {
+            Said::Done(label) => RecordLabel {
                 carrier: short(&label.carrier, 100),
                 tracking: short(&label.tracking, 200),
                 // Half an address is none.
                 label_url: if label.url.chars().count() > 2_000 { String::new() } else { short(&label.url, 2_000) },
                 ..of
             },
-            Some(Said::Refused { code, .. }) => RecordLabel { code: short(&code, 200), ..of },
-            None => RecordLabel { code: NOT_BEGUN.to_owned(), ..of },
+            Said::Refused { code, .. } => RecordLabel { code: short(&code, 200), ..of },
         }))
     }
 

@@ -27,15 +27,17 @@ struct Told {
     label_url: String,
 }
 
+fn read(told: Value) -> Result<Label, Unknown> {
+    let told: Told = serde_json::from_value(told).map_err(|e| Unknown::Unusable(format!("a label that can't be read: {e}")))?;
+    if told.tracking.is_empty() {
+        return Err(Unknown::unusable("a label without a number"));
+    }
+    Ok(Label { carrier: told.carrier, tracking: told.tracking, url: told.label_url })
+}
+
 fn label(said: Said<Value>) -> Result<Said<Label>, Unknown> {
     match said {
-        Said::Done(told) => {
-            let told: Told = serde_json::from_value(told).map_err(|e| Unknown::Unusable(format!("a label that can't be read: {e}")))?;
-            if told.tracking.is_empty() {
-                return Err(Unknown::unusable("a label without a number"));
-            }
-            Ok(Said::Done(Label { carrier: told.carrier, tracking: told.tracking, url: told.label_url }))
-        }
+        Said::Done(told) => read(told).map(Said::Done),
         Said::Refused { code, .. } => Ok(Said::Refused { code, object: None }),
     }
 }
@@ -56,5 +58,28 @@ impl Carrier for HttpCarrier {
 
     fn outcome(&self, key: Uuid) -> Asking<'_, Option<Said<Label>>> {
         Box::pin(async move { self.0.outcome(key).await?.map(label).transpose() })
+    }
+
+    fn find<'a>(&'a self, order: &'a str, number: u32) -> Asking<'a, Option<Label>> {
+        #[derive(Deserialize)]
+        struct List {
+            data: Vec<Value>,
+        }
+        Box::pin(async move {
+            let query = [("orderId", order), ("number", &number.to_string())];
+            let mut list = match self.0.look(&["v1", "labels"], &query).await? {
+                Said::Done(list) => {
+                    serde_json::from_value::<List>(list)
+                        .map_err(|e| Unknown::Unusable(format!("a list of labels that can't be read: {e}")))?
+                        .data
+                }
+                Said::Refused { code, .. } => return Err(Unknown::Unusable(format!("the carrier does not list its labels: {code}"))),
+            };
+            match (list.pop(), list.len()) {
+                (None, _) => Ok(None),
+                (Some(told), 0) => read(told).map(Some),
+                (Some(_), more) => Err(Unknown::Unusable(format!("the carrier has {} labels of one shipment", more + 1))),
+            }
+        })
     }
 }

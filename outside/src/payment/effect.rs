@@ -8,7 +8,7 @@ use shop_proto::payment::v1::{Operation, OperationResult, PaymentCommand, Paymen
 
 use super::{Payment, PaymentProvider};
 use crate::key::operation_key;
-use crate::said::{Asking, Said, attempted};
+use crate::said::Said;
 use crate::text::{message, short};
 
 /// Why nothing is asked for.
@@ -23,7 +23,7 @@ impl PayingEffect {
         Self(provider)
     }
 
-    /// None: it was not begun.
+    /// None: it is too late to begin it, and they do not know its key.
     async fn done(&self, asked: &ProviderAsked, attempt: Attempt) -> Result<Option<Said<Payment>>, Unknown> {
         let provider = self.0.as_deref().ok_or_else(|| Unknown::unanswered(NOBODY))?;
         let none = Money::default();
@@ -39,28 +39,30 @@ impl PayingEffect {
             Operation::Look => return provider.look(id).await.map(Some),
             Operation::Unspecified => return Err(Unknown::unanswered("an operation that this build does not know")),
         };
-        let key = operation_key(order, name, asked.number, asked.undo);
-        let said = attempted(
-            attempt,
-            key,
-            |key| provider.outcome(key),
-            |key| -> Asking<'_, Said<Payment>> {
-                match operation {
-                    Operation::Create => provider.create(key, order, amount),
-                    Operation::Confirm => provider.confirm(key, id, &asked.payment_token),
-                    Operation::Capture => provider.capture(key, id, amount),
-                    Operation::Cancel => provider.cancel(key, id),
-                    Operation::Refund => provider.refund(key, id, amount),
-                    Operation::Look | Operation::Unspecified => provider.look(id),
-                }
-            },
-        )
-        .await?;
-        // A key that they have forgotten says nothing, and cancelling twice does no harm: an authorisation that stands does.
-        if said.is_none() && operation == Operation::Cancel {
-            return provider.cancel(key, id).await.map(Some);
+        let key = operation_key(order, name, asked.number, asked.undo, asked.again);
+        if attempt != Attempt::First
+            && let Some(said) = provider.outcome(key).await?
+        {
+            return Ok(Some(said));
         }
-        Ok(said)
+        if asked.again > 0
+            && let Some(payment) = done_before(provider.look(id).await?, operation, asked)?
+        {
+            return Ok(Some(Said::Done(payment)));
+        }
+        // A key that they have forgotten says nothing, and cancelling twice does no harm: an authorisation that stands does.
+        if attempt == Attempt::AskOnly && operation != Operation::Cancel {
+            return Ok(None);
+        }
+        let said = match operation {
+            Operation::Create => provider.create(key, order, amount),
+            Operation::Confirm => provider.confirm(key, id, &asked.payment_token),
+            Operation::Capture => provider.capture(key, id, amount),
+            Operation::Cancel => provider.cancel(key, id),
+            Operation::Refund => provider.refund(key, id, amount),
+            Operation::Look | Operation::Unspecified => provider.look(id),
+        };
+        said.await.map(Some)
     }
 }
 
@@ -103,6 +105,25 @@ impl Effect for PayingEffect {
         let record =
             RecordOperation { order_id: order_id.clone(), ask: *ask, result: OperationResult::NotBegun.into(), ..Default::default() };
         message(PaymentCommand::from(record)).ok()
+    }
+}
+
+/// The payment, where it shows that a capture or refund which is asked again was done when it was asked before, under a key that they have
+/// forgotten. None: nothing of it was done.
+fn done_before(said: Said<Payment>, operation: Operation, asked: &ProviderAsked) -> Result<Option<Payment>, Unknown> {
+    let payment = match said {
+        Said::Done(payment) => payment,
+        Said::Refused { code, .. } => return Err(Unknown::Unusable(format!("the provider does not show the payment: {code}"))),
+    };
+    belongs(&payment, asked, OperationResult::Unspecified)?;
+    let (what, moved) = if operation == Operation::Refund { ("refunded", payment.refunded) } else { ("captured", payment.captured) };
+    let (before, amount) = (asked.before, asked.amount.as_ref().map_or(0, |amount| amount.minor_units));
+    match moved.checked_sub(before) {
+        Some(0) => Ok(None),
+        Some(since) if since >= amount => Ok(Some(payment)),
+        _ => Err(Unknown::Unusable(format!(
+            "the provider has forgotten whether it has {what} {amount}, and its payment does not show it: {moved} in all, {before} before it"
+        ))),
     }
 }
 

@@ -166,6 +166,24 @@ async fn the_simulator_keeps_the_contract_of_payment_providers() {
     holds(&HttpPaymentProvider::new(simulator.address(), TakenCurrencies::default())).await;
 }
 
+/// After a day a provider may forget keys. What was done stays done, and the payment shows it.
+#[tokio::test]
+async fn who_has_forgotten_a_key_still_shows_what_was_done() {
+    let simulator = Simulator::payments(Captures::Many).await;
+    let provider = HttpPaymentProvider::new(simulator.address(), TakenCurrencies::default());
+    let (created, said) = confirmed(&provider, "tok_ok").await;
+    done(said);
+    let capture = key();
+    done(provider.capture(capture, &created.id, &eur(600)).await);
+    simulator.faults(json!({ "forgetKeysMs": 3_600_000 })).await;
+    assert!(provider.outcome(capture).await.expect("an answer").is_some(), "an hour is not over");
+    simulator.faults(json!({ "forgetKeysMs": 0 })).await;
+    assert_eq!(provider.outcome(capture).await, Ok(None));
+    assert_eq!(done(provider.look(&created.id).await).captured, 600);
+    // Under the same key it would be done once more: that is why the payment is looked at.
+    assert_eq!(done(provider.capture(capture, &created.id, &eur(100)).await).captured, 700);
+}
+
 #[tokio::test]
 async fn a_sandbox_keeps_the_contract_of_payment_providers() {
     let Ok(url) = std::env::var("DAYBOOK_PAYMENT_SANDBOX_URL") else {

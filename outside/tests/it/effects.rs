@@ -130,6 +130,86 @@ async fn what_they_never_heard_of_is_done_unless_it_is_too_late() {
     assert!(effect.call(&PaymentEvent::from(other), Attempt::First).await.is_err(), "the payment of another order");
 }
 
+/// How much was captured and refunded, by the provider's books.
+async fn moved(simulator: &Simulator) -> (i64, i64) {
+    let payment = simulator.books().await["payments"][0].clone();
+    let of = |field: &str| payment[field].as_i64().expect("an amount");
+    (of("captured"), of("refunded"))
+}
+
+/// An answer was lost, and a day later nobody knows the key any more.
+#[tokio::test]
+async fn what_they_have_forgotten_is_looked_up_in_the_payment_and_moves_no_money_twice() {
+    let simulator = Simulator::payments(Captures::Many).await;
+    let effect = paying(&simulator);
+    let created = recorded(&effect, &asked(Operation::Create, 1), Attempt::First).await.expect("an answer");
+    let object_id = created.payment.expect("a payment").object_id;
+    let on = |operation, number, minor_units| ProviderAsked {
+        object_id: object_id.clone(),
+        amount: Some(Money { currency: "EUR".into(), minor_units }),
+        ..asked(operation, number)
+    };
+    recorded(&effect, &on(Operation::Confirm, 1, 1_000), Attempt::First).await.expect("an answer");
+    // Each is done, or is not, and nobody hears of it; what is moved in all then.
+    let all = [
+        (Operation::Capture, 1, 600, true, (600, 0)),
+        (Operation::Capture, 2, 400, false, (1_000, 0)),
+        (Operation::Refund, 1, 100, true, (1_000, 100)),
+        (Operation::Refund, 2, 50, false, (1_000, 150)),
+    ];
+    for (operation, number, amount, is_done, sums) in all {
+        let ask = on(operation, number, amount);
+        let before = if operation == Operation::Capture { moved(&simulator).await.0 } else { moved(&simulator).await.1 };
+        simulator.faults(if is_done { json!({ "loseAnswers": 1 }) } else { json!({ "down": true }) }).await;
+        assert_eq!(recorded(&effect, &ask, Attempt::First).await, None, "{ask:?}");
+        simulator.faults(json!({ "forgetKeysMs": 0 })).await;
+        let forgotten = recorded(&effect, &ask, Attempt::AskOnly).await.expect("an answer");
+        assert_eq!(forgotten.result, i32::from(OperationResult::NotBegun));
+        // Too late to begin it once more: where it was not done, nothing is known again.
+        let again = ProviderAsked { again: 1, before, ..ask };
+        let too_late = recorded(&effect, &again, Attempt::AskOnly).await.expect("an answer");
+        assert_eq!(too_late.result == i32::from(OperationResult::Done), is_done, "{too_late:?}");
+        for attempt in [Attempt::First, Attempt::AskFirst, Attempt::AskOnly] {
+            let done = recorded(&effect, &again, attempt).await.expect("an answer");
+            assert_eq!(done.result, i32::from(OperationResult::Done), "{done:?}");
+            assert_eq!(moved(&simulator).await, sums, "{again:?} {attempt:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_a_payment_does_not_show_whether_it_was_done_it_stays_open_with_the_reason() {
+    let payment = Payment {
+        id: "pay_1".into(),
+        order: "o-1".into(),
+        status: PaymentStatus::Authorised,
+        currency: "EUR".into(),
+        authorised: 5_000,
+        captured: 700,
+        refunded: 0,
+        disputed: 0,
+        voided: 0,
+        captures_once: false,
+        capture_before: None,
+        action_url: None,
+        code: None,
+        created: None,
+    };
+    let again = |before| ProviderAsked { object_id: "pay_1".into(), again: 1, before, ..asked(Operation::Capture, 1) };
+    let call = async |said: &Payment, before| {
+        let effect = PayingEffect::new(Some(Arc::new(Saying(said.clone()))));
+        effect.call(&PaymentEvent::from(again(before)), Attempt::First).await
+    };
+    // Somebody has moved a part by hand; or less was moved than was known to be.
+    for before in [0, 699, 800] {
+        let unknown = call(&payment, before).await.expect_err("nobody knows");
+        assert!(matches!(&unknown, Unknown::Unusable(why) if why.contains("has forgotten whether it has captured 1000")), "{unknown:?}");
+    }
+    let others = Payment { order: "o-2".into(), captured: 1_000, ..payment.clone() };
+    assert!(matches!(call(&others, 0).await, Err(Unknown::Unusable(_))));
+    assert!(call(&Payment { captured: 1_700, ..payment }, 700).await.is_ok());
+}
+
 /// Who answers all questions with the same payment.
 struct Saying(Payment);
 
@@ -261,10 +341,16 @@ async fn a_shipment_gets_its_label() {
     };
     let label = call(1, "DE", Attempt::First).await.expect("an answer");
     assert!(!label.tracking.is_empty() && label.code.is_empty() && label.carrier == "parcel", "{label:?}");
-    assert_eq!(call(1, "DE", Attempt::AskFirst).await, Some(label));
+    assert_eq!(call(1, "DE", Attempt::AskFirst).await, Some(label.clone()));
     let refused = call(2, "AQ", Attempt::First).await.expect("an answer");
     assert_eq!((refused.tracking.as_str(), refused.code.as_str()), ("", "undeliverable"));
-    assert_eq!(call(3, "DE", Attempt::AskOnly).await.expect("an answer").code, "not-begun");
+    // They have forgotten the keys: what is in their books counts.
+    simulator.faults(json!({ "forgetKeysMs": 0 })).await;
+    assert_eq!(call(1, "DE", Attempt::AskOnly).await, Some(label));
+    let late = call(3, "DE", Attempt::AskOnly).await.expect("an answer");
+    assert!(!late.tracking.is_empty() && late.code.is_empty(), "it was never asked for: {late:?}");
+    assert_eq!(call(3, "DE", Attempt::AskOnly).await, Some(late));
+    assert_eq!(simulator.books().await["parcels"].as_array().map(Vec::len), Some(2));
     simulator.faults(json!({ "down": true })).await;
     assert_eq!(call(4, "DE", Attempt::First).await, None);
 }

@@ -17,18 +17,22 @@ pub(super) fn asked(state: &mut PaymentState, e: &ProviderAsked) {
     match e.operation() {
         Operation::Create => state.created = e.number,
         Operation::Confirm => state.confirmed = e.number,
+        Operation::Capture | Operation::Refund if e.again > 0 => flight.before = e.before,
         Operation::Capture => flight.before = object.map_or(0, |object| books::taken(state, object)),
         Operation::Refund => flight.before = object.map_or(0, |object| books::given_back(state, object)),
         Operation::Cancel | Operation::Look | Operation::Unspecified => {}
     }
-    match e.operation() {
-        Operation::Cancel => {
-            if let Some(object) = state.objects.iter_mut().find(|object| provider::id(object) == e.object_id) {
-                object.cancels = object.cancels.saturating_add(1);
+    let object = state.objects.iter_mut().find(|object| provider::id(object) == e.object_id);
+    match (e.operation(), object) {
+        (Operation::Cancel, Some(object)) => object.cancels = object.cancels.saturating_add(1),
+        (Operation::Refund, Some(object)) if e.undo => object.undo_in_doubt = 0,
+        (Operation::Capture | Operation::Refund, _) if !e.undo => {
+            let refund = e.operation() == Operation::Refund;
+            books::moved(state, refund, e.number, &e.amount, MoveStatus::Asked);
+            if let Some(known) = state.moves.iter_mut().find(|known| known.refund == refund && known.number == e.number) {
+                (known.before, known.asked) = (flight.before, amount);
             }
         }
-        Operation::Capture if !e.undo => books::moved(state, false, e.number, &e.amount, MoveStatus::Asked),
-        Operation::Refund if !e.undo => books::moved(state, true, e.number, &e.amount, MoveStatus::Asked),
         _ => {}
     }
     if e.undo {
@@ -133,6 +137,20 @@ impl Story {
             return true;
         }
         let object_id = provider::id(object).to_owned();
+        let operation = if next.refund { Operation::Refund } else { Operation::Capture };
+        let ask = |units: i64, ask: ProviderAsked| {
+            let amount = amount.clone().map(|amount| Money { minor_units: units, ..amount });
+            ProviderAsked { amount, object_id: object_id.clone(), ..ask }
+        };
+        let (again, before) = (next.again, next.before);
+        if again > 0 {
+            if !next.refund && state.voided > 0 {
+                // Nothing more is taken. It waits for its answer because it may have been: the provider shows that.
+                let attempt = state.attempt;
+                return self.ask(Operation::Look, attempt, ProviderAsked { object_id, again, ..Default::default() });
+            }
+            return self.ask(operation, number, ask(next.asked, ProviderAsked { again, before, ..Default::default() }));
+        }
         if next.retries > 0 && !next.looked {
             return self.look(object_id);
         }
@@ -145,19 +163,19 @@ impl Story {
             }
             return true;
         }
-        let operation = if next.refund { Operation::Refund } else { Operation::Capture };
-        let amount = amount.map(|amount| Money { minor_units: rest, ..amount });
-        self.ask(operation, number, ProviderAsked { amount, object_id, ..Default::default() })
+        self.ask(operation, number, ask(rest, ProviderAsked::default()))
     }
 
     /// Gives back what was taken and the order is not paid with.
     fn give_back(&mut self) -> bool {
         let Some((object_id, amount)) = books::next_undo(&self.state) else { return false };
-        let currency =
-            provider::object(&self.state, &object_id).and_then(|object| object.known.as_ref()).map(|known| known.currency.clone());
+        let object = provider::object(&self.state, &object_id);
+        let currency = object.and_then(|object| object.known.as_ref()).map(|known| known.currency.clone());
+        let in_doubt = object.filter(|object| object.undo_in_doubt > 0);
+        let (again, before, amount) = in_doubt.map_or((0, 0, amount), |object| (1, object.undo_before, object.undo_in_doubt));
         let amount = Some(Money { currency: currency.unwrap_or_default(), minor_units: amount });
         let number = self.state.undos.saturating_add(1);
-        self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, ..Default::default() })
+        self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, again, before, ..Default::default() })
     }
 
     /// All that a release or a void asks for has been answered. What the provider has refused to cancel is open still.

@@ -29,6 +29,24 @@ pub(super) fn retries(state: &mut PaymentState, refund: bool, number: u32, retri
     state.moves.iter_mut().filter(|known| known.refund == refund && known.number == number).for_each(|known| known.retries = retries);
 }
 
+/// The provider has forgotten what came of what it was asked: it waits to be asked again.
+pub(super) fn in_doubt(state: &mut PaymentState, flight: &AskInFlight) {
+    let refund = flight.operation() == Operation::Refund;
+    let is_it = |known: &&mut MoneyMove| known.refund == refund && known.number == flight.number && known.status() == MoveStatus::Asked;
+    if let Some(known) = state.moves.iter_mut().find(is_it) {
+        known.set_status(MoveStatus::Unspecified);
+        known.again = known.again.saturating_add(1);
+    }
+}
+
+/// The sum of captures or refunds that wait to be asked again, and may be done all the same.
+fn doubtful(state: &PaymentState, refund: bool) -> i128 {
+    let waits = |known: &&MoneyMove| known.refund == refund && known.again > 0 && known.status() == MoveStatus::Unspecified;
+    let moves = state.moves.iter().filter(waits).map(|known| known.asked);
+    let undos = state.objects.iter().filter(|_| refund).map(|object| object.undo_in_doubt);
+    moves.chain(undos).map(i128::from).sum()
+}
+
 /// Whether the order has asked for this one before.
 pub(super) fn is_asked(state: &PaymentState, refund: bool, number: u32) -> bool {
     state.moves.iter().any(|known| known.refund == refund && known.number == number)
@@ -133,7 +151,10 @@ impl Story {
         if state.requested == 0 && state.voided == 0 {
             return;
         }
-        let is_asked = |operation| state.in_flight.as_ref().is_some_and(|flight| flight.operation() == operation);
+        let is_asked = |operation| {
+            let is_in_flight = state.in_flight.as_ref().is_some_and(|flight| flight.operation() == operation);
+            is_in_flight || doubtful(state, operation == Operation::Refund) > 0
+        };
         // While an operation is in flight, its amount may have been done or not: only what is beyond it is certain.
         let now = |beyond: i64, told: i64, operation| if is_asked(operation) { beyond.max(told) } else { beyond };
         let captured = now(beyond(state, Operation::Capture), state.deviated_captured, Operation::Capture);
@@ -159,7 +180,7 @@ fn beyond(state: &PaymentState, operation: Operation) -> i64 {
         flight.operation() != operation || !flight.undo && state.moves.iter().any(is_done)
     };
     let asked = state.in_flight.as_ref().filter(|flight| !counted(flight)).map_or(0, |flight| i128::from(flight.amount));
-    clamp((shown - sum(state, refund, false) - undone - asked).max(0))
+    clamp((shown - sum(state, refund, false) - undone - asked - doubtful(state, refund)).max(0))
 }
 
 /// What the order may rely on: authorised, taken and given back. Each is at most the one before.

@@ -2,7 +2,7 @@
 
 use shop_proto::payment::v1::*;
 
-use super::{AMOUNT_DIFFERS, CANCELLED, NOT_BEGUN, REFUSED, Story, TIMEOUT, books, provider};
+use super::{AMOUNT_DIFFERS, CANCELLED, REFUSED, Story, TIMEOUT, VOID, books, provider};
 
 impl Story {
     /// Takes in an answer or a notice.
@@ -102,11 +102,13 @@ impl Story {
                 let no = match result {
                     _ if provider::is_covered(&self.state, flight) => None,
                     R::Done => None,
-                    R::NotBegun => Some(self.word(NOT_BEGUN)),
+                    // It waits again, and may have been done.
+                    R::NotBegun => return,
                     R::Refused | R::Unspecified => Some(self.word(REFUSED)),
                 };
                 self.end_move(flight, no);
             }
+            O::Look if self.state.voided > 0 && !flight.undo => self.end_captures_in_doubt(),
             _ => {}
         }
     }
@@ -115,8 +117,22 @@ impl Story {
     fn end_move(&mut self, flight: &AskInFlight, no: Option<String>) {
         let (number, refund) = (flight.number, flight.operation() == Operation::Refund);
         let is_it = |known: &&MoneyMove| known.refund == refund && known.number == number && known.status() == MoveStatus::Asked;
-        let Some(known) = self.state.moves.iter().find(is_it).filter(|_| !flight.undo) else { return };
-        let (order_id, amount) = (self.order_id.clone(), known.amount.clone());
+        let known = self.state.moves.iter().find(is_it).filter(|_| !flight.undo).cloned();
+        known.into_iter().for_each(|known| self.answer(known, no.clone()));
+    }
+
+    /// A void came while it was not known whether these were done; the provider was asked how the payment stands.
+    fn end_captures_in_doubt(&mut self) {
+        for known in books::waiting_captures(&self.state) {
+            let object = provider::of_attempt(&self.state).and_then(|object| object.known.as_ref());
+            let is_done = object.is_some_and(|object| object.captured >= known.before.saturating_add(known.asked));
+            self.answer(known, (!is_done).then(|| VOID.to_owned()));
+        }
+    }
+
+    fn answer(&mut self, of: MoneyMove, no: Option<String>) {
+        let MoneyMove { refund, number, amount, .. } = of;
+        let order_id = self.order_id.clone();
         match (refund, no) {
             (false, None) => self.tell(PaymentCaptured { order_id, number, amount }),
             (false, Some(code)) => self.tell(CaptureFailed { order_id, number, amount, code }),

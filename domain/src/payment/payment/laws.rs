@@ -165,6 +165,27 @@ proptest! {
         }
     }
 
+    /// The provider forgets what came of some of what it was asked: nothing moves twice, nothing is given up that was done, and a void leaves
+    /// nothing.
+    #[test]
+    fn what_the_provider_has_forgotten_moves_no_money_twice_and_is_not_lost(
+        moves in prop::collection::vec(any_move(false), 1..80),
+        order in order(),
+        begun in begun(),
+        curt: bool,
+    ) {
+        let mut world = World::new(curt, false).begun(begun);
+        moves.iter().for_each(|one| world.go(one));
+        world.go(&Move::Void);
+        world.quiet(&order);
+        each_ask_has_one_answer(&world);
+        let sum = |of: fn(&ProviderPayment) -> i64| world.objects.values().map(of).sum::<i64>();
+        let undone: i64 = world.payment.objects.iter().map(|object| object.undone).sum();
+        prop_assert_eq!(told(&world, false), sum(|object| object.captured), "{:#?}", world.told);
+        prop_assert_eq!(told(&world, true) + undone, sum(|object| object.refunded), "{:#?}", world.told);
+        prop_assert_eq!(sum(|object| object.refunded), sum(|object| object.captured));
+    }
+
     /// The order asks for the same, and the provider refuses nothing: the books are the same in whatever order, how often and how late
     /// answers and notices come.
     #[test]

@@ -42,6 +42,9 @@ fn learn(state: &mut PaymentState, said: &ProviderPayment) {
     known.refunded = known.refunded.max(said.refunded);
     known.captures_once |= said.captures_once;
     known.capture_before = [known.capture_before, said.capture_before].into_iter().flatten().min_by_key(time);
+    if object.undo_in_doubt > 0 && known.refunded >= object.undo_before.saturating_add(object.undo_in_doubt) {
+        object.undone = object.undone.saturating_add(std::mem::take(&mut object.undo_in_doubt));
+    }
 }
 
 fn time(t: &Timestamp) -> (i64, i32) {
@@ -55,6 +58,8 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
     let tells_of_attempt = matches!(flight.operation(), O::Create | O::Confirm | O::Look) && is_of_attempt;
     state.looked |= tells_of_attempt && state.timed_out;
     let is_done = e.result() == OperationResult::Done || is_covered(state, flight);
+    // A key that the provider does not know says nothing of what was done.
+    let is_forgotten = e.result() == OperationResult::NotBegun;
     let of = match (flight.operation(), &e.payment) {
         (O::Create, Some(made)) => made.object_id.clone(),
         _ => flight.object_id.clone(),
@@ -81,11 +86,17 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
                 known.looked = true;
             });
         }
-        O::Refund if flight.undo && is_done => object.undone = object.undone.saturating_add(flight.amount),
-        // As it stood when it was asked: what was told with the refusal may be why.
         O::Refund if flight.undo => {
-            (object.refused_taken, object.refused_given_back) = (flight.before.saturating_add(flight.amount), flight.before);
+            if is_done {
+                object.undone = object.undone.saturating_add(flight.amount);
+            } else if is_forgotten {
+                (object.undo_in_doubt, object.undo_before) = (flight.amount, flight.before);
+            } else {
+                // As it stood when it was asked: what was told with the refusal may be why.
+                (object.refused_taken, object.refused_given_back) = (flight.before.saturating_add(flight.amount), flight.before);
+            }
         }
+        O::Capture | O::Refund if !is_done && is_forgotten => books::in_doubt(state, flight),
         _ => {}
     }
 }

@@ -41,6 +41,10 @@ pub(super) enum Move {
     Do {
         refuses: bool,
     },
+    /// It does what it is asked, or does not, and forgets what came of it.
+    Forget {
+        does: bool,
+    },
     /// What it has done is answered as it stands by then.
     Answer,
     /// The customer acts, or is tired of it.
@@ -67,8 +71,8 @@ pub(super) struct World {
     pub(super) objects: BTreeMap<String, ProviderPayment>,
     /// The means of payment of each attempt.
     means: Vec<Means>,
-    /// The keys that the provider has seen: operation, number, undo.
-    keys: BTreeSet<(i32, u32, bool)>,
+    /// The keys that the provider has seen: operation, number, undo, again.
+    keys: BTreeSet<(i32, u32, bool, u32)>,
     /// What it is asked, and what has come of it.
     asked: Option<ProviderAsked>,
     outcome: Option<(OperationResult, Option<String>)>,
@@ -108,7 +112,7 @@ impl World {
             match &event {
                 PaymentEvent::ProviderAsked(e) => {
                     assert!(self.asked.is_none(), "one operation at a time: {:#?}", self.told);
-                    assert!(self.keys.insert((e.operation, e.number, e.undo)), "two operations have one key: {e:?}");
+                    assert!(self.keys.insert((e.operation, e.number, e.undo, e.again)), "two operations have one key: {e:?}");
                     self.asked = Some(e.clone());
                 }
                 PaymentEvent::ProviderHeard(e) if self.asked.as_ref().is_some_and(|asked| asked.ask == e.ask) => self.asked = None,
@@ -170,6 +174,7 @@ impl World {
                 self.decide(time_out());
             }
             Move::Do { refuses } => self.operate(*refuses),
+            Move::Forget { does } => self.forget(*does),
             Move::Answer => self.answer(),
             Move::Act { yes } => self.act(*yes),
             Move::ByHand { refund, amount } => self.by_hand(*refund, *amount),
@@ -250,7 +255,11 @@ pub(super) fn any_move(by_hand: bool) -> impl Strategy<Value = Move> {
         8 => refuses().prop_map(|refuses| Move::Do { refuses }),
         8 => Just(Move::Answer),
         1 => any::<bool>().prop_map(|yes| Move::Act { yes }),
-        u32::from(by_hand) => (any::<bool>(), amount()).prop_map(|(refund, amount)| Move::ByHand { refund, amount }),
+        // Beside what moves by hand a payment need not show what came of what the provider has forgotten.
+        2 => (any::<bool>(), amount()).prop_map(move |(refund, amount)| match by_hand {
+            true => Move::ByHand { refund, amount },
+            false => Move::Forget { does: refund },
+        }),
         12 => (0..9_usize, any::<bool>()).prop_map(|(nth, again)| Move::Deliver { nth, again }),
     ]
 }

@@ -44,7 +44,12 @@ impl Shared {
             }
             sent.push(outcome);
         }
-        let delivered = if records.is_empty() { Ok(()) } else { self.common.producer.send(records).await.map(|_| ()) };
+        let delivered = if records.is_empty() {
+            Ok(())
+        } else {
+            daybook_failpoint::reach("fire.before");
+            self.common.producer.send(records).await.map(|_| daybook_failpoint::reach("fire.sent"))
+        };
         if delivered.is_ok() {
             self.meters.fired.increment(fired);
             self.meters.late.increment(late);

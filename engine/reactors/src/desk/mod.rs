@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::call::Work::Speak;
 use crate::call::{AT_ONCE, At, Call};
+use crate::clock::LogClock;
 use crate::common::Common;
 use crate::hearing;
 use crate::news::News;
@@ -63,13 +64,14 @@ struct Shared {
     store: Store,
     term: i64,
     meters: DeskMeters,
+    clock: Arc<LogClock>,
     /// Nothing is begun any more.
     finishing: Shutdown,
 }
 
 impl Shared {
     fn now(&self) -> Moment {
-        (self.common.clock)()
+        self.clock.now()
     }
 
     /// The time that is left until then, by the clock; none where it is over.
@@ -109,12 +111,13 @@ impl Desk {
         store: Store,
         term: i64,
         news: Option<News>,
-        meters: DeskMeters,
+        clock: Arc<LogClock>,
     ) -> Self {
+        let meters = DeskMeters::of(&rule, &log);
         let (told, hears) = unbounded_channel();
         let (finish, finishing) = shutdown();
         let waits = matches!(rule, Rule::Deadlines(_));
-        let shared = Arc::new(Shared { rule, log, common, store, term, meters, finishing });
+        let shared = Arc::new(Shared { rule, log, common, store, term, meters, clock, finishing });
         let work = Work {
             waits,
             looked_at: shared.now(),

@@ -53,6 +53,7 @@ impl Shared {
                     Spoken::Gone => return Ok(Came::Ended),
                     Spoken::Over => return Ok(Came::Over),
                 };
+                daybook_failpoint::reach("call.answered");
                 match self.store.keep_outcome(call.at(), &found, self.term).await? {
                     Kept::Stands(type_name, bytes) => ServiceMessage { type_name: self.common.command_type(&type_name)?, bytes, ..found },
                     Kept::Gone => return Ok(Came::Ended),
@@ -60,9 +61,13 @@ impl Shared {
                 }
             }
         };
+        daybook_failpoint::reach("call.kept");
         let (_, record) = self.common.record(&self.log, &call.event, &self.caller(), call.outcome_id, outcome.clone())?;
         Ok(match self.common.producer.send(vec![record]).await {
-            Ok(_) => Came::Sent(outcome),
+            Ok(_) => {
+                daybook_failpoint::reach("call.sent");
+                Came::Sent(outcome)
+            }
             Err(error) => Came::Kept(outcome, error.to_string()),
         })
     }
@@ -79,7 +84,8 @@ impl Shared {
             (Rule::Lookup(lookup), Work::Read(first)) => {
                 let (service, partition) = (self.log.service(), self.log.number());
                 let place = Place { service, partition, offset: event.offset, epoch: event.epoch };
-                let answered = answer(&**lookup, call, first, &self.common.reader, place).await;
+                daybook_failpoint::reach("call.before");
+                let answered = answer(&**lookup, call, first, &self.common.reader, place, self.now()).await;
                 Ok(answered.map_or_else(|why| Spoken::Unknown(Unknown::unanswered(why.to_string())), Spoken::Outcome))
             }
             (Rule::Effect(effect), Work::Speak(not_after, mine)) => self.speak(&**effect, call, *not_after, mine).await,

@@ -81,6 +81,7 @@ impl Shared {
         self.meters.fired.increment(1);
         self.meters.late.increment(u64::from(number > 1));
         destination.under_way.increment(1.0);
+        daybook_failpoint::reach("call.before");
         let outcome = under_limit(effect, call, attempt, limit).await;
         destination.under_way.decrement(1.0);
         Ok(match outcome {

@@ -107,14 +107,12 @@ async fn what_is_late_fires_at_once_in_the_order_of_its_times() {
     let install = Install::new(&[ripening()]).await;
     step(&install, -HOUR);
     let (lanes, process) = (install.lanes().await, install.process(vec![ripening()]).await);
-    let skus: Vec<(String, u32)> = (0..60_u32).map(|n| (format!("A-{n}"), 100 - n)).collect();
+    let skus: Vec<(String, u32)> = (0..60_u32).map(|n| (format!("A-{n}"), 10_000 - n)).collect();
     for (sku, pieces) in &skus {
         install.receive(sku, *pieces).await;
     }
     are_armed(&install, 60).await;
-    pause(11.0).await;
-    assert_eq!(armed(&install).await, 60, "the clock says that it is not time");
-    step(&install, HOUR);
+    step(&install, 2 * HOUR);
     let mut order = Vec::new();
     for (sku, _) in &skus {
         let event = fired(&install, sku).await;
@@ -140,11 +138,7 @@ async fn a_clock_that_is_set_fires_nothing_twice_and_nothing_before_it_says_so()
     are_armed(&install, 1).await;
     step(&install, -HOUR);
     // Due before what its desk has read when the clock was an hour ahead: one of them soon, one later.
-    let beside = |like: &str| {
-        let same = |sku: &String| install.partition(&stock(sku)) == install.partition(&stock("A-1"));
-        (0..).map(|n| format!("{like}-{n}")).find(same).expect("every other one is")
-    };
-    let (soon, later) = (beside("B"), beside("C"));
+    let (soon, later) = (beside(&install, "B", "A-1"), beside(&install, "C", "A-1"));
     install.receive(&soon, 1).await;
     install.receive(&later, 10_000).await;
     fired(&install, &soon).await;
@@ -157,6 +151,43 @@ async fn a_clock_that_is_set_fires_nothing_twice_and_nothing_before_it_says_so()
     assert_eq!(install.messages_to(&reorder("A-2")).await, 0);
     process.stop().await;
     lanes.stop().await;
+}
+
+/// The log has recorded a later time, so it is over for whoever follows it: deciders and lanes have gone on from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_has_recorded_is_over_for_a_machine_whose_clock_is_behind() {
+    let install = Install::new(&[ripening()]).await;
+    step(&install, -HOUR);
+    let (lanes, process) = (install.lanes().await, install.process(vec![ripening()]).await);
+    install.receive("A-1", 20).await;
+    install.receive("A-1", 10_000).await;
+    are_armed(&install, 2).await;
+    pause(3.0).await;
+    assert_eq!(install.messages_to(&reorder("A-1")).await, 0, "its log has recorded nothing since");
+    // Of the same partition, and of this rule's or not.
+    install.reorder_below(&beside(&install, "B", "A-1"), 1, "").await;
+    fired(&install, "A-1").await;
+    are_armed(&install, 1).await;
+    // So it is for whoever follows anew, also where no event says it but the page with which a lane has opened the partition.
+    install.receive("A-1", 10).await;
+    are_armed(&install, 2).await;
+    process.stop().await;
+    lanes.stop().await;
+    let pages = async || install.count("SELECT count(*) FROM inventory.page").await;
+    let before = pages().await;
+    pause(2.0).await;
+    let lanes = install.lanes().await;
+    eventually("both to be opened", || async { (pages().await == before + i64::from(PARTITIONS)).then_some(()) }).await;
+    let process = install.process(vec![ripening()]).await;
+    are_armed(&install, 1).await;
+    process.stop().await;
+    lanes.stop().await;
+}
+
+/// The first of these names whose stock is in the partition of another.
+fn beside(install: &Install, like: &str, other: &str) -> String {
+    let same = |sku: &String| install.partition(&stock(sku)) == install.partition(&stock(other));
+    (0..).map(|n| format!("{like}-{n}")).find(same).expect("every other one is")
 }
 
 #[tokio::test(flavor = "multi_thread")]

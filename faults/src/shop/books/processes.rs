@@ -40,7 +40,7 @@ fn metadata(at: &Written<'_>) -> Option<Metadata> {
 }
 
 /// The metadata of an event that one of these processes has asked for.
-fn of_one(at: &Written<'_>) -> Option<Metadata> {
+pub(super) fn of_one(at: &Written<'_>) -> Option<Metadata> {
     metadata(at).filter(|metadata| !metadata.process.is_empty() && metadata.process != JUDGED_ELSEWHERE)
 }
 

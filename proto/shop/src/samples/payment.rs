@@ -191,6 +191,12 @@ pub fn ask_refund(ask: u32, number: u32, minor_units: i64) -> PaymentEvent {
     ProviderAsked { operation: Operation::Refund.into(), amount, ..asks(ask, number) }.into()
 }
 
+/// The same as one that is asked again, the `again`th time, of what had moved so much before it was asked first.
+pub fn asked_again(asked: PaymentEvent, again: u32, before: i64) -> PaymentEvent {
+    let PaymentEvent::ProviderAsked(asked) = asked else { return asked };
+    ProviderAsked { again, before, ..asked }.into()
+}
+
 /// The provider is asked to give money back that nobody is to have paid.
 pub fn ask_undo(ask: u32, number: u32, minor_units: i64) -> PaymentEvent {
     let amount = Some(money("EUR", minor_units));

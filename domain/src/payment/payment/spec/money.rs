@@ -57,7 +57,7 @@ fn what_costs_nothing_is_taken_and_given_back_without_the_provider() {
 #[test]
 fn a_capture_that_the_provider_refuses_has_failed_and_the_next_begins() {
     let waits = all([capturing_some(1000), vec![capturing(2, 500)]]);
-    for (no, code) in [(refused(3, "expired"), "expired"), (refused(3, ""), "refused"), (not_begun(3), "not-begun")] {
+    for (no, code) in [(refused(3, "expired"), "expired"), (refused(3, ""), "refused")] {
         given::<Payment>(waits.clone()).when(no.clone()).then([heard(&no), not_captured(1, 1000, code), ask_capture(4, 2, 500)]);
     }
 }
@@ -120,7 +120,7 @@ fn a_void_gives_back_what_was_taken() {
     let cancelling = all([captured_some(1000), vec![voiding(1), ask_cancel(4, 1)]]);
     given::<Payment>(cancelling.clone()).when(cancelled.clone()).then([heard(&cancelled), ask_undo(5, 1, 1000)]);
     let undoing = all([cancelling, vec![heard(&cancelled), ask_undo(5, 1, 1000)]]);
-    for answer in [done(5, taken(1000, 1000)), RecordOperation { payment: None, ..done(5, taken(0, 0)) }, refused(5, "no"), not_begun(5)] {
+    for answer in [done(5, taken(1000, 1000)), RecordOperation { payment: None, ..done(5, taken(0, 0)) }, refused(5, "no")] {
         given::<Payment>(undoing.clone()).when(answer.clone()).then([heard(&answer), voided(1)]);
     }
     // All was taken: nothing is authorised any more.
@@ -290,8 +290,8 @@ fn again_refund(number: u32, minor_units: i64, retries: u32) -> RequestRefund {
 
 #[test]
 fn what_failed_is_tried_again_under_another_number_once_the_provider_has_said_how_it_stands() {
-    let no = not_begun(3);
-    let failed = || all([capturing_some(1000), vec![heard(&no), not_captured(1, 1000, "not-begun")]]);
+    let no = refused(3, "no");
+    let failed = || all([capturing_some(1000), vec![heard(&no), not_captured(1, 1000, "no")]]);
     let again = || PaymentEvent::from(CaptureRequested::from(&again_capture(2, 1000, 1)));
     given::<Payment>(failed()).when(again_capture(2, 1000, 1)).then([again(), ask_closer(4, 1)]);
     let looking = || all([failed(), vec![again(), ask_closer(4, 1)]]);
@@ -308,8 +308,8 @@ fn what_failed_is_tried_again_under_another_number_once_the_provider_has_said_ho
 /// The answer of the first try comes while the second is under way, in whichever order: the books never say more than was taken.
 #[test]
 fn a_refund_that_is_tried_again_and_the_late_answer_of_the_first_give_back_once() {
-    let no = not_begun(4);
-    let first = || all([captured_some(1000), vec![refunding(1, 1000), ask_refund(4, 1, 1000), heard(&no), not_refunded(1, 1000, "not-begun")]]);
+    let no = refused(4, "no");
+    let first = || all([captured_some(1000), vec![refunding(1, 1000), ask_refund(4, 1, 1000), heard(&no), not_refunded(1, 1000, "no")]]);
     let again = || PaymentEvent::from(RefundRequested::from(&again_refund(2, 1000, 1)));
     let (late, closer) = (done(4, taken(1000, 1000)), || ask_closer(5, 1));
     // Before the provider has said how it stands.
@@ -325,4 +325,62 @@ fn a_refund_that_is_tried_again_and_the_late_answer_of_the_first_give_back_once(
     let over = all([asked, vec![heard(&late), refunded(2, 1000)]]);
     let no = RecordOperation { payment: Some(taken(1000, 1000)), ..refused(6, "too-much") };
     given::<Payment>(over).when(no.clone()).then([heard(&no)]);
+}
+
+/// The provider has forgotten the key: the payment shows whether it was done, and the effect looks there before it begins anything.
+#[test]
+fn what_the_provider_has_forgotten_is_asked_again_under_another_key_and_has_not_failed() {
+    let again = |ask, times| asked_again(ask_capture(ask, 1, 1000), times, 0);
+    let waits = all([capturing_some(1000), vec![capturing(2, 500)]]);
+    given::<Payment>(waits.clone()).when(not_begun(3)).then([heard(&not_begun(3)), again(4, 1)]);
+    let asked = all([waits, vec![heard(&not_begun(3)), again(4, 1)]]);
+    given::<Payment>(asked.clone()).when(not_begun(4)).then([heard(&not_begun(4)), again(5, 2)]);
+    let yes = done(4, taken(1000, 0));
+    given::<Payment>(asked.clone()).when(yes.clone()).then([heard(&yes), captured(1, 1000), ask_capture(5, 2, 500)]);
+    let no = refused(4, "expired");
+    given::<Payment>(asked).when(no.clone()).then([heard(&no), not_captured(1, 1000, "expired"), ask_capture(5, 2, 500)]);
+    // A notice has shown it meanwhile.
+    let shown = all([capturing_some(1000), vec![noticed(&notice("n-1", taken(1000, 0))), captured(1, 1000)]]);
+    given::<Payment>(shown).when(not_begun(3)).then([heard(&not_begun(3))]);
+    let refunds = all([captured_some(1000), vec![refunding(1, 300), ask_refund(4, 1, 300)]]);
+    let gone = RecordOperation { payment: Some(taken(1000, 0)), ..not_begun(4) };
+    given::<Payment>(refunds).when(gone.clone()).then([heard(&gone), asked_again(ask_refund(5, 1, 300), 1, 0)]);
+    // What was given back before it is no part of it.
+    let second = all([captured_some(1000), vec![refunding(1, 300), ask_refund(4, 1, 300), heard(&done(4, taken(1000, 300)))]]);
+    let second = all([second, vec![refunded(1, 300), refunding(2, 200), ask_refund(5, 2, 200)]]);
+    given::<Payment>(second).when(not_begun(5)).then([heard(&not_begun(5)), asked_again(ask_refund(6, 2, 200), 1, 300)]);
+}
+
+#[test]
+fn an_undo_that_the_provider_has_forgotten_is_no_refusal_and_is_asked_again() {
+    let undoing = all([captured_some(TOTAL), vec![voiding(1), ask_undo(4, 1, TOTAL)]]);
+    let again = asked_again(ask_undo(5, 2, TOTAL), 1, 0);
+    given::<Payment>(undoing.clone()).when(not_begun(4)).then([heard(&not_begun(4)), again.clone()]);
+    let asked = all([undoing.clone(), vec![heard(&not_begun(4)), again]]);
+    let yes = done(5, taken(TOTAL, TOTAL));
+    given::<Payment>(asked.clone()).when(yes.clone()).then([heard(&yes), voided(1)]);
+    let next = asked_again(ask_undo(6, 3, TOTAL), 1, 0);
+    given::<Payment>(asked).when(not_begun(5)).then([heard(&not_begun(5)), next]);
+    // It was done, and that is told with the answer.
+    let shown = RecordOperation { payment: Some(taken(TOTAL, TOTAL)), ..not_begun(4) };
+    given::<Payment>(undoing).when(shown.clone()).then([heard(&shown), voided(1)]);
+}
+
+#[test]
+fn a_void_takes_nothing_anew_and_looks_whether_what_was_forgotten_was_taken() {
+    let look = |ask| asked_again(ask_look(ask, 1), 1, 0);
+    let given_up = all([capturing_some(1000), vec![voiding(1)]]);
+    let cancelling = all([given_up.clone(), vec![heard(&not_begun(3)), ask_cancel(4, 1)]]);
+    given::<Payment>(given_up).when(not_begun(3)).then([heard(&not_begun(3)), ask_cancel(4, 1)]);
+    let cancelled = |ask, captured| done(ask, ProviderPayment { status: ProviderStatus::Cancelled.into(), ..taken(captured, 0) });
+    let curt = RecordOperation { payment: None, ..cancelled(4, 0) };
+    given::<Payment>(cancelling.clone()).when(curt.clone()).then([heard(&curt), look(5)]);
+    // What the cancellation shows of it is no deviation.
+    given::<Payment>(cancelling.clone()).when(cancelled(4, 1000)).then([heard(&cancelled(4, 1000)), look(5)]);
+    // Another void finds it still in doubt.
+    given::<Payment>(cancelling.clone()).when(void(2)).then([voiding(2)]);
+    let looking = all([cancelling, vec![heard(&curt), look(5)]]);
+    let (was_taken, was_not) = (cancelled(5, 1000), cancelled(5, 0));
+    given::<Payment>(looking.clone()).when(was_taken.clone()).then([heard(&was_taken), captured(1, 1000), ask_undo(6, 1, 1000)]);
+    given::<Payment>(looking).when(was_not.clone()).then([heard(&was_not), not_captured(1, 1000, "void"), voided(1)]);
 }

@@ -37,6 +37,13 @@ impl World {
         let is_lax = self.is_lax;
         let object = self.objects.get_mut(&asked.object_id).expect("only what was made is asked for");
         let before = object.clone();
+        // The effect looks first, and has nothing done that is done.
+        let moved = if asked.operation() == Operation::Capture { object.captured } else { object.refunded };
+        if asked.again > 0 && asked.operation() != Operation::Look && moved != asked.before {
+            assert_eq!(moved, asked.before + amount, "it shows whether it was done: {asked:?} of {object:?}");
+            self.outcome = Some((R::Done, Some(asked.object_id)));
+            return;
+        }
         let is_open = matches!(object.status(), S::Created | S::ActionRequired | S::Authorised);
         let result = match asked.operation() {
             Operation::Confirm if !is_begun => R::NotBegun,
@@ -69,6 +76,20 @@ impl World {
             self.notify(&asked.object_id);
         }
         self.outcome = Some((result, Some(asked.object_id)));
+    }
+
+    /// Of what moves money: the payment alone shows whether it was done.
+    pub(super) fn forget(&mut self, does: bool) {
+        let moves_money = |asked: &&ProviderAsked| matches!(asked.operation(), Operation::Capture | Operation::Refund);
+        let done = self.done;
+        let Some(asked) = self.asked.as_ref().filter(moves_money).filter(|asked| asked.ask > done).cloned() else { return };
+        if does {
+            self.operate(false);
+        }
+        self.done = asked.ask;
+        let (order_id, ask) = (asked.order_id, asked.ask);
+        self.outcome = None;
+        self.on_their_way.push(RecordOperation { order_id, ask, result: OperationResult::NotBegun.into(), ..Default::default() }.into());
     }
 
     pub(super) fn answer(&mut self) {

@@ -47,8 +47,13 @@ fn of_its_payment(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule,
     }
 }
 
-/// `money-left`, `money-unlike-kept`. What the provider moved by itself, and what it would not, is told to staff.
+/// `authorisation-left`, `left-in-doubt`, `money-left`, `money-unlike-kept`. What the provider moved by itself, and what it would not, is told to staff.
 fn money(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule, bool, String) -> bool) {
+    if order.is_completed() {
+        let open = payment.open();
+        check(rules::AUTHORISATION_LEFT, open.is_empty(), format!("it is completed, and by {open:?} more may be taken"));
+    }
+    check(rules::LEFT_IN_DOUBT, !order.must_be_held, "its money is in doubt, and what has not left is not held".to_owned());
     if payment.deviated {
         return;
     }

@@ -5,11 +5,13 @@
 //! the streams are held against each other, and against the provider's own books.
 
 mod carts;
+mod deadlines;
 mod end;
 pub(super) mod order;
 mod payment;
 mod pieces;
 mod provider;
+mod shipment;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +21,7 @@ use crate::judge::rules::Rule;
 use crate::judge::verdict::Findings;
 use order::Order;
 use payment::Payment;
+use shipment::Shipment;
 
 /// What was looked at in booking an event: the rule, whether it holds, and what is so.
 pub(super) type Looked = (Rule, bool, String);
@@ -45,6 +48,8 @@ pub(super) fn judge(case: &Case<'_>, folded: &Folded<'_>, findings: &mut Finding
             findings,
         ),
     };
+    of_streams(case, "shipment/", Shipment::book, findings);
+    deadlines::judge(case, findings);
     carts::judge(case, &trade, findings);
     if !case.evidence.under_way {
         end::judge(case, folded, &trade, findings);

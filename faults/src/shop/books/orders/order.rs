@@ -68,6 +68,11 @@ pub(in crate::shop::books) struct Order {
     pub(super) refunds: BTreeMap<i64, Asked>,
     /// Captures, and what is given back of them once they are done.
     owed: Vec<(i64, i64)>,
+    held: bool,
+    /// Money that was given back, and not by us.
+    disputed: i64,
+    /// What has not left is to be held before anything else happens: its money is in doubt.
+    pub(super) must_be_held: bool,
 }
 
 impl Order {
@@ -167,11 +172,36 @@ impl Order {
         open.next().is_none() && self.parcels.values().all(has_end)
     }
 
+    /// Whether a parcel of it has still to leave, and may.
+    fn may_leave(&self) -> bool {
+        let is_sending = ["CONFIRMED", "PARTLY_SHIPPED"].contains(&self.status.as_str());
+        is_sending && !self.held && self.parcels.values().any(|parcel| !parcel.pieces.is_empty() && !parcel.has_left())
+    }
+
+    /// Whether the one capture that the provider takes was asked for: of what leaves later nothing is missing.
+    fn is_all_asked_for(&self) -> bool {
+        self.captures_once && self.captures.last_key_value().is_some_and(|(_, asked)| asked.done != Some(false))
+    }
+
     /// Books an event; what was looked at joins `looked`.
     pub(super) fn book(&mut self, at: &Written<'_>, looked: &mut Vec<Looked>) {
         let (kind, json) = (at.kind(), &at.json);
         looked.push((rules::ORDER_STEP, self.may(kind), format!("the order was {}, paid: {}", self.status, self.paid)));
+        if std::mem::take(&mut self.must_be_held) {
+            looked.push((
+                rules::LEFT_IN_DOUBT,
+                kind == "OrderHeld",
+                format!("its money is in doubt, and what may leave is {:?}", self.parcels),
+            ));
+        }
         match kind {
+            "OrderHeld" => self.held = true,
+            "OrderHoldEnded" => self.held = false,
+            "OrderAuthorisationLost" => self.must_be_held = self.may_leave() && !self.is_all_asked_for(),
+            "OrderDisputed" => {
+                let before = std::mem::replace(&mut self.disputed, units(&json["amount"]));
+                self.must_be_held = self.disputed > before && self.may_leave();
+            }
             "OrderOpened" => self.open(json),
             "OrderPlaced" => self.place(json, looked),
             "OrderAllocated" => self.allocated(json, looked),

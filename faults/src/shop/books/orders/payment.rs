@@ -28,6 +28,9 @@ pub(super) struct Operation {
     /// As the proto names it, without its beginning.
     pub(super) name: String,
     pub(super) object: String,
+    /// With its name and whether it is an undo, what is asked: what is asked again has the same.
+    pub(super) number: i64,
+    pub(super) undo: bool,
     pub(super) amount: i64,
     answered: bool,
     /// By what was asked before a restore alone.
@@ -43,6 +46,7 @@ pub(super) struct Payment {
     pub(super) refunds: BTreeMap<i64, Asked>,
     /// Whether each was answered.
     voids: BTreeMap<i64, bool>,
+    releases: BTreeMap<i64, bool>,
     /// By the provider's id.
     pub(super) objects: BTreeMap<String, Object>,
     /// By the number of the ask.
@@ -61,11 +65,17 @@ impl Payment {
     pub(super) fn book(&mut self, at: &Written<'_>, is_of_the_void: bool, looked: &mut Vec<Looked>) {
         let (kind, json) = (at.kind(), &at.json);
         let (n, amount) = (number(json, "number"), units(&json["amount"]));
+        let is_asked = kind == "ProviderAsked" && json["operation"] == "OPERATION_CAPTURE";
+        if is_asked || ["CaptureRequested", "PaymentCaptured"].contains(&kind) {
+            let released = self.releases.values().any(|answered| *answered);
+            looked.push((rules::RELEASED_ONCE, !released, format!("{amount} for capture {n}, releases are {:?}", self.releases)));
+        }
         match kind {
             "PaymentRequested" => drop(self.attempts.insert(number(json, "attempt"), (amount, String::new()))),
             "CaptureRequested" => drop(self.captures.insert(n, Asked { amount, done: None })),
             "RefundRequested" => drop(self.refunds.insert(n, Asked { amount, done: None })),
             "VoidRequested" => drop(self.voids.insert(n, false)),
+            "ReleaseRequested" => drop(self.releases.insert(n, false)),
             "ProviderAsked" => self.ask(json, looked),
             "ProviderHeard" => self.hear(json, is_of_the_void, looked),
             "PaymentAuthorised" | "PaymentDeclined" | "PaymentEnded" => self.attempted(kind, json, looked),
@@ -83,6 +93,10 @@ impl Payment {
                 let was = self.voids.insert(n, true);
                 looked.push((rules::ASK_ANSWERED, was == Some(false), format!("void {n}: {was:?}")));
             }
+            "PaymentReleased" => {
+                let was = self.releases.insert(n, true);
+                looked.push((rules::RELEASED_ONCE, was == Some(false), format!("release {n}: {was:?}")));
+            }
             "PaymentDeviated" => self.deviated = true,
             _ => {}
         }
@@ -98,7 +112,8 @@ impl Payment {
         looked.push((rules::TWO_IN_FLIGHT, open.is_empty() && is_new, format!("ask {n} while {open:?} are open")));
         let name = text(json, "operation").strip_prefix("OPERATION_").unwrap_or_default().to_owned();
         let (object, amount) = (text(json, "objectId").to_owned(), units(&json["amount"]));
-        self.operations.insert(n, Operation { name, object, amount, ..Operation::default() });
+        let (number, undo) = (number(json, "number"), json["undo"] == true);
+        self.operations.insert(n, Operation { name, object, number, undo, amount, ..Operation::default() });
     }
 
     /// What was asked before a restore is asked again after it under the same key, and both are answered.
@@ -160,11 +175,15 @@ impl Payment {
             let open = asks.iter().filter(|(_, asked)| asked.done.is_none());
             open.map(|(n, _)| format!("{name} {n}")).collect::<Vec<_>>()
         };
-        let voids = self.voids.iter().filter(|(_, answered)| !**answered).map(|(n, _)| format!("void {n}"));
+        let open_ones = |of: &BTreeMap<i64, bool>, name: &str| {
+            let open = of.iter().filter(|(_, answered)| !**answered);
+            open.map(|(n, _)| format!("{name} {n}")).collect::<Vec<_>>()
+        };
+        let undone = [open_ones(&self.voids, "void"), open_ones(&self.releases, "release")].concat();
         let operations = self.operations.iter().filter(|(_, operation)| !operation.answered);
         let operations = operations.map(|(n, operation)| format!("{} as ask {n}", operation.name));
         let money = [open(&self.captures, "capture"), open(&self.refunds, "refund")].concat();
-        attempts.chain(voids).chain(operations).chain(money).collect()
+        attempts.chain(undone).chain(operations).chain(money).collect()
     }
 
     /// Taken by the provider and not given back, as we have heard.
@@ -174,9 +193,19 @@ impl Payment {
 
     /// Objects by which money may still be taken, or is not given back.
     pub(super) fn left(&self) -> Vec<(&String, &Object)> {
-        let is_used = |object: &Object| object.captures_once && object.captured > 0;
-        let is_open = |object: &Object| object.rank < 4 && object.captured < object.authorised.max(1) && !is_used(object);
-        self.objects.iter().filter(|(_, object)| is_open(object) || object.captured != object.refunded).collect()
+        self.objects.iter().filter(|(_, object)| object.is_open() || object.captured != object.refunded).collect()
+    }
+
+    /// Objects by which money may still be taken.
+    pub(super) fn open(&self) -> Vec<(&String, &Object)> {
+        self.objects.iter().filter(|(_, object)| object.is_open()).collect()
+    }
+}
+
+impl Object {
+    fn is_open(&self) -> bool {
+        let is_used = self.captures_once && self.captured > 0;
+        self.rank < 4 && self.captured < self.authorised.max(1) && !is_used
     }
 }
 

@@ -88,14 +88,15 @@ fn payments_are_equal(case: &Case<'_>, trade: &Trade<'_>, findings: &mut Finding
     }
 }
 
-/// Money moves once an ask, and no key of money is of nobody's ask.
+/// Money moves once an ask, also where it is asked again, and no key of money is of nobody's ask.
 fn moved_once(trade: &Trade<'_>, theirs: &Value, findings: &mut Findings) {
     let (id, order) = (text(theirs, "id"), order_of(theirs));
     let Some(payment) = trade.payments.get(order) else { return };
     for (operation, field) in [("capture", "captured"), ("refund", "refunded")] {
         let name = operation.to_uppercase();
         let asked = payment.operations.values().filter(|asked| asked.name == name && asked.object == id);
-        let (count, sum) = asked.fold((0, 0), |(count, sum), asked| (count + 1, sum + asked.amount));
+        let asked: BTreeMap<_, i64> = asked.map(|asked| ((asked.undo, asked.number), asked.amount)).collect();
+        let (count, sum) = (asked.len(), asked.values().sum::<i64>());
         let (keys, by_keys) = done(theirs, operation).fold((0, 0), |(count, sum), amount| (count + 1, sum + amount));
         let moved = number(theirs, field);
         findings.check(rules::MONEY_MOVED_TWICE, AT_THE_END, moved == by_keys && moved <= sum && keys <= count, || {
