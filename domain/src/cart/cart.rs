@@ -47,13 +47,14 @@ impl Decider for Cart {
             C::ChangeQuantity(c) => change(contents, c, context),
             C::RemoveItem(c) => remove(state, contents, c, context),
             C::Checkout(c) => ordering::check_out(state, contents, c, context),
-            C::MergeCart(c) => merging::merge(contents, c),
+            C::MergeCart(c) => merging::merge(state, contents, c, context),
             C::TakeLines(c) => merging::take(state, contents, c, context),
             C::ReopenCart(c) => ordering::reopen(state, contents, c, context),
             C::CloseCart(c) => ordering::close(contents, c, context),
             C::ExpireCart(c) => expire(state, contents, c),
         };
-        claimed(state, command.cart_id(), context, decision)
+        let given = if let C::TakeLines(c) = command { c.owner.as_str() } else { "" };
+        claimed(state, command.cart_id(), given, context, decision)
     }
 
     fn evolve(state: &mut CartState, event: &CartEvent) {
@@ -93,12 +94,13 @@ fn remember<T: PartialEq>(all: &mut Vec<T>, new: T, most: usize) {
     all.drain(..too_many);
 }
 
-/// The first one who is known and gets something done owns the cart from then on.
-fn claimed(state: &CartState, cart_id: &str, context: &Context, mut decision: Decision<Cart>) -> Decision<Cart> {
+/// The first one who is known and gets something done owns the cart from then on, or whose lines come to it before anybody has spoken to it.
+fn claimed(state: &CartState, cart_id: &str, given: &str, context: &Context, mut decision: Decision<Cart>) -> Decision<Cart> {
     let caller = context.caller();
     let is_person = [Who::Guest, Who::Customer, Who::Staff].contains(&caller.kind());
-    if state.owner.is_empty() && is_person && !caller.id.is_empty() && !decision.events.is_empty() {
-        decision.events.insert(0, CartClaimed { cart_id: cart_id.to_owned(), owner: caller.id.clone() }.into());
+    let owner = if is_person && !decision.events.is_empty() { caller.id.as_str() } else { given };
+    if state.owner.is_empty() && !owner.is_empty() {
+        decision.events.insert(0, CartClaimed { cart_id: cart_id.to_owned(), owner: owner.to_owned() }.into());
     }
     decision
 }

@@ -44,6 +44,7 @@ pub struct Moving;
 
 impl Reactor for Moving {
     const NAME: &'static str = "wishlist";
+    const RULE_VERSION: u32 = 2;
     type Event = WishlistEvent;
 
     fn react(event: &WishlistEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
@@ -54,6 +55,7 @@ impl Reactor for Moving {
             handover: at.version.0.cast_signed(),
             lines: vec![CartLine { sku: e.sku.clone(), quantity: e.quantity }],
             through: Vec::new(),
+            owner: e.customer_id.clone(),
         };
         vec![ServiceMessage::of(&CartCommand::from(command))]
     }
@@ -110,6 +112,7 @@ mod spec {
             handover: 7,
             lines: vec![CartLine { sku: "A-1".into(), quantity: 2 }],
             through: Vec::new(),
+            owner: "c-1".into(),
         };
         assert_eq!(Moving::react(&moved("A-1", 2), &at), [ServiceMessage::of(&CartCommand::from(take))]);
         assert_eq!(Moving::react(&saved("A-1"), &at), []);

@@ -1,6 +1,7 @@
 //! Lines on their way from cart to cart.
 
 use daybook_kernel::{Context, Decision, EventAt, Reactor, ServiceMessage};
+use daybook_proto::v1::Who;
 use shop_proto::cart::v1::*;
 
 use super::{Cart, expiry};
@@ -9,7 +10,7 @@ use super::{Cart, expiry};
 const MAX_THROUGH: usize = 100;
 
 /// Taken in any state: the lines of an order under which the cart is checked out follow if it gives them back.
-pub(super) fn merge(contents: &CartContents, c: &MergeCart) -> Decision<Cart> {
+pub(super) fn merge(state: &CartState, contents: &CartContents, c: &MergeCart, context: &Context) -> Decision<Cart> {
     if c.into == c.cart_id {
         return Decision::refuse(MergeIntoItself { cart_id: c.cart_id.clone() });
     }
@@ -19,7 +20,11 @@ pub(super) fn merge(contents: &CartContents, c: &MergeCart) -> Decision<Cart> {
     if !contents.into.is_empty() {
         return Decision::refuse(CartIsMerged { cart_id: c.cart_id.clone(), into: contents.into.clone() });
     }
-    Decision::event(CartMerged { lines: contents.lines.clone(), ..c.into() })
+    // Who logs in takes the guest's lines along.
+    let caller = context.caller();
+    let is_shopper = [Who::Guest, Who::Customer].contains(&caller.kind()) && !caller.id.is_empty();
+    let owner = if is_shopper { caller.id.clone() } else { state.owner.clone() };
+    Decision::event(CartMerged { lines: contents.lines.clone(), owner, ..c.into() })
 }
 
 /// Taken once, and never refused: what is refused would be nowhere.
@@ -54,12 +59,14 @@ pub struct Merging;
 
 impl Reactor for Merging {
     const NAME: &'static str = "merge";
+    const RULE_VERSION: u32 = 2;
     type Event = CartEvent;
 
     fn react(event: &CartEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {
-        let (into, lines, through) = match event {
-            CartEvent::CartMerged(e) => (&e.into, &e.lines, vec![e.cart_id.clone()]),
-            CartEvent::LinesHandedOver(e) => (&e.into, &e.lines, e.through.clone()),
+        // Lines that follow later go where the first have been.
+        let (into, lines, through, owner) = match event {
+            CartEvent::CartMerged(e) => (&e.into, &e.lines, vec![e.cart_id.clone()], e.owner.clone()),
+            CartEvent::LinesHandedOver(e) => (&e.into, &e.lines, e.through.clone(), String::new()),
             _ => return Vec::new(),
         };
         // Also without lines: only what travels finds out that merges make a circle.
@@ -69,6 +76,7 @@ impl Reactor for Merging {
             handover: at.version.0.cast_signed(),
             lines: lines.clone(),
             through,
+            owner,
         };
         vec![ServiceMessage::of(&CartCommand::from(command))]
     }

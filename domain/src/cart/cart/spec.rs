@@ -319,7 +319,7 @@ fn lines_that_are_given_away_are_brought_to_the_cart_that_they_go_to() {
     let brought = |through: &[&str]| {
         let through = through.iter().map(|id| (*id).to_owned()).collect();
         let (cart_id, from, lines) = ("k-2".into(), "cart/k-1".into(), vec![line("B", 1)]);
-        [ServiceMessage::of(&CartCommand::from(TakeLines { cart_id, from, handover: 7, lines, through }))]
+        [ServiceMessage::of(&CartCommand::from(TakeLines { cart_id, from, handover: 7, lines, through, owner: String::new() }))]
     };
     assert_eq!(react(merged("k-2", &[line("B", 1)])), brought(&[CART]));
     assert_eq!(react(merged("k-2", &[line("B", 1)]))[0].target.as_str(), "cart/k-2");
@@ -368,4 +368,19 @@ fn a_cart_that_is_checked_out_opens_its_order_with_all_that_it_says() {
     assert_eq!(react(reopened("o-1", &[line("A-1", 2)])), told(true));
     assert_eq!(react(not_reopened("o-1", "order-over")), told(false));
     assert_eq!(react(closed("o-1")), []);
+}
+
+#[test]
+fn a_cart_that_is_nobodys_is_theirs_whose_lines_come_first() {
+    let claimed = |owner: &str| CartEvent::from(CartClaimed { cart_id: CART.into(), owner: owner.into() });
+    let given_by = |owner: &str, lines: &[CartLine]| TakeLines { owner: owner.into(), ..take(lines) };
+    given_nothing::<Cart>().when(given_by("c-1", &[line("B", 1)])).then([claimed("c-1"), taken(&[line("B", 1)])]);
+    given_nothing::<Cart>().when(given_by("c-1", &[])).then([claimed("c-1")]);
+    given::<Cart>([claimed("g-1")]).when(given_by("c-1", &[line("B", 1)])).then([taken(&[line("B", 1)])]);
+    // Who logs in takes them along; of what staff merges, whose it was.
+    let owner = |who: Who, id: &str| {
+        let decision = decide_as(who, id, &[claimed("g-1"), added(2)], merge("k-2"));
+        decision.events.iter().find_map(|event| if let CartEvent::CartMerged(e) = event { Some(e.owner.clone()) } else { None })
+    };
+    assert_eq!((owner(Who::Customer, "c-1"), owner(Who::Staff, "s-1")), (Some("c-1".into()), Some("g-1".into())));
 }

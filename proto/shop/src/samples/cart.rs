@@ -93,7 +93,8 @@ pub fn merged(into: &str, lines: &[CartLine]) -> CartEvent {
 
 /// Lines of a guest's cart arrive: `cart/guest-1`, at its version 2.
 pub fn take(lines: &[CartLine]) -> TakeLines {
-    TakeLines { cart_id: cart(), from: "cart/guest-1".into(), handover: 2, lines: lines.to_vec(), through: vec!["guest-1".into()] }
+    let (from, through, owner) = ("cart/guest-1".into(), vec!["guest-1".into()], String::new());
+    TakeLines { cart_id: cart(), from, handover: 2, lines: lines.to_vec(), through, owner }
 }
 
 /// The event of [`take`] where the cart is open.
