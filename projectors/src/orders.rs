@@ -65,7 +65,9 @@ impl Projection for Orders {
             // What was authorised is given up.
             E::OrderCancelled(_) | E::OrderRejected(_) => nothing(&mut page.authorised),
             E::OrderAuthorisationLost(_) => page.authorised.clone_from(&page.captured),
-            E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => page.authorised.clone_from(&page.captured),
+            E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => {
+                page.authorised.clone_from(&page.captured)
+            }
             E::OrderHeld(_) | E::OrderHoldEnded(_) => {
                 holds::apply(&mut page.holds, event);
                 page.held = !page.holds.is_empty();

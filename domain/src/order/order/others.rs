@@ -56,9 +56,7 @@ impl Reactor for ToPayment {
             E::OrderShipped(e) if e.capture > 0 => {
                 RequestCapture { order_id, number: e.capture, amount: e.amount.clone(), retries: 0 }.into()
             }
-            E::OrderCaptureRetried(e) => {
-                RequestCapture { order_id, number: e.capture, amount: e.amount.clone(), retries: e.failed }.into()
-            }
+            E::OrderCaptureRetried(e) => RequestCapture { order_id, number: e.capture, amount: e.amount.clone(), retries: e.failed }.into(),
             E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => {
                 RequestRelease { order_id, number: ONLY_ATTEMPT }.into()
             }

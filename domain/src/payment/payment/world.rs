@@ -155,8 +155,11 @@ impl World {
             Move::Again { refund: is_refund } => {
                 let moves = &self.payment.moves;
                 let is_tried = |number: u32| moves.iter().any(|known| known.refund == *is_refund && known.retries == number);
-                let is_it = |known: &&MoneyMove| known.refund == *is_refund && known.status() == MoveStatus::Failed && !is_tried(known.number);
-                let Some((retries, amount)) = moves.iter().find(is_it).map(|known| (known.number, books::units(&known.amount))) else { return };
+                let is_it =
+                    |known: &&MoneyMove| known.refund == *is_refund && known.status() == MoveStatus::Failed && !is_tried(known.number);
+                let Some((retries, amount)) = moves.iter().find(is_it).map(|known| (known.number, books::units(&known.amount))) else {
+                    return;
+                };
                 if *is_refund {
                     let number = next(&mut self.numbers[1]);
                     self.decide(RequestRefund { retries, ..refund(number, amount) });
