@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use daybook_failpoint::{CLOCK, Faults};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::lanes::{self, Pages};
 use super::marks::Marks;
 use super::provoke::Asked;
 use super::{Fault, Field, Heal, Struck};
+use crate::cluster::Cluster;
 use crate::collect;
 use crate::shop::names::SERVICES;
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const HELD: Duration = Duration::from_secs(5);
+/// The clock has one setting: one strike at a time.
+static TURN: Mutex<()> = Mutex::const_new(());
 /// The time for which partitions move on before the clock is stepped back, where they stood still.
 const MOVES_ON: Duration = Duration::from_secs(2);
 /// Deadlines are due in so many seconds.
@@ -73,6 +77,7 @@ async fn forward(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let cluster = field.cluster;
     let faults = Faults::new(cluster.points_dir())?;
     let (marks, before) = (Marks::from_now_on(cluster, CLOCK)?, lanes::last_pages(cluster).await?);
+    let _turn = TURN.lock().await;
     let begun = Utc::now();
     let asked = {
         let _heal = Heal(|| drop(faults.clear(CLOCK)));
@@ -92,9 +97,8 @@ async fn forward(mut field: Field<'_>) -> anyhow::Result<Struck> {
 async fn back(mut field: Field<'_>) -> anyhow::Result<Struck> {
     let cluster = field.cluster;
     let faults = Faults::new(cluster.points_dir())?;
-    let furthest = lanes::last_pages(cluster).await?.values().flatten().map(|page| page.recorded_at).max();
-    let now = Utc::now();
-    let lead = furthest.filter(|furthest| *furthest > now).map_or(TimeDelta::zero(), |furthest| furthest - now + TimeDelta::seconds(1));
+    let _turn = TURN.lock().await;
+    let lead = lead(cluster).await?;
     let mut asked = Asked::default();
     let (marks, before, stepped) = {
         let _heal = Heal(|| drop(faults.clear(CLOCK)));
@@ -117,6 +121,38 @@ async fn back(mut field: Field<'_>) -> anyhow::Result<Struck> {
     };
     let note = format!("stepped back from {from}; {seen} processes saw it; {fired} pages stood still");
     Ok(Struck { fired: if seen > 0 { fired } else { 0 }, ..struck }.note(note))
+}
+
+/// How far the furthest partition is ahead of the machine's clock, and a second more; nothing where none is.
+async fn lead(cluster: &Cluster) -> anyhow::Result<TimeDelta> {
+    let furthest = lanes::last_pages(cluster).await?.values().flatten().map(|page| page.recorded_at).max();
+    let now = Utc::now();
+    Ok(furthest.filter(|furthest| *furthest > now).map_or(TimeDelta::zero(), |furthest| furthest - now + TimeDelta::seconds(1)))
+}
+
+/// Clocks that are ahead until this goes, so that time moves on everywhere.
+pub(super) struct MovesOn {
+    faults: Faults,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Drop for MovesOn {
+    fn drop(&mut self) {
+        let _ = self.faults.clear(CLOCK);
+    }
+}
+
+/// Where an earlier step has left partitions ahead of the machine's clock they stand still, and nothing becomes due there: sets all clocks as
+/// far ahead. None: none is ahead.
+pub(super) async fn moves_on(cluster: &Cluster) -> anyhow::Result<Option<MovesOn>> {
+    let turn = TURN.lock().await;
+    let lead = lead(cluster).await?;
+    if lead.is_zero() {
+        return Ok(None);
+    }
+    let faults = Faults::new(cluster.points_dir())?;
+    faults.set_clock(micros(lead))?;
+    Ok(Some(MovesOn { faults, _turn: turn }))
 }
 
 fn micros(time: TimeDelta) -> i64 {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::marks::Marks;
 use super::provoke::Asked;
-use super::{Fault, Field, Heal, Struck, outside, poison};
+use super::{Fault, Field, Heal, Struck, clock, outside, poison};
 use crate::cluster::Cluster;
 use crate::shop::names::PAGES;
 
@@ -79,6 +79,7 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
     // Another nemesis may arm the same place with something else.
     let (marks, what) = (Marks::from_now_on(field.cluster, point)?, kind.to_string());
     let mut asked = Asked::default();
+    let _moves_on = if point.starts_with("fire.") { clock::moves_on(field.cluster).await? } else { None };
     let _heal = Heal(|| drop(faults.clear(point)));
     faults.arm(point, kind)?;
     if point == "open.after" {
@@ -86,7 +87,8 @@ async fn strike(mut field: Field<'_>, point: &'static str, kind: Kind) -> anyhow
         let victim = field.any_running(Cluster::handlers).await?;
         field.cluster.kill(&victim.name)?;
     }
-    let end = Instant::now() + REACHED;
+    // Deadlines wait for good news when the clock was stepped, or command handlers have just been killed.
+    let end = Instant::now() + if point.starts_with("fire.") { 3 * REACHED } else { REACHED };
     while marks.did(&what)? == 0 && Instant::now() < end {
         if point.starts_with("aside.") {
             poison::one(&mut field).await?;
