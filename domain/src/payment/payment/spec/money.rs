@@ -309,8 +309,7 @@ fn what_failed_is_tried_again_under_another_number_once_the_provider_has_said_ho
 #[test]
 fn a_refund_that_is_tried_again_and_the_late_answer_of_the_first_give_back_once() {
     let no = refused(4, "no");
-    let first =
-        || all([captured_some(1000), vec![refunding(1, 1000), ask_refund(4, 1, 1000), heard(&no), not_refunded(1, 1000, "no")]]);
+    let first = || all([captured_some(1000), vec![refunding(1, 1000), ask_refund(4, 1, 1000), heard(&no), not_refunded(1, 1000, "no")]]);
     let again = || PaymentEvent::from(RefundRequested::from(&again_refund(2, 1000, 1)));
     let (late, closer) = (done(4, taken(1000, 1000)), || ask_closer(5, 1));
     // Before the provider has said how it stands.
