@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use daybook_bus::BusConfig;
 use daybook_kernel::{Registry, Waits};
+use daybook_log::Page;
 use daybook_postgres::Databases;
 
 use crate::Webhook;
@@ -22,7 +23,12 @@ pub struct HandlerParts {
     pub registry: Registry,
     /// Services whose lanes run here; the endpoint serves all.
     pub services: Vec<String>,
+    /// Hears of each page, once it stands in the log.
+    pub committed: OnCommit,
 }
+
+/// Hears of a page that a lane has committed: its service, its partition, and the page. It must not block.
+pub type OnCommit = Arc<dyn Fn(&Arc<str>, i32, &Arc<Page>) + Send + Sync>;
 
 /// Settings of the command handlers.
 #[derive(Clone, Debug)]

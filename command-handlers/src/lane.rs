@@ -22,7 +22,7 @@ use crate::memory::{Held, Memory};
 use crate::published::{Published, first_unpublished};
 use crate::relay::Relay;
 use crate::standing::{Board, Standing};
-use crate::{HandlerConfig, HandlerError, replies};
+use crate::{HandlerConfig, HandlerError, OnCommit, replies};
 
 /// After a conflict and at the start, ids are looked up first, until so many in a row were new.
 const LOOK_UP_FIRST: usize = 1_000;
@@ -39,6 +39,7 @@ pub(crate) struct LaneParts {
     pub(crate) rejected_topic: Arc<str>,
     pub(crate) replies_topic: Arc<str>,
     pub(crate) clock: Clock,
+    pub(crate) committed: OnCommit,
     pub(crate) board: Board,
 }
 
@@ -343,6 +344,7 @@ impl Tenure<'_> {
             let page = Arc::new(page);
             self.stands(page.head());
             self.relay.committed(page.clone());
+            (self.lane.parts.committed)(&self.lane.parts.service, self.lane.partition.number(), &page);
             self.snapshots(&decided, &page);
             metrics::PAGE_COMMANDS.with([&service]).record(page.ledger().len() as f64);
             // Ranges of requests are made a quarter of a million pages at a time; asking now and then is enough.

@@ -21,7 +21,7 @@ mod setup;
 mod standing;
 mod webhook;
 
-pub use config::{HandlerConfig, HandlerParts};
+pub use config::{HandlerConfig, HandlerParts, OnCommit};
 pub use error::HandlerError;
 pub use handle::HandleError;
 pub use parked::ParkedMessages;

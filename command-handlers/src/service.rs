@@ -66,6 +66,7 @@ impl CommandHandlers {
                 rejected_topic: parts.bus.rejected(&service).into(),
                 replies_topic: parts.bus.replies().into(),
                 clock: Arc::new(Writer::now) as Clock,
+                committed: parts.committed.clone(),
                 board: board.clone(),
                 service: service.clone(),
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ensure_topics};
-use daybook_follow::{Following, Limits, Sources, group_options};
+use daybook_follow::{Feed, Following, Limits, Sources, group_options};
 use daybook_http::{Cors, Gate, Probe, Surface, operations_routes};
 use daybook_kernel::{ReadModel, Registry, Waits};
 use daybook_log::{Log, MigrateOptions};
@@ -116,6 +116,7 @@ async fn start_handlers(
     settings: &Settings,
     databases: &Databases,
     (handling, outside): (&Handling, &Outside),
+    feed: Feed,
     surface: Surface,
     stop: Shutdown,
 ) -> anyhow::Result<CommandHandlers> {
@@ -131,7 +132,14 @@ async fn start_handlers(
     if let Some(ms) = handling.linger_ms {
         config.linger = Duration::from_millis(ms);
     }
-    let parts = HandlerParts { config, databases: databases.clone(), bus: settings.bus("command-handlers")?, registry, services };
+    let parts = HandlerParts {
+        config,
+        databases: databases.clone(),
+        bus: settings.bus("command-handlers")?,
+        registry,
+        services,
+        committed: Arc::new(move |service, partition, page| feed.committed(service, partition, page)),
+    };
     let handlers = CommandHandlers::start(parts, surface, stop).await?;
     out::announce(format_args!("commands on http://{}", handlers.address()));
     Ok(handlers)
@@ -227,7 +235,7 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let reactors = reactors(settings, &databases, &handled(&args.handling)?, &args.outside).await?;
     let projectors = start_projectors(settings, &databases, models()?, Some(&reactors), stop.clone()).await?;
     let queries = start_queries(settings, &databases, &args.querying, queries, stop.clone()).await?;
-    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), commands, stop.clone()).await?;
+    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), projectors.feed(), commands, stop.clone()).await?;
     let roles = vec![handlers.probe(), queries.probe(), followed(&projectors)];
     let serving = operations.serve(roles, metrics, stop);
     tokio::join!(serving, handlers.stopped(), queries.stopped(), projectors.stopped());
@@ -244,7 +252,7 @@ pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHan
     let reactors = reactors(settings, &databases, &handled(&args.handling)?, &args.outside).await?;
     let sources = Sources::of(settings.bus("followers")?, group_options(), Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
-    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), surface, stop.clone()).await?;
+    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), following.feed(), surface, stop.clone()).await?;
     let reacting = Probe::new(following.clone(), |following| async move { following.readiness() });
     let serving = operations.serve(vec![handlers.probe(), reacting], metrics, stop);
     tokio::join!(serving, handlers.stopped(), following.stopped());

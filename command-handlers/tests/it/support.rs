@@ -1,5 +1,6 @@
 //! An install of one database and one Kafka prefix, and processes that serve it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_bus::{Headers, Message, PartitionReader, Producer, ProducerOptions, Record, StartAt, headers};
@@ -88,6 +89,7 @@ impl Install {
             bus: self.bus.clone(),
             registry,
             services: services.iter().map(|s| (*s).to_owned()).collect(),
+            committed: Arc::new(|_, _, _| {}),
         };
         let handlers = CommandHandlers::start(parts, surface, stopping).await.expect("everything is there");
         Process { url: format!("http://{}", handlers.address()), stop, handlers }

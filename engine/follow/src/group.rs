@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::alone::{Member, Shared};
 use crate::board::Board;
 use crate::config::Limits;
+use crate::feed::Feed;
 use crate::follower::Roster;
 use crate::partition::{self, Common};
 
@@ -112,7 +113,7 @@ impl Following {
     pub fn start(sources: Sources, shutdown: Shutdown) -> Result<Self, BusError> {
         let board = Arc::new(Board::default());
         let shared = Arc::new(Shared { limits: sources.limits, board: board.clone() });
-        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)?, ending: shutdown.clone() });
+        let common = Arc::new(Common { shared, inspector: Inspector::new(&sources.bus)?, ending: shutdown.clone(), feed: Feed::default() });
         let mut logs = HashMap::new();
         for log in sources.logs {
             logs.entry(sources.bus.events(log.service())).or_insert(log);
@@ -130,6 +131,11 @@ impl Following {
             }
         });
         Ok(Self { group, board, done })
+    }
+
+    /// Takes pages that lanes of this process have committed.
+    pub fn feed(&self) -> Feed {
+        self.group.common.feed.clone()
     }
 
     /// Whether the group's last rebalance is done here.

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | follow a log | [`Follower`], and a [`Kind`] that makes one for each partition |
 //! | start and stop following | [`Following`], [`Roster`] |
+//! | tell followers of a page in the process that wrote it | [`Feed`] |
 //! | read an event, wherever it came from | [`Event`] |
 
 mod alone;
@@ -20,6 +21,7 @@ mod board;
 mod commit;
 mod config;
 mod event;
+mod feed;
 mod follower;
 mod group;
 mod head;
@@ -31,6 +33,7 @@ pub use ask::Ask;
 pub use board::{Board, FollowerKey};
 pub use config::Limits;
 pub use event::{Event, Trail, Unreadable};
+pub use feed::Feed;
 pub use follower::{FollowError, Follower, Home, Kind, Moved, Roster, Standing};
 pub use group::{Followers, Following, Sources, group_options};
 pub use ring::{Added, Ring};

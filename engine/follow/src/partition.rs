@@ -5,18 +5,19 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{Inbox, Inspector, Message, StartAt};
-use daybook_log::{Log, PartitionLog};
+use daybook_bus::{Inbox, Inspector, Message, StartAt, headers};
+use daybook_log::{Log, Page, PartitionLog};
 use daybook_process::metrics::{self, Counter};
 use daybook_process::{Shutdown, shutdown};
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::alone::{self, Member, RingStart, Shared, Why, guarded};
 use crate::board::FollowerKey;
 use crate::event::Event;
+use crate::feed::Feed;
 use crate::follower::{Kind, Roster};
 use crate::head::{Head, Looks};
 use crate::pass::Pass;
@@ -31,6 +32,8 @@ pub(crate) struct Common {
     pub(crate) inspector: Inspector,
     /// The process' end.
     pub(crate) ending: Shutdown,
+    /// Pages of lanes of the process.
+    pub(crate) feed: Feed,
 }
 
 struct Meters {
@@ -72,6 +75,8 @@ pub(crate) async fn run(common: Arc<Common>, log: Log, inbox: Inbox, roster: wat
         sees_the_log: false,
         follows: false,
         partitions: log.partitions(),
+        pages: common.feed.open(&partition),
+        fed: 0,
         log: partition,
         inbox,
         roster,
@@ -88,6 +93,10 @@ struct Owned {
     log: PartitionLog,
     partitions: u32,
     inbox: Inbox,
+    /// What lanes of this process have committed.
+    pages: mpsc::Receiver<Arc<Page>>,
+    /// Behind the last event that came that way: Kafka brings it once more.
+    fed: i64,
     roster: watch::Receiver<Roster>,
     ring: Ring,
     /// Whether the log has answered: before that nobody knows which epoch it is in.
@@ -127,6 +136,7 @@ impl Owned {
                     Some(messages) => self.take(&messages),
                     None => return,
                 },
+                Some(page) = self.pages.recv(), if !resting => self.take_page(&page),
                 () = tokio::time::sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => self.take_waiting(),
                 offset = &mut start, if self.sees_the_log && !self.follows => match self.inbox.start(StartAt::Offset(offset)).await {
                     Ok(()) => self.follows = true,
@@ -161,8 +171,32 @@ impl Owned {
         }
     }
 
+    /// Takes in a page that a lane of this process has committed, where it goes on from what is here. Else Kafka brings it.
+    fn take_page(&mut self, page: &Page) {
+        if self.ring.end() != Some(page.head().first_offset) {
+            return;
+        }
+        for stored in page.stored_events() {
+            // One that can't be read comes from the log, which says why.
+            let Ok(event) = Event::stored(stored) else { break };
+            self.fed = event.offset + 1;
+            self.ring.add(event);
+        }
+        self.start.set(self.ring.start());
+        self.look_whom_to_move();
+    }
+
+    /// Whether this is an event that has come by the short way already: it is not read again.
+    fn was_fed(&self, message: &Message) -> bool {
+        let offset = message.headers.get_parsed::<i64>(headers::OFFSET).ok().flatten();
+        offset.is_some_and(|offset| offset < self.fed) && message.headers.get_parsed(headers::EPOCH) == Ok(Some(self.ring.epoch()))
+    }
+
     fn take(&mut self, messages: &[Message]) {
         for message in messages {
+            if self.was_fed(message) {
+                continue;
+            }
             match Event::arrived(message, self.partitions) {
                 Ok(event) => {
                     let (offset, before) = (event.offset, self.ring.end());

@@ -47,6 +47,11 @@ impl Ring {
         self.end
     }
 
+    /// The epoch of the last event, or that the log has begun; 0 before the first.
+    pub fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
     /// The log is in this epoch: where it is a new one, all that is here is forgotten, for it may be of a past that the log has not. The
     /// log says.
     pub fn begin(&mut self, epoch: i32) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daybook_bus::{TopicSpec, check_topics};
-use daybook_follow::{Followers, Following, Sources};
+use daybook_follow::{Feed, Followers, Following, Sources};
 use daybook_log::Log;
 use daybook_postgres::Role;
 use daybook_process::{Readiness, Shutdown};
@@ -70,6 +70,11 @@ impl Projectors {
         let following = Following::start(Sources::of(config.bus, config.group, limits, others), shutdown.clone())?;
         tokio::spawn(upkeep.clone().run(shutdown));
         Ok(Self { upkeep, following, store })
+    }
+
+    /// Takes pages that lanes of this process have committed.
+    pub fn feed(&self) -> Feed {
+        self.following.feed()
     }
 
     /// Whether every read model has a generation that is kept up here, the group is joined, Postgres answers, and no partition

@@ -36,6 +36,39 @@ async fn all_followers_of_a_partition_go_along_the_log_and_along_kafka() {
     process.stop().await;
 }
 
+/// The log is read where two looks have found more, which is later than this waits: nothing else brings what is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lane_of_the_process_commits_comes_without_kafka_and_once_where_kafka_brings_it_too() {
+    let mut ledger = Ledger::new().await;
+    let follower = ledger.follower("one").await;
+    let limits = Limits { idle: Duration::from_secs(45), ..Limits::default() };
+    let process = ledger.process_with("g", std::slice::from_ref(&follower), limits).await;
+    // It knows where it stands by what Kafka has brought.
+    let mut tries = 0;
+    loop {
+        ledger.append_and_publish(1).await;
+        if tokio::time::timeout(Duration::from_secs(2), ledger.caught_up(&follower)).await.is_ok() {
+            break;
+        }
+        tries += 1;
+        assert!(tries < 30, "nothing comes from Kafka");
+    }
+    let mut late = Vec::new();
+    for n in 1..20 {
+        late.extend(ledger.append_and_feed(1 + n % 3, &process).await);
+        ledger.caught_up(&follower).await;
+    }
+    // One that does not go on from the last is left to Kafka, which brings what was fed as well.
+    late.extend(ledger.append(2).await);
+    late.extend(ledger.append_and_feed(3, &process).await);
+    ledger.publish(&late).await;
+    ledger.caught_up(&follower).await;
+    ledger.append_and_feed(1, &process).await;
+    ledger.caught_up(&follower).await;
+    assert!(process.troubles().is_empty());
+    process.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_panics_or_whose_statement_fails_fails_alone_and_goes_on_once_it_can() {
     for trouble in [Trouble::Panics(10), Trouble::Fails(10)] {

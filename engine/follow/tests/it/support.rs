@@ -42,6 +42,8 @@ pub(crate) struct Ledger {
     lane: Option<(Writer, PageHead)>,
     log: Log,
     version: i64,
+    /// The last page.
+    last: Option<Arc<Page>>,
 }
 
 impl Ledger {
@@ -52,7 +54,7 @@ impl Ledger {
         database.owner().await.batch_execute(TABLES).await.expect("the owner may");
         let log = Log::open(&database.databases(), SERVICE, Role::Writer).await.expect("just migrated");
         let producer = Producer::new(&bus, ProducerOptions::default()).expect("a producer");
-        Self { database, bus, producer, sessions: WriterSessions::new(1), lane: None, log, version: 0 }
+        Self { database, bus, producer, sessions: WriterSessions::new(1), lane: None, log, version: 0, last: None }
     }
 
     /// Appends so many events in one page.
@@ -88,7 +90,16 @@ impl Ledger {
         let page = Page::following(head, 0, writer.name(), Writer::now(), head.message_offset + 1, events, Vec::new());
         assert_eq!(writer.append(&page).await, AppendOutcome::Appended);
         *head = page.head().clone();
-        page.stored_events().collect()
+        let stored = page.stored_events().collect();
+        self.last = Some(Arc::new(page));
+        stored
+    }
+
+    /// Appends so many events in one page, and hands it to a process as a lane there does.
+    pub(crate) async fn append_and_feed(&mut self, count: usize, process: &Process) -> Vec<StoredEvent> {
+        let stored = self.append(count).await;
+        process.following.feed().committed(self.log.service(), 0, self.last.as_ref().expect("just written"));
+        stored
     }
 
     /// Publishes as a relay does.

@@ -156,6 +156,7 @@ impl Install {
             bus: self.bus.clone(),
             registry: shop(),
             services: vec![SERVICE.to_owned()],
+            committed: Arc::new(|_, _, _| {}),
         };
         let surface = Surface::bind("127.0.0.1:0".parse().expect("an address"), Gate::anonymous()).await.expect("a free port");
         Lanes { handlers: CommandHandlers::start(parts, surface, stopping).await.expect("everything is there"), stop }
