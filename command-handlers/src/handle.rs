@@ -6,7 +6,11 @@ use daybook_kernel::Secret;
 use daybook_proto::v1::Handle;
 use prost::Message as _;
 
-const MAC_LABEL: &str = "handle";
+/// Of a command that was sent, and of one that a rule is to send: a build that does not know the second must not take it for the first.
+fn mac_label(handle: &Handle) -> &'static str {
+    if handle.origin.is_some() { "handle of a rule" } else { "handle" }
+}
+
 /// Longest handle that is looked at, in characters.
 const MAX_LENGTH: usize = 2_048;
 
@@ -18,7 +22,7 @@ pub struct HandleError;
 /// A handle as a URL's segment.
 pub(crate) fn write(handle: &Handle, secret: &Secret) -> String {
     let mut bytes = handle.encode_to_vec();
-    let mac = secret.sign(MAC_LABEL, &[&bytes]);
+    let mac = secret.sign(mac_label(handle), &[&bytes]);
     bytes.extend_from_slice(&mac);
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -30,14 +34,14 @@ pub(crate) fn read(text: &str, secret: &Secret) -> Result<Handle, HandleError> {
     }
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| HandleError)?;
     let (handle, mac) = bytes.split_at_checked(bytes.len().saturating_sub(16)).ok_or(HandleError)?;
-    if !secret.verify(MAC_LABEL, &[handle], mac) {
-        return Err(HandleError);
-    }
-    Handle::decode(handle).map_err(|_| HandleError)
+    let read = Handle::decode(handle).map_err(|_| HandleError)?;
+    if secret.verify(mac_label(&read), &[handle], mac) { Ok(read) } else { Err(HandleError) }
 }
 
 #[cfg(test)]
 mod tests {
+    use daybook_proto::v1::Origin;
+
     use super::*;
 
     #[test]
@@ -51,6 +55,12 @@ mod tests {
         let mut changed = text.clone();
         changed.replace_range(4..5, if &text[4..5] == "A" { "B" } else { "A" });
         assert_eq!(read(&changed, &secret), Err(HandleError));
+        let of_rule = Handle {
+            message_offset: -1,
+            origin: Some(Origin { rule: "r".into(), ..Default::default() }),
+            ..read(&text, &secret).expect("read above")
+        };
+        assert_eq!(read(&write(&of_rule, &secret), &secret), Ok(of_rule));
         for bad in ["", "x", "ü", "AAAA", &"A".repeat(5000)] {
             assert_eq!(read(bad, &secret), Err(HandleError));
         }

@@ -1,7 +1,6 @@
 //! The commands that rules send because of a result's events, each with its handle: a client follows its command from service to service.
 
 use axum::response::Response;
-use daybook_http::Problem;
 use daybook_kernel::ids::EventPlace;
 use daybook_kernel::{EventAt, StreamId, Version};
 use daybook_proto::v1::reply::Answer;
@@ -9,26 +8,27 @@ use daybook_proto::v1::{CommandResult, Handle, Next, Origin, Reply};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::post::LOOK_UP;
 use super::{Endpoint, render};
 use crate::batch::following;
 use crate::{HandlerError, handle};
 
-/// A lane's reply as HTTP. What follows from a new result comes along with it; for one that stood already, the log is asked.
-///
-/// # Errors
-/// 503, when the log can't be asked.
-pub(super) async fn reply(endpoint: &Endpoint, reply: &Reply) -> Result<Response, Problem> {
+/// A lane's reply as HTTP. What follows from a new result comes along with it; for one that stood already, the log is asked. Where that does
+/// not answer, the result is told all the same, without it.
+pub(super) async fn reply(endpoint: &Endpoint, reply: &Reply) -> Response {
     let next = match &reply.answer {
-        Some(Answer::Result(r)) if reply.replayed => {
-            in_log(endpoint, r).await.map(|next| rendered(endpoint, r, &next)).map_err(|error| {
-                tracing::warn!(%error, "the commands that follow from a result could not be told");
-                Problem::unavailable("the result can't be looked up now: repeat with the same key", 1)
-            })?
-        }
+        Some(Answer::Result(r)) if reply.replayed => match tokio::time::timeout(LOOK_UP, in_log(endpoint, r)).await {
+            Ok(Ok(next)) => rendered(endpoint, r, &next),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the commands that follow from a result could not be looked up");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        },
         Some(Answer::Result(r)) => rendered(endpoint, r, &reply.next),
         _ => Vec::new(),
     };
-    Ok(render::reply(&endpoint.0.registry, reply, next))
+    render::reply(&endpoint.0.registry, reply, next)
 }
 
 /// A result that stands in the ledger, as HTTP.

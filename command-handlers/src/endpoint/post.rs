@@ -110,7 +110,7 @@ async fn answer(
     let mut addressed = Addressed::new(service, stream, &key, request_of(headers, command, if_match, from)?);
 
     match decided(endpoint, route, &mut addressed, prefer.wait, &admission).await? {
-        Decided::Now(reply) => next::reply(endpoint, &reply).await,
+        Decided::Now(reply) => Ok(next::reply(endpoint, &reply).await),
         Decided::Later(handle) => Ok(accepted(&handle::write(&handle, &endpoint.0.secret), &addressed)),
     }
 }

@@ -69,7 +69,8 @@ pub(super) fn result(registry: &Registry, r: &CommandResult, command_id: Uuid, r
                 Some(Value::Object(members)) => members,
                 _ => serde_json::Map::new(),
             };
-            members.into_iter().fold(problem, |problem, (name, value)| problem.with(&name, value)).into_response()
+            let problem = members.into_iter().fold(problem, |problem, (name, value)| problem.with(&name, value));
+            if next.is_empty() { problem } else { problem.with("next", next) }.into_response()
         }
         Some(Outcome::PreconditionFailed(p)) => {
             let title = format!("If-Match names version {}, the stream is at {}", p.expected, r.version);

@@ -58,6 +58,7 @@ async fn a_client_follows_its_checkout_from_result_to_result_until_the_provider_
             let told = eventually("the command to be decided", || async {
                 let request = shop.install.client.get(format!("{}{location}", shop.up.commands));
                 let response = request.send().await.expect("the endpoint answers");
+                assert!([200, 202].contains(&response.status().as_u16()), "{next} is not given up while it is under way: {response:?}");
                 if response.status() == 200 { Some(response.json::<Value>().await.expect("JSON")) } else { None }
             })
             .await;

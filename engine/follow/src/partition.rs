@@ -173,7 +173,8 @@ impl Owned {
 
     /// Takes in a page that a lane of this process has committed, where it goes on from what is here. Else Kafka brings it.
     fn take_page(&mut self, page: &Page) {
-        if self.ring.end() != Some(page.head().first_offset) {
+        let head = page.head();
+        if (self.ring.end(), self.ring.epoch()) != (Some(head.first_offset), head.epoch) {
             return;
         }
         for stored in page.stored_events() {
@@ -312,6 +313,9 @@ impl Owned {
                 return;
             }
         };
+        if epoch > self.ring.epoch() {
+            self.fed = 0;
+        }
         self.ring.begin(epoch);
         self.start.set(self.ring.start());
         self.sees_the_log = true;

@@ -458,8 +458,8 @@ impl Follower for Reacting {
 
     fn prepare<'a>(&'a mut self, client: &'a Client, events: &'a [Arc<Event>]) -> BoxFuture<'a, Result<(), FollowError>> {
         async move {
-            if events.first().is_some_and(|first| first.epoch < self.epoch) {
-                return Err(FollowError::Carefully("an event is of an epoch that is over".to_owned()));
+            if events.iter().any(|event| event.epoch != self.epoch) {
+                return Err(FollowError::Carefully("an event is of another epoch: the log says where that began".to_owned()));
             }
             self.queue.look().map_err(ReactorError::from)?;
             if self.queue.in_flight() >= MOST_IN_FLIGHT {

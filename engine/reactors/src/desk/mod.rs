@@ -74,6 +74,11 @@ impl Shared {
         self.clock.now()
     }
 
+    /// The time of this machine: what it has missed is measured by its own clock, for the log's may stand still, and jump.
+    fn machine_time(&self) -> Moment {
+        (self.common.clock)()
+    }
+
     /// The time that is left until then, by the clock; none where it is over.
     fn until(&self, end: Moment) -> Option<Duration> {
         u64::try_from(end.micros().saturating_sub(self.now().micros())).ok().filter(|left| *left > 0).map(Duration::from_micros)
@@ -120,7 +125,7 @@ impl Desk {
         let shared = Arc::new(Shared { rule, log, common, store, term, meters, clock, finishing });
         let work = Work {
             waits,
-            looked_at: shared.now(),
+            looked_at: shared.machine_time(),
             shared,
             news,
             book: Book::default(),
@@ -284,13 +289,13 @@ impl Work {
     /// The time, by the clock. Who has not seen the table for long was paused, or cut off: others may have been told meanwhile what no
     /// deadline may overtake.
     fn mind_the_time(&mut self) -> Moment {
-        let now = self.shared.now();
-        let since = now.micros().saturating_sub(self.looked_at.micros());
+        let machine = self.shared.machine_time();
+        let since = machine.micros().saturating_sub(self.looked_at.micros());
         if self.waits && u128::try_from(since).is_ok_and(|since| since > MISSED.as_micros()) {
             self.hear_news_first();
-            self.looked_at = now;
+            self.looked_at = machine;
         }
-        now
+        self.shared.now()
     }
 
     fn hear_news_first(&mut self) {

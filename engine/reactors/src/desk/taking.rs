@@ -121,7 +121,7 @@ impl Work {
     pub(super) async fn look_for_hastened(&mut self, begins: bool) {
         let looked = match self.shared.store.hastened(READ_AT_ONCE).await {
             Ok(mut rows) => {
-                self.looked_at = self.shared.now();
+                self.looked_at = self.shared.machine_time();
                 rows.retain(|row| begins && !self.left.contains(&row.at));
                 self.take(rows, false).await
             }
