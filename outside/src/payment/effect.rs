@@ -109,7 +109,7 @@ impl Effect for PayingEffect {
 }
 
 /// The payment, where it shows that a capture or refund which is asked again was done when it was asked before, under a key that they have
-/// forgotten. None: nothing of it was done.
+/// forgotten. None: it was not done, for an operation is done as a whole; what has moved since, if anything, others have moved.
 fn done_before(said: Said<Payment>, operation: Operation, asked: &ProviderAsked) -> Result<Option<Payment>, Unknown> {
     let payment = match said {
         Said::Done(payment) => payment,
@@ -119,8 +119,8 @@ fn done_before(said: Said<Payment>, operation: Operation, asked: &ProviderAsked)
     let (what, moved) = if operation == Operation::Refund { ("refunded", payment.refunded) } else { ("captured", payment.captured) };
     let (before, amount) = (asked.before, asked.amount.as_ref().map_or(0, |amount| amount.minor_units));
     match moved.checked_sub(before) {
-        Some(0) => Ok(None),
         Some(since) if since >= amount => Ok(Some(payment)),
+        Some(0..) => Ok(None),
         _ => Err(Unknown::Unusable(format!(
             "the provider has forgotten whether it has {what} {amount}, and its payment does not show it: {moved} in all, {before} before it"
         ))),

@@ -81,10 +81,11 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
             object.unseen = false;
             // The provider knows no such payment: there is nothing to cancel.
             object.cancel_refused &= e.payment.is_some() || e.result() == OperationResult::NotBegun;
-            // Who tries again knows now what has come of the first try.
-            state.moves.iter_mut().filter(|known| known.status() == MoveStatus::Unspecified && known.retries > 0).for_each(|known| {
-                known.looked = true;
-            });
+            // Who tries again knows now what has come of the first try, if it is the payment that they belong to.
+            if object.attempt > 0 && object.attempt == state.attempt {
+                let waiting = state.moves.iter_mut().filter(|known| known.status() == MoveStatus::Unspecified && known.retries > 0);
+                waiting.for_each(|known| known.looked = true);
+            }
         }
         O::Refund if flight.undo => {
             if is_done {
