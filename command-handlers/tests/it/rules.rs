@@ -41,6 +41,7 @@ fn commands() -> Vec<(&'static str, Value)> {
         ("/v1/inventory/confirm-reservation", order()),
         ("/v1/inventory/commit-stock", order()),
         ("/v1/inventory/release-stock", order()),
+        ("/v1/inventory/write-off-stock", stock(json!({ "orderId": "o-1", "reason": "not found" }))),
         ("/v1/inventory/expire-reservation", stock(json!({ "orderId": "o-1", "dueAt": "2026-01-01T00:00:00Z" }))),
         ("/v1/inventory/set-reorder-point", stock(json!({ "reorderPoint": 1 }))),
         ("/v1/inventory/open-reorder-proposal", stock(json!({ "reorderPoint": 5, "available": 3, "stockVersion": 1 }))),
