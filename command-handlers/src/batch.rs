@@ -265,8 +265,7 @@ impl PageBuilder<'_> {
         for event in events {
             (version, place.offset) = (version + 1, place.offset + 1);
             let at = EventAt { stream: &arrival.stream, version: Version(version), recorded_at: self.now };
-            let consequences = self.place.registry.consequences((event.type_name, &event.payload), &at, &place);
-            next.extend(consequences.into_iter().map(|consequence| following(consequence, place.offset)));
+            next.extend(following(self.place.registry, (event.type_name, &event.payload), &at, &place));
         }
         next
     }
@@ -336,16 +335,17 @@ impl PageBuilder<'_> {
     }
 }
 
-/// A command that follows from the event at this offset.
-pub(crate) fn following((rule, consequence): (&str, Consequence), offset: i64) -> Next {
-    Next {
+/// The commands that follow from an event, as a reply carries them.
+pub(crate) fn following(registry: &Registry, event: (&str, &[u8]), at: &EventAt<'_>, place: &EventPlace) -> Vec<Next> {
+    let next = |(rule, consequence): (&str, Consequence)| Next {
         r#type: consequence.type_name.unwrap_or_default().to_owned(),
         service: consequence.service.to_owned(),
         stream_id: consequence.target.as_str().to_owned(),
         command_id: consequence.command_id.as_bytes().to_vec(),
-        offset,
+        offset: place.offset,
         rule: rule.to_owned(),
-    }
+    };
+    registry.consequences(event, at, place).into_iter().map(next).collect()
 }
 
 fn metadata(arrival: &Arrival) -> Vec<u8> {

@@ -52,7 +52,7 @@ fn pending(text: &str, handle: &Handle) -> Response {
     (StatusCode::ACCEPTED, headers, [(header::RETRY_AFTER, "1")], axum::Json(body)).into_response()
 }
 
-/// How far its lane or its rule is first, then the ledger, then what was parked or rejected: in another order a command that is
+/// The progress of the lane, or of the rule, is read first, then the ledger, then what was parked or rejected: in another order a command that is
 /// decided meanwhile could be told as lost. None: it is still to come.
 async fn look_up(endpoint: &Endpoint, handle: &Handle, route: &Route) -> Result<Option<Response>, HandlerError> {
     let partition = route.log.partition(handle.partition)?;

@@ -50,8 +50,7 @@ async fn in_log(endpoint: &Endpoint, r: &CommandResult) -> Result<Vec<Next>, Han
     for event in route.log.partition(r.partition)?.read_events(first.offset, many).await? {
         let place = EventPlace { epoch: event.epoch, service: r.service.clone(), partition: r.partition, offset: event.offset };
         let at = EventAt { stream: &stream, version: Version(event.version.cast_unsigned()), recorded_at: event.recorded_at };
-        let consequences = inner.registry.consequences((&event.type_name, &event.payload), &at, &place);
-        next.extend(consequences.into_iter().map(|consequence| following(consequence, event.offset)));
+        next.extend(following(&inner.registry, (&event.type_name, &event.payload), &at, &place));
     }
     Ok(next)
 }

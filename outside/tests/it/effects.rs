@@ -179,22 +179,7 @@ async fn what_they_have_forgotten_is_looked_up_in_the_payment_and_moves_no_money
 
 #[tokio::test]
 async fn where_a_payment_does_not_show_whether_it_was_done_it_stays_open_with_the_reason() {
-    let payment = Payment {
-        id: "pay_1".into(),
-        order: "o-1".into(),
-        status: PaymentStatus::Authorised,
-        currency: "EUR".into(),
-        authorised: 5_000,
-        captured: 700,
-        refunded: 0,
-        disputed: 0,
-        voided: 0,
-        captures_once: false,
-        capture_before: None,
-        action_url: None,
-        code: None,
-        created: None,
-    };
+    let payment = shown(5_000, 700, 0);
     let again = |before| ProviderAsked { object_id: "pay_1".into(), again: 1, before, ..asked(Operation::Capture, 1) };
     let call = async |said: &Payment, before| {
         let effect = PayingEffect::new(Some(Arc::new(Saying(said.clone()))));
@@ -211,6 +196,26 @@ async fn where_a_payment_does_not_show_whether_it_was_done_it_stays_open_with_th
     let others = Payment { order: "o-2".into(), captured: 1_000, ..payment.clone() };
     assert!(matches!(call(&others, 0).await, Err(Unknown::Unusable(_))));
     assert!(call(&Payment { captured: 1_700, ..payment }, 700).await.is_ok());
+}
+
+/// The payment of order `o-1`, as the provider shows it with these sums.
+fn shown(authorised: i64, captured: i64, refunded: i64) -> Payment {
+    Payment {
+        id: "pay_1".into(),
+        order: "o-1".into(),
+        status: PaymentStatus::Authorised,
+        currency: "EUR".into(),
+        authorised,
+        captured,
+        refunded,
+        disputed: 0,
+        voided: 0,
+        captures_once: false,
+        capture_before: None,
+        action_url: None,
+        code: None,
+        created: None,
+    }
 }
 
 /// Who answers all questions with the same payment.
@@ -264,22 +269,7 @@ impl PaymentProvider for Saying {
 
 #[tokio::test]
 async fn an_answer_that_can_t_be_one_is_never_recorded() {
-    let payment = Payment {
-        id: "pay_1".into(),
-        order: "o-1".into(),
-        status: PaymentStatus::Authorised,
-        currency: "EUR".into(),
-        authorised: 1_000,
-        captured: 1_000,
-        refunded: 1_000,
-        disputed: 0,
-        voided: 0,
-        captures_once: false,
-        capture_before: None,
-        action_url: None,
-        code: None,
-        created: None,
-    };
+    let payment = shown(1_000, 1_000, 1_000);
     let ask = |operation| ProviderAsked { object_id: "pay_1".into(), ..asked(operation, 1) };
     let call = async |said: &Payment, operation, attempt| {
         let effect = PayingEffect::new(Some(Arc::new(Saying(said.clone()))));
