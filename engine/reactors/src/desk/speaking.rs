@@ -70,12 +70,12 @@ impl Shared {
             return Ok(Spoken::Unknown(Unknown::unanswered("it was held up after it had been announced")));
         }
         let now = self.now();
-        let forgotten = call.event.recorded_at.micros().saturating_add(REMEMBERED);
+        let is_forgotten = now.micros() >= call.event.recorded_at.micros().saturating_add(REMEMBERED);
         let attempt = match number {
             _ if not_after.is_some_and(|end| now >= end) => Attempt::AskOnly,
-            // Nobody has used its key yet, so nobody can have forgotten it.
-            1 => Attempt::First,
-            _ if now.micros() >= forgotten => Attempt::AskOnly,
+            // Nobody has used its key yet, so nobody can have forgotten it. But a log that was restored does not count what was called meanwhile.
+            1 if !is_forgotten || !self.was_restored_since(call).await? => Attempt::First,
+            _ if is_forgotten => Attempt::AskOnly,
             _ => Attempt::AskFirst,
         };
         self.meters.fired.increment(1);
@@ -114,8 +114,7 @@ impl Shared {
             return waits();
         }
         let event = &call.event;
-        let was_restored = self.log.first_offset_after_epoch(event.epoch).await?.is_some();
-        if was_restored || !self.store.was_never_called(call.at(), self.term).await? {
+        if self.was_restored_since(call).await? || !self.store.was_never_called(call.at(), self.term).await? {
             return waits();
         }
         match effect.not_begun(&event.type_name, &event.payload, &event.decoded) {
@@ -123,6 +122,11 @@ impl Shared {
             Ok(None) => waits(),
             Err(why) => Ok(Spoken::Unknown(Unknown::unanswered(why.to_string()))),
         }
+    }
+
+    /// Whether the log was restored to an older state after the event: calls may have been made that its rows do not count.
+    async fn was_restored_since(&self, call: &Call) -> Result<bool, ReactorError> {
+        Ok(self.log.first_offset_after_epoch(call.event.epoch).await?.is_some())
     }
 }
 

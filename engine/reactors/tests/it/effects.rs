@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use daybook_follow::{Follower, Kind, Limits};
 use daybook_kernel::{Attempt, Begins, Effect, ErasedEffect, EventAt, Instant as Moment, Outward, ServiceMessage, Unknown};
-use daybook_log::{Log, PartitionLog};
+use daybook_log::{Log, PartitionLog, Writer, WriterSessions};
 use daybook_postgres::Role;
 use daybook_reactors::{OpenCall, OpenCalls, Reactors, ReactorsConfig, Rule};
 use daybook_testkit::eventually;
@@ -339,6 +339,23 @@ async fn past_its_end_or_the_memory_of_keys_a_call_is_only_asked_about() {
     scene.install.receive("A-3", 1).await;
     outcomes(&scene.install, "A-3", 1).await;
     assert_eq!(scene.outside.times("A-3"), 1);
+    scene.end(process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_log_counts_not_all_calls_so_that_an_old_one_is_only_asked_about() {
+    let scene = Scene::new().await;
+    scene.install.receive("A-1", 1).await;
+    scene.install.has_events(&stock("A-1"), 1).await;
+    let log = Log::open(&scene.install.database.databases(), SERVICE, Role::Writer).await.expect("it is there");
+    let log = log.partition(scene.install.partition(&stock("A-1"))).expect("one");
+    let writer = Writer::new(log, &WriterSessions::new(1)).await.expect("the database answers");
+    writer.begin_epoch(Writer::now(), 2, "restored").await.expect("the lane begins again");
+    writer.release().await;
+    scene.install.clock.store(25 * 3_600_000_000, Ordering::Relaxed);
+    let process = scene.process().await;
+    assert_eq!(outcomes(&scene.install, "A-1", 1).await, [NEVER_BEGUN]);
+    assert_eq!((scene.outside.times("A-1"), scene.outside.times_asked()), (0, 1));
     scene.end(process).await;
 }
 
