@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::HandlerError;
 use crate::batch::Answer;
-use crate::intake::{Arrival, Misfit, MisfitKind, keepable};
+use crate::intake::{Arrival, Misfit, MisfitKind, Origin, keepable};
 use crate::lane::Tenure;
 
 /// Kind of a parked message that waits for a newer build, and is taken up by itself.
@@ -133,7 +133,7 @@ impl Tenure<'_> {
         let message = Message { topic, partition, offset: parked.message_offset, timestamp_ms: None, key, value, headers };
         match self.lane.intake.read(message) {
             // Its client has been told long since, and may ask by the handle.
-            Ok(arrival) => Ok(Some(Arrival { message_offset: None, parked_id: Some(parked.parked_id), reply_to: None, ..arrival })),
+            Ok(arrival) => Ok(Some(Arrival { origin: Origin::Parked(parked.parked_id), reply_to: None, ..arrival })),
             Err(misfit) if matches!(misfit.kind, MisfitKind::Unverified { .. }) => Ok(None),
             Err(misfit) => {
                 self.set_aside(*misfit).await?;

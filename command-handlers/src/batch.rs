@@ -16,7 +16,7 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::HandlerError;
-use crate::intake::{Arrival, keepable};
+use crate::intake::{Arrival, Origin, keepable};
 use crate::memory::{Held, Memory};
 
 /// Largest event with its metadata, in bytes: what can't be published would stop a partition for ever.
@@ -61,6 +61,9 @@ pub(crate) struct PageContext<'a> {
     pub(crate) partition: i32,
     pub(crate) writer: &'a str,
     pub(crate) after: &'a PageHead,
+    /// The last message that the lane is done with: a page names it also where its commands came by another way, so that a lane that begins
+    /// later reads no more than it must.
+    pub(crate) message_offset: i64,
     pub(crate) now: Instant,
     /// The install's.
     pub(crate) secret: &'a Secret,
@@ -122,12 +125,12 @@ pub(crate) fn decide(
             taken_up: Vec::new(),
         },
     };
-    let mut message_offset = place.after.message_offset;
+    let mut message_offset = place.message_offset;
     for arrival in arrivals.iter().take(place.limit) {
         let taken = batch.take(arrival, known, memory);
         if taken != Taken::NoRoom {
             batch.decided.consumed += 1;
-            message_offset = arrival.message_offset.unwrap_or(message_offset);
+            message_offset = arrival.origin.message_offset().unwrap_or(message_offset);
         }
         if taken != Taken::In {
             // Its state has moved on without being written: forgotten, and read again for the next page.
@@ -242,7 +245,7 @@ impl PageBuilder<'_> {
         });
         let result = Arc::new(result);
         self.decided.results.insert(arrival.command_id, result.clone());
-        self.decided.taken_up.extend(arrival.parked_id);
+        self.decided.taken_up.extend(arrival.origin.parked_id());
         self.told(arrival, false, ReplyAnswer::Result((*result).clone()), next);
         Taken::In
     }
@@ -274,7 +277,7 @@ impl PageBuilder<'_> {
     /// stands, and the other command is written down (its rule has changed between two sends of one reaction).
     fn repeat(&mut self, arrival: &Arrival, result: &CommandResult) {
         self.decided.repeats += 1;
-        self.decided.taken_up.extend(arrival.parked_id);
+        self.decided.taken_up.extend(arrival.origin.parked_id());
         if result.command_digest == arrival.digest {
             self.answer(arrival, true, ReplyAnswer::Result(result.clone()));
         } else {
@@ -286,7 +289,12 @@ impl PageBuilder<'_> {
     }
 
     fn reject(&mut self, arrival: &Arrival) {
-        let message_offset = arrival.message_offset.unwrap_or(-1);
+        let message_offset = match arrival.origin {
+            Origin::Kafka(offset) => offset,
+            Origin::Parked(_) => -1,
+            // It is written down when Kafka brings it.
+            Origin::Beside => return,
+        };
         let reason = format!(
             "{} sent another {} under the id of a command that has a result: its rule has changed in between, and the first result stands",
             arrival.request.caller.clone().unwrap_or_default().name(),
@@ -302,12 +310,9 @@ impl PageBuilder<'_> {
     }
 
     fn park(&mut self, arrival: &Arrival, kind: &str, reason: String) {
-        // One that was parked before stays as it is.
-        if arrival.parked_id.is_some() {
-            return;
-        }
+        // One that was parked before stays as it is, and one that was handed over is parked when Kafka brings it.
+        let Origin::Kafka(message_offset) = arrival.origin else { return };
         let reason = keepable(reason);
-        let message_offset = arrival.message_offset.unwrap_or(-1);
         let parked_id = ids::misfit_id(self.place.service, self.place.partition, message_offset, arrival.command_id.as_bytes());
         self.decided.parked.push(ParkedMessage {
             parked_id,

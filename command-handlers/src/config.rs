@@ -6,6 +6,7 @@ use std::time::Duration;
 use daybook_bus::BusConfig;
 use daybook_kernel::{Registry, Waits};
 use daybook_log::Page;
+use daybook_messages::LocalLanes;
 use daybook_postgres::Databases;
 
 use crate::Webhook;
@@ -25,6 +26,8 @@ pub struct HandlerParts {
     pub services: Vec<String>,
     /// Hears of each page, once it stands in the log.
     pub committed: OnCommit,
+    /// Where senders of this process hand commands to its lanes.
+    pub local: LocalLanes,
 }
 
 /// Hears of a page that a lane has committed: its service, its partition, and the page. It must not block.

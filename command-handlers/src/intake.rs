@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daybook_bus::Message;
+use daybook_bus::{Message, Record};
 use daybook_kernel::{Aggregate, Command, CommandFault, Digest, Registry, Secret, StreamId, digest, ids};
 use daybook_messages::{Envelope, EnvelopeError, MAX_COMMAND, ReplyTo};
 use daybook_proto::SetError;
@@ -15,8 +15,7 @@ const MAX_REASON: usize = 2_000;
 
 /// A command that a lane can decide.
 pub(crate) struct Arrival {
-    /// Its offset in `<service>.messages`; none when it was parked and is taken up again.
-    pub(crate) message_offset: Option<i64>,
+    pub(crate) origin: Origin,
     pub(crate) command_id: Uuid,
     pub(crate) stream: StreamId,
     pub(crate) aggregate: Arc<dyn Aggregate>,
@@ -26,8 +25,35 @@ pub(crate) struct Arrival {
     /// The digest that a repeat is compared with.
     pub(crate) digest: Digest,
     pub(crate) reply_to: Option<ReplyTo>,
-    /// Of a message that was parked: its id.
-    pub(crate) parked_id: Option<Uuid>,
+}
+
+/// The way by which a command has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Its message's offset in `<service>.messages`.
+    Kafka(i64),
+    /// It was parked under this id, and is taken up again.
+    Parked(Uuid),
+    /// It was handed over in this process, and Kafka brings it too. What can't be decided waits for that: it has an offset.
+    Beside,
+}
+
+impl Origin {
+    /// The message's offset, where Kafka has brought it.
+    pub(crate) fn message_offset(self) -> Option<i64> {
+        match self {
+            Self::Kafka(offset) => Some(offset),
+            Self::Parked(_) | Self::Beside => None,
+        }
+    }
+
+    /// The id under which it was parked.
+    pub(crate) fn parked_id(self) -> Option<Uuid> {
+        match self {
+            Self::Parked(id) => Some(id),
+            Self::Kafka(_) | Self::Beside => None,
+        }
+    }
 }
 
 /// A message without a command that this build can decide.
@@ -95,7 +121,14 @@ impl Intake {
             let reason = format!("{stream} belongs in partition {}: set partitioner=murmur2_random", stream.partition(self.partitions));
             return Err(reject(message, Some(command_id), reply_to, reason));
         }
-        Ok(self.arrival(Some(offset), command_id, aggregate.clone(), command, request, reply_to, None))
+        Ok(arrival(Origin::Kafka(offset), command_id, aggregate, command, request, reply_to))
+    }
+
+    /// Reads a command that was handed over in this process, beside its message. None where it is no command that can be decided.
+    pub(crate) fn read_beside(&self, record: Record) -> Option<Arrival> {
+        let Record { topic, partition, key, headers, value } = record;
+        let message = Message { topic, partition, offset: -1, timestamp_ms: None, key: Some(key), value, headers };
+        self.read(message).ok().map(|arrival| Arrival { origin: Origin::Beside, ..arrival })
     }
 
     /// A message that only a newer build can read: it waits when an endpoint of ours sent it, and is refused otherwise.
@@ -127,24 +160,21 @@ impl Intake {
         let aggregate =
             self.registry.of_command(&request.r#type).ok_or_else(|| format!("this build knows no command {}", request.r#type))?;
         let command = aggregate.read_command(&request.r#type, &request.command).map_err(|e| e.to_string())?;
-        Ok(self.arrival(None, command_id, aggregate.clone(), command, request, None, Some(parked_id)))
+        Ok(arrival(Origin::Parked(parked_id), command_id, aggregate, command, request, None))
     }
+}
 
-    #[allow(clippy::too_many_arguments)] // one constructor, two callers, every field once
-    fn arrival(
-        &self,
-        message_offset: Option<i64>,
-        command_id: Uuid,
-        aggregate: Arc<dyn Aggregate>,
-        command: Command,
-        mut request: Request,
-        reply_to: Option<ReplyTo>,
-        parked_id: Option<Uuid>,
-    ) -> Arrival {
-        request.command.clone_from(&command.bytes);
-        let digest = digest::command(&request.r#type, &request.command, request.if_match);
-        Arrival { message_offset, command_id, stream: command.stream.clone(), aggregate, command, request, digest, reply_to, parked_id }
-    }
+fn arrival(
+    origin: Origin,
+    command_id: Uuid,
+    aggregate: &Arc<dyn Aggregate>,
+    command: Command,
+    mut request: Request,
+    reply_to: Option<ReplyTo>,
+) -> Arrival {
+    request.command.clone_from(&command.bytes);
+    let digest = digest::command(&request.r#type, &request.command, request.if_match);
+    Arrival { origin, command_id, stream: command.stream.clone(), aggregate: aggregate.clone(), command, request, digest, reply_to }
 }
 
 /// A reason as it can be kept: Postgres takes no U+0000, and it has to fit into a header and a reply.
@@ -158,8 +188,8 @@ pub(crate) fn keepable(reason: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use daybook_bus::Headers;
     use daybook_bus::headers as h;
-    use daybook_bus::{Headers, Record};
     use daybook_proto::v1::Caller;
     use shop_proto::inventory::v1::ReceiveStock;
 
@@ -218,7 +248,7 @@ mod tests {
     #[test]
     fn a_command_is_taken_in_its_canonical_form_under_its_own_id() {
         let Ok(arrival) = intake(home()).read(message(RECEIVE, STREAM, received())) else { panic!("it is in order") };
-        assert_eq!((arrival.message_offset, arrival.stream.as_str(), &arrival.request.command), (Some(9), STREAM, &received()));
+        assert_eq!((arrival.origin, arrival.stream.as_str(), &arrival.request.command), (Origin::Kafka(9), STREAM, &received()));
         assert_eq!(arrival.command_id, ids::command_id("inventory", "anonymous", STREAM, "k"));
         // The same fields in another order are the same command.
         let other_order = [

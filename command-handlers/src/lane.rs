@@ -6,13 +6,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{Inbox, Inspector, Message, SharedProducer, StartAt};
+use daybook_bus::{Inbox, Inspector, Message, Record, SharedProducer, StartAt};
 use daybook_kernel::{Digest, Instant, StreamId};
 use daybook_log::{AppendOutcome, Opened, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
 use daybook_log::{LoadedStream, Page};
+use daybook_messages::LocalLanes;
 use daybook_process::metrics;
 use daybook_proto::v1::CommandResult;
 use futures_util::FutureExt as _;
+use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
 use crate::batch::{Answer, Decided, PageContext, decide};
@@ -26,6 +28,8 @@ use crate::{HandlerConfig, HandlerError, OnCommit, replies};
 
 /// After a conflict and at the start, ids are looked up first, until so many in a row were new.
 const LOOK_UP_FIRST: usize = 1_000;
+/// Most commands that were decided beside Kafka, and that Kafka has not brought yet, that are remembered; those beyond are ordinary repeats.
+const BROUGHT_LATER: usize = 10_000;
 
 /// Parts that all lanes of a service in one process share.
 pub(crate) struct LaneParts {
@@ -40,6 +44,7 @@ pub(crate) struct LaneParts {
     pub(crate) replies_topic: Arc<str>,
     pub(crate) clock: Clock,
     pub(crate) committed: OnCommit,
+    pub(crate) local: LocalLanes,
     pub(crate) board: Board,
 }
 
@@ -76,6 +81,8 @@ pub(crate) struct Tenure<'a> {
     limit: usize,
     /// The command that was found, and why it can't be written; until it is parked.
     unwritable: Option<(Uuid, String)>,
+    /// Commands that were decided beside Kafka, and that it is still to bring.
+    brought_later: HashSet<Uuid>,
 }
 
 impl Lane {
@@ -156,6 +163,7 @@ impl Lane {
             look_up_first: LOOK_UP_FIRST,
             limit: Page::MAX_COMMANDS,
             unwritable: None,
+            brought_later: HashSet::new(),
         };
         let served = tenure.serve(start).await;
         // A writer that takes over need not wait for the courtesy lock.
@@ -173,10 +181,39 @@ impl Tenure<'_> {
         self.take_up_parked().await?;
         self.lane.inbox.start(start).await?;
         self.standing.trouble(None);
+        let mut handed = self.lane.parts.local.open(&self.lane.parts.messages_topic, self.lane.partition.number());
         loop {
-            let Some(messages) = self.lane.inbox.recv(Page::MAX_COMMANDS, Page::MAX_BYTES).await else { return Ok(()) };
-            self.handle(messages).await?;
+            tokio::select! {
+                biased;
+                messages = self.lane.inbox.recv(Page::MAX_COMMANDS, Page::MAX_BYTES) => match messages {
+                    Some(messages) => self.handle(messages).await?,
+                    None => return Ok(()),
+                },
+                Some(record) = handed.recv() => self.handle_beside(record, &mut handed).await?,
+            }
         }
+    }
+
+    /// Commands that were handed over in this process. What can't be read or decided waits until Kafka brings it.
+    async fn handle_beside(&mut self, first: Record, more: &mut Receiver<Record>) -> Result<(), HandlerError> {
+        let rest = std::iter::from_fn(|| more.try_recv().ok());
+        let mut arrivals: Vec<Arrival> =
+            std::iter::once(first).chain(rest).filter_map(|record| self.lane.intake.read_beside(record)).collect();
+        let memory = &mut self.handover.memory;
+        arrivals.retain(|arrival| memory.result(&arrival.command_id).is_none() && memory.blocked(&arrival.stream).is_none());
+        self.pages(&arrivals).await?;
+        if self.brought_later.len() > BROUGHT_LATER {
+            self.brought_later.clear();
+        }
+        let memory = &mut self.handover.memory;
+        self.brought_later.extend(arrivals.iter().map(|arrival| arrival.command_id).filter(|id| memory.result(id).is_some()));
+        Ok(())
+    }
+
+    /// Whether this is a command that was decided beside Kafka, as Kafka brings it.
+    fn is_brought_later(&mut self, arrival: &Arrival) -> bool {
+        self.brought_later.remove(&arrival.command_id)
+            && self.handover.memory.result(&arrival.command_id).is_some_and(|result| result.command_digest == arrival.digest)
     }
 
     /// One batch of messages: afterwards each has its result in the log, or is rejected or parked for good.
@@ -187,6 +224,7 @@ impl Tenure<'_> {
         let mut answers = Vec::new();
         for message in messages {
             match self.lane.intake.read(message) {
+                Ok(arrival) if self.is_brought_later(&arrival) => {}
                 Ok(arrival) => arrivals.push(arrival),
                 Err(misfit) => answers.push(self.set_aside(*misfit).await?),
             }
@@ -219,6 +257,7 @@ impl Tenure<'_> {
                 partition: self.lane.partition.number(),
                 writer: self.writer.name(),
                 after: &self.head,
+                message_offset: self.lane.done.map_or(self.head.message_offset, |next| next - 1),
                 now,
                 secret: &self.lane.intake.secret,
                 waits: &self.lane.parts.config.waits,

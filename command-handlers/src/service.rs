@@ -67,6 +67,7 @@ impl CommandHandlers {
                 replies_topic: parts.bus.replies().into(),
                 clock: Arc::new(Writer::now) as Clock,
                 committed: parts.committed.clone(),
+                local: parts.local.clone(),
                 board: board.clone(),
                 service: service.clone(),
             };

@@ -10,6 +10,7 @@ use daybook_follow::{Feed, Following, Limits, Sources, group_options};
 use daybook_http::{Cors, Gate, Probe, Surface, operations_routes};
 use daybook_kernel::{ReadModel, Registry, Waits};
 use daybook_log::{Log, MigrateOptions};
+use daybook_messages::LocalLanes;
 use daybook_postgres::{Databases, Role};
 use daybook_process::{Shutdown, shutdown};
 use daybook_projections::{LiveGeneration, Projectors, ProjectorsConfig};
@@ -104,11 +105,17 @@ fn waited(settings: &Settings, handling: &Handling) -> anyhow::Result<Waits> {
 }
 
 /// The rules that follow the logs of these services; `outside` says whom their effects call.
-async fn reactors(settings: &Settings, databases: &Databases, services: &[String], outside: &Outside) -> anyhow::Result<Reactors> {
+async fn reactors(
+    settings: &Settings,
+    databases: &Databases,
+    (handling, outside): (&Handling, &Outside),
+    local: LocalLanes,
+) -> anyhow::Result<Reactors> {
+    let services = handled(handling)?;
     let all_rules = rules_with(&outside::outside(settings, outside)?);
     let rules = all_rules.iter().filter(|rule| services.iter().any(|s| s == rule.service())).cloned().collect();
     let config = ReactorsConfig::new(databases.clone(), settings.bus("reactors")?, registry()?, rules, models()?);
-    let config = ReactorsConfig { all_rules, ..config };
+    let config = ReactorsConfig { all_rules, local, ..config };
     Ok(Reactors::new(config).await?)
 }
 
@@ -116,7 +123,7 @@ async fn start_handlers(
     settings: &Settings,
     databases: &Databases,
     (handling, outside): (&Handling, &Outside),
-    feed: Feed,
+    (local, feed): (LocalLanes, Feed),
     surface: Surface,
     stop: Shutdown,
 ) -> anyhow::Result<CommandHandlers> {
@@ -139,6 +146,7 @@ async fn start_handlers(
         registry,
         services,
         committed: Arc::new(move |service, partition, page| feed.committed(service, partition, page)),
+        local,
     };
     let handlers = CommandHandlers::start(parts, surface, stop).await?;
     out::announce(format_args!("commands on http://{}", handlers.address()));
@@ -232,10 +240,12 @@ pub(crate) async fn up(settings: &Settings, args: &cli::Up) -> anyhow::Result<Ve
     let queries = listen(args.queries_listen, "--queries-listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
     let databases = settings.shared_databases()?;
-    let reactors = reactors(settings, &databases, &handled(&args.handling)?, &args.outside).await?;
+    let local = LocalLanes::default();
+    let reactors = reactors(settings, &databases, (&args.handling, &args.outside), local.clone()).await?;
     let projectors = start_projectors(settings, &databases, models()?, Some(&reactors), stop.clone()).await?;
     let queries = start_queries(settings, &databases, &args.querying, queries, stop.clone()).await?;
-    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), projectors.feed(), commands, stop.clone()).await?;
+    let ways = (local, projectors.feed());
+    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), ways, commands, stop.clone()).await?;
     let roles = vec![handlers.probe(), queries.probe(), followed(&projectors)];
     let serving = operations.serve(roles, metrics, stop);
     tokio::join!(serving, handlers.stopped(), queries.stopped(), projectors.stopped());
@@ -249,10 +259,12 @@ pub(crate) async fn command_handlers(settings: &Settings, args: &cli::CommandHan
     let surface = listen(args.listen, "--listen").await?.with_cors(cors);
     let operations = OperationsAddress::bind(args.operations_listen).await?;
     let databases = settings.shared_databases()?;
-    let reactors = reactors(settings, &databases, &handled(&args.handling)?, &args.outside).await?;
+    let local = LocalLanes::default();
+    let reactors = reactors(settings, &databases, (&args.handling, &args.outside), local.clone()).await?;
     let sources = Sources::of(settings.bus("followers")?, group_options(), Limits::default(), vec![reactors.followers()]);
     let following = Following::start(sources, stop.clone())?;
-    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), following.feed(), surface, stop.clone()).await?;
+    let ways = (local, following.feed());
+    let handlers = start_handlers(settings, &databases, (&args.handling, &args.outside), ways, surface, stop.clone()).await?;
     let reacting = Probe::new(following.clone(), |following| async move { following.readiness() });
     let serving = operations.serve(vec![handlers.probe(), reacting], metrics, stop);
     tokio::join!(serving, handlers.stopped(), following.stopped());

@@ -9,6 +9,7 @@ use shop_proto::common::v1::Money;
 use shop_proto::inventory::v1::StockReserved;
 
 use super::*;
+use crate::intake::Origin;
 
 /// Made once: it looks at the options of every field.
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::new(shop_domain::aggregates()).expect("sound"));
@@ -25,7 +26,7 @@ fn arrival(n: u32, description: usize) -> Arrival {
     let command = aggregate.read_command("shop.catalog.v1.CreateProduct", &command.encode_to_vec()).unwrap_or_else(|e| panic!("{e}"));
     let request = Request { r#type: command.type_name.into(), command: command.bytes.clone(), ..Default::default() };
     Arrival {
-        message_offset: Some(n.into()),
+        origin: Origin::Kafka(n.into()),
         command_id: Uuid::from_u128(n.into()),
         stream: command.stream.clone(),
         aggregate,
@@ -33,7 +34,6 @@ fn arrival(n: u32, description: usize) -> Arrival {
         command,
         request,
         reply_to: None,
-        parked_id: None,
     }
 }
 
@@ -56,7 +56,8 @@ fn place<'a>(service: &'a str, after: &'a PageHead) -> PageContext<'a> {
     static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new([1; 32]));
     static WAITS: LazyLock<Arc<Waits>> = LazyLock::new(Arc::default);
     let (now, secret, waits) = (Instant::from_micros(2), &SECRET, &WAITS);
-    PageContext { service, partition: 0, writer: "w", after, now, secret, waits, registry: &REGISTRY, limit: 100, unwritable: None }
+    let (message_offset, registry) = (after.message_offset, &*REGISTRY);
+    PageContext { service, partition: 0, writer: "w", after, message_offset, now, secret, waits, registry, limit: 100, unwritable: None }
 }
 
 fn decide_all(arrivals: &[Arrival], known: &HashMap<Uuid, Arc<CommandResult>>) -> Decided {
@@ -132,7 +133,7 @@ fn asked(id: u128, type_name: String, json: &serde_json::Value) -> Arrival {
     let command = aggregate.read_json(&type_name, json.to_string().as_bytes()).unwrap_or_else(|e| panic!("{e}"));
     let request = Request { r#type: type_name, command: command.bytes.clone(), ..Default::default() };
     Arrival {
-        message_offset: Some(7),
+        origin: Origin::Kafka(7),
         command_id: Uuid::from_u128(id),
         stream: command.stream.clone(),
         aggregate,
@@ -140,7 +141,6 @@ fn asked(id: u128, type_name: String, json: &serde_json::Value) -> Arrival {
         command,
         request,
         reply_to: None,
-        parked_id: None,
     }
 }
 
@@ -271,14 +271,39 @@ fn if_match_is_another_version_whether_that_is_older_or_newer() {
 
 #[test]
 fn what_was_parked_is_settled_once_it_has_a_result_and_else_stays_as_it_is() {
-    let parked = |id: u32| Arrival { parked_id: Some(Uuid::from_u128(100 + u128::from(id))), message_offset: None, ..arrival(id, 0) };
+    let parked = |id: u32| Arrival { origin: Origin::Parked(Uuid::from_u128(100 + u128::from(id))), ..arrival(id, 0) };
     let (decided_now, known, refused) = (parked(1), parked(2), parked(3));
     let ledger = results_of(std::slice::from_ref(&known));
-    let ids = [decided_now.parked_id, known.parked_id].map(|id| id.expect("it has one"));
+    let ids = [&decided_now, &known].map(|arrival| arrival.origin.parked_id().expect("it has one"));
     let unwritable = refused.command_id;
     let decided = decide_some(&[decided_now, known, refused], &ledger, 10, Some((unwritable, "22021 why")));
     assert_eq!((decided.taken_up.as_slice(), decided.parked.len(), decided.consumed), (&ids[..], 0, 3));
     assert_eq!(decided.page.expect("one is new").head().message_offset, -1, "they stood further back");
+}
+
+#[test]
+fn what_was_handed_over_beside_kafka_is_set_aside_by_its_message_alone_and_its_page_names_the_last_message_that_is_done() {
+    let beside = |id: u32| Arrival { origin: Origin::Beside, ..arrival(id, 0) };
+    let (new, unwritable) = (beside(1), beside(2));
+    let head = head();
+    let decide_at = |arrivals: &[Arrival], known: &HashMap<_, _>| {
+        let place = PageContext { message_offset: 41, unwritable: Some((unwritable.command_id, "why")), ..place("catalog", &head) };
+        let streams = arrivals.iter().map(|a| (a.stream.clone(), Held { state: a.aggregate.new_state(), version: 0 })).collect();
+        decide(arrivals, streams, known, &mut Memory::new(10, 10), &place)
+    };
+    let decided = decide_at(&[new, beside(2)], &HashMap::new());
+    assert_eq!((decided.consumed, decided.parked.len(), decided.answers.len()), (2, 0, 1));
+    assert_eq!(decided.page.expect("one is new").head().message_offset, 41);
+    // Another command of a process under the id of one that has a result.
+    let mut other = beside(3);
+    other.request.caller = Some(Caller::process("reactor/r"));
+    let ledger = results_of(std::slice::from_ref(&other));
+    other.digest = digest::command("another", b"", None);
+    assert_eq!(decide_at(std::slice::from_ref(&other), &ledger).rejected, []);
+    other.origin = Origin::Kafka(50);
+    assert_eq!(decide_at(&[other], &ledger).rejected.len(), 1);
+    let decided = decide_at(&[beside(4), arrival(50, 0), beside(5)], &HashMap::new());
+    assert_eq!(decided.page.expect("they are new").head().message_offset, 50);
 }
 
 /// A product whose creation is told by an event of as many bytes as its title says.

@@ -1,5 +1,6 @@
 //! Command handlers over real HTTP, with a real Postgres and a real Kafka: one binary.
 
+mod beside;
 mod commands;
 mod deferred;
 mod errors;

@@ -18,7 +18,7 @@ use crate::kafka::{CREATE, create};
 use crate::support::{Answer, Install, PARTITIONS, Process, SERVICES, key, message_headers, partition_of, price, product, shop};
 
 /// A decider with a bug: it panics at one SKU.
-struct Fragile;
+pub(crate) struct Fragile;
 
 impl Decider for Fragile {
     type Command = ProductCommand;
@@ -115,7 +115,7 @@ impl Decider for Newer {
     }
 }
 
-fn registry_with<D: Decider>() -> Registry {
+pub(crate) fn registry_with<D: Decider>() -> Registry {
     let others = shop_domain::aggregates().into_iter().filter(|a| a.name() != "product");
     Registry::new(others.chain([<dyn Aggregate>::of::<D>()])).expect("sound").only(&SERVICES.map(str::to_owned))
 }

@@ -8,6 +8,7 @@ use daybook_command_handlers::{CommandHandlers, HandlerConfig, HandlerParts, ens
 use daybook_http::{Gate, Surface};
 use daybook_kernel::{Registry, StreamId};
 use daybook_log::Log;
+use daybook_messages::LocalLanes;
 use daybook_postgres::{Databases, Role};
 use daybook_process::shutdown;
 use daybook_testkit::{TestBus, TestDatabase, bus, eventually};
@@ -29,6 +30,8 @@ pub(crate) struct Install {
     pub(crate) database: TestDatabase,
     pub(crate) bus: TestBus,
     pub(crate) client: reqwest::Client,
+    /// The lanes of its processes.
+    pub(crate) local: LocalLanes,
 }
 
 /// One process of command handlers, in this one.
@@ -42,7 +45,7 @@ impl Install {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::migrated(&SERVICES, PARTITIONS).await;
         let bus = bus();
-        let install = Self { database, bus, client: reqwest::Client::new() };
+        let install = Self { database, bus, client: reqwest::Client::new(), local: LocalLanes::default() };
         ensure_topics(&install.bus, &[install.log("catalog").await, install.log("inventory").await]).await.expect("Kafka answers");
         install
     }
@@ -90,6 +93,7 @@ impl Install {
             registry,
             services: services.iter().map(|s| (*s).to_owned()).collect(),
             committed: Arc::new(|_, _, _| {}),
+            local: self.local.clone(),
         };
         let handlers = CommandHandlers::start(parts, surface, stopping).await.expect("everything is there");
         Process { url: format!("http://{}", handlers.address()), stop, handlers }

@@ -5,15 +5,18 @@
 //! | address a command and make its record | [`Addressed`] |
 //! | read what a message's headers say, as far as it may be believed | [`Envelope`] |
 //! | read an idempotency key as a client writes it | [`idempotency_key`] |
+//! | hand a command to a lane of the same process, beside Kafka | [`LocalLanes`] |
 
 mod envelope;
 mod key;
+mod local;
 
 use daybook_bus::BusConfig;
 use daybook_proto::v1::Request;
 
 pub use envelope::{Addressed, Envelope, EnvelopeError, ReplyTo};
 pub use key::idempotency_key;
+pub use local::LocalLanes;
 
 /// The scope of a request's idempotency key.
 pub fn key_scope(request: &Request) -> &str {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use daybook_bus::{Inspector, Record, SharedProducer};
+use daybook_bus::{Inspector, Record};
 use daybook_follow::Event;
 use daybook_kernel::ids::EventPlace;
 use daybook_kernel::{
@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::queue::Reaction;
+use crate::sending::Sender;
 
 /// The target of a service's commands.
 pub(crate) struct Target {
@@ -35,7 +36,7 @@ pub(crate) struct Target {
 
 /// Parts that all rules of a process share.
 pub(crate) struct Common {
-    pub(crate) producer: SharedProducer,
+    pub(crate) sender: Sender,
     pub(crate) inspector: Inspector,
     pub(crate) secret: Secret,
     pub(crate) targets: HashMap<&'static str, Target>,

@@ -32,6 +32,7 @@ mod queue;
 mod reacting;
 mod retrying;
 mod runner;
+mod sending;
 mod settling;
 mod store;
 

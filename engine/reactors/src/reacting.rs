@@ -313,7 +313,7 @@ impl Reacting {
         let delivery = (!records.is_empty()).then(|| {
             daybook_failpoint::reach("react.before-send");
             self.meters.sent.increment(records.len() as u64);
-            self.common.producer.send(records).boxed()
+            self.common.sender.send(records).boxed()
         });
         self.queue.sent(first.offset, last.offset + 1, reactions, delivery);
         (self.next, self.epoch) = (last.offset + 1, last.epoch);

@@ -54,7 +54,7 @@ impl Reacting {
         }
         let (mut open, records): (Vec<Reaction>, Vec<Record>) = asked.messages.into_iter().unzip();
         if !records.is_empty() {
-            self.common.producer.send(records).await?;
+            self.common.sender.send(records).await?;
         }
         let until = Instant::now() + LOST_AFTER;
         while !open.is_empty() && Instant::now() < until {

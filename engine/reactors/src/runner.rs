@@ -8,7 +8,7 @@ use daybook_bus::{BusConfig, Inspector, ProducerOptions, SharedProducer};
 use daybook_follow::{Follower, Followers, Home, Kind, Roster};
 use daybook_kernel::{Begins, ReadModel, Registry};
 use daybook_log::{Log, PartitionLog, Writer};
-use daybook_messages::lanes_group;
+use daybook_messages::{LocalLanes, lanes_group};
 use daybook_postgres::{Databases, Pool, Role, read_secret};
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use crate::common::{Common, Destination, Target};
 use crate::news::GoodNews;
 use crate::pages::Reader;
 use crate::reacting::Reacting;
+use crate::sending::Sender;
 use crate::store::{Store, pools};
 use crate::{ReactorError, Rule};
 
@@ -43,13 +44,25 @@ pub struct ReactorsConfig {
     pub calls_at_once: usize,
     /// The machine's time, for deadlines, lookups, and effects that may become too late. A partition's is never behind what its log has said.
     pub clock: Clock,
+    /// The lanes of this process, which are handed commands beside Kafka (none by default).
+    pub local: LocalLanes,
 }
 
 impl ReactorsConfig {
     /// These rules, which are all that the build has; 32 calls at once, the clock that lanes have too.
     pub fn new(databases: Databases, bus: BusConfig, registry: Registry, rules: Vec<Rule>, read_models: Vec<ReadModel>) -> Self {
         let all_rules = rules.clone();
-        Self { databases, bus, registry, rules, all_rules, read_models, calls_at_once: 32, clock: Arc::new(Writer::now) }
+        Self {
+            databases,
+            bus,
+            registry,
+            rules,
+            all_rules,
+            read_models,
+            calls_at_once: 32,
+            clock: Arc::new(Writer::now),
+            local: LocalLanes::default(),
+        }
     }
 }
 
@@ -165,7 +178,7 @@ impl Reactors {
         };
         let destinations = config.rules.iter().filter_map(destination).collect();
         let common = Arc::new(Common {
-            producer: SharedProducer::new(&config.bus, options)?,
+            sender: Sender { producer: SharedProducer::new(&config.bus, options)?, local: config.local },
             inspector: Inspector::new(&config.bus)?,
             secret: read_secret(&config.databases, Role::Writer).await?,
             targets,

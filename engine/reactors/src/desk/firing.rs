@@ -48,7 +48,7 @@ impl Shared {
             Ok(())
         } else {
             daybook_failpoint::reach("fire.before");
-            self.common.producer.send(records).await.map(|_| daybook_failpoint::reach("fire.sent"))
+            self.common.sender.send(records).await.map(|_| daybook_failpoint::reach("fire.sent"))
         };
         if delivered.is_ok() {
             self.meters.fired.increment(fired);

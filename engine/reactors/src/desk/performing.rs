@@ -63,7 +63,7 @@ impl Shared {
         };
         daybook_failpoint::reach("call.kept");
         let (_, record) = self.common.record(&self.log, &call.event, &self.caller(), call.outcome_id, outcome.clone())?;
-        Ok(match self.common.producer.send(vec![record]).await {
+        Ok(match self.common.sender.send(vec![record]).await {
             Ok(_) => {
                 daybook_failpoint::reach("call.sent");
                 Came::Sent(outcome)

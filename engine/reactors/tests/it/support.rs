@@ -10,6 +10,7 @@ use daybook_follow::{Ask, Following, Limits, Sources};
 use daybook_http::{Gate, Surface};
 use daybook_kernel::{Begins, ErasedReactor, EventAt, Instant as Moment, Reactor, Registry, ServiceMessage, StreamId};
 use daybook_log::{Log, StoredEvent};
+use daybook_messages::LocalLanes;
 use daybook_postgres::Role;
 use daybook_process::shutdown;
 use daybook_proto::CommandSet;
@@ -84,6 +85,8 @@ pub(crate) struct Install {
     pub(crate) database: TestDatabase,
     pub(crate) bus: TestBus,
     producer: Producer,
+    /// Its lanes, for its reactors.
+    pub(crate) local: LocalLanes,
     /// How far the clock of its processes is ahead of the machine's, in microseconds.
     pub(crate) clock: Arc<AtomicI64>,
 }
@@ -124,8 +127,13 @@ impl Install {
     pub(crate) async fn new(rules: &[Rule]) -> Self {
         let database = TestDatabase::migrated(&SERVICES, PARTITIONS).await;
         let bus = bus();
-        let install =
-            Self { producer: Producer::new(&bus, ProducerOptions::default()).expect("a producer"), database, bus, clock: Arc::default() };
+        let install = Self {
+            producer: Producer::new(&bus, ProducerOptions::default()).expect("a producer"),
+            database,
+            bus,
+            local: LocalLanes::default(),
+            clock: Arc::default(),
+        };
         ensure_topics(&install.bus, &[install.log("catalog").await, install.log(SERVICE).await]).await.expect("Kafka answers");
         prepare(&install.database.databases(), rules).await.expect("the database answers");
         install
@@ -157,6 +165,7 @@ impl Install {
             registry: shop(),
             services: vec![SERVICE.to_owned()],
             committed: Arc::new(|_, _, _| {}),
+            local: self.local.clone(),
         };
         let surface = Surface::bind("127.0.0.1:0".parse().expect("an address"), Gate::anonymous()).await.expect("a free port");
         Lanes { handlers: CommandHandlers::start(parts, surface, stopping).await.expect("everything is there"), stop }
@@ -189,7 +198,7 @@ impl Install {
         let ahead = self.clock.clone();
         let clock = move || Moment::from_micros(chrono::Utc::now().timestamp_micros() + ahead.load(Ordering::Relaxed));
         let config = ReactorsConfig::new(databases, self.bus.clone(), shop(), rules, read_models());
-        Reactors::new(ReactorsConfig { clock: Arc::new(clock), ..config }).await.expect("everything is there")
+        Reactors::new(ReactorsConfig { clock: Arc::new(clock), local: self.local.clone(), ..config }).await.expect("everything is there")
     }
 
     /// The streams that are parked for the reactor `picky`.
