@@ -34,7 +34,7 @@ pub mod orders {
         MONEY_LEFT: "I7" Effects "money-left", "Of an order that was cancelled or rejected nothing is authorised any more, and what was taken was given back.";
         MONEY_UNLIKE_KEPT: "I7" Effects "money-unlike-kept", "Of an order that is completed, the money that was taken and not given back is what the pieces cost that the customer has.";
         ORDER_UNFINISHED: "I9" Effects "order-unfinished", "Every order comes to an end.";
-        AUTHORISATION_LEFT: "I7" Effects "authorisation-left", "Of an order that is completed nothing more is authorised.";
+        AUTHORISATION_LEFT: "I7" Effects "authorisation-left", "Of an order that is completed nothing more is authorised, but for what could not be taken and may be tried again.";
         RELEASED_ONCE: "I7" Effects "released-once", "Each release that an order asks its payment for has one answer, and behind it nothing is taken.";
         LEFT_IN_DOUBT: "I9" Effects "left-in-doubt", "When an authorisation is lost, or money was taken back, what has not left is held; and nothing leaves that is held.";
         DEADLINE_EARLY: "I9" Effects "deadline-early", "What the scheduler sends is decided at its time, by the log's clock, or later.";

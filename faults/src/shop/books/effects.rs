@@ -92,7 +92,8 @@ const EFFECTS: &[(&str, &[&str])] = &[
     ("ChangePayment", &["OrderAwaitingPayment"]),
     ("RequestReturn", &["OrderReturnRequested"]),
     ("RefuseReturn", &["OrderReturnRefused"]),
-    ("ReceiveReturn", &["OrderReturned"]),
+    // What could not be taken is owed no more, so that nothing of the authorisation is needed any longer.
+    ("ReceiveReturn", &["OrderReturned", "OrderRestReleased"]),
     ("HoldOrder", &["OrderHeld"]),
     ("EndOrderHold", &["OrderHoldEnded"]),
     ("RetryCapture", &["OrderCaptureRetried"]),

@@ -51,7 +51,9 @@ fn of_its_payment(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule,
 fn money(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule, bool, String) -> bool) {
     if order.is_completed() {
         let open = payment.open();
-        check(rules::AUTHORISATION_LEFT, open.is_empty(), format!("it is completed, and by {open:?} more may be taken"));
+        // What could not be taken stays owed, and may be tried again.
+        let is_owed = payment.captures.values().any(|asked| asked.done == Some(false) && asked.amount > 0);
+        check(rules::AUTHORISATION_LEFT, open.is_empty() || is_owed, format!("it is completed, and by {open:?} more may be taken"));
     }
     check(rules::LEFT_IN_DOUBT, !order.must_be_held, "its money is in doubt, and what has not left is not held".to_owned());
     if payment.deviated {
