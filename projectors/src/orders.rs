@@ -369,6 +369,14 @@ mod spec {
     }
 
     #[test]
+    fn what_was_lost_and_found_is_lost_no_more() {
+        let found = OrderFound { order_id: id(), number: 2, lines: vec![ordered("A-1", 1)], delivered_at: Some(at(0)) };
+        let page = page(&[whole_way(), vec![found.into()]].concat()).expect("it is there");
+        assert_eq!((page.shipments[1].status(), page.lines[0].lost), (OrderPageShipmentStatus::Delivered, 0));
+        assert_eq!(page.timeline.last().map(|moment| moment.what.as_str()), Some("found"));
+    }
+
+    #[test]
     fn what_was_authorised_for_an_order_that_is_over_is_nothing() {
         let page = page(&[opened(), placed(), allocated(), awaiting(1, "tok"), paid(), cancelling(), cancelled()]).expect("it is there");
         assert_eq!(page.authorised, Some(money("EUR", 0)));

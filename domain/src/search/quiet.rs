@@ -126,7 +126,7 @@ fn ended(world: &World) -> Result<(), String> {
     if let Some(open) = world.provider.objects().find(|object| world.provider.is_open(object)) {
         return Err(format!("an authorisation stands open: {open:?}"));
     }
-    let kept = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning);
+    let kept = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning) && !run.was_lost;
     let is_completed = order.status() == OrderStatus::Completed;
     let costs = if is_completed { crate::order::costs_of(&order, kept) } else { 0 };
     let may_be = may_be_paid(world, costs);

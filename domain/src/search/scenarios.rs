@@ -109,6 +109,12 @@ impl<'s> Script<'s> {
         if is == standing { Ok(()) } else { Err(self.found(format!("{stream} is {is:?} and not {standing:?}"))) }
     }
 
+    /// Each piece lies on a shelf again.
+    fn all_are_back(&self) -> Result<(), Found> {
+        let (pieces, there) = (self.world.pieces, self.world.on_shelves());
+        if there == pieces { Ok(()) } else { Err(self.found(format!("of {pieces} pieces {there} are back"))) }
+    }
+
     /// It comes to its end.
     fn ends(self) -> Result<(), Found> {
         self.search.end_from(&self.world, &self.way)
@@ -458,6 +464,14 @@ fn what_was_lost_turns_up_when_all_is_over(search: &mut Search) -> Result<(), Fo
             way.go(found.clone())?;
             way.all()?;
             way.stands(ORDER, "completed")?;
+            if found == Move::Delivered(1) {
+                // The customer has all of it, and sends all of it back.
+                for sku in ["A-1", "A-1", "B-1"] {
+                    way.go(Move::Return(sku))?;
+                    way.all()?;
+                }
+                way.all_are_back()?;
+            }
             way.ends()?;
         }
     }

@@ -59,15 +59,15 @@ impl Story<'_> {
     }
 }
 
-/// Pieces that do not stay: what the customer owes for them is owed no more. Of those that were lost, and are found now, it was not since.
+/// Pieces that do not stay: what the customer owes for them is owed no more. Of those that had been lost it was not since.
 pub(super) fn of_pieces(state: &mut OrderState, event: &OrderEvent, moved: &Moved) {
     use OrderEvent as E;
     if !matches!(event, E::OrderLinesCancelled(_) | E::OrderLost(_) | E::OrderReturnedToSender(_) | E::OrderReturned(_)) {
         return;
     }
-    for line in &moved.lines {
+    for line in moved.lines.iter().filter(|line| !line.was_lost) {
         let of = state.shipments.iter().find(|shipment| shipment.number == line.shipment);
-        let Some(capture) = of.filter(|shipment| shipment.end() != PieceFate::Lost).map(|shipment| shipment.capture) else { continue };
+        let Some(capture) = of.map(|shipment| shipment.capture) else { continue };
         if let Some(owed) = state.captures_owed.iter_mut().find(|owed| owed.number == capture) {
             owed.minor_units = owed.minor_units.saturating_sub(line.costs);
         }

@@ -49,10 +49,10 @@ impl<'c> Story<'c> {
     }
 
     /// What pieces that do not stay have cost: so much was taken, and is given back now; the rest is owed until it is taken. What could not
-    /// be taken is not given back.
+    /// be taken is not given back, nor what was given back when they were lost.
     pub(super) fn to_give_back(&self, moved: &Moved) -> (i64, Vec<OwedRefund>) {
         let (mut taken, mut owed) = (0_i64, Vec::<OwedRefund>::new());
-        for line in &moved.lines {
+        for line in moved.lines.iter().filter(|line| !line.was_lost) {
             match self.shipment(line.shipment).map_or(0, |shipment| shipment.capture) {
                 0 => {}
                 capture if self.state.captures_failed.contains(&capture) => {}
