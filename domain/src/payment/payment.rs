@@ -95,16 +95,10 @@ impl Decider for Payment {
                 state.voids_open.push(e.number);
             }
             E::PaymentVoided(e) => state.voids_open.retain(|number| *number != e.number),
-            E::CaptureRequested(e) => {
-                books::moved(state, false, e.number, &e.amount, MoveStatus::Unspecified);
-                books::retries(state, false, e.number, e.retries);
-            }
+            E::CaptureRequested(e) => books::requested(state, false, e.number, &e.amount, e.retries),
             E::PaymentCaptured(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Done),
             E::CaptureFailed(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Failed),
-            E::RefundRequested(e) => {
-                books::moved(state, true, e.number, &e.amount, MoveStatus::Unspecified);
-                books::retries(state, true, e.number, e.retries);
-            }
+            E::RefundRequested(e) => books::requested(state, true, e.number, &e.amount, e.retries),
             E::PaymentRefunded(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Done),
             E::RefundFailed(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Failed),
             E::PaymentDeviated(e) => (state.deviated_captured, state.deviated_refunded) = (e.captured, e.refunded),
@@ -165,42 +159,28 @@ impl Story {
     }
 
     fn capture(&mut self, c: &RequestCapture) {
-        if books::is_asked(&self.state, false, c.number) {
-            return;
-        }
-        match books::no_capture(&self.state, &c.amount) {
-            Some(code) => {
-                if c.retries > 0 {
-                    self.tell(CaptureRequested::from(c));
-                }
-                self.tell(CaptureFailed { code: code.to_owned(), ..c.into() });
-            }
-            None => {
-                self.tell(CaptureRequested::from(c));
-                if books::units(&c.amount) == 0 {
-                    self.tell(PaymentCaptured::from(c));
-                }
-            }
-        }
+        let asked = MoneyMove { number: c.number, amount: c.amount.clone(), retries: c.retries, ..Default::default() };
+        self.request(asked, CaptureRequested::from(c));
     }
 
     fn refund(&mut self, c: &RequestRefund) {
-        if books::is_asked(&self.state, true, c.number) {
+        let asked = MoneyMove { refund: true, number: c.number, amount: c.amount.clone(), retries: c.retries, ..Default::default() };
+        self.request(asked, RefundRequested::from(c));
+    }
+
+    /// What tries again is asked for in any case: what failed may have been done after all, and the provider is asked first. A void gives back
+    /// all anyway.
+    fn request(&mut self, asked: MoneyMove, requested: impl Into<PaymentEvent>) {
+        if books::is_asked(&self.state, asked.refund, asked.number) {
             return;
         }
-        match books::no_refund(&self.state, &c.amount) {
-            Some(code) => {
-                if c.retries > 0 {
-                    self.tell(RefundRequested::from(c));
-                }
-                self.tell(RefundFailed { code: code.to_owned(), ..c.into() });
-            }
-            None => {
-                self.tell(RefundRequested::from(c));
-                if books::units(&c.amount) == 0 {
-                    self.tell(PaymentRefunded::from(c));
-                }
-            }
+        let no = books::refusal(&self.state, &asked);
+        if no.is_none() || asked.retries > 0 {
+            self.tell(requested);
+        }
+        let waits = if asked.retries > 0 { self.state.voided == 0 } else { no.is_none() && books::units(&asked.amount) > 0 };
+        if !waits {
+            self.answer(asked, no.map(str::to_owned));
         }
     }
 

@@ -311,7 +311,7 @@ const UNREACHABLE: &[Unreachable] = &[
     ),
     never(
         "payment",
-        &["RequestCapture", "RequestRelease"],
+        &["RequestRelease"],
         Only(&["releasing", "released"]),
         "the rest is let go of once, when all that was to be taken is",
     ),

@@ -74,7 +74,7 @@ impl<'s> Script<'s> {
                 Move::Deliver(from, to) => waiting.iter().any(|(sender, target)| of(from, sender) && (*target == "*" || of(to, target))),
                 Move::Answer(_) => waiting.contains(&("provider", "payment")),
                 Move::Perform(_, of_it) => *of_it != says,
-                Move::NotBegun(_) | Move::LoseNotice(_) | Move::Notice(_) | Move::Die(_) => true,
+                Move::NotBegun(_) | Move::LoseNotice(_) | Move::Notice(_) | Move::Die(_) | Move::Forget(_) => true,
                 _ => false,
             };
             // Of what can only be done one way, the provider does it.
@@ -132,6 +132,7 @@ const CALM: Left = Left {
     retries: 2,
     notices: 0,
     troubles: 0,
+    whims: 0,
     crashes: 0,
     free_provider: true,
     may_refuse: false,
@@ -158,6 +159,8 @@ pub(super) fn all(search: &mut Search) -> Result<(), Found> {
     what_is_asked_back_is_not_found(search)?;
     money_is_taken_back_before_all_has_left(search)?;
     staff_tries_again_what_was_refused(search)?;
+    what_was_refused_is_done_after_all(search)?;
+    the_provider_forgets_what_it_has_done(search)?;
     what_was_lost_turns_up_when_all_is_over(search)?;
     a_follower_dies(search)?;
     an_effect_dies(search)?;
@@ -434,6 +437,21 @@ fn staff_tries_again_what_was_refused(search: &mut Search) -> Result<(), Found> 
         way.all()?;
         way.ends()?;
     }
+    // All that was sent is back, and the rest is being let go.
+    let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], Left { may_refuse: true, ..CALM });
+    way.all()?;
+    way.go(Move::Dispatch(2))?;
+    way.settle(&[], Says::No)?;
+    way.go(Move::Delivered(2))?;
+    way.go(Move::CancelOrder)?;
+    way.all()?;
+    way.go(Move::Return("A-1"))?;
+    way.go(Move::Return("B-1"))?;
+    way.settle(&[("provider", "payment")], Says::Yes)?;
+    way.stands(PAYMENT, "releasing")?;
+    way.go(Move::RetryCapture(1))?;
+    way.settle(&[("provider", "payment")], Says::Yes)?;
+    way.ends()?;
     let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { may_refuse: true, ..CALM });
     way.all()?;
     way.go(Move::Dispatch(1))?;
@@ -446,6 +464,63 @@ fn staff_tries_again_what_was_refused(search: &mut Search) -> Result<(), Found> 
     way.go(Move::RetryRefund(2))?;
     way.all()?;
     way.ends()
+}
+
+/// The provider takes money that it had refused to take, when some or all of the pieces have come back; the rest may be lost by then, or let go.
+fn what_was_refused_is_done_after_all(search: &mut Search) -> Result<(), Found> {
+    for back in [&["A-1"][..], &["A-1", "B-1"]] {
+        for is_lost in [false, true] {
+            for is_told in [false, true] {
+                let left = Left { may_refuse: true, whims: 1, troubles: 1, notices: if is_told { 20 } else { 0 }, ..CALM };
+                let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], left);
+                way.all()?;
+                way.go(Move::Dispatch(2))?;
+                way.settle(&[], Says::No)?;
+                way.go(Move::Delivered(2))?;
+                way.go(Move::CancelOrder)?;
+                way.all()?;
+                way.stands(ORDER, "completed")?;
+                let (attempt, amount) = way.world.provider.to_do_late().first().copied().expect("it was refused");
+                way.go(Move::DoLate(attempt, amount))?;
+                if is_told {
+                    way.go(Move::Notice(way.world.notices.len() - 1))?;
+                }
+                for sku in back {
+                    way.go(Move::Return(sku))?;
+                    way.all()?;
+                }
+                if is_lost && !way.world.provider.to_expire().is_empty() {
+                    way.go(Move::Expire(attempt))?;
+                    way.go(Move::Tell(attempt))?;
+                    way.all()?;
+                }
+                way.ends()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The provider forgets a capture, and a refund, that it has done, or has not.
+fn the_provider_forgets_what_it_has_done(search: &mut Search) -> Result<(), Found> {
+    for has_done in [false, true] {
+        let waiting: Waiting<'_> = &[("provider", "payment")];
+        let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { whims: 2, ..CALM });
+        way.all()?;
+        for one in [Move::Dispatch(1), Move::Return("A-1")] {
+            way.go(one)?;
+            way.until(waiting, Says::Yes, |world| !world.asked.is_empty())?;
+            if has_done {
+                way.settle(waiting, Says::Yes)?;
+            }
+            way.go(Move::Forget(0))?;
+            way.all()?;
+            way.go(Move::Delivered(1))?;
+            way.all()?;
+        }
+        way.ends()?;
+    }
+    Ok(())
 }
 
 /// A lost parcel arrives, or comes back, when its money was given back, or was never taken.

@@ -14,6 +14,7 @@ const ALL: Left = Left {
     retries: 2,
     notices: 3,
     troubles: 0,
+    whims: 0,
     crashes: 0,
     free_provider: true,
     may_refuse: false,
@@ -53,6 +54,7 @@ fn left(seed: u64) -> Left {
         no_lookups: seed % 16 == 7,
         may_refuse: seed % 16 == 3,
         troubles: u8::from(seed % 8 >= 5),
+        whims: u8::from(matches!(seed % 16, 3 | 10)) * 2,
         crashes: u8::try_from(seed % 3).unwrap_or_default(),
         ..ALL
     }

@@ -94,7 +94,7 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
                 (object.undo_in_doubt, object.undo_before) = (flight.amount, flight.before);
             } else {
                 // As it stood when it was asked: what was told with the refusal may be why.
-                (object.refused_taken, object.refused_given_back) = (flight.before.saturating_add(flight.amount), flight.before);
+                (object.refused_taken, object.refused_given_back) = (flight.taken, flight.before);
             }
         }
         O::Capture | O::Refund if !is_done && is_forgotten => books::in_doubt(state, flight),

@@ -411,17 +411,23 @@ fn leads_to<'j>(kind: &str, json: &'j Value) -> Option<&'j str> {
     })
 }
 
-/// Notes an ask for money: numbers rise, and nothing is not asked for.
+/// Notes an ask for money: nothing is not asked for.
 fn ask(asks: &mut BTreeMap<i64, Asked>, number: i64, amount: i64, looked: &mut Vec<Looked>) {
-    let is_new = asks.keys().next_back().is_none_or(|last| number > *last);
-    let holds = if number == 0 { amount == 0 } else { amount > 0 && is_new };
-    looked.push((rules::ASK_ANSWERED, holds, format!("ask {number} of {amount}, behind {:?}", asks.keys().next_back())));
+    looked.push((rules::ASK_ANSWERED, (number == 0) == (amount == 0), format!("ask {number} of {amount}")));
     if number > 0 {
-        asks.insert(number, Asked { amount, done: None });
+        note(asks, number, amount, looked);
     }
 }
 
-/// Notes that what has failed is asked for again: no more than that, under a number of its own. What has failed is it no more.
+/// Notes an ask: numbers rise.
+fn note(asks: &mut BTreeMap<i64, Asked>, number: i64, amount: i64, looked: &mut Vec<Looked>) {
+    let last = asks.keys().next_back();
+    let holds = amount >= 0 && last.is_none_or(|last| number > *last);
+    looked.push((rules::ASK_ANSWERED, holds, format!("ask {number} of {amount}, behind {last:?}")));
+    asks.insert(number, Asked { amount, done: None });
+}
+
+/// Notes that what has failed is asked for again: no more than that, be it nothing, under a number of its own. What has failed is it no more.
 fn retried(asks: &mut BTreeMap<i64, Asked>, again: i64, json: &Value, looked: &mut Vec<Looked>) {
     let (failed, amount) = (number(json, "failed"), units(&json["amount"]));
     let before = asks.get_mut(&failed);
@@ -430,7 +436,7 @@ fn retried(asks: &mut BTreeMap<i64, Asked>, again: i64, json: &Value, looked: &m
     if let Some(before) = before {
         before.amount = 0;
     }
-    ask(asks, again, amount, looked);
+    note(asks, again, amount, looked);
 }
 
 /// Notes what came of an ask: once, of its amount.
