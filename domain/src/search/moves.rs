@@ -31,7 +31,7 @@ pub(super) struct Left {
     pub(super) notices: u8,
     /// Authorisations that end by themselves, and money that a bank takes back.
     pub(super) troubles: u8,
-    /// Captures and refunds that the provider forgets, and captures that it does though it had refused them.
+    /// Captures and refunds that the provider forgets, captures that it does though it had refused them, and cancellations that it refuses.
     pub(super) whims: u8,
     /// Processes that die: before a checkpoint, or after a call to the provider.
     pub(super) crashes: u8,
@@ -169,6 +169,9 @@ impl World {
             if self.left.free_provider && matches!(operation, Operation::Create | Operation::Confirm) {
                 moves.push(Move::NotBegun(n));
             }
+            if self.left.whims > 0 && operation == Operation::Cancel {
+                moves.push(Move::Perform(n, Says::No));
+            }
             if self.left.may_refuse && matches!(operation, Operation::Capture | Operation::Refund) {
                 moves.push(Move::Perform(n, Says::No));
             }
@@ -250,6 +253,7 @@ impl World {
             Move::Read(n) => self.read(*n, rules, table),
             Move::Perform(n, says) => {
                 let (asked, id) = (self.asked[*n].event(), self.asked[*n].id.clone());
+                self.left.whims -= u8::from(asked.operation() == Operation::Cancel && *says == Says::No);
                 let (answer, attempt) = self.provider.perform(&asked, &id, *says);
                 self.asked[*n].outcome = Some(answer);
                 self.tell_of(attempt);

@@ -218,6 +218,7 @@ impl Provider {
                         self.refused.push((attempt, amount));
                     }
                 }
+                Operation::Cancel if says == Says::No => result = OperationResult::Refused,
                 Operation::Cancel if object.status() != S::Declined => object.stands(S::Cancelled),
                 Operation::Refund if says == Says::Yes && object.refunded + amount <= object.captured => object.refunded += amount,
                 Operation::Refund => result = OperationResult::Refused,

@@ -1,6 +1,7 @@
 //! Ways that chance finds too seldom, written down.
 
 use shop_proto::holds::STAFF;
+use shop_proto::payment::v1::Operation;
 
 use super::moves::Left;
 use super::provider::Says;
@@ -109,6 +110,24 @@ impl<'s> Script<'s> {
         if is == standing { Ok(()) } else { Err(self.found(format!("{stream} is {is:?} and not {standing:?}"))) }
     }
 
+    /// Everything arrives until the provider is asked for this, which it refuses; and that arrives.
+    fn refuses(&mut self, operation: Operation) -> Result<(), Found> {
+        let place = |world: &World| world.asked.iter().position(|asked| asked.event().operation() == operation && asked.outcome.is_none());
+        self.until(&[], Says::Yes, |world| place(world).is_some())?;
+        let Some(n) = place(&self.world) else { return Err(self.found(format!("nobody asks for {operation:?}"))) };
+        self.go(Move::Perform(n, Says::No))?;
+        self.go(Move::Answer(n))
+    }
+
+    /// The time of a deadline has come, and its message is on its way.
+    fn fire(&mut self, name: &str) -> Result<(), Found> {
+        let armed = self.world.armed().find(|armed| armed.name == name).cloned();
+        match armed {
+            Some(armed) => self.go(Move::Fire(Box::new(armed))),
+            None => Err(self.found(format!("{name} is not armed"))),
+        }
+    }
+
     /// Each piece lies on a shelf again.
     fn all_are_back(&self) -> Result<(), Found> {
         let (pieces, there) = (self.world.pieces, self.world.on_shelves());
@@ -161,6 +180,8 @@ pub(super) fn all(search: &mut Search) -> Result<(), Found> {
     staff_tries_again_what_was_refused(search)?;
     what_was_refused_is_done_after_all(search)?;
     the_provider_forgets_what_it_has_done(search)?;
+    the_provider_refuses_to_cancel(search)?;
+    the_provider_refuses_to_cancel_what_was_overtaken(search)?;
     what_was_lost_turns_up_when_all_is_over(search)?;
     a_follower_dies(search)?;
     an_effect_dies(search)?;
@@ -194,8 +215,7 @@ fn an_answer_of_the_allocation_crosses(search: &mut Search) -> Result<(), Found>
             way.settle(not_kept, Says::Yes)?;
             way.stands(ORDER, "allocated")?;
             if has_timed_out {
-                let armed = way.world.armed().find(|armed| armed.name == "confirmation").cloned().expect("it is armed");
-                way.go(Move::Fire(Box::new(armed)))?;
+                way.fire("confirmation")?;
                 way.deliver(super::world::DEADLINES, "allocation")?;
             }
             if is_lost {
@@ -230,8 +250,7 @@ fn an_answer_of_the_payment_crosses(search: &mut Search) -> Result<(), Found> {
         if is_cancelled {
             way.go(Move::CancelOrder)?;
         } else {
-            let armed = way.world.armed().find(|armed| armed.name == "confirmation").cloned().expect("it is armed");
-            way.go(Move::Fire(Box::new(armed)))?;
+            way.fire("confirmation")?;
             way.deliver(super::world::DEADLINES, "allocation")?;
             way.deliver("allocation", "order")?;
             way.stands(ORDER, "rejecting")?;
@@ -518,6 +537,62 @@ fn the_provider_forgets_what_it_has_done(search: &mut Search) -> Result<(), Foun
             way.go(Move::Delivered(1))?;
             way.all()?;
         }
+        way.ends()?;
+    }
+    Ok(())
+}
+
+/// The provider refuses to cancel what an order gives up, or lets go: it is tried again, or has ended before that.
+fn the_provider_refuses_to_cancel(search: &mut Search) -> Result<(), Found> {
+    for (is_given_up, begun, over) in [(true, "voiding", "voided"), (false, "releasing", "released")] {
+        for ends_before in [false, true] {
+            let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], Left { whims: 1, troubles: 1, notices: 20, ..CALM });
+            way.all()?;
+            if !is_given_up {
+                way.go(Move::Dispatch(2))?;
+                way.all()?;
+                way.go(Move::Delivered(2))?;
+            }
+            way.go(Move::CancelOrder)?;
+            way.refuses(Operation::Cancel)?;
+            way.stands(PAYMENT, begun)?;
+            way.fire("cancel-refused")?;
+            if ends_before {
+                way.tells(Move::Expire(1))?;
+                way.stands(PAYMENT, over)?;
+            }
+            way.deliver(super::world::DEADLINES, "payment")?;
+            way.ends()?;
+        }
+    }
+    Ok(())
+}
+
+/// The customer names other means, and the provider refuses to cancel the first: that is tried again whatever becomes of the others.
+fn the_provider_refuses_to_cancel_what_was_overtaken(search: &mut Search) -> Result<(), Found> {
+    for then in ["requested", "authorised", "lost", "ending", "not paid"] {
+        let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { whims: 1, troubles: 1, notices: 20, ..CALM });
+        way.settle(&[], Says::Act)?;
+        way.go(Move::ChangePayment)?;
+        way.refuses(Operation::Cancel)?;
+        way.settle(&[], Says::Act)?;
+        if matches!(then, "ending" | "not paid") {
+            way.fire("payment")?;
+        }
+        way.fire("cancel-refused")?;
+        match then {
+            "ending" | "not paid" => way.deliver(super::world::DEADLINES, "payment")?,
+            "authorised" | "lost" => way.tells(Move::Act(2))?,
+            _ => {}
+        }
+        if then == "lost" {
+            way.tells(Move::Expire(2))?;
+        }
+        if then == "not paid" {
+            way.settle(&[(super::world::DEADLINES, "*"), ("payment", "order")], Says::Yes)?;
+        }
+        way.stands(PAYMENT, then)?;
+        way.deliver(super::world::DEADLINES, "payment")?;
         way.ends()?;
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! What the provider is asked next: one operation at a time. What waits is worked out from the state when the one before has ended, so what
 //! was overtaken meanwhile is not asked at all.
 
+use daybook_kernel::Instant;
+use prost_types::Timestamp;
 use shop_proto::common::v1::Money;
 use shop_proto::payment::v1::*;
 
@@ -78,10 +80,8 @@ impl Story {
 
     /// Asks how an object stands whose cancellation was refused: it may have ended already, or be what somebody may still take money with.
     fn look_closer(&mut self) -> bool {
-        let state = &self.state;
-        let is_next =
-            |object: &&ProviderObject| provider::is_over_with(state, object) && provider::stands_open(state, object) && object.unseen;
-        let Some(object_id) = state.objects.iter().find(is_next).map(|object| provider::id(object).to_owned()) else { return false };
+        let next = provider::left_open(&self.state).find(|object| object.unseen);
+        let Some(object_id) = next.map(|object| provider::id(object).to_owned()) else { return false };
         self.look(object_id)
     }
 
@@ -173,10 +173,16 @@ impl Story {
         self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, again, before, ..Default::default() })
     }
 
-    /// All that a release or a void asks for has been answered. What the provider has refused to cancel is open still.
+    /// All that a release or a void asks for has been answered. What the provider has refused to cancel is open still, until it ends by itself or
+    /// is tried again with success.
     fn undone(&mut self) -> bool {
-        let state = &self.state;
-        if state.objects.iter().any(|object| provider::is_over_with(state, object) && provider::stands_open(state, object)) {
+        let ends: Vec<Option<Timestamp>> = provider::left_open(&self.state).map(provider::ends_at).collect();
+        if !ends.is_empty() {
+            if self.state.retry_at.is_none() {
+                let ends = ends.iter().flatten().map(Instant::from_proto).filter(|end| *end > self.now);
+                let retry_at = ends.chain([self.later]).min().map(|at| at.to_proto());
+                self.tell(CancelRefused { order_id: self.order_id.clone(), retry_at });
+            }
             return false;
         }
         for number in self.state.releases_open.clone() {

@@ -120,6 +120,10 @@ impl World {
                     assert!(self.keys.insert((e.operation, e.number, e.undo, e.again)), "two operations have one key: {e:?}");
                     self.asked = Some(e.clone());
                 }
+                // Its time may come at once, or late.
+                PaymentEvent::CancelRefused(e) => {
+                    self.on_their_way.push(RetryCancel { order_id: e.order_id.clone(), due_at: e.retry_at }.into());
+                }
                 PaymentEvent::ProviderHeard(e) if self.asked.as_ref().is_some_and(|asked| asked.ask == e.ask) => self.asked = None,
                 _ => {}
             }

@@ -57,7 +57,7 @@ impl World {
                 object.authorised = if object.status() == S::Authorised { amount } else { 0 };
                 R::Done
             }
-            Operation::Cancel if is_open => {
+            Operation::Cancel if is_open && !refuses => {
                 object.set_status(S::Cancelled);
                 R::Done
             }
