@@ -268,7 +268,14 @@ mod spec {
             OrderReturnRequested { order_id: id(), lines: one(), customer_id, explanation }.into(),
             OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur(), owed: vec![] }
                 .into(),
-            OrderHeld { order_id: id(), numbers: vec![], reason: "staff".into(), explanation: "A dispute.".into() }.into(),
+            OrderHeld {
+                order_id: id(),
+                numbers: vec![],
+                reason: "staff".into(),
+                explanation: "A dispute.".into(),
+                customer_id: "c-1".into(),
+            }
+            .into(),
         ]
     }
 

@@ -59,11 +59,13 @@ impl<'c> Story<'c> {
                 capture if self.state.captures_open.contains(&capture) && line.costs > 0 => {
                     let due = owed.iter().position(|due| due.capture == capture);
                     let before = due.map_or(0, |n| owed.remove(n).amount.map_or(0, |amount| amount.minor_units));
-                    owed.push(OwedRefund { capture, amount: self.money(before.saturating_add(line.costs)) });
+                    owed.push(OwedRefund { capture, amount: self.money(before.saturating_add(line.costs)), number: 0 });
                 }
                 _ => taken = taken.saturating_add(line.costs),
             }
         }
+        let numbers = self.state.owed_numbered.saturating_add(1)..;
+        owed.iter_mut().zip(numbers).for_each(|(due, number)| due.number = number);
         (taken, owed)
     }
 

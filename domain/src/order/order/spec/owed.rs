@@ -100,7 +100,7 @@ fn what_comes_back_is_owed_no_more_and_the_rest_is_let_go_then() {
     given::<Order>(both.clone()).when(looked).then([captured(3, 0)]);
     given::<Order>([both, vec![captured(3, 0)]].concat()).when(retry_capture(3)).then_refused(not_retryable(3));
     // While it is tried again, what it takes is given back when it is taken.
-    let owed = vec![OwedRefund { capture: 3, amount: eur(1999) }];
+    let owed = vec![OwedRefund { capture: 3, amount: eur(1999), number: 1 }];
     let back_meanwhile = match back(2, 0, 0) {
         OrderEvent::OrderReturned(e) => OrderEvent::from(OrderReturned { owed, ..e }),
         other => other,
@@ -108,7 +108,7 @@ fn what_comes_back_is_owed_no_more_and_the_rest_is_let_go_then() {
     let trying = [first(), vec![capture_again(3, 2)]].concat();
     given::<Order>(trying.clone()).when(receive()).then([back_meanwhile.clone()]);
     let taken = RecordCaptured { order_id: id(), number: 3, amount: eur(1999) };
-    let due = OrderRefundDue { order_id: id(), refund: 2, amount: eur(1999), capture: 3 };
+    let due = OrderRefundDue { order_id: id(), refund: 2, amount: eur(1999), capture: 3, owed: 1 };
     given::<Order>([trying.clone(), vec![back_meanwhile.clone()]].concat()).when(taken).then([captured(3, 1999), due.into()]);
     // It fails once more, and nothing of it is owed.
     let no = RecordNotCaptured { order_id: id(), number: 3, amount: eur(1999), code: "busy".into() };

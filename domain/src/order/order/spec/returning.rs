@@ -168,6 +168,32 @@ fn what_was_lost_unpaid_and_found_is_owed_no_less_when_it_comes_back() {
     given::<Order>(history).when(RetryCapture { order_id: id(), number: 1 }).then([again.into()]);
 }
 
+/// One capture takes the money of a piece that is lost and of one that comes back, which cost the same.
+#[test]
+fn money_that_is_owed_until_it_is_taken_is_due_by_its_number() {
+    let one_capture = |event| match event {
+        OrderEvent::OrderPaid(e) => OrderPaid { captures_once: true, ..e }.into(),
+        other => other,
+    };
+    let owed = |number| vec![OwedRefund { capture: 1, amount: Some(money("EUR", 1999)), number }];
+    let lost = OrderLost { order_id: id(), number: 1, lines: lines(1), amount: Some(money("EUR", 0)), owed: owed(1), ..Default::default() };
+    let way = [
+        shipped(1, 1, 3998, OrderStatus::PartlyShipped),
+        shipped(2, 0, 0, OrderStatus::Shipped),
+        OrderLost { status: OrderStatus::Shipped.into(), ..lost }.into(),
+        delivered(2, OrderStatus::Delivered),
+    ];
+    let arrived: Vec<OrderEvent> = in_two_shipments().into_iter().map(one_capture).chain(way).collect();
+    let back = match returned(vec![held("A-1", "w-2", 1)], 0, 0) {
+        OrderEvent::OrderReturned(e) => OrderEvent::from(OrderReturned { owed: owed(2), ..e }),
+        other => other,
+    };
+    given::<Order>(arrived.clone()).when(receive(1, "")).then([back.clone()]);
+    let taken = RecordCaptured { order_id: id(), number: 1, amount: Some(money("EUR", 3998)) };
+    let due = |refund, owed| OrderRefundDue { order_id: id(), refund, amount: Some(money("EUR", 1999)), capture: 1, owed };
+    given::<Order>([arrived, vec![back]].concat()).when(taken).then([captured(1, 3998), due(1, 1).into(), due(2, 2).into()]);
+}
+
 #[test]
 fn a_refund_is_told_once_whether_it_succeeds_or_not() {
     let back = || arrived([returned(vec![held("A-1", "w-1", 1)], 1, 1999)]);
