@@ -117,7 +117,7 @@ deadlines! {
 
 /// The times that the shop's processes wait: an install may set others.
 pub fn waits() -> Vec<Wait> {
-    order::WAITS.to_vec()
+    [&order::WAITS[..], &payment::WAITS[..]].concat()
 }
 
 #[cfg(test)]

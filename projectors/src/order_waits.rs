@@ -375,7 +375,14 @@ mod spec {
         assert_eq!(after(OrderPaymentDeclined { order_id: id(), attempt: 1, code: "expired".into() }.into()), "declined");
         assert_eq!((reason(&waiting), after(awaiting(2, "tok")), after(paid())), (String::new(), String::new(), String::new()));
         let held = |reason: &str| -> OrderEvent {
-            OrderHeld { order_id: id(), numbers: vec![1], reason: reason.into(), explanation: "Says who.".into() }.into()
+            OrderHeld {
+                order_id: id(),
+                numbers: vec![1],
+                reason: reason.into(),
+                explanation: "Says who.".into(),
+                customer_id: "c-1".into(),
+            }
+            .into()
         };
         let ended = |reason: &str| OrderHoldEnded { order_id: id(), numbers: vec![1], reason: reason.into(), left: vec![] }.into();
         let told = |holds: &[OrderEvent]| reason(&[&in_two_shipments()[..], holds].concat());

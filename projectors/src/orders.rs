@@ -268,7 +268,14 @@ mod spec {
             OrderReturnRequested { order_id: id(), lines: one(), customer_id, explanation }.into(),
             OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur(), owed: vec![] }
                 .into(),
-            OrderHeld { order_id: id(), numbers: vec![], reason: "staff".into(), explanation: "A dispute.".into() }.into(),
+            OrderHeld {
+                order_id: id(),
+                numbers: vec![],
+                reason: "staff".into(),
+                explanation: "A dispute.".into(),
+                customer_id: "c-1".into(),
+            }
+            .into(),
         ]
     }
 
@@ -366,6 +373,14 @@ mod spec {
         for what in ["payment-declined", "paid", "confirmed", "captured", "lines-cancelled", "lost", "refunded", "completed", "returned"] {
             assert!(told.contains(&what), "{what} {told:?}");
         }
+    }
+
+    #[test]
+    fn what_was_lost_and_found_is_lost_no_more() {
+        let found = OrderFound { order_id: id(), number: 2, lines: vec![ordered("A-1", 1)], delivered_at: Some(at(0)) };
+        let page = page(&[whole_way(), vec![found.into()]].concat()).expect("it is there");
+        assert_eq!((page.shipments[1].status(), page.lines[0].lost), (OrderPageShipmentStatus::Delivered, 0));
+        assert_eq!(page.timeline.last().map(|moment| moment.what.as_str()), Some("found"));
     }
 
     #[test]

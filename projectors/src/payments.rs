@@ -101,7 +101,7 @@ impl Projection for Payments {
                 }
                 heard(page, e.payment.as_ref());
             }
-            E::ReleaseRequested(_) | E::VoidRequested(_) | E::PaymentTimedOut(_) => {}
+            E::ReleaseRequested(_) | E::VoidRequested(_) | E::PaymentTimedOut(_) | E::CancelRefused(_) | E::CancelRetried(_) => {}
         }
     }
 

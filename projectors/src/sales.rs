@@ -89,7 +89,8 @@ fn taken(view: &mut SalesView) -> OrderState {
 fn sold(view: &SalesView) -> Vec<Sale> {
     let mut sales: Vec<Sale> = Vec::new();
     let order = taken(&mut view.clone());
-    let [cancelled, returned] = [is_cancelled, is_returned].map(|is| pieces::change(&mut order.clone(), pieces::all, is, PieceRun::clone));
+    let [cancelled, returned] =
+        [is_cancelled, pieces::is_given_back].map(|is| pieces::change(&mut order.clone(), pieces::all, is, PieceRun::clone));
     let of = |moved: &Moved, sku: &str| {
         let lines = moved.lines.iter().filter(|line| line.sku == sku);
         lines.fold((0_u32, 0_i64), |(pieces, costs), line| (pieces.saturating_add(line.quantity), costs.saturating_add(line.costs)))
@@ -123,10 +124,6 @@ fn sold(view: &SalesView) -> Vec<Sale> {
 
 fn is_cancelled(run: &PieceRun) -> bool {
     run.fate() == PieceFate::Cancelled
-}
-
-fn is_returned(run: &PieceRun) -> bool {
-    matches!(run.fate(), PieceFate::Returned | PieceFate::Lost)
 }
 
 /// A sort key by which an earlier moment stands before a later one, also one before 1970: 16 hexadecimal digits.
@@ -225,6 +222,14 @@ mod spec {
         let events = [in_two_shipments(), vec![shipped(1, 1, 1999, OrderStatus::PartlyShipped), lost.into()]].concat();
         let [sale] = &sales(&events)[..] else { panic!("of one category") };
         assert_eq!((sale.returned_pieces, sale.returned, sale.net), (1, 1999, 1999));
+        // What was lost and found is paid for no more, and it counts once when it comes back.
+        let found = OrderFound { order_id: "o-1".into(), number: 1, lines: vec![ordered("A-1", 1)], delivered_at: Some(at(0)) };
+        let events = [events, vec![found.into()]].concat();
+        let back = [events.clone(), vec![back("A-1", 1)]].concat();
+        for events in [events, back] {
+            let [sale] = &sales(&events)[..] else { panic!("of one category") };
+            assert_eq!((sale.returned_pieces, sale.returned, sale.net), (1, 1999, 1999));
+        }
     }
 
     #[test]

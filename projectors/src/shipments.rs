@@ -114,7 +114,7 @@ mod spec {
     }
 
     fn held() -> ShipmentEvent {
-        ShipmentHeld { order_id: id(), number: 1, reason: "A dispute.".into(), order_version: 7 }.into()
+        ShipmentHeld { order_id: id(), number: 1, reason: "disputed".into(), order_version: 7 }.into()
     }
 
     fn refused() -> ShipmentEvent {
@@ -167,7 +167,7 @@ mod spec {
     #[test]
     fn a_hold_is_shown_while_it_lasts_and_a_refused_label_until_there_is_one() {
         let shown = page(&[created(), held(), refused()]).expect("it is shown");
-        assert_eq!((shown.held, shown.hold_reason.as_str(), shown.label_refused.as_str()), (true, "A dispute.", "too-heavy"));
+        assert_eq!((shown.held, shown.hold_reason.as_str(), shown.label_refused.as_str()), (true, "disputed", "too-heavy"));
         let ended = ShipmentHoldEnded { order_id: id(), number: 1, order_version: 8 };
         let shown = page(&[created(), held(), refused(), ended.into(), labelled()]).expect("it is shown");
         assert_eq!((shown.held, shown.hold_reason.as_str(), shown.label_refused.as_str()), (false, "", ""));

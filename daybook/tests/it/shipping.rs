@@ -158,7 +158,7 @@ async fn a_held_order_does_not_leave_until_the_hold_is_over() {
     let held = |page: &Value| page["held"] == true;
     eventually("the shipment to be held", || async { shop.page("shipments", "o-1@1").await.filter(held) }).await;
     let (code, problem) = shop.refused("shipping/dispatch-shipment", &json!({ "orderId": "o-1", "number": 1 })).await;
-    assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("A dispute.")));
+    assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("staff")));
     shop.done("order/end-order-hold", &json!({ "orderId": "o-1" })).await;
     eventually("the hold to be over", || async { shop.page("shipments", "o-1@1").await.filter(|page| !held(page)) }).await;
     shop.dispatch("o-1", 1).await;

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use daybook_kernel::{Context, Decider, Decision};
+use daybook_kernel::{Context, Decider, Decision, Instant};
 use shop_proto::payment::v1::*;
 
 mod answers;
@@ -17,7 +17,10 @@ mod spec;
 #[cfg(test)]
 mod world;
 
+mod waits;
+
 pub use answers::{PaymentAnswers, PaymentDeadlines};
+pub use waits::WAITS;
 
 /// The payment of an order. Stream `payment/{order_id}`.
 pub struct Payment;
@@ -42,9 +45,10 @@ impl Decider for Payment {
     type State = PaymentState;
     type Refusal = Infallible;
 
-    fn decide(state: &PaymentState, command: &PaymentCommand, _: &Context) -> Decision<Self> {
+    fn decide(state: &PaymentState, command: &PaymentCommand, context: &Context) -> Decision<Self> {
         use PaymentCommand as C;
-        let mut story = Story { state: state.clone(), order_id: command.order_id().to_owned(), ..Story::default() };
+        let (order_id, now, later) = (command.order_id().to_owned(), context.now(), context.after(&waits::CANCEL));
+        let mut story = Story { state: state.clone(), order_id, now, later, ..Story::default() };
         match command {
             C::RequestPayment(c) => story.pay(c),
             C::RequestCapture(c) => story.capture(c),
@@ -52,6 +56,7 @@ impl Decider for Payment {
             C::RequestRelease(c) => story.release(c),
             C::RequestVoid(c) => story.void(c),
             C::TimeOutPayment(c) => story.time_out(c),
+            C::RetryCancel(c) => story.retry_cancel(c),
             C::RecordOperation(c) => story.hear(c.into()),
             C::RecordProviderNotice(c) if state.notices.contains(&c.notice_id) => {}
             C::RecordProviderNotice(c) => story.hear(c.into()),
@@ -89,22 +94,24 @@ impl Decider for Payment {
                 state.released = e.number;
                 state.releases_open.push(e.number);
             }
-            E::PaymentReleased(e) => state.releases_open.retain(|number| *number != e.number),
+            E::PaymentReleased(e) => {
+                state.releases_open.retain(|number| *number != e.number);
+                state.retry_at = None;
+            }
             E::VoidRequested(e) => {
                 state.voided = e.number;
                 state.voids_open.push(e.number);
             }
-            E::PaymentVoided(e) => state.voids_open.retain(|number| *number != e.number),
-            E::CaptureRequested(e) => {
-                books::moved(state, false, e.number, &e.amount, MoveStatus::Unspecified);
-                books::retries(state, false, e.number, e.retries);
+            E::PaymentVoided(e) => {
+                state.voids_open.retain(|number| *number != e.number);
+                state.retry_at = None;
             }
+            E::CancelRefused(e) => state.retry_at = e.retry_at,
+            E::CancelRetried(_) => provider::cancel_anew(state),
+            E::CaptureRequested(e) => books::requested(state, false, e.number, &e.amount, e.retries),
             E::PaymentCaptured(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Done),
             E::CaptureFailed(e) => books::moved(state, false, e.number, &e.amount, MoveStatus::Failed),
-            E::RefundRequested(e) => {
-                books::moved(state, true, e.number, &e.amount, MoveStatus::Unspecified);
-                books::retries(state, true, e.number, e.retries);
-            }
+            E::RefundRequested(e) => books::requested(state, true, e.number, &e.amount, e.retries),
             E::PaymentRefunded(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Done),
             E::RefundFailed(e) => books::moved(state, true, e.number, &e.amount, MoveStatus::Failed),
             E::PaymentDeviated(e) => (state.deviated_captured, state.deviated_refunded) = (e.captured, e.refunded),
@@ -126,6 +133,9 @@ struct Story {
     state: PaymentState,
     order_id: String,
     events: Vec<PaymentEvent>,
+    now: Instant,
+    /// When the provider is asked again to cancel what it has refused to cancel now.
+    later: Instant,
     /// What the provider has said in this message, and only tells on.
     code: String,
     url: String,
@@ -165,42 +175,28 @@ impl Story {
     }
 
     fn capture(&mut self, c: &RequestCapture) {
-        if books::is_asked(&self.state, false, c.number) {
-            return;
-        }
-        match books::no_capture(&self.state, &c.amount) {
-            Some(code) => {
-                if c.retries > 0 {
-                    self.tell(CaptureRequested::from(c));
-                }
-                self.tell(CaptureFailed { code: code.to_owned(), ..c.into() });
-            }
-            None => {
-                self.tell(CaptureRequested::from(c));
-                if books::units(&c.amount) == 0 {
-                    self.tell(PaymentCaptured::from(c));
-                }
-            }
-        }
+        let asked = MoneyMove { number: c.number, amount: c.amount.clone(), retries: c.retries, ..Default::default() };
+        self.request(asked, CaptureRequested::from(c));
     }
 
     fn refund(&mut self, c: &RequestRefund) {
-        if books::is_asked(&self.state, true, c.number) {
+        let asked = MoneyMove { refund: true, number: c.number, amount: c.amount.clone(), retries: c.retries, ..Default::default() };
+        self.request(asked, RefundRequested::from(c));
+    }
+
+    /// What tries again is asked for in any case: what failed may have been done after all, and the provider is asked first. A void gives back
+    /// all anyway.
+    fn request(&mut self, asked: MoneyMove, requested: impl Into<PaymentEvent>) {
+        if books::is_asked(&self.state, asked.refund, asked.number) {
             return;
         }
-        match books::no_refund(&self.state, &c.amount) {
-            Some(code) => {
-                if c.retries > 0 {
-                    self.tell(RefundRequested::from(c));
-                }
-                self.tell(RefundFailed { code: code.to_owned(), ..c.into() });
-            }
-            None => {
-                self.tell(RefundRequested::from(c));
-                if books::units(&c.amount) == 0 {
-                    self.tell(PaymentRefunded::from(c));
-                }
-            }
+        let no = books::refusal(&self.state, &asked);
+        if no.is_none() || asked.retries > 0 {
+            self.tell(requested);
+        }
+        let waits = if asked.retries > 0 { self.state.voided == 0 } else { no.is_none() && books::units(&asked.amount) > 0 };
+        if !waits {
+            self.answer(asked, no.map(str::to_owned));
         }
     }
 
@@ -225,6 +221,12 @@ impl Story {
         for waiting in books::waiting_captures(&self.state).into_iter().filter(|waiting| waiting.again == 0) {
             let (order_id, code) = (self.order_id.clone(), VOID.to_owned());
             self.tell(CaptureFailed { order_id, number: waiting.number, amount: waiting.amount, code });
+        }
+    }
+
+    fn retry_cancel(&mut self, c: &RetryCancel) {
+        if self.state.retry_at.is_some() && self.state.retry_at == c.due_at {
+            self.tell(CancelRetried::from(c));
         }
     }
 

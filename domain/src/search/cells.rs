@@ -309,12 +309,7 @@ const UNREACHABLE: &[Unreachable] = &[
         Only(&["-", "requested", "ending", "not paid", "voiding", "voided"]),
         "money is taken, given back and let go of when the order is paid, and such an order is not given up",
     ),
-    never(
-        "payment",
-        &["RequestCapture", "RequestRelease"],
-        Only(&["releasing", "released"]),
-        "the rest is let go of once, when all that was to be taken is",
-    ),
+    never("payment", &["RequestRelease"], Only(&["releasing", "released"]), "the rest is let go of once, when all that was to be taken is"),
     never(
         "payment",
         &["RequestPayment"],
@@ -334,6 +329,7 @@ const UNREACHABLE: &[Unreachable] = &[
         "the provider answers what it was asked, and a void waits for its answers",
     ),
     never("payment", &["TimeOutPayment"], Only(&["-"]), "the request arms it"),
+    never("payment", &["RetryCancel"], Only(&["-"]), "nothing was asked of the provider that it could refuse"),
     never("shipment", &["CancelShipment", "HoldShipment", "EndShipmentHold"], Only(&["-"]), "they come behind the message that creates it"),
     never("shipment", &["RecordLabel"], Only(&["-"]), "the carrier is asked for a label of what is there"),
     never("shipment", &["CreateShipment"], AllBut(&["-"]), "the order sends it once"),

@@ -12,7 +12,7 @@ use shop_proto::shipping::v1::{
 
 use super::provider::Says;
 use super::table::Table;
-use super::world::{Armed, CART, CUSTOMER, ORDER, PRODUCTS, Rules, World};
+use super::world::{Armed, CART, CUSTOMER, Letter, ORDER, PRODUCTS, Rules, World};
 
 /// Moves that customer and staff have left: so many, and then no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,6 +31,8 @@ pub(super) struct Left {
     pub(super) notices: u8,
     /// Authorisations that end by themselves, and money that a bank takes back.
     pub(super) troubles: u8,
+    /// Captures and refunds that the provider forgets, captures that it does though it had refused them, and cancellations that it refuses.
+    pub(super) whims: u8,
     /// Processes that die: before a checkpoint, or after a call to the provider.
     pub(super) crashes: u8,
     /// Whether the provider may say no, or want something of the customer.
@@ -65,6 +67,12 @@ pub(super) enum Move {
     /// The authorisation of an attempt ends by itself.
     Expire(u32),
     ChargeBack(u32),
+    /// The provider forgets what came of what it is asked, or has done.
+    Forget(usize),
+    /// It does a capture after all that it had refused, by attempt and amount.
+    DoLate(u32, i64),
+    /// It is told once more how the payment of an attempt stands: staff has compared the books.
+    Tell(u32),
     /// The carrier has a label.
     Label(u32),
     Fire(Box<Armed>),
@@ -146,6 +154,9 @@ impl World {
         moves.extend((0..self.reads()).map(Move::Read));
         for (n, asked) in self.asked.iter().enumerate() {
             let operation = asked.event().operation();
+            if self.left.whims > 0 && matches!(operation, Operation::Capture | Operation::Refund) {
+                moves.push(Move::Forget(n));
+            }
             if asked.outcome.is_some() {
                 moves.push(Move::Answer(n));
                 moves.extend((self.left.crashes > 0).then_some(Move::Die(n)));
@@ -157,6 +168,9 @@ impl World {
             }
             if self.left.free_provider && matches!(operation, Operation::Create | Operation::Confirm) {
                 moves.push(Move::NotBegun(n));
+            }
+            if self.left.whims > 0 && operation == Operation::Cancel {
+                moves.push(Move::Perform(n, Says::No));
             }
             if self.left.may_refuse && matches!(operation, Operation::Capture | Operation::Refund) {
                 moves.push(Move::Perform(n, Says::No));
@@ -178,6 +192,9 @@ impl World {
         if self.left.troubles > 0 {
             moves.extend(self.provider.to_expire().into_iter().map(Move::Expire));
             moves.extend(self.provider.to_charge_back().into_iter().map(Move::ChargeBack));
+        }
+        if self.left.whims > 0 {
+            moves.extend(self.provider.to_do_late().into_iter().map(|(attempt, amount)| Move::DoLate(attempt, amount)));
         }
         if self.left.cancel_order > 0 {
             moves.push(Move::CancelOrder);
@@ -220,7 +237,11 @@ impl World {
     /// Money that could not be moved, and that staff may have tried again.
     pub(super) fn to_try_again(&self) -> Vec<Move> {
         let order = self.order();
-        let captures = order.captures_owed.iter().filter(|_| !order.authorisation_lost).map(|owed| Move::RetryCapture(owed.number));
+        // Where nothing is owed, or can be taken, staff tries it when the books show that something was taken all the same.
+        let (payment, may_be_taken) = (self.payment(), !order.authorisation_lost);
+        let undone: i64 = payment.objects.iter().map(|object| object.undone).sum();
+        let is_tried = |owed: &&FailedMove| payment.deviated_captured > undone || owed.minor_units > 0 && may_be_taken;
+        let captures = order.captures_owed.iter().filter(is_tried).map(|owed| Move::RetryCapture(owed.number));
         captures.chain(order.refunds_owed.iter().map(|owed| Move::RetryRefund(owed.number))).collect()
     }
 
@@ -232,6 +253,7 @@ impl World {
             Move::Read(n) => self.read(*n, rules, table),
             Move::Perform(n, says) => {
                 let (asked, id) = (self.asked[*n].event(), self.asked[*n].id.clone());
+                self.left.whims -= u8::from(asked.operation() == Operation::Cancel && *says == Says::No);
                 let (answer, attempt) = self.provider.perform(&asked, &id, *says);
                 self.asked[*n].outcome = Some(answer);
                 self.tell_of(attempt);
@@ -271,6 +293,22 @@ impl World {
                 self.left.troubles -= 1;
                 self.provider.charge_back(*attempt);
                 self.tell_of(*attempt);
+            }
+            Move::Forget(n) => {
+                self.left.whims -= 1;
+                let asked = self.asked.remove(*n);
+                let letter = self.provider.forget(&asked.event(), &asked.id);
+                self.decide(&letter, rules, table);
+            }
+            Move::DoLate(attempt, amount) => {
+                self.left.whims -= 1;
+                self.provider.do_late((*attempt, *amount));
+                self.tell_of(*attempt);
+            }
+            Move::Tell(attempt) => {
+                let shown = self.provider.shown(*attempt).map_or(0, |object| object.captured);
+                let letter = self.noticed(format!("told-{attempt}-{shown}"), *attempt);
+                self.decide(&letter, rules, table);
             }
             Move::Label(number) => {
                 let (carrier, tracking) = ("parcel".to_owned(), format!("P-{number}"));
@@ -356,13 +394,12 @@ impl World {
             return;
         }
         self.left.notices -= 1;
-        let notice = RecordProviderNotice {
-            order_id: ORDER.to_owned(),
-            notice_id: format!("n-{}", self.left.notices),
-            kind: "changed".into(),
-            payment: self.provider.shown(attempt),
-        };
-        let letter = self.said::<PaymentCommand>(notice);
+        let letter = self.noticed(format!("n-{}", self.left.notices), attempt);
         self.notices.push(letter);
+    }
+
+    fn noticed(&mut self, notice_id: String, attempt: u32) -> Letter {
+        let payment = self.provider.shown(attempt);
+        self.said::<PaymentCommand>(RecordProviderNotice { order_id: ORDER.to_owned(), notice_id, kind: "changed".into(), payment })
     }
 }

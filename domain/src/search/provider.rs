@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shop_proto::payment::v1::{
-    Operation, OperationResult, PaymentCommand, ProviderAsked, ProviderPayment, ProviderStatus, RecordOperation,
+    Operation, OperationResult, PaymentCommand, PaymentState, ProviderAsked, ProviderPayment, ProviderStatus, RecordOperation,
 };
 
 use daybook_kernel::ServiceMessage;
@@ -40,6 +40,8 @@ pub(super) struct Provider {
     keys: BTreeMap<(i32, u32, bool, u32), (OperationResult, u32)>,
     /// It does again what it is asked again.
     pub(super) forgets_keys: bool,
+    /// Captures that it has refused, by attempt and amount.
+    refused: Vec<(u32, i64)>,
     /// What the customer's bank has taken back.
     pub(super) charged_back: i64,
     /// An authorisation has ended by itself.
@@ -106,6 +108,46 @@ impl Provider {
         object.status() == ProviderStatus::Authorised && !is_used && object.captured < object.authorised
     }
 
+    /// Captures that it has refused, and might do after all, by attempt and amount.
+    pub(super) fn to_do_late(&self) -> Vec<(u32, i64)> {
+        let may_be = |(attempt, amount): &&(u32, i64)| {
+            self.objects.get(attempt).is_some_and(|object| self.is_open(object) && object.captured + amount <= object.authorised)
+        };
+        self.refused.iter().filter(may_be).copied().collect()
+    }
+
+    pub(super) fn do_late(&mut self, late: (u32, i64)) {
+        self.refused.retain(|refused| *refused != late);
+        if let Some(object) = self.objects.get_mut(&late.0) {
+            object.captured += late.1;
+        }
+    }
+
+    /// It knows nothing more of what it was asked. It may have done it.
+    pub(super) fn forget(&mut self, asked: &ProviderAsked, id: &Id) -> Letter {
+        self.keys.remove(&key(asked));
+        let command =
+            RecordOperation { order_id: ORDER.to_owned(), ask: asked.ask, result: OperationResult::NotBegun.into(), ..Default::default() };
+        Letter::new(id.0, ServiceMessage::of(&PaymentCommand::from(command)))
+    }
+
+    /// Of what is asked again, having been forgotten, the payment shows whether it was done: the effect looks there first.
+    fn is_done(&self, asked: &ProviderAsked, amount: i64) -> bool {
+        let Some(object) = self.objects.get(&attempt_of(&asked.object_id)).filter(|_| asked.again > 0) else { return false };
+        match asked.operation() {
+            Operation::Capture => object.captured >= asked.before + amount,
+            Operation::Refund => object.refunded >= asked.before + amount,
+            _ => false,
+        }
+    }
+
+    /// The attempts of which this payment has not heard all that was taken.
+    pub(super) fn untold(&self, payment: &PaymentState) -> Vec<u32> {
+        let known = |attempt: u32| payment.objects.iter().flat_map(|object| &object.known).find(|known| known.object_id == name(attempt));
+        let is_untold = |(attempt, object): &(&u32, &Object)| known(**attempt).map_or(0, |known| known.captured) < object.captured;
+        self.objects.iter().filter(is_untold).map(|(attempt, _)| *attempt).collect()
+    }
+
     /// The attempts whose money may be taken back.
     pub(super) fn to_charge_back(&self) -> Vec<u32> {
         self.objects.iter().filter(|(_, object)| object.captured > object.refunded).map(|(attempt, _)| *attempt).collect()
@@ -142,6 +184,10 @@ impl Provider {
             return (self.answer(asked, id, result, attempt), attempt);
         }
         let amount = asked.amount.as_ref().map_or(0, |amount| amount.minor_units);
+        if self.is_done(asked, amount) {
+            let attempt = attempt_of(&asked.object_id);
+            return (self.answer(asked, id, OperationResult::Done, attempt), attempt);
+        }
         let attempt = if asked.operation() == Operation::Create { asked.number } else { attempt_of(&asked.object_id) };
         let once = self.captures_once;
         let mut result = OperationResult::Done;
@@ -169,8 +215,10 @@ impl Provider {
                         object.captured += amount;
                     } else {
                         result = OperationResult::Refused;
+                        self.refused.push((attempt, amount));
                     }
                 }
+                Operation::Cancel if says == Says::No => result = OperationResult::Refused,
                 Operation::Cancel if object.status() != S::Declined => object.stands(S::Cancelled),
                 Operation::Refund if says == Says::Yes && object.refunded + amount <= object.captured => object.refunded += amount,
                 Operation::Refund => result = OperationResult::Refused,

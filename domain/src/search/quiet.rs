@@ -35,8 +35,10 @@ pub(super) fn settled(world: &World, rules: &Rules, table: &mut Table) -> Result
 fn next(world: &World) -> Option<Move> {
     let mail = world.waiting().next().map(|(from, to)| Move::Deliver(from.clone(), to.clone()));
     let read = (world.reads() > 0).then_some(Move::Read(0));
+    // Staff compares the books with the provider's every day.
+    let tell = || world.provider.untold(&world.payment()).first().copied().map(Move::Tell);
     let again = || world.to_try_again().into_iter().next();
-    mail.or(read).or_else(|| asked(world)).or_else(|| shipment(world)).or_else(again).or_else(|| {
+    mail.or(read).or_else(|| asked(world)).or_else(|| shipment(world)).or_else(tell).or_else(again).or_else(|| {
         // Nothing more comes by itself.
         world.armed().next().map(|armed| Move::Fire(Box::new(armed.clone())))
     })
@@ -126,7 +128,7 @@ fn ended(world: &World) -> Result<(), String> {
     if let Some(open) = world.provider.objects().find(|object| world.provider.is_open(object)) {
         return Err(format!("an authorisation stands open: {open:?}"));
     }
-    let kept = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning);
+    let kept = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning) && !run.was_lost;
     let is_completed = order.status() == OrderStatus::Completed;
     let costs = if is_completed { crate::order::costs_of(&order, kept) } else { 0 };
     let may_be = may_be_paid(world, costs);

@@ -1,6 +1,7 @@
 //! Ways that chance finds too seldom, written down.
 
 use shop_proto::holds::STAFF;
+use shop_proto::payment::v1::Operation;
 
 use super::moves::Left;
 use super::provider::Says;
@@ -74,7 +75,7 @@ impl<'s> Script<'s> {
                 Move::Deliver(from, to) => waiting.iter().any(|(sender, target)| of(from, sender) && (*target == "*" || of(to, target))),
                 Move::Answer(_) => waiting.contains(&("provider", "payment")),
                 Move::Perform(_, of_it) => *of_it != says,
-                Move::NotBegun(_) | Move::LoseNotice(_) | Move::Notice(_) | Move::Die(_) => true,
+                Move::NotBegun(_) | Move::LoseNotice(_) | Move::Notice(_) | Move::Die(_) | Move::Forget(_) => true,
                 _ => false,
             };
             // Of what can only be done one way, the provider does it.
@@ -109,6 +110,30 @@ impl<'s> Script<'s> {
         if is == standing { Ok(()) } else { Err(self.found(format!("{stream} is {is:?} and not {standing:?}"))) }
     }
 
+    /// Everything arrives until the provider is asked for this, which it refuses; and that arrives.
+    fn refuses(&mut self, operation: Operation) -> Result<(), Found> {
+        let place = |world: &World| world.asked.iter().position(|asked| asked.event().operation() == operation && asked.outcome.is_none());
+        self.until(&[], Says::Yes, |world| place(world).is_some())?;
+        let Some(n) = place(&self.world) else { return Err(self.found(format!("nobody asks for {operation:?}"))) };
+        self.go(Move::Perform(n, Says::No))?;
+        self.go(Move::Answer(n))
+    }
+
+    /// The time of a deadline has come, and its message is on its way.
+    fn fire(&mut self, name: &str) -> Result<(), Found> {
+        let armed = self.world.armed().find(|armed| armed.name == name).cloned();
+        match armed {
+            Some(armed) => self.go(Move::Fire(Box::new(armed))),
+            None => Err(self.found(format!("{name} is not armed"))),
+        }
+    }
+
+    /// Each piece lies on a shelf again.
+    fn all_are_back(&self) -> Result<(), Found> {
+        let (pieces, there) = (self.world.pieces, self.world.on_shelves());
+        if there == pieces { Ok(()) } else { Err(self.found(format!("of {pieces} pieces {there} are back"))) }
+    }
+
     /// It comes to its end.
     fn ends(self) -> Result<(), Found> {
         self.search.end_from(&self.world, &self.way)
@@ -126,6 +151,7 @@ const CALM: Left = Left {
     retries: 2,
     notices: 0,
     troubles: 0,
+    whims: 0,
     crashes: 0,
     free_provider: true,
     may_refuse: false,
@@ -152,6 +178,10 @@ pub(super) fn all(search: &mut Search) -> Result<(), Found> {
     what_is_asked_back_is_not_found(search)?;
     money_is_taken_back_before_all_has_left(search)?;
     staff_tries_again_what_was_refused(search)?;
+    what_was_refused_is_done_after_all(search)?;
+    the_provider_forgets_what_it_has_done(search)?;
+    the_provider_refuses_to_cancel(search)?;
+    the_provider_refuses_to_cancel_what_was_overtaken(search)?;
     what_was_lost_turns_up_when_all_is_over(search)?;
     a_follower_dies(search)?;
     an_effect_dies(search)?;
@@ -185,8 +215,7 @@ fn an_answer_of_the_allocation_crosses(search: &mut Search) -> Result<(), Found>
             way.settle(not_kept, Says::Yes)?;
             way.stands(ORDER, "allocated")?;
             if has_timed_out {
-                let armed = way.world.armed().find(|armed| armed.name == "confirmation").cloned().expect("it is armed");
-                way.go(Move::Fire(Box::new(armed)))?;
+                way.fire("confirmation")?;
                 way.deliver(super::world::DEADLINES, "allocation")?;
             }
             if is_lost {
@@ -221,8 +250,7 @@ fn an_answer_of_the_payment_crosses(search: &mut Search) -> Result<(), Found> {
         if is_cancelled {
             way.go(Move::CancelOrder)?;
         } else {
-            let armed = way.world.armed().find(|armed| armed.name == "confirmation").cloned().expect("it is armed");
-            way.go(Move::Fire(Box::new(armed)))?;
+            way.fire("confirmation")?;
             way.deliver(super::world::DEADLINES, "allocation")?;
             way.deliver("allocation", "order")?;
             way.stands(ORDER, "rejecting")?;
@@ -428,6 +456,21 @@ fn staff_tries_again_what_was_refused(search: &mut Search) -> Result<(), Found> 
         way.all()?;
         way.ends()?;
     }
+    // All that was sent is back, and the rest is being let go.
+    let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], Left { may_refuse: true, ..CALM });
+    way.all()?;
+    way.go(Move::Dispatch(2))?;
+    way.settle(&[], Says::No)?;
+    way.go(Move::Delivered(2))?;
+    way.go(Move::CancelOrder)?;
+    way.all()?;
+    way.go(Move::Return("A-1"))?;
+    way.go(Move::Return("B-1"))?;
+    way.settle(&[("provider", "payment")], Says::Yes)?;
+    way.stands(PAYMENT, "releasing")?;
+    way.go(Move::RetryCapture(1))?;
+    way.settle(&[("provider", "payment")], Says::Yes)?;
+    way.ends()?;
     let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { may_refuse: true, ..CALM });
     way.all()?;
     way.go(Move::Dispatch(1))?;
@@ -440,6 +483,119 @@ fn staff_tries_again_what_was_refused(search: &mut Search) -> Result<(), Found> 
     way.go(Move::RetryRefund(2))?;
     way.all()?;
     way.ends()
+}
+
+/// The provider takes money that it had refused to take, when some or all of the pieces have come back; the rest may be lost by then, or let go.
+fn what_was_refused_is_done_after_all(search: &mut Search) -> Result<(), Found> {
+    for back in [&["A-1"][..], &["A-1", "B-1"]] {
+        for is_lost in [false, true] {
+            for is_told in [false, true] {
+                let left = Left { may_refuse: true, whims: 1, troubles: 1, notices: if is_told { 20 } else { 0 }, ..CALM };
+                let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], left);
+                way.all()?;
+                way.go(Move::Dispatch(2))?;
+                way.settle(&[], Says::No)?;
+                way.go(Move::Delivered(2))?;
+                way.go(Move::CancelOrder)?;
+                way.all()?;
+                way.stands(ORDER, "completed")?;
+                let (attempt, amount) = way.world.provider.to_do_late().first().copied().expect("it was refused");
+                way.go(Move::DoLate(attempt, amount))?;
+                if is_told {
+                    way.go(Move::Notice(way.world.notices.len() - 1))?;
+                }
+                for sku in back {
+                    way.go(Move::Return(sku))?;
+                    way.all()?;
+                }
+                if is_lost && !way.world.provider.to_expire().is_empty() {
+                    way.go(Move::Expire(attempt))?;
+                    way.go(Move::Tell(attempt))?;
+                    way.all()?;
+                }
+                way.ends()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The provider forgets a capture, and a refund, that it has done, or has not.
+fn the_provider_forgets_what_it_has_done(search: &mut Search) -> Result<(), Found> {
+    for has_done in [false, true] {
+        let waiting: Waiting<'_> = &[("provider", "payment")];
+        let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { whims: 2, ..CALM });
+        way.all()?;
+        for one in [Move::Dispatch(1), Move::Return("A-1")] {
+            way.go(one)?;
+            way.until(waiting, Says::Yes, |world| !world.asked.is_empty())?;
+            if has_done {
+                way.settle(waiting, Says::Yes)?;
+            }
+            way.go(Move::Forget(0))?;
+            way.all()?;
+            way.go(Move::Delivered(1))?;
+            way.all()?;
+        }
+        way.ends()?;
+    }
+    Ok(())
+}
+
+/// The provider refuses to cancel what an order gives up, or lets go: it is tried again, or has ended before that.
+fn the_provider_refuses_to_cancel(search: &mut Search) -> Result<(), Found> {
+    for (is_given_up, begun, over) in [(true, "voiding", "voided"), (false, "releasing", "released")] {
+        for ends_before in [false, true] {
+            let mut way = Script::new(search, TWO_WAREHOUSES, [2, 1], Left { whims: 1, troubles: 1, notices: 20, ..CALM });
+            way.all()?;
+            if !is_given_up {
+                way.go(Move::Dispatch(2))?;
+                way.all()?;
+                way.go(Move::Delivered(2))?;
+            }
+            way.go(Move::CancelOrder)?;
+            way.refuses(Operation::Cancel)?;
+            way.stands(PAYMENT, begun)?;
+            way.fire("cancel-refused")?;
+            if ends_before {
+                way.tells(Move::Expire(1))?;
+                way.stands(PAYMENT, over)?;
+            }
+            way.deliver(super::world::DEADLINES, "payment")?;
+            way.ends()?;
+        }
+    }
+    Ok(())
+}
+
+/// The customer names other means, and the provider refuses to cancel the first: that is tried again whatever becomes of the others.
+fn the_provider_refuses_to_cancel_what_was_overtaken(search: &mut Search) -> Result<(), Found> {
+    for then in ["requested", "authorised", "lost", "ending", "not paid"] {
+        let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { whims: 1, troubles: 1, notices: 20, ..CALM });
+        way.settle(&[], Says::Act)?;
+        way.go(Move::ChangePayment)?;
+        way.refuses(Operation::Cancel)?;
+        way.settle(&[], Says::Act)?;
+        if matches!(then, "ending" | "not paid") {
+            way.fire("payment")?;
+        }
+        way.fire("cancel-refused")?;
+        match then {
+            "ending" | "not paid" => way.deliver(super::world::DEADLINES, "payment")?,
+            "authorised" | "lost" => way.tells(Move::Act(2))?,
+            _ => {}
+        }
+        if then == "lost" {
+            way.tells(Move::Expire(2))?;
+        }
+        if then == "not paid" {
+            way.settle(&[(super::world::DEADLINES, "*"), ("payment", "order")], Says::Yes)?;
+        }
+        way.stands(PAYMENT, then)?;
+        way.deliver(super::world::DEADLINES, "payment")?;
+        way.ends()?;
+    }
+    Ok(())
 }
 
 /// A lost parcel arrives, or comes back, when its money was given back, or was never taken.
@@ -458,6 +614,14 @@ fn what_was_lost_turns_up_when_all_is_over(search: &mut Search) -> Result<(), Fo
             way.go(found.clone())?;
             way.all()?;
             way.stands(ORDER, "completed")?;
+            if found == Move::Delivered(1) {
+                // The customer has all of it, and sends all of it back.
+                for sku in ["A-1", "A-1", "B-1"] {
+                    way.go(Move::Return(sku))?;
+                    way.all()?;
+                }
+                way.all_are_back()?;
+            }
             way.ends()?;
         }
     }

@@ -14,6 +14,7 @@ const ALL: Left = Left {
     retries: 2,
     notices: 3,
     troubles: 0,
+    whims: 0,
     crashes: 0,
     free_provider: true,
     may_refuse: false,
@@ -53,6 +54,7 @@ fn left(seed: u64) -> Left {
         no_lookups: seed % 16 == 7,
         may_refuse: seed % 16 == 3,
         troubles: u8::from(seed % 8 >= 5),
+        whims: u8::from(matches!(seed % 16, 3 | 10)) * 2,
         crashes: u8::try_from(seed % 3).unwrap_or_default(),
         ..ALL
     }
@@ -204,7 +206,8 @@ lead to, and what is sent, asked or armed then, with the rule that does it. The 
 which nothing is held, no authorisation is open, and the money that was taken is that of the pieces that the customer keeps. Forget any one
 message, and it fails (`where_a_row_is_forgotten_the_search_finds_something_wrong`).
 
-Messages come late, deadlines cross what disarms them, notices are lost, authorisations end by themselves, banks take money back. Processes die: before
+Messages come late, deadlines cross what disarms them, notices are lost, authorisations end by themselves, banks take money back. The provider refuses to take, to
+give back and to cancel, does late what it had refused, and forgets what it was asked. Processes die: before
 a checkpoint, so that they do again what they have done, under the same ids, and the ledger answers; and after a call to the provider, which
 is then asked about it by its key. Without ledger or keys it fails, too (`where_the_ledger_or_the_provider_forgets_what_was_done_…`).
 

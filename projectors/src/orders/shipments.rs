@@ -25,6 +25,7 @@ pub(super) fn fold(page: &mut OrderPage, event: &OrderEvent) {
         }
         // It was lost, and is not any more.
         E::OrderFound(e) => {
+            uncount(page, &e.lines, |line| &mut line.lost);
             if let Some(shipment) = shipment(page, e.number) {
                 shipment.set_status(Status::Delivered);
             }

@@ -13,31 +13,34 @@ pub struct MovedLine {
     pub quantity: u32,
     /// In minor units.
     pub costs: i64,
+    /// They had been lost before: nothing is paid for them any more.
+    pub was_lost: bool,
 }
 
 /// Pieces that have a new fate, and what they cost together.
 #[derive(Default)]
 pub struct Moved {
-    /// By product and shipment.
+    /// By product, shipment, and whether they had been lost.
     pub lines: Vec<MovedLine>,
     /// In minor units.
     pub costs: i64,
 }
 
 impl Moved {
-    fn add(&mut self, sku: &str, shipment: u32, quantity: u32, costs: i64) {
-        self.costs = self.costs.saturating_add(costs);
-        match self.lines.iter_mut().find(|line| line.sku == sku && line.shipment == shipment) {
+    fn add(&mut self, more: MovedLine) {
+        self.costs = self.costs.saturating_add(more.costs);
+        let is_like = |line: &&mut MovedLine| (&line.sku, line.shipment, line.was_lost) == (&more.sku, more.shipment, more.was_lost);
+        match self.lines.iter_mut().find(is_like) {
             Some(line) => {
-                line.quantity = line.quantity.saturating_add(quantity);
-                line.costs = line.costs.saturating_add(costs);
+                line.quantity = line.quantity.saturating_add(more.quantity);
+                line.costs = line.costs.saturating_add(more.costs);
             }
-            None => self.lines.push(MovedLine { sku: sku.to_owned(), shipment, quantity, costs }),
+            None => self.lines.push(more),
         }
     }
 
     fn and(mut self, other: Self) -> Self {
-        other.lines.iter().for_each(|line| self.add(&line.sku, line.shipment, line.quantity, line.costs));
+        other.lines.into_iter().for_each(|line| self.add(line));
         self
     }
 
@@ -120,7 +123,8 @@ pub fn change(
             let count = if is(run) { run.count.min(rest) } else { 0 };
             if count > 0 {
                 put(&mut runs, PieceRun { count, ..to(run) });
-                moved.add(&line.sku, run.shipment, count, costs_of(total, line.quantity, place, count));
+                let costs = costs_of(total, line.quantity, place, count);
+                moved.add(MovedLine { sku: line.sku.clone(), shipment: run.shipment, quantity: count, costs, was_lost: run.was_lost });
                 rest -= count;
             }
             put(&mut runs, PieceRun { count: run.count - count, ..*run });
@@ -135,7 +139,7 @@ pub fn change(
 fn put(runs: &mut Vec<PieceRun>, run: PieceRun) {
     match runs.last_mut() {
         _ if run.count == 0 => {}
-        Some(last) if (last.fate, last.shipment, last.ask) == (run.fate, run.shipment, run.ask) => last.count += run.count,
+        Some(last) if *last == (PieceRun { count: last.count, ..run }) => last.count += run.count,
         _ => runs.push(run),
     }
 }
@@ -150,9 +154,9 @@ pub fn all(_: &str) -> u32 {
     u32::MAX
 }
 
-/// With another fate, in the same shipment.
+/// With another fate, in the same shipment. What is lost stays known as such wherever it turns up.
 pub fn fate(fate: PieceFate) -> impl Fn(&PieceRun) -> PieceRun {
-    move |run| PieceRun { fate: fate.into(), ask: 0, ..*run }
+    move |run| PieceRun { fate: fate.into(), ask: 0, was_lost: run.was_lost || fate == PieceFate::Lost, ..*run }
 }
 
 /// It is to leave, with its shipment.
@@ -170,24 +174,41 @@ pub fn is(wanted: PieceFate) -> impl Fn(&PieceRun) -> bool {
     move |run| run.fate() == wanted
 }
 
+/// Its money is not the shop's any more: it came back, or was lost, be it that it was found since.
+pub fn is_given_back(run: &PieceRun) -> bool {
+    run.was_lost || run.fate() == PieceFate::Returned
+}
+
 /// What pieces that are so cost together, in minor units.
 pub fn costs(state: &OrderState, is: impl Fn(&PieceRun) -> bool) -> i64 {
     let mut state = OrderState { lines: state.lines.clone(), pieces: state.pieces.clone(), ..Default::default() };
     change(&mut state, all, is, PieceRun::clone).costs
 }
 
-/// Of these pieces first those that are `first`, then those that are `then`.
-fn first_then(
-    state: &mut OrderState,
-    lines: &[OrderedLine],
-    first: impl Fn(&PieceRun) -> bool,
-    then: impl Fn(&PieceRun) -> bool,
-    to: PieceFate,
-) -> Moved {
+/// Of these pieces first those that are as the first says, then those that are as the next.
+fn in_turn(state: &mut OrderState, lines: &[OrderedLine], turns: &[&dyn Fn(&PieceRun) -> bool], to: PieceFate) -> Moved {
     let wanted = as_in(lines);
-    let moved = change(state, &wanted, first, fate(to));
-    let rest = change(state, |sku| wanted(sku).saturating_sub(moved.quantity_of(sku)), then, fate(to));
-    moved.and(rest)
+    turns.iter().fold(Moved::default(), |moved, turn| {
+        let rest = change(state, |sku| wanted(sku).saturating_sub(moved.quantity_of(sku)), turn, fate(to));
+        moved.and(rest)
+    })
+}
+
+/// Pieces have come back, those first that were lost and found: the customer keeps the others, and has paid for them. Of the pieces that were
+/// announced so many fewer are still to come, whichever these are.
+fn come_back(state: &mut OrderState, lines: &[OrderedLine]) -> Moved {
+    use PieceFate as F;
+    let of = |wanted: F, was_lost: bool| move |run: &PieceRun| run.fate() == wanted && run.was_lost == was_lost;
+    let to_come = |state: &OrderState, sku: &str| count_of(state, sku, is(F::Returning));
+    let left: Vec<u32> = lines.iter().map(|line| to_come(state, &line.sku).saturating_sub(line.quantity)).collect();
+    let turns: [&dyn Fn(&PieceRun) -> bool; 4] =
+        [&of(F::Returning, true), &of(F::Delivered, true), &of(F::Returning, false), &of(F::Delivered, false)];
+    let moved = in_turn(state, lines, &turns, F::Returned);
+    for (line, left) in lines.iter().zip(left) {
+        let too_many = to_come(state, &line.sku).saturating_sub(left);
+        change(state, |sku| if sku == line.sku { too_many } else { 0 }, is(F::Returning), fate(F::Delivered));
+    }
+    moved
 }
 
 /// What an event does to pieces: nothing, where it is about none.
@@ -195,15 +216,17 @@ pub fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
     use OrderEvent as E;
     use PieceFate as F;
     let of = |shipment: u32, wanted: F| move |run: &PieceRun| run.shipment == shipment && run.fate() == wanted;
+    let found = |was_lost: bool| move |run: &PieceRun| run.fate() == F::Delivered && run.was_lost == was_lost;
     let asked = |shipment: u32, ask: u32| move |run: &PieceRun| run.fate() == F::Cancelling && (run.shipment, run.ask) == (shipment, ask);
     match event {
         E::OrderConfirmed(e) => e.shipments.iter().fold(Moved::default(), |moved, shipment| {
             let to = |run: &PieceRun| PieceRun { shipment: shipment.number, ..*run };
             moved.and(change(state, as_in(&shipment.lines), |run| run.shipment == 0 && is_open(run), to))
         }),
-        E::OrderShipped(e) => first_then(state, &e.lines, of(e.number, F::Unspecified), of(e.number, F::Cancelling), F::Shipped),
+        E::OrderShipped(e) => in_turn(state, &e.lines, &[&of(e.number, F::Unspecified), &of(e.number, F::Cancelling)], F::Shipped),
         E::OrderDelivered(e) => change(state, all, of(e.number, F::Shipped), fate(F::Delivered)),
         E::OrderLost(e) => change(state, all, of(e.number, F::Shipped), fate(F::Lost)),
+        E::OrderFound(e) => change(state, all, of(e.number, F::Lost), fate(F::Delivered)),
         // What was lost may come back.
         E::OrderReturnedToSender(e) => {
             let may_come_back = |run: &PieceRun| run.shipment == e.number && matches!(run.fate(), F::Shipped | F::Lost);
@@ -216,15 +239,15 @@ pub fn apply(state: &mut OrderState, event: &OrderEvent) -> Moved {
         E::OrderLinesCancelled(e) if e.ask > 0 && e.lines.is_empty() => change(state, all, asked(e.number, e.ask), fate(F::Cancelled)),
         // One of them may have been told as not found meanwhile: then another one that was asked back is the one that was left out.
         E::OrderLinesCancelled(e) if e.ask > 0 => {
-            first_then(state, &e.lines, asked(e.number, e.ask), of(e.number, F::Cancelling), F::Cancelled)
+            in_turn(state, &e.lines, &[&asked(e.number, e.ask), &of(e.number, F::Cancelling)], F::Cancelled)
         }
-        E::OrderLinesCancelled(e) => first_then(state, &e.lines, of(e.number, F::Unspecified), of(e.number, F::Cancelling), F::Cancelled),
+        E::OrderLinesCancelled(e) => in_turn(state, &e.lines, &[&of(e.number, F::Unspecified), &of(e.number, F::Cancelling)], F::Cancelled),
         E::OrderCancelTooLate(e) => change(state, all, asked(e.number, e.ask), fate(F::Unspecified)),
-        E::OrderReturnRequested(e) => change(state, as_in(&e.lines), is(F::Delivered), fate(F::Returning)),
+        E::OrderReturnRequested(e) => in_turn(state, &e.lines, &[&found(true), &found(false)], F::Returning),
         E::OrderReturnRefused(e) => change(state, as_in(&e.lines), is(F::Returning), fate(F::Delivered)),
         E::OrderReturned(e) => {
             let lines: Vec<OrderedLine> = e.lines.iter().map(|l| OrderedLine { sku: l.sku.clone(), quantity: l.quantity }).collect();
-            first_then(state, &lines, is(F::Returning), is(F::Delivered), F::Returned)
+            come_back(state, &one_a_sku(&lines))
         }
         _ => Moved::default(),
     }

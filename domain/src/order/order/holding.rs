@@ -30,8 +30,8 @@ impl Story<'_> {
                 return Decision::refuse(NotHoldable { order_id: c.order_id.clone(), status: status.into() });
             }
             _ => {
-                let (order_id, reason, explanation) = (self.order_id.clone(), STAFF.to_owned(), c.reason.clone());
-                self.tell(OrderHeld { order_id, numbers, reason, explanation });
+                let (order_id, customer_id) = (self.order_id.clone(), self.state.customer_id.clone());
+                self.tell(OrderHeld { order_id, numbers, reason: STAFF.to_owned(), explanation: c.reason.clone(), customer_id });
             }
         }
         self.told()
@@ -60,7 +60,8 @@ impl Story<'_> {
     fn hold_for(&mut self, reason: &str) {
         let numbers = self.open_shipments();
         if self.is_confirmed() && !self.is_held_for(reason) && !numbers.is_empty() {
-            self.tell(OrderHeld { order_id: self.order_id.clone(), numbers, reason: reason.to_owned(), ..Default::default() });
+            let (order_id, customer_id) = (self.order_id.clone(), self.state.customer_id.clone());
+            self.tell(OrderHeld { order_id, numbers, reason: reason.to_owned(), explanation: String::new(), customer_id });
         }
     }
 

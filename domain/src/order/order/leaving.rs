@@ -221,10 +221,10 @@ impl Story<'_> {
         let bare = OrderDelivered { order_id: self.order_id.clone(), number, delivered_at, ..Default::default() };
         let (moved, after) = self.foresee(bare.clone());
         if self.end_of(number) == PieceFate::Lost {
-            // Their money was given back when they were lost, and they stay lost to the books.
-            let is_lost = |run: &PieceRun| run.shipment == number && run.fate() == PieceFate::Lost;
-            let lines = pieces::change(&mut self.state.clone(), pieces::all, is_lost, PieceRun::clone).by_product();
-            self.tell(OrderFound { order_id: self.order_id.clone(), number, lines });
+            // Their money was given back when they were lost, and stays so.
+            let found = OrderFound { order_id: self.order_id.clone(), number, lines: Vec::new(), delivered_at };
+            let lines = self.foresee(found.clone()).0.by_product();
+            self.tell(OrderFound { lines, ..found });
         }
         if self.is_news(number, &moved) {
             self.tell(OrderDelivered { lines: moved.by_product(), status: standing(&after).into(), ..bare });
@@ -248,9 +248,7 @@ impl Story<'_> {
         let (moved, after) = self.foresee(bare.clone());
         if self.is_news(number, &moved) {
             let warehouse = self.shipment(number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default();
-            // The money of those that were lost was given back then.
-            let is_under_way = |run: &PieceRun| run.shipment == number && run.fate() == PieceFate::Shipped;
-            let (taken, owed) = self.to_give_back(&pieces::change(&mut self.state.clone(), pieces::all, is_under_way, PieceRun::clone));
+            let (taken, owed) = self.to_give_back(&moved);
             let (refund, amount) = (self.refund(taken), self.money(taken));
             let (lines, status) = (moved.by_product(), self.standing_with(&after).into());
             self.tell(OrderReturnedToSender { warehouse, lines, refund, amount, owed, status, ..bare });
@@ -306,7 +304,10 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             shipment(state, e.number, &|s| s.set_end(PieceFate::Delivered));
         }
         E::OrderLost(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Lost)),
-        E::OrderFound(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Delivered)),
+        E::OrderFound(e) => {
+            state.delivered_at = e.delivered_at;
+            shipment(state, e.number, &|s| s.set_end(PieceFate::Delivered));
+        }
         E::OrderReturnedToSender(e) => shipment(state, e.number, &|s| s.set_end(PieceFate::Returned)),
         _ => {}
     }

@@ -111,10 +111,8 @@ impl Reactor for ToShipments {
                 let (order_id, lines) = (order_id.clone(), lines(&e.lines));
                 vec![CancelShipment { order_id, number: e.number, ask: e.ask, lines }.into()]
             }
-            E::OrderHeld(e) => {
-                let why = if e.explanation.is_empty() { &e.reason } else { &e.explanation };
-                e.numbers.iter().map(|number| hold(*number, why.clone())).collect()
-            }
+            // Why in a word: what staff says of a person stays with the order.
+            E::OrderHeld(e) => e.numbers.iter().map(|number| hold(*number, e.reason.clone())).collect(),
             // Another reason holds them still: they say it from now on.
             E::OrderHoldEnded(OrderHoldEnded { numbers, left, .. }) if !left.is_empty() => {
                 numbers.iter().map(|number| hold(*number, left.join(","))).collect()

@@ -8,35 +8,32 @@ use super::Order;
 use super::pieces::Moved;
 use super::story::Story;
 
-/// Reasons of [`NotRetryable`].
+/// The reason of [`NotRetryable`].
 const NOTHING_FAILED: &str = "nothing-failed";
-const NOT_AUTHORISED: &str = "not-authorised";
 
 impl Story<'_> {
-    fn not_retryable(&self, number: u32, why: &str) -> Decision<Order> {
+    fn not_retryable(&self, number: u32) -> Decision<Order> {
         if self.state.status() == OrderStatus::Unspecified {
             return Decision::refuse(UnknownOrder { order_id: self.order_id.clone() });
         }
-        Decision::refuse(NotRetryable { order_id: self.order_id.clone(), number, why: why.to_owned() })
+        Decision::refuse(NotRetryable { order_id: self.order_id.clone(), number, why: NOTHING_FAILED.to_owned() })
     }
 
     pub(super) fn retry_refund(mut self, c: &RetryRefund) -> Decision<Order> {
         let Some(owed) = self.state.refunds_owed.iter().find(|owed| owed.number == c.number).copied() else {
-            return self.not_retryable(c.number, NOTHING_FAILED);
+            return self.not_retryable(c.number);
         };
         let (order_id, refund, amount) = (self.order_id.clone(), self.refund(owed.minor_units), self.money(owed.minor_units));
         self.tell(OrderRefundRetried { order_id, refund, amount, failed: c.number });
         self.told()
     }
 
-    /// Only where something is authorised still.
+    /// Also where nothing more can be taken, or nothing of it is owed any more: it may have been done after all, which the payment finds out, and
+    /// gives back what is too much.
     pub(super) fn retry_capture(mut self, c: &RetryCapture) -> Decision<Order> {
         let Some(owed) = self.state.captures_owed.iter().find(|owed| owed.number == c.number).copied() else {
-            return self.not_retryable(c.number, NOTHING_FAILED);
+            return self.not_retryable(c.number);
         };
-        if self.state.authorisation_lost {
-            return self.not_retryable(c.number, NOT_AUTHORISED);
-        }
         let (order_id, capture) = (self.order_id.clone(), self.state.captures.saturating_add(1));
         self.tell(OrderCaptureRetried { order_id, capture, amount: self.money(owed.minor_units), failed: c.number });
         self.told()
@@ -47,7 +44,7 @@ impl Story<'_> {
     pub(super) fn has_rest(&self) -> bool {
         let state = &self.state;
         let is_let_go = state.released || state.authorisation_lost || (state.captures_once && state.captured > 0);
-        let may_be_taken = !state.captures_owed.is_empty() || !state.captures_open.is_empty();
+        let may_be_taken = state.captures_owed.iter().any(|owed| owed.minor_units > 0) || !state.captures_open.is_empty();
         state.captured < state.authorised && !is_let_go && !may_be_taken
     }
 
@@ -59,20 +56,19 @@ impl Story<'_> {
     }
 }
 
-/// Pieces that do not stay: what the customer owes for them is owed no more. Of those that were lost, and are found now, it was not since.
+/// Pieces that do not stay: what the customer owes for them is owed no more. Of those that had been lost it was not since.
 pub(super) fn of_pieces(state: &mut OrderState, event: &OrderEvent, moved: &Moved) {
     use OrderEvent as E;
     if !matches!(event, E::OrderLinesCancelled(_) | E::OrderLost(_) | E::OrderReturnedToSender(_) | E::OrderReturned(_)) {
         return;
     }
-    for line in &moved.lines {
+    for line in moved.lines.iter().filter(|line| !line.was_lost) {
         let of = state.shipments.iter().find(|shipment| shipment.number == line.shipment);
-        let Some(capture) = of.filter(|shipment| shipment.end() != PieceFate::Lost).map(|shipment| shipment.capture) else { continue };
+        let Some(capture) = of.map(|shipment| shipment.capture) else { continue };
         if let Some(owed) = state.captures_owed.iter_mut().find(|owed| owed.number == capture) {
             owed.minor_units = owed.minor_units.saturating_sub(line.costs);
         }
     }
-    state.captures_owed.retain(|owed| owed.minor_units > 0);
 }
 
 /// What is owed, after an event.
@@ -84,7 +80,8 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             // What was to be given back of it is neither taken nor owed.
             let back: i64 = state.owed.iter().filter(|due| due.capture == e.number).map(|due| units(&due.amount)).sum();
             state.owed.retain(|due| due.capture != e.number);
-            owe(&mut state.captures_owed, e.number, units(&e.amount).saturating_sub(back));
+            let minor_units = units(&e.amount).saturating_sub(back).max(0);
+            state.captures_owed.push(FailedMove { number: e.number, minor_units });
         }
         E::OrderCaptureRetried(e) => {
             state.captures_owed.retain(|owed| owed.number != e.failed);
@@ -92,16 +89,10 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.captures = e.capture;
             state.captures_open.push(e.capture);
         }
-        E::OrderRefundFailed(e) => owe(&mut state.refunds_owed, e.number, units(&e.amount)),
+        E::OrderRefundFailed(e) => state.refunds_owed.push(FailedMove { number: e.number, minor_units: units(&e.amount) }),
         E::OrderRefundRetried(e) => state.refunds_owed.retain(|owed| owed.number != e.failed),
         E::OrderCompleted(e) => state.released |= e.release_payment,
         E::OrderRestReleased(_) => state.released = true,
         _ => {}
-    }
-}
-
-fn owe(all: &mut Vec<FailedMove>, number: u32, minor_units: i64) {
-    if minor_units > 0 {
-        all.push(FailedMove { number, minor_units });
     }
 }

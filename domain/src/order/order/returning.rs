@@ -90,7 +90,7 @@ impl Story<'_> {
             for due in self.state.owed.clone().into_iter().filter(|due| due.capture == c.number) {
                 let units = due.amount.as_ref().map_or(0, |amount| amount.minor_units);
                 let (order_id, refund) = (self.order_id.clone(), self.refund(units));
-                self.tell(OrderRefundDue { order_id, refund, amount: due.amount, capture: due.capture });
+                self.tell(OrderRefundDue { order_id, refund, amount: due.amount, capture: due.capture, owed: due.number });
             }
             self.go_on();
         }
@@ -142,6 +142,7 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
     use OrderEvent as E;
     let (refund, _, owed) = given_back(event);
     state.owed.extend_from_slice(owed);
+    state.owed_numbered = owed.last().map_or(state.owed_numbered, |due| due.number);
     if refund > 0 {
         state.refunds = refund;
         state.refunds_open.push(refund);
@@ -156,7 +157,7 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.captures_open.retain(|open| *open != e.number);
             state.captured = state.captured.saturating_add(minor_units(&e.amount));
         }
-        E::OrderRefundDue(e) => state.owed.retain(|due| due.capture != e.capture),
+        E::OrderRefundDue(e) => state.owed.retain(|due| due.number != e.owed),
         E::OrderCaptureFailed(e) => {
             state.captures_open.retain(|open| *open != e.number);
             state.captures_failed.push(e.number);

@@ -49,21 +49,23 @@ impl<'c> Story<'c> {
     }
 
     /// What pieces that do not stay have cost: so much was taken, and is given back now; the rest is owed until it is taken. What could not
-    /// be taken is not given back.
+    /// be taken is not given back, nor what was given back when they were lost.
     pub(super) fn to_give_back(&self, moved: &Moved) -> (i64, Vec<OwedRefund>) {
         let (mut taken, mut owed) = (0_i64, Vec::<OwedRefund>::new());
-        for line in &moved.lines {
+        for line in moved.lines.iter().filter(|line| !line.was_lost) {
             match self.shipment(line.shipment).map_or(0, |shipment| shipment.capture) {
                 0 => {}
                 capture if self.state.captures_failed.contains(&capture) => {}
                 capture if self.state.captures_open.contains(&capture) && line.costs > 0 => {
                     let due = owed.iter().position(|due| due.capture == capture);
                     let before = due.map_or(0, |n| owed.remove(n).amount.map_or(0, |amount| amount.minor_units));
-                    owed.push(OwedRefund { capture, amount: self.money(before.saturating_add(line.costs)) });
+                    owed.push(OwedRefund { capture, amount: self.money(before.saturating_add(line.costs)), number: 0 });
                 }
                 _ => taken = taken.saturating_add(line.costs),
             }
         }
+        let numbers = self.state.owed_numbered.saturating_add(1)..;
+        owed.iter_mut().zip(numbers).for_each(|(due, number)| due.number = number);
         (taken, owed)
     }
 

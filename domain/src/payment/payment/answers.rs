@@ -5,6 +5,7 @@ use shop_proto::order::v1::*;
 use shop_proto::payment::v1::*;
 
 use super::SUPERSEDED;
+use super::waits::CANCEL;
 
 /// Tells an order what has come of what it asked its payment for.
 pub struct PaymentAnswers;
@@ -45,15 +46,17 @@ fn answer(event: &PaymentEvent) -> Option<OrderCommand> {
         | E::PaymentReleased(_)
         | E::VoidRequested(_)
         | E::PaymentTimedOut(_)
+        | E::CancelRefused(_)
+        | E::CancelRetried(_)
         | E::ProviderAsked(_)
         | E::ProviderHeard(_) => return None,
     })
 }
 
-/// Ends the customer's time to pay.
+/// Ends the customer's time to pay, and has what the provider has refused to cancel tried again.
 pub struct PaymentDeadlines;
 
-/// The step that the deadline ends.
+/// The customer's time.
 const PAYMENT: &str = "payment";
 
 impl Deadlines for PaymentDeadlines {
@@ -61,16 +64,23 @@ impl Deadlines for PaymentDeadlines {
     type Event = PaymentEvent;
 
     fn arms(event: &PaymentEvent, _: &EventAt<'_>) -> Vec<Deadline> {
-        let PaymentEvent::PaymentRequested(PaymentRequested { order_id, pay_until: Some(until), .. }) = event else { return Vec::new() };
-        let message = PaymentCommand::from(TimeOutPayment { order_id: order_id.clone(), due_at: Some(*until) });
-        vec![Deadline { name: PAYMENT, due_at: Instant::from_proto(until), message: ServiceMessage::of(&message) }]
+        let order_id = event.order_id().to_owned();
+        let (name, due_at, command): (_, _, PaymentCommand) = match event {
+            PaymentEvent::PaymentRequested(e) => (PAYMENT, e.pay_until, TimeOutPayment { order_id, due_at: e.pay_until }.into()),
+            PaymentEvent::CancelRefused(e) => (CANCEL.name, e.retry_at, RetryCancel { order_id, due_at: e.retry_at }.into()),
+            _ => return Vec::new(),
+        };
+        let armed = |due_at| Deadline { name, due_at: Instant::from_proto(due_at), message: ServiceMessage::of(&command) };
+        due_at.as_ref().map(armed).into_iter().collect()
     }
 
     /// Each request arms anew, as its own time may be another: then the earlier one's is over.
     fn disarms(event: &PaymentEvent) -> Vec<&'static str> {
         use PaymentEvent as E;
         match event {
-            E::PaymentRequested(_) | E::PaymentAuthorised(_) | E::PaymentTimedOut(_) | E::PaymentVoided(_) => vec![PAYMENT],
+            E::PaymentRequested(_) | E::PaymentAuthorised(_) | E::PaymentTimedOut(_) => vec![PAYMENT],
+            E::PaymentVoided(_) => vec![PAYMENT, CANCEL.name],
+            E::PaymentReleased(_) => vec![CANCEL.name],
             // A superseded attempt leaves the time to the one that took its place.
             E::PaymentEnded(e) if e.reason != SUPERSEDED => vec![PAYMENT],
             _ => Vec::new(),

@@ -1,6 +1,8 @@
 //! What the provider is asked next: one operation at a time. What waits is worked out from the state when the one before has ended, so what
 //! was overtaken meanwhile is not asked at all.
 
+use daybook_kernel::Instant;
+use prost_types::Timestamp;
 use shop_proto::common::v1::Money;
 use shop_proto::payment::v1::*;
 
@@ -14,6 +16,7 @@ pub(super) fn asked(state: &mut PaymentState, e: &ProviderAsked) {
         AskInFlight { ask: e.ask, number: e.number, undo: e.undo, amount, object_id: e.object_id.clone(), ..Default::default() };
     flight.set_operation(e.operation());
     let object = provider::object(state, &e.object_id);
+    flight.taken = object.filter(|_| e.operation() == Operation::Refund).map_or(0, |object| books::taken(state, object));
     match e.operation() {
         Operation::Create => state.created = e.number,
         Operation::Confirm => state.confirmed = e.number,
@@ -77,10 +80,8 @@ impl Story {
 
     /// Asks how an object stands whose cancellation was refused: it may have ended already, or be what somebody may still take money with.
     fn look_closer(&mut self) -> bool {
-        let state = &self.state;
-        let is_next =
-            |object: &&ProviderObject| provider::is_over_with(state, object) && provider::stands_open(state, object) && object.unseen;
-        let Some(object_id) = state.objects.iter().find(is_next).map(|object| provider::id(object).to_owned()) else { return false };
+        let next = provider::left_open(&self.state).find(|object| object.unseen);
+        let Some(object_id) = next.map(|object| provider::id(object).to_owned()) else { return false };
         self.look(object_id)
     }
 
@@ -123,26 +124,21 @@ impl Story {
     fn move_money(&mut self) -> bool {
         let state = &self.state;
         let Some(next) = state.moves.iter().find(|known| known.status() == MoveStatus::Unspecified).cloned() else { return false };
-        let (order_id, number, amount) = (self.order_id.clone(), next.number, next.amount.clone());
         let Some(object) = provider::of_attempt(state) else {
-            let code = NOT_AUTHORISED.to_owned();
-            match next.refund {
-                true => self.tell(RefundFailed { order_id, number, amount, code }),
-                false => self.tell(CaptureFailed { order_id, number, amount, code }),
-            }
+            self.answer(next, Some(NOT_AUTHORISED.to_owned()));
             return true;
         };
         if next.refund && books::is_too_much(state, &next) {
-            self.tell(RefundFailed { order_id, number, amount, code: OVER_LIMIT.to_owned() });
+            self.answer(next, Some(OVER_LIMIT.to_owned()));
             return true;
         }
         let object_id = provider::id(object).to_owned();
         let operation = if next.refund { Operation::Refund } else { Operation::Capture };
+        let (number, again, before) = (next.number, next.again, next.before);
         let ask = |units: i64, ask: ProviderAsked| {
-            let amount = amount.clone().map(|amount| Money { minor_units: units, ..amount });
+            let amount = next.amount.clone().map(|amount| Money { minor_units: units, ..amount });
             ProviderAsked { amount, object_id: object_id.clone(), ..ask }
         };
-        let (again, before) = (next.again, next.before);
         if again > 0 {
             if !next.refund && state.voided > 0 {
                 // Nothing more is taken. It waits for its answer because it may have been: the provider shows that.
@@ -155,18 +151,17 @@ impl Story {
             return self.look(object_id);
         }
         let done = books::done_unasked(state, object, &next);
-        let rest = books::units(&amount).saturating_sub(done);
-        if rest == 0 {
-            match next.refund {
-                true => self.tell(PaymentRefunded { order_id, number, amount }),
-                false => self.tell(PaymentCaptured { order_id, number, amount }),
-            }
+        let rest = books::units(&next.amount).saturating_sub(done);
+        // What was done after all counts though nothing more can be done, but never beyond what is authorised.
+        let no = books::refusal(state, &next).filter(|no| next.retries > 0 && (rest > 0 || *no == OVER_LIMIT));
+        if rest == 0 || no.is_some() {
+            self.answer(next, no.map(str::to_owned));
             return true;
         }
         self.ask(operation, number, ask(rest, ProviderAsked::default()))
     }
 
-    /// Gives back what was taken and the order is not paid with.
+    /// Gives back what was taken and the order is not paid with, or not for.
     fn give_back(&mut self) -> bool {
         let Some((object_id, amount)) = books::next_undo(&self.state) else { return false };
         let object = provider::object(&self.state, &object_id);
@@ -178,10 +173,16 @@ impl Story {
         self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, again, before, ..Default::default() })
     }
 
-    /// All that a release or a void asks for has been answered. What the provider has refused to cancel is open still.
+    /// All that a release or a void asks for has been answered. What the provider has refused to cancel is open still, until it ends by itself or
+    /// is tried again with success.
     fn undone(&mut self) -> bool {
-        let state = &self.state;
-        if state.objects.iter().any(|object| provider::is_over_with(state, object) && provider::stands_open(state, object)) {
+        let ends: Vec<Option<Timestamp>> = provider::left_open(&self.state).map(provider::ends_at).collect();
+        if !ends.is_empty() {
+            if self.state.retry_at.is_none() {
+                let ends = ends.iter().flatten().map(Instant::from_proto).filter(|end| *end > self.now);
+                let retry_at = ends.chain([self.later]).min().map(|at| at.to_proto());
+                self.tell(CancelRefused { order_id: self.order_id.clone(), retry_at });
+            }
             return false;
         }
         for number in self.state.releases_open.clone() {

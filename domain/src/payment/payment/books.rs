@@ -24,8 +24,9 @@ pub(super) fn moved(state: &mut PaymentState, refund: bool, number: u32, amount:
     }
 }
 
-/// A capture or refund tries again what has failed under another number.
-pub(super) fn retries(state: &mut PaymentState, refund: bool, number: u32, retries: u32) {
+/// The order has asked for a capture or refund; `retries`: that of this number has failed, and this one tries it again.
+pub(super) fn requested(state: &mut PaymentState, refund: bool, number: u32, amount: &Option<Money>, retries: u32) {
+    moved(state, refund, number, amount, MoveStatus::Unspecified);
     state.moves.iter_mut().filter(|known| known.refund == refund && known.number == number).for_each(|known| known.retries = retries);
 }
 
@@ -71,30 +72,27 @@ fn sum(state: &PaymentState, refund: bool, pending: bool) -> i128 {
     state.moves.iter().filter(|known| known.refund == refund).filter(counts).map(|known| i128::from(units(&known.amount))).sum()
 }
 
-/// Why this much can't be taken; none where it can.
-pub(super) fn no_capture(state: &PaymentState, amount: &Option<Money>) -> Option<&'static str> {
+/// Why a capture or refund can't be done; none where it can. What is asked to be taken counts for a refund: it waits behind that.
+pub(super) fn refusal(state: &PaymentState, asked: &MoneyMove) -> Option<&'static str> {
     if state.voided > 0 {
         return Some(VOID);
+    }
+    let is_itself =
+        |known: &MoneyMove| (known.refund, known.number) == (asked.refund, asked.number) && known.status() != MoveStatus::Failed;
+    let of_itself = if state.moves.iter().any(is_itself) { units(&asked.amount) } else { 0 };
+    let wanted = sum(state, asked.refund, true) - i128::from(of_itself) + i128::from(units(&asked.amount));
+    if asked.refund {
+        let is_other = asked.amount.as_ref().is_none_or(|amount| amount.currency != currency(state));
+        return (is_other || wanted > sum(state, false, true)).then_some(OVER_LIMIT);
     }
     if state.released > 0 {
         return Some(RELEASED);
     }
     let currency = |amount: &Option<Money>| amount.as_ref().map(|amount| amount.currency.clone());
-    if !state.authorised || state.authorisation_lost || currency(amount) != currency(&state.amount) {
+    if !state.authorised || state.authorisation_lost || currency(&asked.amount) != currency(&state.amount) {
         return Some(NOT_AUTHORISED);
     }
-    let wanted = sum(state, false, true) + i128::from(units(amount));
     (wanted > i128::from(units(&state.amount))).then_some(OVER_LIMIT)
-}
-
-/// Why this much can't be given back; none where it can. What is asked to be taken counts: the refund waits behind it.
-pub(super) fn no_refund(state: &PaymentState, amount: &Option<Money>) -> Option<&'static str> {
-    if state.voided > 0 {
-        return Some(VOID);
-    }
-    let is_other = amount.as_ref().is_none_or(|amount| amount.currency != currency(state));
-    let wanted = sum(state, true, true) + i128::from(units(amount));
-    (is_other || wanted > sum(state, false, true)).then_some(OVER_LIMIT)
 }
 
 /// Whether a refund whose turn it is would give back more than was taken: a capture before it has failed.
@@ -125,7 +123,7 @@ fn of_order(state: &PaymentState, object: &ProviderObject, refund: bool) -> i64 
 /// counts as a capture of ours only where that was asked for before.
 pub(super) fn done_unasked(state: &PaymentState, object: &ProviderObject, next: &MoneyMove) -> i64 {
     let Some(known) = object.known.as_ref().filter(|known| known.currency == currency(state)) else { return 0 };
-    let taken = known.captured.saturating_sub(of_order(state, object, false)).max(0);
+    let taken = known.captured.saturating_sub(of_order(state, object, false)).saturating_sub(object.undone).max(0);
     if !next.refund {
         return if next.retries > 0 { taken.min(units(&next.amount)) } else { 0 };
     }
@@ -133,11 +131,36 @@ pub(super) fn done_unasked(state: &PaymentState, object: &ProviderObject, next: 
     known.refunded.saturating_sub(asked).saturating_sub(taken).clamp(0, units(&next.amount))
 }
 
-/// What has to be given back of an object that the order is not paid with.
+/// What has to be given back of an object: all that was taken, where the order is not paid with it.
 fn to_undo(state: &PaymentState, object: &ProviderObject) -> i64 {
     let (taken, given_back) = (taken(state, object), given_back(state, object));
     let is_refused = (taken, given_back) == (object.refused_taken, object.refused_given_back);
-    if is_refused { 0 } else { taken.saturating_sub(given_back).max(0) }
+    let left = taken.saturating_sub(given_back);
+    let left = if provider::is_wanted(state, object) { left.min(done_after_all(state, object)) } else { left };
+    if is_refused { 0 } else { left.max(0) }
+}
+
+/// What the provider has taken although it had said no, beyond what became of it when it was tried again. Pieces had come back meanwhile, and
+/// less was tried; or the money was taken twice, late. What somebody takes by hand beside that is not ours to give back.
+fn done_after_all(state: &PaymentState, object: &ProviderObject) -> i64 {
+    if object.attempt == 0 || object.attempt != state.attempt {
+        return 0;
+    }
+    let failed = |number: u32| state.moves.iter().find(|known| !known.refund && known.number == number);
+    let mut may_be = -i128::from(object.undone);
+    for done in state.moves.iter().filter(|known| !known.refund && known.status() == MoveStatus::Done && known.retries > 0) {
+        let mut before = failed(done.retries);
+        while let Some(tried) = before {
+            may_be += i128::from(units(&tried.amount));
+            before = failed(tried.retries).filter(|earlier| earlier.number < tried.number);
+        }
+        // So much of it was there already when its turn came, and counts for it.
+        may_be -= i128::from(units(&done.amount).saturating_sub(done.asked));
+    }
+    let net = |taken: i64, given_back: i64| i128::from(taken) - i128::from(given_back);
+    let shown = net(taken(state, object), given_back(state, object));
+    let asked = net(of_order(state, object, false), of_order(state, object, true));
+    clamp(may_be.min(shown - asked).max(0))
 }
 
 fn clamp(sum: i128) -> i64 {
@@ -193,5 +216,5 @@ pub(super) fn shown(state: &PaymentState) -> [i64; 3] {
 /// The object whose money is to be given back next, and how much.
 pub(super) fn next_undo(state: &PaymentState) -> Option<(String, i64)> {
     let left = |object: &ProviderObject| (provider::id(object).to_owned(), to_undo(state, object));
-    state.objects.iter().filter(|object| !provider::is_wanted(state, object)).map(left).find(|(_, amount)| *amount > 0)
+    state.objects.iter().map(left).find(|(_, amount)| *amount > 0)
 }

@@ -130,7 +130,8 @@ impl Story {
         }
     }
 
-    fn answer(&mut self, of: MoneyMove, no: Option<String>) {
+    /// The answer to a capture or refund: it is done, or why it is not.
+    pub(super) fn answer(&mut self, of: MoneyMove, no: Option<String>) {
         let MoneyMove { refund, number, amount, .. } = of;
         let order_id = self.order_id.clone();
         match (refund, no) {

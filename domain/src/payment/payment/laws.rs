@@ -61,6 +61,12 @@ fn any_delivery() -> impl Strategy<Value = Move> {
     ]
 }
 
+/// It forgets nothing: beside what is done late a payment need not show what came of what was forgotten.
+fn any_move_of_a_late_provider() -> impl Strategy<Value = Move> {
+    let remembers = any_move(false).prop_map(|one| if matches!(one, Move::Forget { .. }) { Move::Answer } else { one });
+    prop_oneof![4 => remembers, 1 => Just(Move::DoLate)]
+}
+
 /// An order is declined, pays by other means, and asks for captures and refunds; what is on its way meanwhile arrives as `between` says, and
 /// where it says nothing, before the next ask. At its end the order may give up.
 fn a_life(asks: &[(bool, i64)], between: &[Vec<Move>], order: &[usize], acts: bool, gives_up: bool) -> World {
@@ -184,6 +190,33 @@ proptest! {
         prop_assert_eq!(told(&world, false), sum(|object| object.captured), "{:#?}", world.told);
         prop_assert_eq!(told(&world, true) + undone, sum(|object| object.refunded), "{:#?}", world.told);
         prop_assert_eq!(sum(|object| object.refunded), sum(|object| object.captured));
+    }
+
+    /// The provider does some of what it had refused, whenever it likes. Once all that failed was tried again with success, no more is taken than the
+    /// order has asked for.
+    #[test]
+    fn what_is_done_after_all_is_taken_once(
+        moves in prop::collection::vec(any_move_of_a_late_provider(), 1..80),
+        less in prop::collection::vec(0..2000_i64, 12),
+        order in order(),
+        curt: bool,
+    ) {
+        let mut world = World::new(curt, false).begun(Some(1000));
+        moves.iter().for_each(|one| world.go(one));
+        world.quiet(&order);
+        for less in less {
+            world.go(&Move::Again { refund: false, less });
+            world.quiet(&order);
+        }
+        world.go(&Move::DoLate);
+        world.quiet(&order);
+        let moves = || world.payment.moves.iter().filter(|known| !known.refund);
+        let is_tried = |number: u32| moves().any(|known| known.retries == number);
+        let is_all_done = moves().all(|known| known.status() == MoveStatus::Done || is_tried(known.number));
+        if is_all_done && world.payment.voided == 0 {
+            let net: i64 = world.objects.values().map(|object| object.captured - object.refunded).sum();
+            prop_assert_eq!(net, told(&world, false) - told(&world, true), "{:#?}", world.told);
+        }
     }
 
     /// The order asks for the same, and the provider refuses nothing: the books are the same in whatever order, how often and how late

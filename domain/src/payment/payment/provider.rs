@@ -94,7 +94,7 @@ fn answered(state: &mut PaymentState, flight: &AskInFlight, e: &ProviderHeard) {
                 (object.undo_in_doubt, object.undo_before) = (flight.amount, flight.before);
             } else {
                 // As it stood when it was asked: what was told with the refusal may be why.
-                (object.refused_taken, object.refused_given_back) = (flight.before.saturating_add(flight.amount), flight.before);
+                (object.refused_taken, object.refused_given_back) = (flight.taken, flight.before);
             }
         }
         O::Capture | O::Refund if !is_done && is_forgotten => books::in_doubt(state, flight),
@@ -116,6 +116,11 @@ pub(super) fn is_covered(state: &PaymentState, flight: &AskInFlight) -> bool {
 /// The provider's id of an object.
 pub(super) fn id(object: &ProviderObject) -> &str {
     object.known.as_ref().map_or("", |known| known.object_id.as_str())
+}
+
+/// Its authorisation ends then by itself; none: never, or nobody has said it.
+pub(super) fn ends_at(object: &ProviderObject) -> Option<Timestamp> {
+    object.known.as_ref().and_then(|known| known.capture_before)
 }
 
 pub(super) fn object<'s>(state: &'s PaymentState, object_id: &str) -> Option<&'s ProviderObject> {
@@ -174,6 +179,19 @@ fn has_ended(state: &PaymentState, object: &ProviderObject) -> bool {
 /// asked for again, unless the object has come further since.
 pub(super) fn is_alive(state: &PaymentState, object: &ProviderObject) -> bool {
     !has_ended(state, object) && (object.cancels == 0 || status(object) > object.cancelled_at())
+}
+
+/// What the provider has refused to cancel, and what stands open still, is to be cancelled as if it had not been asked.
+pub(super) fn cancel_anew(state: &mut PaymentState) {
+    state.retry_at = None;
+    let open: Vec<String> = left_open(state).map(|object| id(object).to_owned()).collect();
+    let objects = state.objects.iter_mut().filter(|object| open.iter().any(|open| open == id(object)));
+    objects.for_each(|object| object.set_cancelled_at(ProviderStatus::Unspecified));
+}
+
+/// What the order is not paid with, or will take nothing more with, and the provider has refused to cancel.
+pub(super) fn left_open(state: &PaymentState) -> impl Iterator<Item = &ProviderObject> {
+    state.objects.iter().filter(|object| is_over_with(state, object) && stands_open(state, object))
 }
 
 /// Whether the provider has refused to cancel the object, and it has not ended otherwise: what it has authorised may be taken still.

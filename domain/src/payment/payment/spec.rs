@@ -201,7 +201,8 @@ fn an_order_hears_each_answer_and_nothing_else() {
         assert_eq!(sent[0].target.as_str(), "order/o-1");
     }
     let others = vec![heard(&made()), capturing(1, 1), refunding(1, 1), releasing(1), released(1), voiding(1), timed_out()];
-    for event in all([making(), others]) {
+    let tries = vec![cancel_refused(60), cancel_retried(60)];
+    for event in all([making(), others, tries]) {
         assert_eq!(PaymentAnswers::react(&event, &at_it), []);
     }
 }
@@ -213,9 +214,14 @@ fn a_request_arms_the_time_to_pay_and_what_ends_the_wait_disarms_it() {
     let armed = PaymentDeadlines::arms(&requested(1), &at_it);
     assert_eq!((armed.len(), armed[0].name, armed[0].due_at), (1, "payment", Instant::from_proto(&at(PAY_UNTIL))));
     assert_eq!(armed[0].message, ServiceMessage::of(&PaymentCommand::from(time_out())));
-    for event in [authorised(1), ended(1, "timeout"), ended(1, "void"), voided(1), timed_out(), requested(2)] {
+    for event in [authorised(1), ended(1, "timeout"), ended(1, "void"), timed_out(), requested(2)] {
         assert_eq!(PaymentDeadlines::disarms(&event), ["payment"], "{event:?}");
     }
+    assert_eq!(PaymentDeadlines::disarms(&voided(1)), ["payment", "cancel-refused"]);
+    assert_eq!(PaymentDeadlines::disarms(&released(1)), ["cancel-refused"]);
+    let again = PaymentDeadlines::arms(&cancel_refused(60), &at_it);
+    assert_eq!((again.len(), again[0].name, again[0].due_at), (1, "cancel-refused", Instant::from_proto(&at(60))));
+    assert_eq!(again[0].message, ServiceMessage::of(&PaymentCommand::from(retry_cancel(60))));
     for event in [declined(1, "x"), action_required(1, ""), ended(1, "superseded"), ask_create(1, 1), voiding(1)] {
         assert!(PaymentDeadlines::disarms(&event).is_empty(), "{event:?}");
         assert_eq!(PaymentDeadlines::arms(&event, &at_it), []);

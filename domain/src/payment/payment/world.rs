@@ -31,10 +31,13 @@ pub(super) enum Move {
     Pay(Means),
     Capture(i64),
     Refund(i64),
-    /// The first capture or refund that has failed is tried again.
+    /// The first capture or refund that has failed is tried again; of a capture this much less, for pieces have come back.
     Again {
         refund: bool,
+        less: i64,
     },
+    /// The provider does a capture after all that it had refused.
+    DoLate,
     Void,
     TimeOut,
     /// The provider does what it is asked.
@@ -78,6 +81,8 @@ pub(super) struct World {
     outcome: Option<(OperationResult, Option<String>)>,
     /// The last ask that it has done.
     done: u32,
+    /// Captures that it has refused, by object and amount.
+    refused: Vec<(String, i64)>,
     on_their_way: Vec<PaymentCommand>,
     notices: u32,
     /// The numbers of captures, refunds and voids.
@@ -114,6 +119,10 @@ impl World {
                     assert!(self.asked.is_none(), "one operation at a time: {:#?}", self.told);
                     assert!(self.keys.insert((e.operation, e.number, e.undo, e.again)), "two operations have one key: {e:?}");
                     self.asked = Some(e.clone());
+                }
+                // Its time may come at once, or late.
+                PaymentEvent::CancelRefused(e) => {
+                    self.on_their_way.push(RetryCancel { order_id: e.order_id.clone(), due_at: e.retry_at }.into());
                 }
                 PaymentEvent::ProviderHeard(e) if self.asked.as_ref().is_some_and(|asked| asked.ask == e.ask) => self.asked = None,
                 _ => {}
@@ -152,7 +161,8 @@ impl World {
                 let number = next(&mut self.numbers[1]);
                 self.decide(refund(number, *amount));
             }
-            Move::Again { refund: is_refund } => {
+            Move::DoLate => self.do_late(),
+            Move::Again { refund: is_refund, less } => {
                 let moves = &self.payment.moves;
                 let is_tried = |number: u32| moves.iter().any(|known| known.refund == *is_refund && known.retries == number);
                 let is_it =
@@ -165,7 +175,7 @@ impl World {
                     self.decide(RequestRefund { retries, ..refund(number, amount) });
                 } else {
                     let number = next(&mut self.numbers[0]);
-                    self.decide(RequestCapture { retries, ..capture(number, amount) });
+                    self.decide(RequestCapture { retries, ..capture(number, (amount - less).max(0)) });
                 }
             }
             Move::Void => {
@@ -248,11 +258,12 @@ pub(super) fn any_move(by_hand: bool) -> impl Strategy<Value = Move> {
         4 => Just(Means::Good), 1 => Just(Means::Unknown), 2 => Just(Means::Declined), 2 => Just(Means::Acts), 1 => Just(Means::Once)
     ];
     let amount = || prop_oneof![Just(1000_i64), Just(1998), Just(3998), 0..4000_i64];
+    let again = || (any::<bool>(), prop_oneof![Just(0), 0..2000_i64]).prop_map(|(refund, less)| Move::Again { refund, less });
     let refuses = || prop::bool::weighted(0.2);
     prop_oneof![
         3 => means.prop_map(Move::Pay),
         3 => amount().prop_map(Move::Capture),
-        4 => prop_oneof![amount().prop_map(Move::Refund), any::<bool>().prop_map(|refund| Move::Again { refund })],
+        4 => prop_oneof![amount().prop_map(Move::Refund), again()],
         1 => prop::bool::weighted(0.5).prop_map(|gives_up| if gives_up { Move::Void } else { Move::Answer }),
         1 => prop::bool::weighted(0.5).prop_map(|late| if late { Move::TimeOut } else { Move::Answer }),
         8 => refuses().prop_map(|refuses| Move::Do { refuses }),

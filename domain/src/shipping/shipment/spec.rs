@@ -94,7 +94,7 @@ fn what_is_held_cancelled_or_not_there_does_not_leave() {
     given_nothing::<Shipment>().when(dispatch()).then_refused(unknown());
     given::<Shipment>([cancelled(1, &[], true)]).when(dispatch()).then_refused(is_cancelled());
     given::<Shipment>([created(ALL), cancelled(1, ALL, true)]).when(dispatch()).then_refused(is_cancelled());
-    let refusal = Held { order_id: "o-1".into(), number: 1, reason: "the payment is in doubt".into() };
+    let refusal = Held { order_id: "o-1".into(), number: 1, reason: "disputed".into() };
     given::<Shipment>([created(ALL), held(7)]).when(dispatch()).then_refused(refusal);
     given::<Shipment>([created(ALL), held(7), hold_ended(9)]).when(dispatch()).then([dispatched(ALL)]);
 }

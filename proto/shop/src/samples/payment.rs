@@ -98,6 +98,21 @@ pub fn timed_out() -> PaymentEvent {
     PaymentTimedOut::from(&time_out()).into()
 }
 
+/// What the provider has refused to cancel is tried again at this time, in seconds after all specs begin.
+pub fn cancel_refused(retry_at: i64) -> PaymentEvent {
+    CancelRefused { order_id: id(), retry_at: Some(at(retry_at)) }.into()
+}
+
+/// It is time for that.
+pub fn retry_cancel(retry_at: i64) -> RetryCancel {
+    RetryCancel { order_id: id(), due_at: Some(at(retry_at)) }
+}
+
+/// The event of [`retry_cancel`].
+pub fn cancel_retried(retry_at: i64) -> PaymentEvent {
+    CancelRetried::from(&retry_cancel(retry_at)).into()
+}
+
 /// How an attempt's object stands at the provider. What is authorised is all.
 pub fn standing(attempt: u32, status: ProviderStatus) -> ProviderPayment {
     let authorised = if status == ProviderStatus::Authorised { TOTAL } else { 0 };

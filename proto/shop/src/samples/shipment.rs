@@ -83,7 +83,7 @@ pub fn too_late(ask: u32) -> ShipmentEvent {
 
 /// The order holds it, at this version of its stream.
 pub fn hold(order_version: i64) -> HoldShipment {
-    HoldShipment { order_id: id(), number: 1, reason: "the payment is in doubt".into(), order_version }
+    HoldShipment { order_id: id(), number: 1, reason: "disputed".into(), order_version }
 }
 
 /// The event of [`hold`].

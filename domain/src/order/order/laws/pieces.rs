@@ -92,7 +92,7 @@ proptest! {
                 assert!(pieces.runs.iter().all(|run| run.count > 0));
             }
             let has_left = |run: &PieceRun| !matches!(run.fate(), F::Unspecified | F::Cancelling | F::Cancelled);
-            let is_given_back = |run: &PieceRun| matches!(run.fate(), F::Lost | F::Returned);
+            let is_given_back = super::super::pieces::is_given_back;
             // What is not taken yet is given back when it is.
             let owed: i64 = after.owed.iter().flat_map(|due| &due.amount).map(|amount| amount.minor_units).sum();
             assert!(after.owed.iter().all(|due| after.captures_open.contains(&due.capture)));

@@ -104,6 +104,96 @@ fn a_return_that_is_not_taken_leaves_the_pieces_with_the_customer() {
     given_nothing::<Order>().when(refuse(1)).then_refused(UnknownOrder { order_id: id() });
 }
 
+/// Both lamps were paid; the first was lost, and its money given back, and has arrived after all.
+fn found(events: impl IntoIterator<Item = OrderEvent>) -> Vec<OrderEvent> {
+    let (lines, amount) = (lines(1), Some(money("EUR", 1999)));
+    let lost = OrderLost { order_id: id(), number: 1, lines: lines.clone(), refund: 1, amount, ..Default::default() };
+    let way = [
+        shipped(1, 1, 1999, OrderStatus::PartlyShipped),
+        captured(1, 1999),
+        shipped(2, 2, 1999, OrderStatus::Shipped),
+        captured(2, 1999),
+        OrderLost { status: OrderStatus::Shipped.into(), ..lost }.into(),
+        delivered(2, OrderStatus::Delivered),
+        OrderFound { order_id: id(), number: 1, lines, delivered_at: Some(at(60)) }.into(),
+    ];
+    in_two_shipments().into_iter().chain(way).chain(events).collect()
+}
+
+#[test]
+fn what_was_lost_and_found_comes_back_before_all_else_and_is_not_paid_back_once_more() {
+    let first = || returned(vec![held("A-1", "w-1", 1)], 0, 0);
+    given::<Order>(found([])).when(receive(1, "")).then([first()]);
+    let second = returned(vec![held("A-1", "w-2", 1)], 2, 1999);
+    given::<Order>(found([first()])).when(receive(1, "")).then([second]);
+    let both = returned(vec![held("A-1", "w-1", 1), held("A-1", "w-2", 1)], 2, 1999);
+    given::<Order>(found([])).when(receive(2, "")).then([both]);
+    // Whichever the customer has said would come: it is no more expected.
+    given::<Order>(found([requested(1)])).when(receive(1, "")).then([first()]);
+    let two = || found([requested(2), first()]);
+    given::<Order>(two()).when(RefuseReturn { order_id: id(), lines: lines(2), reason: String::new() }).then_refused(UnknownLine {
+        sku: "A-1".into(),
+        requested: 2,
+        possible: 1,
+    });
+    // One was announced before the other was found: of the two that the customer has, one is kept, and that one is paid for.
+    let mut announced = found([]);
+    announced.insert(announced.len() - 1, requested(1));
+    given::<Order>(announced.clone()).when(receive(1, "")).then([first()]);
+    announced.push(first());
+    let none = UnknownLine { sku: "A-1".into(), requested: 1, possible: 0 };
+    given::<Order>(announced).when(RefuseReturn { order_id: id(), lines: lines(1), reason: String::new() }).then_refused(none);
+}
+
+/// What was lost was never paid where its capture failed: nothing more of what is owed for others is struck off when it comes back.
+#[test]
+fn what_was_lost_unpaid_and_found_is_owed_no_less_when_it_comes_back() {
+    let one_shipment = |event| match event {
+        OrderEvent::OrderPaid(e) => OrderPaid { captures_once: true, ..e }.into(),
+        other => other,
+    };
+    let failed = OrderCaptureFailed { order_id: id(), number: 1, amount: Some(money("EUR", 3998)), code: "busy".into() };
+    let lost = OrderLost { order_id: id(), number: 1, lines: lines(1), amount: Some(money("EUR", 0)), ..Default::default() };
+    let way = [
+        shipped(1, 1, 3998, OrderStatus::PartlyShipped),
+        failed.into(),
+        shipped(2, 0, 0, OrderStatus::Shipped),
+        OrderLost { status: OrderStatus::Shipped.into(), ..lost }.into(),
+        delivered(2, OrderStatus::Delivered),
+        OrderFound { order_id: id(), number: 1, lines: lines(1), delivered_at: Some(at(60)) }.into(),
+        returned(vec![held("A-1", "w-1", 1)], 0, 0),
+    ];
+    let history: Vec<OrderEvent> = in_two_shipments().into_iter().map(one_shipment).chain(way).collect();
+    let again = OrderCaptureRetried { order_id: id(), capture: 2, amount: Some(money("EUR", 1999)), failed: 1 };
+    given::<Order>(history).when(RetryCapture { order_id: id(), number: 1 }).then([again.into()]);
+}
+
+/// One capture takes the money of a piece that is lost and of one that comes back, which cost the same.
+#[test]
+fn money_that_is_owed_until_it_is_taken_is_due_by_its_number() {
+    let one_capture = |event| match event {
+        OrderEvent::OrderPaid(e) => OrderPaid { captures_once: true, ..e }.into(),
+        other => other,
+    };
+    let owed = |number| vec![OwedRefund { capture: 1, amount: Some(money("EUR", 1999)), number }];
+    let lost = OrderLost { order_id: id(), number: 1, lines: lines(1), amount: Some(money("EUR", 0)), owed: owed(1), ..Default::default() };
+    let way = [
+        shipped(1, 1, 3998, OrderStatus::PartlyShipped),
+        shipped(2, 0, 0, OrderStatus::Shipped),
+        OrderLost { status: OrderStatus::Shipped.into(), ..lost }.into(),
+        delivered(2, OrderStatus::Delivered),
+    ];
+    let arrived: Vec<OrderEvent> = in_two_shipments().into_iter().map(one_capture).chain(way).collect();
+    let back = match returned(vec![held("A-1", "w-2", 1)], 0, 0) {
+        OrderEvent::OrderReturned(e) => OrderEvent::from(OrderReturned { owed: owed(2), ..e }),
+        other => other,
+    };
+    given::<Order>(arrived.clone()).when(receive(1, "")).then([back.clone()]);
+    let taken = RecordCaptured { order_id: id(), number: 1, amount: Some(money("EUR", 3998)) };
+    let due = |refund, owed| OrderRefundDue { order_id: id(), refund, amount: Some(money("EUR", 1999)), capture: 1, owed };
+    given::<Order>([arrived, vec![back]].concat()).when(taken).then([captured(1, 3998), due(1, 1).into(), due(2, 2).into()]);
+}
+
 #[test]
 fn a_refund_is_told_once_whether_it_succeeds_or_not() {
     let back = || arrived([returned(vec![held("A-1", "w-1", 1)], 1, 1999)]);

@@ -300,9 +300,67 @@ fn what_failed_is_tried_again_under_another_number_once_the_provider_has_said_ho
     // It was done after all: it is not done twice.
     let late = done(4, taken(1000, 0));
     given::<Payment>(looking()).when(late.clone()).then([heard(&late), deviated(1000, 0), captured(2, 1000), deviated(0, 0)]);
-    // Nothing more may be taken: that is said at once, and the first failure is none any more.
-    let gone = all([failed(), vec![releasing(1), ask_cancel(4, 1)]]);
-    given::<Payment>(gone).when(again_capture(2, 1000, 1)).then([again(), not_captured(2, 1000, "released")]);
+    // Nothing more may be taken: it may have been done all the same.
+    let gone = || all([failed(), vec![releasing(1), ask_cancel(4, 1)]]);
+    given::<Payment>(gone()).when(again_capture(2, 1000, 1)).then([again()]);
+    let cancelled = |ask, captured| done(ask, ProviderPayment { status: ProviderStatus::Cancelled.into(), ..taken(captured, 0) });
+    let looking = || all([gone(), vec![again(), heard(&cancelled(4, 0)), released(1), ask_closer(5, 1)]]);
+    let (no, yes) = (cancelled(5, 0), cancelled(5, 1000));
+    given::<Payment>(looking()).when(no.clone()).then([heard(&no), not_captured(2, 1000, "released")]);
+    given::<Payment>(looking()).when(yes.clone()).then([heard(&yes), deviated(1000, 0), captured(2, 1000), deviated(0, 0)]);
+    let lost_it = || all([failed(), vec![noticed(&notice("n-1", cancelled(9, 0).payment.expect("it is told"))), lost(1)]]);
+    given::<Payment>(lost_it()).when(again_capture(2, 1000, 1)).then([again(), ask_closer(4, 1)]);
+    let no = cancelled(4, 0);
+    let looked = all([lost_it(), vec![again(), ask_closer(4, 1)]]);
+    given::<Payment>(looked).when(no.clone()).then([heard(&no), not_captured(2, 1000, "not-authorised")]);
+    // Of what was given up all is given back.
+    given::<Payment>(all([failed(), vec![voiding(1), ask_cancel(4, 1)]]))
+        .when(again_capture(2, 1000, 1))
+        .then([again(), not_captured(2, 1000, "void")]);
+}
+
+/// Pieces had come back while nobody knew that they were paid.
+#[test]
+fn what_was_taken_after_all_beyond_what_is_tried_again_is_given_back() {
+    let no = refused(3, "no");
+    let failed = || all([capturing_some(1000), vec![heard(&no), not_captured(1, 1000, "no")]]);
+    let again = |number, minor_units, retries| PaymentEvent::from(CaptureRequested::from(&again_capture(number, minor_units, retries)));
+    let tried = |minor_units| all([failed(), vec![again(2, minor_units, 1), ask_closer(4, 1)]]);
+    let late = done(4, taken(1000, 0));
+    // Of 10.00, 6.00 are owed still, or nothing.
+    let events = [heard(&late), deviated(1000, 0), captured(2, 600), ask_undo(5, 2, 400), deviated(400, 0)];
+    given::<Payment>(tried(600)).when(late.clone()).then(events.clone());
+    let all_back = [heard(&late), deviated(1000, 0), captured(2, 0), ask_undo(5, 2, 1000)];
+    given::<Payment>(tried(0)).when(late).then(all_back);
+    let (not_taken, nothing) = (done(4, taken(0, 0)), [captured(2, 0)]);
+    given::<Payment>(tried(0)).when(not_taken.clone()).then([vec![heard(&not_taken)], nothing.to_vec()].concat());
+    // It is given back once, and what comes back later is no part of it.
+    let undone = done(5, taken(1000, 400));
+    given::<Payment>(all([tried(600), events.to_vec()])).when(undone.clone()).then([heard(&undone)]);
+    let settled = || all([tried(600), events.to_vec(), vec![heard(&undone)]]);
+    given::<Payment>(settled()).when(refund(1, 600)).then([refunding(1, 600), ask_refund(6, 1, 600)]);
+    // A refusal is taken for one until something else has changed.
+    let refuses = refused(5, "busy");
+    let over = || all([tried(600), events.to_vec(), vec![heard(&refuses)]]);
+    given::<Payment>(over()).when(refund(1, 600)).then([refunding(1, 600), ask_refund(6, 1, 600)]);
+    // Somebody has given it back by hand meanwhile.
+    let by_hand = notice("n-1", taken(1000, 400));
+    given::<Payment>(over()).when(by_hand.clone()).then([noticed(&by_hand), deviated(400, 400)]);
+    // More than had failed was taken by somebody else.
+    let more = done(4, taken(1700, 0));
+    let events = [heard(&more), deviated(1700, 0), captured(2, 600), ask_undo(5, 2, 400), deviated(1100, 0)];
+    given::<Payment>(tried(600)).when(more).then(events);
+}
+
+#[test]
+fn what_is_done_once_more_when_it_was_tried_again_with_success_is_given_back() {
+    let no = refused(3, "no");
+    let failed = all([capturing_some(1000), vec![heard(&no), not_captured(1, 1000, "no")]]);
+    let again = PaymentEvent::from(CaptureRequested::from(&again_capture(2, 600, 1)));
+    let (not_taken, yes) = (done(4, taken(0, 0)), done(5, taken(600, 0)));
+    let tried = all([failed, vec![again, ask_closer(4, 1), heard(&not_taken), ask_capture(5, 2, 600), heard(&yes), captured(2, 600)]]);
+    let late = notice("n-1", taken(1600, 0));
+    given::<Payment>(tried).when(late.clone()).then([noticed(&late), deviated(1000, 0), ask_undo(6, 2, 1000)]);
 }
 
 /// The answer of the first try comes while the second is under way, in whichever order: the books never say more than was taken.

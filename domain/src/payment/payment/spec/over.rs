@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
+
 fn cancelled(ask: u32, attempt: u32) -> RecordOperation {
     done(ask, standing(attempt, ProviderStatus::Cancelled))
 }
@@ -129,7 +132,7 @@ fn what_succeeds_after_the_time_is_undone() {
     given::<Payment>(over.clone()).when(no.clone()).then([heard(&no), ask_closer(5, 1)]);
     let still = done(5, standing(1, ProviderStatus::ActionRequired));
     let told = notice("n-1", standing(1, ProviderStatus::Authorised));
-    let seen = all([over, vec![heard(&no), ask_closer(5, 1), heard(&still)]]);
+    let seen = all([over, vec![heard(&no), ask_closer(5, 1), heard(&still), cancel_refused(DAY)]]);
     given::<Payment>(seen).when(told.clone()).then([noticed(&told), ask_cancel_again(6, 2, 1)]);
 }
 
@@ -199,18 +202,62 @@ fn a_void_is_not_over_while_the_provider_refuses_to_cancel() {
     given::<Payment>(looking()).when(unknown.clone()).then([heard(&unknown), voided(1)]);
     // It stands as it stood: nobody says that it is over before it is.
     let open = done(4, standing(1, ProviderStatus::Authorised));
-    given::<Payment>(looking()).when(open.clone()).then([heard(&open)]);
-    let waits = || all([looking(), vec![heard(&open)]]);
+    given::<Payment>(looking()).when(open.clone()).then([heard(&open), cancel_refused(DAY)]);
+    let waits = || all([looking(), vec![heard(&open), cancel_refused(DAY)]]);
     let told = notice("n-1", standing(1, ProviderStatus::Cancelled));
     given::<Payment>(waits()).when(told.clone()).then([noticed(&told), voided(1)]);
     let all_taken = notice("n-1", taken(TOTAL, 0));
     given::<Payment>(waits()).when(all_taken.clone()).then([noticed(&all_taken), deviated(TOTAL, 0), ask_undo(5, 2, TOTAL)]);
     // A refusal that says how it stands is judged by that.
     let shown = RecordOperation { payment: Some(standing(1, ProviderStatus::Authorised)), ..refused(3, "busy") };
-    given::<Payment>(cancelling()).when(shown.clone()).then([heard(&shown)]);
+    given::<Payment>(cancelling()).when(shown.clone()).then([heard(&shown), cancel_refused(DAY)]);
     let ended = RecordOperation { payment: Some(standing(1, ProviderStatus::Cancelled)), ..refused(3, "over") };
     given::<Payment>(cancelling()).when(ended.clone()).then([heard(&ended), voided(1)]);
     // The same of the rest that an order lets go.
     let letting_go = all([paid(), vec![releasing(1), ask_cancel(3, 1)]]);
-    given::<Payment>(letting_go).when(shown.clone()).then([heard(&shown)]);
+    given::<Payment>(letting_go).when(shown.clone()).then([heard(&shown), cancel_refused(DAY)]);
+}
+
+/// A void, a release, and the customer's blocked money need nobody's hand.
+#[test]
+fn what_the_provider_refuses_to_cancel_is_tried_again_when_its_authorisation_ends_or_after_a_day() {
+    let refused_until = |capture_before| {
+        let payment = ProviderPayment { capture_before: Some(at(capture_before)), ..standing(1, ProviderStatus::Authorised) };
+        RecordOperation { payment: Some(payment), ..refused(3, "busy") }
+    };
+    let cancelling = || all([paid(), vec![voiding(1), ask_cancel(3, 1)]]);
+    for (capture_before, retry_at) in [(60, 60), (DAY - 1, DAY - 1), (DAY + 1, DAY), (-1, DAY), (0, DAY)] {
+        let no = refused_until(capture_before);
+        given::<Payment>(cancelling()).when(no.clone()).then([heard(&no), cancel_refused(retry_at)]);
+    }
+    let no = refused_until(60);
+    let waits = || all([cancelling(), vec![heard(&no), cancel_refused(60)]]);
+    // What is told meanwhile arms nothing anew.
+    let told = notice("n-1", standing(1, ProviderStatus::Authorised));
+    given::<Payment>(waits()).when(told.clone()).then([noticed(&told)]);
+    given::<Payment>(waits()).when(retry_cancel(61)).then_nothing();
+    given::<Payment>(waits()).when(retry_cancel(60)).then([cancel_retried(60), ask_cancel_again(4, 1, 1)]);
+    let tried = || all([waits(), vec![cancel_retried(60), ask_cancel_again(4, 1, 1)]]);
+    given::<Payment>(tried()).when(cancelled(4, 1)).then([heard(&cancelled(4, 1)), voided(1)]);
+    given::<Payment>(tried()).when(retry_cancel(60)).then_nothing();
+    let still = RecordOperation { ask: 4, ..refused_until(60) };
+    given::<Payment>(tried()).at(Instant::from_proto(&at(60))).when(still.clone()).then([heard(&still), cancel_refused(60 + DAY)]);
+    // It ends by itself before, and nothing is left to be tried.
+    let ended = notice("n-1", standing(1, ProviderStatus::Cancelled));
+    given::<Payment>(waits()).when(ended.clone()).then([noticed(&ended), voided(1)]);
+    let over = all([waits(), vec![noticed(&ended), voided(1)]]);
+    given::<Payment>(over).when(retry_cancel(60)).then_nothing();
+}
+
+/// Means that another has taken the place of are given up, also where nothing is voided.
+#[test]
+fn what_was_overtaken_and_can_not_be_cancelled_is_tried_again() {
+    let other = all([acting(), vec![ended(1, "superseded"), requested(2), ask_cancel(3, 1)]]);
+    let no = RecordOperation { payment: Some(standing(1, ProviderStatus::ActionRequired)), ..refused(3, "busy") };
+    given::<Payment>(other.clone()).when(no.clone()).then([heard(&no), ask_create(4, 2)]);
+    let second = done(4, standing(2, ProviderStatus::Authorised));
+    let making = all([other, vec![heard(&no), ask_create(4, 2)]]);
+    given::<Payment>(making.clone()).when(second.clone()).then([heard(&second), authorised(2), cancel_refused(DAY)]);
+    let waits = all([making, vec![heard(&second), authorised(2), cancel_refused(DAY)]]);
+    given::<Payment>(waits).when(retry_cancel(DAY)).then([cancel_retried(DAY), ask_cancel_again(5, 1, 1)]);
 }

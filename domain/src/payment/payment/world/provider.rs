@@ -57,7 +57,7 @@ impl World {
                 object.authorised = if object.status() == S::Authorised { amount } else { 0 };
                 R::Done
             }
-            Operation::Cancel if is_open => {
+            Operation::Cancel if is_open && !refuses => {
                 object.set_status(S::Cancelled);
                 R::Done
             }
@@ -74,6 +74,9 @@ impl World {
         };
         if *object != before {
             self.notify(&asked.object_id);
+        }
+        if asked.operation() == Operation::Capture && result == R::Refused {
+            self.refused.push((asked.object_id.clone(), amount));
         }
         self.outcome = Some((result, Some(asked.object_id)));
     }
@@ -108,6 +111,14 @@ impl World {
         object.set_status(if yes { S::Authorised } else { S::Declined });
         object.authorised = if yes { shop_proto::samples::payment::TOTAL } else { 0 };
         let id = object.object_id.clone();
+        self.notify(&id);
+    }
+
+    /// What it has refused, and can do, in whatever order.
+    pub(super) fn do_late(&mut self) {
+        let Some(n) = self.refused.iter().position(|(id, amount)| can_capture(&self.objects[id], *amount)) else { return };
+        let (id, amount) = self.refused.remove(n);
+        self.objects.get_mut(&id).expect("it was asked for").captured += amount;
         self.notify(&id);
     }
 

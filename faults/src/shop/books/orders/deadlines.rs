@@ -15,7 +15,7 @@ use crate::shop::rules::orders as rules;
 /// The beginning of the scheduler's names.
 const SCHEDULER: &str = "deadlines/";
 /// The field in which an event says until when its stream waits.
-const TIMES: [&str; 6] = ["expiresAt", "payUntil", "placeBy", "allocateBy", "confirmBy", "holdAt"];
+const TIMES: [&str; 7] = ["expiresAt", "payUntil", "placeBy", "allocateBy", "confirmBy", "holdAt", "retryAt"];
 
 /// `deadline-early`, `deadline-twice`.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Findings) {

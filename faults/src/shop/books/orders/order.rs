@@ -61,6 +61,8 @@ pub(in crate::shop::books) struct Order {
     /// By number.
     pub(super) parcels: BTreeMap<i64, Parcel>,
     returned: Pieces,
+    /// Pieces that were lost and arrived all the same, and are still the customer's: their money was given back when they were lost.
+    found: Pieces,
     /// Pieces that are back on a shelf, by SKU and warehouse.
     pub(super) restocked: BTreeMap<(String, String), i64>,
     /// By number.
@@ -130,11 +132,16 @@ impl Order {
         each.fold(0..=0, |sum, of| sum.start() + of.start()..=sum.end() + of.end())
     }
 
-    /// What the pieces cost that the customer has, at the least and at the most: those that arrived and did not come back, and the delivery.
+    /// Pieces that are the customer's: those that arrived and did not come back.
+    fn at_the_customers(&self) -> Pieces {
+        let mut there = Pieces::new();
+        self.parcels.values().filter(|parcel| parcel.end == "OrderDelivered").for_each(|parcel| add(&mut there, &parcel.sent));
+        without(&there, &self.returned)
+    }
+
+    /// What the pieces cost that the customer has and has paid for, at the least and at the most, and the delivery.
     pub(super) fn cost_of_kept(&self) -> RangeInclusive<i64> {
-        let mut kept = Pieces::new();
-        self.parcels.values().filter(|parcel| parcel.end == "OrderDelivered").for_each(|parcel| add(&mut kept, &parcel.sent));
-        let of = self.cost(&without(&kept, &self.returned));
+        let of = self.cost(&without(&self.at_the_customers(), &self.found));
         let delivery = if self.parcels.values().any(Parcel::has_left) { self.delivery } else { 0 };
         of.start() + delivery..=of.end() + delivery
     }
@@ -220,6 +227,7 @@ impl Order {
             "OrderShipped" => self.ship(json, looked),
             "OrderLinesCancelled" => self.cancel(json, looked),
             "OrderDelivered" | "OrderLost" | "OrderReturnedToSender" => self.arrive(kind, json, looked),
+            "OrderFound" => self.find(json, looked),
             "OrderReturned" => self.take_back(json, looked),
             "OrderRefundDue" => self.due(json, looked),
             "OrderCaptureRetried" => retried(&mut self.captures, number(json, "capture"), json, looked),
@@ -330,11 +338,18 @@ impl Order {
         self.refund(json, &of, looked);
     }
 
+    /// What was lost has arrived all the same: all of it, once.
+    fn find(&mut self, json: &Value, looked: &mut Vec<Looked>) {
+        let found = pieces(json, "lines");
+        let parcel = self.parcels.entry(number(json, "number")).or_default();
+        let holds = parcel.end == "OrderLost" && found == parcel.sent;
+        looked.push((rules::ORDER_PIECES, holds, format!("{found:?} were found, {:?} had left, {}", parcel.sent, parcel.end)));
+        "OrderDelivered".clone_into(&mut parcel.end);
+        add(&mut self.found, &found);
+    }
+
     fn take_back(&mut self, json: &Value, looked: &mut Vec<Looked>) {
-        let back = pieces(json, "lines");
-        let mut there = Pieces::new();
-        self.parcels.values().filter(|parcel| parcel.end == "OrderDelivered").for_each(|parcel| add(&mut there, &parcel.sent));
-        let there = without(&there, &self.returned);
+        let (back, there) = (pieces(json, "lines"), self.at_the_customers());
         looked.push((rules::ORDER_PIECES, is_of(&back, &there), format!("{back:?} of {there:?} came back")));
         add(&mut self.returned, &back);
         if json["condition"] == "RESALABLE" {
@@ -343,7 +358,10 @@ impl Order {
                 *self.restocked.entry(place).or_default() += number(line, "quantity");
             }
         }
-        let of = self.cost(&back);
+        // Those that were found come first, and are not paid back a second time.
+        let free: Pieces = back.iter().map(|(sku, n)| (sku.clone(), self.found.get(sku).copied().unwrap_or_default().min(*n))).collect();
+        self.found = without(&self.found, &free);
+        let of = self.cost(&without(&back, &free));
         self.refund(json, &of, looked);
     }
 
@@ -393,17 +411,23 @@ fn leads_to<'j>(kind: &str, json: &'j Value) -> Option<&'j str> {
     })
 }
 
-/// Notes an ask for money: numbers rise, and nothing is not asked for.
+/// Notes an ask for money: nothing is not asked for.
 fn ask(asks: &mut BTreeMap<i64, Asked>, number: i64, amount: i64, looked: &mut Vec<Looked>) {
-    let is_new = asks.keys().next_back().is_none_or(|last| number > *last);
-    let holds = if number == 0 { amount == 0 } else { amount > 0 && is_new };
-    looked.push((rules::ASK_ANSWERED, holds, format!("ask {number} of {amount}, behind {:?}", asks.keys().next_back())));
+    looked.push((rules::ASK_ANSWERED, (number == 0) == (amount == 0), format!("ask {number} of {amount}")));
     if number > 0 {
-        asks.insert(number, Asked { amount, done: None });
+        note(asks, number, amount, looked);
     }
 }
 
-/// Notes that what has failed is asked for again: no more than that, under a number of its own. What has failed is it no more.
+/// Notes an ask: numbers rise.
+fn note(asks: &mut BTreeMap<i64, Asked>, number: i64, amount: i64, looked: &mut Vec<Looked>) {
+    let last = asks.keys().next_back();
+    let holds = amount >= 0 && last.is_none_or(|last| number > *last);
+    looked.push((rules::ASK_ANSWERED, holds, format!("ask {number} of {amount}, behind {last:?}")));
+    asks.insert(number, Asked { amount, done: None });
+}
+
+/// Notes that what has failed is asked for again: no more than that, be it nothing, under a number of its own. What has failed is it no more.
 fn retried(asks: &mut BTreeMap<i64, Asked>, again: i64, json: &Value, looked: &mut Vec<Looked>) {
     let (failed, amount) = (number(json, "failed"), units(&json["amount"]));
     let before = asks.get_mut(&failed);
@@ -412,7 +436,7 @@ fn retried(asks: &mut BTreeMap<i64, Asked>, again: i64, json: &Value, looked: &m
     if let Some(before) = before {
         before.amount = 0;
     }
-    ask(asks, again, amount, looked);
+    note(asks, again, amount, looked);
 }
 
 /// Notes what came of an ask: once, of its amount.

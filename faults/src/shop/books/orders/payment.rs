@@ -1,6 +1,6 @@
 //! One payment, folded from its stream, event by event: what the order asked, what the provider was asked, and where the money is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -44,6 +44,8 @@ pub(super) struct Payment {
     attempts: BTreeMap<i64, (i64, String)>,
     pub(super) captures: BTreeMap<i64, Asked>,
     pub(super) refunds: BTreeMap<i64, Asked>,
+    /// Captures that try again what has failed: it may have been done after all, and nothing is taken then.
+    tried_again: BTreeSet<i64>,
     /// Whether each was answered.
     voids: BTreeMap<i64, bool>,
     releases: BTreeMap<i64, bool>,
@@ -65,15 +67,19 @@ impl Payment {
     pub(super) fn book(&mut self, at: &Written<'_>, is_of_the_void: bool, looked: &mut Vec<Looked>) {
         let (kind, json) = (at.kind(), &at.json);
         let (n, amount) = (number(json, "number"), units(&json["amount"]));
+        let retries = number(json, "retries");
+        if kind == "CaptureRequested" && retries > 0 {
+            self.tried_again.insert(n);
+        }
         let is_asked = kind == "ProviderAsked" && json["operation"] == "OPERATION_CAPTURE";
-        if is_asked || ["CaptureRequested", "PaymentCaptured"].contains(&kind) {
+        if is_asked || ["CaptureRequested", "PaymentCaptured"].contains(&kind) && !self.tried_again.contains(&n) {
             let released = self.releases.values().any(|answered| *answered);
             looked.push((rules::RELEASED_ONCE, !released, format!("{amount} for capture {n}, releases are {:?}", self.releases)));
         }
         match kind {
             "PaymentRequested" => drop(self.attempts.insert(number(json, "attempt"), (amount, String::new()))),
-            "CaptureRequested" => drop(self.captures.insert(n, Asked { amount, done: None })),
-            "RefundRequested" => drop(self.refunds.insert(n, Asked { amount, done: None })),
+            "CaptureRequested" => request(&mut self.captures, n, amount, retries),
+            "RefundRequested" => request(&mut self.refunds, n, amount, retries),
             "VoidRequested" => drop(self.voids.insert(n, false)),
             "ReleaseRequested" => drop(self.releases.insert(n, false)),
             "ProviderAsked" => self.ask(json, looked),
@@ -207,6 +213,12 @@ impl Object {
         let is_used = self.captures_once && self.captured > 0;
         self.rank < 4 && self.captured < self.authorised.max(1) && !is_used
     }
+}
+
+/// Notes an ask of the order. What has failed is it no more when it is asked for again.
+fn request(asks: &mut BTreeMap<i64, Asked>, n: i64, amount: i64, retries: i64) {
+    asks.entry(retries).and_modify(|failed| failed.amount = 0);
+    asks.insert(n, Asked { amount, done: None });
 }
 
 /// Notes the answer to an ask: once, of its amount. An ask that comes when all is over hears that it failed, and stands nowhere.

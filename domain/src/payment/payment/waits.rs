@@ -1,0 +1,11 @@
+//! The times that a payment waits. An install may set others.
+
+use std::time::Duration;
+
+use daybook_kernel::Wait;
+
+/// At most until the provider is asked again to cancel what it has refused to cancel: customers miss money that is blocked.
+pub(super) const CANCEL: Wait = Wait { name: "cancel-refused", by_default: Duration::from_secs(24 * 60 * 60) };
+
+/// All of them.
+pub const WAITS: [Wait; 1] = [CANCEL];
