@@ -18,7 +18,7 @@ use crate::workload::{Http, Server};
 /// The time between two looks.
 const EVERY: Duration = Duration::from_millis(400);
 /// So long nothing may be due when evidence is gathered, about as long as that takes; and the longest that is waited for it.
-const QUIET: Duration = Duration::from_secs(40);
+const QUIET: Duration = Duration::from_secs(15);
 const DUE_AT_MOST: Duration = Duration::from_secs(60);
 /// The client that sees whether endpoints take commands.
 const ASKS: u32 = 3_000_000;
