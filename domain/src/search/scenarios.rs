@@ -180,6 +180,7 @@ pub(super) fn all(search: &mut Search) -> Result<(), Found> {
     staff_tries_again_what_was_refused(search)?;
     what_was_refused_is_done_after_all(search)?;
     the_provider_forgets_what_it_has_done(search)?;
+    a_refused_cancellation_is_tried_again(search)?;
     the_provider_refuses_to_cancel(search)?;
     the_provider_refuses_to_cancel_what_was_overtaken(search)?;
     what_was_lost_turns_up_when_all_is_over(search)?;
@@ -540,6 +541,15 @@ fn the_provider_forgets_what_it_has_done(search: &mut Search) -> Result<(), Foun
         way.ends()?;
     }
     Ok(())
+}
+
+/// Nobody tells that it has ended meanwhile.
+pub(super) fn a_refused_cancellation_is_tried_again(search: &mut Search) -> Result<(), Found> {
+    let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], Left { whims: 1, ..CALM });
+    way.all()?;
+    way.go(Move::CancelOrder)?;
+    way.refuses(Operation::Cancel)?;
+    way.ends()
 }
 
 /// The provider refuses to cancel what an order gives up, or lets go: it is tried again, or has ended before that.

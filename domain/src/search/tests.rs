@@ -281,9 +281,12 @@ fn where_a_row_is_forgotten_the_search_finds_something_wrong() {
     none(ways(&mut search, 0..MUTANT_WAYS, 120));
     none(undisturbed(&mut search));
     let mut wrong = Vec::new();
-    for command in search.table.sent() {
+    let by_deadlines = BY_DEADLINES.map(str::to_owned);
+    for command in search.table.sent().into_iter().chain(by_deadlines) {
         let mut search = without(&command);
-        let near = undisturbed(&mut search).and_then(|()| scenarios::money_is_taken_back_before_all_has_left(&mut search));
+        let near = undisturbed(&mut search)
+            .and_then(|()| scenarios::money_is_taken_back_before_all_has_left(&mut search))
+            .and_then(|()| scenarios::a_refused_cancellation_is_tried_again(&mut search));
         let found = near.and_then(|()| ways(&mut search, 0..MUTANT_WAYS, 120));
         let is_needless = NEEDLESS.iter().any(|(needless, _)| *needless == command);
         if found.is_ok() != is_needless {
@@ -305,6 +308,9 @@ fn where_the_ledger_or_the_provider_forgets_what_was_done_the_search_finds_somet
     none(scenarios::a_follower_dies(&mut no_keys()));
     none(scenarios::an_effect_dies(&mut no_ledger()));
 }
+
+/// What deadlines send to an order and its payment. Stocks answer here, and an allocation gives back all: theirs are for a world that is worse.
+const BY_DEADLINES: [&str; 3] = ["TimeOutStep", "TimeOutPayment", "RetryCancel"];
 
 /// Ways that a forgotten row is looked for in.
 const MUTANT_WAYS: u64 = 24;
