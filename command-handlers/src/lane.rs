@@ -30,6 +30,8 @@ use crate::{HandlerConfig, HandlerError, OnCommit, replies};
 const LOOK_UP_FIRST: usize = 1_000;
 /// Most commands that were decided beside Kafka, and that Kafka has not brought yet, that are remembered; those beyond are ordinary repeats.
 const BROUGHT_LATER: usize = 10_000;
+/// Most parked commands that are remembered, so that what was handed over of them is dropped.
+const SET_ASIDE: usize = 1_000;
 
 /// Parts that all lanes of a service in one process share.
 pub(crate) struct LaneParts {
@@ -83,6 +85,8 @@ pub(crate) struct Tenure<'a> {
     unwritable: Option<(Uuid, String)>,
     /// Commands that were decided beside Kafka, and that it is still to bring.
     brought_later: HashSet<Uuid>,
+    /// Commands that were parked of late: what was handed over of one waited behind its message, and takes no effect.
+    set_aside: HashSet<Uuid>,
 }
 
 impl Lane {
@@ -153,6 +157,10 @@ impl Lane {
             Some(next) => StartAt::Offset(next.min(head.message_offset + 1)),
         };
         standing.done(if let StartAt::Offset(next) = start { next } else { 0 });
+        // A log that has lost pages meanwhile has fewer messages done.
+        if let (Some(_), StartAt::Offset(next)) = (self.done, start) {
+            self.done = Some(next);
+        }
         let mut tenure = Tenure {
             lane: self,
             handover,
@@ -164,6 +172,7 @@ impl Lane {
             limit: Page::MAX_COMMANDS,
             unwritable: None,
             brought_later: HashSet::new(),
+            set_aside: HashSet::new(),
         };
         let served = tenure.serve(start).await;
         // A writer that takes over need not wait for the courtesy lock.
@@ -179,9 +188,9 @@ impl Tenure<'_> {
 
     async fn serve(&mut self, start: StartAt) -> Result<(), HandlerError> {
         self.take_up_parked().await?;
+        let mut handed = self.lane.parts.local.open(&self.lane.parts.messages_topic, self.lane.partition.number());
         self.lane.inbox.start(start).await?;
         self.standing.trouble(None);
-        let mut handed = self.lane.parts.local.open(&self.lane.parts.messages_topic, self.lane.partition.number());
         loop {
             tokio::select! {
                 biased;
@@ -199,14 +208,20 @@ impl Tenure<'_> {
         let rest = std::iter::from_fn(|| more.try_recv().ok());
         let mut arrivals: Vec<Arrival> =
             std::iter::once(first).chain(rest).filter_map(|record| self.lane.intake.read_beside(record)).collect();
-        let memory = &mut self.handover.memory;
-        arrivals.retain(|arrival| memory.result(&arrival.command_id).is_none() && memory.blocked(&arrival.stream).is_none());
+        let (memory, set_aside) = (&mut self.handover.memory, &self.set_aside);
+        arrivals.retain(|arrival| {
+            let (id, stream) = (&arrival.command_id, &arrival.stream);
+            memory.result(id).is_none() && memory.blocked(stream).is_none() && !set_aside.contains(id)
+        });
         self.pages(&arrivals).await?;
         if self.brought_later.len() > BROUGHT_LATER {
             self.brought_later.clear();
         }
         let memory = &mut self.handover.memory;
-        self.brought_later.extend(arrivals.iter().map(|arrival| arrival.command_id).filter(|id| memory.result(id).is_some()));
+        let decided = arrivals.iter().map(|arrival| arrival.command_id).filter(|id| memory.result(id).is_some());
+        let before = self.brought_later.len();
+        self.brought_later.extend(decided);
+        metrics::COMMANDS_HANDED_OVER.with([self.service()]).increment((self.brought_later.len() - before) as u64);
         Ok(())
     }
 
@@ -270,6 +285,10 @@ impl Tenure<'_> {
                 daybook_failpoint::reach("aside.before");
                 self.lane.partition.park(parked).await?;
                 daybook_failpoint::reach("aside.after");
+                if self.set_aside.len() >= SET_ASIDE {
+                    self.set_aside.clear();
+                }
+                self.set_aside.insert(parked.command_id);
                 metrics::MESSAGES_PARKED.with([self.service(), &parked.kind]).increment(1);
             }
             for rejected in &decided.rejected {

@@ -11,11 +11,11 @@ use crate::kafka::{CREATE, create};
 use crate::parking::{Fragile, registry_with};
 use crate::support::{Install, key, message_headers, partition_of, price, product};
 
-const STREAM: &str = "product/A-1";
-const REPRICE: &str = "shop.catalog.v1.RepriceProduct";
+pub(crate) const STREAM: &str = "product/A-1";
+pub(crate) const REPRICE: &str = "shop.catalog.v1.RepriceProduct";
 
 impl Install {
-    fn message(&self, type_name: &str, key: &str, value: Vec<u8>) -> Record {
+    pub(crate) fn message(&self, type_name: &str, key: &str, value: Vec<u8>) -> Record {
         Record {
             topic: self.bus.messages("catalog").into(),
             partition: partition_of(STREAM),
@@ -46,7 +46,7 @@ impl Install {
     }
 }
 
-fn reprice(minor_units: i64) -> Vec<u8> {
+pub(crate) fn reprice(minor_units: i64) -> Vec<u8> {
     let price = Some(Money { currency: "EUR".into(), minor_units });
     RepriceProduct { sku: "A-1".into(), price, ..Default::default() }.encode_to_vec()
 }
@@ -76,6 +76,11 @@ async fn what_is_handed_over_takes_effect_before_kafka_has_it_and_once() {
     install.local.offer(&handed);
     install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 16)).await.expect(200);
     assert_eq!((install.commands().await, install.count("SELECT count(*) FROM catalog.event").await), (4, 4));
+    // A page names the last message that is done, also where its command came by the short way.
+    install.local.offer(&install.message(REPRICE, "k3", reprice(17)));
+    eventually("its result", || async { (install.commands().await == 5).then_some(()) }).await;
+    let named = format!("SELECT message_offset FROM catalog.page WHERE partition = {} ORDER BY page DESC LIMIT 1", partition_of(STREAM));
+    assert!(install.count(&named).await > offset, "the command behind it came over Kafka too");
     p.stop().await;
 }
 
@@ -99,7 +104,8 @@ async fn what_can_not_be_decided_waits_for_kafka_and_is_parked_once() {
     wrong.key = "product/A-2".into();
     install.local.offer(&wrong);
     install.local.offer(&install.message(REPRICE, "k4", vec![0xff]));
-    install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 16)).await.expect(200);
-    assert_eq!((install.commands().await, install.count("SELECT count(*) FROM catalog.rejected").await), (3, 0));
+    install.local.offer(&install.message(REPRICE, "k5", reprice(16)));
+    eventually("what was handed over last", || async { (install.commands().await == 3).then_some(()) }).await;
+    assert_eq!(install.count("SELECT count(*) FROM catalog.rejected").await, 0);
     p.stop().await;
 }

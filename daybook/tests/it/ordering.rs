@@ -66,6 +66,14 @@ async fn a_client_follows_its_checkout_from_result_to_result_until_the_provider_
             open.push(told);
         }
     }
+    // Of the rules' commands some came to their lanes by the short way, and what Kafka brought of those was no repeat.
+    let text =
+        shop.install.client.get(format!("{}/metrics", shop.up.operations)).send().await.expect("answers").text().await.expect("text");
+    let total = |name: &str| {
+        text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
+    };
+    assert!(total("daybook_commands_handed_over_total") > 0.0, "{text}");
+    assert!(total("daybook_commands_repeated_total") < 1.0, "{text}");
     // A repeat is told the same, from the log.
     assert_eq!(post().await, first);
     // What leads to nothing lists nothing.

@@ -14,6 +14,11 @@ impl Sender {
     /// reads again what Kafka has.
     pub(crate) fn send(&self, records: Vec<Record>) -> impl Future<Output = Result<Vec<i64>, DeliveryError>> + Send + use<> {
         records.iter().for_each(|record| self.local.offer(record));
+        self.by_kafka_alone(records)
+    }
+
+    /// For what may overtake nothing that is on its way over Kafka.
+    pub(crate) fn by_kafka_alone(&self, records: Vec<Record>) -> impl Future<Output = Result<Vec<i64>, DeliveryError>> + Send + use<> {
         self.producer.send(records)
     }
 }

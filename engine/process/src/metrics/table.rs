@@ -71,6 +71,8 @@ table! {
             "Commands that were decided.";
         COMMANDS_REPEATED: counter "daybook_commands_repeated_total" [Service] Count
             "Repeated commands, which got the result of the first time.";
+        COMMANDS_HANDED_OVER: counter "daybook_commands_handed_over_total" [Service] Count
+            "Commands of this process's rules that were decided before Kafka brought them.";
         MESSAGES_REJECTED: counter "daybook_messages_rejected_total" [Service] Count
             "Messages that can't be read, and are no command.";
         MESSAGES_PARKED: counter "daybook_messages_parked_total" [Service, Kind] Count

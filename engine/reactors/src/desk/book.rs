@@ -103,13 +103,15 @@ impl Book {
         self.turns.insert((Instant::now() + pause, at));
     }
 
-    /// Kafka has its outcome.
-    pub(super) fn sent(&mut self, at: At, outcome: ServiceMessage) {
-        let Some(held) = self.held.get_mut(&at) else { return };
+    /// Kafka has its outcome. True: another call of its target waits for the ledger's answer.
+    pub(super) fn sent(&mut self, at: At, outcome: ServiceMessage) -> bool {
+        let Some(held) = self.held.get_mut(&at) else { return false };
+        let is_waited_for = self.targets.get(&held.call.target).is_some_and(|of_target| of_target.len() > 1);
         let wait = held.sent.map_or(SENT_AGAIN_AFTER, |wait| (wait * 2).min(SENT_AGAIN_AFTER_AT_MOST));
         (held.call.outcome, held.sent) = (Some(outcome), Some(wait));
         self.sent.insert(at);
         self.again(at, wait);
+        is_waited_for
     }
 
     pub(super) fn is_sent(&self, at: &At) -> bool {
@@ -168,7 +170,8 @@ mod tests {
             book.hold(call(offset, target), 0, false);
         }
         assert_eq!((turns(&mut book), book.len()), (vec![1, 2], 3));
-        book.sent(call(1, "x").at(), outcome("x"));
+        assert!(book.sent(call(1, "x").at(), outcome("x")), "another one waits for it");
+        assert!(!book.sent(call(2, "y").at(), outcome("y")));
         assert_eq!(turns(&mut book), [0; 0], "it waits for the result");
         book.end(&call(1, "x").at()).expect("it is held");
         assert_eq!((turns(&mut book), book.len()), (vec![3], 2));

@@ -271,7 +271,10 @@ impl Work {
                     if back.iter().any(|(_, came)| matches!(came, Came::Over)) {
                         return;
                     }
-                    self.came_back(back).await;
+                    // An event that came of an outcome may have been quicker than Kafka's word for that.
+                    if self.came_back(back).await {
+                        looks.reset_immediately();
+                    }
                 }
                 _ = looks.tick(), if self.book.waits_for_results() => {
                     if let Err(error) = self.look().await {
@@ -357,12 +360,13 @@ impl Work {
         }
     }
 
-    async fn came_back(&mut self, back: Vec<(At, Came)>) {
-        let mut ended = Vec::new();
+    /// True: a call waits for nothing but that the ledger has what was sent.
+    async fn came_back(&mut self, back: Vec<(At, Came)>) -> bool {
+        let (mut ended, mut waits_for_the_ledger) = (Vec::new(), false);
         for (at, came) in back {
             match came {
                 Came::Ended | Came::Over => ended.push(at),
-                Came::Sent(outcome) => self.book.sent(at, outcome),
+                Came::Sent(outcome) => waits_for_the_ledger |= self.book.sent(at, outcome),
                 Came::Waits(pause) => self.put_off(at, pause).await,
                 Came::Failed(why) => self.failed(at, why, false).await,
                 Came::Unusable(why) => self.unusable(at, why).await,
@@ -381,6 +385,7 @@ impl Work {
         if !ended.is_empty() {
             self.ended(&ended).await;
         }
+        waits_for_the_ledger
     }
 
     /// It could not be begun. Where that is because its destination rests, nobody is to wait for it: that is said at once.

@@ -36,7 +36,10 @@ impl Shared {
     async fn attempt(&self, call: &Call, repeats: bool) -> Result<Came, ReactorError> {
         // What the outside has been asked for may never be asked for again.
         if (repeats || matches!(self.rule, Rule::Effect(_))) && !self.ended(&[call]).await?.is_empty() {
-            return Ok(Came::Ended);
+            // A lane of this process may have decided what Kafka does not have, and a log that is restored is told by Kafka alone.
+            let Some(kept) = &call.outcome else { return Ok(Came::Ended) };
+            let came = self.send(call, kept.clone()).await?;
+            return Ok(if matches!(came, Came::Sent(_)) { Came::Ended } else { came });
         }
         let outcome = match &call.outcome {
             Some(kept) => kept.clone(),
@@ -62,6 +65,10 @@ impl Shared {
             }
         };
         daybook_failpoint::reach("call.kept");
+        self.send(call, outcome).await
+    }
+
+    async fn send(&self, call: &Call, outcome: ServiceMessage) -> Result<Came, ReactorError> {
         let (_, record) = self.common.record(&self.log, &call.event, &self.caller(), call.outcome_id, outcome.clone())?;
         Ok(match self.common.sender.send(vec![record]).await {
             Ok(_) => {

@@ -1,5 +1,6 @@
 //! Deadlines: armed by an event, fired once when their time has come.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -98,6 +99,30 @@ async fn a_deadline_fires_at_its_time_and_once_under_the_id_of_the_event_that_ar
     assert_eq!(metadata.command_id, armed.command_id.as_bytes());
     assert_eq!(metadata.caller.map(|caller| caller.id), Some("deadlines/ripening".to_owned()));
     assert_eq!(metadata.causation_id, format!("inventory/{}:0@1", place.partition));
+    process.stop().await;
+    lanes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_goes_over_kafka_alone_so_that_it_overtakes_nothing_there_and_a_reaction_is_handed_over_too() {
+    let install = Install::new(&[ripening(), picky::<1>()]).await;
+    let lanes = install.lanes().await;
+    let process = install.process(vec![ripening(), picky::<1>()]).await;
+    // The lanes' own ends are replaced: what is handed over stands here.
+    let topic: Arc<str> = install.bus.messages(SERVICE).into();
+    install.receive("A-1", 3).await;
+    install.has_events(&reorder("A-1"), 1).await;
+    let mut handed: Vec<_> = (0..PARTITIONS.cast_signed()).map(|n| install.local.open(&topic, n)).collect();
+    install.receive("B-1", 3).await;
+    eventually("both to be sent", || async { (install.messages_to(&reorder("B-1")).await == 2).then_some(()) }).await;
+    are_armed(&install, 0).await;
+    let callers: Vec<String> = handed
+        .iter_mut()
+        .flat_map(|lane| std::iter::from_fn(|| lane.try_recv().ok()))
+        .map(|record| format!("{:?}", record.headers))
+        .collect();
+    assert!(callers.iter().any(|headers| headers.contains("reactor/picky")), "{callers:?}");
+    assert!(!callers.iter().any(|headers| headers.contains("deadlines/")), "{callers:?}");
     process.stop().await;
     lanes.stop().await;
 }
