@@ -127,6 +127,8 @@ pub(super) fn done_unasked(state: &PaymentState, object: &ProviderObject, next: 
     if !next.refund {
         return if next.retries > 0 { taken.min(units(&next.amount)) } else { 0 };
     }
+    // What a capture that has failed explains was not taken by hand.
+    let taken = taken.saturating_sub(clamp(untried(state).map(|known| i128::from(known.asked)).sum())).max(0);
     let asked = of_order(state, object, true).saturating_add(object.undone);
     known.refunded.saturating_sub(asked).saturating_sub(taken).clamp(0, units(&next.amount))
 }
@@ -141,7 +143,8 @@ fn to_undo(state: &PaymentState, object: &ProviderObject) -> i64 {
 }
 
 /// What the provider has taken although it had said no, beyond what became of it when it was tried again. Pieces had come back meanwhile, and
-/// less was tried; or the money was taken twice, late. What somebody takes by hand beside that is not ours to give back.
+/// less was tried; or the money was taken twice, late. What somebody takes by hand beside that is not ours to give back, and what is owed for a
+/// capture that was not tried again is kept for it.
 fn done_after_all(state: &PaymentState, object: &ProviderObject) -> i64 {
     if object.attempt == 0 || object.attempt != state.attempt {
         return 0;
@@ -160,7 +163,14 @@ fn done_after_all(state: &PaymentState, object: &ProviderObject) -> i64 {
     let net = |taken: i64, given_back: i64| i128::from(taken) - i128::from(given_back);
     let shown = net(taken(state, object), given_back(state, object));
     let asked = net(of_order(state, object, false), of_order(state, object, true));
-    clamp(may_be.min(shown - asked).max(0))
+    let owed: i128 = untried(state).map(|known| i128::from(units(&known.amount))).sum();
+    clamp(may_be.min(shown - asked - owed).max(0))
+}
+
+/// Captures that have failed and that the order has not tried again: the provider may have done them after all, and the order owes them still.
+fn untried(state: &PaymentState) -> impl Iterator<Item = &MoneyMove> {
+    let is_tried = |number: u32| state.moves.iter().any(|known| !known.refund && known.retries == number);
+    state.moves.iter().filter(move |known| !known.refund && known.status() == MoveStatus::Failed && !is_tried(known.number))
 }
 
 fn clamp(sum: i128) -> i64 {

@@ -363,6 +363,38 @@ fn what_is_done_once_more_when_it_was_tried_again_with_success_is_given_back() {
     given::<Payment>(tried).when(late.clone()).then([noticed(&late), deviated(1000, 0), ask_undo(6, 2, 1000)]);
 }
 
+/// It is not known whose capture was done: what may be another's, which the order owes still, stays.
+#[test]
+fn what_was_taken_for_a_capture_that_is_owed_still_is_not_given_back() {
+    let no = |ask| refused(ask, "no");
+    let first = || all([capturing_some(300), vec![heard(&no(3)), not_captured(1, 300, "no")]]);
+    let both = || all([first(), vec![capturing(2, 500), ask_capture(4, 2, 500), heard(&no(4)), not_captured(2, 500, "no")]]);
+    let again = |number, minor_units, retries| PaymentEvent::from(CaptureRequested::from(&again_capture(number, minor_units, retries)));
+    let tried = vec![again(3, 300, 1), ask_closer(5, 1), heard(&done(5, taken(0, 0))), ask_capture(6, 3, 300)];
+    let tried = || all([both(), tried.clone(), vec![heard(&done(6, taken(300, 0))), captured(3, 300)]]);
+    let late = notice("n-1", taken(800, 0));
+    given::<Payment>(tried()).when(late.clone()).then([noticed(&late), deviated(500, 0)]);
+    let shown = || all([tried(), vec![noticed(&late), deviated(500, 0), again(4, 500, 2), ask_closer(7, 2)]]);
+    let seen = done(7, taken(800, 0));
+    given::<Payment>(shown()).when(seen.clone()).then([heard(&seen), captured(4, 500), deviated(0, 0)]);
+    // Both were done late: the one that was tried again is too much.
+    let twice = notice("n-1", taken(1100, 0));
+    given::<Payment>(tried()).when(twice.clone()).then([noticed(&twice), deviated(800, 0), ask_undo(7, 2, 300)]);
+}
+
+/// What was taken late is no money that somebody took by hand, and so what was given back late is the refund that failed.
+#[test]
+fn a_refund_that_was_done_after_all_is_not_done_twice_beside_a_capture_that_was() {
+    let no = |ask| refused(ask, "no");
+    let captures = vec![heard(&no(3)), not_captured(1, 600, "no"), capturing(2, 400), ask_capture(4, 2, 400)];
+    let captures = all([capturing_some(600), captures, vec![heard(&done(4, taken(1000, 0))), captured(2, 400), deviated(600, 0)]]);
+    let refused_first = vec![refunding(1, 400), ask_refund(5, 1, 400), heard(&no(5)), not_refunded(1, 400, "no")];
+    let again = PaymentEvent::from(RefundRequested::from(&again_refund(2, 400, 1)));
+    let looking = all([captures, refused_first, vec![again, ask_closer(6, 1)]]);
+    let late = done(6, taken(1000, 400));
+    given::<Payment>(looking).when(late.clone()).then([heard(&late), deviated(600, 400), refunded(2, 400), deviated(600, 0)]);
+}
+
 /// The answer of the first try comes while the second is under way, in whichever order: the books never say more than was taken.
 #[test]
 fn a_refund_that_is_tried_again_and_the_late_answer_of_the_first_give_back_once() {
