@@ -56,7 +56,7 @@ impl Projection for Orders {
                 page.reason.clone_from(&e.reason);
                 (page.pay_until, page.action_url) = (None, String::new());
             }
-            E::OrderCaptured(e) => add(&mut page.captured, &e.amount),
+            E::OrderCaptured(e) => captured(page, &e.amount),
             E::OrderRefunded(e) => add(&mut page.refunded, &e.amount),
             E::OrderCaptureFailed(e) => failed(page, "capture", e.number, &e.amount, &e.code),
             E::OrderRefundFailed(e) => failed(page, "refund", e.number, &e.amount, &e.code),
@@ -130,6 +130,14 @@ fn failed(page: &mut OrderPage, what: &str, number: u32, amount: &Option<Money>,
 
 fn tried_again(page: &mut OrderPage, what: &str, number: u32) {
     page.failures.retain(|failure| (failure.what.as_str(), failure.number) != (what, number));
+}
+
+/// What a try finds behind the end of an authorisation was taken by it.
+fn captured(page: &mut OrderPage, amount: &Option<Money>) {
+    add(&mut page.captured, amount);
+    if let (Some(authorised), Some(captured)) = (&mut page.authorised, &page.captured) {
+        authorised.minor_units = authorised.minor_units.max(captured.minor_units);
+    }
 }
 
 fn add(sum: &mut Option<Money>, amount: &Option<Money>) {
@@ -403,6 +411,21 @@ mod spec {
         let refund = OrderRefundRetried { order_id: id(), refund: 2, amount: None, failed: 1 };
         assert_eq!(shown(&[capture.clone().into()]), [of("refund", 1)]);
         assert_eq!(shown(&[capture.into(), refund.into(), not_captured(2)]), [of("capture", 2)]);
+    }
+
+    #[test]
+    fn what_a_try_finds_behind_the_end_of_an_authorisation_was_authorised() {
+        let lost = OrderAuthorisationLost { order_id: id(), attempt: 1 };
+        let no_more = [OrderRestReleased { order_id: id() }.into(), OrderEvent::from(lost)];
+        for end in no_more {
+            let way = [opened(), placed(), allocated(), awaiting(1, "tok"), paid(), not_captured(1), end];
+            let money_of = |events: &[OrderEvent]| {
+                let page = page(events).expect("it is there");
+                [page.authorised, page.captured].map(|amount| amount.map_or(0, |amount| amount.minor_units))
+            };
+            assert_eq!(money_of(&way), [0, 0]);
+            assert_eq!(money_of(&[&way[..], &[captured(2, 1999)]].concat()), [1999, 1999]);
+        }
     }
 
     #[test]

@@ -72,6 +72,8 @@ impl Projection for Payments {
             }
             E::PaymentCaptured(e) => {
                 add(&mut page.captured, minor_units(&e.amount));
+                // What a try finds behind the end of an authorisation was taken by it.
+                page.authorised = page.authorised.max(page.captured);
                 settle(&mut page.capture_pending, minor_units(&e.amount));
             }
             E::PaymentRefunded(e) => {
@@ -338,8 +340,10 @@ mod spec {
         let released = PaymentReleased { order_id: id(), number: 1 };
         let lost = AuthorisationLost { order_id: id(), attempt: 1 };
         for (end, status) in [(PaymentEvent::from(released), "released"), (lost.into(), "lost")] {
-            let shown = page(&[requested(), authorised(), captured(1999), end]);
+            let shown = page(&[requested(), authorised(), captured(1999), end.clone()]);
             assert_eq!((shown.status.as_str(), shown.authorised, shown.captured), (status, 1999, 1999));
+            let found = page(&[requested(), authorised(), end, captured(1999)]);
+            assert_eq!((found.status.as_str(), found.authorised, found.captured), (status, 1999, 1999), "a try has found it");
         }
     }
 }

@@ -134,7 +134,7 @@ struct Story {
     order_id: String,
     events: Vec<PaymentEvent>,
     now: Instant,
-    /// When the provider is asked again to cancel what it has refused to cancel now.
+    /// When the provider is asked again for what it has refused to cancel, or to give back, now.
     later: Instant,
     /// What the provider has said in this message, and only tells on.
     code: String,

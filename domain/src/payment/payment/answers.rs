@@ -53,7 +53,7 @@ fn answer(event: &PaymentEvent) -> Option<OrderCommand> {
     })
 }
 
-/// Ends the customer's time to pay, and has what the provider has refused to cancel tried again.
+/// Ends the customer's time to pay, and has what the provider has refused to cancel or to give back tried again.
 pub struct PaymentDeadlines;
 
 /// The customer's time.

@@ -2,7 +2,6 @@
 //! was overtaken meanwhile is not asked at all.
 
 use daybook_kernel::Instant;
-use prost_types::Timestamp;
 use shop_proto::common::v1::Money;
 use shop_proto::payment::v1::*;
 
@@ -56,7 +55,13 @@ impl Story {
 
     /// The next step; false: there is none.
     fn step(&mut self) -> bool {
-        self.cancel() || self.look_closer() || self.attempt() || self.move_money() || self.give_back() || self.undone()
+        self.cancel()
+            || self.look_closer()
+            || self.attempt()
+            || self.give_back_again()
+            || self.move_money()
+            || self.give_back()
+            || self.undone()
     }
 
     fn ask(&mut self, operation: Operation, number: u32, ask: ProviderAsked) -> bool {
@@ -161,35 +166,46 @@ impl Story {
         self.ask(operation, number, ask(rest, ProviderAsked::default()))
     }
 
+    /// Gives back what the provider has forgotten the outcome of, before money is moved otherwise: what is given back meanwhile would be taken for it.
+    fn give_back_again(&mut self) -> bool {
+        let in_doubt = self.state.objects.iter().find(|object| object.undo_in_doubt > 0);
+        let Some((id, before, amount)) = in_doubt.map(|object| (provider::id(object), object.undo_before, object.undo_in_doubt)) else {
+            return false;
+        };
+        self.ask_undo(id.to_owned(), amount, ProviderAsked { again: 1, before, ..Default::default() })
+    }
+
     /// Gives back what was taken and the order is not paid with, or not for.
     fn give_back(&mut self) -> bool {
         let Some((object_id, amount)) = books::next_undo(&self.state) else { return false };
-        let object = provider::object(&self.state, &object_id);
-        let currency = object.and_then(|object| object.known.as_ref()).map(|known| known.currency.clone());
-        let in_doubt = object.filter(|object| object.undo_in_doubt > 0);
-        let (again, before, amount) = in_doubt.map_or((0, 0, amount), |object| (1, object.undo_before, object.undo_in_doubt));
-        let amount = Some(Money { currency: currency.unwrap_or_default(), minor_units: amount });
+        self.ask_undo(object_id, amount, ProviderAsked::default())
+    }
+
+    fn ask_undo(&mut self, object_id: String, minor_units: i64, ask: ProviderAsked) -> bool {
+        let known = provider::object(&self.state, &object_id).and_then(|object| object.known.as_ref());
+        let currency = known.map(|known| known.currency.clone()).unwrap_or_default();
         let number = self.state.undos.saturating_add(1);
-        self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, again, before, ..Default::default() })
+        let amount = Some(Money { currency, minor_units });
+        self.ask(Operation::Refund, number, ProviderAsked { undo: true, amount, object_id, ..ask })
     }
 
     /// All that a release or a void asks for has been answered. What the provider has refused to cancel is open still, until it ends by itself or
-    /// is tried again with success.
+    /// is tried again with success. What it has refused to give back keeps nobody waiting: the customer has it once a later try succeeds.
     fn undone(&mut self) -> bool {
-        let ends: Vec<Option<Timestamp>> = provider::left_open(&self.state).map(provider::ends_at).collect();
-        if !ends.is_empty() {
-            if self.state.retry_at.is_none() {
-                let ends = ends.iter().flatten().map(Instant::from_proto).filter(|end| *end > self.now);
-                let retry_at = ends.chain([self.later]).min().map(|at| at.to_proto());
-                self.tell(CancelRefused { order_id: self.order_id.clone(), retry_at });
+        let is_open = provider::left_open(&self.state).next().is_some();
+        if !is_open {
+            for number in self.state.releases_open.clone() {
+                self.tell(PaymentReleased { order_id: self.order_id.clone(), number });
             }
-            return false;
+            for number in self.state.voids_open.clone() {
+                self.tell(PaymentVoided { order_id: self.order_id.clone(), number });
+            }
         }
-        for number in self.state.releases_open.clone() {
-            self.tell(PaymentReleased { order_id: self.order_id.clone(), number });
-        }
-        for number in self.state.voids_open.clone() {
-            self.tell(PaymentVoided { order_id: self.order_id.clone(), number });
+        if self.state.retry_at.is_none() && (is_open || books::is_any_undo_refused(&self.state)) {
+            let ends = provider::left_open(&self.state).filter_map(provider::ends_at);
+            let ends = ends.map(|end| Instant::from_proto(&end)).filter(|end| *end > self.now);
+            let retry_at = ends.chain([self.later]).min().map(|at| at.to_proto());
+            self.tell(CancelRefused { order_id: self.order_id.clone(), retry_at });
         }
         false
     }

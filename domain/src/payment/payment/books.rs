@@ -127,21 +127,28 @@ pub(super) fn done_unasked(state: &PaymentState, object: &ProviderObject, next: 
     if !next.refund {
         return if next.retries > 0 { taken.min(units(&next.amount)) } else { 0 };
     }
+    // What a capture that has failed explains was not taken by hand.
+    let taken = taken.saturating_sub(clamp(untried(state).map(|known| i128::from(known.asked)).sum())).max(0);
     let asked = of_order(state, object, true).saturating_add(object.undone);
     known.refunded.saturating_sub(asked).saturating_sub(taken).clamp(0, units(&next.amount))
 }
 
 /// What has to be given back of an object: all that was taken, where the order is not paid with it.
 fn to_undo(state: &PaymentState, object: &ProviderObject) -> i64 {
-    let (taken, given_back) = (taken(state, object), given_back(state, object));
-    let is_refused = (taken, given_back) == (object.refused_taken, object.refused_given_back);
-    let left = taken.saturating_sub(given_back);
+    let left = taken(state, object).saturating_sub(given_back(state, object));
     let left = if provider::is_wanted(state, object) { left.min(done_after_all(state, object)) } else { left };
-    if is_refused { 0 } else { left.max(0) }
+    left.max(0)
+}
+
+/// Whether the provider has refused to give back what has to be, and nothing has changed since.
+fn is_undo_refused(state: &PaymentState, object: &ProviderObject) -> bool {
+    let stands = (taken(state, object), given_back(state, object));
+    to_undo(state, object) > 0 && stands == (object.refused_taken, object.refused_given_back)
 }
 
 /// What the provider has taken although it had said no, beyond what became of it when it was tried again. Pieces had come back meanwhile, and
-/// less was tried; or the money was taken twice, late. What somebody takes by hand beside that is not ours to give back.
+/// less was tried; or the money was taken twice, late. What somebody takes by hand beside that is not ours to give back, and what is owed for a
+/// capture that was not tried again is kept for it.
 fn done_after_all(state: &PaymentState, object: &ProviderObject) -> i64 {
     if object.attempt == 0 || object.attempt != state.attempt {
         return 0;
@@ -160,7 +167,14 @@ fn done_after_all(state: &PaymentState, object: &ProviderObject) -> i64 {
     let net = |taken: i64, given_back: i64| i128::from(taken) - i128::from(given_back);
     let shown = net(taken(state, object), given_back(state, object));
     let asked = net(of_order(state, object, false), of_order(state, object, true));
-    clamp(may_be.min(shown - asked).max(0))
+    let owed: i128 = untried(state).map(|known| i128::from(units(&known.amount))).sum();
+    clamp(may_be.min(shown - asked - owed).max(0))
+}
+
+/// Captures that have failed and that the order has not tried again: the provider may have done them after all, and the order owes them still.
+fn untried(state: &PaymentState) -> impl Iterator<Item = &MoneyMove> {
+    let is_tried = |number: u32| state.moves.iter().any(|known| !known.refund && known.retries == number);
+    state.moves.iter().filter(move |known| !known.refund && known.status() == MoveStatus::Failed && !is_tried(known.number))
 }
 
 fn clamp(sum: i128) -> i64 {
@@ -189,7 +203,7 @@ impl Story {
     }
 }
 
-/// What the provider shows beyond what was done and what it is being asked.
+/// What the provider shows beyond what was done, what it is being asked, and what of it was given back.
 fn beyond(state: &PaymentState, operation: Operation) -> i64 {
     let (currency, refund) = (currency(state), operation == Operation::Refund);
     let of = |object: &ProviderObject| {
@@ -197,13 +211,22 @@ fn beyond(state: &PaymentState, operation: Operation) -> i64 {
         Some(i128::from(if refund { known.refunded } else { known.captured }))
     };
     let shown: i128 = state.objects.iter().filter_map(of).sum();
-    let undone: i128 = state.objects.iter().filter(|_| refund).map(|object| i128::from(object.undone)).sum();
+    let undone = |object: &ProviderObject| if refund { i128::from(object.undone) } else { settled(state, object) };
+    let undone: i128 = state.objects.iter().map(undone).sum();
     let counted = |flight: &&AskInFlight| {
         let is_done = |known: &MoneyMove| known.refund == refund && known.number == flight.number && known.status() == MoveStatus::Done;
         flight.operation() != operation || !flight.undo && state.moves.iter().any(is_done)
     };
     let asked = state.in_flight.as_ref().filter(|flight| !counted(flight)).map_or(0, |flight| i128::from(flight.amount));
     clamp((shown - sum(state, refund, false) - undone - asked - doubtful(state, refund)).max(0))
+}
+
+/// What was taken with an object beyond what the order has asked for, and was given back. What is undone of an object that the order is paid with is
+/// that; of one that is given up, the order's own is undone as well.
+fn settled(state: &PaymentState, object: &ProviderObject) -> i128 {
+    let own = || i128::from(of_order(state, object, false)) - i128::from(of_order(state, object, true));
+    let own = if provider::is_wanted(state, object) { 0 } else { own() };
+    (i128::from(object.undone) - own).max(0)
 }
 
 /// What the order may rely on: authorised, taken and given back. Each is at most the one before.
@@ -215,6 +238,11 @@ pub(super) fn shown(state: &PaymentState) -> [i64; 3] {
 
 /// The object whose money is to be given back next, and how much.
 pub(super) fn next_undo(state: &PaymentState) -> Option<(String, i64)> {
-    let left = |object: &ProviderObject| (provider::id(object).to_owned(), to_undo(state, object));
-    state.objects.iter().map(left).find(|(_, amount)| *amount > 0)
+    let asks = state.objects.iter().filter(|object| !is_undo_refused(state, object));
+    asks.map(|object| (provider::id(object).to_owned(), to_undo(state, object))).find(|(_, amount)| *amount > 0)
+}
+
+/// Whether something has to be given back that the provider has refused to.
+pub(super) fn is_any_undo_refused(state: &PaymentState) -> bool {
+    state.objects.iter().any(|object| is_undo_refused(state, object))
 }

@@ -181,12 +181,17 @@ pub(super) fn is_alive(state: &PaymentState, object: &ProviderObject) -> bool {
     !has_ended(state, object) && (object.cancels == 0 || status(object) > object.cancelled_at())
 }
 
-/// What the provider has refused to cancel, and what stands open still, is to be cancelled as if it had not been asked.
+/// What the provider has refused to cancel, and what stands open still, is to be cancelled as if it had not been asked; and what it has refused to
+/// give back, to be given back so.
 pub(super) fn cancel_anew(state: &mut PaymentState) {
     state.retry_at = None;
     let open: Vec<String> = left_open(state).map(|object| id(object).to_owned()).collect();
-    let objects = state.objects.iter_mut().filter(|object| open.iter().any(|open| open == id(object)));
-    objects.for_each(|object| object.set_cancelled_at(ProviderStatus::Unspecified));
+    for object in &mut state.objects {
+        (object.refused_taken, object.refused_given_back) = (0, 0);
+        if open.iter().any(|open| open == id(object)) {
+            object.set_cancelled_at(ProviderStatus::Unspecified);
+        }
+    }
 }
 
 /// What the order is not paid with, or will take nothing more with, and the provider has refused to cancel.

@@ -11,6 +11,9 @@ use super::*;
 mod money;
 mod over;
 
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
+
 fn all<const N: usize>(parts: [Vec<PaymentEvent>; N]) -> Vec<PaymentEvent> {
     parts.into_iter().flatten().collect()
 }

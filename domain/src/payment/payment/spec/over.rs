@@ -2,9 +2,6 @@
 
 use super::*;
 
-/// In seconds.
-const DAY: i64 = 24 * 60 * 60;
-
 fn cancelled(ask: u32, attempt: u32) -> RecordOperation {
     done(ask, standing(attempt, ProviderStatus::Cancelled))
 }

@@ -65,7 +65,7 @@ impl World {
                 object.captured += amount;
                 R::Done
             }
-            Operation::Refund if (!refuses || asked.undo) && (is_lax || object.refunded + amount <= object.captured) => {
+            Operation::Refund if !refuses && (is_lax || object.refunded + amount <= object.captured) => {
                 object.refunded += amount;
                 R::Done
             }
