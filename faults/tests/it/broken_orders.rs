@@ -58,6 +58,36 @@ fn what_could_not_be_taken_is_not_given_back_and_no_more_is_kept_than_the_pieces
     assert!(verdict.found.contains_key("money-unlike-kept"), "{verdict}");
 }
 
+#[test]
+fn what_could_not_be_taken_leaves_an_authorisation_only_while_its_pieces_are_the_customers() {
+    let is_found = |story: Story, rule: &str| judge(&story.evidence()).found.contains_key(rule);
+    let open = || {
+        let mut story = untaken();
+        story.without(P1, "ProviderAsked", 3);
+        story.without(P1, "ProviderHeard", 3);
+        story.without(P1, "ReleaseRequested", 0);
+        story.without(P1, "PaymentReleased", 0);
+        story
+    };
+    assert!(!is_found(open(), "authorisation-left"));
+    let mut back = open();
+    back.of(O1, "OrderReturned", 0)["lines"] = line(2);
+    assert!(is_found(back, "authorisation-left"));
+}
+
+#[test]
+fn a_deviation_that_was_settled_hides_nothing() {
+    let deviated = |captured: &str| (P1, "PaymentDeviated", of("o-1", json!({ "captured": captured })));
+    let is_found = |story: Story| judge(&story.evidence()).found.contains_key("money-unlike-kept");
+    let mut told = story();
+    *told.of(P1, "ProviderHeard", 4) = of("o-1", heard(5, "ob-1", "AUTHORISED", [3000, 2000, 900]));
+    told.then((P1, "ProviderHeard", 4), deviated("100"));
+    let mut settled = told.clone();
+    settled.then((P1, "PaymentDeviated", 0), deviated("0"));
+    assert!(!is_found(told));
+    assert!(is_found(settled));
+}
+
 /// Behind the release of the rest staff has it tried again: it had been done after all, and what came back meanwhile is given back.
 fn taken_after_all() -> Story {
     let mut story = untaken();

@@ -49,10 +49,13 @@ fn of_its_payment(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule,
 
 /// `authorisation-left`, `left-in-doubt`, `money-left`, `money-unlike-kept`. What the provider moved by itself, and what it would not, is told to staff.
 fn money(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule, bool, String) -> bool) {
+    let failed = |of: &BTreeMap<i64, Asked>| of.values().filter(|asked| asked.done == Some(false)).map(|asked| asked.amount).sum::<i64>();
+    // What the shop keeps, but for what it could not give back.
+    let paid = payment.kept() - failed(&order.refunds);
     if order.is_completed() {
         let open = payment.open();
-        // What could not be taken stays owed, and may be tried again.
-        let is_owed = payment.captures.values().any(|asked| asked.done == Some(false) && asked.amount > 0);
+        // What could not be taken stays owed while the customer has its pieces, and may be tried again.
+        let is_owed = failed(&payment.captures) > 0 && *order.cost_of_kept().end() > paid;
         check(rules::AUTHORISATION_LEFT, open.is_empty() || is_owed, format!("it is completed, and by {open:?} more may be taken"));
     }
     check(rules::LEFT_IN_DOUBT, !order.must_be_held, "its money is in doubt, and what has not left is not held".to_owned());
@@ -64,10 +67,8 @@ fn money(order: &Order, payment: &Payment, check: &mut impl FnMut(Rule, bool, St
         check(rules::MONEY_LEFT, left.is_empty(), format!("it is {}, and the provider has {left:?}", order.status()));
     }
     if order.is_completed() {
-        let failed =
-            |of: &BTreeMap<i64, Asked>| of.values().filter(|asked| asked.done == Some(false)).map(|asked| asked.amount).sum::<i64>();
         let (cost, kept) = (order.cost_of_kept(), payment.kept());
-        let (paid, not_taken) = (kept - failed(&order.refunds), failed(&order.captures));
+        let not_taken = failed(&order.captures);
         // What could not be taken is not given back: which pieces of it the customer has kept stands nowhere.
         let holds = if not_taken == 0 { cost.contains(&paid) } else { paid <= *cost.end() && paid + not_taken >= *cost.start() };
         check(rules::MONEY_UNLIKE_KEPT, holds, format!("the customer has pieces of {cost:?}, the shop {kept}"));

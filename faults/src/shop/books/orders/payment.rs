@@ -56,7 +56,7 @@ pub(super) struct Payment {
     pub(super) authorised: i64,
     captured: i64,
     refunded: i64,
-    /// Money moved that nobody had asked for.
+    /// Money has moved that nobody had asked for, and that was not settled since.
     pub(super) deviated: bool,
 }
 
@@ -103,7 +103,8 @@ impl Payment {
                 let was = self.releases.insert(n, true);
                 looked.push((rules::RELEASED_ONCE, was == Some(false), format!("release {n}: {was:?}")));
             }
-            "PaymentDeviated" => self.deviated = true,
+            // What was settled since deviates no more.
+            "PaymentDeviated" => self.deviated = number(json, "captured") > 0 || number(json, "refunded") > 0,
             _ => {}
         }
         let (captured, refunded) = (self.captured <= self.authorised, self.refunded <= self.captured);
