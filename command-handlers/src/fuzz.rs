@@ -177,7 +177,7 @@ fn message(name: &str, key: Vec<u8>, value: Option<Vec<u8>>, more: Vec<(&'static
 }
 
 fn intake(service: &str, partition: i32) -> Intake {
-    Intake { service: service.into(), partition, partitions: PARTITIONS, registry: SHOP.clone(), secret: secret() }
+    Intake { service: service.into(), partition, partitions: PARTITIONS, registry: SHOP.clone(), secret: secret(), lost: Arc::default() }
 }
 
 proptest! {

@@ -10,6 +10,8 @@ use daybook_proto::v1::Request;
 use prost::Message as _;
 use uuid::Uuid;
 
+use crate::lost::LostEvents;
+
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 2_000;
 
@@ -81,6 +83,7 @@ pub(crate) struct Intake {
     pub(crate) partitions: u32,
     pub(crate) registry: Arc<Registry>,
     pub(crate) secret: Secret,
+    pub(crate) lost: Arc<LostEvents>,
 }
 
 impl Intake {
@@ -96,6 +99,10 @@ impl Intake {
             Err(EnvelopeError::UnknownMac(version)) => return Err(self.unverified(message, version)),
         };
         let Envelope { request, key, command_id: signed, reply_to } = envelope;
+        if self.lost.have_caused(&request) {
+            let reason = format!("it follows from the event {}, which its log has lost: the log was restored", request.causation_id);
+            return Err(reject(message, signed, reply_to, reason));
+        }
         let known = self.registry.of_command(&request.r#type).filter(|a| a.service() == &*self.service);
         let Some(aggregate) = known else {
             let reason = format!("{} has no command {}", self.service, request.r#type);
@@ -202,7 +209,14 @@ mod tests {
 
     fn intake(partition: i32) -> Intake {
         let registry = Arc::new(Registry::new(shop_domain::aggregates()).expect("sound"));
-        Intake { service: "inventory".into(), partition, partitions: PARTITIONS, registry, secret: Secret::new([1; 32]) }
+        Intake {
+            service: "inventory".into(),
+            partition,
+            partitions: PARTITIONS,
+            registry,
+            secret: Secret::new([1; 32]),
+            lost: Arc::default(),
+        }
     }
 
     fn home() -> i32 {

@@ -11,6 +11,7 @@ mod fuzz;
 mod handle;
 mod intake;
 mod lane;
+mod lost;
 mod memory;
 mod parked;
 mod published;

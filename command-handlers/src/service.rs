@@ -19,6 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::endpoint::{Endpoint, openapi};
 use crate::intake::Intake;
 use crate::lane::{Clock, Handover, Lane, LaneParts};
+use crate::lost::LostEvents;
 use crate::memory::Memory;
 use crate::standing::Board;
 use crate::{HandlerError, HandlerParts, check_topics};
@@ -49,6 +50,7 @@ impl CommandHandlers {
         let producer =
             Arc::new(SharedProducer::new(&parts.bus, ProducerOptions { message_timeout: PUBLISHED_WITHIN, ..ProducerOptions::default() })?);
         let inspector = Inspector::new(&parts.bus)?;
+        let lost = Arc::new(LostEvents::of(&logs).await?);
         let sessions = Arc::new(WriterSessions::new(parts.config.writer_connections));
 
         let board = Board::default();
@@ -76,6 +78,7 @@ impl CommandHandlers {
                 log: log.clone(),
                 registry: registry.clone(),
                 secret: secret.clone(),
+                lost: lost.clone(),
                 handovers: Arc::default(),
                 joined: Arc::default(),
             };
@@ -148,6 +151,7 @@ struct ServiceGroup {
     log: Log,
     registry: Arc<Registry>,
     secret: Secret,
+    lost: Arc<LostEvents>,
     handovers: Arc<Mutex<HashMap<i32, Arc<tokio::sync::Mutex<Handover>>>>>,
     joined: Arc<AtomicBool>,
 }
@@ -225,6 +229,7 @@ impl GroupHandler for Spawner {
                 partitions: group.log.partitions(),
                 registry: group.registry.clone(),
                 secret: group.secret.clone(),
+                lost: group.lost.clone(),
             };
             let handover = group.handover(inbox.partition);
             let lane = Lane { parts: group.parts.clone(), intake, partition, inbox, done: None };

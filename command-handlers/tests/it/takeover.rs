@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use daybook_kernel::StreamId;
 use daybook_log::{AppendOutcome, Log, NewEvent, Page, Writer, WriterSessions};
-use daybook_postgres::Role;
-use daybook_proto::v1::Replies;
+use daybook_messages::Addressed;
+use daybook_postgres::{Role, read_secret};
+use daybook_proto::v1::{Caller, Replies, Request};
 use daybook_testkit::{eventually, recreate_topic};
 use prost::Message as _;
 use serde_json::json;
@@ -14,7 +16,8 @@ use shop_proto::common::v1::Money;
 
 use crate::beside::{REPRICE, reprice};
 use crate::invariants;
-use crate::support::{Install, key, partition_of, price, product};
+use crate::kafka::{CREATE, create};
+use crate::support::{Install, PARTITIONS, key, partition_of, price, product};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_shares_the_partitions_and_takes_over_when_the_first_stops() {
@@ -146,6 +149,48 @@ async fn what_a_restored_log_does_not_have_is_decided_again_although_its_offset_
     assert_eq!((again.body, again.headers.get("idempotent-replayed").is_some()), (first.body, true));
     p.stop().await;
     invariants::hold(&install).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reaction_to_an_event_that_a_log_has_lost_is_rejected_for_what_caused_that_is_decided_again() {
+    let install = Install::new().await;
+    // The inventory's partition 0 was restored: its second epoch begins at its first event.
+    let log = Log::open(&install.databases(), "inventory", Role::Writer).await.expect("there");
+    let writer = Writer::new(log.partition(0).expect("there"), &WriterSessions::new(1)).await.expect("connects");
+    writer.begin_epoch(Writer::now(), 2, "restored").await.expect("nobody else writes");
+    writer.release().await;
+    let p = install.process().await;
+    let secret = read_secret(&install.databases(), Role::Writer).await.expect("it is there");
+    let stream = StreamId::parse("product/A-1").expect("a stream id");
+    let sent = |n: i64, caller: &str, cause: &str| {
+        let create = if n == 0 { create("A-1") } else { reprice(n) };
+        let request = Request {
+            r#type: if n == 0 { CREATE } else { REPRICE }.to_owned(),
+            command: create,
+            caller: Some(Caller::process(caller)),
+            causation_id: cause.to_owned(),
+            ..Default::default()
+        };
+        let addressed = Addressed::new("catalog", stream.clone(), &format!("k-{n}"), request);
+        addressed.record(install.bus.messages("catalog").into(), PARTITIONS, &secret)
+    };
+    for (n, caller, cause) in [
+        (0, "reactor/r", "inventory/0:7@2"),
+        (1, "reactor/r", "inventory/0:7@1"),
+        (2, "reactor/r", "inventory/1:7@1"),
+        (3, "effect/e", "inventory/0:7@1"),
+    ] {
+        let record = sent(n, caller, cause);
+        install.local.offer(&record);
+        let value = record.value.map(|bytes| bytes.to_vec());
+        install.produce("catalog", record.partition, "product/A-1", record.headers, value).await;
+    }
+    install.post(&p, "catalog/reprice-product", &key(), &price("A-1", 9)).await.expect(200);
+    assert_eq!(install.count("SELECT count(*) FROM catalog.command").await, 4, "all but one");
+    let rejected = install.database.owner().await.query("SELECT reason FROM catalog.rejected", &[]).await.expect("readable");
+    let reasons: Vec<String> = rejected.iter().map(|row| row.get(0)).collect();
+    assert_eq!(reasons, ["it follows from the event inventory/0:7@1, which its log has lost: the log was restored"]);
+    p.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
