@@ -10,7 +10,7 @@ use super::case::{Case, is_final, moment};
 use super::decode::tokens;
 use super::rules::restored as rules;
 use super::verdict::Findings;
-use crate::evidence::{Event, Evidence, Log, Page, Past};
+use crate::evidence::{Aside, Event, Evidence, Log, Page, Past};
 use crate::history::{Answer, Asked, Entry, Via};
 
 /// The pages of a partition that a restore took away.
@@ -130,10 +130,15 @@ fn another_epoch_begins(case: &Case<'_>, lost: &Lost<'_>, findings: &mut Finding
     });
 }
 
-/// `not-decided-again`: Kafka has the commands of what was lost.
+/// `not-decided-again`: Kafka has the commands of what was lost. Those that reactors had sent for lost events are rejected instead, by the event's
+/// place: what caused that is decided again.
 fn commands_are_decided_again(case: &Case<'_>, lost: &Lost<'_>, findings: &mut Findings) {
+    let follows_from_the_lost = |aside: &Aside| {
+        let words: Vec<String> = aside.reason.split([' ', ',']).map(str::to_owned).collect();
+        aside.kind == "rejected" && tokens(&words).iter().any(|cause| case.is_void(cause))
+    };
     for id in lost.commands() {
-        let holds = case.results(lost.service, id).len() > 0;
+        let holds = case.results(lost.service, id).len() > 0 || case.set_aside(lost.service, id).any(follows_from_the_lost);
         findings.check(rules::NOT_DECIDED_AGAIN, lost.pages[0].recorded_at, holds, || {
             (
                 format!("{id} of {}/{} was decided, and is not decided again", lost.service, lost.partition),

@@ -1,6 +1,6 @@
 //! A run whose database was restored to an earlier state, and what breaks of it.
 
-use daybook_faults::evidence::{Evidence, Sighting};
+use daybook_faults::evidence::{Aside, Evidence, Sighting};
 use daybook_faults::history::{Answer, Asked, Command};
 use daybook_faults::judge::digest;
 use daybook_faults::judge::rules::restored::RULES;
@@ -106,6 +106,25 @@ fn a_command_whose_result_was_lost_is_not_decided_again() {
         crate::support::events(e, A1).retain(|event| event.page < page);
         reforge(e);
     });
+}
+
+#[test]
+fn a_command_whose_result_was_lost_is_rejected_for_an_event_that_stands() {
+    let reject = |e: &mut Evidence, cause: &str| {
+        let id = digest::command_id("catalog", "anonymous", A1, "lost").to_string();
+        let page = rows(e, A1).iter().find(|row| row.command_id == id).expect("it stands").page;
+        rows(e, A1).retain(|row| row.page < page);
+        pages(e, A1).retain(|at| at.page < page);
+        crate::support::events(e, A1).retain(|event| event.page < page);
+        let reason = format!("it follows from the event {cause}, which its log has lost: the log was restored");
+        e.aside.push(Aside { service: "catalog".into(), command_id: Some(id), kind: "rejected".into(), reason, ..Aside::default() });
+        reforge(e);
+    };
+    let also = ["lost-command", "kafka-ahead", "set-aside"];
+    caught("I1", "not-decided-again", &also, |e| reject(e, &format!("{}/{}:0@1", place(A1).0, place(A1).1)));
+    let mut e = restored();
+    reject(&mut e, &format!("{}/{}:1@1", place(A1).0, place(A1).1));
+    assert!(!judge(&e).violations.iter().any(|found| found.rule == "not-decided-again"), "that one is lost");
 }
 
 #[test]
