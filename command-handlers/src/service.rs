@@ -50,7 +50,7 @@ impl CommandHandlers {
         let producer =
             Arc::new(SharedProducer::new(&parts.bus, ProducerOptions { message_timeout: PUBLISHED_WITHIN, ..ProducerOptions::default() })?);
         let inspector = Inspector::new(&parts.bus)?;
-        let lost = Arc::new(LostEvents::of(&logs).await?);
+        let lost = Arc::new(LostEvents::of(&logs, &registry).await?);
         let sessions = Arc::new(WriterSessions::new(parts.config.writer_connections));
 
         let board = Board::default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_kernel::StreamId;
+use daybook_kernel::{ErasedReactor, EventAt, Reactor, ServiceMessage, StreamId};
 use daybook_log::{AppendOutcome, Log, NewEvent, Page, Writer, WriterSessions};
 use daybook_messages::Addressed;
 use daybook_postgres::{Role, read_secret};
@@ -13,11 +13,12 @@ use prost::Message as _;
 use serde_json::json;
 use shop_proto::catalog::v1::{Price, ProductRepriced};
 use shop_proto::common::v1::Money;
+use shop_proto::inventory::v1::StockEvent;
 
 use crate::beside::{REPRICE, reprice};
 use crate::invariants;
 use crate::kafka::{CREATE, create};
-use crate::support::{Install, PARTITIONS, key, partition_of, price, product};
+use crate::support::{Install, PARTITIONS, SERVICES, key, partition_of, price, product, shop};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_shares_the_partitions_and_takes_over_when_the_first_stops() {
@@ -151,15 +152,29 @@ async fn what_a_restored_log_does_not_have_is_decided_again_although_its_offset_
     invariants::hold(&install).await;
 }
 
+/// A rule whose commands must not be done for an event that was lost and for the one that took its place.
+struct Ending;
+
+impl Reactor for Ending {
+    const NAME: &'static str = "ending";
+    const OUTLASTS_ITS_EVENT: bool = false;
+    type Event = StockEvent;
+
+    fn react(_: &StockEvent, _: &EventAt<'_>) -> Vec<ServiceMessage> {
+        Vec::new()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reaction_to_an_event_that_a_log_has_lost_is_rejected_for_what_caused_that_is_decided_again() {
+async fn a_reaction_that_does_not_outlast_its_event_is_rejected_where_that_is_lost() {
     let install = Install::new().await;
     // The inventory's partition 0 was restored: its second epoch begins at its first event.
     let log = Log::open(&install.databases(), "inventory", Role::Writer).await.expect("there");
     let writer = Writer::new(log.partition(0).expect("there"), &WriterSessions::new(1)).await.expect("connects");
     writer.begin_epoch(Writer::now(), 2, "restored").await.expect("nobody else writes");
     writer.release().await;
-    let p = install.process().await;
+    let registry = shop().with_rules([<dyn ErasedReactor>::of::<Ending>().into()]);
+    let p = install.process_of(registry, Default::default(), &SERVICES).await;
     let secret = read_secret(&install.databases(), Role::Writer).await.expect("it is there");
     let stream = StreamId::parse("product/A-1").expect("a stream id");
     let sent = |n: i64, caller: &str, cause: &str| {
@@ -175,10 +190,10 @@ async fn a_reaction_to_an_event_that_a_log_has_lost_is_rejected_for_what_caused_
         addressed.record(install.bus.messages("catalog").into(), PARTITIONS, &secret)
     };
     for (n, caller, cause) in [
-        (0, "reactor/r", "inventory/0:7@2"),
-        (1, "reactor/r", "inventory/0:7@1"),
-        (2, "reactor/r", "inventory/1:7@1"),
-        (3, "effect/e", "inventory/0:7@1"),
+        (0, "reactor/ending", "inventory/0:7@2"),
+        (1, "reactor/ending", "inventory/0:7@1"),
+        (2, "reactor/ending", "inventory/1:7@1"),
+        (3, "reactor/another", "inventory/0:7@1"),
     ] {
         let record = sent(n, caller, cause);
         install.local.offer(&record);

@@ -45,6 +45,10 @@ pub trait Reactor: Send + Sync + 'static {
     const BEGINS: Begins = Begins::AtTheEnd;
     /// Raise it when the rule changes: processes of both builds then stand by for each other instead of sharing partitions.
     const RULE_VERSION: u32 = 1;
+    /// Whether its commands are decided also where a restored log has lost their event: they stand on Kafka still. What caused the event is decided
+    /// again, and reacted to again under other ids. A rule whose command would then do a thing twice says no; one that tells of what the outside
+    /// has done meanwhile says yes, for that must not be forgotten.
+    const OUTLASTS_ITS_EVENT: bool = true;
     /// The events of one aggregate.
     type Event: EventSet;
     /// The messages to send, in order. Total: must not panic; where it does, the event's stream is parked for this reactor.
@@ -81,6 +85,8 @@ pub trait ErasedReactor: Send + Sync {
     fn aggregate(&self) -> &'static str;
     /// [`Reactor::BEGINS`].
     fn begins(&self) -> Begins;
+    /// [`Reactor::OUTLASTS_ITS_EVENT`].
+    fn outlasts_its_event(&self) -> bool;
     /// Of its name, the version of its rule and the events that it knows.
     fn fingerprint(&self) -> Digest;
     /// The messages to send for a stored event of its aggregate, with the ids that they will have whenever this is done again.
@@ -134,6 +140,10 @@ struct Face<R>(PhantomData<fn() -> R>);
 
 impl<R: Reactor> ErasedReactor for Face<R> {
     identity!(R);
+
+    fn outlasts_its_event(&self) -> bool {
+        R::OUTLASTS_ITS_EVENT
+    }
 
     fn react(
         &self,

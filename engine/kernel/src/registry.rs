@@ -94,6 +94,11 @@ impl Registry {
         self
     }
 
+    /// The rules that it knows of.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values().flatten()
+    }
+
     /// Whether a rule of this build hears the events of an aggregate.
     pub fn has_rules(&self, service: &str, aggregate: &str) -> bool {
         self.rules.keys().any(|(s, a)| (*s, *a) == (service, aggregate))

@@ -133,6 +133,8 @@ pub struct ToStocks;
 impl Reactor for ToStocks {
     const NAME: &'static str = "order-to-stocks";
     const RULE_VERSION: u32 = 2;
+    // Pieces that come back are counted, whoever says so.
+    const OUTLASTS_ITS_EVENT: bool = false;
     type Event = OrderEvent;
 
     fn react(event: &OrderEvent, at: &EventAt<'_>) -> Vec<ServiceMessage> {

@@ -42,6 +42,8 @@ pub(super) struct Operation {
 pub(super) struct Payment {
     /// The amount of each attempt, by number, and the event that answered it; empty: none has.
     attempts: BTreeMap<i64, (i64, String)>,
+    /// Those that were asked for because of an event that a restore took away.
+    void_attempts: BTreeSet<i64>,
     pub(super) captures: BTreeMap<i64, Asked>,
     pub(super) refunds: BTreeMap<i64, Asked>,
     /// Captures that try again what has failed: it may have been done after all, and nothing is taken then.
@@ -77,7 +79,12 @@ impl Payment {
             looked.push((rules::RELEASED_ONCE, !released, format!("{amount} for capture {n}, releases are {:?}", self.releases)));
         }
         match kind {
-            "PaymentRequested" => drop(self.attempts.insert(number(json, "attempt"), (amount, String::new()))),
+            "PaymentRequested" => {
+                self.attempts.insert(number(json, "attempt"), (amount, String::new()));
+                if is_of_the_void {
+                    self.void_attempts.insert(number(json, "attempt"));
+                }
+            }
             "CaptureRequested" => request(&mut self.captures, n, amount, retries),
             "RefundRequested" => request(&mut self.refunds, n, amount, retries),
             "VoidRequested" => drop(self.voids.insert(n, false)),
@@ -162,7 +169,8 @@ impl Payment {
         let holds = match (kind, asked) {
             ("PaymentAuthorised", Some((amount, told))) => told.is_empty() && *amount == units(&json["amount"]),
             ("PaymentDeclined", Some((_, told))) => told.is_empty(),
-            ("PaymentEnded", Some((_, told))) => told.is_empty() || told == "PaymentDeclined",
+            // What was asked for because of a lost event is asked for again, and hears that all is over.
+            ("PaymentEnded", Some((_, told))) => told.is_empty() || told == "PaymentDeclined" || self.void_attempts.contains(&n),
             ("PaymentEnded", None) => true,
             _ => false,
         };
