@@ -94,7 +94,8 @@ pub(crate) fn document<'a>(models: impl Iterator<Item = &'a ServedModel>) -> Val
         let mut parameters = vec![
             key(served.key_form),
             consistency_token(
-                "As a command's result gave it; several are separated by commas. The answer is made from a state that has got there.",
+                "As a command's result gave it; several are separated by commas. The answer is made from a state that has got there. \
+                 A client that has none may send `stored`: the answer is no older than what is stored when it asks.",
             ),
             parameter("Prefer", "How many seconds to wait for the token, 0 to 30; 2 without it.", "wait=5"),
             parameter("If-None-Match", "An ETag that the client holds; several are separated by commas.", "\"jNq6Xk0V7\""),

@@ -11,7 +11,7 @@ use super::command::Post;
 use super::last::{LastWords, Short, short};
 use super::post::{CommandOutcome, Endpoint, ResultPosition, Unavailable};
 use super::report::{RowOutcome, StockOutcome};
-use super::shop::{Shop, differences};
+use super::shop::{STORED, Shop, differences};
 
 /// So often a product is looked at again because somebody else changed it meanwhile.
 const TRIES: usize = 10;
@@ -151,6 +151,10 @@ impl Way {
     ) -> Result<(RowOutcome, Option<ProductPage>), Unavailable> {
         let sku = &product.create.sku;
         let mut token = if self.dry_run { None } else { self.places().get(&short(sku)).cloned() };
+        if self.update && token.is_none() {
+            // A page from memory may be older than what the load before has done: the row would look unchanged.
+            token = Some(STORED.to_owned());
+        }
         let mut created = None;
         for _ in 0..TRIES {
             let Some(page) = shop.page(sku, token.as_deref()).await? else {

@@ -11,6 +11,9 @@ use shop_proto::read::v1::ProductPage;
 
 use super::post::{FIRST_PAUSE, LAST_PAUSE, Unavailable, reason};
 
+/// In place of a token: a page no older than what is stored when it is asked for.
+pub(super) const STORED: &str = "stored";
+
 /// The query API.
 pub(super) struct Shop {
     client: Client,

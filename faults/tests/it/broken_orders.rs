@@ -1,6 +1,6 @@
 //! Orders that went wrong, each in one way.
 
-use daybook_faults::evidence::Evidence;
+use daybook_faults::evidence::{Evidence, Past};
 use daybook_faults::shop::judge;
 use daybook_proto::v1::Metadata;
 use prost::Message as _;
@@ -623,4 +623,29 @@ fn a_run_without_orders_is_not_held_to_their_rules() {
     let verdict = judge(&evidence);
     assert!(!verdict.rules.iter().any(|rule| rule.name == "order-unfinished"), "{verdict}");
     assert!(!verdict.checked.contains_key("order-step") && rows(&mut evidence, O1).len() > 1);
+}
+
+/// The provider gave back what was asked for before a restore, and the order went another way after it.
+#[test]
+fn what_a_lost_past_had_asked_for_may_have_moved_and_nothing_more() {
+    let given_back = |units: i64| {
+        let mut e = story().evidence();
+        let of_o1 = books(&mut e).iter_mut().find(|payment| payment["id"] == "ob-1").expect("it is there");
+        of_o1["refunded"] = json!(1000 + units);
+        let key = json!({ "key": "lost-key", "operation": "refund", "asked": { "amount": units }, "status": 200, "calls": 1 });
+        of_o1["keys"].as_array_mut().expect("keys").push(key);
+        e
+    };
+    let mut before = story();
+    let mut undo = asked(9, "REFUND", "ob-1", 700);
+    undo["number"] = json!(9);
+    before.0.push((P1.to_owned(), "ProviderAsked", of("o-1", undo)));
+    let past = Past { at: u64::MAX, logs: before.evidence().logs, aside: Vec::new() };
+    let is_found = |mut e: Evidence, past: Option<&Past>| {
+        e.pasts.extend(past.cloned());
+        judge(&e).found.contains_key("money-moved-twice")
+    };
+    assert!(is_found(given_back(700), None));
+    assert!(!is_found(given_back(700), Some(&past)));
+    assert!(is_found(given_back(800), Some(&past)));
 }

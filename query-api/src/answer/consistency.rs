@@ -21,22 +21,58 @@ const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) const POSITION: HeaderName = HeaderName::from_static("consistency-position");
 /// As clients write it.
 pub(crate) const TOKEN_NAME: &str = "Consistency-Token";
+/// In place of a token, for a client that has none: a state no older than what the read model's tables hold when it asks. A
+/// load that compares a file with what another process has changed needs it.
+pub(crate) const STORED: &str = "stored";
 /// Time that one look into the database may take, however short a wait the client wants.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// The tokens of a request that matter to a read model.
+/// What the tokens of a request ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// Those that matter to the read model.
+    pub(crate) tokens: Vec<ConsistencyToken>,
+    /// [`STORED`] is among them.
+    pub(crate) stored: bool,
+}
+
+/// The tokens of a request.
 ///
 /// # Errors
 /// What is wrong with the header.
-pub(crate) fn tokens(headers: &HeaderMap, model: &QueryModel) -> Result<Vec<ConsistencyToken>, String> {
+pub(crate) fn tokens(headers: &HeaderMap, model: &QueryModel) -> Result<Wanted, String> {
     let texts: Result<Vec<&str>, _> = headers.get_all(TOKEN).iter().map(|value| value.to_str()).collect();
     let texts = texts.map_err(|_| "must be printable ASCII".to_owned())?;
     if texts.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Wanted::default());
     }
-    let mut tokens = ConsistencyToken::parse_list(&texts.join(",")).map_err(|e| e.to_string())?;
-    tokens.retain(|t| model.services.contains(&t.service));
-    Ok(tokens)
+    let (stored, rest): (Vec<&str>, Vec<&str>) = texts.iter().flat_map(|text| text.split(',')).partition(|text| text.trim() == STORED);
+    let mut wanted = Wanted { tokens: Vec::new(), stored: !stored.is_empty() };
+    if !wanted.stored || !rest.is_empty() {
+        wanted.tokens = ConsistencyToken::parse_list(&rest.join(",")).map_err(|e| e.to_string())?;
+        wanted.tokens.retain(|t| model.services.contains(&t.service));
+    }
+    Ok(wanted)
+}
+
+/// The positions of all that a read model's tables hold now.
+///
+/// # Errors
+/// 503: the database does not say.
+pub(crate) async fn stored(watch: &Watch, memory: &Memory) -> Result<Vec<Need>, Problem> {
+    look(watch, memory).await?;
+    let sources = (0..).zip(memory.sources.iter());
+    Ok(sources.map(|(source, at)| Need { source, position: at.known() }).collect())
+}
+
+/// Looks into the database, for all who want it meanwhile.
+async fn look(watch: &Watch, memory: &Memory) -> Result<(), Problem> {
+    match tokio::time::timeout(LOOK, watch.fresh()).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => tracing::warn!(model = &*memory.model, %error, "checkpoints can't be read"),
+        Err(_) => {}
+    }
+    Err(Problem::unavailable("the read models' database does not answer", 1))
 }
 
 /// Whether a request wants to be shown what is not older than something.
@@ -147,14 +183,7 @@ pub(crate) async fn reach(watch: &Watch, memory: &Memory, tokens: &[ConsistencyT
         return Ok(needs);
     }
     // However short the wait, that is not said from memory.
-    match tokio::time::timeout(LOOK, watch.fresh()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(model = &*memory.model, %error, "checkpoints can't be read");
-            return Err(Problem::unavailable("the read models' database does not answer", 1));
-        }
-        Err(_) => return Err(Problem::unavailable("the read models' database does not answer", 1)),
-    }
+    look(watch, memory).await?;
     let mut left = Vec::new();
     for (token, need) in short {
         let at = memory.sources[usize::from(need.source)].known();

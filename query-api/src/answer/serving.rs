@@ -76,9 +76,13 @@ impl Serving {
         if !consistency::is_wanted(headers) {
             return Ok(Vec::new());
         }
-        let mut tokens = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
-        tokens.extend(consistency::last_event(headers, memory));
-        consistency::reach(&self.watch, memory, &tokens, deadline).await
+        let mut wanted = consistency::tokens(headers, model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
+        wanted.tokens.extend(consistency::last_event(headers, memory));
+        let mut needs = consistency::reach(&self.watch, memory, &wanted.tokens, deadline).await?;
+        if wanted.stored {
+            needs.extend(consistency::stored(&self.watch, memory).await?);
+        }
+        Ok(needs)
     }
 
     /// The entry of a key now, as far as the request's tokens want it.

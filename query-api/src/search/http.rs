@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 
 use super::feed::Fresh;
 use super::{params, positions};
-use crate::answer::consistency::{self, POSITION};
+use crate::answer::consistency::{self, POSITION, Wanted};
 use crate::answer::{negotiate, response};
 use crate::entry::Form;
 use crate::freshness::Generations;
@@ -118,7 +118,11 @@ impl Search {
     /// Waits for the request's token, works the answer out beside those who serve, and tells how fresh it is.
     async fn answer(&self, headers: &HeaderMap, work: impl FnOnce(&SearchIndex) -> Value + Send + 'static) -> Result<Response, Problem> {
         let model = &self.model.name;
-        let tokens = consistency::tokens(headers, &self.model).map_err(|why| Problem::invalid(consistency::TOKEN_NAME, why))?;
+        let refused = |why| Problem::invalid(consistency::TOKEN_NAME, why);
+        let Wanted { tokens, stored } = consistency::tokens(headers, &self.model).map_err(refused)?;
+        if stored {
+            return Err(refused(format!("{} is for read models: a search takes the token of a command's result", consistency::STORED)));
+        }
         let positions = self.fresh.positions();
         if !tokens.is_empty() {
             let wait = negotiate::wait(headers, self.default_wait, self.max_wait);

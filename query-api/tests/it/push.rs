@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use shop_proto::read::v1::ProductPage;
 
-use crate::support::{Api, Prepared, Push, header};
+use crate::support::{Api, Prepared, Push, header, problem};
 
 const URL: &str = "/v1/product-pages/A-1";
 
@@ -175,6 +175,21 @@ async fn what_was_committed_and_not_pushed_is_shown_under_its_token_however_shor
         assert_eq!(response.status(), 200);
         assert_eq!(response.json::<Value>().await.expect("JSON")["title"], title);
     }
+}
+
+#[tokio::test]
+async fn who_has_no_token_may_ask_for_what_is_stored_and_memory_does_not_answer_for_it() {
+    let api = held().await;
+    for title in ["Lamp", "Table"] {
+        // Its push does not come.
+        commit(&api, title).await;
+        let response = api.get(URL).header("consistency-token", "stored").send().await.expect("it answers");
+        assert_eq!(response.json::<Value>().await.expect("JSON")["title"], title);
+    }
+    let with = |token: &'static str| api.get(URL).header("consistency-token", token).header("prefer", "wait=0").send();
+    assert_eq!(with("stored, catalog/3:-1@1").await.expect("it answers").status(), 200, "tokens may stand beside it");
+    problem(with("stored, catalog").await.expect("it answers"), 400).await;
+    problem(with("stored, catalog/1:99999@1").await.expect("it answers"), 503).await;
 }
 
 #[tokio::test]

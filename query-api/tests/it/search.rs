@@ -148,6 +148,7 @@ async fn searches_are_conditional_and_consistent_as_pages_are() {
     assert_eq!(get("Consistency-Token", "catalog/0:-1@1").await.expect("an answer").status(), 200);
     problem(get("Consistency-Token", "catalog/9:0@1").await.expect("an answer"), 400).await;
     problem(get("Consistency-Token", "rubbish").await.expect("an answer"), 400).await;
+    problem(get("Consistency-Token", "stored").await.expect("an answer"), 400).await;
     problem(get("Accept", "text/html").await.expect("an answer"), 406).await;
     let late =
         searched.client.get(format!("{}/search", searched.address)).header("Consistency-Token", "catalog/0:5@1").header("Prefer", "wait=0");

@@ -37,6 +37,15 @@ pub(super) struct Operation {
     answered_by_the_void: bool,
 }
 
+impl Operation {
+    /// As its ask says.
+    pub(super) fn of(asked: &Value) -> Self {
+        let name = text(asked, "operation").strip_prefix("OPERATION_").unwrap_or_default().to_owned();
+        let (object, amount) = (text(asked, "objectId").to_owned(), units(&asked["amount"]));
+        Self { name, object, number: number(asked, "number"), undo: asked["undo"] == true, amount, ..Self::default() }
+    }
+}
+
 /// The state of a payment's stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Payment {
@@ -124,10 +133,7 @@ impl Payment {
         let open: Vec<i64> = self.operations.iter().filter(|(_, operation)| !operation.answered).map(|(n, _)| *n).collect();
         let is_new = self.operations.keys().next_back().is_none_or(|last| n > *last);
         looked.push((rules::TWO_IN_FLIGHT, open.is_empty() && is_new, format!("ask {n} while {open:?} are open")));
-        let name = text(json, "operation").strip_prefix("OPERATION_").unwrap_or_default().to_owned();
-        let (object, amount) = (text(json, "objectId").to_owned(), units(&json["amount"]));
-        let (number, undo) = (number(json, "number"), json["undo"] == true);
-        self.operations.insert(n, Operation { name, object, number, undo, amount, ..Operation::default() });
+        self.operations.insert(n, Operation::of(json));
     }
 
     /// What was asked before a restore is asked again after it under the same key, and both are answered.

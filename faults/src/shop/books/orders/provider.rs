@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::payment::Object;
+use super::payment::{Object, Operation};
 use super::pieces::{number, text};
 use super::{AT_THE_END, Trade};
-use crate::judge::case::Case;
+use crate::judge::case::{Case, Written};
 use crate::judge::verdict::Findings;
 use crate::shop::names::{CARRIER, PROVIDER};
 use crate::shop::rules::orders as rules;
@@ -79,7 +79,7 @@ fn payments_are_equal(case: &Case<'_>, trade: &Trade<'_>, findings: &mut Finding
         findings.check(rules::PROVIDER_DIFFERS, AT_THE_END, same, || {
             (format!("payment {id} of order {order} is {own:?} in our books"), vec![theirs.to_string()])
         });
-        moved_once(trade, theirs, findings);
+        moved_once(case, trade, theirs, findings);
     }
     for (id, (order, object)) in known.iter().filter(|(id, _)| !told.contains(*id)) {
         findings.check(rules::PROVIDER_DIFFERS, AT_THE_END, false, || {
@@ -88,14 +88,21 @@ fn payments_are_equal(case: &Case<'_>, trade: &Trade<'_>, findings: &mut Finding
     }
 }
 
-/// Money moves once an ask, also where it is asked again, and no key of money is of nobody's ask.
-fn moved_once(trade: &Trade<'_>, theirs: &Value, findings: &mut Findings) {
+/// Money moves once an ask, also where it is asked again, and no key of money is of nobody's ask. An ask that a restore took away
+/// counts: its money has moved, whether or not the order has come to ask for it again.
+fn moved_once(case: &Case<'_>, trade: &Trade<'_>, theirs: &Value, findings: &mut Findings) {
     let (id, order) = (text(theirs, "id"), order_of(theirs));
     let Some(payment) = trade.payments.get(order) else { return };
+    let is_lost_ask = |at: &&Written<'_>| at.kind() == "ProviderAsked" && at.event.stream_id.strip_prefix("payment/") == Some(order);
+    let lost: Vec<Operation> = case.void.iter().map(|(at, _)| at).filter(is_lost_ask).map(|at| Operation::of(&at.json)).collect();
     for (operation, field) in [("capture", "captured"), ("refund", "refunded")] {
         let name = operation.to_uppercase();
-        let asked = payment.operations.values().filter(|asked| asked.name == name && asked.object == id);
-        let asked: BTreeMap<_, i64> = asked.map(|asked| ((asked.undo, asked.number), asked.amount)).collect();
+        let of_it = payment.operations.values().chain(&lost).filter(|asked| asked.name == name && asked.object == id);
+        let mut asked: BTreeMap<_, i64> = BTreeMap::new();
+        for ask in of_it {
+            let amount = asked.entry((ask.undo, ask.number)).or_default();
+            *amount = ask.amount.max(*amount);
+        }
         let (count, sum) = (asked.len(), asked.values().sum::<i64>());
         let (keys, by_keys) = done(theirs, operation).fold((0, 0), |(count, sum), amount| (count + 1, sum + amount));
         let moved = number(theirs, field);
