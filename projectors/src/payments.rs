@@ -49,7 +49,7 @@ impl Projection for Payments {
             E::PaymentEnded(e) if e.attempt < page.attempt => {}
             E::PaymentEnded(_) => stands(page, "ended"),
             E::PaymentVoided(_) => {
-                page.authorised = 0;
+                page.authorised = page.captured;
                 stands(page, "voided");
             }
             E::PaymentReleased(_) => {
@@ -339,7 +339,8 @@ mod spec {
     fn of_what_was_let_go_or_has_ended_only_what_was_taken_is_authorised() {
         let released = PaymentReleased { order_id: id(), number: 1 };
         let lost = AuthorisationLost { order_id: id(), attempt: 1 };
-        for (end, status) in [(PaymentEvent::from(released), "released"), (lost.into(), "lost")] {
+        let voided = PaymentVoided { order_id: id(), number: 1 };
+        for (end, status) in [(PaymentEvent::from(released), "released"), (lost.into(), "lost"), (voided.into(), "voided")] {
             let shown = page(&[requested(), authorised(), captured(1999), end.clone()]);
             assert_eq!((shown.status.as_str(), shown.authorised, shown.captured), (status, 1999, 1999));
             let found = page(&[requested(), authorised(), end, captured(1999)]);

@@ -29,5 +29,5 @@ pub(crate) const OUTSIDE: [Outsider; 2] = [
 ];
 
 /// The option that sets the times which processes wait, and these as a run has them: seconds for minutes.
-pub(crate) const WAITS: (&str, [&str; 5]) =
-    ("--wait", ["place=20s", "allocation=20s", "payment=12s", "hold-after-payment=20s", "confirmation=20s"]);
+pub(crate) const WAITS: (&str, [&str; 6]) =
+    ("--wait", ["place=20s", "allocation=20s", "payment=12s", "hold-after-payment=20s", "confirmation=20s", "cancel-refused=10s"]);
