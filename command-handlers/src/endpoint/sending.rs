@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use daybook_bus::{BusError, Written};
 use daybook_http::Problem;
 use daybook_messages::Addressed;
 use daybook_proto::v1::{Handle, Reply};
@@ -50,14 +51,15 @@ pub(super) async fn decided(
             delivered = &mut delivery, if message_offset.is_none() => match delivered {
                 Ok(offsets) => {
                     daybook_failpoint::reach("endpoint.produced");
-                    message_offset = Some(offsets.first().copied().unwrap_or(-1));
+                    let written = endpoint.0.inspector.written(&route.topic, partition);
+                    message_offset = Some(place(offsets.first().copied().unwrap_or(-1), written).await?);
                 }
                 Err(error) if error.queue_full => {
                     return Err(Problem::unavailable("the endpoint's queue to Kafka is full: repeat with the same key", 1));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a command's message was not acknowledged");
-                    return Err(Problem::unavailable("Kafka did not answer: whether the command was taken is not known; repeat it with the same key", 2).with("unknown", true));
+                    return Err(unknown());
                 }
             },
             () = &mut waited, if !over => over = true,
@@ -74,5 +76,37 @@ pub(super) async fn decided(
             admission.deferred();
             return Ok(Decided::Later(handle));
         }
+    }
+}
+
+fn unknown() -> Problem {
+    let title = "Kafka did not answer: whether the command was taken is not known; repeat it with the same key";
+    Problem::unavailable(title, 2).with("unknown", true)
+}
+
+/// The offset that a handle names: that of the message, or of one behind it where Kafka has not said which it gave, as of a message that had to
+/// be sent twice. A handle that named one before it would be told that the lane has passed its command. `written`: all that Kafka has now.
+async fn place(said: i64, written: impl Future<Output = Result<Written, BusError>>) -> Result<i64, Problem> {
+    if said >= 0 {
+        return Ok(said);
+    }
+    let written = written.await.map_err(|error| {
+        tracing::warn!(%error, "the place of a command's message is not known");
+        unknown()
+    })?;
+    Ok(written.end - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handle_names_no_place_before_its_message_though_kafka_does_not_say_where_it_is() {
+        let written = || async { Ok(Written { first: 0, end: 5 }) };
+        assert_eq!(place(2, written()).await.expect("it was said"), 2);
+        assert_eq!(place(-1, written()).await.expect("it lies among these"), 4);
+        let silent = async { Err(BusError::MissingTopic { topic: "t".to_owned() }) };
+        assert_eq!(place(-1, silent).await.expect_err("nobody knows").status().as_u16(), 503);
     }
 }
