@@ -71,6 +71,10 @@ pub(super) enum Move {
     Forget(usize),
     /// It does a capture after all that it had refused, by attempt and amount.
     DoLate(u32, i64),
+    /// Somebody takes so much of the payment of an attempt at the provider, by hand.
+    TakeByHand(u32, i64),
+    /// Somebody makes a payment of the order at the provider, takes it, and gives so much of it back.
+    PayByHand(i64),
     /// It is told once more how the payment of an attempt stands: staff has compared the books.
     Tell(u32),
     /// The carrier has a label.
@@ -304,6 +308,14 @@ impl World {
                 self.left.whims -= 1;
                 self.provider.do_late((*attempt, *amount));
                 self.tell_of(*attempt);
+            }
+            Move::TakeByHand(attempt, amount) => {
+                self.provider.take_by_hand(*attempt, *amount);
+                self.tell_of(*attempt);
+            }
+            Move::PayByHand(given_back) => {
+                let made = self.provider.pay_by_hand(*given_back);
+                self.tell_of(made);
             }
             Move::Tell(attempt) => {
                 let shown = self.provider.shown(*attempt).map_or(0, |object| object.captured);

@@ -206,12 +206,13 @@ lead to, and what is sent, asked or armed then, with the rule that does it. The 
 which nothing is held, no authorisation is open, and the money that was taken is that of the pieces that the customer keeps. Forget any one
 message, and it fails (`where_a_row_is_forgotten_the_search_finds_something_wrong`).
 
-Messages come late, deadlines cross what disarms them, notices are lost, authorisations end by themselves, banks take money back. The provider refuses to take, to
+Messages come late, deadlines cross what disarms them, notices are lost, authorisations end by themselves, banks take money back, and somebody
+moves money at the provider by hand. The provider refuses to take, to
 give back and to cancel, does late what it had refused, and forgets what it was asked. Processes die: before
 a checkpoint, so that they do again what they have done, under the same ids, and the ledger answers; and after a call to the provider, which
 is then asked about it by its key. Without ledger or keys it fails, too (`where_the_ledger_or_the_provider_forgets_what_was_done_…`).
 
-Each cell is met by the search, or by a way that is written down (`domain/src/search/scenarios.rs`), or it is listed with the reason why it
+Each cell is met by the search, or by a way that is written down (`domain/src/search/scenarios/`), or it is listed with the reason why it
 can't be met. Whoever may speak at any time does so in each state, and beside each message that is about to arrive there. A cell that is
 neither met nor listed, and one that is listed and met, is a failure.
 ";
