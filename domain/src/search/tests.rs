@@ -1,5 +1,8 @@
 //! The search, and the proof that it can fail.
 
+use daybook_kernel::access_of_command;
+use daybook_proto::v1::Who;
+
 use super::moves::Left;
 use super::*;
 
@@ -170,18 +173,18 @@ fn every_order_comes_to_an_end_at_which_goods_and_money_are_where_they_belong() 
 fn is_written(by_search: &table::Table, all: &table::Table, told: &str) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (processes, architecture) = (root.join("docs/processes.md"), root.join("ARCHITECTURE.md"));
-    let section = |(name, _): &(&str, &[&str])| format!("\n## {name}\n{}{}", all.written(name), cells::written(name, by_search, all));
+    let section = |(name, _): &(&str, &[&str])| {
+        let aggregates = crate::aggregates();
+        let commands = aggregates.iter().find(|a| a.name() == *name).map(|a| a.command_types()).unwrap_or_default();
+        let (from, written) = (all.from(commands, people), all.written(name));
+        format!("\n## {name}\n{from}\n{written}{}", cells::written(name, by_search, all))
+    };
     let sections: String = cells::STATES.iter().map(section).collect();
     let table = format!("{TABLE_BEGINS}\n{told}{sections}");
-    let target = |command: &str| {
-        let all = crate::aggregates();
-        let decides = all.iter().find(|a| a.command_types().iter().any(|name| table::short(name) == command));
-        decides.map(|a| a.name().to_owned()).unwrap_or_default()
-    };
     let old = std::fs::read_to_string(&architecture).expect("it stands there");
     let (before, rest) = old.split_once(DIAGRAM_BEGINS).expect("the diagram's beginning");
     let (_, after) = rest.split_once(DIAGRAM_ENDS).expect("the diagram's end");
-    let diagram = format!("{before}{DIAGRAM_BEGINS}{}{DIAGRAM_ENDS}{after}", all.diagram(target));
+    let diagram = format!("{before}{DIAGRAM_BEGINS}{}{DIAGRAM_ENDS}{after}", all.diagram(target_of));
     if std::env::var_os("DAYBOOK_WRITE_PROCESSES").is_some() {
         std::fs::write(&processes, &table).expect("it can be written");
         std::fs::write(&architecture, &diagram).expect("it can be written");
@@ -194,6 +197,27 @@ fn is_written(by_search: &table::Table, all: &table::Table, told: &str) {
     );
 }
 
+/// The aggregate that decides a command, by its full name.
+fn target_of(command: &str) -> String {
+    let all = crate::aggregates();
+    all.iter().find(|a| a.command_types().contains(&command)).map(|a| a.name().to_owned()).unwrap_or_default()
+}
+
+/// Who may send a command beside the shop's processes, as its file says.
+fn people(command: &str) -> String {
+    let access = access_of_command(shop_proto::descriptors(), command).expect("each says who may send it");
+    let name = |who| match who {
+        Who::Public => Some("anybody"),
+        Who::Guest => Some("guests"),
+        Who::Customer => Some("customers"),
+        Who::Staff => Some("staff"),
+        Who::Machine => Some("machines"),
+        Who::Webhook => Some("a webhook"),
+        Who::Process | Who::Unspecified => None,
+    };
+    access.who().filter_map(name).collect::<Vec<_>>().join(", ")
+}
+
 const WAYS: u64 = 40;
 const LATE_WAYS: u64 = 4;
 const DIAGRAM_BEGINS: &str = "<!-- the search writes this diagram -->\n```\n";
@@ -201,8 +225,9 @@ const DIAGRAM_ENDS: &str = "```\n<!-- here it ends -->\n";
 const TABLE_BEGINS: &str = "# The processes, state by state
 
 Written by the search (`cargo test -p shop-domain every_order_comes`; CI holds that it is so): the real deciders, reactors, lookups and
-deadlines, with a free provider, carrier, customer and staff. For each state and message: the events that may follow, the states that they
-lead to, and what is sent, asked or armed then, with the rule that does it. The search goes on from every state that it finds to an end at
+deadlines, with a free provider, carrier, customer and staff. For each message: the rules that send it, with the aggregate whose events they
+hear, and who else may. For each state and message: the events that may follow, the states that they lead to, what is sent and asked then,
+with the rule that does it, and the deadlines that are armed and disarmed. The search goes on from every state that it finds to an end at
 which nothing is held, no authorisation is open, and the money that was taken is that of the pieces that the customer keeps. Forget any one
 message, and it fails (`where_a_row_is_forgotten_the_search_finds_something_wrong`).
 

@@ -22,7 +22,7 @@ use shop_proto::shipping::v1::{ShipmentEvent, ShipmentState};
 
 use super::past::{Apart, Id, Past, Written};
 use super::provider::Provider;
-use super::table::{self, Cell, Table};
+use super::table::{self, Cell, Kind, Table};
 
 /// The step of an order that ends before its authorisation does.
 const AUTHORISATION_STEP: &str = "authorisation";
@@ -37,6 +37,9 @@ pub(super) const CUSTOMER: &str = "c-1";
 /// What a piece costs, by SKU: amounts that divide badly.
 pub(super) const PRODUCTS: [(&str, i64); 2] = [("A-1", 333), ("B-1", 101)];
 pub(super) const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
+
+/// The effect that calls the provider.
+pub(super) const PROVIDER: &str = "payment-provider";
 
 /// Who sends the commands of deadlines.
 pub(super) const DEADLINES: &str = "deadlines";
@@ -397,12 +400,14 @@ impl World {
         }
         for rule in rules.deadlines.iter().filter(|rule| rule.aggregate() == stream.aggregate()) {
             let disarmed = rule.disarms(type_name, payload, &decoded).expect("a rule is total");
-            self.armed.retain(|armed| armed.rule != rule.name() || armed.source != written.stream || !disarmed.contains(&armed.name));
+            let is_over = |armed: &Armed| armed.rule == rule.name() && armed.source == written.stream && disarmed.contains(&armed.name);
+            self.armed.iter().filter(|armed| is_over(armed)).for_each(|armed| cell.disarms(armed.name));
+            self.armed.retain(|armed| !is_over(armed));
             for (id, Deadline { name, message, .. }) in rule.arms(type_name, payload, &decoded, &at, &place).expect("a rule is total") {
                 if rules.is_forgotten(message.type_name) {
                     continue;
                 }
-                cell.arms(name);
+                cell.arms(rule.name(), name, message.type_name);
                 let letter = Letter::new(id.into_bytes(), message);
                 if !self.past.0.has_decided(&letter.id) {
                     self.armed.replace(Armed { rule: rule.name(), name, source: written.stream.clone(), letter });
@@ -412,8 +417,8 @@ impl World {
         if stream.aggregate() == "payment"
             && let Ok(PaymentEvent::ProviderAsked(e)) = PaymentEvent::decode(type_name, payload)
         {
-            cell.asks("payment-provider");
-            let id = Apart(effect_outcome_id(&place, "payment-provider", &written.stream).into_bytes());
+            cell.calls(PROVIDER, "shop.payment.v1.RecordOperation");
+            let id = Apart(effect_outcome_id(&place, PROVIDER, &written.stream).into_bytes());
             let is_there = self.past.0.has_decided(&id) || self.asked.iter().any(|asked| asked.id.0 == id.0);
             if !is_there {
                 self.asked.push(Asked { ask: e.encode_to_vec(), id, outcome: None });
@@ -437,6 +442,7 @@ impl World {
             self.put(page, &mut pages);
         }
         let answer = rule.answer(read.type_name, &read.payload, &decoded, &pages, SPEC_TIME).expect("pages that can be read");
+        table.sent_by(stream.aggregate(), Kind::Lookup, rule.name(), answer.type_name);
         self.decide(&Letter::new(read.id.0, answer), rules, table);
     }
 
