@@ -4,6 +4,7 @@ use daybook_kernel::access_of_command;
 use daybook_proto::v1::Who;
 
 use super::moves::Left;
+use super::table::{Kind, Sender};
 use super::*;
 
 /// A customer, staff and a provider that may do everything, each once.
@@ -287,6 +288,69 @@ fn undisturbed(search: &mut Search) -> Result<(), Found> {
     let status = world.order().status();
     let what = format!("an order that nobody disturbs is {status:?}");
     if status == OrderStatus::Completed { Ok(()) } else { Err(Found { what, way: Vec::new(), speech: None }) }
+}
+
+/// All that the search's ways and those that are written down have said.
+fn said() -> table::Table {
+    let mut search = without("");
+    none(ways(&mut search, 0..MUTANT_WAYS, 120));
+    none(scenarios::all(&mut search));
+    search.table
+}
+
+/// What begins something elsewhere that costs money or goods, by short names in order.
+const BEGINS: [&str; 7] =
+    ["ConfirmAllocation", "CreateShipment", "RequestCapture", "RequestPayment", "RequestRefund", "RequestRelease", "RequestVoid"];
+
+/// Who speaks beside an aggregate's one reactor, and why that does no harm.
+const BESIDE: [(&str, &str); 7] = [
+    ("place", "a lookup reads before it speaks, and an order is placed once"),
+    ("allocate", "a lookup reads before it speaks, and an allocation that was given back before takes nothing"),
+    ("payment-provider", "an effect's answer names what was asked, and nothing else is answered by it"),
+    ("order-deadlines", "a deadline names its step and its time: one that comes late changes nothing"),
+    ("payment-deadlines", "the same"),
+    ("carts", "the same"),
+    ("reservations", "the same"),
+];
+
+/// Whether this is, or may be, one of them.
+fn begins(command: &str) -> bool {
+    let name = table::short(command);
+    name.starts_with("Request") || BEGINS.contains(&name.as_str())
+}
+
+/// What is wrong with who sends what: rule 1 and rule 4.
+fn speaks_out_of_turn(table: &table::Table) -> Vec<String> {
+    let (mut wrong, mut reactors, mut beside) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    for (command, sender) in table.senders() {
+        let Sender { from, kind, rule } = sender;
+        if begins(command) && (from != "order" || *kind != Kind::Reactor) {
+            wrong.push(format!("{command} is sent by {rule} of {from}"));
+        }
+        if *kind != Kind::Reactor {
+            beside.insert(*rule);
+            continue;
+        }
+        let pair = (from.clone(), target_of(command));
+        let first = *reactors.entry(pair.clone()).or_insert(*rule);
+        if first != *rule {
+            wrong.push(format!("{first} and {rule} both speak for {} to {}", pair.0, pair.1));
+        }
+    }
+    let listed: BTreeSet<&str> = BESIDE.iter().map(|(rule, _)| *rule).collect();
+    wrong.extend(beside.symmetric_difference(&listed).map(|rule| format!("{rule} speaks beside a reactor, or is listed and does not")));
+    wrong
+}
+
+#[test]
+fn only_the_orders_events_begin_anything_and_one_reactor_speaks_for_an_aggregate_to_another() {
+    let table = said();
+    let begun: BTreeSet<&str> = table.senders().map(|(command, _)| command).filter(|command| begins(command)).collect();
+    assert_eq!(begun.iter().copied().map(table::short).collect::<BTreeSet<_>>(), BEGINS.map(str::to_owned).into());
+    for command in begun {
+        assert_eq!(people(command), "", "{command} is for processes alone");
+    }
+    assert_eq!(speaks_out_of_turn(&table), Vec::<String>::new());
 }
 
 /// Messages without which all still ends well, and why that is so.
