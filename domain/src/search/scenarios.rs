@@ -168,6 +168,7 @@ const CALM: Left = Left {
     notices: 0,
     troubles: 0,
     whims: 0,
+    by_hand: 0,
     crashes: 0,
     free_provider: true,
     may_refuse: false,

@@ -19,6 +19,7 @@ const ALL: Left = Left {
     notices: 3,
     troubles: 0,
     whims: 0,
+    by_hand: 0,
     crashes: 0,
     free_provider: true,
     may_refuse: false,
@@ -59,6 +60,7 @@ fn left(seed: u64) -> Left {
         may_refuse: seed % 16 == 3,
         troubles: u8::from(seed % 8 >= 5),
         whims: u8::from(matches!(seed % 16, 3 | 10)) * 2,
+        by_hand: u8::from(seed % 16 == 12),
         crashes: u8::try_from(seed % 3).unwrap_or_default(),
         ..ALL
     }

@@ -12,7 +12,7 @@ pub(super) const ALL: [Way; 4] = [
     a_payment_by_hand_holds_what_has_not_left,
 ];
 
-const LEFT: Left = Left { notices: 20, ..CALM };
+const LEFT: Left = Left { notices: 20, by_hand: 1, ..CALM };
 /// All that an order of these ways costs, and more.
 const ALL_OF_IT: i64 = 1_000;
 
