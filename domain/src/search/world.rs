@@ -6,8 +6,8 @@ use std::sync::Arc;
 use daybook_kernel::ids::{command_id, effect_outcome_id};
 use daybook_kernel::spec::{SPEC_TIME, context};
 use daybook_kernel::{
-    Aggregate, Deadline, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, PageKey, Pages, Registry, ServiceMessage,
-    StreamId, Version,
+    Aggregate, Deadline, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, Instant, PageKey, Pages, Registry,
+    ServiceMessage, StreamId, Version,
 };
 use daybook_proto::{CommandSet, MessageSet as _};
 use prost::Message as _;
@@ -208,6 +208,12 @@ impl World {
         self.state(&format!("payment/{ORDER}"))
     }
 
+    /// Time stands still, but for the end of the authorisation: an order compares it with the clock.
+    fn now(&self) -> Instant {
+        let due = self.order().due_at.filter(|_| self.is_about_to_end);
+        due.map_or(SPEC_TIME, |due| Instant::from_proto(&due))
+    }
+
     /// Where a stream stands.
     pub(super) fn standing(&self, stream: &str) -> &'static str {
         let aggregate = stream.split('/').next().unwrap_or_default();
@@ -331,7 +337,7 @@ impl World {
             OrderCommand::decode(letter.type_name, &letter.bytes),
             Ok(OrderCommand::TimeOutStep(TimeOutStep { step, .. })) if step == AUTHORISATION_STEP
         );
-        let decision = aggregate.decide(&mut state, &command, &context(SPEC_TIME));
+        let decision = aggregate.decide(&mut state, &command, &context(self.now()));
         let encoded = aggregate.encode_state(&state);
         let after = table::standing(aggregate.name(), &encoded);
         let mut cell = Cell::new(aggregate.name(), before, letter.type_name, after);
