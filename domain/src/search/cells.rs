@@ -218,8 +218,8 @@ const UNREACHABLE: &[Unreachable] = &[
     never(
         "order",
         &["RecordPaid"],
-        Only(&["allocated", "confirmed", "partly shipped", "shipped", "delivered", "completed", "rejecting", "rejected", "cancelled"]),
-        "an attempt has one answer, which leads on; those of attempts before it came before it; and who gives up waits for the payment's last",
+        Only(&["allocated", "confirmed", "partly shipped", "shipped", "delivered", "completed", "rejected", "cancelled"]),
+        "an attempt has one answer, which leads on; one before it that pays does so first, or its order is not paid; and who gives up waits for the payment's last",
     ),
     never(
         "order",

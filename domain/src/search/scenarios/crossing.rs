@@ -4,11 +4,12 @@ use shop_proto::holds::STAFF;
 
 use super::*;
 
-pub(super) const ALL: [Way; 9] = [
+pub(super) const ALL: [Way; 10] = [
     short_pick_crosses_two_cancellations,
     an_answer_of_the_allocation_crosses,
     an_answer_of_the_payment_crosses,
     other_means_cross_an_authorisation_that_is_lost,
+    the_first_means_pay_when_the_time_of_others_is_over,
     a_return_crosses_the_release_of_the_rest,
     labels_and_ends_come_late,
     a_hold_and_its_end_come_late,
@@ -101,6 +102,24 @@ fn other_means_cross_an_authorisation_that_is_lost(search: &mut Search) -> Resul
     way.deliver("payment", "order")?;
     way.all()?;
     way.stands(ORDER, "confirmed")?;
+    way.ends()
+}
+
+/// The customer names other means while the first are being confirmed. The time to pay is over before the others are asked for, so that they
+/// are not; and then the first turn out to be authorised, which nobody waits for any more.
+fn the_first_means_pay_when_the_time_of_others_is_over(search: &mut Search) -> Result<(), Found> {
+    let mut way = Script::new(search, ONE_WAREHOUSE, [2, 1], CALM);
+    way.until(&[], Says::Yes, |world| world.asked.iter().any(|asked| asked.event().operation() == Operation::Confirm))?;
+    way.go(Move::Perform(0, Says::Yes))?;
+    way.go(Move::ChangePayment)?;
+    way.fire("payment")?;
+    way.deliver(DEADLINES, "payment")?;
+    way.deliver("order", "payment")?;
+    way.go(Move::Answer(0))?;
+    way.deliver("payment", "order")?;
+    way.stands(ORDER, "rejecting")?;
+    way.deliver("payment", "order")?;
+    way.stands(ORDER, "rejecting")?;
     way.ends()
 }
 
