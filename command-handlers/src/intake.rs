@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daybook_bus::{Message, Record};
+use daybook_bus::{Headers, Message, Record, headers};
 use daybook_kernel::{Aggregate, Command, CommandFault, Digest, Registry, Secret, StreamId, digest, ids};
 use daybook_messages::{Envelope, EnvelopeError, MAX_COMMAND, ReplyTo};
 use daybook_proto::SetError;
@@ -93,6 +93,9 @@ impl Intake {
         let reject = |message: Message, command_id, reply_to, reason: String| {
             Box::new(Misfit { message_offset: offset, command_id, reply_to, reason, kind: MisfitKind::Rejected(message) })
         };
+        if let Some(reason) = passed_over(&message.headers) {
+            return Err(reject(message, None, None, reason));
+        }
         let envelope = match Envelope::read(&message, &self.secret) {
             Ok(envelope) => envelope,
             Err(EnvelopeError::Invalid(reason)) => return Err(reject(message, None, None, reason)),
@@ -169,6 +172,13 @@ impl Intake {
         let command = aggregate.read_command(&request.r#type, &request.command).map_err(|e| e.to_string())?;
         Ok(arrival(Origin::Parked(parked_id), command_id, aggregate, command, request, None))
     }
+}
+
+/// Why the endpoint has passed a notice over, which it sends here to be kept. Whoever else sends such a message has it rejected, as it should be.
+fn passed_over(headers: &Headers) -> Option<String> {
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
+    let webhook = text(headers::WEBHOOK)?;
+    Some(format!("a notice of the webhook {webhook}: {}", text(headers::REASON).unwrap_or_default()))
 }
 
 fn arrival(
@@ -289,6 +299,9 @@ mod tests {
         let create = shop_proto::catalog::v1::CreateProduct { sku: "A-1".into(), title: "A lamp".into(), ..Default::default() };
         rejected(&here, message("shop.catalog.v1.CreateProduct", "product/A-1", create.encode_to_vec()), "inventory has no command");
         rejected(&here, message(RECEIVE, STREAM, vec![0; MAX_COMMAND + 1]), "larger");
+        let mut notice = message(RECEIVE, STREAM, received());
+        notice.headers = notice.headers.with(h::WEBHOOK, "deliveries").with(h::REASON, "it has no order");
+        rejected(&here, notice, "a notice of the webhook deliveries: it has no order");
     }
 
     #[test]

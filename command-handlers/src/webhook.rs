@@ -21,7 +21,8 @@ pub enum WebhookRefusal {
     /// Its signature is missing or not good, or it is too old. Answered 401, and nothing of it is kept.
     #[error("{0}")]
     Forged(String),
-    /// It is theirs, and about nothing that we know by a name. Answered 202: they would send it for ever.
+    /// It is theirs, and about nothing that we know by a name. Answered 202, for they would send it for ever; it is kept with what its service has
+    /// rejected.
     #[error("{0}")]
     Unaddressed(String),
 }

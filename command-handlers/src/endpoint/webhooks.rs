@@ -1,5 +1,6 @@
 //! `POST /v1/webhooks/{name}`: what others tell by themselves. Whoever is known by a signature is answered 2xx whatever comes of it, for else
-//! they would tell it again for hours; what could not be taken now is 503, and told again.
+//! they would tell it again for hours; what could not be taken now is 503, and told again. What is about nothing that is known here is kept all
+//! the same, where people look: its service's lane rejects it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use daybook_bus::{Headers, Record, headers};
 use daybook_http::Problem;
 use daybook_messages::Addressed;
 use daybook_process::metrics;
@@ -15,10 +18,10 @@ use daybook_proto::v1::reply::Answer;
 use daybook_proto::v1::{Caller, Reply, Request as CommandRequest, Who};
 use serde_json::json;
 
-use super::Endpoint;
 use super::admission::Admission;
 use super::post::body;
 use super::sending::{Decided, decided};
+use super::{Endpoint, Route};
 use crate::{Notice, Webhook, WebhookRefusal};
 
 /// The longest notice.
@@ -54,15 +57,13 @@ async fn answer(of: &Webhooks, from: SocketAddr, request: Request) -> Result<Res
     let notice = match (webhook.read)(&head.headers, &body, daybook_log::Writer::now()) {
         Ok(notice) => notice,
         Err(WebhookRefusal::Forged(why)) => return Err(Problem::new(StatusCode::UNAUTHORIZED, why)),
-        Err(WebhookRefusal::Unaddressed(why)) => return Ok(passed_over(webhook, &why)),
-    };
-    let Some(route) = endpoint.0.services.get(webhook.service) else {
-        return Ok(passed_over(webhook, &format!("this build has no service {}", webhook.service)));
+        Err(WebhookRefusal::Unaddressed(why)) => return passed_over(of, why, body).await,
     };
     let mut addressed = match addressed(endpoint, webhook, notice, from) {
         Ok(addressed) => addressed,
-        Err(why) => return Ok(passed_over(webhook, &why)),
+        Err(why) => return passed_over(of, why, body).await,
     };
+    let route = route(of)?;
     match decided(endpoint, route, &mut addressed, endpoint.0.config.default_wait, &admission).await? {
         Decided::Now(reply) => Ok(taken(name, &addressed, &reply)),
         Decided::Later(_) => Ok(told(StatusCode::ACCEPTED, "taken")),
@@ -113,11 +114,25 @@ fn taken(name: &str, addressed: &Addressed, reply: &Reply) -> Response {
     }
 }
 
-/// It is theirs, and about nothing of ours.
-fn passed_over(webhook: &Webhook, why: &str) -> Response {
-    tracing::warn!(webhook = webhook.name, why, "a notice is about nothing that is known here, and is passed over");
+/// The service that is told. A build without it takes nothing: another may.
+fn route(of: &Webhooks) -> Result<&Route, Problem> {
+    let missing = || Problem::unavailable(format!("this build has no service {}", of.webhook.service), 60);
+    of.endpoint.0.services.get(of.webhook.service).ok_or_else(missing)
+}
+
+/// It is theirs, and about nothing of ours. It goes to the service all the same, as no command: the lane rejects it, with the reason, and keeps
+/// what was told beside whatever else it has rejected.
+async fn passed_over(of: &Webhooks, why: String, body: Vec<u8>) -> Result<Response, Problem> {
+    let Webhooks { endpoint, webhook } = of;
+    let headers = Headers::new().with(headers::WEBHOOK, webhook.name).with(headers::REASON, why);
+    // One that names no stream has no partition of its own.
+    let record = Record { topic: route(of)?.topic.clone(), partition: 0, key: Bytes::new(), headers, value: Some(body.into()) };
+    if let Err(error) = endpoint.producer().send(vec![record]).await {
+        tracing::warn!(webhook = webhook.name, %error, "a notice that is about nothing that is known here could not be kept");
+        return Err(Problem::unavailable("Kafka did not take it: send it again", 2));
+    }
     metrics::WEBHOOK_UNADDRESSED.with([webhook.service]).increment(1);
-    told(StatusCode::ACCEPTED, "passed over")
+    Ok(told(StatusCode::ACCEPTED, "passed over"))
 }
 
 fn told(status: StatusCode, word: &str) -> Response {

@@ -7,11 +7,12 @@ use daybook_bus::headers;
 use daybook_command_handlers::{HandlerConfig, Notice, Webhook, WebhookRefusal};
 use daybook_kernel::{Instant, ServiceMessage};
 use daybook_proto::v1::Caller;
+use daybook_testkit::eventually;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shop_proto::inventory::v1::{ReceiveStock, ReserveStock, StockCommand};
 
-use crate::support::{Answer, Install, Process, key, partition_of, shop};
+use crate::support::{Answer, Install, PARTITIONS, Process, key, partition_of, shop};
 
 /// Goods that somebody tells us of: "signed" by a header, `{"id","quantity"}`, with `"reserve":true` a command that is refused.
 fn deliveries() -> Webhook {
@@ -80,14 +81,38 @@ async fn who_is_known_is_answered_2xx_whatever_comes_of_it() {
     assert_eq!(install.count("SELECT count(*) FROM inventory.command").await, 1);
     // The same id says something else.
     tell(&install, &p, "ours", refused.replace("true", "false")).await.expect(202);
-    // About nothing of ours: no message is sent.
+    // About nothing of ours.
     let long = "k".repeat(256);
-    for body in
-        [String::new(), "{".to_owned(), notice(json!({ "quantity": 0 })), notice(json!({ "sku": "no id" })), notice(json!({ "id": long }))]
-    {
+    for body in about_nothing(&long) {
         assert_eq!(tell(&install, &p, "ours", body).await.expect(202).body, json!({ "status": "passed over" }));
     }
     assert_eq!(install.count("SELECT count(*) FROM inventory.command").await, 1);
+    p.stop().await;
+}
+
+/// Notices that are no commands.
+fn about_nothing(long: &str) -> [String; 5] {
+    [String::new(), "{".to_owned(), notice(json!({ "quantity": 0 })), notice(json!({ "sku": "no id" })), notice(json!({ "id": long }))]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_about_nothing_is_kept_with_what_was_rejected_and_why() {
+    let (install, p) = started().await;
+    let told = about_nothing(&"k".repeat(256));
+    for body in &told {
+        tell(&install, &p, "ours", body.clone()).await.expect(202);
+    }
+    let count = "SELECT count(*) FROM inventory.rejected WHERE reason LIKE 'a notice of the webhook deliveries: _%'";
+    eventually("each to have a row", || async { (install.count(count).await == 5).then_some(()) }).await;
+    let kept = eventually("each to be kept", || async {
+        Some(install.topic(&install.bus.rejected("inventory"), 0).await).filter(|kept| kept.len() == told.len())
+    })
+    .await;
+    for (message, body) in kept.iter().zip(&told) {
+        assert_eq!(message.value.as_deref(), Some(body.as_bytes()), "as it came");
+        let reason = message.headers.get_str(headers::REJECTED_REASON).expect("text").expect("a reason");
+        assert!(reason.starts_with("a notice of the webhook deliveries: "), "{reason}");
+    }
     p.stop().await;
 }
 
@@ -98,6 +123,12 @@ async fn without_a_good_signature_nothing_is_kept() {
     assert_eq!(forged.header("content-type"), Some("application/problem+json"));
     assert_eq!(install.count("SELECT count(*) FROM inventory.page WHERE count > 0").await, 0);
     assert_eq!(install.count("SELECT count(*) FROM inventory.command").await, 0);
+    // Nor is anything of one that is about nothing: no lane has heard of either.
+    tell(&install, &p, "theirs", "{").await.expect(401);
+    tell(&install, &p, "theirs", vec![b' '; (64 << 10) + 1]).await.expect(413);
+    for partition in 0..i32::try_from(PARTITIONS).expect("few") {
+        assert!(install.topic(&install.bus.messages("inventory"), partition).await.is_empty());
+    }
     p.stop().await;
 }
 

@@ -140,7 +140,7 @@ const fn never(aggregate: &'static str, messages: &'static [&'static str], state
     Unreachable { aggregate, messages, states, why }
 }
 
-/// Before anything was asked of others.
+/// Before the order is the customer's.
 const EARLY: &[&str] = &["opened", "placed", "allocated", "awaiting payment", "action required"];
 
 /// All of them. Between two streams messages come in the order in which they were sent, and each is decided once. So who waits for the last of
@@ -218,8 +218,8 @@ const UNREACHABLE: &[Unreachable] = &[
     never(
         "order",
         &["RecordPaid"],
-        Only(&["allocated", "confirmed", "partly shipped", "shipped", "delivered", "completed", "rejecting", "rejected", "cancelled"]),
-        "an attempt has one answer, which leads on; those of attempts before it came before it; and who gives up waits for the payment's last",
+        Only(&["allocated", "confirmed", "partly shipped", "shipped", "delivered", "completed", "rejected", "cancelled"]),
+        "an attempt has one answer, which leads on; one before it that pays does so first, or its order is not paid; and who gives up waits for the payment's last",
     ),
     never(
         "order",
@@ -241,15 +241,21 @@ const UNREACHABLE: &[Unreachable] = &[
     ),
     never(
         "order",
-        &["RecordCaptured", "RecordNotCaptured", "RecordRefunded", "RecordNotRefunded", "RecordDisputed"],
+        &["RecordCaptured", "RecordNotCaptured", "RecordRefunded", "RecordNotRefunded"],
         Only(EARLY),
-        "nothing has left, so nothing was taken",
+        "nothing has left, so the order has asked for no money to be moved; what others move is told as `RecordDisputed`",
     ),
     never(
         "order",
-        &["RecordCaptured", "RecordNotCaptured", "RecordRefunded", "RecordNotRefunded", "RecordDisputed"],
+        &["RecordDisputed"],
+        Only(&["opened", "placed"]),
+        "a payment judges what others have moved when the order has asked it for something: what comes before is kept",
+    ),
+    never(
+        "order",
+        &["RecordCaptured", "RecordNotCaptured", "RecordRefunded", "RecordNotRefunded"],
         Only(&["confirmed", "cancelling", "cancelled", "rejecting", "rejected"]),
-        "nothing has left, so nothing was taken: an order of which something has left is not given up",
+        "nothing has left, so the order has asked for no money to be moved: one of which something has left is not given up",
     ),
     never(
         "order",
@@ -322,12 +328,7 @@ const UNREACHABLE: &[Unreachable] = &[
         Only(&["-", "releasing", "released", "voiding", "voided"]),
         "an order gives up once, and what it has asked for",
     ),
-    never(
-        "payment",
-        &["RecordOperation"],
-        Only(&["-", "voided"]),
-        "the provider answers what it was asked, and a void waits for its answers",
-    ),
+    never("payment", &["RecordOperation"], Only(&["-"]), "the provider answers what it was asked"),
     never("payment", &["TimeOutPayment"], Only(&["-"]), "the request arms it"),
     never("payment", &["RetryCancel"], Only(&["-"]), "nothing was asked of the provider that it could refuse"),
     never("shipment", &["CancelShipment", "HoldShipment", "EndShipmentHold"], Only(&["-"]), "they come behind the message that creates it"),

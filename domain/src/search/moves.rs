@@ -10,7 +10,7 @@ use shop_proto::shipping::v1::{
     ReportShortPick, ShipmentCommand, ShipmentLine, ShipmentStatus,
 };
 
-use super::provider::Says;
+use super::provider::{BY_HAND, Says};
 use super::table::Table;
 use super::world::{Armed, CART, CUSTOMER, Letter, ORDER, PRODUCTS, Rules, World};
 
@@ -33,6 +33,8 @@ pub(super) struct Left {
     pub(super) troubles: u8,
     /// Captures and refunds that the provider forgets, captures that it does though it had refused them, and cancellations that it refuses.
     pub(super) whims: u8,
+    /// Money that somebody moves at the provider by hand.
+    pub(super) by_hand: u8,
     /// Processes that die: before a checkpoint, or after a call to the provider.
     pub(super) crashes: u8,
     /// Whether the provider may say no, or want something of the customer.
@@ -71,6 +73,10 @@ pub(super) enum Move {
     Forget(usize),
     /// It does a capture after all that it had refused, by attempt and amount.
     DoLate(u32, i64),
+    /// Somebody takes so much of the payment of an attempt at the provider, by hand.
+    TakeByHand(u32, i64),
+    /// Somebody makes a payment of the order at the provider, takes it, and gives so much of it back.
+    PayByHand(i64),
     /// It is told once more how the payment of an attempt stands: staff has compared the books.
     Tell(u32),
     /// The carrier has a label.
@@ -196,6 +202,11 @@ impl World {
         if self.left.whims > 0 {
             moves.extend(self.provider.to_do_late().into_iter().map(|(attempt, amount)| Move::DoLate(attempt, amount)));
         }
+        if self.left.by_hand > 0 {
+            moves.extend(self.provider.to_expire().into_iter().map(|attempt| Move::TakeByHand(attempt, BY_HAND)));
+            // Of an order that never asks to be paid, nobody gives back what was: the comparison of the books shows it.
+            moves.extend([0, BY_HAND].map(Move::PayByHand).into_iter().filter(|_| self.order().payment_attempt > 0));
+        }
         if self.left.cancel_order > 0 {
             moves.push(Move::CancelOrder);
         }
@@ -304,6 +315,16 @@ impl World {
                 self.left.whims -= 1;
                 self.provider.do_late((*attempt, *amount));
                 self.tell_of(*attempt);
+            }
+            Move::TakeByHand(attempt, amount) => {
+                self.left.by_hand -= 1;
+                self.provider.take_by_hand(*attempt, *amount);
+                self.tell_of(*attempt);
+            }
+            Move::PayByHand(given_back) => {
+                self.left.by_hand -= 1;
+                let made = self.provider.pay_by_hand(*given_back);
+                self.tell_of(made);
             }
             Move::Tell(attempt) => {
                 let shown = self.provider.shown(*attempt).map_or(0, |object| object.captured);

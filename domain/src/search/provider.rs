@@ -44,6 +44,8 @@ pub(super) struct Provider {
     refused: Vec<(u32, i64)>,
     /// What the customer's bank has taken back.
     pub(super) charged_back: i64,
+    /// What somebody has taken by hand.
+    pub(super) by_hand: i64,
     /// An authorisation has ended by itself.
     pub(super) has_expired: bool,
 }
@@ -57,6 +59,11 @@ impl Object {
         self.status = status.into();
     }
 }
+
+/// What somebody pays by hand: less than an order costs.
+pub(super) const BY_HAND: i64 = 97;
+/// The attempt of a payment that is none of ours.
+const NO_ATTEMPT: u32 = 0;
 
 fn name(attempt: u32) -> String {
     format!("pay_{attempt}")
@@ -121,6 +128,24 @@ impl Provider {
         if let Some(object) = self.objects.get_mut(&late.0) {
             object.captured += late.1;
         }
+    }
+
+    /// Somebody takes so much by hand, as far as it is authorised.
+    pub(super) fn take_by_hand(&mut self, attempt: u32, amount: i64) {
+        if let Some(object) = self.objects.get_mut(&attempt) {
+            let amount = amount.min(object.authorised - object.captured);
+            object.captured += amount;
+            self.by_hand += amount;
+        }
+    }
+
+    /// Somebody pays by hand, and is given so much of it back. Tells the attempt that it counts as: none of ours.
+    pub(super) fn pay_by_hand(&mut self, given_back: i64) -> u32 {
+        let mut object = Object { authorised: BY_HAND, captured: BY_HAND, refunded: given_back, wants: BY_HAND, ..Default::default() };
+        object.stands(ProviderStatus::Authorised);
+        self.objects.insert(NO_ATTEMPT, object);
+        self.by_hand += BY_HAND;
+        NO_ATTEMPT
     }
 
     /// It knows nothing more of what it was asked. It may have done it.
@@ -251,7 +276,7 @@ impl Provider {
     pub(super) fn wrong(&self, total: i64) -> Option<String> {
         let captured: i64 = self.objects().map(|object| object.captured).sum();
         let wrong = self.objects().find(|o| o.captured > o.authorised || o.refunded > o.captured);
-        let beyond = (captured > total).then(|| format!("{captured} are taken for an order of {total}"));
+        let beyond = (captured - self.by_hand > total).then(|| format!("{captured} are taken for an order of {total}"));
         wrong.map(|object| format!("the provider has {object:?}")).or(beyond)
     }
 }

@@ -131,7 +131,7 @@ fn ended(world: &World) -> Result<(), String> {
     let kept = |run: &PieceRun| matches!(run.fate(), PieceFate::Delivered | PieceFate::Returning) && !run.was_lost;
     let is_completed = order.status() == OrderStatus::Completed;
     let costs = if is_completed { crate::order::costs_of(&order, kept) } else { 0 };
-    let may_be = may_be_paid(world, costs);
+    let may_be = may_be_paid(world, costs, is_completed);
     let paid: i64 = world.provider.objects().map(|object| object.captured - object.refunded).sum();
     if !may_be.contains(&paid) {
         return Err(format!("{paid} are paid for pieces that cost {costs}"));
@@ -145,9 +145,10 @@ fn ended(world: &World) -> Result<(), String> {
 }
 
 /// What may be paid for pieces that cost this much: just that, unless an authorisation has ended, or money was taken back; then staff has to
-/// see to it. What was taken back is not given back once more.
-fn may_be_paid(world: &World, costs: i64) -> RangeInclusive<i64> {
+/// see to it. What was taken back is not given back once more. What somebody has taken by hand stays where an order is paid: it is shown, and
+/// nobody here knows whose it is. An order that was given up gives it back, too.
+fn may_be_paid(world: &World, costs: i64, is_completed: bool) -> RangeInclusive<i64> {
     let provider = &world.provider;
     let least = if provider.has_expired { 0 } else { (costs - provider.charged_back).max(0) };
-    least..=costs
+    least..=costs + if is_completed { provider.by_hand } else { 0 }
 }

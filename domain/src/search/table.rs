@@ -15,6 +15,8 @@ use super::world::ORDER;
 pub(super) struct Cell {
     key: (String, String, String),
     follows: Follows,
+    /// Commands, by their full names, and who sends them.
+    sent: Vec<(String, Kind, &'static str)>,
 }
 
 /// What followed, over all decisions of a cell.
@@ -23,14 +25,34 @@ struct Follows {
     leads_to: BTreeSet<String>,
     events: BTreeSet<String>,
     sends: BTreeSet<String>,
+    deadlines: BTreeSet<String>,
     refusals: BTreeSet<String>,
     nothing: bool,
+}
+
+/// The ways in which a rule comes to send a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Reactor,
+    Lookup,
+    Deadline,
+    Effect,
+}
+
+/// A rule that sends a command, for events of this aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Sender {
+    pub(super) from: String,
+    pub(super) kind: Kind,
+    pub(super) rule: &'static str,
 }
 
 /// All that was found.
 #[derive(Clone, Default)]
 pub(super) struct Table {
     cells: BTreeMap<(String, String, String), Follows>,
+    /// By command, with its full name: two services may have one of the same.
+    senders: BTreeMap<String, BTreeSet<Sender>>,
 }
 
 /// The message's name.
@@ -42,7 +64,7 @@ impl Cell {
     pub(super) fn new(aggregate: &str, before: &str, command: &str, after: &str) -> Self {
         let leads_to = if before == after { BTreeSet::new() } else { BTreeSet::from([after.to_owned()]) };
         let follows = Follows { leads_to, ..Default::default() };
-        Self { key: (aggregate.to_owned(), before.to_owned(), short(command)), follows }
+        Self { key: (aggregate.to_owned(), before.to_owned(), short(command)), follows, sent: Vec::new() }
     }
 
     pub(super) fn refused(&mut self, code: Option<&str>) {
@@ -53,28 +75,62 @@ impl Cell {
         self.follows.events.insert(short(type_name));
     }
 
-    pub(super) fn sends(&mut self, rule: &str, command: &str) {
+    pub(super) fn sends(&mut self, rule: &'static str, command: &str) {
         self.follows.sends.insert(format!("{} ({rule})", short(command)));
+        self.sent.push((command.to_owned(), Kind::Reactor, rule));
     }
 
     pub(super) fn asks(&mut self, rule: &str) {
         self.follows.sends.insert(format!("asks `{rule}`"));
     }
 
-    pub(super) fn arms(&mut self, name: &str) {
-        self.follows.sends.insert(format!("arms `{name}`"));
+    /// The effect that is asked answers with this.
+    pub(super) fn calls(&mut self, rule: &'static str, answer: &str) {
+        self.asks(rule);
+        self.sent.push((answer.to_owned(), Kind::Effect, rule));
+    }
+
+    pub(super) fn arms(&mut self, rule: &'static str, name: &str, command: &str) {
+        self.follows.deadlines.insert(format!("arms `{name}`"));
+        self.sent.push((command.to_owned(), Kind::Deadline, rule));
+    }
+
+    pub(super) fn disarms(&mut self, name: &str) {
+        self.follows.deadlines.insert(format!("disarms `{name}`"));
+    }
+}
+
+impl Sender {
+    fn told(&self) -> String {
+        let Self { from, kind, rule } = self;
+        let kind = match kind {
+            Kind::Reactor => "",
+            Kind::Lookup => "the lookup ",
+            Kind::Deadline => "deadlines of ",
+            Kind::Effect => "the effect ",
+        };
+        format!("{from} ({kind}`{rule}`)")
     }
 }
 
 impl Table {
     pub(super) fn add(&mut self, cell: Cell) {
         let nothing = cell.follows.events.is_empty() && cell.follows.refusals.is_empty();
+        for (command, kind, rule) in cell.sent {
+            self.sent_by(&cell.key.0, kind, rule, &command);
+        }
         let all = self.cells.entry(cell.key).or_default();
         all.leads_to.extend(cell.follows.leads_to);
         all.events.extend(cell.follows.events);
         all.sends.extend(cell.follows.sends);
+        all.deadlines.extend(cell.follows.deadlines);
         all.refusals.extend(cell.follows.refusals);
         all.nothing |= nothing;
+    }
+
+    /// A rule sends this, for events of that aggregate.
+    pub(super) fn sent_by(&mut self, from: &str, kind: Kind, rule: &'static str, command: &str) {
+        self.senders.entry(command.to_owned()).or_default().insert(Sender { from: from.to_owned(), kind, rule });
     }
 
     /// Whether this message was decided in this state.
@@ -82,30 +138,46 @@ impl Table {
         self.cells.contains_key(&(aggregate.to_owned(), state.to_owned(), command.to_owned()))
     }
 
-    /// Commands that rules send, by name.
+    /// Who sends which command, a pair at a time.
+    pub(super) fn senders(&self) -> impl Iterator<Item = (&str, &Sender)> {
+        self.senders.iter().flat_map(|(command, all)| all.iter().map(move |sender| (command.as_str(), sender)))
+    }
+
+    /// Commands that reactors send, by their short names.
     pub(super) fn sent(&self) -> BTreeSet<String> {
-        let sent = self.cells.values().flat_map(|follows| &follows.sends);
-        sent.filter_map(|text| text.split_once(" (")).map(|(command, _)| command.to_owned()).collect()
+        self.by_reactors().map(|(command, _)| short(command)).collect()
+    }
+
+    fn by_reactors(&self) -> impl Iterator<Item = (&str, &Sender)> {
+        self.senders().filter(|(_, sender)| sender.kind == Kind::Reactor)
     }
 
     pub(super) fn len(&self) -> usize {
         self.cells.len()
     }
 
-    /// Who sends what to whom, a line a rule: from the sender's aggregate by the rule's name to the target's.
+    /// Who sends what to whom, a line a reactor: from the sender's aggregate by the rule's name to the target's.
     pub(super) fn diagram(&self, target_of: impl Fn(&str) -> String) -> String {
-        let mut lines: BTreeMap<(String, String, String), BTreeSet<String>> = BTreeMap::new();
-        for ((aggregate, ..), follows) in &self.cells {
-            for (command, rule) in follows.sends.iter().filter_map(|text| text.trim_end_matches(')').split_once(" (")) {
-                let way = (aggregate.clone(), rule.to_owned(), target_of(command));
-                lines.entry(way).or_default().insert(command.to_owned());
-            }
+        let mut lines: BTreeMap<(&str, &str, String), Vec<String>> = BTreeMap::new();
+        for (command, Sender { from, rule, .. }) in self.by_reactors() {
+            lines.entry((from, rule, target_of(command))).or_default().push(short(command));
         }
-        let line = |((from, rule, to), commands): (&(String, String, String), &BTreeSet<String>)| {
-            let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+        let line = |((from, rule, to), commands): (&(&str, &str, String), &Vec<String>)| {
             format!("{from:<10} ──{rule}──▶ {to:<10} {}\n", commands.join(", "))
         };
         lines.iter().map(line).collect()
+    }
+
+    /// As Markdown, who sends an aggregate's messages: rules, and whoever may send them beside those.
+    pub(super) fn from(&self, commands: &[&str], others: impl Fn(&str) -> String) -> String {
+        let mut text = "| message | from |\n|---|---|\n".to_owned();
+        for command in commands.iter().copied().collect::<BTreeSet<_>>() {
+            let rules = self.senders.get(command).into_iter().flatten().map(Sender::told);
+            let from: Vec<String> = rules.chain(Some(others(command)).filter(|others| !others.is_empty())).collect();
+            let from = if from.is_empty() { "no rule of the search".to_owned() } else { from.join(", ") };
+            let _ = writeln!(text, "| {} | {from} |", short(command));
+        }
+        text
     }
 
     /// The cells that were met, of an aggregate.
@@ -116,14 +188,14 @@ impl Table {
 
     /// As Markdown, what an aggregate's cells lead to.
     pub(super) fn written(&self, aggregate: &str) -> String {
-        let mut text = "| state | message | events | leads to | then |\n|---|---|---|---|---|\n".to_owned();
+        let mut text = "| state | message | events | leads to | then | deadlines |\n|---|---|---|---|---|---|\n".to_owned();
         for ((_, state, command), follows) in self.cells.iter().filter(|((name, ..), _)| name == aggregate) {
             let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
             let mut events: Vec<String> = follows.events.iter().cloned().collect();
             events.extend(follows.refusals.iter().map(|code| format!("refused: `{code}`")));
             events.extend(follows.nothing.then(|| "nothing".to_owned()));
             let (events, leads_to, sends) = (events.join(", "), list(&follows.leads_to), list(&follows.sends));
-            let _ = writeln!(text, "| {state} | {command} | {events} | {leads_to} | {sends} |");
+            let _ = writeln!(text, "| {state} | {command} | {events} | {leads_to} | {sends} | {} |", list(&follows.deadlines));
         }
         text
     }

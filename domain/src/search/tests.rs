@@ -1,6 +1,10 @@
 //! The search, and the proof that it can fail.
 
+use daybook_kernel::access_of_command;
+use daybook_proto::v1::Who;
+
 use super::moves::Left;
+use super::table::{Kind, Sender};
 use super::*;
 
 /// A customer, staff and a provider that may do everything, each once.
@@ -15,6 +19,7 @@ const ALL: Left = Left {
     notices: 3,
     troubles: 0,
     whims: 0,
+    by_hand: 0,
     crashes: 0,
     free_provider: true,
     may_refuse: false,
@@ -55,6 +60,7 @@ fn left(seed: u64) -> Left {
         may_refuse: seed % 16 == 3,
         troubles: u8::from(seed % 8 >= 5),
         whims: u8::from(matches!(seed % 16, 3 | 10)) * 2,
+        by_hand: u8::from(seed % 16 == 12),
         crashes: u8::try_from(seed % 3).unwrap_or_default(),
         ..ALL
     }
@@ -170,18 +176,18 @@ fn every_order_comes_to_an_end_at_which_goods_and_money_are_where_they_belong() 
 fn is_written(by_search: &table::Table, all: &table::Table, told: &str) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (processes, architecture) = (root.join("docs/processes.md"), root.join("ARCHITECTURE.md"));
-    let section = |(name, _): &(&str, &[&str])| format!("\n## {name}\n{}{}", all.written(name), cells::written(name, by_search, all));
+    let section = |(name, _): &(&str, &[&str])| {
+        let aggregates = crate::aggregates();
+        let commands = aggregates.iter().find(|a| a.name() == *name).map(|a| a.command_types()).unwrap_or_default();
+        let (from, written) = (all.from(commands, people), all.written(name));
+        format!("\n## {name}\n{from}\n{written}{}", cells::written(name, by_search, all))
+    };
     let sections: String = cells::STATES.iter().map(section).collect();
     let table = format!("{TABLE_BEGINS}\n{told}{sections}");
-    let target = |command: &str| {
-        let all = crate::aggregates();
-        let decides = all.iter().find(|a| a.command_types().iter().any(|name| table::short(name) == command));
-        decides.map(|a| a.name().to_owned()).unwrap_or_default()
-    };
     let old = std::fs::read_to_string(&architecture).expect("it stands there");
     let (before, rest) = old.split_once(DIAGRAM_BEGINS).expect("the diagram's beginning");
     let (_, after) = rest.split_once(DIAGRAM_ENDS).expect("the diagram's end");
-    let diagram = format!("{before}{DIAGRAM_BEGINS}{}{DIAGRAM_ENDS}{after}", all.diagram(target));
+    let diagram = format!("{before}{DIAGRAM_BEGINS}{}{DIAGRAM_ENDS}{after}", all.diagram(target_of));
     if std::env::var_os("DAYBOOK_WRITE_PROCESSES").is_some() {
         std::fs::write(&processes, &table).expect("it can be written");
         std::fs::write(&architecture, &diagram).expect("it can be written");
@@ -194,6 +200,27 @@ fn is_written(by_search: &table::Table, all: &table::Table, told: &str) {
     );
 }
 
+/// The aggregate that decides a command, by its full name.
+fn target_of(command: &str) -> String {
+    let all = crate::aggregates();
+    all.iter().find(|a| a.command_types().contains(&command)).map(|a| a.name().to_owned()).unwrap_or_default()
+}
+
+/// Who may send a command beside the shop's processes, as its file says.
+fn people(command: &str) -> String {
+    let access = access_of_command(shop_proto::descriptors(), command).expect("each says who may send it");
+    let name = |who| match who {
+        Who::Public => Some("anybody"),
+        Who::Guest => Some("guests"),
+        Who::Customer => Some("customers"),
+        Who::Staff => Some("staff"),
+        Who::Machine => Some("machines"),
+        Who::Webhook => Some("a webhook"),
+        Who::Process | Who::Unspecified => None,
+    };
+    access.who().filter_map(name).collect::<Vec<_>>().join(", ")
+}
+
 const WAYS: u64 = 40;
 const LATE_WAYS: u64 = 4;
 const DIAGRAM_BEGINS: &str = "<!-- the search writes this diagram -->\n```\n";
@@ -201,17 +228,19 @@ const DIAGRAM_ENDS: &str = "```\n<!-- here it ends -->\n";
 const TABLE_BEGINS: &str = "# The processes, state by state
 
 Written by the search (`cargo test -p shop-domain every_order_comes`; CI holds that it is so): the real deciders, reactors, lookups and
-deadlines, with a free provider, carrier, customer and staff. For each state and message: the events that may follow, the states that they
-lead to, and what is sent, asked or armed then, with the rule that does it. The search goes on from every state that it finds to an end at
+deadlines, with a free provider, carrier, customer and staff. For each message: the rules that send it, with the aggregate whose events they
+hear, and who else may. For each state and message: the events that may follow, the states that they lead to, what is sent and asked then,
+with the rule that does it, and the deadlines that are armed and disarmed. The search goes on from every state that it finds to an end at
 which nothing is held, no authorisation is open, and the money that was taken is that of the pieces that the customer keeps. Forget any one
 message, and it fails (`where_a_row_is_forgotten_the_search_finds_something_wrong`).
 
-Messages come late, deadlines cross what disarms them, notices are lost, authorisations end by themselves, banks take money back. The provider refuses to take, to
+Messages come late, deadlines cross what disarms them, notices are lost, authorisations end by themselves, banks take money back, and somebody
+moves money at the provider by hand. The provider refuses to take, to
 give back and to cancel, does late what it had refused, and forgets what it was asked. Processes die: before
 a checkpoint, so that they do again what they have done, under the same ids, and the ledger answers; and after a call to the provider, which
 is then asked about it by its key. Without ledger or keys it fails, too (`where_the_ledger_or_the_provider_forgets_what_was_done_…`).
 
-Each cell is met by the search, or by a way that is written down (`domain/src/search/scenarios.rs`), or it is listed with the reason why it
+Each cell is met by the search, or by a way that is written down (`domain/src/search/scenarios/`), or it is listed with the reason why it
 can't be met. Whoever may speak at any time does so in each state, and beside each message that is about to arrive there. A cell that is
 neither met nor listed, and one that is listed and met, is a failure.
 ";
@@ -261,6 +290,69 @@ fn undisturbed(search: &mut Search) -> Result<(), Found> {
     let status = world.order().status();
     let what = format!("an order that nobody disturbs is {status:?}");
     if status == OrderStatus::Completed { Ok(()) } else { Err(Found { what, way: Vec::new(), speech: None }) }
+}
+
+/// All that the search's ways and those that are written down have said.
+fn said() -> table::Table {
+    let mut search = without("");
+    none(ways(&mut search, 0..MUTANT_WAYS, 120));
+    none(scenarios::all(&mut search));
+    search.table
+}
+
+/// What begins something elsewhere that costs money or goods, by short names in order.
+const BEGINS: [&str; 7] =
+    ["ConfirmAllocation", "CreateShipment", "RequestCapture", "RequestPayment", "RequestRefund", "RequestRelease", "RequestVoid"];
+
+/// Who speaks beside an aggregate's one reactor, and why that does no harm.
+const BESIDE: [(&str, &str); 7] = [
+    ("place", "a lookup reads before it speaks, and an order is placed once"),
+    ("allocate", "a lookup reads before it speaks, and an allocation that was given back before takes nothing"),
+    ("payment-provider", "an effect's answer names what was asked, and nothing else is answered by it"),
+    ("order-deadlines", "a deadline names its step and its time: one that comes late changes nothing"),
+    ("payment-deadlines", "the same"),
+    ("carts", "the same"),
+    ("reservations", "the same"),
+];
+
+/// Whether this is, or may be, one of them.
+fn begins(command: &str) -> bool {
+    let name = table::short(command);
+    name.starts_with("Request") || BEGINS.contains(&name.as_str())
+}
+
+/// What is wrong with who sends what: rule 1 and rule 4.
+fn speaks_out_of_turn(table: &table::Table) -> Vec<String> {
+    let (mut wrong, mut reactors, mut beside) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+    for (command, sender) in table.senders() {
+        let Sender { from, kind, rule } = sender;
+        if begins(command) && (from != "order" || *kind != Kind::Reactor) {
+            wrong.push(format!("{command} is sent by {rule} of {from}"));
+        }
+        if *kind != Kind::Reactor {
+            beside.insert(*rule);
+            continue;
+        }
+        let pair = (from.clone(), target_of(command));
+        let first = *reactors.entry(pair.clone()).or_insert(*rule);
+        if first != *rule {
+            wrong.push(format!("{first} and {rule} both speak for {} to {}", pair.0, pair.1));
+        }
+    }
+    let listed: BTreeSet<&str> = BESIDE.iter().map(|(rule, _)| *rule).collect();
+    wrong.extend(beside.symmetric_difference(&listed).map(|rule| format!("{rule} speaks beside a reactor, or is listed and does not")));
+    wrong
+}
+
+#[test]
+fn only_the_orders_events_begin_anything_and_one_reactor_speaks_for_an_aggregate_to_another() {
+    let table = said();
+    let begun: BTreeSet<&str> = table.senders().map(|(command, _)| command).filter(|command| begins(command)).collect();
+    assert_eq!(begun.iter().copied().map(table::short).collect::<BTreeSet<_>>(), BEGINS.map(str::to_owned).into());
+    for command in begun {
+        assert_eq!(people(command), "", "{command} is for processes alone");
+    }
+    assert_eq!(speaks_out_of_turn(&table), Vec::<String>::new());
 }
 
 /// Messages without which all still ends well, and why that is so.

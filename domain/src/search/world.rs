@@ -6,8 +6,8 @@ use std::sync::Arc;
 use daybook_kernel::ids::{command_id, effect_outcome_id};
 use daybook_kernel::spec::{SPEC_TIME, context};
 use daybook_kernel::{
-    Aggregate, Deadline, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, PageKey, Pages, Registry, ServiceMessage,
-    StreamId, Version,
+    Aggregate, Deadline, DecodedOnce, ErasedDeadlines, ErasedLookup, ErasedReactor, EventAt, Instant, PageKey, Pages, Registry,
+    ServiceMessage, StreamId, Version,
 };
 use daybook_proto::{CommandSet, MessageSet as _};
 use prost::Message as _;
@@ -22,7 +22,7 @@ use shop_proto::shipping::v1::{ShipmentEvent, ShipmentState};
 
 use super::past::{Apart, Id, Past, Written};
 use super::provider::Provider;
-use super::table::{self, Cell, Table};
+use super::table::{self, Cell, Kind, Table};
 
 /// The step of an order that ends before its authorisation does.
 const AUTHORISATION_STEP: &str = "authorisation";
@@ -37,6 +37,9 @@ pub(super) const CUSTOMER: &str = "c-1";
 /// What a piece costs, by SKU: amounts that divide badly.
 pub(super) const PRODUCTS: [(&str, i64); 2] = [("A-1", 333), ("B-1", 101)];
 pub(super) const WAREHOUSES: [&str; 2] = ["w-1", "w-2"];
+
+/// The effect that calls the provider.
+pub(super) const PROVIDER: &str = "payment-provider";
 
 /// Who sends the commands of deadlines.
 pub(super) const DEADLINES: &str = "deadlines";
@@ -205,6 +208,12 @@ impl World {
         self.state(&format!("payment/{ORDER}"))
     }
 
+    /// Time stands still, but for the end of the authorisation: an order compares it with the clock.
+    fn now(&self) -> Instant {
+        let due = self.order().due_at.filter(|_| self.is_about_to_end);
+        due.map_or(SPEC_TIME, |due| Instant::from_proto(&due))
+    }
+
     /// Where a stream stands.
     pub(super) fn standing(&self, stream: &str) -> &'static str {
         let aggregate = stream.split('/').next().unwrap_or_default();
@@ -328,7 +337,7 @@ impl World {
             OrderCommand::decode(letter.type_name, &letter.bytes),
             Ok(OrderCommand::TimeOutStep(TimeOutStep { step, .. })) if step == AUTHORISATION_STEP
         );
-        let decision = aggregate.decide(&mut state, &command, &context(SPEC_TIME));
+        let decision = aggregate.decide(&mut state, &command, &context(self.now()));
         let encoded = aggregate.encode_state(&state);
         let after = table::standing(aggregate.name(), &encoded);
         let mut cell = Cell::new(aggregate.name(), before, letter.type_name, after);
@@ -397,12 +406,14 @@ impl World {
         }
         for rule in rules.deadlines.iter().filter(|rule| rule.aggregate() == stream.aggregate()) {
             let disarmed = rule.disarms(type_name, payload, &decoded).expect("a rule is total");
-            self.armed.retain(|armed| armed.rule != rule.name() || armed.source != written.stream || !disarmed.contains(&armed.name));
+            let is_over = |armed: &Armed| armed.rule == rule.name() && armed.source == written.stream && disarmed.contains(&armed.name);
+            self.armed.iter().filter(|armed| is_over(armed)).for_each(|armed| cell.disarms(armed.name));
+            self.armed.retain(|armed| !is_over(armed));
             for (id, Deadline { name, message, .. }) in rule.arms(type_name, payload, &decoded, &at, &place).expect("a rule is total") {
                 if rules.is_forgotten(message.type_name) {
                     continue;
                 }
-                cell.arms(name);
+                cell.arms(rule.name(), name, message.type_name);
                 let letter = Letter::new(id.into_bytes(), message);
                 if !self.past.0.has_decided(&letter.id) {
                     self.armed.replace(Armed { rule: rule.name(), name, source: written.stream.clone(), letter });
@@ -412,8 +423,8 @@ impl World {
         if stream.aggregate() == "payment"
             && let Ok(PaymentEvent::ProviderAsked(e)) = PaymentEvent::decode(type_name, payload)
         {
-            cell.asks("payment-provider");
-            let id = Apart(effect_outcome_id(&place, "payment-provider", &written.stream).into_bytes());
+            cell.calls(PROVIDER, "shop.payment.v1.RecordOperation");
+            let id = Apart(effect_outcome_id(&place, PROVIDER, &written.stream).into_bytes());
             let is_there = self.past.0.has_decided(&id) || self.asked.iter().any(|asked| asked.id.0 == id.0);
             if !is_there {
                 self.asked.push(Asked { ask: e.encode_to_vec(), id, outcome: None });
@@ -437,6 +448,7 @@ impl World {
             self.put(page, &mut pages);
         }
         let answer = rule.answer(read.type_name, &read.payload, &decoded, &pages, SPEC_TIME).expect("pages that can be read");
+        table.sent_by(stream.aggregate(), Kind::Lookup, rule.name(), answer.type_name);
         self.decide(&Letter::new(read.id.0, answer), rules, table);
     }
 

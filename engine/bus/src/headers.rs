@@ -48,7 +48,7 @@ names! {
     IF_MATCH = "daybook-if-match";
     /// The actor, as the client says.
     ACTOR = "daybook-actor";
-    /// Why: a client's words on a command, the engine's on a rejected message.
+    /// Why: a client's words on a command, the engine's on a notice that is none.
     REASON = "daybook-reason";
     /// The caller, as authentication says: scopes idempotency keys.
     CALLER = "daybook-caller";
@@ -60,6 +60,8 @@ names! {
     REPLY_TO = "daybook-reply-to";
     /// The endpoint's own number for the request that waits.
     REQUEST_ID = "daybook-request-id";
+    /// Of a notice that is no command, on its way to be rejected: the webhook that it came to.
+    WEBHOOK = "daybook-webhook";
     /// Of a message in `<service>.messages.rejected`: why.
     REJECTED_REASON = "daybook-rejected-reason";
     /// Of a message in `<service>.messages.rejected`: where it stood.

@@ -1,7 +1,5 @@
 //! What a payment provider has to do, whoever it is.
 
-use std::io::Write as _;
-
 use daybook_kernel::Unknown;
 use serde_json::json;
 use shop_outside::{Address, HttpPaymentProvider, Payment, PaymentProvider, PaymentStatus, Said, TakenCurrencies};
@@ -9,7 +7,7 @@ use shop_proto::common::v1::Money;
 use shop_simulators::{Captures, Least, Terms};
 use uuid::Uuid;
 
-use crate::support::Simulator;
+use crate::support::{Simulator, sandbox};
 
 fn key() -> Uuid {
     Uuid::new_v4()
@@ -186,14 +184,9 @@ async fn who_has_forgotten_a_key_still_shows_what_was_done() {
 
 #[tokio::test]
 async fn a_sandbox_keeps_the_contract_of_payment_providers() {
-    let Ok(url) = std::env::var("DAYBOOK_PAYMENT_SANDBOX_URL") else {
-        // Past the harness, which shows nothing of what passes.
-        let name = "a_sandbox_keeps_the_contract_of_payment_providers";
-        writeln!(std::io::stderr(), "NOT RUN: {name}: DAYBOOK_PAYMENT_SANDBOX_URL names none").expect("it is open");
-        return;
-    };
-    let key = std::env::var("DAYBOOK_PAYMENT_SANDBOX_KEY").ok();
-    holds(&HttpPaymentProvider::new(Address::new(&url, key).expect("a URL"), TakenCurrencies::default())).await;
+    if let Some(address) = sandbox("PAYMENT", "a_sandbox_keeps_the_contract_of_payment_providers") {
+        holds(&HttpPaymentProvider::new(address, TakenCurrencies::default())).await;
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! A simulator of each kind, in this process.
+//! A simulator of each kind, in this process, and a sandbox, where there is one.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,6 +14,17 @@ pub(crate) struct Simulator {
     pub(crate) url: String,
     client: reqwest::Client,
     _stop: watch::Sender<bool>,
+}
+
+/// The sandbox of a kind, with our key there. Where the environment names none, the test says that it did not run.
+pub(crate) fn sandbox(kind: &str, test: &str) -> Option<Address> {
+    let of = |what: &str| std::env::var(format!("DAYBOOK_{kind}_SANDBOX_{what}")).ok();
+    let Some(url) = of("URL") else {
+        // Past the harness, which shows nothing of what passes.
+        writeln!(std::io::stderr(), "NOT RUN: {test}: DAYBOOK_{kind}_SANDBOX_URL names none").expect("it is open");
+        return None;
+    };
+    Some(Address::new(&url, of("KEY")).expect("a URL"))
 }
 
 fn options() -> Options {

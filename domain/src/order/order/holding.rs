@@ -1,7 +1,7 @@
 //! Shipments that may not leave for now: staff says so, or their money is in doubt. Each reason holds them for itself: they leave when none is
 //! left.
 
-use daybook_kernel::Decision;
+use daybook_kernel::{Decision, Instant};
 use shop_proto::holds::{self, AUTHORISATION_ENDS, AUTHORISATION_LOST, DISPUTED, STAFF};
 use shop_proto::order::v1::*;
 
@@ -96,10 +96,18 @@ impl Story<'_> {
         self.told()
     }
 
-    /// The one capture of all could not be done: nothing of the order is paid.
-    pub(super) fn hold_if_lost(&mut self) {
-        if self.state.authorisation_lost && !self.is_all_taken() {
+    /// The one capture of all could not be done: nothing of the order is paid. The authorisation may be lost by now, or about to end, and that
+    /// held nothing as long as nothing seemed to be missing.
+    pub(super) fn hold_if_unpaid(&mut self) {
+        if self.is_all_taken() {
+            return;
+        }
+        if self.state.authorisation_lost {
             self.hold_for(AUTHORISATION_LOST);
+        }
+        let is_due = self.state.due_at.as_ref().is_some_and(|due| Instant::from_proto(due) <= self.context.now());
+        if self.state.captures_once && is_due {
+            self.hold_for(AUTHORISATION_ENDS);
         }
     }
 

@@ -100,7 +100,7 @@ impl Story<'_> {
     pub(super) fn not_captured(mut self, c: &RecordNotCaptured) -> Decision<Order> {
         if self.state.captures_open.contains(&c.number) {
             self.tell(OrderCaptureFailed::from(c));
-            self.hold_if_lost();
+            self.hold_if_unpaid();
             self.go_on();
         }
         self.told()

@@ -52,7 +52,7 @@ table! {
         WEBHOOK_NOTICES: counter "daybook_webhook_notices_total" [Service, Status] Count
             "Notices that others have sent, by the answer: 401 had no good signature.";
         WEBHOOK_UNADDRESSED: counter "daybook_webhook_unaddressed_total" [Service] Count
-            "Notices with a good signature that are about nothing that is known here, and are passed over.";
+            "Notices with a good signature that are about nothing that is known here: they are kept as rejected messages.";
     }
     "Lanes" {
         LANE_TAKEOVERS: counter "daybook_lane_takeovers_total" [Service] Count

@@ -1,7 +1,7 @@
 //! Shipments: cancelled, left, arrived, lost, and their money.
 
 use daybook_kernel::spec::{SPEC_TIME, given, given_nothing};
-use daybook_kernel::{EventAt, Reactor as _, ServiceMessage, StreamId, Version};
+use daybook_kernel::{EventAt, Instant, Reactor as _, ServiceMessage, StreamId, Version};
 use shop_proto::samples::order::{
     allocated, awaiting, cancel, captured, completed, confirmed, delivered, held as held_there, in_two_shipments, ordered, paid,
     record_confirmed, shipped, undoing,
@@ -395,6 +395,18 @@ fn what_has_not_left_when_the_authorisation_is_about_to_end_is_held() {
     given::<Order>(after([left, shipped(2, 2, 1999, OrderStatus::Shipped)])).when(ends(6 * day)).then_nothing();
     // All was taken with the first.
     given::<Order>(once([shipped(1, 1, 3998, OrderStatus::PartlyShipped)])).when(ends(6 * day)).then_nothing();
+}
+
+/// What its time has passed over, because all seemed to be taken.
+#[test]
+fn what_has_not_left_is_held_when_the_capture_of_all_fails_and_the_authorisation_is_about_to_end() {
+    let failed = RecordNotCaptured { order_id: id(), number: 1, amount: Some(money("EUR", 3998)), code: "refused".into() };
+    let not_taken = || OrderEvent::from(OrderCaptureFailed::from(&failed));
+    let left = || once([shipped(1, 1, 3998, OrderStatus::PartlyShipped)]);
+    let then = |seconds| Instant::from_proto(&at(seconds));
+    let due = 6 * 24 * 60 * 60;
+    given::<Order>(left()).at(then(due)).when(failed.clone()).then([not_taken(), held_for("authorisation-ends", vec![2])]);
+    given::<Order>(left()).at(then(due - 1)).when(failed.clone()).then([not_taken()]);
 }
 
 fn held_for(reason: &str, numbers: Vec<u32>) -> OrderEvent {
