@@ -18,6 +18,7 @@ use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
 
 use crate::batch::{Answer, Decided, PageContext, decide};
+use crate::endpoint::Waiters;
 use crate::error::backoff;
 use crate::intake::{Arrival, Intake};
 use crate::memory::{Held, Memory};
@@ -47,6 +48,7 @@ pub(crate) struct LaneParts {
     pub(crate) clock: Clock,
     pub(crate) committed: OnCommit,
     pub(crate) local: LocalLanes,
+    pub(crate) waiters: Waiters,
     pub(crate) board: Board,
 }
 
@@ -394,13 +396,15 @@ impl Tenure<'_> {
         Ok((streams, known))
     }
 
-    /// The page stands, or there was nothing to write: now it may be told.
-    async fn finish(&mut self, decided: Decided, page: Option<Page>) -> Result<usize, HandlerError> {
+    /// The page stands, or there was nothing to write: now it may be told, first of all to those who wait.
+    async fn finish(&mut self, mut decided: Decided, page: Option<Page>) -> Result<usize, HandlerError> {
         let service = self.service().to_owned();
+        let answers = std::mem::take(&mut decided.answers);
         if let Some(page) = page {
             daybook_failpoint::reach("append.after");
             let page = Arc::new(page);
             self.stands(page.head());
+            self.reply(answers);
             self.relay.committed(page.clone());
             (self.lane.parts.committed)(&self.lane.parts.service, self.lane.partition.number(), &page);
             self.snapshots(&decided, &page);
@@ -409,8 +413,10 @@ impl Tenure<'_> {
             if page.head().page % 10_000 == 0 {
                 self.writer.extend_requests(page.head().page + 10_000).await?;
             }
+        } else {
+            self.reply(answers);
         }
-        let Decided { consumed, answers, streams, results, new, repeats, taken_up, .. } = decided;
+        let Decided { consumed, streams, results, new, repeats, taken_up, .. } = decided;
         for (id, held) in streams {
             self.handover.memory.keep_stream(id, held);
         }
@@ -422,7 +428,6 @@ impl Tenure<'_> {
         self.unwritable = None;
         metrics::COMMANDS_DECIDED.with([&service]).increment(new as u64);
         metrics::COMMANDS_REPEATED.with([&service]).increment(repeats as u64);
-        self.reply(answers);
         for parked_id in taken_up {
             self.lane.partition.settle_parked(parked_id, self.now(), "decided").await?;
         }
@@ -430,9 +435,13 @@ impl Tenure<'_> {
     }
 
     fn reply(&self, answers: Vec<Answer>) {
-        let records = replies::records(&self.lane.parts.replies_topic, answers);
+        if answers.iter().all(|answer| answer.reply_to.is_none()) {
+            return;
+        }
+        daybook_failpoint::reach("reply.before");
+        let parts = &self.lane.parts;
+        let records = replies::answer(&parts.waiters, &parts.replies_topic, answers);
         if !records.is_empty() {
-            daybook_failpoint::reach("reply.before");
             // Not waited for: a lost reply is only a slower answer, for the result stands in the ledger.
             let delivery = self.lane.parts.producer.send(records);
             tokio::spawn(async move {

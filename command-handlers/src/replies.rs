@@ -1,4 +1,5 @@
-//! Replies: one message a page and endpoint process on `command.replies`. A lost one is only a slower answer.
+//! Replies: to whoever waits in this process, at once; to others one message a page and endpoint process on `command.replies`. A lost one
+//! is only a slower answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,19 +10,23 @@ use daybook_proto::v1::{Replies, Reply};
 use prost::Message as _;
 
 use crate::batch::Answer;
+use crate::endpoint::Waiters;
 
-/// The records that carry these answers to those who wait.
-pub(crate) fn records(topic: &Arc<str>, answers: Vec<Answer>) -> Vec<Record> {
+/// Answers those who wait in this process; the records that carry the other answers to those who wait elsewhere.
+pub(crate) fn answer(waiters: &Waiters, topic: &Arc<str>, answers: Vec<Answer>) -> Vec<Record> {
     let mut by_partition: BTreeMap<i32, Replies> = BTreeMap::new();
     for answer in answers {
         let Some(to) = answer.reply_to else { continue };
-        by_partition.entry(to.partition).or_default().replies.push(Reply {
+        let reply = Reply {
             request_id: to.request_id,
             command_id: answer.command_id.as_bytes().to_vec(),
             replayed: answer.replayed,
             answer: Some(answer.answer),
             next: answer.next,
-        });
+        };
+        if let Err(elsewhere) = waiters.answer(reply) {
+            by_partition.entry(to.partition).or_default().replies.push(elsewhere);
+        }
     }
     by_partition
         .into_iter()

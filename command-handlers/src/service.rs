@@ -16,7 +16,7 @@ use daybook_process::{Readiness, Shutdown};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::endpoint::{Endpoint, openapi};
+use crate::endpoint::{Endpoint, Waiters, openapi};
 use crate::intake::Intake;
 use crate::lane::{Clock, Handover, Lane, LaneParts};
 use crate::lost::LostEvents;
@@ -53,7 +53,7 @@ impl CommandHandlers {
         let lost = Arc::new(LostEvents::of(&logs, &registry).await?);
         let sessions = Arc::new(WriterSessions::new(parts.config.writer_connections));
 
-        let board = Board::default();
+        let (board, waiters) = (Board::default(), Waiters::default());
         let mut tasks = JoinSet::new();
         let mut groups = Vec::new();
         for log in logs.iter().filter(|l| parts.services.iter().any(|s| **s == **l.service())) {
@@ -70,6 +70,7 @@ impl CommandHandlers {
                 clock: Arc::new(Writer::now) as Clock,
                 committed: parts.committed.clone(),
                 local: parts.local.clone(),
+                waiters: waiters.clone(),
                 board: board.clone(),
                 service: service.clone(),
             };
@@ -85,7 +86,7 @@ impl CommandHandlers {
             groups.push((service.to_string(), group.joined.clone()));
             tasks.spawn(group.stay(parts.bus.clone(), shutdown.clone()));
         }
-        let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, shutdown.clone()).await?;
+        let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, waiters, shutdown.clone()).await?;
         let probe = Probe::new(Ready { groups, logs, endpoint: endpoint.clone(), board }, Ready::readiness);
         let router = daybook_http::surface_routes(endpoint.routes(), probe.clone(), openapi::document(&registry, &parts.config.webhooks));
         let address = surface.address();

@@ -1,7 +1,5 @@
 //! Headers and replies by the thousand: a header is understood or named, and every reply is rendered.
 
-use std::collections::HashMap;
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::IntoResponse as _;
 use daybook_http::Problem;
@@ -11,7 +9,6 @@ use daybook_proto::v1::{CommandResult, EventRef, KeyReused, Parked, Precondition
 use daybook_testkit::fuzz::damaged;
 use proptest::prelude::*;
 use prost::Message as _;
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{headers, render, waiting};
@@ -118,11 +115,10 @@ proptest! {
         1 => a_reply().prop_map(|reply| Replies { replies: vec![reply] }.encode_to_vec()),
         2 => damaged(a_reply().prop_map(|reply| Replies { replies: vec![reply] }.encode_to_vec())),
     ]) {
-        let (sender, mut waits) = oneshot::channel();
-        let (other, mut others) = oneshot::channel();
-        let mut slots = HashMap::from([(1, (Uuid::from_bytes(ID), sender)), (2, (Uuid::from_bytes(ID), other))]);
-        slots.get_mut(&2).expect("there").0 = Uuid::from_bytes([9; 16]);
-        waiting::deliver(&bytes, &mut slots);
+        let waiters = waiting::Waiters::default();
+        let mut waits = waiters.wait(1, Uuid::from_bytes(ID));
+        let mut others = waiters.wait(2, Uuid::from_bytes([9; 16]));
+        waiting::deliver(&bytes, &waiters);
         if let Ok(reply) = others.try_recv() {
             prop_assert_eq!(reply.command_id, [9; 16]);
         }

@@ -29,6 +29,7 @@ use daybook_process::Shutdown;
 use crate::{HandlerConfig, HandlerError, HandlerParts};
 use admission::Limit;
 use waiting::ReplySlots;
+pub(crate) use waiting::Waiters;
 use webhooks::Webhooks;
 
 /// While no more commands than this are under way, each goes to Kafka at once.
@@ -70,6 +71,7 @@ impl Endpoint {
         registry: Arc<Registry>,
         secret: Secret,
         inspector: Inspector,
+        waiters: Waiters,
         shutdown: Shutdown,
     ) -> Result<Self, HandlerError> {
         // A record gives up 2 s after the longest wait: nothing runs long after its answer.
@@ -77,7 +79,7 @@ impl Endpoint {
         let options = |linger| ProducerOptions { linger, message_timeout, ..Default::default() };
         let eager = SharedProducer::new(&parts.bus, options(Duration::ZERO))?;
         let patient = SharedProducer::new(&parts.bus, options(parts.config.linger))?;
-        let waiting = ReplySlots::start(&parts.bus, shutdown).await?;
+        let waiting = ReplySlots::start(&parts.bus, waiters, shutdown).await?;
         let services = logs
             .into_iter()
             .map(|log| {

@@ -33,7 +33,7 @@ pub(super) async fn decided(
     let record = addressed.record(route.topic.clone(), route.log.partitions(), &endpoint.0.secret);
     let partition = record.partition;
     let mut delivery = std::pin::pin!(endpoint.producer().send(vec![record]));
-    let mut message_offset = None;
+    let mut delivered_at = None;
     let mut waited = std::pin::pin!(tokio::time::sleep(wait));
     let mut over = false;
     // The reply is the answer, whenever it comes; when the wait ends first, Kafka's acknowledgement makes it a 202.
@@ -48,11 +48,10 @@ pub(super) async fn decided(
                 }
                 over = true;
             }
-            delivered = &mut delivery, if message_offset.is_none() => match delivered {
+            delivered = &mut delivery, if delivered_at.is_none() => match delivered {
                 Ok(offsets) => {
                     daybook_failpoint::reach("endpoint.produced");
-                    let written = endpoint.0.inspector.written(&route.topic, partition);
-                    message_offset = Some(place(offsets.first().copied().unwrap_or(-1), written).await?);
+                    delivered_at = Some(offsets.first().copied().unwrap_or(-1));
                 }
                 Err(error) if error.queue_full => {
                     return Err(Problem::unavailable("the endpoint's queue to Kafka is full: repeat with the same key", 1));
@@ -64,7 +63,8 @@ pub(super) async fn decided(
             },
             () = &mut waited, if !over => over = true,
         }
-        if let (true, Some(message_offset)) = (over, message_offset) {
+        if let (true, Some(said)) = (over, delivered_at) {
+            let message_offset = place(said, endpoint.0.inspector.written(&route.topic, partition)).await?;
             let handle = Handle {
                 service: addressed.service.clone(),
                 stream_id: addressed.stream.as_str().to_owned(),

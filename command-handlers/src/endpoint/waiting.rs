@@ -1,8 +1,9 @@
-//! The requests that wait, each for its reply. One random partition of `command.replies`, read from its end.
+//! The requests that wait, each for its reply: from a lane of this process, or from one random partition of `command.replies`, read from
+//! its end.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use daybook_bus::{BusConfig, BusError, PartitionReader, StartAt, TopicSpec};
@@ -18,11 +19,50 @@ use crate::HandlerError;
 /// Longest time that a passing trouble of Kafka's is waited out at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Slots = Mutex<HashMap<u64, (Uuid, oneshot::Sender<Reply>)>>;
+/// The requests of this process that wait, by number, each with its command's id. A lane of the process answers them here; what other
+/// processes have decided comes over Kafka. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Waiters(Arc<Mutex<HashMap<u64, (Uuid, oneshot::Sender<Reply>)>>>);
+
+impl Waiters {
+    /// Waits for the reply to a command under a number that nobody else waits under.
+    pub(super) fn wait(&self, request_id: u64, command_id: Uuid) -> oneshot::Receiver<Reply> {
+        let (sender, reply) = oneshot::channel();
+        self.lock().insert(request_id, (command_id, sender));
+        reply
+    }
+
+    /// Gives a reply to whoever waits for it; gives it back where nobody of this process does.
+    ///
+    /// # Errors
+    /// The reply: it is somebody else's, or nobody waits for it any more.
+    pub(crate) fn answer(&self, reply: Reply) -> Result<(), Reply> {
+        self.answer_all(std::iter::once(reply)).pop().map_or(Ok(()), Err)
+    }
+
+    /// The same for several; those that nobody waits for here.
+    fn answer_all(&self, replies: impl Iterator<Item = Reply>) -> Vec<Reply> {
+        let mut waiting = self.lock();
+        let mut left = Vec::new();
+        for reply in replies {
+            // The command id must be the one that was asked for: a number alone is no proof.
+            let is_its = waiting.get(&reply.request_id).is_some_and(|(id, _)| id.as_bytes() == reply.command_id.as_slice());
+            match is_its.then(|| waiting.remove(&reply.request_id)).flatten() {
+                Some((_, sender)) => _ = sender.send(reply),
+                None => left.push(reply),
+            }
+        }
+        left
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, (Uuid, oneshot::Sender<Reply>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The slots of one endpoint process.
 pub(crate) struct ReplySlots {
-    slots: Arc<Slots>,
+    waiters: Waiters,
     partition: Arc<AtomicI32>,
     listening: Arc<AtomicBool>,
     next: AtomicU64,
@@ -32,39 +72,38 @@ pub(crate) struct ReplySlots {
 pub(crate) struct Slot {
     pub(crate) reply_to: ReplyTo,
     pub(crate) reply: oneshot::Receiver<Reply>,
-    slots: Arc<Slots>,
+    waiters: Waiters,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.reply_to.request_id);
+        self.waiters.lock().remove(&self.reply_to.request_id);
     }
 }
 
 impl ReplySlots {
-    pub(crate) async fn start(bus: &BusConfig, shutdown: Shutdown) -> Result<Self, HandlerError> {
+    pub(crate) async fn start(bus: &BusConfig, waiters: Waiters, shutdown: Shutdown) -> Result<Self, HandlerError> {
         // Random numbers, for endpoints that share a partition must not mistake each other's replies.
         let random = Uuid::new_v4().as_u128();
         let partitions = TopicSpec::replies(bus).partitions;
         let partition = i32::try_from(random % u128::from(partitions.unsigned_abs().max(1))).unwrap_or_default();
         let waiting = Self {
-            slots: Arc::default(),
+            waiters,
             partition: Arc::new(AtomicI32::new(partition)),
             listening: Arc::default(),
             next: AtomicU64::new((random >> 64) as u64),
         };
         let reader = open(bus, partition).await?;
         waiting.listening.store(true, Ordering::Relaxed);
-        tokio::spawn(listen(bus.clone(), partition, reader, waiting.slots.clone(), waiting.listening.clone(), shutdown));
+        tokio::spawn(listen(bus.clone(), partition, reader, waiting.waiters.clone(), waiting.listening.clone(), shutdown));
         Ok(waiting)
     }
 
     /// A slot for one message under this command id.
     pub(crate) fn slot(&self, command_id: Uuid) -> Slot {
         let request_id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, reply) = oneshot::channel();
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(request_id, (command_id, sender));
-        Slot { reply_to: ReplyTo { partition: self.partition.load(Ordering::Relaxed), request_id }, reply, slots: self.slots.clone() }
+        let reply = self.waiters.wait(request_id, command_id);
+        Slot { reply_to: ReplyTo { partition: self.partition.load(Ordering::Relaxed), request_id }, reply, waiters: self.waiters.clone() }
     }
 
     pub(crate) fn is_listening(&self) -> bool {
@@ -87,7 +126,7 @@ async fn listen(
     bus: BusConfig,
     partition: i32,
     mut reader: PartitionReader,
-    slots: Arc<Slots>,
+    waiters: Waiters,
     listening: Arc<AtomicBool>,
     shutdown: Shutdown,
 ) {
@@ -100,9 +139,8 @@ async fn listen(
             }
         };
         if let Some(messages) = messages {
-            let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
             for message in messages {
-                deliver(message.value.as_deref().unwrap_or_default(), &mut slots);
+                deliver(message.value.as_deref().unwrap_or_default(), &waiters);
             }
             continue;
         }
@@ -127,14 +165,10 @@ async fn listen(
     }
 }
 
-pub(super) fn deliver(bytes: &[u8], slots: &mut HashMap<u64, (Uuid, oneshot::Sender<Reply>)>) {
-    let Ok(replies) = Replies::decode(bytes) else { return };
-    for reply in replies.replies {
-        // The command id must be the one that was asked for: a number alone is no proof.
-        let matches = slots.get(&reply.request_id).is_some_and(|(id, _)| id.as_bytes() == reply.command_id.as_slice());
-        if matches && let Some((_, sender)) = slots.remove(&reply.request_id) {
-            let _ = sender.send(reply);
-        }
+/// A message of `command.replies`. What nobody waits for is passed over.
+pub(super) fn deliver(bytes: &[u8], waiters: &Waiters) {
+    if let Ok(replies) = Replies::decode(bytes) {
+        waiters.answer_all(replies.replies.into_iter());
     }
 }
 
@@ -145,17 +179,24 @@ mod tests {
     #[test]
     fn a_reply_is_taken_by_who_waits_for_its_command_and_a_number_alone_is_no_proof() {
         let id = Uuid::from_u128(1);
-        let (sender, mut receiver) = oneshot::channel();
-        let mut slots = HashMap::from([(7, (id, sender))]);
-        let reply = |request_id, command: Uuid| {
-            let reply = Reply { request_id, command_id: command.as_bytes().to_vec(), ..Default::default() };
-            Replies { replies: vec![reply] }.encode_to_vec()
-        };
-        deliver(&reply(7, Uuid::from_u128(2)), &mut slots);
-        deliver(&reply(8, id), &mut slots);
-        assert!(receiver.try_recv().is_err());
-        deliver(&reply(7, id), &mut slots);
-        assert_eq!(receiver.try_recv().expect("it is there").request_id, 7);
-        assert!(slots.is_empty());
+        let waiters = Waiters::default();
+        let reply = |request_id, command: Uuid| Reply { request_id, command_id: command.as_bytes().to_vec(), ..Default::default() };
+        let message = |reply: Reply| Replies { replies: vec![reply] }.encode_to_vec();
+
+        let mut by_kafka = waiters.wait(7, id);
+        deliver(&message(reply(7, Uuid::from_u128(2))), &waiters);
+        deliver(&message(reply(8, id)), &waiters);
+        assert!(by_kafka.try_recv().is_err());
+        deliver(&message(reply(7, id)), &waiters);
+        assert_eq!(by_kafka.try_recv().expect("it is there").request_id, 7);
+        assert!(waiters.lock().is_empty());
+
+        let mut here = waiters.wait(7, id);
+        for others in [reply(7, Uuid::from_u128(2)), reply(8, id)] {
+            assert_eq!(waiters.answer(others.clone()), Err(others), "it goes on to Kafka");
+        }
+        assert_eq!(waiters.answer(reply(7, id)), Ok(()));
+        assert_eq!(here.try_recv().expect("it is there").request_id, 7);
+        assert!(waiters.answer(reply(7, id)).is_err(), "nobody waits any more");
     }
 }

@@ -1,6 +1,7 @@
 //! Commands that a sender of the same process hands to a lane, beside Kafka.
 
 use daybook_bus::{Inspector, Record};
+use daybook_command_handlers::HandlerConfig;
 use daybook_messages::lanes_group;
 use daybook_testkit::eventually;
 use prost::Message as _;
@@ -9,7 +10,7 @@ use shop_proto::common::v1::Money;
 
 use crate::kafka::{CREATE, create};
 use crate::parking::{Fragile, registry_with};
-use crate::support::{Install, key, message_headers, partition_of, price, product};
+use crate::support::{Install, key, message_headers, partition_of, price, product, shop};
 
 pub(crate) const STREAM: &str = "product/A-1";
 pub(crate) const REPRICE: &str = "shop.catalog.v1.RepriceProduct";
@@ -81,6 +82,28 @@ async fn what_is_handed_over_takes_effect_before_kafka_has_it_and_once() {
     eventually("its result", || async { (install.commands().await == 5).then_some(()) }).await;
     let named = format!("SELECT message_offset FROM catalog.page WHERE partition = {} ORDER BY page DESC LIMIT 1", partition_of(STREAM));
     assert!(install.count(&named).await > offset, "the command behind it came over Kafka too");
+    p.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_in_the_lanes_process_is_answered_there_and_others_over_kafka() {
+    let (install, p) = Install::started().await;
+    let replies = || async {
+        let mut all = 0;
+        for partition in 0..16 {
+            all += install.topic(&install.bus.replies(), partition).await.len();
+        }
+        all
+    };
+    install.post(&p, "catalog/create-product", &key(), &product("A-1")).await.expect(200);
+    for units in 1..=10 {
+        install.post(&p, "catalog/reprice-product", &key(), &price("A-1", units)).await.expect(200);
+    }
+    assert_eq!((install.commands().await, replies().await), (11, 0));
+    let lanes_elsewhere = install.process_of(shop(), HandlerConfig::default(), &[]).await;
+    install.post(&lanes_elsewhere, "catalog/reprice-product", &key(), &price("A-1", 11)).await.expect(200);
+    assert_eq!((install.commands().await, replies().await), (12, 1));
+    lanes_elsewhere.stop().await;
     p.stop().await;
 }
 

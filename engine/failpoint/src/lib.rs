@@ -54,9 +54,9 @@ pub const POINTS: &[&str] = &[
     "append.before",
     // Postgres has answered that the page is committed; nothing was told, the relay knows of nothing.
     "append.after",
-    // Everything to be told is durable, and the relay was woken; no reply was sent.
+    // Everything to be told is durable; no reply was sent, and the relay was not woken.
     "reply.before",
-    // The replies were handed to Kafka's client; the messages' offset is not stored.
+    // The replies were given, or handed to Kafka's client; the messages' offset is not stored.
     "reply.after",
     // A batch of events is to be published.
     "publish.before",
