@@ -97,8 +97,11 @@ pub(crate) fn result_of(bytes: &[u8]) -> Result<CommandResult, LogError> {
 }
 
 pub(crate) async fn last_page(client: &Client, partition: &PartitionLog) -> Result<PageHead, LogError> {
-    let row = client.query_opt(&partition.sql(sql::LAST_PAGE), &[]).await?;
-    row.as_ref().map(page_head).ok_or_else(|| LogError::Damaged(format!("{} has no page 0: run `daybook migrate`", partition.name())))
+    last_page_of(client.query_opt(&partition.sql(sql::LAST_PAGE), &[]).await?.as_ref(), partition)
+}
+
+fn last_page_of(row: Option<&Row>, partition: &PartitionLog) -> Result<PageHead, LogError> {
+    row.map(page_head).ok_or_else(|| LogError::Damaged(format!("{} has no page 0: run `daybook migrate`", partition.name())))
 }
 
 /// Rows of `read_streams.sql` as a batch's state. `UNION ALL` promises no order, so versions are put in order here.
@@ -145,7 +148,10 @@ impl PartitionLog {
     /// # Errors
     /// When Postgres does not answer, or the partition was never made.
     pub async fn last_page(&self) -> Result<PageHead, LogError> {
-        last_page(&*self.pool.get().await?, self).await
+        // Whoever follows a log asks once a second, of every partition.
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(&self.sql(sql::LAST_PAGE)).await?;
+        last_page_of(client.query_opt(&statement, &[]).await?.as_ref(), self)
     }
 
     /// Up to `limit` events from an offset on, in order.
