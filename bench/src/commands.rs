@@ -42,14 +42,12 @@ impl Load {
 
     /// Clients that each keep a connection.
     pub(crate) fn clients(self: &Arc<Self>, address: SocketAddr, count: usize) -> Vec<Poster> {
-        let one = || Poster {
-            load: self.clone(),
-            connection: Connection::new(address),
-            body: Vec::new(),
-            request: Vec::new(),
-            token: String::new(),
-        };
-        (0..count).map(|_| one()).collect()
+        (0..count).map(|_| self.client(address)).collect()
+    }
+
+    /// One more client.
+    pub(crate) fn client(self: &Arc<Self>, address: SocketAddr) -> Poster {
+        Poster { load: self.clone(), connection: Connection::new(address), body: Vec::new(), request: Vec::new(), token: String::new() }
     }
 
     /// Number of posted commands.

@@ -1,17 +1,20 @@
 //! Measures Daybook against raw limits of the same run: Postgres, Kafka and HTTP alone, and then the whole
 //! way of a command. `scripts/bench` starts all that it needs.
 
+mod append;
 mod batches;
 mod beside;
 mod checkout;
 mod commands;
 mod cpu;
+mod database;
 mod footprint;
 mod http;
 mod loading;
 mod pages;
 mod raw_http;
 mod raw_kafka;
+mod raw_pipeline;
 mod raw_postgres;
 mod raw_update;
 mod reads;
@@ -24,6 +27,7 @@ mod search;
 mod shop;
 mod sse;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,15 +36,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use daybook_postgres::connect_owner;
 
-use crate::commands::{Load, wait_for_read_models, wait_until_ready};
+use crate::commands::{Load, Poster, wait_for_read_models, wait_until_ready};
 use crate::cpu::Processes;
 use crate::footprint::{Footprint, Sizes};
-use crate::raw_http::Server;
 use crate::raw_kafka::RoundTrips;
-use crate::raw_postgres::OwnDatabase;
+use crate::raw_pipeline::Limit;
+use crate::raw_postgres::OwnLog;
 use crate::report::{Entries, Limits, Report, Whole};
-use crate::samples::{Measured, closed_loop};
+use crate::samples::{Measured, closed_loop, open_loop};
 
 /// Daybook's own: code measured in this process runs as it does there, and raw HTTP is served no worse.
 #[global_allocator]
@@ -50,8 +55,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STREAMS: u64 = 10_000;
 /// Time that a loop runs before it counts.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Clients that touch every stream once, so that all are in memory.
-const TOUCHING: usize = 256;
+/// Clients that touch every stream once, so that all are in memory; and those of a busy hour, on many streams and on one.
+const BUSY: u16 = 256;
 
 /// Measures a running Daybook, and the Postgres, Kafka and HTTP below it.
 #[derive(Debug, Parser)]
@@ -271,31 +276,46 @@ async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(E
 async fn measure(options: &Options) -> anyhow::Result<Report> {
     wait_until_ready(options.commands).await?;
     wait_until_ready(options.queries).await?;
-    let limits = limits(options).await?;
-    let clients = usize::from(options.clients);
+    let at: BTreeSet<usize> = [1, options.clients, BUSY, options.many_clients].map(usize::from).into_iter().filter(|n| *n > 0).collect();
+    let limits = limits(options, &at).await?;
     let way = WholeWay::new(options).await?;
     let (load, one) = (Load::on(STREAMS), Load::on(1));
-    let mut whole = vec![
-        way.measure("lone", "1 client, 10,000 streams", &load, 1).await?,
-        way.measure("streams", &format!("{clients} clients, 10,000 streams"), &load, clients).await?,
-        way.measure("one_stream", &format!("{clients} clients, one stream"), &one, clients).await?,
-    ];
-    let many = usize::from(options.many_clients);
-    if many > 0 {
-        whole.push(way.measure("many_clients", &format!("{many} clients, 10,000 streams"), &load, many).await?);
+    let mut whole = Vec::new();
+    for clients in at {
+        let (name, title) = match clients {
+            1 => ("alone".to_owned(), "1 client, 10,000 streams".to_owned()),
+            n => (format!("whole_way_{n}"), format!("{n} clients, 10,000 streams")),
+        };
+        let limit = limits.pipeline.get(&clients).cloned();
+        whole.push(way.measure(&name, &title, &load, Pace::Closed(clients), limit).await?);
     }
+    let busy = usize::from(BUSY);
+    whole.push(way.measure(report::HOT_STREAM, &format!("{busy} clients, one stream"), &one, Pace::Closed(busy), None).await?);
+    let highest = whole.iter().map(|whole| whole.measured.per_second.value).fold(0.0, f64::max);
+    let shares = [("latency_quarter", "¼"), ("latency_half", "½")];
+    let rates = [highest / 4.0, highest / 2.0];
+    progress("the bare pipeline at a quarter and at half of the highest rate");
+    let raw = raw_pipeline::at_rates(&options.database_url, &options.brokers, limits.partitions, &rates, length(options)).await?;
+    for (((name, share), rate), limit) in shares.into_iter().zip(rates).zip(raw) {
+        let title = format!("{rate:.0}/s on a schedule, {share} of the highest rate");
+        whole.push(way.measure(name, &title, &load, Pace::Open(rate), Some(limit)).await?);
+    }
+    let clients = usize::from(options.clients);
     Ok(Report { command: options.called.clone(), machine: cpu::machine_description(), clients, seconds: options.seconds, limits, whole })
 }
 
-async fn limits(options: &Options) -> anyhow::Result<Limits> {
-    let length = Duration::from_secs(options.seconds);
+async fn limits(options: &Options, at: &BTreeSet<usize>) -> anyhow::Result<Limits> {
+    let length = length(options);
     let clients = usize::from(options.clients);
-    let database = OwnDatabase::new(&options.database_url).await?;
+    let database = OwnLog::new(&options.database_url).await?;
     progress("Postgres: pages of 1 command");
-    let page = warm(vec![database.pages(1).await?], length, 1.0).await?;
+    let page = warm(vec![database.pages(1, raw_postgres::PAYLOAD).await?], length, 1.0).await?;
     progress("Postgres: pages of 100 commands");
-    let pages = warm(vec![database.pages(100).await?], length, 100.0).await?;
+    let pages = warm(vec![database.pages(100, raw_postgres::PAYLOAD).await?], length, 100.0).await?;
     database.drop().await?;
+
+    progress("Postgres: pages of 1,000 events of 300 bytes, and COPY of the same rows");
+    let append = append::run(&options.database_url, &raw_pipeline::program()?, length).await?;
 
     progress("Kafka: a lone message");
     let at_once = RoundTrips::new(&options.brokers, Duration::ZERO).await?;
@@ -309,13 +329,29 @@ async fn limits(options: &Options) -> anyhow::Result<Limits> {
     }
 
     progress(&format!("HTTP: static answers to {clients} clients"));
-    let server = Server::start()?;
+    let server = raw_http::start(&[])?;
     let processes = Processes(vec![("server", server.pid()), ("bench", std::process::id())]);
     let (_, posters) = closed_loop(Load::on(STREAMS).clients(server.address, clients), WARM_UP, 1.0).await?;
     let before = processes.used();
     let (http, _) = closed_loop(posters, length, 1.0).await?;
     let http_used = processes.used().since(&before);
-    Ok(Limits { page, pages, round_trip, round_trips, linger_ms, http, http_used })
+    drop(server);
+
+    progress("the bare pipeline");
+    let partitions = partitions(&options.database_url).await?;
+    let clients: Vec<usize> = at.iter().copied().collect();
+    let pipeline = raw_pipeline::run(&options.database_url, &options.brokers, partitions, &clients, length).await?;
+    Ok(Limits { page, pages, append, round_trip, round_trips, linger_ms, http, http_used, pipeline, partitions })
+}
+
+fn length(options: &Options) -> Duration {
+    Duration::from_secs(options.seconds)
+}
+
+/// The number of partitions of the log that commands are posted to.
+async fn partitions(database_url: &str) -> anyhow::Result<i32> {
+    let row = connect_owner(database_url).await?.query_one("SELECT partitions FROM inventory.log", &[]).await;
+    Ok(row.context("the log of inventory can't be read")?.get(0))
 }
 
 async fn warm<C: samples::Client>(clients: Vec<C>, length: Duration, weight: f64) -> anyhow::Result<Measured> {
@@ -331,6 +367,15 @@ fn whole_way(options: &Options) -> Processes {
     Processes(processes)
 }
 
+/// How commands are posted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// By so many clients, each one after the other.
+    Closed(usize),
+    /// So many a second, on a schedule.
+    Open(f64),
+}
+
 /// Measures commands from a client to its answer.
 struct WholeWay<'a> {
     options: &'a Options,
@@ -344,26 +389,35 @@ impl<'a> WholeWay<'a> {
         Ok(Self { options, processes: whole_way(options), footprint })
     }
 
-    async fn measure(&self, name: &str, title: &str, load: &Arc<Load>, clients: usize) -> anyhow::Result<Whole> {
+    /// Lets clients post in a loop.
+    async fn post(&self, load: &Arc<Load>, pace: Pace, length: Duration) -> anyhow::Result<(Measured, Vec<Poster>)> {
+        let address = self.options.commands;
+        match pace {
+            Pace::Closed(clients) => closed_loop(load.clients(address, clients), length, 1.0).await,
+            Pace::Open(rate) => open_loop(|| load.client(address), rate, length).await,
+        }
+    }
+
+    async fn measure(&self, name: &str, title: &str, load: &Arc<Load>, pace: Pace, limit: Option<Limit>) -> anyhow::Result<Whole> {
         progress(&format!("the whole way: {title}"));
-        let length = Duration::from_secs(self.options.seconds);
         // Streams that were never touched are read first: that is a measurement of its own.
         while load.posted() < STREAMS {
-            closed_loop(load.clients(self.options.commands, TOUCHING), WARM_UP, 1.0).await?;
+            self.post(load, Pace::Closed(BUSY.into()), WARM_UP).await?;
         }
-        let (_, posters) = closed_loop(load.clients(self.options.commands, clients), WARM_UP, 1.0).await?;
+        let (_, posters) = self.post(load, pace, WARM_UP).await?;
         wait_for_read_models(self.options.queries, &posters).await?;
 
         self.footprint.reset().await?;
         let (sizes, used, begun) = (self.footprint.sizes().await?, self.processes.used(), Instant::now());
-        let (measured, posters) = closed_loop(posters, length, 1.0).await?;
+        let (measured, posters) = self.post(load, pace, length(self.options)).await?;
         let behind = wait_for_read_models(self.options.queries, &posters).await?;
         let (used, seconds) = (self.processes.used().since(&used), begun.elapsed().as_secs_f64());
         Ok(Whole {
             name: name.to_owned(),
             title: title.to_owned(),
-            clients,
+            pace,
             measured,
+            limit,
             used,
             seconds,
             behind_ms: behind.as_secs_f64() * 1e3,

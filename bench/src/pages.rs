@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cpu::{Processes, Used};
 use crate::http::Connection;
-use crate::raw_http::Server;
+use crate::raw_http;
 use crate::report::{self, Entries, Entry};
 use crate::samples::{Client, Measured, closed_loop};
 use crate::shop::Shop;
@@ -86,7 +86,7 @@ pub(crate) async fn run(places: &Places, clients: usize, length: Duration) -> an
     for name in same {
         bytes.extend(answer.header(name).map(|value| format!("{name}: {value}\r\n")));
     }
-    let server = Server::start_with(&[bytes.as_bytes(), b"\r\n", answer.body].concat())?;
+    let server = raw_http::start(&[bytes.as_bytes(), b"\r\n", answer.body].concat())?;
     let watched = |pid: Option<u32>| Processes(pid.map(|pid| ("server", pid)).into_iter().collect());
     let (raw_watch, own_watch) = (watched(Some(server.pid())), watched(places.daybook_pid));
 

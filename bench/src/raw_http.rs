@@ -1,9 +1,9 @@
 //! HTTP alone: the same server and the same load generator, and between them nothing. The server is a process
 //! of its own, as Daybook is.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Read as _;
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -11,54 +11,20 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::routing::{get, post};
 use bytes::Bytes;
 
+use crate::running::Server;
+
 /// The server's answer: about the same as a command's.
 const ANSWER: &str = r#"{"commandId":"00000000-0000-0000-0000-000000000000","events":[{"offset":123456,"type":"shop.inventory.v1.StockReceived"}],"service":"inventory","stream":"stock/0000-1234@w-1","token":"inventory/0:123456@1","version":12}"#;
 
-/// The server's process; it ends with this, and with us.
-pub(crate) struct Server {
-    child: Child,
-    /// It ends with this.
-    _input: ChildStdin,
-    /// The listening address.
-    pub(crate) address: SocketAddr,
-}
-
-impl Server {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// When this program can't be started once more.
-    pub(crate) fn start() -> anyhow::Result<Self> {
-        Self::start_with(&[])
-    }
-
-    /// Starts one that answers every GET with these bytes, from memory: header lines, an empty line, and the body.
-    ///
-    /// # Errors
-    /// When this program can't be started once more.
-    pub(crate) fn start_with(body: &[u8]) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("this program does not know where it is")?;
-        let mut child = Command::new(program).arg("static").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut input = child.stdin.take().context("its input is a pipe")?;
-        input.write_all(&(body.len() as u64).to_le_bytes())?;
-        input.write_all(body)?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("its output is a pipe")?).read_line(&mut line)?;
-        let address = line.trim().parse().context("the server of static answers did not start")?;
-        Ok(Self { child, address, _input: input })
-    }
-
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts the server. It answers every GET with these bytes, from memory: header lines, an empty line, and the body; and every command
+/// with the same answer.
+///
+/// # Errors
+/// When this program can't be started once more.
+pub(crate) fn start(body: &[u8]) -> anyhow::Result<Server> {
+    let mut again = Command::new(std::env::current_exe().context("this program does not know where it is")?);
+    again.arg("static");
+    Server::start(again, &[&(body.len() as u64).to_le_bytes()[..], body].concat())
 }
 
 /// An answer, taken apart.

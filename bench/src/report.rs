@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::Pace;
+use crate::append::Append;
 use crate::cpu::Used;
 use crate::footprint::Statement;
+use crate::raw_pipeline::Limit;
 use crate::samples::{Measured, Spread};
 
 /// Cores that other work may take before the report says so: the kernel takes some on its own.
@@ -18,6 +21,8 @@ pub(crate) struct Limits {
     pub(crate) page: Measured,
     /// Pages of a hundred; counted in commands.
     pub(crate) pages: Measured,
+    /// Pages of a thousand events of 300 bytes, and COPY of the same.
+    pub(crate) append: Append,
     /// A lone message.
     pub(crate) round_trip: Measured,
     /// As many messages as there are clients; the better of both lingers.
@@ -28,6 +33,10 @@ pub(crate) struct Limits {
     pub(crate) http: Measured,
     /// CPU time of those.
     pub(crate) http_used: Used,
+    /// The bare pipeline, by the number of clients.
+    pub(crate) pipeline: BTreeMap<usize, Limit>,
+    /// Partitions of the log, and of the pipeline.
+    pub(crate) partitions: i32,
 }
 
 /// One measurement of the whole way.
@@ -36,8 +45,10 @@ pub(crate) struct Whole {
     pub(crate) name: String,
     /// For people.
     pub(crate) title: String,
-    pub(crate) clients: usize,
+    pub(crate) pace: Pace,
     pub(crate) measured: Measured,
+    /// The bare pipeline at the same pace.
+    pub(crate) limit: Option<Limit>,
     /// Until the read models had caught up.
     pub(crate) used: Used,
     /// Length of all of that, in seconds.
@@ -82,17 +93,8 @@ impl Entry {
     }
 }
 
-impl Limits {
-    /// The least that a command could take, in microseconds: twice through Kafka, and a page.
-    fn latency(&self) -> f64 {
-        2.0 * self.round_trip.p50.value + self.page.p50.value
-    }
-
-    /// The limits that commands a second are compared with.
-    fn rates(&self) -> [(&'static str, f64); 3] {
-        [("postgres", self.page.per_second.value), ("kafka", self.round_trips.per_second.value), ("http", self.http.per_second.value)]
-    }
-}
+/// A command's rate on one stream, which is compared with that on many.
+pub(crate) const HOT_STREAM: &str = "hot_stream";
 
 impl Report {
     /// Number of requests that failed anywhere.
@@ -118,20 +120,37 @@ impl Report {
             entries.insert(format!("{name}_p50"), Entry::new(measured.p50, "us", None));
             entries.insert(format!("{name}_p99"), Entry::new(measured.p99, "us", None));
         }
+        let Append { pages, copied } = l.append;
+        entries.insert("raw_copy_in".to_owned(), Entry::new(copied, "events/s", None));
+        entries.insert("append".to_owned(), Entry::new(pages, "events/s", Some(copied.value)));
+        for (clients, limit) in &l.pipeline {
+            entries.insert(format!("raw_pipeline_{clients}"), Entry::new(limit.measured.per_second, "commands/s", None));
+            entries.insert(format!("raw_pipeline_{clients}_p50"), Entry::new(limit.measured.p50, "us", None));
+            entries.insert(format!("raw_pipeline_{clients}_p99"), Entry::new(limit.measured.p99, "us", None));
+        }
         for whole in &self.whole {
             let (name, m) = (&whole.name, &whole.measured);
-            for (raw, limit) in l.rates() {
-                entries.insert(format!("{name}_over_{raw}"), Entry::new(m.per_second, "commands/s", Some(limit)));
-            }
-            entries.insert(format!("{name}_p50"), Entry::new(m.p50, "us", Some(l.latency())));
-            entries.insert(format!("{name}_p99"), Entry::new(m.p99, "us", None));
+            let of = |what: fn(&Measured) -> f64| whole.limit.as_ref().map(|limit| what(&limit.measured));
+            let rate = if name == HOT_STREAM { self.on_many_streams(whole.pace) } else { of(|limit| limit.per_second.value) };
+            entries.insert(name.clone(), Entry::new(m.per_second, "commands/s", rate));
+            entries.insert(format!("{name}_p50"), Entry::new(m.p50, "us", of(|limit| limit.p50.value)));
+            entries.insert(format!("{name}_p99"), Entry::new(m.p99, "us", of(|limit| limit.p99.value)));
             entries.insert(format!("{name}_errors"), Entry::new(constant(m.failed() as f64), "errors", None));
             entries.insert(format!("{name}_read_models_behind"), Entry::new(constant(whole.behind_ms), "ms", None));
+            let each = |us: f64| Entry::new(constant(us / m.done.max(1) as f64), "us/command", None);
             for (process, us) in &whole.used.processes {
-                entries.insert(format!("{name}_cpu_{process}"), Entry::new(constant(us / m.done.max(1) as f64), "us/command", None));
+                entries.insert(format!("{name}_cpu_{process}"), each(*us));
             }
+            let served = whole.used.processes.iter().filter(|(process, _)| *process != "bench").map(|(_, us)| us).sum();
+            entries.insert(format!("{name}_cpu"), each(served));
         }
         entries
+    }
+
+    /// The rate of as many clients on many streams.
+    fn on_many_streams(&self, pace: Pace) -> Option<f64> {
+        let many = self.whole.iter().find(|whole| whole.pace == pace && whole.name != HOT_STREAM);
+        many.map(|whole| whole.measured.per_second.value)
     }
 
     /// For people.
@@ -148,19 +167,12 @@ impl Report {
         for whole in &self.whole {
             row(out, &whole.title, &whole.measured)?;
         }
-        writeln!(out, "\n{:<40}{:>10}{:>10}{:>10}{:>16}", "… against the raw limits", "÷Postgres", "÷Kafka", "÷HTTP", "p50 ÷ least")?;
-        for whole in &self.whole {
-            write!(out, "{:<40}", whole.title)?;
-            for (_, limit) in self.limits.rates() {
-                write!(out, "{:>10.2}", whole.measured.per_second.value / limit.max(1e-9))?;
-            }
-            writeln!(out, "{:>16.2}", whole.measured.p50.value / self.limits.latency().max(1e-9))?;
+        writeln!(out, "\n{:<40}{:>10}{:>10}{:>10}", "… ÷ the bare pipeline at the same pace", "rate", "p50", "p99")?;
+        for (whole, limit) in self.whole.iter().filter_map(|whole| Some((whole, whole.limit.as_ref()?))) {
+            let ratio = |of: fn(&Measured) -> f64| of(&whole.measured) / of(&limit.measured).max(1e-9);
+            let (rate, p50, p99) = (ratio(|m| m.per_second.value), ratio(|m| m.p50.value), ratio(|m| m.p99.value));
+            writeln!(out, "{:<40}{rate:>10.2}{p50:>10.2}{p99:>10.2}", whole.title)?;
         }
-        writeln!(
-            out,
-            "(÷Postgres: pages of 1 command; least: twice Kafka's lone p50 and a page's, {:.2} ms)",
-            self.limits.latency() / 1e3
-        )?;
         self.write_costs(out)
     }
 
@@ -169,9 +181,18 @@ impl Report {
         writeln!(out, "\n{:<40}{:>10}{:>18}{:>10}{:>10}  errors", "raw limits", "/s", "", "p50 ms", "p99 ms")?;
         row(out, "Postgres, pages of 1 command", &l.page)?;
         row(out, "Postgres, pages of 100, in commands", &l.pages)?;
+        let Append { pages, copied } = l.append;
+        let rates = |of: Spread| format!("{:>10.0}{:>18}", of.value, format!("({:.0}–{:.0})", of.min, of.max));
+        writeln!(out, "{:<40}{}", "Postgres, COPY of 1,000 events a page", rates(copied))?;
+        writeln!(out, "{:<40}{}  {:.2} of that", "… and the log's pages of them", rates(pages), pages.value / copied.value.max(1e-9))?;
         row(out, "Kafka, there and back, 1 client", &l.round_trip)?;
         row(out, &format!("Kafka, {clients} clients (linger {} ms)", l.linger_ms), &l.round_trips)?;
-        row(out, &format!("HTTP, static answers, {clients} clients"), &l.http)
+        row(out, &format!("HTTP, static answers, {clients} clients"), &l.http)?;
+        for (clients, limit) in &l.pipeline {
+            let title = format!("bare pipeline, {clients} clients (linger {} ms)", limit.linger_ms);
+            row(out, &title, &limit.measured)?;
+        }
+        writeln!(out, "(the pipeline and the log have {} partitions; the pipeline has no read models behind it)", l.partitions)
     }
 
     fn write_costs(&self, out: &mut String) -> std::fmt::Result {
@@ -188,7 +209,7 @@ impl Report {
             line(out, &whole.title, &whole.used, whole.measured.done)?;
             writeln!(out, "  others {:.2}  behind {:.0} ms", whole.used.others() / 1e6 / whole.seconds, whole.behind_ms)?;
         }
-        for whole in self.whole.iter().filter(|w| w.clients > 1) {
+        for whole in self.whole.iter().filter(|w| w.pace != Pace::Closed(1)) {
             let done = whole.measured.done.max(1) as f64;
             writeln!(out, "\n{}", whole.title)?;
             let mut threads: Vec<_> = whole.used.threads.iter().map(|(name, us)| (us / done, name)).collect();
@@ -244,17 +265,21 @@ mod tests {
         let limits = Limits {
             page: measured(1_000.0, 400.0),
             pages: measured(10_000.0, 1.0),
+            append: Append { pages: constant(7.0), copied: constant(10.0) },
             round_trip: measured(2_000.0, 300.0),
             round_trips: measured(4_000.0, 1.0),
             linger_ms: 0,
             http: measured(50_000.0, 1.0),
             http_used: Used::default(),
+            pipeline: BTreeMap::new(),
+            partitions: 4,
         };
         let whole = Whole {
-            name: "whole".to_owned(),
+            name: "whole_way_64".to_owned(),
             title: "64 clients".to_owned(),
-            clients: 64,
+            pace: Pace::Closed(64),
             measured: measured(2_000.0, 2_000.0),
+            limit: Some(Limit { measured: measured(4_000.0, 1_000.0), linger_ms: 2 }),
             used: Used::default(),
             seconds: 1.0,
             behind_ms: 5.0,
@@ -263,13 +288,12 @@ mod tests {
         };
         let report = Report { command: "bench".into(), machine: "m".into(), clients: 64, seconds: 1, limits, whole: vec![whole] };
         let entries = report.entries();
-        assert_eq!(entries["whole_over_postgres"].ratio, Some(2.0));
-        assert_eq!(entries["whole_over_kafka"].ratio, Some(0.5));
-        assert_eq!((entries["whole_p50"].limit, entries["whole_p50"].ratio), (Some(1_000.0), Some(2.0)));
+        assert_eq!((entries["whole_way_64"].limit, entries["whole_way_64"].ratio), (Some(4_000.0), Some(0.5)));
+        assert_eq!((entries["whole_way_64_p50"].limit, entries["whole_way_64_p50"].ratio), (Some(1_000.0), Some(2.0)));
         let json = serde_json::to_value(&entries).expect("plain numbers");
         assert_eq!(json["raw_http"]["ratio"], serde_json::Value::Null);
         let table = report.table();
-        assert!(table.contains("2.00      0.50      0.04            2.00"), "{table}");
+        assert!(table.contains("0.50      2.00      2.00"), "{table}");
         assert_eq!(report.failed(), 0);
     }
 }

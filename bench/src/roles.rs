@@ -18,7 +18,7 @@ use daybook_postgres::Databases;
 use daybook_process::shutdown;
 use daybook_projections::{Projectors, ProjectorsConfig, prepare};
 
-use crate::TOUCHING;
+use crate::BUSY;
 use crate::commands::{Load, wait_until_ready};
 use crate::cpu::{Processes, machine_description, rdkafka_clients, thread_count};
 use crate::footprint::Footprint;
@@ -244,7 +244,7 @@ impl Bench<'_> {
         let running = roles.iter().map(|role| role.start(&self.options.binary, commands)).collect::<anyhow::Result<Vec<_>>>()?;
         wait_until_ready(commands).await?;
         while self.load.posted() < STREAMS {
-            closed_loop(self.load.clients(commands, TOUCHING), WARM_UP, 1.0).await?;
+            closed_loop(self.load.clients(commands, BUSY.into()), WARM_UP, 1.0).await?;
         }
         let kept_up = roles.iter().find_map(|role| role.keeps_up());
         Ok(Arrangement { name, title, running, commands, kept_up })

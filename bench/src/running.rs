@@ -1,7 +1,8 @@
 //! Processes that a measurement starts itself.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -31,13 +32,56 @@ impl Drop for Running {
     fn drop(&mut self) {
         // An end in order: a process that is killed keeps its partitions until the group gives it up.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let until = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child, Duration::from_secs(20));
     }
+}
+
+/// A server that prints its address, and ends when its standard input does: with this, and with us.
+pub(crate) struct Server {
+    child: Child,
+    input: Option<ChildStdin>,
+    /// The listening address.
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it, and gives it this to read first.
+    ///
+    /// # Errors
+    /// When there is no such program, or it ends before it listens; what it says of that goes to our standard error.
+    pub(crate) fn start(mut command: Command, first: &[u8]) -> anyhow::Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = started.with_context(|| format!("{name} can't be started"))?;
+        let mut input = child.stdin.take().context("its input is a pipe")?;
+        input.write_all(first)?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("its output is a pipe")?).read_line(&mut line)?;
+        let address = line.trim().parse().with_context(|| format!("{name} ended before it listened"))?;
+        Ok(Self { child, input: Some(input), address })
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        end(&mut self.child, Duration::from_secs(10));
+    }
+}
+
+/// Waits so long for a process to end by itself, and ends it then.
+fn end(child: &mut Child, patience: Duration) {
+    let until = Instant::now() + patience;
+    while Instant::now() < until && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// An address that nobody has at the moment.

@@ -1,10 +1,13 @@
-//! The closed loop, and its results: every client does one thing after the other, as fast as it is answered.
+//! Loops, and their results. Closed: every client does one thing after the other, as fast as it is answered. Open: things are due on a schedule,
+//! whatever has become of those before, so that a stall counts for each that it holds up.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// A measurement is cut into so many slices; the worst and the best of them are its spread.
 const SLICES: usize = 5;
@@ -66,6 +69,23 @@ impl Seen {
     fn done(&self) -> u64 {
         self.slices.iter().map(|s| s.len() as u64).sum::<u64>() + self.late
     }
+
+    /// Counts a time by the slice in which it began, and gives its client back.
+    fn take<C>(&mut self, (client, at, now, result): (C, Instant, Instant, Result<(), String>), begun: Instant, length: Duration) -> C {
+        match result {
+            Ok(()) => self.count(at.duration_since(begun), now.duration_since(at), length),
+            Err(error) => *self.errors.entry(error).or_default() += 1,
+        }
+        client
+    }
+
+    fn count(&mut self, at: Duration, took: Duration, length: Duration) {
+        let slice = at.as_nanos() * SLICES as u128 / length.as_nanos().max(1);
+        match usize::try_from(slice).ok().and_then(|slice| self.slices.get_mut(slice)) {
+            Some(slice) => slice.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)),
+            None => self.late += 1,
+        }
+    }
 }
 
 /// Lets the clients loop for `length`, and gives them back. `weight` is the number of things that each time counts for.
@@ -93,11 +113,7 @@ async fn keep_on<C: Client>(mut client: C, begun: Instant, length: Duration) -> 
         let now = Instant::now();
         match result {
             Ok(()) => {
-                let slice = now.duration_since(begun).as_nanos() * SLICES as u128 / length.as_nanos().max(1);
-                match usize::try_from(slice).ok().and_then(|slice| seen.slices.get_mut(slice)) {
-                    Some(slice) => slice.push(u32::try_from(now.duration_since(from).as_micros()).unwrap_or(u32::MAX)),
-                    None => seen.late += 1,
-                }
+                seen.count(now.duration_since(begun), now.duration_since(from), length);
                 client.rest().await;
                 from = Instant::now();
             }
@@ -109,6 +125,57 @@ async fn keep_on<C: Client>(mut client: C, begun: Instant, length: Duration) -> 
         }
     }
     (seen, client)
+}
+
+/// Does the thing so many times a second for `length`, each time by a client that is free, or by one more. Times count from when it was due.
+/// Gives the clients back.
+///
+/// # Errors
+/// When a client gets no answer at all.
+pub(crate) async fn open_loop<C: Client>(mut make: impl FnMut() -> C, rate: f64, length: Duration) -> anyhow::Result<(Measured, Vec<C>)> {
+    let begun = Instant::now();
+    let mut due = schedule(begun, rate, length)?;
+    let (mut free, mut tasks, mut seen) = (Vec::new(), JoinSet::new(), Seen::default());
+    loop {
+        tokio::select! {
+            at = due.recv() => match at {
+                Some(at) => {
+                    let mut client = free.pop().unwrap_or_else(&mut make);
+                    tasks.spawn(async move {
+                        let result = client.once().await;
+                        (client, at, Instant::now(), result)
+                    });
+                }
+                None => break,
+            },
+            Some(done) = tasks.join_next() => free.push(seen.take(done.context("a client panicked")?, begun, length)),
+        }
+    }
+    let rest = async {
+        while let Some(done) = tasks.join_next().await {
+            free.push(seen.take(done.context("a client panicked")?, begun, length));
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(GRACE, rest).await.context("a client got no answer")??;
+    Ok((measured(vec![seen], length, 1.0), free))
+}
+
+/// The times at which the thing is due. From a thread of its own: the runtime's clock goes by milliseconds.
+fn schedule(begun: Instant, rate: f64, length: Duration) -> anyhow::Result<mpsc::UnboundedReceiver<Instant>> {
+    let (sender, due) = mpsc::unbounded_channel();
+    let pace = move || {
+        for n in 0_u32.. {
+            let after = Duration::from_secs_f64(f64::from(n) / rate);
+            let at = begun + after;
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            if after >= length || sender.send(at).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("schedule".to_owned()).spawn(pace)?;
+    Ok(due)
 }
 
 fn measured(all: Vec<Seen>, length: Duration, weight: f64) -> Measured {
@@ -168,6 +235,35 @@ mod tests {
         let rate = measured.per_second;
         assert!(rate.min <= rate.value && rate.value <= rate.max, "{rate:?}");
         assert!(measured.p50.value >= 1_000.0, "a millisecond was slept");
+    }
+
+    /// Is busy for longer than the time between two that are due.
+    struct Slow;
+
+    impl Client for Slow {
+        async fn once(&mut self) -> Result<(), String> {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_due_waits_for_nobody_and_its_time_counts_from_then() {
+        let length = Duration::from_millis(200);
+        let (measured, clients) = open_loop(|| Slow, 100.0, length).await.expect("it ends");
+        assert_eq!((measured.done, measured.failed()), (20, 0));
+        assert!(clients.len() > 1, "one alone would do it four times");
+        assert!(measured.p50.value >= 50_000.0);
+        // Something held up all of it: that counts for each.
+        let begun = Instant::now();
+        let mut due = schedule(begun, 1_000.0, Duration::from_millis(20)).expect("a thread");
+        std::thread::sleep(Duration::from_millis(40));
+        let mut times = Vec::new();
+        while let Some(at) = due.recv().await {
+            times.push(at);
+        }
+        assert_eq!(times.len(), 20);
+        assert!(times.iter().all(|at| at.duration_since(begun) < Duration::from_millis(20)));
     }
 
     #[test]
