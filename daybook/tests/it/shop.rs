@@ -115,7 +115,7 @@ impl Shop {
     }
 
     /// A page that shows what this token rests on.
-    async fn at(&self, model: &str, key: &str, token: &Value) -> Option<Value> {
+    pub(crate) async fn at(&self, model: &str, key: &str, token: &Value) -> Option<Value> {
         let token = token.as_str().expect("a token").to_owned();
         let request = self.install.client.get(format!("{}/v1/{model}/{key}", self.up.queries)).header("Consistency-Token", token);
         let response = request.header("Prefer", "wait=20").send().await.expect("the query API answers");
