@@ -15,6 +15,32 @@ const BEGUN: &str = "call.before";
 /// A look-up that is held up for so long is under way when the customer's command is answered.
 const LONG_ENOUGH: Duration = Duration::from_secs(8);
 
+impl Shop {
+    /// The result of a command that another one's result names as `next`.
+    async fn follow(&self, next: &Value) -> Value {
+        let location = next["location"].as_str().expect("a path");
+        let told = eventually("the command to be decided", || async {
+            let request = self.install.client.get(format!("{}{location}", self.up.commands));
+            let response = request.send().await.expect("the endpoint answers");
+            assert!([200, 202].contains(&response.status().as_u16()), "{next} is not given up while it is under way: {response:?}");
+            if response.status() == 200 { Some(response.json::<Value>().await.expect("JSON")) } else { None }
+        })
+        .await;
+        assert_eq!((&told["stream"], &told["commandId"]), (&next["stream"], &next["commandId"]));
+        told
+    }
+
+    /// Pieces in a cart, as its page has them.
+    async fn pieces(&self, cart: &str) -> u64 {
+        let page = self.page("carts", cart).await.unwrap_or_default();
+        page["lines"].as_array().into_iter().flatten().filter_map(|line| line["quantity"].as_u64()).sum()
+    }
+
+    async fn has_pieces(&self, cart: &str, pieces: u64) {
+        eventually(&format!("{cart} to have {pieces} pieces"), || async { (self.pieces(cart).await == pieces).then_some(()) }).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cart_becomes_an_order_at_the_prices_of_the_shop() {
     let shop = Shop::open().await;
@@ -54,16 +80,7 @@ async fn a_client_follows_its_checkout_from_result_to_result_until_the_provider_
         let types = result["events"].as_array().expect("a list").iter().filter_map(|event| event["type"].as_str());
         seen.extend(types.map(str::to_owned));
         for next in result["next"].as_array().into_iter().flatten() {
-            let location = next["location"].as_str().expect("a path").to_owned();
-            let told = eventually("the command to be decided", || async {
-                let request = shop.install.client.get(format!("{}{location}", shop.up.commands));
-                let response = request.send().await.expect("the endpoint answers");
-                assert!([200, 202].contains(&response.status().as_u16()), "{next} is not given up while it is under way: {response:?}");
-                if response.status() == 200 { Some(response.json::<Value>().await.expect("JSON")) } else { None }
-            })
-            .await;
-            assert_eq!((&told["stream"], &told["commandId"]), (&next["stream"], &next["commandId"]));
-            open.push(told);
+            open.push(shop.follow(next).await);
         }
     }
     // Of the rules' commands some came to their lanes by the short way, and what Kafka brought of those was no repeat.
@@ -79,6 +96,25 @@ async fn a_client_follows_its_checkout_from_result_to_result_until_the_provider_
     // What leads to nothing lists nothing.
     let added = shop.done("cart/add-item", &json!({ "cartId": "k-2", "sku": "A-1", "quantity": 1 })).await;
     assert!(added.get("next").is_none(), "{added}");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_token_whoever_has_just_ordered_sees_the_order() {
+    let shop = Shop::open().await;
+    for n in 0..5 {
+        let (cart, order) = (format!("k-{n}"), format!("o-{n}"));
+        shop.with_cart(&cart, 1).await;
+        let ordered = shop.done("cart/checkout", &checkout(&cart, &order, 1999)).await;
+        let opened = shop.follow(&ordered["next"][0]).await;
+        assert_eq!(opened["stream"], format!("order/{order}"), "{ordered}");
+        // Each is asked once: the token is what waits.
+        let page = shop.at("orders", &order, &opened["token"]).await.expect("it is there");
+        assert_eq!((&page["orderId"], &page["timeline"][0]["what"]), (&json!(order), &json!("opened")));
+        let list = shop.at("customer-orders", "c-1", &opened["token"]).await.expect("a list");
+        assert_eq!(list["items"][0]["orderId"], json!(order), "the newest first: {list}");
+        assert_eq!(list["items"].as_array().map(Vec::len), Some(n + 1));
+    }
     shop.install.verify().await;
 }
 
@@ -167,15 +203,11 @@ async fn a_cart_that_is_merged_at_log_in_while_it_is_checked_out_loses_nothing()
     let (ordered, merged) = tokio::join!(shop.command("cart/checkout", &order), shop.command("cart/merge-cart", &merge));
     assert_eq!(merged.0, 200, "{merged:?}");
     shop.quiet().await;
-    let pieces = async |cart: &str| -> u64 {
-        let page = shop.page("carts", cart).await.unwrap_or_default();
-        page["lines"].as_array().into_iter().flatten().filter_map(|line| line["quantity"].as_u64()).sum()
-    };
     if ordered.0 == 200 {
         shop.order("o-1", "CONFIRMED").await;
-        eventually("the lines to stay", || async { (pieces("k-1").await == 3).then_some(()) }).await;
+        shop.has_pieces("k-1", 3).await;
     } else {
-        eventually("the lines to be handed over", || async { (pieces("k-1").await == 4).then_some(()) }).await;
+        shop.has_pieces("k-1", 4).await;
     }
     shop.install.verify().await;
 }
