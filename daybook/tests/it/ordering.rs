@@ -30,6 +30,12 @@ impl Shop {
         told
     }
 
+    /// All is quiet, and the provider has never heard of an order.
+    async fn nothing_asked_of(&self, order: &str) {
+        self.nothing_left_of(order).await;
+        assert_eq!(self.books(order).await, (0, 0, 0, false), "{order}: nobody was asked for money");
+    }
+
     /// Pieces in a cart, as its page has them.
     async fn pieces(&self, cart: &str) -> u64 {
         let page = self.page("carts", cart).await.unwrap_or_default();
@@ -136,6 +142,8 @@ async fn a_price_that_changes_between_the_cart_and_the_button_is_told_and_the_ca
     shop.order("o-2", "CONFIRMED").await;
     shop.quiet().await;
     assert_eq!(shop.order("o-1", "REJECTED").await["reason"], "prices-changed");
+    shop.nothing_asked_of("o-1").await;
+    assert_eq!((shop.books("o-2").await, shop.stock("A-1", "w-1").await), ((2499, 0, 0, false), (100, 1)));
     shop.install.verify().await;
 }
 
@@ -150,7 +158,9 @@ async fn what_is_not_sold_is_not_ordered() {
     shop.with_cart("k-2", 1).await;
     shop.done("cart/checkout", &checkout("k-2", "o-2", 1999)).await;
     assert_eq!(shop.order("o-2", "REJECTED").await["reason"], "unavailable");
-    shop.quiet().await;
+    for order in ["o-1", "o-2"] {
+        shop.nothing_asked_of(order).await;
+    }
     shop.install.verify().await;
 }
 
@@ -163,14 +173,15 @@ async fn an_order_that_is_placed_twice_from_two_windows_with_two_keys_is_one() {
     let mut statuses = [one.0, other.0];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
-    let (placed, refused) = if one.0 == 200 { ("o-1", other.1) } else { ("o-2", one.1) };
+    let (placed, never, refused) = if one.0 == 200 { ("o-1", "o-2", other.1) } else { ("o-2", "o-1", one.1) };
     assert_eq!(refused["type"], "urn:daybook:refusal:cart-is-checked-out");
     assert_eq!(refused["orderId"], placed, "it says under which order");
     shop.order(placed, "CONFIRMED").await;
     // The same button, pressed again with another key.
     let again = shop.done("cart/checkout", &checkout("k-1", placed, 1999)).await;
     assert_eq!(again["events"], json!([]));
-    shop.quiet().await;
+    shop.nothing_asked_of(never).await;
+    assert_eq!((shop.books(placed).await, shop.stock("A-1", "w-1").await), ((1999, 0, 0, false), (100, 1)));
     assert_eq!(shop.install.count("SELECT count(DISTINCT stream_id) FROM \"order\".event").await, 1);
     shop.install.verify().await;
 }
@@ -191,6 +202,8 @@ async fn an_order_id_that_another_cart_has_taken_gives_the_cart_back() {
     shop.done("cart/checkout", &checkout("k-2", "o-2", 3998)).await;
     shop.order("o-2", "CONFIRMED").await;
     shop.quiet().await;
+    assert_eq!((shop.books("o-1").await, shop.books("o-2").await), ((1999, 0, 0, false), (3998, 0, 0, false)));
+    assert_eq!(shop.stock("A-1", "w-1").await, (100, 3));
     shop.install.verify().await;
 }
 
@@ -206,9 +219,65 @@ async fn a_cart_that_is_merged_at_log_in_while_it_is_checked_out_loses_nothing()
     if ordered.0 == 200 {
         shop.order("o-1", "CONFIRMED").await;
         shop.has_pieces("k-1", 3).await;
+        shop.quiet().await;
+        assert_eq!((shop.books("o-1").await, shop.stock("A-1", "w-1").await), ((1999, 0, 0, false), (100, 1)));
     } else {
         shop.has_pieces("k-1", 4).await;
+        shop.nothing_asked_of("o-1").await;
+        assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
     }
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_are_merged_into_a_cart_that_is_checked_out_are_kept_for_its_next_life() {
+    let shop = Shop::open().await;
+    shop.with_cart("guest-1", 2).await;
+    // The order waits for its customer, who logs in meanwhile.
+    shop.buy("o-1", 1, "tok_action").await;
+    let order = shop.order("o-1", "ACTION_REQUIRED").await;
+    shop.done("cart/merge-cart", &json!({ "cartId": "guest-1", "into": "k-o-1" })).await;
+    let has_come = |events: &Vec<String>| events.last().is_some_and(|last| last == "LinesTaken");
+    let events = eventually("the lines to come", || async { Some(shop.events("cart", "cart/k-o-1").await).filter(has_come) }).await;
+    assert_eq!(events, ["ItemAdded", "CartCheckedOut", "LinesTaken"]);
+    let has_come = |page: &Value| page["version"] == "3";
+    let page = eventually("the page to have come as far", || async { shop.page("carts", "k-o-1").await.filter(has_come) }).await;
+    assert_eq!((&page["status"], &page["orderId"]), (&json!("CART_STATUS_CHECKED_OUT"), &json!("o-1")));
+    assert_eq!(page["lines"][0]["quantity"], 1, "the order is what it was");
+    let (code, _) = shop.refused("cart/add-item", &json!({ "cartId": "guest-1", "sku": "A-1", "quantity": 1 })).await;
+    assert_eq!(code, "cart-is-merged");
+    let id = order["actionUrl"].as_str().and_then(|url| url.rsplit('/').next()).expect("where to go").to_owned();
+    assert_eq!(shop.provider_post(&format!("/act/{id}"), &json!({})).await, 200);
+    assert_eq!(shop.order("o-1", "CONFIRMED").await["total"]["minorUnits"], "1999");
+    // Its next life begins with them.
+    shop.has_pieces("k-o-1", 2).await;
+    assert_eq!(shop.page("carts", "k-o-1").await.expect("it is there")["status"], "CART_STATUS_OPEN");
+    shop.done("cart/checkout", &checkout("k-o-1", "o-2", 2 * 1999)).await;
+    shop.order("o-2", "CONFIRMED").await;
+    shop.quiet().await;
+    assert_eq!((shop.books("o-1").await, shop.books("o-2").await), ((1999, 0, 0, false), (3998, 0, 0, false)));
+    assert_eq!((shop.stock("A-1", "w-1").await, shop.pieces("guest-1").await), ((100, 3), 0));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_are_merged_into_a_cart_whose_order_is_rejected_lie_beside_those_that_come_back() {
+    let points = Points::new();
+    let shop = Shop::set_up(Captures::Many, &[], |variables| variables.push(points.variable())).await;
+    shop.with_cart("guest-1", 2).await;
+    shop.with_cart("k-1", 1).await;
+    // Not the price of the shop: it is seen when the look-up goes on.
+    points.arm(BEGUN, Fault::Pause(LONG_ENOUGH));
+    shop.done("cart/checkout", &checkout("k-1", "o-1", 1)).await;
+    shop.done("cart/merge-cart", &json!({ "cartId": "guest-1", "into": "k-1" })).await;
+    assert_eq!(shop.order("o-1", "REJECTED").await["reason"], "prices-changed");
+    shop.has_pieces("k-1", 3).await;
+    assert_eq!(shop.events("cart", "cart/k-1").await, ["ItemAdded", "CartCheckedOut", "LinesTaken", "CartReopened"]);
+    shop.nothing_asked_of("o-1").await;
+    shop.done("cart/checkout", &checkout("k-1", "o-2", 3 * 1999)).await;
+    shop.order("o-2", "CONFIRMED").await;
+    shop.quiet().await;
+    assert_eq!((shop.books("o-2").await, shop.stock("A-1", "w-1").await), ((3 * 1999, 0, 0, false), (100, 3)));
     shop.install.verify().await;
 }
 
@@ -237,12 +306,12 @@ async fn a_customer_who_cancels_while_the_order_is_under_way_has_it_cancelled() 
         assert_eq!(shop.install.count(&open).await, 1, "it was cancelled while {under_way} was under way");
         let page = shop.order(order, "CANCELLED").await;
         assert_eq!(page["reason"], "cancelled");
-        shop.quiet().await;
+        shop.nothing_asked_of(order).await;
         shop.order(order, "CANCELLED").await;
         let events = shop.events("order", &format!("order/{order}")).await;
         let at = |kind: &str| events.iter().position(|event| event == kind);
         assert_eq!(at(decided).map(|n| n + 1), at("OrderCancelling").or(at("OrderCancelled")), "{events:?}");
-        assert_eq!(shop.stock("A-1", "w-1").await.1, 0, "nothing is held for it");
+        assert_eq!(shop.stock("A-1", "w-1").await, (100, 0), "nothing is held for it");
     }
     // A cart's next life begins.
     eventually("the cart to be free", || async { (shop.events("cart", "cart/cart-of-o-1").await.len() == 3).then_some(()) }).await;
@@ -252,5 +321,6 @@ async fn a_customer_who_cancels_while_the_order_is_under_way_has_it_cancelled() 
     let (code, _) = shop.refused("order/cancel-order", &json!({ "orderId": "o-9", "reason": "never was" })).await;
     assert_eq!(code, "unknown-order");
     shop.quiet().await;
+    assert_eq!((shop.books("o-3").await, shop.stock("A-1", "w-1").await), ((3998, 0, 0, false), (100, 2)));
     shop.install.verify().await;
 }
