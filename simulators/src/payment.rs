@@ -9,6 +9,7 @@
 //! POST /act/{id}              the customer does what is asked for ({"decline":true}: does not)
 //! POST /chargeback/{id} {amount}    the customer's bank takes money back
 //! POST /expire/{id}           an authorisation ends by itself
+//! POST /relent/{id}           the bank takes captures that it had refused
 //! GET  /books                 PUT /faults
 //! ```
 
@@ -60,6 +61,7 @@ pub async fn start_payment_provider(options: Options, terms: impl Into<Terms>, s
             .route("/act/{id}", get(page).post(act))
             .route("/chargeback/{id}", post(chargeback))
             .route("/expire/{id}", post(expire))
+            .route("/relent/{id}", post(relent))
             .route("/books", get(books))
     })
     .await
@@ -178,6 +180,10 @@ async fn chargeback(State(desk): State<Desk<Payment>>, Path(id): Path<String>, b
 
 async fn expire(State(desk): State<Desk<Payment>>, Path(id): Path<String>) -> Response {
     desk.happen(&id, "payment", Payment::expire)
+}
+
+async fn relent(State(desk): State<Desk<Payment>>, Path(id): Path<String>) -> Response {
+    desk.happen(&id, "payment", |payment| Ok(payment.relent()))
 }
 
 /// Per payment what it authorised, captured, voided and refunded, and its keys; keys that were refused before there was a payment beside.

@@ -7,6 +7,7 @@ mod ordering;
 mod output;
 mod outside;
 mod paying;
+mod people;
 mod provider;
 mod reading;
 mod readme;

@@ -10,16 +10,6 @@ fn money(minor_units: i64) -> Value {
     json!({ "currency": "EUR", "minorUnits": minor_units })
 }
 
-impl Shop {
-    /// All is quiet, nothing is held and nothing was taken for an order that is over.
-    async fn nothing_left_of(&self, order: &str) {
-        self.quiet().await;
-        let (authorised, captured, refunded, voided) = self.books(order).await;
-        assert_eq!(captured, refunded, "{order}: what was taken is given back");
-        assert!(authorised == 0 || voided || captured > 0, "{order}: an authorisation stands open");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_lines_of_one_cart_draw_on_the_same_stock_and_only_their_sum_is_too_much() {
     let shop = Shop::open().await;
@@ -281,5 +271,48 @@ async fn an_authorisation_that_ends_by_itself_holds_the_order_until_its_customer
     shop.order("o-1", "CANCELLED").await;
     shop.nothing_left_of("o-1").await;
     assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_could_not_be_taken_is_on_the_page_until_staff_has_it_tried_again_and_is_taken_once() {
+    let shop = Shop::open().await;
+    shop.buy("o-1", 1, "tok_capture_fails").await;
+    shop.order("o-1", "CONFIRMED").await;
+    shop.packed("o-1", 1).await;
+    let retry = |number: u32| json!({ "orderId": "o-1", "number": number });
+    let (code, problem) = shop.refused("order/retry-capture", &retry(1)).await;
+    assert_eq!((code.as_str(), &problem["why"]), ("not-retryable", &json!("nothing-failed")));
+    shop.dispatch("o-1", 1).await;
+    let owed = async |number: u32| {
+        let failed = |page: &Value| page["failures"][0]["number"] == number;
+        let page = eventually("the page to say what failed", || async { shop.page("payments", "o-1").await.filter(failed) }).await;
+        let failure =
+            json!({ "what": "capture", "number": number, "amount": { "currency": "EUR", "minorUnits": "1999" }, "code": "capture-failed" });
+        assert_eq!(page["failures"], json!([failure]));
+        assert_eq!([&page["captured"], &page["capturePending"], &page["captureFailed"]], ["0", "0", "1999"]);
+    };
+    owed(1).await;
+    // The bank says no once more: another number, and the same money.
+    shop.done("order/retry-capture", &retry(1)).await;
+    owed(2).await;
+    assert_eq!(shop.books("o-1").await, (1999, 0, 0, false));
+    // Two of the staff press the button, and the bank has nothing against it any more.
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    assert_eq!(shop.provider_post(&format!("/relent/{id}"), &json!({})).await, 200);
+    let again = retry(2);
+    let (one, other) = tokio::join!(shop.command("order/retry-capture", &again), shop.command("order/retry-capture", &again));
+    let mut statuses = [one.0, other.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
+    shop.captured("o-1", 1999).await;
+    let settled = |page: &Value| page["captured"] == "1999";
+    let page = eventually("the page to say so", || async { shop.page("payments", "o-1").await.filter(settled) }).await;
+    assert_eq!((&page["failures"], &page["captureFailed"], &page["capturedBeyond"]), (&json!([]), &json!("0"), &json!("0")));
+    shop.delivered("o-1", 1).await;
+    let order = shop.order("o-1", "COMPLETED").await;
+    assert_eq!((&order["captured"]["minorUnits"], &order["refunded"]["minorUnits"]), (&json!("1999"), &json!("0")));
+    shop.quiet().await;
+    assert_eq!((shop.books("o-1").await, shop.stock("A-1", "w-1").await), ((1999, 1999, 0, false), (99, 0)));
     shop.install.verify().await;
 }

@@ -28,15 +28,6 @@ impl Shop {
             self.packed("o-1", number).await;
         }
     }
-
-    /// Waits until a shipment can be dispatched.
-    async fn packed(&self, order: &str, number: u32) {
-        eventually("the shipment to be there", || async { self.page("shipments", &format!("{order}@{number}")).await }).await;
-    }
-
-    async fn captured(&self, order: &str, units: i64) {
-        eventually("the money to be taken", || async { (self.books(order).await.1 == units).then_some(()) }).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,5 +203,45 @@ async fn money_that_is_taken_back_by_the_bank_holds_what_has_not_left_until_staf
     let whats: Vec<&str> = order["timeline"].as_array().expect("a list").iter().filter_map(|m| m["what"].as_str()).collect();
     assert!(whats.contains(&"disputed"), "{whats:?}");
     assert_eq!(shop.page("payments", "o-1").await.expect("it is there")["refundedBeyond"], "1999");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_are_sent_back_one_is_refused_and_the_other_is_paid_back() {
+    let shop = Shop::open().await;
+    shop.buy("o-1", 3, "tok_ok").await;
+    shop.order("o-1", "CONFIRMED").await;
+    shop.packed("o-1", 1).await;
+    let wanted = |quantity: u32| json!({ "orderId": "o-1", "lines": lines(quantity), "reason": "Too bright." });
+    let (code, problem) = shop.refused("order/request-return", &wanted(2)).await;
+    assert_eq!((code.as_str(), &problem["why"]), ("not-returnable", &json!("not-delivered")));
+    shop.dispatch("o-1", 1).await;
+    shop.captured("o-1", 3 * 1999).await;
+    shop.delivered("o-1", 1).await;
+    shop.order("o-1", "COMPLETED").await;
+    assert_eq!(shop.page("returns", "o-1").await, None, "nothing was sent back yet");
+    // Nobody has asked for it.
+    let (code, _) = shop.refused("order/refuse-return", &wanted(1)).await;
+    assert_eq!(code, "unknown-line");
+    let result = shop.done("order/request-return", &wanted(2)).await;
+    let page = shop.at("returns", "o-1", &result["token"]).await.expect("it is there");
+    assert_eq!((&page["customerId"], &page["expected"], &page["items"]), (&json!("c-1"), &lines(2), &json!([])));
+    let refusal = json!({ "orderId": "o-1", "lines": lines(1), "reason": "It was broken by you." });
+    let result = shop.done("order/refuse-return", &refusal).await;
+    let page = shop.at("returns", "o-1", &result["token"]).await.expect("it is there");
+    assert_eq!((&page["expected"], page["items"].as_array().map(Vec::len)), (&lines(1), Some(1)));
+    let item = &page["items"][0];
+    assert_eq!((&item["what"], &item["lines"][0]["quantity"], &item["refundStatus"]), (&json!("refused"), &json!(1), &json!("")));
+    shop.done("order/receive-return", &json!({ "orderId": "o-1", "lines": lines(1), "condition": "RESALABLE" })).await;
+    let paid_back = |page: &Value| page["items"][1]["refundStatus"] == "refunded";
+    let page = eventually("its money to be given back", || async { shop.page("returns", "o-1").await.filter(paid_back) }).await;
+    let item = &page["items"][1];
+    assert_eq!(
+        (&item["what"], &item["lines"][0]["warehouse"], &item["amount"]["minorUnits"]),
+        (&json!("returned"), &json!("w-1"), &json!("1999"))
+    );
+    assert_eq!((&page["expected"], page["items"].as_array().map(Vec::len)), (&json!([]), Some(2)));
+    shop.quiet().await;
+    assert_eq!((shop.books("o-1").await, shop.stock("A-1", "w-1").await), ((3 * 1999, 3 * 1999, 1999, false), (98, 0)));
     shop.install.verify().await;
 }

@@ -115,7 +115,7 @@ impl Shop {
     }
 
     /// A page that shows what this token rests on.
-    async fn at(&self, model: &str, key: &str, token: &Value) -> Option<Value> {
+    pub(crate) async fn at(&self, model: &str, key: &str, token: &Value) -> Option<Value> {
         let token = token.as_str().expect("a token").to_owned();
         let request = self.install.client.get(format!("{}/v1/{model}/{key}", self.up.queries)).header("Consistency-Token", token);
         let response = request.header("Prefer", "wait=20").send().await.expect("the query API answers");
@@ -178,6 +178,14 @@ impl Shop {
         (sum("authorised"), sum("captured"), sum("refunded"), of.iter().any(|payment| payment["voided"].as_i64().unwrap_or_default() > 0))
     }
 
+    /// All is quiet, nothing is held and nothing was taken for an order that is over.
+    pub(crate) async fn nothing_left_of(&self, order: &str) {
+        self.quiet().await;
+        let (authorised, captured, refunded, voided) = self.books(order).await;
+        assert_eq!(captured, refunded, "{order}: what was taken is given back");
+        assert!(authorised == 0 || voided || captured > 0, "{order}: an authorisation stands open");
+    }
+
     /// The provider's payment of an order.
     pub(crate) async fn looked_at(&self, order: &str) -> Value {
         let books = self.provider_get("/books").await;
@@ -220,6 +228,15 @@ impl Shop {
 
     pub(crate) async fn signed(&self, body: &Value) -> u16 {
         self.notice(body, SECRET).await
+    }
+
+    /// Waits until a shipment can be dispatched.
+    pub(crate) async fn packed(&self, order: &str, number: u32) {
+        eventually("the shipment to be there", || async { self.page("shipments", &format!("{order}@{number}")).await }).await;
+    }
+
+    pub(crate) async fn captured(&self, order: &str, units: i64) {
+        eventually("the money to be taken", || async { (self.books(order).await.1 == units).then_some(()) }).await;
     }
 
     pub(crate) async fn dispatch(&self, order: &str, number: u32) {

@@ -241,6 +241,11 @@ impl Payment {
         Ok((Self { status: Status::Cancelled, voided, ..self.clone() }, "payment.cancelled"))
     }
 
+    /// Captures fail no more: the bank has no longer anything against them.
+    pub(super) fn relent(&self) -> (Self, &'static str) {
+        (Self { captures_fail: false, ..self.clone() }, "payment.updated")
+    }
+
     fn authorised(&self) -> Self {
         Self { status: Status::Authorised, authorised: self.amount, ..self.clone() }
     }
@@ -311,6 +316,14 @@ mod tests {
         assert_eq!((code(&cancelled.capture(1, Utc::now())), cancelled.voided), ("not-authorised", 600));
         assert_eq!(code(&cancelled.refund(401)), "amount-not-taken");
         assert_eq!(cancelled.refund(400).object.expect("refunded").refunded, 400);
+    }
+
+    #[test]
+    fn what_the_bank_does_not_let_be_captured_is_captured_once_it_relents() {
+        let refused = created(Captures::Many).confirm("tok_capture_fails", "").object.expect("authorised");
+        assert_eq!(code(&refused.capture(400, Utc::now())), "capture-failed");
+        let (taken, _) = refused.relent();
+        assert_eq!(taken.capture(400, Utc::now()).object.expect("captured").captured, 400);
     }
 
     #[test]
