@@ -21,6 +21,31 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// Somebody takes so much by hand at the provider, and gives it back: the notice of the refund.
+    async fn taken_and_given_back(&self, id: &str, units: i64) -> Value {
+        for operation in ["capture", "refund"] {
+            assert_eq!(
+                self.provider_post(&format!("/v1/payments/{id}/{operation}"), &json!({ "amount": units })).await,
+                200,
+                "{operation}"
+            );
+        }
+        json!({ "id": "evt_refunded", "type": "payment.refunded", "data": self.provider_get(&format!("/v1/payments/{id}")).await })
+    }
+
+    /// So much was taken and given back that nobody here had asked for: the books show it, and nothing of the order leaves.
+    async fn disputed(&self, order: &str, units: i64) {
+        let held = |page: &Value| page["held"] == true;
+        let page = eventually("the order to be held", || async { self.page("orders", order).await.filter(held) }).await;
+        assert_eq!(page["holds"], json!(["disputed"]), "{page}");
+        eventually("its shipment to be held", || async { self.page("shipments", &format!("{order}@1")).await.filter(held) }).await;
+        let page = self.page("payments", order).await.expect("it is there");
+        let units = json!(units.to_string());
+        assert_eq!((&page["capturedBeyond"], &page["refundedBeyond"]), (&units, &units), "{page}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_lines_of_one_cart_draw_on_the_same_stock_and_only_their_sum_is_too_much() {
     let shop = Shop::open().await;
@@ -143,18 +168,63 @@ async fn the_same_notice_five_times_one_of_them_forged_is_one_notice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notice_that_comes_before_anything_was_recorded_is_kept_and_counts() {
     let shop = Shop::open().await;
-    // The provider speaks of an order that nobody has asked it for yet: refunded more than was ever taken.
-    let payment = json!({
-        "id": "pay_early", "order": "o-1", "currency": "EUR", "amount": 1999, "status": "authorised",
-        "authorised": 1999, "captured": 500, "refunded": 500, "voided": 0, "captures": "many"
-    });
-    let status = shop.signed(&json!({ "id": "evt_1", "type": "payment.refunded", "data": payment })).await;
-    assert_eq!(status, 200);
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    // Somebody has money moved for an order that is none yet, and only the last notice of it comes.
+    assert_eq!(shop.provider_post("/v1/payments", &json!({ "order": "o-1", "amount": 1999, "currency": "EUR" })).await, 200);
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    assert_eq!(shop.provider_post(&format!("/v1/payments/{id}/confirm"), &json!({ "token": "tok_ok" })).await, 200);
+    let refunded = shop.taken_and_given_back(&id, 500).await;
+    assert_eq!(shop.signed(&refunded).await, 200);
     shop.buy("o-1", 1, "tok_ok").await;
     shop.order("o-1", "CONFIRMED").await;
-    shop.quiet().await;
     let events = shop.events("payment", "payment/o-1").await;
     assert_eq!(events[0], "ProviderHeard", "{events:?}");
+    shop.disputed("o-1", 500).await;
+    shop.quiet().await;
+    assert_eq!(shop.books("o-1").await, (2 * 1999, 500, 500, false), "one of ours, and one of somebody's");
+    shop.done("order/cancel-order", &json!({ "orderId": "o-1", "reason": "It is not mine." })).await;
+    shop.order("o-1", "CANCELLED").await;
+    shop.nothing_left_of("o-1").await;
+    let books = shop.provider_get("/books").await;
+    let left: Vec<&Value> = books["payments"].as_array().expect("a list").iter().map(|payment| &payment["status"]).collect();
+    assert_eq!(left, ["cancelled", "cancelled"], "nobody takes more with either");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_notice_that_comes_before_the_authorisation_was_recorded_is_booked_and_holds_the_order() {
+    let shop = Shop::open().await;
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    // The answer does not come, and somebody takes money and gives it back by hand meanwhile.
+    shop.buy("o-1", 1, "tok_charged_then_timeout").await;
+    eventually("the provider to have charged", || async { (shop.books("o-1").await.0 == 1999).then_some(()) }).await;
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    let refunded = shop.taken_and_given_back(&id, 500).await;
+    let before = shop.events("payment", "payment/o-1").await;
+    assert_eq!(before.last().map(String::as_str), Some("ProviderAsked"), "nobody has told how it stands: {before:?}");
+    assert_eq!(shop.signed(&refunded).await, 200);
+    let order = shop.order("o-1", "CONFIRMED").await;
+    assert_eq!(order["authorised"]["minorUnits"], "1999");
+    shop.disputed("o-1", 500).await;
+    // The answer that was missing comes, and changes nothing.
+    let since = eventually("the answer to come", || async {
+        let events = shop.events("payment", "payment/o-1").await.split_off(before.len());
+        (events.iter().filter(|event| *event == "ProviderHeard").count() == 2).then_some(events)
+    })
+    .await;
+    shop.quiet().await;
+    assert_eq!(since, ["ProviderHeard", "PaymentAuthorised", "PaymentDeviated", "ProviderHeard"]);
+    shop.disputed("o-1", 500).await;
+    assert_eq!(shop.books("o-1").await, (1999, 500, 500, false));
+    let page = shop.page("payments", "o-1").await.expect("it is there");
+    assert_eq!((&page["authorised"], &page["captured"], &page["refunded"]), (&json!("1999"), &json!("0"), &json!("0")), "{page}");
+    let (code, problem) = shop.refused("shipping/dispatch-shipment", &json!({ "orderId": "o-1", "number": 1 })).await;
+    assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("disputed")));
+    shop.done("order/cancel-order", &json!({ "orderId": "o-1", "reason": "It can't be paid." })).await;
+    shop.order("o-1", "CANCELLED").await;
+    shop.nothing_left_of("o-1").await;
+    assert_eq!(shop.books("o-1").await, (1999, 500, 500, true));
+    assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
     shop.install.verify().await;
 }
 
