@@ -17,5 +17,6 @@ mod sessions;
 mod shipping;
 mod shop;
 mod support;
+mod tokens;
 mod tools;
 mod whole_way;

@@ -1,6 +1,7 @@
 //! Money: paid, not paid, paid twice almost, and given back, with a payment provider that does what providers do.
 
 use daybook_testkit::eventually;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shop_simulators::Captures;
 
@@ -8,6 +9,31 @@ use crate::shop::{Shop, checkout};
 
 fn money(minor_units: i64) -> Value {
     json!({ "currency": "EUR", "minorUnits": minor_units })
+}
+
+impl Shop {
+    /// Somebody takes so much by hand at the provider, and gives it back: the notice of the refund.
+    async fn taken_and_given_back(&self, id: &str, units: i64) -> Value {
+        for operation in ["capture", "refund"] {
+            assert_eq!(
+                self.provider_post(&format!("/v1/payments/{id}/{operation}"), &json!({ "amount": units })).await,
+                200,
+                "{operation}"
+            );
+        }
+        json!({ "id": "evt_refunded", "type": "payment.refunded", "data": self.provider_get(&format!("/v1/payments/{id}")).await })
+    }
+
+    /// So much was taken and given back that nobody here had asked for: the books show it, and nothing of the order leaves.
+    async fn disputed(&self, order: &str, units: i64) {
+        let held = |page: &Value| page["held"] == true;
+        let page = eventually("the order to be held", || async { self.page("orders", order).await.filter(held) }).await;
+        assert_eq!(page["holds"], json!(["disputed"]), "{page}");
+        eventually("its shipment to be held", || async { self.page("shipments", &format!("{order}@1")).await.filter(held) }).await;
+        let page = self.page("payments", order).await.expect("it is there");
+        let units = json!(units.to_string());
+        assert_eq!((&page["capturedBeyond"], &page["refundedBeyond"]), (&units, &units), "{page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,16 +57,10 @@ async fn carts_that_race_for_the_last_piece_make_one_order_and_the_others_pay_no
     let shop = Shop::open().await;
     shop.done("inventory/adjust-stock", &json!({ "sku": "A-1", "warehouse": "w-1", "delta": -99, "reason": "One is left." })).await;
     let buyers: Vec<String> = (1..6).map(|n| format!("o-{n}")).collect();
-    futures_util::future::join_all(buyers.iter().map(|order| shop.buy(order, 1, "tok_ok"))).await;
+    join_all(buyers.iter().map(|order| shop.buy(order, 1, "tok_ok"))).await;
     let mut confirmed = 0;
     for order in &buyers {
-        let page = eventually("the order to be decided", || async {
-            shop.page("orders", order).await.filter(|page| {
-                let status = page["status"].as_str().unwrap_or_default();
-                status.ends_with("CONFIRMED") || status.ends_with("REJECTED")
-            })
-        })
-        .await;
+        let page = shop.decided(order).await;
         if page["status"] == "ORDER_STATUS_CONFIRMED" {
             confirmed += 1;
         } else {
@@ -138,18 +158,63 @@ async fn the_same_notice_five_times_one_of_them_forged_is_one_notice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notice_that_comes_before_anything_was_recorded_is_kept_and_counts() {
     let shop = Shop::open().await;
-    // The provider speaks of an order that nobody has asked it for yet: refunded more than was ever taken.
-    let payment = json!({
-        "id": "pay_early", "order": "o-1", "currency": "EUR", "amount": 1999, "status": "authorised",
-        "authorised": 1999, "captured": 500, "refunded": 500, "voided": 0, "captures": "many"
-    });
-    let status = shop.signed(&json!({ "id": "evt_1", "type": "payment.refunded", "data": payment })).await;
-    assert_eq!(status, 200);
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    // Somebody has money moved for an order that is none yet, and only the last notice of it comes.
+    assert_eq!(shop.provider_post("/v1/payments", &json!({ "order": "o-1", "amount": 1999, "currency": "EUR" })).await, 200);
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    assert_eq!(shop.provider_post(&format!("/v1/payments/{id}/confirm"), &json!({ "token": "tok_ok" })).await, 200);
+    let refunded = shop.taken_and_given_back(&id, 500).await;
+    assert_eq!(shop.signed(&refunded).await, 200);
     shop.buy("o-1", 1, "tok_ok").await;
     shop.order("o-1", "CONFIRMED").await;
-    shop.quiet().await;
     let events = shop.events("payment", "payment/o-1").await;
     assert_eq!(events[0], "ProviderHeard", "{events:?}");
+    shop.disputed("o-1", 500).await;
+    shop.quiet().await;
+    assert_eq!(shop.books("o-1").await, (2 * 1999, 500, 500, false), "one of ours, and one of somebody's");
+    shop.done("order/cancel-order", &json!({ "orderId": "o-1", "reason": "It is not mine." })).await;
+    shop.order("o-1", "CANCELLED").await;
+    shop.nothing_left_of("o-1").await;
+    let books = shop.provider_get("/books").await;
+    let left: Vec<&Value> = books["payments"].as_array().expect("a list").iter().map(|payment| &payment["status"]).collect();
+    assert_eq!(left, ["cancelled", "cancelled"], "nobody takes more with either");
+    shop.install.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_notice_that_comes_before_the_authorisation_was_recorded_is_booked_and_holds_the_order() {
+    let shop = Shop::open().await;
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    // The answer does not come, and somebody takes money and gives it back by hand meanwhile.
+    shop.buy("o-1", 1, "tok_charged_then_timeout").await;
+    eventually("the provider to have charged", || async { (shop.books("o-1").await.0 == 1999).then_some(()) }).await;
+    let id = shop.looked_at("o-1").await["id"].as_str().expect("an id").to_owned();
+    let refunded = shop.taken_and_given_back(&id, 500).await;
+    let before = shop.events("payment", "payment/o-1").await;
+    assert_eq!(before.last().map(String::as_str), Some("ProviderAsked"), "nobody has told how it stands: {before:?}");
+    assert_eq!(shop.signed(&refunded).await, 200);
+    let order = shop.order("o-1", "CONFIRMED").await;
+    assert_eq!(order["authorised"]["minorUnits"], "1999");
+    shop.disputed("o-1", 500).await;
+    // The answer that was missing comes, and changes nothing.
+    let since = eventually("the answer to come", || async {
+        let events = shop.events("payment", "payment/o-1").await.split_off(before.len());
+        (events.iter().filter(|event| *event == "ProviderHeard").count() == 2).then_some(events)
+    })
+    .await;
+    shop.quiet().await;
+    assert_eq!(since, ["ProviderHeard", "PaymentAuthorised", "PaymentDeviated", "ProviderHeard"]);
+    shop.disputed("o-1", 500).await;
+    assert_eq!(shop.books("o-1").await, (1999, 500, 500, false));
+    let page = shop.page("payments", "o-1").await.expect("it is there");
+    assert_eq!((&page["authorised"], &page["captured"], &page["refunded"]), (&json!("1999"), &json!("0"), &json!("0")), "{page}");
+    let (code, problem) = shop.refused("shipping/dispatch-shipment", &json!({ "orderId": "o-1", "number": 1 })).await;
+    assert_eq!((code.as_str(), &problem["reason"]), ("held", &json!("disputed")));
+    shop.done("order/cancel-order", &json!({ "orderId": "o-1", "reason": "It can't be paid." })).await;
+    shop.order("o-1", "CANCELLED").await;
+    shop.nothing_left_of("o-1").await;
+    assert_eq!(shop.books("o-1").await, (1999, 500, 500, true));
+    assert_eq!(shop.stock("A-1", "w-1").await, (100, 0));
     shop.install.verify().await;
 }
 
@@ -192,18 +257,134 @@ async fn a_customer_who_pays_just_as_the_time_ends_is_charged_and_served_or_neit
         let id = page["actionUrl"].as_str().and_then(|url| url.rsplit('/').next()).expect("where to go").to_owned();
         tokio::time::sleep(std::time::Duration::from_millis(1_600 + 150 * n)).await;
         shop.provider_post(&format!("/act/{id}"), &json!({})).await;
-        let end = eventually("the order to be decided", || async {
-            shop.page("orders", &order).await.filter(|page| {
-                let status = page["status"].as_str().unwrap_or_default();
-                status.ends_with("CONFIRMED") || status.ends_with("REJECTED")
-            })
-        })
-        .await;
+        let end = shop.decided(&order).await;
         if end["status"] == "ORDER_STATUS_REJECTED" {
             shop.nothing_left_of(&order).await;
         } else {
             assert_eq!(shop.books(&order).await, (1999, 0, 0, false));
         }
+    }
+    shop.install.verify().await;
+}
+
+/// From when an order is placed until its pieces are held no longer: five seconds to find them, fifteen to pay, none beyond.
+const ENDING: [&str; 3] = ["allocation=5s", "payment=15s", "hold-after-payment=0s"];
+const HELD_FOR: chrono::Duration = chrono::Duration::seconds(20);
+
+impl Shop {
+    /// Another product, of which there is one piece.
+    async fn sells_one(&self, sku: &str) {
+        self.done("catalog/create-product", &json!({ "sku": sku, "title": "Lamp", "price": money(1999) })).await;
+        self.receive(sku, "w-1", 1).await;
+    }
+
+    async fn buy_one(&self, order: &str, sku: &str, token: &str) {
+        let cart = format!("k-{order}");
+        self.done("cart/add-item", &json!({ "cartId": cart, "sku": sku, "quantity": 1 })).await;
+        let mut body = checkout(&cart, order, 1999);
+        body["payment"]["token"] = json!(token);
+        self.done("cart/checkout", &body).await;
+    }
+
+    /// The order's page once it is the customer's, or never will be.
+    async fn decided(&self, order: &str) -> Value {
+        eventually(&format!("{order} to be decided"), || async {
+            self.page("orders", order).await.filter(|page| {
+                let status = page["status"].as_str().unwrap_or_default();
+                status.ends_with("CONFIRMED") || status.ends_with("REJECTED")
+            })
+        })
+        .await
+    }
+}
+
+/// Six products with one piece each. Who orders it first pays in time, and the provider says so only when the piece is held no longer, or just
+/// about then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_that_is_heard_of_as_the_reservation_ends_has_the_piece_or_its_money_and_one_order_has_the_piece() {
+    let shop = Shop::with(Captures::Many, &ENDING).await;
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+    let skus: Vec<String> = (0..6).map(|n| format!("L-{n}")).collect();
+    let (first, second) = (|n: usize| format!("first-{n}"), |n: usize| format!("second-{n}"));
+    join_all(skus.iter().map(|sku| shop.sells_one(sku))).await;
+    join_all((0..6).map(async |n| {
+        shop.buy_one(&first(n), &skus[n], "tok_action").await;
+        shop.act(&first(n)).await;
+    }))
+    .await;
+    // The customers have paid. Nobody tells of it, and whom the shop asks is not there.
+    shop.provider_faults(&json!({ "noNotices": true, "down": true })).await;
+    let ended = async |n: usize| {
+        let stock = format!("stock/{}@w-1", skus[n]);
+        let has_ended = || async { shop.events("inventory", &stock).await.contains(&"ReservationExpired".to_owned()).then_some(()) };
+        eventually("the reservation to end", has_ended).await;
+    };
+    // The notices of these come at last, around the end of the reservation, and somebody else orders the piece just before: in milliseconds.
+    let around: [(i64, i64); 4] = [(-500, -200), (-300, 0), (-100, 400), (100, 900)];
+    let races = join_all((2..6).zip(around).map(async |(n, (orders, told))| {
+        let page = shop.page("orders", &first(n)).await.expect("it was placed");
+        let placed = page["timeline"].as_array().and_then(|all| all.iter().find(|m| m["what"] == "placed")).expect("it was placed");
+        let placed: chrono::DateTime<chrono::Utc> = placed["at"].as_str().and_then(|at| at.parse().ok()).expect("a time");
+        let at = async |offset: i64| {
+            let left = placed + HELD_FOR + chrono::Duration::milliseconds(offset) - chrono::Utc::now();
+            tokio::time::sleep(left.to_std().unwrap_or_default()).await;
+        };
+        let notice = json!({ "id": format!("evt_{n}"), "type": "payment.authorised", "data": shop.looked_at(&first(n)).await });
+        let tells = async {
+            at(told).await;
+            let status = shop.signed(&notice).await;
+            assert!((200..300).contains(&status), "{status}");
+        };
+        let buys = async {
+            at(orders).await;
+            shop.buy_one(&second(n), &skus[n], "tok_ok").await;
+        };
+        tokio::join!(tells, buys);
+    }));
+    // Of the others the provider tells when it is there again. Nobody wants the one, and somebody has the other meanwhile.
+    let rest = async {
+        ended(0).await;
+        ended(1).await;
+        shop.buy_one(&second(1), &skus[1], "tok_ok").await;
+        let stock = format!("stock/{}@w-1", skus[1]);
+        eventually("the second to hold the piece", || async {
+            let events = shop.events("inventory", &stock).await;
+            (events.iter().filter(|event| *event == "StockReserved").count() == 2).then_some(())
+        })
+        .await;
+    };
+    tokio::join!(races, rest);
+    shop.provider_faults(&json!({ "noNotices": true })).await;
+
+    for n in 0..6 {
+        let one = shop.decided(&first(n)).await;
+        let has_one = one["status"] == "ORDER_STATUS_CONFIRMED";
+        if !has_one {
+            assert_eq!(one["reason"], "stock-lost", "{one}");
+            shop.nothing_left_of(&first(n)).await;
+            let (authorised, captured, _, voided) = shop.books(&first(n)).await;
+            assert_eq!((authorised, captured, voided), (1999, 0, true), "{one}");
+        }
+        let mut has_other = false;
+        if n > 0 {
+            let other = shop.decided(&second(n)).await;
+            has_other = other["status"] == "ORDER_STATUS_CONFIRMED";
+            if !has_other {
+                assert_eq!(other["reason"], "out-of-stock", "{other}");
+                assert_eq!(shop.books(&second(n)).await, (0, 0, 0, false), "nobody was asked for money");
+            }
+        }
+        assert!(has_one != has_other, "one order has the piece: {one}");
+        assert!((n > 0 || has_one) && (n != 1 || has_other), "who finds it is served: {one}");
+        if n == 0 {
+            let stock: Vec<String> = shop.events("inventory", "stock/L-0@w-1").await;
+            let since = stock.iter().skip_while(|event| *event != "ReservationExpired").skip(1);
+            assert_eq!(since.collect::<Vec<_>>(), ["StockReserved", "ReservationConfirmed"], "it was regained");
+        }
+        shop.quiet().await;
+        let has_it = if has_one { first(n) } else { second(n) };
+        assert_eq!(shop.books(&has_it).await, (1999, 0, 0, false), "{has_it}");
+        assert_eq!(shop.stock(&skus[n], "w-1").await, (1, 1));
     }
     shop.install.verify().await;
 }

@@ -207,6 +207,13 @@ impl Shop {
         request.header("Idempotency-Key", uuid::Uuid::new_v4().to_string()).send().await.expect("the provider answers").status().as_u16()
     }
 
+    /// The customer goes where the order's page says, and pays there.
+    pub(crate) async fn act(&self, order: &str) {
+        let page = self.order(order, "ACTION_REQUIRED").await;
+        let id = page["actionUrl"].as_str().and_then(|url| url.rsplit('/').next()).expect("where to go").to_owned();
+        assert_eq!(self.provider_post(&format!("/act/{id}"), &json!({})).await, 200, "{order}");
+    }
+
     pub(crate) async fn provider_faults(&self, faults: &Value) {
         let request = self.install.client.put(format!("http://{}/faults", self.provider)).json(faults);
         assert!(request.send().await.expect("the provider answers").status().is_success());

@@ -44,6 +44,23 @@ async fn a_token_has_its_notice_doubled_or_forged_first() {
 }
 
 #[tokio::test]
+async fn a_token_has_its_notice_late_and_its_answer_at_once() {
+    let taker = Taker::refusing(0).await;
+    let provider = Simulator::payments(options(Some(taker.to()), None)).await;
+    let late = provider.create("o-late").await;
+    assert_eq!(provider.confirm(&late, "tok_webhook_late").await.expect("an answer").1["status"], "authorised");
+    // What is confirmed after it is told before it.
+    let next = confirmed(&provider, "tok_ok").await;
+    let authorised = |all: &[crate::support::Came]| -> Vec<String> {
+        let of = all.iter().map(body).filter(|notice| notice["type"] == "payment.authorised");
+        of.map(|notice| notice["data"]["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let came = taker.until("both", |all| authorised(all).len() == 2).await;
+    assert_eq!(authorised(&came), [next, late]);
+    provider.stop().await;
+}
+
+#[tokio::test]
 async fn of_a_token_only_the_notice_tells_what_came_of_it() {
     let taker = Taker::refusing(2).await;
     let provider = Simulator::payments(options(Some(taker.to()), None)).await;

@@ -70,6 +70,22 @@ async fn tokens_whose_answer_does_not_come_are_done_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_token_whose_captures_fail_is_authorised_and_nothing_can_be_taken_with_it() {
+    let provider = Simulator::payments(options(None, None)).await;
+    let id = provider.create("o-1").await;
+    let (status, confirmed) = provider.confirm(&id, "tok_capture_fails").await.expect("an answer");
+    assert_eq!((status, &confirmed["status"], &confirmed["authorised"]), (200, &json!("authorised"), &json!(1_000)));
+    let capture = format!("/v1/payments/{id}/capture");
+    for key in ["c-1", "c-2", "c-1"] {
+        let (status, refused) = provider.post(&capture, key, json!({ "amount": 1_000 })).await.expect("an answer");
+        assert_eq!((status, &refused["error"]["code"], &refused["object"]["captured"]), (402, &json!("capture-failed"), &json!(0)));
+    }
+    let (status, cancelled) = provider.post(&format!("/v1/payments/{id}/cancel"), "x-1", Value::Null).await.expect("an answer");
+    assert_eq!((status, &cancelled["captured"], &cancelled["voided"]), (200, &json!(0), &json!(1_000)));
+    provider.stop().await;
+}
+
+#[tokio::test]
 async fn a_customer_acts_or_is_too_late() {
     let provider = Simulator::payments(options(None, None)).await;
     for (order, decline, end) in [("o-1", false, "authorised"), ("o-2", true, "declined")] {

@@ -50,7 +50,7 @@ impl Taker {
     }
 
     pub(crate) async fn until(&self, what: &str, is: impl Fn(&[Came]) -> bool) -> Vec<Came> {
-        for _ in 0..200 {
+        for _ in 0..600 {
             let all = self.all();
             if is(&all) {
                 return all;
