@@ -21,31 +21,6 @@ impl Shop {
     }
 }
 
-impl Shop {
-    /// Somebody takes so much by hand at the provider, and gives it back: the notice of the refund.
-    async fn taken_and_given_back(&self, id: &str, units: i64) -> Value {
-        for operation in ["capture", "refund"] {
-            assert_eq!(
-                self.provider_post(&format!("/v1/payments/{id}/{operation}"), &json!({ "amount": units })).await,
-                200,
-                "{operation}"
-            );
-        }
-        json!({ "id": "evt_refunded", "type": "payment.refunded", "data": self.provider_get(&format!("/v1/payments/{id}")).await })
-    }
-
-    /// So much was taken and given back that nobody here had asked for: the books show it, and nothing of the order leaves.
-    async fn disputed(&self, order: &str, units: i64) {
-        let held = |page: &Value| page["held"] == true;
-        let page = eventually("the order to be held", || async { self.page("orders", order).await.filter(held) }).await;
-        assert_eq!(page["holds"], json!(["disputed"]), "{page}");
-        eventually("its shipment to be held", || async { self.page("shipments", &format!("{order}@1")).await.filter(held) }).await;
-        let page = self.page("payments", order).await.expect("it is there");
-        let units = json!(units.to_string());
-        assert_eq!((&page["capturedBeyond"], &page["refundedBeyond"]), (&units, &units), "{page}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_lines_of_one_cart_draw_on_the_same_stock_and_only_their_sum_is_too_much() {
     let shop = Shop::open().await;
@@ -163,6 +138,31 @@ async fn the_same_notice_five_times_one_of_them_forged_is_one_notice() {
     assert_eq!(shop.events("payment", "payment/o-1").await.len(), before + 1);
     assert_eq!(shop.books("o-1").await, (1999, 0, 0, false));
     shop.install.verify().await;
+}
+
+impl Shop {
+    /// Somebody takes so much by hand at the provider, and gives it back: the notice of the refund.
+    async fn taken_and_given_back(&self, id: &str, units: i64) -> Value {
+        for operation in ["capture", "refund"] {
+            assert_eq!(
+                self.provider_post(&format!("/v1/payments/{id}/{operation}"), &json!({ "amount": units })).await,
+                200,
+                "{operation}"
+            );
+        }
+        json!({ "id": "evt_refunded", "type": "payment.refunded", "data": self.provider_get(&format!("/v1/payments/{id}")).await })
+    }
+
+    /// So much was taken and given back that nobody here had asked for: the books show it, and nothing of the order leaves.
+    async fn disputed(&self, order: &str, units: i64) {
+        let held = |page: &Value| page["held"] == true;
+        let page = eventually("the order to be held", || async { self.page("orders", order).await.filter(held) }).await;
+        assert_eq!(page["holds"], json!(["disputed"]), "{page}");
+        eventually("its shipment to be held", || async { self.page("shipments", &format!("{order}@1")).await.filter(held) }).await;
+        let page = self.page("payments", order).await.expect("it is there");
+        let units = json!(units.to_string());
+        assert_eq!((&page["capturedBeyond"], &page["refundedBeyond"]), (&units, &units), "{page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
