@@ -11,31 +11,6 @@ fn money(minor_units: i64) -> Value {
     json!({ "currency": "EUR", "minorUnits": minor_units })
 }
 
-impl Shop {
-    /// Somebody takes so much by hand at the provider, and gives it back: the notice of the refund.
-    async fn taken_and_given_back(&self, id: &str, units: i64) -> Value {
-        for operation in ["capture", "refund"] {
-            assert_eq!(
-                self.provider_post(&format!("/v1/payments/{id}/{operation}"), &json!({ "amount": units })).await,
-                200,
-                "{operation}"
-            );
-        }
-        json!({ "id": "evt_refunded", "type": "payment.refunded", "data": self.provider_get(&format!("/v1/payments/{id}")).await })
-    }
-
-    /// So much was taken and given back that nobody here had asked for: the books show it, and nothing of the order leaves.
-    async fn disputed(&self, order: &str, units: i64) {
-        let held = |page: &Value| page["held"] == true;
-        let page = eventually("the order to be held", || async { self.page("orders", order).await.filter(held) }).await;
-        assert_eq!(page["holds"], json!(["disputed"]), "{page}");
-        eventually("its shipment to be held", || async { self.page("shipments", &format!("{order}@1")).await.filter(held) }).await;
-        let page = self.page("payments", order).await.expect("it is there");
-        let units = json!(units.to_string());
-        assert_eq!((&page["capturedBeyond"], &page["refundedBeyond"]), (&units, &units), "{page}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_lines_of_one_cart_draw_on_the_same_stock_and_only_their_sum_is_too_much() {
     let shop = Shop::open().await;
@@ -155,6 +130,31 @@ async fn the_same_notice_five_times_one_of_them_forged_is_one_notice() {
     shop.install.verify().await;
 }
 
+impl Shop {
+    /// Somebody takes so much by hand at the provider, and gives it back: the notice of the refund.
+    async fn taken_and_given_back(&self, id: &str, units: i64) -> Value {
+        for operation in ["capture", "refund"] {
+            assert_eq!(
+                self.provider_post(&format!("/v1/payments/{id}/{operation}"), &json!({ "amount": units })).await,
+                200,
+                "{operation}"
+            );
+        }
+        json!({ "id": "evt_refunded", "type": "payment.refunded", "data": self.provider_get(&format!("/v1/payments/{id}")).await })
+    }
+
+    /// So much was taken and given back that nobody here had asked for: the books show it, and nothing of the order leaves.
+    async fn disputed(&self, order: &str, units: i64) {
+        let held = |page: &Value| page["held"] == true;
+        let page = eventually("the order to be held", || async { self.page("orders", order).await.filter(held) }).await;
+        assert_eq!(page["holds"], json!(["disputed"]), "{page}");
+        eventually("its shipment to be held", || async { self.page("shipments", &format!("{order}@1")).await.filter(held) }).await;
+        let page = self.page("payments", order).await.expect("it is there");
+        let units = json!(units.to_string());
+        assert_eq!((&page["capturedBeyond"], &page["refundedBeyond"]), (&units, &units), "{page}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notice_that_comes_before_anything_was_recorded_is_kept_and_counts() {
     let shop = Shop::open().await;
@@ -267,9 +267,9 @@ async fn a_customer_who_pays_just_as_the_time_ends_is_charged_and_served_or_neit
     shop.install.verify().await;
 }
 
-/// From when an order is placed until its pieces are held no longer: five seconds to find them, fifteen to pay, none beyond.
-const ENDING: [&str; 3] = ["allocation=5s", "payment=15s", "hold-after-payment=0s"];
-const HELD_FOR: chrono::Duration = chrono::Duration::seconds(20);
+/// From when an order is placed until its pieces are held no longer: eight seconds to find them, twenty to pay, none beyond.
+const ENDING: [&str; 3] = ["allocation=8s", "payment=20s", "hold-after-payment=0s"];
+const HELD_FOR: chrono::Duration = chrono::Duration::seconds(28);
 
 impl Shop {
     /// Another product, of which there is one piece.
@@ -356,7 +356,7 @@ async fn a_payment_that_is_heard_of_as_the_reservation_ends_has_the_piece_or_its
     tokio::join!(races, rest);
     shop.provider_faults(&json!({ "noNotices": true })).await;
 
-    for n in 0..6 {
+    for (n, sku) in skus.iter().enumerate() {
         let one = shop.decided(&first(n)).await;
         let has_one = one["status"] == "ORDER_STATUS_CONFIRMED";
         if !has_one {
@@ -377,14 +377,14 @@ async fn a_payment_that_is_heard_of_as_the_reservation_ends_has_the_piece_or_its
         assert!(has_one != has_other, "one order has the piece: {one}");
         assert!((n > 0 || has_one) && (n != 1 || has_other), "who finds it is served: {one}");
         if n == 0 {
-            let stock: Vec<String> = shop.events("inventory", "stock/L-0@w-1").await;
+            let stock = shop.events("inventory", &format!("stock/{sku}@w-1")).await;
             let since = stock.iter().skip_while(|event| *event != "ReservationExpired").skip(1);
             assert_eq!(since.collect::<Vec<_>>(), ["StockReserved", "ReservationConfirmed"], "it was regained");
         }
         shop.quiet().await;
         let has_it = if has_one { first(n) } else { second(n) };
         assert_eq!(shop.books(&has_it).await, (1999, 0, 0, false), "{has_it}");
-        assert_eq!(shop.stock(&skus[n], "w-1").await, (1, 1));
+        assert_eq!(shop.stock(sku, "w-1").await, (1, 1));
     }
     shop.install.verify().await;
 }
