@@ -1,6 +1,7 @@
 //! A shop with one lamp at 19.99 and one warehouse, a payment provider and a carrier beside it, and what people do there, over HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use daybook_process::shutdown;
@@ -22,6 +23,25 @@ pub(crate) struct Shop {
     carrier: SocketAddr,
     _running: (Running, Running),
     _stop: tokio::sync::watch::Sender<bool>,
+}
+
+/// What was seen last, which is told where a wait for something else ends in vain.
+#[derive(Default)]
+struct Last(Mutex<Option<Value>>);
+
+impl Last {
+    fn seen(&self, page: Option<Value>) -> Option<Value> {
+        self.0.lock().expect("nobody panics with it").clone_from(&page);
+        page
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("seen last: {:?}", self.0.lock());
+        }
+    }
 }
 
 impl Shop {
@@ -126,7 +146,8 @@ impl Shop {
     pub(crate) async fn order(&self, id: &str, status: &str) -> Value {
         let what = format!("order {id} to be {status}");
         let status = format!("ORDER_STATUS_{status}");
-        eventually(&what, || async { self.page("orders", id).await.filter(|order| order["status"] == status.as_str()) }).await
+        let last = Last::default();
+        eventually(&what, || async { last.seen(self.page("orders", id).await).filter(|order| order["status"] == status.as_str()) }).await
     }
 
     /// Waits until nothing is under way any more, but deadlines that are not due.
