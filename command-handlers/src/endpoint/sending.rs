@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use daybook_bus::{BusError, Written};
 use daybook_http::Problem;
 use daybook_messages::Addressed;
 use daybook_proto::v1::{Handle, Reply};
@@ -33,7 +32,7 @@ pub(super) async fn decided(
     let record = addressed.record(route.topic.clone(), route.log.partitions(), &endpoint.0.secret);
     let partition = record.partition;
     let mut delivery = std::pin::pin!(endpoint.producer().send(vec![record]));
-    let mut delivered_at = None;
+    let mut message_offset = None;
     let mut waited = std::pin::pin!(tokio::time::sleep(wait));
     let mut over = false;
     // The reply is the answer, whenever it comes; when the wait ends first, Kafka's acknowledgement makes it a 202.
@@ -48,10 +47,10 @@ pub(super) async fn decided(
                 }
                 over = true;
             }
-            delivered = &mut delivery, if delivered_at.is_none() => match delivered {
+            delivered = &mut delivery, if message_offset.is_none() => match delivered {
                 Ok(offsets) => {
                     daybook_failpoint::reach("endpoint.produced");
-                    delivered_at = Some(offsets.first().copied().unwrap_or(-1));
+                    message_offset = offsets.first().copied();
                 }
                 Err(error) if error.queue_full => {
                     return Err(Problem::unavailable("the endpoint's queue to Kafka is full: repeat with the same key", 1));
@@ -63,8 +62,7 @@ pub(super) async fn decided(
             },
             () = &mut waited, if !over => over = true,
         }
-        if let (true, Some(said)) = (over, delivered_at) {
-            let message_offset = place(said, endpoint.0.inspector.written(&route.topic, partition)).await?;
+        if let (true, Some(message_offset)) = (over, message_offset) {
             let handle = Handle {
                 service: addressed.service.clone(),
                 stream_id: addressed.stream.as_str().to_owned(),
@@ -82,31 +80,4 @@ pub(super) async fn decided(
 fn unknown() -> Problem {
     let title = "Kafka did not answer: whether the command was taken is not known; repeat it with the same key";
     Problem::unavailable(title, 2).with("unknown", true)
-}
-
-/// The offset that a handle names: that of the message, or of one behind it where Kafka has not said which it gave, as of a message that had to
-/// be sent twice. A handle that named one before it would be told that the lane has passed its command. `written`: all that Kafka has now.
-async fn place(said: i64, written: impl Future<Output = Result<Written, BusError>>) -> Result<i64, Problem> {
-    if said >= 0 {
-        return Ok(said);
-    }
-    let written = written.await.map_err(|error| {
-        tracing::warn!(%error, "the place of a command's message is not known");
-        unknown()
-    })?;
-    Ok(written.end - 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_handle_names_no_place_before_its_message_though_kafka_does_not_say_where_it_is() {
-        let written = || async { Ok(Written { first: 0, end: 5 }) };
-        assert_eq!(place(2, written()).await.expect("it was said"), 2);
-        assert_eq!(place(-1, written()).await.expect("it lies among these"), 4);
-        let silent = async { Err(BusError::MissingTopic { topic: "t".to_owned() }) };
-        assert_eq!(place(-1, silent).await.expect_err("nobody knows").status().as_u16(), 503);
-    }
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Client;
 use crate::error::DeliveryError;
 
-/// If the broker does not say which offset a record got (a repeat that it had long since).
+/// Of a record that was not acknowledged yet.
 const UNKNOWN_OFFSET: i64 = -1;
 
 /// The fate of the first record that failed.
@@ -58,7 +58,7 @@ impl SentBatch {
 
     pub(super) fn delivered(&self, index: usize, offset: i64) {
         if let Some(slot) = self.offsets.get(index) {
-            slot.store(offset.max(UNKNOWN_OFFSET), Ordering::Release);
+            slot.store(offset, Ordering::Release);
         }
     }
 
