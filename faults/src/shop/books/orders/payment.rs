@@ -100,7 +100,7 @@ impl Payment {
             "ReleaseRequested" => drop(self.releases.insert(n, false)),
             "ProviderAsked" => self.ask(json, looked),
             "ProviderHeard" => self.hear(json, is_of_the_void, looked),
-            "PaymentAuthorised" | "PaymentDeclined" | "PaymentEnded" => self.attempted(kind, json, looked),
+            "PaymentAuthorised" | "PaymentDeclined" | "PaymentEnded" => self.attempted(kind, json, is_of_the_void, looked),
             "PaymentCaptured" | "CaptureFailed" => {
                 let done = kind == "PaymentCaptured";
                 self.captured += if done { amount } else { 0 };
@@ -169,14 +169,16 @@ impl Payment {
     }
 
     /// An attempt has its answer. What was declined may come to an end later; who asks when it is over hears that without an ask.
-    fn attempted(&mut self, kind: &str, json: &Value, looked: &mut Vec<Looked>) {
+    fn attempted(&mut self, kind: &str, json: &Value, is_of_the_void: bool, looked: &mut Vec<Looked>) {
         let n = number(json, "attempt");
         let asked = self.attempts.get(&n);
         let holds = match (kind, asked) {
             ("PaymentAuthorised", Some((amount, told))) => told.is_empty() && *amount == units(&json["amount"]),
             ("PaymentDeclined", Some((_, told))) => told.is_empty(),
-            // What was asked for because of a lost event is asked for again, and hears that all is over.
-            ("PaymentEnded", Some((_, told))) => told.is_empty() || told == "PaymentDeclined" || self.void_attempts.contains(&n),
+            // What was asked for because of a lost event is asked for again, and one of both hears that all is over.
+            ("PaymentEnded", Some((_, told))) => {
+                told.is_empty() || told == "PaymentDeclined" || is_of_the_void || self.void_attempts.contains(&n)
+            }
             ("PaymentEnded", None) => true,
             _ => false,
         };
@@ -262,5 +264,18 @@ mod tests {
         };
         assert!(answers(&[true, false]) && answers(&[false, true]) && answers(&[true, true, false]));
         assert!(!answers(&[false, false]) && !answers(&[true, false, false]));
+    }
+
+    #[test]
+    fn an_attempt_ends_twice_only_where_a_lost_event_had_asked_for_it() {
+        let ends = |of_the_void: bool| {
+            let (mut payment, mut looked) = (Payment::default(), Vec::new());
+            payment.attempts.insert(3, (10, String::new()));
+            payment.attempted("PaymentEnded", &json!({ "attempt": 3 }), false, &mut looked);
+            payment.attempted("PaymentEnded", &json!({ "attempt": 3 }), of_the_void, &mut looked);
+            looked.iter().all(|(_, holds, _)| *holds)
+        };
+        assert!(ends(true));
+        assert!(!ends(false));
     }
 }
