@@ -56,10 +56,17 @@ impl SentBatch {
         }
     }
 
-    pub(super) fn delivered(&self, index: usize, offset: i64) {
-        if let Some(slot) = self.offsets.get(index) {
+    /// Notes where a record stands; false where that is not said, and then it has failed. librdkafka takes "duplicate sequence number" for a
+    /// delivery, and that comes without an offset: a broker that has come back may have taken a later message first, and calls the earlier one,
+    /// which it never had, a duplicate (librdkafka's issue 4134; seen by the fault harness: commands that were accepted, and lost). Whoever sends again
+    /// sends at worst twice.
+    pub(super) fn delivered(&self, index: usize, offset: i64, place: impl FnOnce() -> String) -> bool {
+        if offset < 0 {
+            self.failed(index, format!("{}: the broker calls it a repeat, and does not say where it is", place()), false);
+        } else if let Some(slot) = self.offsets.get(index) {
             slot.store(offset, Ordering::Release);
         }
+        offset >= 0
     }
 
     /// Notes that a record failed. Reports come in any order; the lowest index counts.
@@ -147,14 +154,30 @@ mod tests {
         batch.settle();
         batch.failed(1, "first".to_owned(), false);
         batch.settle();
-        batch.delivered(0, 17);
+        assert!(batch.delivered(0, 17, String::new));
         batch.settle();
         assert!(answer.try_recv().is_err(), "answered before all had settled");
-        batch.delivered(2, 18);
+        assert!(batch.delivered(2, 18, String::new));
         batch.settle();
         let error = answer.try_recv().unwrap().unwrap_err();
         assert_eq!((error.index_first_failed, error.acknowledged), (1, 1));
         assert_eq!(error.message, "first");
+    }
+
+    #[test]
+    fn what_is_acknowledged_without_an_offset_is_not_delivered() {
+        let (batch, mut answer) = SentBatch::new(2);
+        for _ in 0..2 {
+            batch.begin();
+        }
+        batch.settle();
+        assert!(batch.delivered(0, 17, || "t/0".to_owned()));
+        batch.settle();
+        assert!(!batch.delivered(1, -1001, || "t/0".to_owned()));
+        batch.settle();
+        let error = answer.try_recv().unwrap().unwrap_err();
+        assert_eq!((error.index_first_failed, error.acknowledged, error.fatal), (1, 1, false));
+        assert!(error.message.starts_with("t/0: "), "{error}");
     }
 
     #[test]

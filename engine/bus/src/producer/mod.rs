@@ -283,19 +283,12 @@ impl ProducerContext for Reports {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
         match result {
-            Ok(message) if message.offset() >= 0 => {
-                self.up.store(true, Ordering::Relaxed);
-                ticket.batch.delivered(ticket.index, message.offset());
-            }
-            // librdkafka takes "duplicate sequence number" for a delivery, and that comes without an offset. It is none: a broker that has come back
-            // may have taken a later message first, and calls the earlier one, which it never had, a duplicate (seen by the fault harness:
-            // commands that were accepted and lost). Whoever sends again sends at worst twice.
             Ok(message) => {
                 self.up.store(true, Ordering::Relaxed);
-                self.failures.increment(1);
-                let text =
-                    format!("{}/{}: the broker calls it a repeat, and does not say where it is", message.topic(), message.partition());
-                ticket.batch.failed(ticket.index, text, false);
+                let place = || format!("{}/{}", message.topic(), message.partition());
+                if !ticket.batch.delivered(ticket.index, message.offset(), place) {
+                    self.failures.increment(1);
+                }
             }
             Err((error, message)) => {
                 self.failures.increment(1);
