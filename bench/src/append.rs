@@ -36,7 +36,8 @@ pub(crate) async fn run(database_url: &str, raw_limits: &Path, length: Duration)
     let (mut pages, slice) = (log.pages(EVENTS as usize, PAYLOAD).await?, length / SLICES);
     let mut copying = Copying::start(raw_limits, &empty.url)?;
     // What is new is slow, for both.
-    (appended(&mut pages, slice).await?, copying.copied(slice)?);
+    appended(&mut pages, slice).await?;
+    copying.copied(slice)?;
     let (mut own, mut raw) = (Vec::new(), Vec::new());
     for _ in 0..SLICES {
         raw.push(copying.copied(slice)?);

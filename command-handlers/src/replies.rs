@@ -24,7 +24,7 @@ pub(crate) fn answer(waiters: &Waiters, topic: &Arc<str>, answers: Vec<Answer>) 
             answer: Some(answer.answer),
             next: answer.next,
         };
-        if let Err(elsewhere) = waiters.answer(reply) {
+        if let Some(elsewhere) = waiters.answer(reply) {
             by_partition.entry(to.partition).or_default().replies.push(elsewhere);
         }
     }

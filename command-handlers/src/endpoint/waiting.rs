@@ -19,10 +19,13 @@ use crate::HandlerError;
 /// Longest time that a passing trouble of Kafka's is waited out at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Who waits under a number, and for which command.
+type Waiting = HashMap<u64, (Uuid, oneshot::Sender<Reply>)>;
+
 /// The requests of this process that wait, by number, each with its command's id. A lane of the process answers them here; what other
 /// processes have decided comes over Kafka. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Waiters(Arc<Mutex<HashMap<u64, (Uuid, oneshot::Sender<Reply>)>>>);
+pub(crate) struct Waiters(Arc<Mutex<Waiting>>);
 
 impl Waiters {
     /// Waits for the reply to a command under a number that nobody else waits under.
@@ -32,12 +35,9 @@ impl Waiters {
         reply
     }
 
-    /// Gives a reply to whoever waits for it; gives it back where nobody of this process does.
-    ///
-    /// # Errors
-    /// The reply: it is somebody else's, or nobody waits for it any more.
-    pub(crate) fn answer(&self, reply: Reply) -> Result<(), Reply> {
-        self.answer_all(std::iter::once(reply)).pop().map_or(Ok(()), Err)
+    /// Gives a reply to whoever waits for it. Gives it back where nobody of this process does: it is somebody else's, or nobody waits any more.
+    pub(crate) fn answer(&self, reply: Reply) -> Option<Reply> {
+        self.answer_all(std::iter::once(reply)).pop()
     }
 
     /// The same for several; those that nobody waits for here.
@@ -55,7 +55,7 @@ impl Waiters {
         left
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, (Uuid, oneshot::Sender<Reply>)>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -193,10 +193,10 @@ mod tests {
 
         let mut here = waiters.wait(7, id);
         for others in [reply(7, Uuid::from_u128(2)), reply(8, id)] {
-            assert_eq!(waiters.answer(others.clone()), Err(others), "it goes on to Kafka");
+            assert_eq!(waiters.answer(others.clone()), Some(others), "it goes on to Kafka");
         }
-        assert_eq!(waiters.answer(reply(7, id)), Ok(()));
+        assert_eq!(waiters.answer(reply(7, id)), None);
         assert_eq!(here.try_recv().expect("it is there").request_id, 7);
-        assert!(waiters.answer(reply(7, id)).is_err(), "nobody waits any more");
+        assert!(waiters.answer(reply(7, id)).is_some(), "nobody waits any more");
     }
 }
