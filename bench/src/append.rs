@@ -35,7 +35,7 @@ pub(crate) async fn run(database_url: &str, raw_limits: &Path, length: Duration)
     let (log, empty) = (OwnLog::new(database_url).await?, OwnDatabase::new(database_url).await?);
     let (mut pages, slice) = (log.pages(EVENTS as usize, PAYLOAD).await?, length / SLICES);
     let mut copying = Copying::start(raw_limits, &empty.url)?;
-    // What is new is slow, for both.
+    // New tables are slow, for both.
     appended(&mut pages, slice).await?;
     copying.copied(slice)?;
     let (mut own, mut raw) = (Vec::new(), Vec::new());

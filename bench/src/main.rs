@@ -367,7 +367,7 @@ fn whole_way(options: &Options) -> Processes {
     Processes(processes)
 }
 
-/// How commands are posted.
+/// The pace at which commands are posted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Pace {
     /// By so many clients, each one after the other.

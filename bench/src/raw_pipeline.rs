@@ -17,7 +17,7 @@ use crate::samples::{Measured, closed_loop, open_loop};
 /// Times that records wait for company, in milliseconds: for each number of clients the better one counts.
 const LINGERS: [u32; 2] = [0, 2];
 
-/// What the pipeline did for so many clients.
+/// The pipeline's measurement at one pace, and the linger that was better.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) measured: Measured,

@@ -13,7 +13,7 @@ use crate::tables::{self, DIGEST, METADATA, REQUEST, RESULT, STREAMS, TYPE};
 /// Microseconds of Postgres' epoch; one time for every row.
 const RECORDED_AT: i64 = 850_000_000_000_000;
 
-/// What is copied.
+/// Options of the copying.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyIn {
     /// An empty database, as its owner.
@@ -41,7 +41,7 @@ pub(crate) async fn serve(options: CopyIn) -> anyhow::Result<()> {
         while begun.elapsed() < length {
             pages.copy().await?;
         }
-        // What came after the time was over counts with the time that it took.
+        // A page that ends after the time is over counts, with the time that it took.
         println!("{} {}", pages.page - before, begun.elapsed().as_micros());
         std::io::stdout().flush()?;
     }

@@ -35,7 +35,7 @@ const ANSWER: &str = r#"{"commandId":"00000000-0000-0000-0000-000000000000","eve
 type Producer = ThreadedProducer<DefaultProducerContext>;
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<()>>>>;
 
-/// What the pipeline is made of.
+/// Options of the pipeline.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Pipeline {
     /// An empty database, as its owner.

@@ -57,7 +57,7 @@ pub(super) async fn decided(
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a command's message was not acknowledged");
-                    return Err(unknown());
+                    return Err(Problem::unavailable("Kafka did not answer: whether the command was taken is not known; repeat it with the same key", 2).with("unknown", true));
                 }
             },
             () = &mut waited, if !over => over = true,
@@ -75,9 +75,4 @@ pub(super) async fn decided(
             return Ok(Decided::Later(handle));
         }
     }
-}
-
-fn unknown() -> Problem {
-    let title = "Kafka did not answer: whether the command was taken is not known; repeat it with the same key";
-    Problem::unavailable(title, 2).with("unknown", true)
 }

@@ -19,7 +19,7 @@ use crate::HandlerError;
 /// Longest time that a passing trouble of Kafka's is waited out at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who waits under a number, and for which command.
+/// Waiting requests by number, each with its command's id.
 type Waiting = HashMap<u64, (Uuid, oneshot::Sender<Reply>)>;
 
 /// The requests of this process that wait, by number, each with its command's id. A lane of the process answers them here; what other

@@ -25,7 +25,7 @@ pub(crate) struct Shop {
     _stop: tokio::sync::watch::Sender<bool>,
 }
 
-/// What was seen last, which is told where a wait for something else ends in vain.
+/// The page that was seen last: told where a wait for something else ends in vain.
 #[derive(Default)]
 struct Last(Mutex<Option<Value>>);
 

@@ -54,7 +54,7 @@ impl Shop {
         }
         self.order(order, "CONFIRMED").await;
         assert_eq!(self.books(order).await, (1999, 0, 0, false), "{order}: nothing is taken before it leaves");
-        eventually("the shipment to be there", || async { self.page("shipments", &format!("{order}@1")).await }).await;
+        self.packed(order, 1).await;
         self.dispatch(order, 1).await;
         self.delivered(order, 1).await;
         let page = self.order(order, "COMPLETED").await;
