@@ -34,8 +34,8 @@ const STREAMS: u64 = 10_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 /// An address on any free port, for what nobody asks.
 const ANY: &str = "127.0.0.1:0";
-/// Read models that [`project`] keeps up to show the cost of a further one.
-const MANY: usize = 20;
+/// Read models that [`project`] keeps up beside the shop's own, to show the cost of a further one.
+const FURTHER: usize = 12;
 /// Number of measurements of a reactor's hop, and the pause between two.
 const HOPS: usize = 200;
 const BETWEEN_HOPS: Duration = Duration::from_millis(20);
@@ -62,8 +62,8 @@ enum Role {
     CommandHandlers,
     /// Of all read models, or of one.
     Projectors(Option<&'static str>),
-    /// Of [`MANY`] read models: [`project`].
-    ManyReadModels,
+    /// Of the shop's read models and [`FURTHER`] more: [`project`].
+    MoreReadModels,
     Up,
 }
 
@@ -72,7 +72,7 @@ const ARRANGEMENTS: [(&str, &str, &[Role]); 5] = [
     ("handlers", "command-handlers alone", &[Role::CommandHandlers]),
     ("product_pages", "… and product-pages", &[Role::CommandHandlers, Role::Projectors(Some("product-pages"))]),
     ("read_models", "… and all read models", &[Role::CommandHandlers, Role::Projectors(None)]),
-    ("many", "… and twenty read models", &[Role::CommandHandlers, Role::ManyReadModels]),
+    ("more", "… and twelve more read models", &[Role::CommandHandlers, Role::MoreReadModels]),
     ("up", "daybook up (query API too)", &[Role::Up]),
 ];
 
@@ -83,11 +83,11 @@ impl Role {
             Self::CommandHandlers => ("handlers", vec!["command-handlers", "--listen", &commands]),
             Self::Projectors(None) => ("projectors", vec!["projectors"]),
             Self::Projectors(Some(which)) => ("projectors", vec!["projectors", "--projections", which]),
-            Self::ManyReadModels => ("projectors", vec!["project"]),
+            Self::MoreReadModels => ("projectors", vec!["project"]),
             Self::Up => ("up", vec!["up", "--commands-listen", &commands, "--queries-listen", ANY]),
         };
         let own = std::env::current_exe()?;
-        let mut command = Command::new(if matches!(self, Self::ManyReadModels) { &own } else { binary });
+        let mut command = Command::new(if matches!(self, Self::MoreReadModels) { &own } else { binary });
         command.args(arguments).env("DAYBOOK_OPERATIONS_LISTEN", ANY);
         Running::start(name, command)
     }
@@ -99,30 +99,29 @@ impl Role {
             Self::CommandHandlers => None,
             Self::Projectors(Some(which)) => Some(vec![which]),
             Self::Projectors(None) | Self::Up => Some(all()),
-            Self::ManyReadModels => Some(copies(MANY).iter().map(|model| model.name).collect()),
+            Self::MoreReadModels => Some(with_more().iter().map(|model| model.name).collect()),
         }
     }
 }
 
-/// The shop's read models, and as many copies of them under other names as are wanted.
-fn copies(wanted: usize) -> Vec<ReadModel> {
-    let models = shop_projectors::read_models();
-    let copy = |n: usize| {
-        let mut model = models[n % models.len()].clone();
-        if n >= models.len() {
-            model.name = String::leak(format!("{}-{}", model.name, n / models.len() + 1));
-        }
-        model
-    };
-    (0..wanted.max(models.len())).map(copy).collect()
+/// The shop's read models, and [`FURTHER`] more: copies under other names of those that each command of the load changes.
+fn with_more() -> Vec<ReadModel> {
+    let mut models = shop_projectors::read_models();
+    let copied: Vec<ReadModel> = models.iter().filter(|model| ["product-pages", "stock-levels"].contains(&model.name)).cloned().collect();
+    let copies = copied.iter().cycle().take(FURTHER).enumerate().map(|(n, model)| {
+        let name = String::leak(format!("{}-{}", model.name, n + 2));
+        ReadModel { name, rows: None, ..model.clone() }
+    });
+    models.extend(copies);
+    models
 }
 
-/// Keeps up [`MANY`] read models until it is told to end, as `daybook projectors` would do in a shop that has them.
+/// Keeps up [`with_more`] until it is told to end, as `daybook projectors` would do in a shop that has them.
 ///
 /// # Errors
 /// When a database or Kafka can't be reached.
 pub(crate) async fn project(database_url: &str, brokers: &str) -> anyhow::Result<()> {
-    let (databases, bus, models) = (Databases::one(database_url), BusConfig::new(brokers), copies(MANY));
+    let (databases, bus, models) = (Databases::one(database_url), BusConfig::new(brokers), with_more());
     prepare(&databases, &bus, &models).await?;
     let (stop, stopped) = shutdown();
     let projectors = Projectors::start(ProjectorsConfig::new(databases, bus, models), stopped).await?;
@@ -328,20 +327,14 @@ async fn hop(footprint: &Footprint, commands: SocketAddr) -> anyhow::Result<(Spr
 /// The cost of a further read model, beside the least that Postgres needs for the rows that it writes.
 fn further(rows: &[Row], raw: &[(usize, f64)]) -> String {
     let mut out = String::new();
-    let models = shop_projectors::read_models();
-    let folds = |from: usize, to: usize| {
-        let reads = |n: &usize| models[n % models.len()].folds.iter().any(|fold| fold.aggregate() == "stock");
-        (from..to).filter(reads).count()
-    };
     let of = |arrangement: &str, clients: usize| rows.iter().find(|row| row.arrangement == arrangement && row.clients == clients);
-    for many in rows.iter().filter(|row| row.arrangement == "many") {
-        let Some(all) = of("read_models", many.clients) else { continue };
-        let more = MANY.saturating_sub(models.len());
-        let each = (many.cpu_of_all() - all.cpu_of_all()) / more.max(1) as f64;
-        let (clients, writes) = (many.clients, folds(models.len(), MANY));
+    for more in rows.iter().filter(|row| row.arrangement == "more") {
+        let Some(all) = of("read_models", more.clients) else { continue };
+        let each = (more.cpu_of_all() - all.cpu_of_all()) / FURTHER as f64;
         let _ = writeln!(
             out,
-            "{clients} clients: a further read model costs {each:.1} µs a command; {writes} of those {more} write a row for each command"
+            "{} clients: a further read model, which writes a row for each command, costs {each:.1} µs a command",
+            more.clients
         );
     }
     for (size, us) in raw {

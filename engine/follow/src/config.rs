@@ -23,7 +23,10 @@ pub struct Limits {
     /// arrives meanwhile goes together. On a busy machine fewer and larger batches leave more of it to everybody. After a single event it
     /// does not: nothing says that company comes, and the next one is to be seen at once.
     pub rest: u32,
-    /// The longest rest (20 ms by default).
+    /// The longest rest of a machine that has time left (20 ms by default). A longer one is at most twice the one before.
+    pub ordinary_rest: Duration,
+    /// The longest rest under saturation, when batches take long again and again (250 ms by default): few large batches then leave more of
+    /// the machine to commands, and pages are that much older.
     pub longest_rest: Duration,
     /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
     pub longest_pause: Duration,
@@ -41,7 +44,8 @@ impl Default for Limits {
             idle: Duration::from_secs(1),
             still: Duration::from_secs(3),
             rest: 4,
-            longest_rest: Duration::from_millis(20),
+            ordinary_rest: Duration::from_millis(20),
+            longest_rest: Duration::from_millis(250),
             longest_pause: Duration::from_secs(5),
             slow: Duration::from_millis(100),
         }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::alone::{self, Member, RingStart, Shared, Why, guarded};
 use crate::board::FollowerKey;
+use crate::config::Limits;
 use crate::event::Event;
 use crate::feed::Feed;
 use crate::follower::{Kind, Roster};
@@ -160,9 +161,12 @@ impl Owned {
         }
     }
 
-    /// Takes in the messages that have arrived while the partition rested or wrote.
+    /// Takes in the pages and messages that have arrived while the partition rested or wrote.
     fn take_waiting(&mut self) {
         let limits = self.common.shared.limits.clone();
+        while let Ok(page) = self.pages.try_recv() {
+            self.take_page(&page);
+        }
         // No more than a batch: a ring that is filled faster than its followers read would leave them behind.
         if self.follows
             && let Some(messages) = self.inbox.try_recv(limits.batch_events, limits.batch_bytes)
@@ -354,8 +358,9 @@ impl Owned {
         }
         let passes: Vec<Pass> = passes.into_values().collect();
         for passed in join_all(passes.into_iter().map(|pass| pass.run(&limits, &self.meters.transactions))).await {
-            if passed.home.rests && (2..limits.batch_events).contains(&passed.largest) {
-                rests.begin(passed.home.name, (passed.took * limits.rest).min(limits.longest_rest));
+            // After a full batch there is more; after a single event nothing says that company comes.
+            if passed.home.rests && passed.largest < limits.batch_events {
+                rests.begin(passed.home.name, if passed.largest > 1 { passed.took } else { Duration::ZERO }, &limits);
             }
             self.together.extend(passed.stay);
             for (member, why) in passed.leave {
@@ -405,23 +410,59 @@ async fn stable_end(common: Arc<Common>, topic: Arc<str>, partition: i32) -> i64
     }
 }
 
-/// Until when the followers of a database rest after a small batch.
+/// The rests of the followers of each database, by its name.
 #[derive(Default)]
-struct Rests(BTreeMap<&'static str, Instant>);
+struct Rests(BTreeMap<&'static str, Rest>);
+
+#[derive(Clone, Copy)]
+struct Rest {
+    until: Instant,
+    length: Duration,
+}
 
 impl Rests {
-    fn begin(&mut self, home: &'static str, rest: Duration) {
-        self.0.insert(home, Instant::now() + rest);
+    /// After a batch that took so long; zero: after one that calls for no rest.
+    fn begin(&mut self, home: &'static str, took: Duration, limits: &Limits) {
+        let before = self.0.get(home).map_or(Duration::ZERO, |rest| rest.length);
+        let length = next_rest(before, took, limits);
+        self.0.insert(home, Rest { until: Instant::now() + length, length });
     }
 
     fn is_resting(&self, home: &str) -> bool {
-        self.0.get(home).is_some_and(|until| *until > Instant::now())
+        self.0.get(home).is_some_and(|rest| rest.until > Instant::now())
     }
 
     /// When the first of those that rest has rested.
-    fn next_end(&mut self) -> Option<Instant> {
+    fn next_end(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.0.retain(|_, until| *until > now);
-        self.0.values().min().copied()
+        self.0.values().map(|rest| rest.until).filter(|until| *until > now).min()
+    }
+}
+
+/// The rest after a batch that took so long. Beyond [`Limits::ordinary_rest`] it is at most twice the one before: a machine that has no time
+/// left gets there in a few batches, and one batch that Postgres kept waiting does not.
+fn next_rest(before: Duration, took: Duration, limits: &Limits) -> Duration {
+    let grown = limits.ordinary_rest.max(before * 2);
+    (took * limits.rest).min(grown).min(limits.longest_rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_to_the_longest_under_saturation_and_one_slow_batch_is_followed_by_an_ordinary_one() {
+        let limits =
+            Limits { rest: 4, ordinary_rest: Duration::from_millis(20), longest_rest: Duration::from_millis(250), ..Limits::default() };
+        let ms = Duration::from_millis;
+        assert_eq!(next_rest(ms(4), ms(1), &limits), ms(4), "four times as long as it took");
+        assert_eq!(next_rest(ms(4), ms(900), &limits), ms(20), "one slow batch");
+        let mut lengths = vec![ms(0)];
+        for _ in 0..6 {
+            lengths.push(next_rest(lengths[lengths.len() - 1], ms(100), &limits));
+        }
+        assert_eq!(lengths[1..], [20, 40, 80, 160, 250, 250].map(ms));
+        assert_eq!(next_rest(ms(250), ms(2), &limits), ms(8), "the load is gone");
+        assert_eq!(next_rest(ms(250), Duration::ZERO, &limits), Duration::ZERO, "a single event is to be seen at once");
     }
 }

@@ -26,7 +26,9 @@ pub struct Limits {
     /// arrives meanwhile goes together. On a busy machine fewer and larger batches leave more of it to everybody; a change
     /// after a silence is folded at once.
     pub rest: u32,
-    /// The longest rest (20 ms by default).
+    /// The longest rest of a machine that has time left (20 ms by default).
+    pub ordinary_rest: Duration,
+    /// The longest rest under saturation (250 ms by default): pages are that much older, and commands have more of the machine.
     pub longest_rest: Duration,
     /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
     pub longest_pause: Duration,
@@ -66,7 +68,8 @@ impl Default for Limits {
             held_bytes: 8 << 20,
             idle: Duration::from_secs(1),
             rest: 4,
-            longest_rest: Duration::from_millis(20),
+            ordinary_rest: Duration::from_millis(20),
+            longest_rest: Duration::from_millis(250),
             longest_pause: Duration::from_secs(5),
             push: PushLimits::default(),
         }
@@ -81,6 +84,7 @@ impl Limits {
             batch_bytes: self.batch_bytes,
             idle: self.idle,
             rest: self.rest,
+            ordinary_rest: self.ordinary_rest,
             longest_rest: self.longest_rest,
             longest_pause: self.longest_pause,
             ..daybook_follow::Limits::default()

@@ -35,7 +35,20 @@ fn consumer(kafka: &str, group: &str) -> anyhow::Result<BaseConsumer> {
 /// When Kafka does not answer.
 pub fn ends(kafka: &str, topic: &str, partitions: i32) -> anyhow::Result<Vec<(i64, i64)>> {
     let consumer: BaseConsumer = config(kafka, "daybook-faults").set("isolation.level", "read_uncommitted").create()?;
-    (0..partitions).map(|p| Ok(consumer.fetch_watermarks(topic, p, PATIENCE)?)).collect()
+    (0..partitions).map(|p| watermarks(&consumer, topic, p)).collect()
+}
+
+/// First and next offset of a partition, as this client may read it. A broker that is busy says for a moment that it knows none: it is asked
+/// again.
+fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> anyhow::Result<(i64, i64)> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            Ok(found) => return Ok(found),
+            Err(error) if Instant::now() > until => return Err(error).with_context(|| format!("the ends of {topic}/{partition}")),
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 /// The number of a topic's partitions that hold back what was written to them: a client's transaction is open.
@@ -47,7 +60,7 @@ pub fn held_back(kafka: &str, topic: &str, partitions: i32) -> anyhow::Result<u6
     let consumer = consumer(kafka, "daybook-faults")?;
     let mut held_back = 0;
     for (partition, (_, end)) in (0..).zip(written) {
-        let (_, readable) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+        let (_, readable) = watermarks(&consumer, topic, partition)?;
         held_back += u64::from(readable < end);
     }
     Ok(held_back)

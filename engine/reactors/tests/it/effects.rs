@@ -639,7 +639,8 @@ async fn an_answer_that_can_t_be_is_asked_about_and_holds_up_no_other_call() {
     scene.install.receive("A-2", 1).await;
     assert_eq!(outcomes(&scene.install, "A-2", 1).await, [DONE]);
     // The row of a call goes a moment after what its outcome has begun is in the log.
-    eventually("the row of the other call to be gone", || async { listed(&scene, Some("reorder/A-2@w-1")).await.is_empty().then_some(()) }).await;
+    eventually("the row of the other call to be gone", || async { listed(&scene, Some("reorder/A-2@w-1")).await.is_empty().then_some(()) })
+        .await;
     let open = listed(&scene, None).await;
     assert_eq!((open[0].target.as_str(), open[0].failure.as_deref()), ("reorder/A-1@w-1", Some("it is a teapot")));
     assert!(open[0].calls > 5 && open[0].tries > 0 && open[0].called_until.is_some() && open[0].outcome.is_none(), "{open:?}");
