@@ -76,7 +76,8 @@ impl Endpoint {
     ) -> Result<Self, HandlerError> {
         // A record gives up 2 s after the longest wait: nothing runs long after its answer.
         let message_timeout = parts.config.max_wait + Duration::from_secs(2);
-        let options = |linger| ProducerOptions { linger, message_timeout, ..Default::default() };
+        // A command that arrives twice takes effect once, and none relies on the order of two that are under way.
+        let options = |linger| ProducerOptions { linger, message_timeout, idempotent: false, ..Default::default() };
         let eager = SharedProducer::new(&parts.bus, options(Duration::ZERO))?;
         let patient = SharedProducer::new(&parts.bus, options(parts.config.linger))?;
         let waiting = ReplySlots::start(&parts.bus, waiters, shutdown).await?;

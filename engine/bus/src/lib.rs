@@ -1,4 +1,4 @@
-//! Kafka: consumers on threads of their own, an idempotent producer, topics.
+//! Kafka: consumers on threads of their own, a producer, topics.
 //!
 //! Kafka is a pipe here: it carries messages, shares partitions out, and fences nothing. What is true stands in
 //! Postgres; all that this crate loses can be sent or read again from there. So its promises are few: per partition

@@ -7,7 +7,7 @@ use std::time::Instant;
 use daybook_bus::DeliveryError;
 use daybook_kernel::StreamId;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use uuid::Uuid;
 
 /// Most reactions that are remembered until they have come to an end; beyond it the log tells again which they were.
@@ -41,6 +41,16 @@ struct Sent {
     reactions: Vec<Reaction>,
     /// None: there was nothing to send. (Never locked: it makes its holder shareable.)
     delivery: Option<Mutex<Delivery>>,
+}
+
+impl Sent {
+    /// A delivery that has failed says so whenever it is asked: its holder may come by more than once before it begins again.
+    fn keep_failure(&mut self, arrived: Result<Vec<i64>, DeliveryError>) -> Result<Vec<i64>, DeliveryError> {
+        if let Err(error) = &arrived {
+            self.delivery = Some(Mutex::new(ready(Err(error.clone())).boxed()));
+        }
+        arrived
+    }
 }
 
 /// Reactions that were sent, in the order of the events.
@@ -101,7 +111,7 @@ impl Queue {
                 None => Vec::new(),
                 Some(delivery) => match delivery.get_mut().unwrap_or_else(PoisonError::into_inner).now_or_never() {
                     None => return Ok(()),
-                    Some(arrived) => arrived?,
+                    Some(arrived) => first.keep_failure(arrived)?,
                 },
             };
             self.arrived(&offsets);
@@ -117,7 +127,10 @@ impl Queue {
         let Some(first) = self.sent.front_mut() else { return Ok(()) };
         let offsets = match &mut first.delivery {
             None => Vec::new(),
-            Some(delivery) => delivery.get_mut().unwrap_or_else(PoisonError::into_inner).await?,
+            Some(delivery) => {
+                let arrived = delivery.get_mut().unwrap_or_else(PoisonError::into_inner).await;
+                first.keep_failure(arrived)?
+            }
         };
         self.arrived(&offsets);
         Ok(())
@@ -203,6 +216,18 @@ mod tests {
         queue.look().expect("nothing went wrong");
         assert_eq!((queue.acknowledged(), queue.in_flight(), queue.settled()), (4, 0, 1));
         assert_eq!(queue.oldest(1)[0].message_offset, 7);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_delivered_is_said_each_time_and_holds_the_mark() {
+        let failure =
+            || DeliveryError { index_first_failed: 0, acknowledged: 0, fatal: false, queue_full: false, message: "no".to_owned() };
+        let mut queue = Queue::at(0, 0);
+        queue.sent(0, 1, vec![reaction(0)], Some(async move { Err(failure()) }.boxed()));
+        assert_eq!(queue.look(), Err(failure()));
+        assert_eq!(queue.next_arrives().await, Err(failure()));
+        assert_eq!((queue.look(), queue.next_arrives().await), (Err(failure()), Err(failure())));
+        assert_eq!((queue.acknowledged(), queue.in_flight()), (0, 1));
     }
 
     #[test]
