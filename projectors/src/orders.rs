@@ -62,8 +62,11 @@ impl Projection for Orders {
             E::OrderRefundFailed(e) => failed(page, "refund", e.number, &e.amount, &e.code),
             E::OrderCaptureRetried(e) => tried_again(page, "capture", e.failed),
             E::OrderRefundRetried(e) => tried_again(page, "refund", e.failed),
-            // What was authorised is given up.
-            E::OrderCancelled(_) | E::OrderRejected(_) => nothing(&mut page.authorised),
+            // What was authorised is given up, and no more leaves.
+            E::OrderCancelled(_) | E::OrderRejected(_) => {
+                nothing(&mut page.authorised);
+                page.lines.iter_mut().for_each(|line| line.cancelled = line.quantity.saturating_sub(line.shipped));
+            }
             E::OrderAuthorisationLost(_) => page.authorised.clone_from(&page.captured),
             E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => {
                 page.authorised.clone_from(&page.captured)
@@ -152,7 +155,8 @@ fn part_of(event: &OrderEvent) -> Option<&'static str> {
     match event {
         E::OrderPaymentDeclined(_) => Some("payment-declined"),
         E::OrderPaid(_) => Some("paid"),
-        E::OrderCaptured(_) => Some("captured"),
+        E::OrderCaptured(e) if e.amount.as_ref().is_some_and(|amount| amount.minor_units > 0) => Some("captured"),
+        E::OrderCaptured(_) => Some("nothing-captured"),
         E::OrderCaptureFailed(_) => Some("capture-failed"),
         E::OrderCaptureRetried(_) => Some("capture-retried"),
         E::OrderRefundRetried(_) => Some("refund-retried"),
@@ -411,6 +415,28 @@ mod spec {
         let refund = OrderRefundRetried { order_id: id(), refund: 2, amount: None, failed: 1 };
         assert_eq!(shown(&[capture.clone().into()]), [of("refund", 1)]);
         assert_eq!(shown(&[capture.into(), refund.into(), not_captured(2)]), [of("capture", 2)]);
+    }
+
+    #[test]
+    fn a_try_that_had_nothing_to_take_is_told_as_that() {
+        let told = |taken| {
+            let page = page(&[opened(), placed(), captured(1, taken)]).expect("it is there");
+            page.timeline.last().map(|moment| moment.what.clone()).unwrap_or_default()
+        };
+        assert_eq!((told(1999).as_str(), told(0).as_str()), ("captured", "nothing-captured"));
+    }
+
+    #[test]
+    fn no_piece_of_an_order_that_is_over_before_any_has_left_will_leave() {
+        let pieces = |events: &[OrderEvent]| {
+            let line = page(events).expect("it is there").lines.remove(0);
+            (line.quantity, line.shipped, line.cancelled)
+        };
+        assert_eq!(pieces(&[opened(), placed(), cancelling()]), (2, 0, 0), "it is not over yet");
+        assert_eq!(pieces(&[opened(), placed(), cancelling(), cancelled()]), (2, 0, 2));
+        assert_eq!(pieces(&[opened(), unavailable([("A-1", 2, 1)]), rejected("unavailable", true)]), (2, 0, 2));
+        let one_by_one = OrderLinesCancelled { order_id: id(), number: 1, lines: vec![ordered("A-1", 2)], ..Default::default() };
+        assert_eq!(pieces(&[opened(), placed(), one_by_one.into(), cancelled()]), (2, 0, 2), "they are counted once");
     }
 
     #[test]
