@@ -10,6 +10,7 @@ use super::{Order, pieces, waits};
 
 /// Reasons of [`NotReturnable`].
 const NOT_DELIVERED: &str = "not-delivered";
+const ALREADY_RETURNED: &str = "already-returned";
 const TOO_LATE: &str = "too-late";
 
 /// Pieces that are at the customer's.
@@ -22,6 +23,13 @@ impl Story<'_> {
         NotReturnable { order_id: self.order_id.clone(), why: why.to_owned(), status: self.state.status().into() }
     }
 
+    /// Why none of these lines' pieces is at the customer's: all that has arrived is back, and no more will arrive; else there may be some later.
+    fn why_none_is_theirs(&self, lines: &[OrderedLine]) -> &'static str {
+        let some = |is: &dyn Fn(&PieceRun) -> bool| lines.iter().any(|line| pieces::count_of(&self.state, &line.sku, is) > 0);
+        let may_arrive = |run: &PieceRun| pieces::is_here(run) || run.fate() == PieceFate::Shipped;
+        if some(&pieces::is(PieceFate::Returned)) && !some(&may_arrive) { ALREADY_RETURNED } else { NOT_DELIVERED }
+    }
+
     fn is_too_late(&self) -> bool {
         let since = self.state.delivered_at.as_ref().map(Instant::from_proto).unwrap_or_default();
         self.context.now() > self.context.after_from(since, &waits::RETURNS)
@@ -32,7 +40,7 @@ impl Story<'_> {
             return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
         }
         if pieces::count(&self.state, is_theirs) == 0 {
-            return Decision::refuse(self.not_returnable(NOT_DELIVERED));
+            return Decision::refuse(self.not_returnable(self.why_none_is_theirs(&c.lines)));
         }
         if self.is_too_late() {
             return Decision::refuse(self.not_returnable(TOO_LATE));
@@ -63,7 +71,7 @@ impl Story<'_> {
             return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
         }
         if pieces::count(&self.state, is_theirs) == 0 {
-            return Decision::refuse(self.not_returnable(NOT_DELIVERED));
+            return Decision::refuse(self.not_returnable(self.why_none_is_theirs(&c.lines)));
         }
         if let Some(refused) = lacking(&self.state, &c.lines, is_theirs) {
             return refused;

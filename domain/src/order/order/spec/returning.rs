@@ -82,6 +82,24 @@ fn what_has_not_arrived_can_t_be_sent_back() {
 }
 
 #[test]
+fn what_is_back_already_is_refused_as_such() {
+    let not = |why: &str, status: OrderStatus| NotReturnable { order_id: id(), why: why.into(), status: status.into() };
+    let both = returned(vec![held("A-1", "w-1", 1), held("A-1", "w-2", 1)], 1, 3998);
+    let is_back = not("already-returned", OrderStatus::Completed);
+    given::<Order>(arrived([both.clone()])).when(request(1)).then_refused(is_back.clone());
+    given::<Order>(arrived([both])).when(receive(1, "")).then_refused(is_back);
+    // One is back, and the other may arrive still.
+    let way = [
+        shipped(1, 1, 1999, OrderStatus::PartlyShipped),
+        captured(1, 1999),
+        delivered(1, OrderStatus::PartlyShipped),
+        returned(vec![held("A-1", "w-1", 1)], 1, 1999),
+    ];
+    let one: Vec<OrderEvent> = in_two_shipments().into_iter().chain(way).collect();
+    given::<Order>(one).when(request(1)).then_refused(not("not-delivered", OrderStatus::PartlyShipped));
+}
+
+#[test]
 fn pieces_that_have_come_back_lie_where_they_had_left_from_or_where_it_is_said() {
     given::<Order>(arrived([requested(1)])).when(receive(1, "")).then([returned(vec![held("A-1", "w-1", 1)], 1, 1999)]);
     let both = vec![held("A-1", "w-1", 1), held("A-1", "w-2", 1)];
