@@ -54,7 +54,7 @@ fn returned(lines: Vec<HeldLine>, refund: u32, minor_units: i64) -> OrderEvent {
         condition: Condition::Resalable.into(),
         refund,
         amount: Some(money("EUR", minor_units)),
-        owed: vec![],
+        ..Default::default()
     }
     .into()
 }
@@ -170,8 +170,11 @@ fn what_was_lost_unpaid_and_found_is_owed_no_less_when_it_comes_back() {
         OrderEvent::OrderPaid(e) => OrderPaid { captures_once: true, ..e }.into(),
         other => other,
     };
-    let failed = OrderCaptureFailed { order_id: id(), number: 1, amount: Some(money("EUR", 3998)), code: "busy".into() };
-    let lost = OrderLost { order_id: id(), number: 1, lines: lines(1), amount: Some(money("EUR", 0)), ..Default::default() };
+    let amount = || Some(money("EUR", 3998));
+    let failed = OrderCaptureFailed { order_id: id(), number: 1, amount: amount(), code: "busy".into(), owed: amount() };
+    let no_longer_owed = vec![OwedCapture { capture: 1, amount: Some(money("EUR", 1999)) }];
+    let lost =
+        OrderLost { order_id: id(), number: 1, lines: lines(1), amount: Some(money("EUR", 0)), no_longer_owed, ..Default::default() };
     let way = [
         shipped(1, 1, 3998, OrderStatus::PartlyShipped),
         failed.into(),
