@@ -3,7 +3,7 @@
 use daybook_kernel::{EventAt, Part, Projection, ReadModel, StreamId};
 use shop_proto::common::v1::Money;
 use shop_proto::holds;
-use shop_proto::order::v1::{OrderCompleted, OrderEvent, OrderLine, OrderOpened, OrderStatus, OrderedLine};
+use shop_proto::order::v1::{OrderCompleted, OrderEvent, OrderLine, OrderOpened, OrderStatus, OrderedLine, OwedCapture};
 use shop_proto::read::v1::{OrderMoment, OrderPage, OrderPageFailure, OrderPageLine};
 
 mod shipments;
@@ -58,12 +58,19 @@ impl Projection for Orders {
             }
             E::OrderCaptured(e) => captured(page, &e.amount),
             E::OrderRefunded(e) => add(&mut page.refunded, &e.amount),
-            E::OrderCaptureFailed(e) => failed(page, "capture", e.number, &e.amount, &e.code),
-            E::OrderRefundFailed(e) => failed(page, "refund", e.number, &e.amount, &e.code),
+            E::OrderCaptureFailed(e) => {
+                // Events of earlier builds do not say what is owed.
+                let owed = e.owed.as_ref().or(e.amount.as_ref());
+                failed(page, "capture", e.number, &e.amount, &e.code, owed);
+            }
+            E::OrderRefundFailed(e) => failed(page, "refund", e.number, &e.amount, &e.code, e.amount.as_ref()),
             E::OrderCaptureRetried(e) => tried_again(page, "capture", e.failed),
             E::OrderRefundRetried(e) => tried_again(page, "refund", e.failed),
-            // What was authorised is given up.
-            E::OrderCancelled(_) | E::OrderRejected(_) => nothing(&mut page.authorised),
+            // What was authorised is given up, and no more leaves.
+            E::OrderCancelled(_) | E::OrderRejected(_) => {
+                nothing(&mut page.authorised);
+                page.lines.iter_mut().for_each(|line| line.cancelled = line.quantity.saturating_sub(line.shipped));
+            }
             E::OrderAuthorisationLost(_) => page.authorised.clone_from(&page.captured),
             E::OrderCompleted(OrderCompleted { release_payment: true, .. }) | E::OrderRestReleased(_) => {
                 page.authorised.clone_from(&page.captured)
@@ -74,6 +81,7 @@ impl Projection for Orders {
             }
             _ => shipments::fold(page, event),
         }
+        owed_no_more(page, event.no_longer_owed());
         if let Some(status) = status {
             page.set_status(status);
         }
@@ -124,8 +132,19 @@ fn nothing(sum: &mut Option<Money>) {
     }
 }
 
-fn failed(page: &mut OrderPage, what: &str, number: u32, amount: &Option<Money>, code: &str) {
-    page.failures.push(OrderPageFailure { what: what.to_owned(), number, amount: amount.clone(), code: code.to_owned() });
+fn failed(page: &mut OrderPage, what: &str, number: u32, amount: &Option<Money>, code: &str, owed: Option<&Money>) {
+    let (what, code) = (what.to_owned(), code.to_owned());
+    page.failures.push(OrderPageFailure { what, number, amount: amount.clone(), code, owed: owed.cloned() });
+}
+
+/// Pieces do not stay: it is not paid for them. What has failed stays, and may be tried again: it may have been taken after all.
+fn owed_no_more(page: &mut OrderPage, captures: &[OwedCapture]) {
+    for less in captures {
+        let is_it = |failure: &&mut OrderPageFailure| failure.what == "capture" && failure.number == less.capture;
+        if let (Some(OrderPageFailure { owed: Some(owed), .. }), Some(amount)) = (page.failures.iter_mut().find(is_it), &less.amount) {
+            owed.minor_units = owed.minor_units.saturating_sub(amount.minor_units).max(0);
+        }
+    }
 }
 
 fn tried_again(page: &mut OrderPage, what: &str, number: u32) {
@@ -152,7 +171,8 @@ fn part_of(event: &OrderEvent) -> Option<&'static str> {
     match event {
         E::OrderPaymentDeclined(_) => Some("payment-declined"),
         E::OrderPaid(_) => Some("paid"),
-        E::OrderCaptured(_) => Some("captured"),
+        E::OrderCaptured(e) if e.amount.as_ref().is_some_and(|amount| amount.minor_units > 0) => Some("captured"),
+        E::OrderCaptured(_) => Some("nothing-captured"),
         E::OrderCaptureFailed(_) => Some("capture-failed"),
         E::OrderCaptureRetried(_) => Some("capture-retried"),
         E::OrderRefundRetried(_) => Some("refund-retried"),
@@ -234,7 +254,8 @@ mod spec {
     }
 
     fn not_captured(number: u32) -> OrderEvent {
-        OrderCaptureFailed { order_id: id(), number, amount: Some(money("EUR", 1999)), code: "busy".into() }.into()
+        let amount = || Some(money("EUR", 1999));
+        OrderCaptureFailed { order_id: id(), number, amount: amount(), code: "busy".into(), owed: amount() }.into()
     }
 
     fn action() -> OrderEvent {
@@ -251,7 +272,7 @@ mod spec {
     fn whole_way() -> Vec<OrderEvent> {
         use OrderStatus as S;
         let one = || vec![ordered("A-1", 1)];
-        let eur = || Some(money("EUR", 1999));
+        let (eur, back) = (|| Some(money("EUR", 1999)), || vec![held("A-1", "w-1", 1)]);
         let (customer_id, explanation) = ("c-1".to_owned(), "Too bright.".to_owned());
         vec![
             OrderOpened { lines: vec![ordered("A-1", 3)], ..(&order::open()).into() }.into(),
@@ -269,13 +290,20 @@ mod spec {
             captured(2, 1999),
             OrderLinesCancelled { order_id: id(), number: 3, lines: one(), status: S::Shipped.into(), ..Default::default() }.into(),
             delivered(1, S::Shipped),
-            OrderLost { order_id: id(), number: 2, lines: one(), refund: 1, amount: eur(), status: S::Delivered.into(), owed: vec![] }
-                .into(),
+            OrderLost {
+                order_id: id(),
+                number: 2,
+                lines: one(),
+                refund: 1,
+                amount: eur(),
+                status: S::Delivered.into(),
+                ..Default::default()
+            }
+            .into(),
             OrderRefunded { order_id: id(), number: 1, amount: eur() }.into(),
             completed(),
             OrderReturnRequested { order_id: id(), lines: one(), customer_id, explanation }.into(),
-            OrderReturned { order_id: id(), lines: vec![held("A-1", "w-1", 1)], condition: 1, refund: 2, amount: eur(), owed: vec![] }
-                .into(),
+            OrderReturned { order_id: id(), lines: back(), condition: 1, refund: 2, amount: eur(), ..Default::default() }.into(),
             OrderHeld {
                 order_id: id(),
                 numbers: vec![],
@@ -411,6 +439,52 @@ mod spec {
         let refund = OrderRefundRetried { order_id: id(), refund: 2, amount: None, failed: 1 };
         assert_eq!(shown(&[capture.clone().into()]), [of("refund", 1)]);
         assert_eq!(shown(&[capture.into(), refund.into(), not_captured(2)]), [of("capture", 2)]);
+    }
+
+    #[test]
+    fn what_has_come_back_is_owed_no_more_and_may_be_tried_again_still() {
+        let eur = |minor_units| Some(money("EUR", minor_units));
+        let failure = |number, owed| OrderCaptureFailed { order_id: id(), number, amount: eur(3998), code: "busy".into(), owed: eur(owed) };
+        let no = OrderRefundFailed { order_id: id(), number: 2, amount: eur(5), code: "closed".into() };
+        let of_second = vec![OwedCapture { capture: 2, amount: eur(1999) }];
+        let back = OrderReturned { order_id: id(), no_longer_owed: of_second.clone(), ..Default::default() };
+        let lost = OrderLost { order_id: id(), no_longer_owed: of_second.clone(), ..Default::default() };
+        let sent_back = OrderReturnedToSender { order_id: id(), no_longer_owed: of_second.clone(), ..Default::default() };
+        let left_out = OrderLinesCancelled { order_id: id(), no_longer_owed: of_second, ..Default::default() };
+        let owed = |more: &[OrderEvent]| {
+            let failed = [opened(), placed(), failure(1, 1999).into(), failure(2, 3998).into(), no.clone().into()];
+            let page = page(&[&failed[..], more].concat()).expect("it is there");
+            page.failures.iter().map(|failure| failure.owed.as_ref().map_or(-1, |owed| owed.minor_units)).collect::<Vec<_>>()
+        };
+        assert_eq!(owed(&[]), [1999, 3998, 5]);
+        for once in [OrderEvent::from(back), lost.into(), sent_back.into(), left_out.into()] {
+            assert_eq!(owed(std::slice::from_ref(&once)), [1999, 1999, 5], "{once:?}");
+            assert_eq!(owed(&[once.clone(), once]), [1999, 0, 5]);
+        }
+        let earlier = OrderCaptureFailed { owed: None, ..failure(3, 0) };
+        assert_eq!(owed(&[earlier.into()]), [1999, 3998, 5, 3998], "an earlier build's event does not say it");
+    }
+
+    #[test]
+    fn a_try_that_had_nothing_to_take_is_told_as_that() {
+        let told = |taken| {
+            let page = page(&[opened(), placed(), captured(1, taken)]).expect("it is there");
+            page.timeline.last().map(|moment| moment.what.clone()).unwrap_or_default()
+        };
+        assert_eq!((told(1999).as_str(), told(0).as_str()), ("captured", "nothing-captured"));
+    }
+
+    #[test]
+    fn no_piece_of_an_order_that_is_over_before_any_has_left_will_leave() {
+        let pieces = |events: &[OrderEvent]| {
+            let line = page(events).expect("it is there").lines.remove(0);
+            (line.quantity, line.shipped, line.cancelled)
+        };
+        assert_eq!(pieces(&[opened(), placed(), cancelling()]), (2, 0, 0), "it is not over yet");
+        assert_eq!(pieces(&[opened(), placed(), cancelling(), cancelled()]), (2, 0, 2));
+        assert_eq!(pieces(&[opened(), unavailable([("A-1", 2, 1)]), rejected("unavailable", true)]), (2, 0, 2));
+        let one_by_one = OrderLinesCancelled { order_id: id(), number: 1, lines: vec![ordered("A-1", 2)], ..Default::default() };
+        assert_eq!(pieces(&[opened(), placed(), one_by_one.into(), cancelled()]), (2, 0, 2), "they are counted once");
     }
 
     #[test]

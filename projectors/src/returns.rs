@@ -148,7 +148,7 @@ mod spec {
     fn returned(quantity: u32, refund: u32) -> OrderEvent {
         let lines = vec![held("A-1", "w-1", quantity)];
         let amount = Some(money("EUR", 1999));
-        OrderReturned { order_id: id(), lines, condition: Condition::Damaged.into(), refund, amount, owed: vec![] }.into()
+        OrderReturned { order_id: id(), lines, condition: Condition::Damaged.into(), refund, amount, ..Default::default() }.into()
     }
 
     fn refunded(number: u32) -> OrderEvent {
@@ -212,7 +212,7 @@ mod spec {
         let owed = |capture, minor_units| OwedRefund { capture, amount: Some(money("EUR", minor_units)), number: capture };
         let back = |refund, owed: Vec<OwedRefund>| -> OrderEvent {
             let (lines, amount) = (vec![held("A-1", "w-1", 1)], Some(money("EUR", if refund > 0 { 5 } else { 0 })));
-            OrderReturned { order_id: id(), lines, condition: 1, refund, amount, owed }.into()
+            OrderReturned { order_id: id(), lines, condition: 1, refund, amount, owed, ..Default::default() }.into()
         };
         let due = |refund, capture, minor_units| -> OrderEvent {
             OrderRefundDue { order_id: id(), refund, amount: Some(money("EUR", minor_units)), capture, owed: capture }.into()
@@ -225,7 +225,7 @@ mod spec {
         assert_eq!(told(&[back(0, vec![owed(1, 9)])]), (0, "owed".to_owned(), 1));
         assert_eq!(told(&[back(0, vec![owed(1, 9)]), due(1, 1, 9)]), (1, "asked".to_owned(), 0));
         assert_eq!(told(&[back(0, vec![owed(1, 9)]), due(1, 1, 9), refunded(1)]), (1, "refunded".to_owned(), 0));
-        let failed = |number| OrderCaptureFailed { order_id: id(), number, amount: None, code: String::new() };
+        let failed = |number| OrderCaptureFailed { order_id: id(), number, ..Default::default() };
         assert_eq!(told(&[back(0, vec![owed(1, 9)]), failed(2).into()]), (0, "owed".to_owned(), 1));
         assert_eq!(told(&[back(0, vec![owed(1, 9)]), failed(1).into()]), (0, "not-taken".to_owned(), 0));
         // That of a lost piece costs as much, is taken with the same capture, and is no return's.

@@ -63,7 +63,8 @@ impl Shop {
             let page = eventually("the order to owe it", || async { self.page("orders", order).await.filter(failed) }).await;
             let failure = &page["failures"][0];
             assert_eq!((&failure["what"], &failure["code"]), (&json!("capture"), &json!("capture-failed")), "{page}");
-            assert_eq!((&failure["amount"]["minorUnits"], &page["captured"]["minorUnits"]), (&json!("1999"), &json!("0")), "{page}");
+            let (amount, owed) = (&failure["amount"]["minorUnits"], &failure["owed"]["minorUnits"]);
+            assert_eq!([amount, owed, &page["captured"]["minorUnits"]], ["1999", "1999", "0"], "{page}");
         } else {
             assert_eq!(page["captured"]["minorUnits"], "1999", "{page}");
         }

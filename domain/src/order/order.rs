@@ -125,8 +125,7 @@ impl Decider for Order {
                 state.due_at = e.allocate_by;
             }
             _ => {
-                let moved = pieces::apply(state, event);
-                owed::of_pieces(state, event, &moved);
+                pieces::apply(state, event);
             }
         }
         paying::evolve(state, event);

@@ -7,6 +7,7 @@ mod cart_contents;
 pub mod currency;
 pub mod holds;
 mod order_status;
+mod owed;
 pub mod pieces;
 mod product;
 #[cfg(feature = "samples")]

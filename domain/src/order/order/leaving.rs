@@ -4,7 +4,7 @@ use daybook_kernel::Decision;
 use shop_proto::order::v1::*;
 
 use super::pieces::{self, Moved};
-use super::story::{Story, standing};
+use super::story::{GivenBack, Story, standing};
 use super::{CANCELLED, Order};
 
 /// The reason of pieces that were not found.
@@ -82,14 +82,15 @@ impl Story<'_> {
             return;
         }
         // Money of pieces that have not left is taken by nothing but the one capture of a provider that takes no second.
-        let (taken, owed) = if self.state.captures_once { self.to_give_back(&moved) } else { Default::default() };
+        let money = if self.state.captures_once { self.to_give_back(&moved) } else { GivenBack::default() };
         self.tell(OrderLinesCancelled {
             order_id: self.order_id.clone(),
             warehouse: self.shipment(bare.number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default(),
             lines: moved.by_product(),
-            refund: self.refund(taken),
-            amount: self.money(taken),
-            owed,
+            refund: self.refund(money.taken),
+            amount: self.money(money.taken),
+            owed: money.owed,
+            no_longer_owed: money.no_longer_owed,
             status: standing(&after).into(),
             ..bare
         });
@@ -236,9 +237,10 @@ impl Story<'_> {
         let bare = OrderLost { order_id: self.order_id.clone(), number, ..Default::default() };
         let (moved, after) = self.foresee(bare.clone());
         if self.is_news(number, &moved) {
-            let (taken, owed) = self.to_give_back(&moved);
+            let GivenBack { taken, owed, no_longer_owed } = self.to_give_back(&moved);
             let (refund, amount) = (self.refund(taken), self.money(taken));
-            self.tell(OrderLost { lines: moved.by_product(), refund, amount, owed, status: standing(&after).into(), ..bare });
+            let (lines, status) = (moved.by_product(), standing(&after).into());
+            self.tell(OrderLost { lines, refund, amount, owed, no_longer_owed, status, ..bare });
             self.go_on();
         }
     }
@@ -248,10 +250,10 @@ impl Story<'_> {
         let (moved, after) = self.foresee(bare.clone());
         if self.is_news(number, &moved) {
             let warehouse = self.shipment(number).map(|shipment| shipment.warehouse.clone()).unwrap_or_default();
-            let (taken, owed) = self.to_give_back(&moved);
+            let GivenBack { taken, owed, no_longer_owed } = self.to_give_back(&moved);
             let (refund, amount) = (self.refund(taken), self.money(taken));
             let (lines, status) = (moved.by_product(), self.standing_with(&after).into());
-            self.tell(OrderReturnedToSender { warehouse, lines, refund, amount, owed, status, ..bare });
+            self.tell(OrderReturnedToSender { warehouse, lines, refund, amount, owed, no_longer_owed, status, ..bare });
             self.go_on();
         }
     }

@@ -5,7 +5,6 @@ use shop_proto::common::v1::Money;
 use shop_proto::order::v1::*;
 
 use super::Order;
-use super::pieces::Moved;
 use super::story::Story;
 
 /// The reason of [`NotRetryable`].
@@ -56,31 +55,20 @@ impl Story<'_> {
     }
 }
 
-/// Pieces that do not stay: what the customer owes for them is owed no more. Of those that had been lost it was not since.
-pub(super) fn of_pieces(state: &mut OrderState, event: &OrderEvent, moved: &Moved) {
-    use OrderEvent as E;
-    if !matches!(event, E::OrderLinesCancelled(_) | E::OrderLost(_) | E::OrderReturnedToSender(_) | E::OrderReturned(_)) {
-        return;
-    }
-    for line in moved.lines.iter().filter(|line| !line.was_lost) {
-        let of = state.shipments.iter().find(|shipment| shipment.number == line.shipment);
-        let Some(capture) = of.map(|shipment| shipment.capture) else { continue };
-        if let Some(owed) = state.captures_owed.iter_mut().find(|owed| owed.number == capture) {
-            owed.minor_units = owed.minor_units.saturating_sub(line.costs);
-        }
-    }
-}
-
 /// What is owed, after an event.
 pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
     use OrderEvent as E;
-    let units = |amount: &Option<Money>| amount.as_ref().map_or(0, |amount| amount.minor_units);
+    let units = |amount: Option<&Money>| amount.map_or(0, |amount| amount.minor_units);
+    for less in event.no_longer_owed() {
+        for owed in state.captures_owed.iter_mut().filter(|owed| owed.number == less.capture) {
+            owed.minor_units = owed.minor_units.saturating_sub(units(less.amount.as_ref())).max(0);
+        }
+    }
     match event {
         E::OrderCaptureFailed(e) => {
-            // What was to be given back of it is neither taken nor owed.
-            let back: i64 = state.owed.iter().filter(|due| due.capture == e.number).map(|due| units(&due.amount)).sum();
             state.owed.retain(|due| due.capture != e.number);
-            let minor_units = units(&e.amount).saturating_sub(back).max(0);
+            // Events of earlier builds do not say what is owed.
+            let minor_units = units(e.owed.as_ref().or(e.amount.as_ref()));
             state.captures_owed.push(FailedMove { number: e.number, minor_units });
         }
         E::OrderCaptureRetried(e) => {
@@ -89,7 +77,7 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.captures = e.capture;
             state.captures_open.push(e.capture);
         }
-        E::OrderRefundFailed(e) => state.refunds_owed.push(FailedMove { number: e.number, minor_units: units(&e.amount) }),
+        E::OrderRefundFailed(e) => state.refunds_owed.push(FailedMove { number: e.number, minor_units: units(e.amount.as_ref()) }),
         E::OrderRefundRetried(e) => state.refunds_owed.retain(|owed| owed.number != e.failed),
         E::OrderCompleted(e) => state.released |= e.release_payment,
         E::OrderRestReleased(_) => state.released = true,

@@ -5,12 +5,17 @@ use shop_proto::common::v1::Money;
 use shop_proto::order::v1::*;
 
 use super::leaving::lacking;
-use super::story::Story;
+use super::story::{GivenBack, Story};
 use super::{Order, pieces, waits};
 
 /// Reasons of [`NotReturnable`].
 const NOT_DELIVERED: &str = "not-delivered";
+const ALREADY_RETURNED: &str = "already-returned";
 const TOO_LATE: &str = "too-late";
+
+fn minor_units(amount: &Option<Money>) -> i64 {
+    amount.as_ref().map_or(0, |amount| amount.minor_units)
+}
 
 /// Pieces that are at the customer's.
 fn is_theirs(run: &PieceRun) -> bool {
@@ -20,6 +25,13 @@ fn is_theirs(run: &PieceRun) -> bool {
 impl Story<'_> {
     fn not_returnable(&self, why: &str) -> NotReturnable {
         NotReturnable { order_id: self.order_id.clone(), why: why.to_owned(), status: self.state.status().into() }
+    }
+
+    /// Why none of these lines' pieces is at the customer's: all that has arrived is back, and no more will arrive; else there may be some later.
+    fn why_none_is_theirs(&self, lines: &[OrderedLine]) -> &'static str {
+        let some = |is: &dyn Fn(&PieceRun) -> bool| lines.iter().any(|line| pieces::count_of(&self.state, &line.sku, is) > 0);
+        let may_arrive = |run: &PieceRun| pieces::is_here(run) || run.fate() == PieceFate::Shipped;
+        if some(&pieces::is(PieceFate::Returned)) && !some(&may_arrive) { ALREADY_RETURNED } else { NOT_DELIVERED }
     }
 
     fn is_too_late(&self) -> bool {
@@ -32,7 +44,7 @@ impl Story<'_> {
             return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
         }
         if pieces::count(&self.state, is_theirs) == 0 {
-            return Decision::refuse(self.not_returnable(NOT_DELIVERED));
+            return Decision::refuse(self.not_returnable(self.why_none_is_theirs(&c.lines)));
         }
         if self.is_too_late() {
             return Decision::refuse(self.not_returnable(TOO_LATE));
@@ -63,7 +75,7 @@ impl Story<'_> {
             return Decision::refuse(UnknownOrder { order_id: c.order_id.clone() });
         }
         if pieces::count(&self.state, is_theirs) == 0 {
-            return Decision::refuse(self.not_returnable(NOT_DELIVERED));
+            return Decision::refuse(self.not_returnable(self.why_none_is_theirs(&c.lines)));
         }
         if let Some(refused) = lacking(&self.state, &c.lines, is_theirs) {
             return refused;
@@ -77,9 +89,9 @@ impl Story<'_> {
             _ => c.warehouse.as_str(),
         };
         let lines = moved.lines.iter().map(|line| held(&line.sku, warehouse(line.shipment), line.quantity)).collect();
-        let (taken, owed) = self.to_give_back(&moved);
+        let GivenBack { taken, owed, no_longer_owed } = self.to_give_back(&moved);
         let (refund, amount) = (self.refund(taken), self.money(taken));
-        self.tell(OrderReturned { lines, refund, amount, owed, ..bare });
+        self.tell(OrderReturned { lines, refund, amount, owed, no_longer_owed, ..bare });
         self.go_on();
         self.told()
     }
@@ -88,7 +100,7 @@ impl Story<'_> {
         if self.state.captures_open.contains(&c.number) {
             self.tell(OrderCaptured::from(c));
             for due in self.state.owed.clone().into_iter().filter(|due| due.capture == c.number) {
-                let units = due.amount.as_ref().map_or(0, |amount| amount.minor_units);
+                let units = minor_units(&due.amount);
                 let (order_id, refund) = (self.order_id.clone(), self.refund(units));
                 self.tell(OrderRefundDue { order_id, refund, amount: due.amount, capture: due.capture, owed: due.number });
             }
@@ -99,7 +111,10 @@ impl Story<'_> {
 
     pub(super) fn not_captured(mut self, c: &RecordNotCaptured) -> Decision<Order> {
         if self.state.captures_open.contains(&c.number) {
-            self.tell(OrderCaptureFailed::from(c));
+            // What was to be given back of it is neither taken nor owed.
+            let back: i64 = self.state.owed.iter().filter(|due| due.capture == c.number).map(|due| minor_units(&due.amount)).sum();
+            let owed = self.money(minor_units(&c.amount).saturating_sub(back).max(0));
+            self.tell(OrderCaptureFailed { owed, ..c.into() });
             self.hold_if_unpaid();
             self.go_on();
         }
@@ -147,7 +162,6 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
         state.refunds = refund;
         state.refunds_open.push(refund);
     }
-    let minor_units = |amount: &Option<Money>| amount.as_ref().map_or(0, |amount| amount.minor_units);
     match event {
         E::OrderShipped(e) if e.capture > 0 => {
             state.captures = e.capture;

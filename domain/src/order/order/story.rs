@@ -15,6 +15,25 @@ pub(super) struct Story<'c> {
     events: Vec<OrderEvent>,
 }
 
+/// The money of pieces that do not stay.
+#[derive(Default)]
+pub(super) struct GivenBack {
+    /// It was taken, and is given back now: in minor units.
+    pub(super) taken: i64,
+    /// It is given back once it is taken.
+    pub(super) owed: Vec<OwedRefund>,
+    /// It could not be taken: the customer owes it no more.
+    pub(super) no_longer_owed: Vec<OwedCapture>,
+}
+
+/// So much more of a capture.
+fn add(sums: &mut Vec<(u32, i64)>, capture: u32, costs: i64) {
+    match sums.iter_mut().find(|(known, _)| *known == capture) {
+        Some((_, sum)) => *sum = sum.saturating_add(costs),
+        None => sums.push((capture, costs)),
+    }
+}
+
 impl<'c> Story<'c> {
     pub(super) fn of(state: &OrderState, command: &OrderCommand, context: &'c Context) -> Self {
         Self { state: state.clone(), order_id: command.order_id().to_owned(), context, events: Vec::new() }
@@ -48,25 +67,23 @@ impl<'c> Story<'c> {
         if minor_units > 0 { self.state.refunds.saturating_add(1) } else { 0 }
     }
 
-    /// What pieces that do not stay have cost: so much was taken, and is given back now; the rest is owed until it is taken. What could not
-    /// be taken is not given back, nor what was given back when they were lost.
-    pub(super) fn to_give_back(&self, moved: &Moved) -> (i64, Vec<OwedRefund>) {
-        let (mut taken, mut owed) = (0_i64, Vec::<OwedRefund>::new());
-        for line in moved.lines.iter().filter(|line| !line.was_lost) {
+    /// What pieces that do not stay have cost. What was given back when they were lost is not given back once more.
+    pub(super) fn to_give_back(&self, moved: &Moved) -> GivenBack {
+        let (mut taken, mut open, mut failed) = (0_i64, Vec::new(), Vec::new());
+        for line in moved.lines.iter().filter(|line| !line.was_lost && line.costs > 0) {
             match self.shipment(line.shipment).map_or(0, |shipment| shipment.capture) {
                 0 => {}
-                capture if self.state.captures_failed.contains(&capture) => {}
-                capture if self.state.captures_open.contains(&capture) && line.costs > 0 => {
-                    let due = owed.iter().position(|due| due.capture == capture);
-                    let before = due.map_or(0, |n| owed.remove(n).amount.map_or(0, |amount| amount.minor_units));
-                    owed.push(OwedRefund { capture, amount: self.money(before.saturating_add(line.costs)), number: 0 });
-                }
+                capture if self.state.captures_failed.contains(&capture) => add(&mut failed, capture, line.costs),
+                capture if self.state.captures_open.contains(&capture) => add(&mut open, capture, line.costs),
                 _ => taken = taken.saturating_add(line.costs),
             }
         }
-        let numbers = self.state.owed_numbered.saturating_add(1)..;
-        owed.iter_mut().zip(numbers).for_each(|(due, number)| due.number = number);
-        (taken, owed)
+        let numbered = (self.state.owed_numbered.saturating_add(1)..).zip(open);
+        GivenBack {
+            taken,
+            owed: numbered.map(|(number, (capture, costs))| OwedRefund { capture, amount: self.money(costs), number }).collect(),
+            no_longer_owed: failed.into_iter().map(|(capture, costs)| OwedCapture { capture, amount: self.money(costs) }).collect(),
+        }
     }
 
     pub(super) fn shipment(&self, number: u32) -> Option<&OrderShipment> {

@@ -65,9 +65,14 @@ fn lines_cancelled(number: u32, ask: u32, reason: &str, refund: u32, minor_units
         amount: Some(money("EUR", minor_units)),
         ask,
         status: status.into(),
-        owed: vec![],
+        ..Default::default()
     }
     .into()
+}
+
+/// So much of the capture is owed.
+fn capture_failed(told: &RecordNotCaptured, owed: i64) -> OrderEvent {
+    OrderCaptureFailed { owed: Some(money("EUR", owed)), ..told.into() }.into()
 }
 
 fn answered(number: u32, ask: u32) -> RecordShipmentCancelled {
@@ -106,8 +111,8 @@ fn an_order_is_completed_when_all_has_arrived_and_its_money_was_taken() {
     given::<Order>(after([arrived(), vec![captured(1, 1999)]].concat())).when(taken(2)).then([captured(2, 1999), completed()]);
     given::<Order>(after([arrived(), vec![captured(1, 1999)]].concat())).when(taken(1)).then_nothing();
     let cannot = RecordNotCaptured { order_id: id(), number: 2, amount: Some(money("EUR", 1999)), code: "expired".into() };
-    let failed = OrderCaptureFailed::from(&cannot);
-    given::<Order>(after([arrived(), vec![captured(1, 1999)]].concat())).when(cannot).then([failed.into(), completed()]);
+    let failed = capture_failed(&cannot, 1999);
+    given::<Order>(after([arrived(), vec![captured(1, 1999)]].concat())).when(cannot).then([failed, completed()]);
     let first_taken = [left(), vec![captured(1, 1999), captured(2, 1999), delivered(2, OrderStatus::Shipped)]].concat();
     given::<Order>(after(first_taken)).when(record_delivered(1)).then([delivered(1, OrderStatus::Delivered), completed()]);
 }
@@ -131,8 +136,8 @@ fn the_money_of_pieces_that_are_lost_is_given_back() {
         lines: one(),
         refund: 1,
         amount: Some(money("EUR", 1999)),
-        owed: vec![],
         status: OrderStatus::PartlyShipped.into(),
+        ..Default::default()
     };
     given::<Order>(after(first())).when(lost(1)).then([event.clone().into()]);
     given::<Order>(after(first().into_iter().chain([event.into()]))).when(lost(1)).then_nothing();
@@ -144,7 +149,7 @@ fn money_that_is_not_taken_yet_is_given_back_when_it_is_and_never_when_it_can_t_
     let euros = |units| Some(money("EUR", units));
     let owed = vec![OwedRefund { capture: 1, amount: euros(1999), number: 1 }];
     let status = OrderStatus::PartlyShipped.into();
-    let lost = OrderLost { order_id: id(), number: 1, lines: one(), refund: 0, amount: euros(0), owed, status };
+    let lost = OrderLost { order_id: id(), number: 1, lines: one(), amount: euros(0), owed, status, ..Default::default() };
     let left = || after([shipped(1, 1, 1999, OrderStatus::PartlyShipped)]);
     given::<Order>(left()).when(RecordLost { order_id: id(), number: 1 }).then([lost.clone().into()]);
     let owing = || [left(), vec![lost.clone().into()]].concat();
@@ -152,11 +157,11 @@ fn money_that_is_not_taken_yet_is_given_back_when_it_is_and_never_when_it_can_t_
     let taken = RecordCaptured { order_id: id(), number: 1, amount: euros(1999) };
     given::<Order>(owing()).when(taken).then([captured(1, 1999), due.into()]);
     let cannot = RecordNotCaptured { order_id: id(), number: 1, amount: euros(1999), code: "expired".into() };
-    given::<Order>(owing()).when(cannot.clone()).then([OrderCaptureFailed::from(&cannot).into()]);
-    // Nor is it given back where it is known before that it could not be taken: it would be another shipment's.
-    let failed = [left(), vec![OrderCaptureFailed::from(&cannot).into()]].concat();
-    let bare = OrderLost { owed: vec![], ..lost };
-    given::<Order>(failed).when(RecordLost { order_id: id(), number: 1 }).then([bare.into()]);
+    given::<Order>(owing()).when(cannot.clone()).then([capture_failed(&cannot, 0)]);
+    // Nor is it given back where it is known before that it could not be taken: it would be another shipment's. It is owed no more.
+    let failed = [left(), vec![capture_failed(&cannot, 1999)]].concat();
+    let unpaid = OrderLost { owed: vec![], no_longer_owed: vec![OwedCapture { capture: 1, amount: euros(1999) }], ..lost };
+    given::<Order>(failed).when(RecordLost { order_id: id(), number: 1 }).then([unpaid.into()]);
 }
 
 #[test]
@@ -169,8 +174,8 @@ fn a_parcel_that_nobody_took_comes_back_with_its_money() {
         lines: one(),
         refund: 1,
         amount: Some(money("EUR", 1999)),
-        owed: vec![],
         status: OrderStatus::PartlyShipped.into(),
+        ..Default::default()
     };
     given::<Order>(after([shipped(1, 1, 1999, OrderStatus::PartlyShipped), captured(1, 1999)])).when(back).then([event.into()]);
 }
@@ -401,7 +406,7 @@ fn what_has_not_left_when_the_authorisation_is_about_to_end_is_held() {
 #[test]
 fn what_has_not_left_is_held_when_the_capture_of_all_fails_and_the_authorisation_is_about_to_end() {
     let failed = RecordNotCaptured { order_id: id(), number: 1, amount: Some(money("EUR", 3998)), code: "refused".into() };
-    let not_taken = || OrderEvent::from(OrderCaptureFailed::from(&failed));
+    let not_taken = || capture_failed(&failed, 3998);
     let left = || once([shipped(1, 1, 3998, OrderStatus::PartlyShipped)]);
     let then = |seconds| Instant::from_proto(&at(seconds));
     let due = 6 * 24 * 60 * 60;
@@ -430,7 +435,7 @@ fn what_has_not_left_when_the_authorisation_is_lost_is_held() {
     let once_left = || once([shipped(1, 1, 3998, OrderStatus::PartlyShipped)]);
     given::<Order>(once_left()).when(lost.clone()).then([told()]);
     let failed = RecordNotCaptured { order_id: id(), number: 1, amount: Some(money("EUR", 3998)), code: "not-authorised".into() };
-    let not_taken = OrderCaptureFailed::from(&failed).into();
+    let not_taken = capture_failed(&failed, 3998);
     given::<Order>([once_left(), vec![told()]].concat()).when(failed).then([not_taken, held_for("authorisation-lost", vec![2])]);
 }
 
@@ -506,7 +511,7 @@ fn what_was_lost_and_comes_back_is_restocked_once_and_its_money_stays_given_back
         refund: 1,
         amount: Some(money("EUR", 1999)),
         status: OrderStatus::PartlyShipped.into(),
-        owed: vec![],
+        ..Default::default()
     };
     let gone = || after(left.iter().cloned().chain([lost.clone().into()]));
     let back = RecordReturnedToSender { order_id: id(), number: 1 };

@@ -54,7 +54,7 @@ fn returned(lines: Vec<HeldLine>, refund: u32, minor_units: i64) -> OrderEvent {
         condition: Condition::Resalable.into(),
         refund,
         amount: Some(money("EUR", minor_units)),
-        owed: vec![],
+        ..Default::default()
     }
     .into()
 }
@@ -79,6 +79,24 @@ fn what_has_not_arrived_can_t_be_sent_back() {
     given::<Order>(in_two_shipments()).when(receive(1, "")).then_refused(not(OrderStatus::Confirmed));
     given_nothing::<Order>().when(request(1)).then_refused(UnknownOrder { order_id: id() });
     given_nothing::<Order>().when(receive(1, "")).then_refused(UnknownOrder { order_id: id() });
+}
+
+#[test]
+fn what_is_back_already_is_refused_as_such() {
+    let not = |why: &str, status: OrderStatus| NotReturnable { order_id: id(), why: why.into(), status: status.into() };
+    let both = returned(vec![held("A-1", "w-1", 1), held("A-1", "w-2", 1)], 1, 3998);
+    let is_back = not("already-returned", OrderStatus::Completed);
+    given::<Order>(arrived([both.clone()])).when(request(1)).then_refused(is_back.clone());
+    given::<Order>(arrived([both])).when(receive(1, "")).then_refused(is_back);
+    // One is back, and the other may arrive still.
+    let way = [
+        shipped(1, 1, 1999, OrderStatus::PartlyShipped),
+        captured(1, 1999),
+        delivered(1, OrderStatus::PartlyShipped),
+        returned(vec![held("A-1", "w-1", 1)], 1, 1999),
+    ];
+    let one: Vec<OrderEvent> = in_two_shipments().into_iter().chain(way).collect();
+    given::<Order>(one).when(request(1)).then_refused(not("not-delivered", OrderStatus::PartlyShipped));
 }
 
 #[test]
@@ -152,8 +170,11 @@ fn what_was_lost_unpaid_and_found_is_owed_no_less_when_it_comes_back() {
         OrderEvent::OrderPaid(e) => OrderPaid { captures_once: true, ..e }.into(),
         other => other,
     };
-    let failed = OrderCaptureFailed { order_id: id(), number: 1, amount: Some(money("EUR", 3998)), code: "busy".into() };
-    let lost = OrderLost { order_id: id(), number: 1, lines: lines(1), amount: Some(money("EUR", 0)), ..Default::default() };
+    let amount = || Some(money("EUR", 3998));
+    let failed = OrderCaptureFailed { order_id: id(), number: 1, amount: amount(), code: "busy".into(), owed: amount() };
+    let no_longer_owed = vec![OwedCapture { capture: 1, amount: Some(money("EUR", 1999)) }];
+    let lost =
+        OrderLost { order_id: id(), number: 1, lines: lines(1), amount: Some(money("EUR", 0)), no_longer_owed, ..Default::default() };
     let way = [
         shipped(1, 1, 3998, OrderStatus::PartlyShipped),
         failed.into(),
