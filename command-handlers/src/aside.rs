@@ -94,7 +94,7 @@ impl Tenure<'_> {
         let record = copy(message, self.lane.parts.rejected_topic.clone(), number, reason, place);
         self.lane.partition.reject(&rejected).await?;
         daybook_failpoint::reach("aside.between");
-        self.lane.parts.producer.send(vec![record]).await?;
+        self.lane.parts.producers.in_order(1).send(vec![record]).await?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{Inbox, Inspector, Message, Record, SharedProducer, StartAt};
+use daybook_bus::{Inbox, Inspector, Message, Record, StartAt};
 use daybook_kernel::{Digest, Instant, StreamId};
 use daybook_log::{AppendOutcome, Opened, PageHead, PartitionLog, Settled, Snapshot, Writer, WriterSessions};
 use daybook_log::{LoadedStream, Page};
@@ -22,6 +22,7 @@ use crate::endpoint::Waiters;
 use crate::error::backoff;
 use crate::intake::{Arrival, Intake};
 use crate::memory::{Held, Memory};
+use crate::producers::Producers;
 use crate::published::{Published, first_unpublished};
 use crate::relay::Relay;
 use crate::standing::{Board, Standing};
@@ -39,7 +40,7 @@ pub(crate) struct LaneParts {
     pub(crate) config: HandlerConfig,
     pub(crate) service: Arc<str>,
     pub(crate) sessions: Arc<WriterSessions>,
-    pub(crate) producer: Arc<SharedProducer>,
+    pub(crate) producers: Producers,
     pub(crate) inspector: Inspector,
     pub(crate) messages_topic: Arc<str>,
     pub(crate) events_topic: Arc<str>,
@@ -151,7 +152,7 @@ impl Lane {
             next: None,
             low: 0,
         };
-        let relay = Relay::start(published, parts.producer.clone(), cursor, head.next_offset());
+        let relay = Relay::start(published, parts.producers.clone(), cursor, head.next_offset());
         // The inbox knows the offset committed when it was assigned: a lane that begins again within the assignment goes on from there.
         let start = match self.done.or(self.inbox.committed) {
             // Without a committed offset the group has never got anywhere: only the ledger says what has been done.
@@ -443,7 +444,7 @@ impl Tenure<'_> {
         let records = replies::answer(&parts.waiters, &parts.replies_topic, answers);
         if !records.is_empty() {
             // Not waited for: a lost reply is only a slower answer, for the result stands in the ledger.
-            let delivery = self.lane.parts.producer.send(records);
+            let delivery = self.lane.parts.producers.repeatable(records.len()).send(records);
             tokio::spawn(async move {
                 if let Err(error) = delivery.await {
                     tracing::warn!(%error, "replies were not delivered; who waits asks by its handle");

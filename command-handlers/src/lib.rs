@@ -14,6 +14,7 @@ mod lane;
 mod lost;
 mod memory;
 mod parked;
+mod producers;
 mod published;
 mod relay;
 mod replies;

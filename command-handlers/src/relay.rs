@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use daybook_bus::headers as h;
-use daybook_bus::{Headers, Record, SharedProducer};
+use daybook_bus::{Headers, Record};
 use daybook_log::{Page, PartitionLog, StoredEvent};
 use daybook_process::metrics;
 use daybook_proto::v1::Metadata;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::HandlerError;
 use crate::error::backoff;
+use crate::producers::Producers;
 use crate::published::Published;
 
 /// Pages kept for the relay; further back it reads the log.
@@ -38,7 +39,7 @@ pub(crate) struct Relay {
 struct Publisher {
     service: Arc<str>,
     partition: PartitionLog,
-    producer: Arc<SharedProducer>,
+    producers: Producers,
     recent: Arc<Mutex<VecDeque<Arc<Page>>>>,
     published: Published,
     /// The first offset that Kafka has not acknowledged.
@@ -47,11 +48,11 @@ struct Publisher {
 
 impl Relay {
     /// Starts publishing from `cursor`; `head` is the log's next offset.
-    pub(crate) fn start(published: Published, producer: Arc<SharedProducer>, cursor: i64, head: i64) -> Self {
+    pub(crate) fn start(published: Published, producers: Producers, cursor: i64, head: i64) -> Self {
         let recent = Arc::new(Mutex::new(VecDeque::new()));
         let (sender, receiver) = watch::channel(head);
         let partition = published.partition.clone();
-        let publisher = Publisher { service: partition.service().clone(), partition, producer, recent: recent.clone(), published, cursor };
+        let publisher = Publisher { service: partition.service().clone(), partition, producers, recent: recent.clone(), published, cursor };
         tokio::spawn(publisher.run(receiver));
         Self { recent, head: sender }
     }
@@ -128,7 +129,7 @@ impl Publisher {
         };
         let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
         daybook_failpoint::reach("publish.before");
-        match self.producer.send(records).await {
+        match self.producers.in_order(records.len()).send(records).await {
             Ok(offsets) => {
                 daybook_failpoint::reach("publish.after");
                 self.cursor += count;

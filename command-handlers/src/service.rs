@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector, ProducerOptions, SharedProducer};
+use daybook_bus::{BusConfig, GroupConsumer, GroupHandler, GroupOptions, Inbox, Inspector};
 use daybook_http::{Probe, Surface};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::{Log, Writer, WriterSessions};
@@ -21,6 +21,7 @@ use crate::intake::Intake;
 use crate::lane::{Clock, Handover, Lane, LaneParts};
 use crate::lost::LostEvents;
 use crate::memory::Memory;
+use crate::producers::Producers;
 use crate::standing::Board;
 use crate::{HandlerError, HandlerParts, check_topics};
 
@@ -30,9 +31,6 @@ pub struct CommandHandlers {
     probe: Probe,
     tasks: JoinSet<()>,
 }
-
-/// Longest time that Kafka may take with an event before the relay begins again from the log, if need be with another client.
-const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 
 impl CommandHandlers {
     /// Starts lanes and endpoint; returns once the endpoint serves on the bound address. They stop with the shutdown.
@@ -47,8 +45,7 @@ impl CommandHandlers {
         check_topics(&parts.bus, &logs).await?;
         let secret = read_secret(&parts.databases, Role::Writer).await?;
         let registry = Arc::new(parts.registry.clone());
-        let producer =
-            Arc::new(SharedProducer::new(&parts.bus, ProducerOptions { message_timeout: PUBLISHED_WITHIN, ..ProducerOptions::default() })?);
+        let producers = Producers::new(&parts.bus, &parts.config)?;
         let inspector = Inspector::new(&parts.bus)?;
         let lost = Arc::new(LostEvents::of(&logs, &registry).await?);
         let sessions = Arc::new(WriterSessions::new(parts.config.writer_connections));
@@ -61,7 +58,7 @@ impl CommandHandlers {
             let lanes = LaneParts {
                 config: parts.config.clone(),
                 sessions: sessions.clone(),
-                producer: producer.clone(),
+                producers: producers.clone(),
                 inspector: inspector.clone(),
                 messages_topic: parts.bus.messages(&service).into(),
                 events_topic: parts.bus.events(&service).into(),
@@ -86,7 +83,8 @@ impl CommandHandlers {
             groups.push((service.to_string(), group.joined.clone()));
             tasks.spawn(group.stay(parts.bus.clone(), shutdown.clone()));
         }
-        let endpoint = Endpoint::start(&parts, logs.clone(), registry.clone(), secret, inspector, waiters, shutdown.clone()).await?;
+        let endpoint =
+            Endpoint::start(&parts, logs.clone(), registry.clone(), secret, producers, inspector, waiters, shutdown.clone()).await?;
         let probe = Probe::new(Ready { groups, logs, endpoint: endpoint.clone(), board }, Ready::readiness);
         let router = daybook_http::surface_routes(endpoint.routes(), probe.clone(), openapi::document(&registry, &parts.config.webhooks));
         let address = surface.address();

@@ -16,24 +16,21 @@ mod webhooks;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use daybook_bus::{Inspector, ProducerOptions, SharedProducer};
+use daybook_bus::{Inspector, SharedProducer};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::Log;
 use daybook_messages::lanes_group;
 use daybook_process::Shutdown;
 
+use crate::producers::Producers;
 use crate::{HandlerConfig, HandlerError, HandlerParts};
 use admission::Limit;
 use waiting::ReplySlots;
 pub(crate) use waiting::Waiters;
 use webhooks::Webhooks;
-
-/// While no more commands than this are under way, each goes to Kafka at once.
-const EAGER_UP_TO: usize = 16;
 
 /// One service as the endpoint sees it.
 pub(crate) struct Route {
@@ -48,10 +45,7 @@ struct Inner {
     registry: Arc<Registry>,
     secret: Secret,
     services: BTreeMap<String, Route>,
-    /// Sends at once: for when little is under way.
-    eager: SharedProducer,
-    /// Waits a moment for company: under load the requests to the broker count, not the messages.
-    patient: SharedProducer,
+    producers: Producers,
     inspector: Inspector,
     waiting: ReplySlots,
     /// Commands under way, and how many there may be.
@@ -70,16 +64,11 @@ impl Endpoint {
         logs: Vec<Log>,
         registry: Arc<Registry>,
         secret: Secret,
+        producers: Producers,
         inspector: Inspector,
         waiters: Waiters,
         shutdown: Shutdown,
     ) -> Result<Self, HandlerError> {
-        // A record gives up 2 s after the longest wait: nothing runs long after its answer.
-        let message_timeout = parts.config.max_wait + Duration::from_secs(2);
-        // A command that arrives twice takes effect once, and none relies on the order of two that are under way.
-        let options = |linger| ProducerOptions { linger, message_timeout, idempotent: false, ..Default::default() };
-        let eager = SharedProducer::new(&parts.bus, options(Duration::ZERO))?;
-        let patient = SharedProducer::new(&parts.bus, options(parts.config.linger))?;
         let waiting = ReplySlots::start(&parts.bus, waiters, shutdown).await?;
         let services = logs
             .into_iter()
@@ -95,8 +84,7 @@ impl Endpoint {
             registry,
             secret,
             services,
-            eager,
-            patient,
+            producers,
             inspector,
             waiting,
             in_flight: AtomicUsize::new(0),
@@ -117,9 +105,9 @@ impl Endpoint {
         })
     }
 
-    /// By which producer a command goes now. Commands have no order among each other, so changing between two is harmless.
+    /// By which producer a command goes now.
     fn producer(&self) -> &SharedProducer {
-        if self.0.in_flight.load(Ordering::Relaxed) > EAGER_UP_TO { &self.0.patient } else { &self.0.eager }
+        self.0.producers.repeatable(self.0.in_flight.load(Ordering::Relaxed))
     }
 
     /// Why commands can't be taken now.

@@ -42,7 +42,7 @@ pub use group::{GroupConsumer, GroupHandler, GroupOptions, Inbox, StartAt};
 pub use headers::{HeaderError, Headers};
 pub use inspector::Inspector;
 pub use message::{Message, Record};
-pub use producer::{Compression, Delivery, Producer, ProducerOptions, SharedProducer};
+pub use producer::{Compression, Delivery, Guarantee, Producer, ProducerOptions, SharedProducer};
 pub use reader::{PartitionReader, ReaderOptions};
 pub use tail::Tail;
 pub use topics::{Ensured, TopicSpec, check_topics, delete_before, ensure_topics};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, Inspector, ProducerOptions, SharedProducer};
+use daybook_bus::{BusConfig, Guarantee, Inspector, ProducerOptions, SharedProducer};
 use daybook_follow::{Follower, Followers, Home, Kind, Roster};
 use daybook_kernel::{Begins, ReadModel, Registry};
 use daybook_log::{Log, PartitionLog, Writer};
@@ -171,7 +171,8 @@ impl Reactors {
                 stores.entry((*service, partition.url().to_owned())).or_insert_with(store);
             }
         }
-        let options = ProducerOptions { message_timeout: DELIVERED_WITHIN, ..ProducerOptions::default() };
+        // The same command may come again; it takes effect once.
+        let options = ProducerOptions { message_timeout: DELIVERED_WITHIN, guarantee: Guarantee::InOrder, ..ProducerOptions::default() };
         let destination = |rule: &Rule| match rule {
             Rule::Effect(effect) => Some((effect.destination(), Destination::new(effect.destination(), config.calls_at_once))),
             Rule::Reactor(_) | Rule::Lookup(_) | Rule::Deadlines(_) => None,

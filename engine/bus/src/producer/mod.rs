@@ -41,6 +41,22 @@ pub enum Compression {
     Zstd,
 }
 
+/// How records of one partition arrive where Kafka, or the way to it, fails meanwhile.
+///
+/// An idempotent client of librdkafka 2.12 to 2.15 has at most five records of a partition under way, and while more wait for them its thread does not
+/// wait: `rd_kafka_toppar_producer_serve` sets the time to wake up at (at once, without linger) before it knows that nothing may be sent. So where
+/// records may arrive twice, an idempotent client costs much and gives nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guarantee {
+    /// In order, and once: an idempotent client, with five requests under way.
+    #[default]
+    OnceInOrder,
+    /// In order; some may come again, with all that came after them: one request is under way.
+    InOrder,
+    /// In any order; some may come again.
+    Any,
+}
+
 /// A producer's latency, patience and memory.
 #[derive(Clone, Debug)]
 pub struct ProducerOptions {
@@ -54,11 +70,8 @@ pub struct ProducerOptions {
     pub queue_kbytes: usize,
     /// None by default.
     pub compression: Compression,
-    /// Records for one partition arrive in order and once, whatever happens on their way (true by default). False: after an error some may arrive
-    /// twice, or after later ones; for records that may be repeated. An idempotent client of librdkafka has at most five records of a
-    /// partition under way, and while more wait for them its thread does not: it looks again and again (measured with perf at 256 clients: a third
-    /// of all that Daybook computed; `rd_kafka_toppar_producer_serve` sets the time to wake up at before it knows that nothing may be sent).
-    pub idempotent: bool,
+    /// In order and once by default.
+    pub guarantee: Guarantee,
 }
 
 impl Default for ProducerOptions {
@@ -69,12 +82,12 @@ impl Default for ProducerOptions {
             queue_messages: 100_000,
             queue_kbytes: 131_072,
             compression: Compression::None,
-            idempotent: true,
+            guarantee: Guarantee::OnceInOrder,
         }
     }
 }
 
-/// A producer (acks=all, at most five requests in flight). Cheap to share behind an `Arc`; dropping it
+/// A producer (acks=all). Cheap to share behind an `Arc`; dropping it
 /// is quick: records still queued are given up on a thread of its own, and their deliveries complete with an error.
 pub struct Producer {
     client: Arc<Client>,
@@ -117,7 +130,7 @@ impl Producer {
     /// Enqueues the records in order, at once; never waits. When one is refused (queue full, too large), those after
     /// it are not enqueued, and the batch completes with an error once those before it have settled.
     ///
-    /// Records for one partition arrive in order, if the producer is idempotent. After a failed delivery they may arrive with a gap: later batches don't
+    /// Records for one partition arrive as [`Guarantee`] says. After a failed delivery they may arrive with a gap: later batches don't
     /// wait for a record that was given up. To avoid that, have one batch of a partition under way, and send again from the gap.
     pub fn send(&self, records: Vec<Record>) -> Delivery {
         let (batch, answer) = SentBatch::new(records.len());
@@ -186,7 +199,11 @@ fn client_config(config: &BusConfig, options: &ProducerOptions) -> ClientConfig 
     let linger = (options.linger.as_micros() as f64 / 1_000.0).to_string();
     let timeout = options.message_timeout.as_millis().max(1).to_string();
     let messages = options.queue_messages.max(1).to_string();
-    let idempotent = options.idempotent.to_string();
+    let (idempotent, requests) = match options.guarantee {
+        Guarantee::OnceInOrder => ("true", "5"),
+        Guarantee::InOrder => ("false", "1"),
+        Guarantee::Any => ("false", "5"),
+    };
     let kbytes = options.queue_kbytes.max(1).to_string();
     let compression = match options.compression {
         Compression::None => "none",
@@ -196,8 +213,8 @@ fn client_config(config: &BusConfig, options: &ProducerOptions) -> ClientConfig 
         &[("linger.ms", &linger), ("compression.type", compression), ("statistics.interval.ms", "1000")],
         &[
             ("acks", "all"),
-            ("enable.idempotence", &idempotent),
-            ("max.in.flight.requests.per.connection", "5"),
+            ("enable.idempotence", idempotent),
+            ("max.in.flight.requests.per.connection", requests),
             ("message.max.bytes", MAX_MESSAGE_BYTES),
             ("message.timeout.ms", &timeout),
             ("queue.buffering.max.messages", &messages),

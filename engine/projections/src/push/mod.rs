@@ -9,7 +9,7 @@ mod records;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_bus::{BusConfig, BusError, Producer, ProducerOptions, SharedProducer};
+use daybook_bus::{BusConfig, BusError, Guarantee, Producer, ProducerOptions, SharedProducer};
 
 pub(crate) use pusher::{Pusher, Source, Span};
 pub(crate) use records::PushedPart;
@@ -32,7 +32,8 @@ impl Push {
     /// # Errors
     /// When librdkafka refuses a property.
     pub fn new(bus: &BusConfig) -> Result<Self, BusError> {
-        let options = ProducerOptions { message_timeout: PATIENCE, ..ProducerOptions::default() };
+        // Readers know which of two states of a part is the later one: it may come again, but none may be left standing over a later one.
+        let options = ProducerOptions { message_timeout: PATIENCE, guarantee: Guarantee::InOrder, ..ProducerOptions::default() };
         Ok(Self(Arc::new(Channel { bus: bus.clone(), producer: SharedProducer::new(bus, options)? })))
     }
 
