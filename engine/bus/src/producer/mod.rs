@@ -107,6 +107,7 @@ impl Producer {
     fn starting(config: &BusConfig, options: ProducerOptions, up: bool) -> Result<Self, BusError> {
         let reports = Reports {
             up: AtomicBool::new(up),
+            connected: AtomicBool::new(false),
             spent: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failures: metrics::KAFKA_DELIVERY_FAILURES.get(),
@@ -268,6 +269,8 @@ struct Ticket {
 /// The receiver of delivery reports, errors and statistics.
 struct Reports {
     up: AtomicBool,
+    /// A broker was up before: a client that has only begun has no connection yet, and that says nothing.
+    connected: AtomicBool,
     spent: AtomicBool,
     failed: AtomicBool,
     failures: Counter,
@@ -298,7 +301,10 @@ impl ClientContext for Reports {
         // A look for one phrase: parsing all of it each second would cost more than it tells.
         const UP: &[u8] = b"\"state\":\"UP\"";
         let up = statistics.windows(UP.len()).any(|window| window == UP);
-        self.up.store(up, Ordering::Relaxed);
+        if up || self.connected.load(Ordering::Relaxed) {
+            self.up.store(up, Ordering::Relaxed);
+            self.connected.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -333,11 +339,14 @@ mod tests {
     fn brokers_are_up_as_the_last_news_of_them_says() {
         let reports = Reports {
             up: AtomicBool::new(true),
+            connected: AtomicBool::new(false),
             spent: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failures: metrics::KAFKA_DELIVERY_FAILURES.get(),
         };
         let up = || reports.up.load(Ordering::Relaxed);
+        reports.stats_raw(br#"{"brokers":{"bootstrap":{"state":"CONNECT"},"1":{"state":"INIT"}}}"#);
+        assert!(up(), "it has only begun");
         reports.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "one of them");
         assert!(up());
         reports.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "all of them");
