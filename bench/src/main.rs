@@ -26,6 +26,7 @@ mod samples;
 mod search;
 mod shop;
 mod sse;
+mod staleness;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -182,6 +183,12 @@ enum Reading {
     },
     /// A catalogue file, against clients that post one command after the other.
     Loading(loading::Loading),
+    /// The time from a command's answer to the bytes that show its change, asked for and pushed.
+    Staleness {
+        /// Changes a second.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+        rate: u64,
+    },
     /// Subscribers of live queries, over real sockets.
     Sse {
         /// Number of subscribers.
@@ -269,6 +276,7 @@ async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(E
         Reading::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
         Reading::Beside { ref binary, rate } => beside::run(commands, queries, binary, rate, length).await,
         Reading::Loading(ref what) => loading::run(commands, queries, what, clients.into(), length, &whole_way(options)).await,
+        Reading::Staleness { rate } => staleness::run(commands, queries, rate, length).await,
         Reading::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
     }
 }

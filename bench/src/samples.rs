@@ -24,6 +24,11 @@ pub(crate) trait Client: Send + 'static {
     /// A few words that many errors share: they are counted by them.
     fn once(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// The time that counts of a thing that was due, and that is done now. In an open loop only.
+    fn time(&self, due: Instant, now: Instant) -> Duration {
+        now.duration_since(due)
+    }
+
     /// Work between two times; no part of the measurement.
     fn rest(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -71,9 +76,10 @@ impl Seen {
     }
 
     /// Counts a time by the slice in which it began, and gives its client back.
-    fn take<C>(&mut self, (client, at, now, result): (C, Instant, Instant, Result<(), String>), begun: Instant, length: Duration) -> C {
+    fn take<C: Client>(&mut self, done: (C, Instant, Instant, Result<(), String>), begun: Instant, length: Duration) -> C {
+        let (client, at, now, result) = done;
         match result {
-            Ok(()) => self.count(at.duration_since(begun), now.duration_since(at), length),
+            Ok(()) => self.count(at.duration_since(begun), client.time(at, now), length),
             Err(error) => *self.errors.entry(error).or_default() += 1,
         }
         client
@@ -127,7 +133,8 @@ async fn keep_on<C: Client>(mut client: C, begun: Instant, length: Duration) -> 
     (seen, client)
 }
 
-/// Does the thing so many times a second for `length`, each time by a client that is free, or by one more. Times count from when it was due.
+/// Does the thing so many times a second for `length`, each time by a client that is free, or by one more. Times count from when it was due, unless
+/// the client says otherwise.
 /// Gives the clients back.
 ///
 /// # Errors
