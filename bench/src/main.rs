@@ -8,10 +8,12 @@ mod checkout;
 mod commands;
 mod cpu;
 mod database;
+mod filled;
 mod footprint;
 mod http;
 mod loading;
 mod pages;
+mod raw;
 mod raw_http;
 mod raw_kafka;
 mod raw_pipeline;
@@ -27,6 +29,7 @@ mod search;
 mod shop;
 mod sse;
 mod staleness;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -42,7 +45,6 @@ use daybook_postgres::connect_owner;
 use crate::commands::{Load, Poster, wait_for_read_models, wait_until_ready};
 use crate::cpu::Processes;
 use crate::footprint::{Footprint, Sizes};
-use crate::raw_kafka::RoundTrips;
 use crate::raw_pipeline::Limit;
 use crate::raw_postgres::OwnLog;
 use crate::report::{Entries, Limits, Report, Whole};
@@ -109,13 +111,9 @@ struct Options {
 #[derive(Debug, Subcommand)]
 enum Role {
     /// Rebuilds a read model of a log that it makes, in a database of its own beside --database-url.
-    Rebuild {
-        #[command(flatten)]
-        options: rebuild::RebuildBench,
-        /// Numbers for programs.
-        #[arg(long)]
-        as_json: bool,
-    },
+    Rebuild(rebuild::RebuildBench),
+    /// Verifies a log that it makes, in a database of its own beside --database-url.
+    Verify(verify::Verify),
     /// Writes a projector's batches in two ways, and catches up in batches of several sizes, in a database of its own.
     Batches {
         #[command(flatten)]
@@ -210,10 +208,12 @@ async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Roles(ref what)) => {
-            let (database_url, postgres_pid, kafka_pid) = (options.database_url.as_str(), options.postgres_pid, options.kafka_pid);
-            let services = roles::Services { database_url, postgres_pid, kafka_pid, length: Duration::from_secs(options.seconds) };
-            let (entries, failed) = roles::run(what, &services).await?;
+            let (entries, failed) = roles::run(what, &services(&options)).await?;
             return finish(&options, &entries, failed);
+        }
+        Some(Role::Verify(ref what)) => {
+            let entries = verify::run(what, &options.database_url, options.postgres_pid).await?;
+            return finish(&options, &entries, 0);
         }
         Some(Role::Checkout(ref what)) => {
             let entries = checkout::run(what, (&options.database_url, &options.brokers), &options.called).await?;
@@ -231,9 +231,9 @@ async fn main() -> anyhow::Result<ExitCode> {
             search::products(products)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Role::Rebuild { options: ref what, as_json }) => {
-            rebuild::run(what, &options.database_url, options.postgres_pid, as_json).await?;
-            return Ok(ExitCode::SUCCESS);
+        Some(Role::Rebuild(ref what)) => {
+            let entries = rebuild::run(what, &options.database_url, options.postgres_pid).await?;
+            return finish(&options, &entries, 0);
         }
         Some(Role::Batches { options: ref what, as_json }) => {
             batches::run(what, &options.database_url, options.postgres_pid, as_json).await?;
@@ -263,6 +263,11 @@ fn finish(options: &Options, entries: &Entries, failed: u64) -> anyhow::Result<E
         std::fs::write(path, text).with_context(|| format!("{} can't be written", path.display()))?;
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn services(options: &Options) -> roles::Services<'_> {
+    let Options { database_url, postgres_pid, kafka_pid, .. } = options;
+    roles::Services { database_url, postgres_pid: *postgres_pid, kafka_pid: *kafka_pid, length: length(options) }
 }
 
 async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(Entries, u64)> {
@@ -323,17 +328,17 @@ async fn limits(options: &Options, at: &BTreeSet<usize>) -> anyhow::Result<Limit
     database.drop().await?;
 
     progress("Postgres: pages of 1,000 events of 300 bytes, and COPY of the same rows");
-    let append = append::run(&options.database_url, &raw_pipeline::program()?, length).await?;
+    let append = append::run(&options.database_url, length).await?;
 
     progress("Kafka: a lone message");
-    let at_once = RoundTrips::new(&options.brokers, Duration::ZERO).await?;
-    let round_trip = warm(at_once.clients(1), length, 1.0).await?;
+    let round_trip = raw_kafka::there_and_back(&options.brokers, 0, 1, length)?;
     progress(&format!("Kafka: {clients} clients"));
-    let (mut round_trips, mut linger_ms) = (warm(at_once.clients(clients), length, 1.0).await?, 0);
-    let linger = Duration::from_millis(1);
-    let lingering = warm(RoundTrips::new(&options.brokers, linger).await?.clients(clients), length, 1.0).await?;
-    if lingering.per_second.value > round_trips.per_second.value {
-        (round_trips, linger_ms) = (lingering, linger.as_millis());
+    let (mut round_trips, mut linger_ms) = (Measured::default(), 0);
+    for linger in [0, 1] {
+        let measured = raw_kafka::there_and_back(&options.brokers, linger, clients, length)?;
+        if measured.per_second.value > round_trips.per_second.value {
+            (round_trips, linger_ms) = (measured, linger);
+        }
     }
 
     progress(&format!("HTTP: static answers to {clients} clients"));
@@ -445,6 +450,7 @@ fn grown(before: &Sizes, after: &Sizes) -> Vec<(String, f64)> {
     grown
 }
 
-fn progress(what: &str) {
+/// Tells whoever waits what is measured now.
+pub(crate) fn progress(what: &str) {
     eprintln!("    {what}");
 }

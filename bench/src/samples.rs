@@ -43,6 +43,14 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 
+impl Spread {
+    /// The mean, the least and the most.
+    pub(crate) fn of(values: &[f64]) -> Self {
+        let (min, max) = values.iter().fold((f64::INFINITY, 0.0_f64), |(min, max), value| (min.min(*value), max.max(*value)));
+        Self { value: values.iter().sum::<f64>() / values.len() as f64, min, max }
+    }
+}
+
 /// The results of a closed loop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Measured {
@@ -183,6 +191,15 @@ fn schedule(begun: Instant, rate: f64, length: Duration) -> anyhow::Result<mpsc:
     };
     std::thread::Builder::new().name("schedule".to_owned()).spawn(pace)?;
     Ok(due)
+}
+
+/// Of times that somebody else took, each with its moment since the beginning.
+pub(crate) fn of_times(times: impl IntoIterator<Item = (Duration, Duration)>, length: Duration) -> Measured {
+    let mut seen = Seen::default();
+    for (at, took) in times {
+        seen.count(at, took, length);
+    }
+    measured(vec![seen], length, 1.0)
 }
 
 fn measured(all: Vec<Seen>, length: Duration, weight: f64) -> Measured {
