@@ -19,7 +19,7 @@ use crate::commands::wait_until_ready;
 use crate::cpu::machine_description;
 use crate::http::Connection;
 use crate::report::{Entries, Entry, constant};
-use crate::running::{Running, free_address};
+use crate::running::{PARTITIONS, Running, free_address, migrate};
 use crate::samples::percentile;
 use crate::shop::Shop;
 use crate::sse::Subscription;
@@ -28,8 +28,6 @@ use crate::sse::Subscription;
 const WARM_UP: usize = 10;
 /// Rest between two orders: what follows a confirmed one comes to its end meanwhile.
 const REST: Duration = Duration::from_millis(150);
-/// Of each log.
-const PARTITIONS: i32 = 4;
 /// Longest time for one order.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -86,9 +84,7 @@ struct Processes {
 
 fn start(options: &Checkout) -> anyhow::Result<Processes> {
     let binary = &options.binary;
-    let migrated =
-        Command::new(binary).args(["migrate", "--partitions", &PARTITIONS.to_string()]).stdout(std::process::Stdio::null()).status()?;
-    ensure!(migrated.success(), "daybook migrate ended with {migrated}");
+    migrate(binary)?;
     let (commands, queries) = (free_address()?, free_address()?);
     let (provider, carrier) = (free_address()?, free_address()?);
     let secret = std::env::temp_dir().join(format!("daybook-bench-{}", uuid::Uuid::new_v4()));

@@ -21,6 +21,7 @@ mod raw_postgres;
 mod raw_update;
 mod reads;
 mod rebuild;
+mod relay;
 mod report;
 mod roles;
 mod running;
@@ -114,6 +115,8 @@ enum Role {
     Rebuild(rebuild::RebuildBench),
     /// Verifies a log that it makes, in a database of its own beside --database-url.
     Verify(verify::Verify),
+    /// How fast the relay publishes, and how soon; starts and stops the processes itself.
+    Relay(relay::RelayBench),
     /// Writes a projector's batches in two ways, and catches up in batches of several sizes, in a database of its own.
     Batches {
         #[command(flatten)]
@@ -214,6 +217,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(Role::Verify(ref what)) => {
             let entries = verify::run(what, &options.database_url, options.postgres_pid).await?;
             return finish(&options, &entries, 0);
+        }
+        Some(Role::Relay(ref what)) => {
+            let (entries, failed) = relay::run(what, (&options.database_url, &options.brokers), length(&options), &options.called).await?;
+            return finish(&options, &entries, failed);
         }
         Some(Role::Checkout(ref what)) => {
             let entries = checkout::run(what, (&options.database_url, &options.brokers), &options.called).await?;
