@@ -11,6 +11,7 @@ mod database;
 mod filled;
 mod footprint;
 mod http;
+mod idle;
 mod loading;
 mod pages;
 mod raw;
@@ -115,6 +116,8 @@ enum Role {
     Rebuild(rebuild::RebuildBench),
     /// Verifies a log that it makes, in a database of its own beside --database-url.
     Verify(verify::Verify),
+    /// The CPU time of a shop that nobody visits; starts and stops it itself.
+    Idle(idle::Idle),
     /// How fast the relay publishes, and how soon; starts and stops the processes itself.
     Relay(relay::RelayBench),
     /// Writes a projector's batches in two ways, and catches up in batches of several sizes, in a database of its own.
@@ -213,6 +216,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(Role::Roles(ref what)) => {
             let (entries, failed) = roles::run(what, &services(&options)).await?;
             return finish(&options, &entries, failed);
+        }
+        Some(Role::Idle(ref what)) => {
+            let entries = idle::run(what, &services(&options)).await?;
+            return finish(&options, &entries, 0);
         }
         Some(Role::Verify(ref what)) => {
             let entries = verify::run(what, &options.database_url, options.postgres_pid).await?;

@@ -76,6 +76,11 @@ impl Up {
         wait_until_ready(queries).await?;
         Ok(Self { running, commands, queries })
     }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.pid()
+    }
 }
 
 /// A server that prints its address, and ends when its standard input does: with this, and with us.
