@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -14,23 +14,20 @@ use daybook_postgres::connect_owner;
 use daybook_proto::v1::Metadata;
 use prost::Message as _;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::commands::wait_until_ready;
 use crate::cpu::machine_description;
 use crate::http::Connection;
 use crate::report::{Entries, Entry, constant};
-use crate::running::{Running, free_address};
+use crate::running::{PARTITIONS, Running, free_address, migrate};
 use crate::samples::percentile;
 use crate::shop::Shop;
+use crate::sse::Subscription;
 
 /// Orders before it counts.
 const WARM_UP: usize = 10;
 /// Rest between two orders: what follows a confirmed one comes to its end meanwhile.
 const REST: Duration = Duration::from_millis(150);
-/// Of each log.
-const PARTITIONS: i32 = 4;
 /// Longest time for one order.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -87,9 +84,7 @@ struct Processes {
 
 fn start(options: &Checkout) -> anyhow::Result<Processes> {
     let binary = &options.binary;
-    let migrated =
-        Command::new(binary).args(["migrate", "--partitions", &PARTITIONS.to_string()]).stdout(std::process::Stdio::null()).status()?;
-    ensure!(migrated.success(), "daybook migrate ended with {migrated}");
+    migrate(binary)?;
     let (commands, queries) = (free_address()?, free_address()?);
     let (provider, carrier) = (free_address()?, free_address()?);
     let secret = std::env::temp_dir().join(format!("daybook-bench-{}", uuid::Uuid::new_v4()));
@@ -183,20 +178,13 @@ impl Market {
 
 /// Follows an order's page until it is confirmed.
 async fn confirmed(queries: SocketAddr, id: &str) -> anyhow::Result<i64> {
-    let begun = Instant::now();
-    let request = format!("GET /v1/orders/{id}/events HTTP/1.1\r\nHost: daybook\r\nAccept: text/event-stream\r\n\r\n");
-    let mut stream = TcpStream::connect(queries).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let (mut buffer, mut kept) = ([0_u8; 8_192], Vec::new());
+    let mut subscription = Subscription::open(queries, &format!("/v1/orders/{id}/events")).await?;
     loop {
-        let read = stream.read(&mut buffer).await?;
-        ensure!(read > 0, "the subscription ended after {:?}: {}", begun.elapsed(), String::from_utf8_lossy(&kept));
-        kept.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&kept);
-        if text.contains("\"ORDER_STATUS_CONFIRMED\"") {
+        let order = subscription.next().await?;
+        if order.contains("\"ORDER_STATUS_CONFIRMED\"") {
             return Ok(now());
         }
-        ensure!(!text.contains("\"ORDER_STATUS_REJECT"), "it was rejected: {text}");
+        ensure!(!order.contains("\"ORDER_STATUS_REJECT"), "it was rejected: {order}");
     }
 }
 

@@ -71,6 +71,11 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
+    /// The token of the last answer.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     fn write_request(&mut self) -> std::io::Result<()> {
         let Load { run, keys, streams, posted } = &*self.load;
         let n = posted.fetch_add(1, Ordering::Relaxed);

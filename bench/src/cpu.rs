@@ -149,12 +149,11 @@ mod tests {
         if cfg!(target_os = "linux") {
             let this = Processes(vec![("this", std::process::id())]);
             let before = this.used();
+            // On a busy machine a share of the time is ours, and nobody knows which.
             let begun = std::time::Instant::now();
-            while begun.elapsed() < std::time::Duration::from_millis(100) {
-                std::hint::black_box(begun);
+            while this.used().since(&before).processes[0].1 < 30_000.0 {
+                assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", this.used().since(&before));
             }
-            let used = this.used().since(&before);
-            assert!(used.processes[0].1 >= 30_000.0, "{used:?}");
         }
     }
 }

@@ -73,6 +73,19 @@ impl Footprint {
         Ok(rows.iter().map(statement).collect())
     }
 
+    /// The statements since the reset, with how often they were called, the most frequent first; none when they are not counted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn most_frequent(&self, count: i64) -> anyhow::Result<Vec<(String, i64)>> {
+        if !self.counts {
+            return Ok(Vec::new());
+        }
+        let sql = r"SELECT regexp_replace(query, '\s+', ' ', 'g') AS query, sum(calls)::bigint AS calls FROM pg_stat_statements
+                   GROUP BY 1 ORDER BY 2 DESC LIMIT $1";
+        Ok(self.owner.query(sql, &[&count]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     /// Flushes of the write-ahead log since Postgres started.
     ///
     /// # Errors

@@ -151,7 +151,7 @@ pub(crate) async fn run(
         let sent = rows_a_second * commands;
         println!("{title:<40}{rows:>10}{rows_a_second:>10.0}{:>12.2}{sent:>12.0}{:>12.2}", rows_a_second / rate, sent / rate);
         entries.insert(format!("{name}_rows"), Entry::new(constant(rows_a_second), "rows/s", Some(rate)));
-        entries.insert(format!("{name}_commands"), Entry::new(constant(sent), "commands/s", Some(rate)));
+        entries.insert(name.to_owned(), Entry::new(constant(sent), "commands/s", Some(rate)));
     }
     entries.insert("load_clients".to_owned(), Entry::new(constant(rate), "commands/s", None));
     Ok((entries, before.failed() + after.failed()))

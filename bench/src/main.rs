@@ -8,10 +8,13 @@ mod checkout;
 mod commands;
 mod cpu;
 mod database;
+mod filled;
 mod footprint;
 mod http;
+mod idle;
 mod loading;
 mod pages;
+mod raw;
 mod raw_http;
 mod raw_kafka;
 mod raw_pipeline;
@@ -19,6 +22,7 @@ mod raw_postgres;
 mod raw_update;
 mod reads;
 mod rebuild;
+mod relay;
 mod report;
 mod roles;
 mod running;
@@ -26,6 +30,8 @@ mod samples;
 mod search;
 mod shop;
 mod sse;
+mod staleness;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -41,7 +47,6 @@ use daybook_postgres::connect_owner;
 use crate::commands::{Load, Poster, wait_for_read_models, wait_until_ready};
 use crate::cpu::Processes;
 use crate::footprint::{Footprint, Sizes};
-use crate::raw_kafka::RoundTrips;
 use crate::raw_pipeline::Limit;
 use crate::raw_postgres::OwnLog;
 use crate::report::{Entries, Limits, Report, Whole};
@@ -108,13 +113,13 @@ struct Options {
 #[derive(Debug, Subcommand)]
 enum Role {
     /// Rebuilds a read model of a log that it makes, in a database of its own beside --database-url.
-    Rebuild {
-        #[command(flatten)]
-        options: rebuild::RebuildBench,
-        /// Numbers for programs.
-        #[arg(long)]
-        as_json: bool,
-    },
+    Rebuild(rebuild::RebuildBench),
+    /// Verifies a log that it makes, in a database of its own beside --database-url.
+    Verify(verify::Verify),
+    /// The CPU time of a shop that nobody visits; starts and stops it itself.
+    Idle(idle::Idle),
+    /// How fast the relay publishes, and how soon; starts and stops the processes itself.
+    Relay(relay::RelayBench),
     /// Writes a projector's batches in two ways, and catches up in batches of several sizes, in a database of its own.
     Batches {
         #[command(flatten)]
@@ -182,6 +187,12 @@ enum Reading {
     },
     /// A catalogue file, against clients that post one command after the other.
     Loading(loading::Loading),
+    /// The time from a command's answer to the bytes that show its change, asked for and pushed.
+    Staleness {
+        /// Changes a second.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+        rate: u64,
+    },
     /// Subscribers of live queries, over real sockets.
     Sse {
         /// Number of subscribers.
@@ -203,9 +214,19 @@ async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Role::Roles(ref what)) => {
-            let (database_url, postgres_pid, kafka_pid) = (options.database_url.as_str(), options.postgres_pid, options.kafka_pid);
-            let services = roles::Services { database_url, postgres_pid, kafka_pid, length: Duration::from_secs(options.seconds) };
-            let (entries, failed) = roles::run(what, &services).await?;
+            let (entries, failed) = roles::run(what, &services(&options)).await?;
+            return finish(&options, &entries, failed);
+        }
+        Some(Role::Idle(ref what)) => {
+            let entries = idle::run(what, &services(&options)).await?;
+            return finish(&options, &entries, 0);
+        }
+        Some(Role::Verify(ref what)) => {
+            let entries = verify::run(what, &options.database_url, options.postgres_pid).await?;
+            return finish(&options, &entries, 0);
+        }
+        Some(Role::Relay(ref what)) => {
+            let (entries, failed) = relay::run(what, (&options.database_url, &options.brokers), length(&options), &options.called).await?;
             return finish(&options, &entries, failed);
         }
         Some(Role::Checkout(ref what)) => {
@@ -224,9 +245,9 @@ async fn main() -> anyhow::Result<ExitCode> {
             search::products(products)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Role::Rebuild { options: ref what, as_json }) => {
-            rebuild::run(what, &options.database_url, options.postgres_pid, as_json).await?;
-            return Ok(ExitCode::SUCCESS);
+        Some(Role::Rebuild(ref what)) => {
+            let entries = rebuild::run(what, &options.database_url, options.postgres_pid).await?;
+            return finish(&options, &entries, 0);
         }
         Some(Role::Batches { options: ref what, as_json }) => {
             batches::run(what, &options.database_url, options.postgres_pid, as_json).await?;
@@ -258,6 +279,11 @@ fn finish(options: &Options, entries: &Entries, failed: u64) -> anyhow::Result<E
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn services(options: &Options) -> roles::Services<'_> {
+    let Options { database_url, postgres_pid, kafka_pid, .. } = options;
+    roles::Services { database_url, postgres_pid: *postgres_pid, kafka_pid: *kafka_pid, length: length(options) }
+}
+
 async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(Entries, u64)> {
     wait_until_ready(options.commands).await?;
     wait_until_ready(options.queries).await?;
@@ -269,6 +295,7 @@ async fn measure_reading(options: &Options, what: &Reading) -> anyhow::Result<(E
         Reading::Reads { rate } => reads::run(commands, queries, clients.into(), rate, length).await,
         Reading::Beside { ref binary, rate } => beside::run(commands, queries, binary, rate, length).await,
         Reading::Loading(ref what) => loading::run(commands, queries, what, clients.into(), length, &whole_way(options)).await,
+        Reading::Staleness { rate } => staleness::run(commands, queries, rate, length).await,
         Reading::Sse { subscribers } => sse::run(commands, queries, daybook_pid, subscribers).await,
     }
 }
@@ -315,17 +342,17 @@ async fn limits(options: &Options, at: &BTreeSet<usize>) -> anyhow::Result<Limit
     database.drop().await?;
 
     progress("Postgres: pages of 1,000 events of 300 bytes, and COPY of the same rows");
-    let append = append::run(&options.database_url, &raw_pipeline::program()?, length).await?;
+    let append = append::run(&options.database_url, length).await?;
 
     progress("Kafka: a lone message");
-    let at_once = RoundTrips::new(&options.brokers, Duration::ZERO).await?;
-    let round_trip = warm(at_once.clients(1), length, 1.0).await?;
+    let round_trip = raw_kafka::there_and_back(&options.brokers, 0, 1, length)?;
     progress(&format!("Kafka: {clients} clients"));
-    let (mut round_trips, mut linger_ms) = (warm(at_once.clients(clients), length, 1.0).await?, 0);
-    let linger = Duration::from_millis(1);
-    let lingering = warm(RoundTrips::new(&options.brokers, linger).await?.clients(clients), length, 1.0).await?;
-    if lingering.per_second.value > round_trips.per_second.value {
-        (round_trips, linger_ms) = (lingering, linger.as_millis());
+    let (mut round_trips, mut linger_ms) = (Measured::default(), 0);
+    for linger in [0, 1] {
+        let measured = raw_kafka::there_and_back(&options.brokers, linger, clients, length)?;
+        if measured.per_second.value > round_trips.per_second.value {
+            (round_trips, linger_ms) = (measured, linger);
+        }
     }
 
     progress(&format!("HTTP: static answers to {clients} clients"));
@@ -437,6 +464,7 @@ fn grown(before: &Sizes, after: &Sizes) -> Vec<(String, f64)> {
     grown
 }
 
-fn progress(what: &str) {
+/// Tells whoever waits what is measured now.
+pub(crate) fn progress(what: &str) {
     eprintln!("    {what}");
 }

@@ -112,9 +112,9 @@ pub(crate) async fn run(places: &Places, clients: usize, length: Duration) -> an
     let Round { raw, own, raw_cpu, own_cpu } = rounds.swap_remove(rounds.len() / 2);
     println!("ratio {:.2} (least {least:.2}, most {most:.2})", own.per_second.value / raw.per_second.value.max(1e-9));
     let mut entries = Entries::new();
-    entries.insert("pages_raw_http".into(), Entry::new(raw.per_second, "requests/s", None));
-    entries.insert("pages".into(), Entry::new(own.per_second, "requests/s", Some(raw.per_second.value)));
-    entries.insert("pages_p99".into(), Entry::new(own.p99, "us", Some(raw.p99.value)));
-    entries.insert("pages_cpu".into(), Entry::new(report::constant(own_cpu), "us/request", Some(raw_cpu)));
+    entries.insert("cached_page_raw_http".into(), Entry::new(raw.per_second, "requests/s", None));
+    entries.insert("cached_page".into(), Entry::new(own.per_second, "requests/s", Some(raw.per_second.value)));
+    entries.insert("cached_page_p99".into(), Entry::new(own.p99, "us", Some(raw.p99.value)));
+    entries.insert("cached_page_cpu".into(), Entry::new(report::constant(own_cpu), "us/request", Some(raw_cpu)));
     Ok((entries, failed))
 }

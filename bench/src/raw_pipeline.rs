@@ -2,7 +2,6 @@
 //! Daybook is, with as many partitions, and a database of its own.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use anyhow::Context as _;
 use crate::WARM_UP;
 use crate::commands::Load;
 use crate::database::OwnDatabase;
+use crate::raw::program;
 use crate::running::Server;
 use crate::samples::{Measured, closed_loop, open_loop};
 
@@ -80,14 +80,6 @@ pub(crate) async fn at_rates(
         database.drop().await?;
     }
     Ok(best.into_iter().flatten().collect())
-}
-
-/// The program of the raw limits: it is built beside this one.
-///
-/// # Errors
-/// When nobody knows where this one is.
-pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    Ok(std::env::current_exe().context("this program does not know where it is")?.with_file_name("daybook-raw-limits"))
 }
 
 fn start(database_url: &str, brokers: &str, partitions: i32, linger_ms: u32) -> anyhow::Result<Server> {

@@ -79,7 +79,10 @@ async fn write(board: Arc<Board>, first: u64, rate: u64, begun: Instant, fresh: 
 }
 
 /// A page's version and price, which must be one in all the places that show it.
-fn page(body: &[u8]) -> Result<(u64, u64), String> {
+///
+/// # Errors
+/// When it is not, or this is no page.
+pub(crate) fn page(body: &[u8]) -> Result<(u64, u64), String> {
     let page: Value = serde_json::from_slice(body).map_err(|e| e.to_string())?;
     let number = |v: &Value| v.as_str().and_then(|s| s.parse::<u64>().ok());
     let version = number(&page["version"]).ok_or("a page without a version")?;
@@ -112,11 +115,7 @@ async fn read(board: Arc<Board>, queries: SocketAddr, number: u64, fresh: Arc<to
                 (product, changed, None)
             }
         };
-        let request = format!(
-            "GET /v1/product-pages/{} HTTP/1.1\r\nHost: daybook\r\nPrefer: wait=10\r\nConsistency-Token: {}\r\n\r\n",
-            board.shop.sku(product),
-            changed.token
-        );
+        let request = board.shop.page_request(product, &changed.token);
         let begun = Instant::now();
         let read = match connection.send(request.as_bytes()).await {
             Ok(answer) if answer.status == 200 => page(answer.body),

@@ -28,7 +28,7 @@ pub(crate) struct Limits {
     /// As many messages as there are clients; the better of both lingers.
     pub(crate) round_trips: Measured,
     /// That linger, in milliseconds.
-    pub(crate) linger_ms: u128,
+    pub(crate) linger_ms: u32,
     /// Static answers to as many clients.
     pub(crate) http: Measured,
     /// CPU time of those.

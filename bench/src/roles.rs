@@ -3,10 +3,11 @@
 //! Each arrangement of processes runs by itself on the same log, and is measured with several numbers of clients: commands a second, CPU
 //! of each process, requests that the broker answered, statements and flushes of Postgres. And the time of a reactor's hop.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ use crate::footprint::Footprint;
 use crate::http::Connection;
 use crate::raw_update::microseconds_a_row;
 use crate::report::{Entries, Entry, constant};
-use crate::running::{Running, free_address};
+use crate::running::{Running, free_address, migrate};
 use crate::samples::{Measured, Spread, closed_loop, percentile};
 
 /// Streams that the commands are spread over.
@@ -164,12 +165,13 @@ pub(crate) struct Services<'a> {
 }
 
 impl Services<'_> {
-    /// Requests that the broker has answered, all kinds together.
-    fn requests(&self, options: &RolesBench) -> Option<u64> {
-        let (pid, counter) = (self.kafka_pid?, options.counter.as_ref()?);
+    /// Requests that the broker has answered, by their kind; none where they can't be counted.
+    pub(crate) fn requests(&self, counter: Option<&Path>) -> Option<BTreeMap<String, u64>> {
+        let (pid, counter) = (self.kafka_pid?, counter?);
         let output = Command::new("java").arg(counter).arg(pid.to_string()).output().ok()?;
         let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-        Some(text.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum())
+        let kinds = text.lines().filter_map(|line| line.rsplit_once(' '));
+        Some(kinds.filter_map(|(kind, count)| Some((kind.to_owned(), count.parse().ok()?))).collect())
     }
 }
 
@@ -178,10 +180,7 @@ impl Services<'_> {
 /// # Errors
 /// When a process does not start, or its work does not come.
 pub(crate) async fn run(options: &RolesBench, services: &Services<'_>) -> anyhow::Result<(Entries, u64)> {
-    let migrated = Command::new(&options.binary).args(["migrate", "--partitions", "4"]).stdout(Stdio::null()).status()?;
-    if !migrated.success() {
-        bail!("daybook migrate ended with {migrated}");
-    }
+    migrate(&options.binary)?;
     let footprint = Footprint::new(services.database_url, None).await?;
     let bench = Bench { options, services, footprint, load: Load::on(STREAMS) };
     let (mut rows, mut shapes, mut hops) = (Vec::new(), Vec::new(), None);
@@ -259,13 +258,14 @@ impl Bench<'_> {
         all.push(("bench", std::process::id()));
         let all = Processes(all);
         footprint.reset().await?;
-        let (requests, flushes) = (services.requests(options), footprint.flushes().await?);
+        let requests = || Some(services.requests(options.counter.as_deref())?.values().sum::<u64>());
+        let (before, flushes) = (requests(), footprint.flushes().await?);
         let used = all.used();
         let (measured, _) = closed_loop(posters, services.length, 1.0).await?;
         let behind = caught_up(footprint, at.kept_up.as_deref()).await?;
         let used = all.used().since(&used);
         let done = measured.done.max(1) as f64;
-        let requests = requests.zip(services.requests(options)).map(|(before, after)| (after - before) as f64 / done);
+        let requests = before.zip(requests()).map(|(before, after)| (after - before) as f64 / done);
         let flushes = (footprint.flushes().await? - flushes) as f64 / done;
         let statements = footprint.statements().await?.iter().map(|s| s.calls as f64).sum::<f64>() / done;
         let cpu = used.processes.iter().map(|(name, us)| (*name, us / done)).collect();

@@ -2,10 +2,13 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+
+use crate::commands::wait_until_ready;
 
 /// A child that is stopped when it goes, however that comes.
 pub(crate) struct Running {
@@ -33,6 +36,50 @@ impl Drop for Running {
         // An end in order: a process that is killed keeps its partitions until the group gives it up.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         end(&mut self.child, Duration::from_secs(20));
+    }
+}
+
+/// Partitions of each log, as `scripts/bench` has them.
+pub(crate) const PARTITIONS: i32 = 4;
+
+/// Makes what a Daybook needs.
+///
+/// # Errors
+/// When the program can't be run, or fails.
+pub(crate) fn migrate(binary: &Path) -> anyhow::Result<()> {
+    let migrated = Command::new(binary).args(["migrate", "--partitions", &PARTITIONS.to_string()]).stdout(Stdio::null()).status()?;
+    anyhow::ensure!(migrated.success(), "daybook migrate ended with {migrated}");
+    Ok(())
+}
+
+/// A Daybook with every role.
+pub(crate) struct Up {
+    running: Running,
+    /// The command endpoint.
+    pub(crate) commands: SocketAddr,
+    /// The query API.
+    pub(crate) queries: SocketAddr,
+}
+
+impl Up {
+    /// Starts it, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When there is no such program, or it does not become ready.
+    pub(crate) async fn start(binary: &Path) -> anyhow::Result<Self> {
+        let (commands, queries) = (free_address()?, free_address()?);
+        let mut up = Command::new(binary);
+        up.args(["up", "--commands-listen", &commands.to_string(), "--queries-listen", &queries.to_string()]);
+        up.args(["--operations-listen", "127.0.0.1:0"]).env("DAYBOOK_LOG", "warn");
+        let running = Running::start("daybook", up)?;
+        wait_until_ready(commands).await?;
+        wait_until_ready(queries).await?;
+        Ok(Self { running, commands, queries })
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.pid()
     }
 }
 

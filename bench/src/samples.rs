@@ -24,6 +24,11 @@ pub(crate) trait Client: Send + 'static {
     /// A few words that many errors share: they are counted by them.
     fn once(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// The time that counts of a thing that was due, and that is done now. In an open loop only.
+    fn time(&self, due: Instant, now: Instant) -> Duration {
+        now.duration_since(due)
+    }
+
     /// Work between two times; no part of the measurement.
     fn rest(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -36,6 +41,14 @@ pub(crate) struct Spread {
     pub(crate) value: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
+}
+
+impl Spread {
+    /// The mean, the least and the most.
+    pub(crate) fn of(values: &[f64]) -> Self {
+        let (min, max) = values.iter().fold((f64::INFINITY, 0.0_f64), |(min, max), value| (min.min(*value), max.max(*value)));
+        Self { value: values.iter().sum::<f64>() / values.len() as f64, min, max }
+    }
 }
 
 /// The results of a closed loop.
@@ -71,9 +84,10 @@ impl Seen {
     }
 
     /// Counts a time by the slice in which it began, and gives its client back.
-    fn take<C>(&mut self, (client, at, now, result): (C, Instant, Instant, Result<(), String>), begun: Instant, length: Duration) -> C {
+    fn take<C: Client>(&mut self, done: (C, Instant, Instant, Result<(), String>), begun: Instant, length: Duration) -> C {
+        let (client, at, now, result) = done;
         match result {
-            Ok(()) => self.count(at.duration_since(begun), now.duration_since(at), length),
+            Ok(()) => self.count(at.duration_since(begun), client.time(at, now), length),
             Err(error) => *self.errors.entry(error).or_default() += 1,
         }
         client
@@ -127,7 +141,8 @@ async fn keep_on<C: Client>(mut client: C, begun: Instant, length: Duration) -> 
     (seen, client)
 }
 
-/// Does the thing so many times a second for `length`, each time by a client that is free, or by one more. Times count from when it was due.
+/// Does the thing so many times a second for `length`, each time by a client that is free, or by one more. Times count from when it was due, unless
+/// the client says otherwise.
 /// Gives the clients back.
 ///
 /// # Errors
@@ -176,6 +191,15 @@ fn schedule(begun: Instant, rate: f64, length: Duration) -> anyhow::Result<mpsc:
     };
     std::thread::Builder::new().name("schedule".to_owned()).spawn(pace)?;
     Ok(due)
+}
+
+/// Of times that somebody else took, each with its moment since the beginning.
+pub(crate) fn of_times(times: impl IntoIterator<Item = (Duration, Duration)>, length: Duration) -> Measured {
+    let mut seen = Seen::default();
+    for (at, took) in times {
+        seen.count(at, took, length);
+    }
+    measured(vec![seen], length, 1.0)
 }
 
 fn measured(all: Vec<Seen>, length: Duration, weight: f64) -> Measured {

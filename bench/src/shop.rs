@@ -74,6 +74,12 @@ impl Shop {
         format!("bench-{}-{n}", self.run)
     }
 
+    /// Asks for the n-th product's page as it is at this token, or later.
+    pub(crate) fn page_request(&self, n: u64, token: &str) -> String {
+        let sku = self.sku(n);
+        format!("GET /v1/product-pages/{sku} HTTP/1.1\r\nHost: daybook\r\nPrefer: wait=10\r\nConsistency-Token: {token}\r\n\r\n")
+    }
+
     async fn make(&self, connection: &mut Connection, n: u64) -> anyhow::Result<Vec<String>> {
         let sku = self.sku(n);
         let attributes: serde_json::Map<String, Value> =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -40,6 +40,52 @@ fn last_price(product: u64) -> u64 {
     5_000_000 + product
 }
 
+/// A live query, over a connection of its own.
+pub(crate) struct Subscription {
+    stream: TcpStream,
+    kept: Vec<u8>,
+    /// Bytes that have come.
+    bytes: u64,
+}
+
+impl Subscription {
+    /// Asks for it; `path` ends with `/events`.
+    ///
+    /// # Errors
+    /// When the query API can't be reached.
+    pub(crate) async fn open(queries: SocketAddr, path: &str) -> anyhow::Result<Self> {
+        let mut stream = TcpStream::connect(queries).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: daybook\r\nAccept: text/event-stream\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        Ok(Self { stream, kept: Vec::new(), bytes: 0 })
+    }
+
+    /// The next event that has data. Whoever stops waiting loses nothing.
+    ///
+    /// # Errors
+    /// When the subscription ends, with what had come last.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<String> {
+        loop {
+            // An event ends with an empty line; chunks may cut it anywhere.
+            while let Some(end) = self.kept.windows(2).position(|w| w == b"\n\n") {
+                let event = String::from_utf8_lossy(&self.kept[..end]).into_owned();
+                self.kept.drain(..end + 2);
+                if event.contains("data:") {
+                    return Ok(event);
+                }
+            }
+            let read = self.stream.read_buf(&mut self.kept).await?;
+            ensure!(read > 0, "a subscription ended: {}", String::from_utf8_lossy(&self.kept));
+            self.bytes += read as u64;
+        }
+    }
+}
+
+/// The live query of a product's page.
+pub(crate) fn of_product(sku: &str) -> String {
+    format!("/v1/product-pages/{sku}/events")
+}
+
 /// Reads one subscription until the last state is there, and then holds it until all are done.
 async fn subscribe(
     queries: SocketAddr,
@@ -50,44 +96,25 @@ async fn subscribe(
     mut over: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<Instant>> {
     let place = places.acquire().await?;
-    let mut stream = TcpStream::connect(queries).await?;
-    let request = format!("GET /v1/product-pages/{sku}/events HTTP/1.1\r\nHost: daybook\r\nAccept: text/event-stream\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
+    let mut subscription = Subscription::open(queries, &of_product(&sku)).await?;
     let wanted = format!("\"minorUnits\":\"{}\"", last_price(product));
-    let (mut buffer, mut kept) = ([0_u8; 8_192], Vec::new());
     let (mut place, mut arrived) = (Some(place), None);
     loop {
-        let read = tokio::select! {
-            read = stream.read(&mut buffer) => read?,
-            _ = over.wait_for(|over| *over) => return Ok(arrived),
+        let event = tokio::select! {
+            event = subscription.next() => event?,
+            _ = over.wait_for(|over| *over) => break,
         };
-        if read == 0 {
-            bail!("a subscription ended");
+        counts.states.fetch_add(1, Ordering::Relaxed);
+        if place.take().is_some() {
+            counts.started.fetch_add(1, Ordering::Relaxed);
         }
-        counts.bytes.fetch_add(read as u64, Ordering::Relaxed);
-        if arrived.is_some() {
-            continue;
-        }
-        kept.extend_from_slice(&buffer[..read]);
-        // An event ends with an empty line; chunks may cut it anywhere.
-        while let Some(end) = kept.windows(2).position(|w| w == b"\n\n") {
-            let event = String::from_utf8_lossy(&kept[..end]).into_owned();
-            kept.drain(..end + 2);
-            if !event.contains("data:") {
-                continue;
-            }
-            counts.states.fetch_add(1, Ordering::Relaxed);
-            if place.take().is_some() {
-                counts.started.fetch_add(1, Ordering::Relaxed);
-            }
-            if event.contains(&wanted) {
-                arrived = Some(Instant::now());
-                counts.ended.fetch_add(1, Ordering::Relaxed);
-                kept = Vec::new();
-                break;
-            }
+        if arrived.is_none() && event.contains(&wanted) {
+            arrived = Some(Instant::now());
+            counts.ended.fetch_add(1, Ordering::Relaxed);
         }
     }
+    counts.bytes.fetch_add(subscription.bytes, Ordering::Relaxed);
+    Ok(arrived)
 }
 
 /// Resident memory of a process, in KiB.

@@ -15,8 +15,11 @@ public class BrokerRequests {
             var beans = connector.getMBeanServerConnection();
             var pattern = new ObjectName("kafka.network:type=RequestMetrics,name=RequestsPerSec,*");
             for (ObjectName name : beans.queryNames(pattern, null)) {
+                // A fetch counts as one of a consumer's or a follower's, and once more as a fetch.
+                String kind = name.getKeyProperty("request");
+                if (kind.equals("FetchConsumer") || kind.equals("FetchFollower")) continue;
                 // One bean for each version of each kind of request.
-                kinds.merge(name.getKeyProperty("request"), (Long) beans.getAttribute(name, "Count"), Long::sum);
+                kinds.merge(kind, (Long) beans.getAttribute(name, "Count"), Long::sum);
             }
         }
         kinds.forEach((kind, count) -> System.out.println(kind + " " + count));

@@ -1,6 +1,5 @@
 //! `COPY … FROM STDIN (FORMAT binary)` of pages into the tables of a log: what Postgres takes at most of these rows, with one client, durably.
 
-use std::io::{BufRead as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -8,6 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
 use tokio_postgres::{Client, CopyInSink};
 
+use crate::lines;
 use crate::tables::{self, DIGEST, METADATA, REQUEST, RESULT, STREAMS, TYPE};
 
 /// Microseconds of Postgres' epoch; one time for every row.
@@ -34,18 +34,16 @@ pub(crate) struct CopyIn {
 pub(crate) async fn serve(options: CopyIn) -> anyhow::Result<()> {
     let client = tables::connect(&options.database_url, 1).await?;
     let mut pages = Pages { client, options, page: 0 };
-    println!("ready");
-    for line in std::io::stdin().lock().lines() {
-        let length = Duration::from_millis(line?.trim().parse().context("a line is a number of milliseconds")?);
+    lines::answer(async |line| {
+        let length = Duration::from_millis(line.parse().context("a line is a number of milliseconds")?);
         let (begun, before) = (Instant::now(), pages.page);
         while begun.elapsed() < length {
             pages.copy().await?;
         }
         // A page that ends after the time is over counts, with the time that it took.
-        println!("{} {}", pages.page - before, begun.elapsed().as_micros());
-        std::io::stdout().flush()?;
-    }
-    Ok(())
+        Ok(format!("{} {}", pages.page - before, begun.elapsed().as_micros()))
+    })
+    .await
 }
 
 struct Pages {

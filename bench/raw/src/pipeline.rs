@@ -17,11 +17,11 @@ use axum::routing::post;
 use bytes::Bytes;
 use rdkafka::Message as _;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
+use rdkafka::producer::BaseRecord;
 use tokio::sync::oneshot;
 
+use crate::kafka::{Kafka, Producer, Topic};
 use crate::tables::{Tables, stream};
-use crate::topics::Topics;
 
 /// About the size of a command with its headers, in bytes.
 const MESSAGE: usize = 450;
@@ -32,7 +32,6 @@ const IDLE: Duration = Duration::from_millis(100);
 /// The answer: about the same as a command's.
 const ANSWER: &str = r#"{"commandId":"00000000-0000-0000-0000-000000000000","events":[{"offset":123456,"type":"shop.inventory.v1.StockReceived"}],"service":"inventory","stream":"stock/0000-1234@w-1","token":"inventory/0:123456@1","version":12}"#;
 
-type Producer = ThreadedProducer<DefaultProducerContext>;
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<()>>>>;
 
 /// Options of the pipeline.
@@ -55,7 +54,7 @@ pub(crate) struct Pipeline {
 /// The part that answers HTTP.
 struct Front {
     producer: Producer,
-    topics: Topics,
+    messages: Topic,
     waiting: Waiting,
     next: AtomicU64,
 }
@@ -65,16 +64,15 @@ struct Front {
 /// # Errors
 /// When Postgres or Kafka can't be reached, or stop answering.
 pub(crate) async fn serve(options: Pipeline) -> anyhow::Result<()> {
-    let topics = Topics::make(&options.brokers, options.partitions).await?;
-    let (producer, waiting) = (topics.producer(options.linger_ms)?, Waiting::default());
-    let (messages, replies) = tokio::task::block_in_place(|| {
-        anyhow::Ok((topics.consumer(&topics.messages, topics.partitions)?, topics.consumer(&topics.replies, 1)?))
-    })?;
-    let writer = Writer { messages, producer: producer.clone(), replies: topics.replies.clone(), options };
+    let kafka = Kafka(options.brokers.clone());
+    let (messages, replies) = (kafka.make("messages", options.partitions).await?, kafka.make("replies", 1).await?);
+    let (producer, waiting) = (kafka.producer(options.linger_ms)?, Waiting::default());
+    let (commands, answers) = tokio::task::block_in_place(|| anyhow::Ok((messages.consumer()?, replies.consumer()?)))?;
+    let writer = Writer { messages: commands, producer: producer.clone(), replies: replies.name.clone(), options };
     let ended = thread("writer", move || writer.run())?;
     let woken = waiting.clone();
-    let deaf = thread("replies", move || wake(&replies, &woken))?;
-    let front = Arc::new(Front { producer, topics, waiting, next: AtomicU64::new(0) });
+    let deaf = thread("replies", move || wake(&answers, &woken))?;
+    let front = Arc::new(Front { producer, messages, waiting, next: AtomicU64::new(0) });
     let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     println!("{}", listener.local_addr()?);
     let router = Router::new().route("/v1/{service}/{command}", post(answer)).with_state(front.clone());
@@ -89,7 +87,8 @@ pub(crate) async fn serve(options: Pipeline) -> anyhow::Result<()> {
         ended = deaf => ended.context("whoever reads replies is gone")?,
         _ = input => Ok(()),
     };
-    front.topics.delete().await?;
+    front.messages.delete().await?;
+    replies.delete().await?;
     outcome
 }
 
@@ -108,9 +107,9 @@ async fn answer(State(front): State<Arc<Front>>, body: Bytes) -> Result<impl Int
     message[..8].copy_from_slice(&number.to_be_bytes());
     let end = MESSAGE.min(8 + body.len());
     message[8..end].copy_from_slice(&body[..end - 8]);
-    let partition = i32::try_from(stream(number) % u64::from(front.topics.partitions.unsigned_abs())).unwrap_or_default();
+    let partition = i32::try_from(stream(number) % u64::from(front.messages.partitions.unsigned_abs())).unwrap_or_default();
     let key = format!("stock/raw-{}@w-1", stream(number));
-    let record = BaseRecord::to(&front.topics.messages).partition(partition).key(&key).payload(&message[..]);
+    let record = BaseRecord::to(&front.messages.name).partition(partition).key(&key).payload(&message[..]);
     front.producer.send(record).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     decided.await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], ANSWER))

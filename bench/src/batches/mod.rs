@@ -17,7 +17,8 @@ use serde_json::json;
 use shop_projectors::read_models;
 
 use crate::cpu::{self, Processes};
-use crate::rebuild::{self, MODEL, RebuildBench};
+use crate::filled::{self, Size};
+use crate::rebuild::{self, MODEL};
 use ways::{Batch, Way, Writer};
 
 /// Of batches that are written, in parts, and of batches that a projector catches up with, in events.
@@ -66,7 +67,8 @@ async fn measure(options: &Batches, url: &str, processes: &Processes, as_json: b
         }
     }
     let place = Place { url, databases: &databases, model: Arc::new(model), generation };
-    rebuild::fill(&databases, &RebuildBench::of(options.events, options.events / 10, 1)).await?;
+    let size = Size { events: options.events, streams: options.events / 10, partitions: 1 };
+    filled::fill(&databases, size, "SKU").await?;
     let mut caught_up = [0.0; SIZES.len()];
     for _ in 0..options.runs.div_ceil(2) {
         for (rate, size) in caught_up.iter_mut().zip(SIZES) {
