@@ -16,7 +16,7 @@ use daybook_process::{Readiness, Shutdown};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::endpoint::{Endpoint, Waiters, openapi};
+use crate::endpoint::{Endpoint, ReplySlots, Waiters, openapi};
 use crate::intake::Intake;
 use crate::lane::{Clock, Handover, Lane, LaneParts};
 use crate::lost::LostEvents;
@@ -83,8 +83,8 @@ impl CommandHandlers {
             groups.push((service.to_string(), group.joined.clone()));
             tasks.spawn(group.stay(parts.bus.clone(), shutdown.clone()));
         }
-        let endpoint =
-            Endpoint::start(&parts, logs.clone(), registry.clone(), secret, producers, inspector, waiters, shutdown.clone()).await?;
+        let waiting = ReplySlots::start(&parts.bus, waiters, shutdown.clone()).await?;
+        let endpoint = Endpoint::new(&parts, logs.clone(), registry.clone(), secret, producers, inspector, waiting);
         let probe = Probe::new(Ready { groups, logs, endpoint: endpoint.clone(), board }, Ready::readiness);
         let router = daybook_http::surface_routes(endpoint.routes(), probe.clone(), openapi::document(&registry, &parts.config.webhooks));
         let address = surface.address();

@@ -23,13 +23,11 @@ use daybook_bus::{Inspector, SharedProducer};
 use daybook_kernel::{Registry, Secret};
 use daybook_log::Log;
 use daybook_messages::lanes_group;
-use daybook_process::Shutdown;
 
 use crate::producers::Producers;
-use crate::{HandlerConfig, HandlerError, HandlerParts};
+use crate::{HandlerConfig, HandlerParts};
 use admission::Limit;
-use waiting::ReplySlots;
-pub(crate) use waiting::Waiters;
+pub(crate) use waiting::{ReplySlots, Waiters};
 use webhooks::Webhooks;
 
 /// One service as the endpoint sees it.
@@ -58,18 +56,16 @@ struct Inner {
 pub struct Endpoint(Arc<Inner>);
 
 impl Endpoint {
-    /// Starts listening for replies.
-    pub(crate) async fn start(
+    /// `waiting`: whoever waits for replies.
+    pub(crate) fn new(
         parts: &HandlerParts,
         logs: Vec<Log>,
         registry: Arc<Registry>,
         secret: Secret,
         producers: Producers,
         inspector: Inspector,
-        waiters: Waiters,
-        shutdown: Shutdown,
-    ) -> Result<Self, HandlerError> {
-        let waiting = ReplySlots::start(&parts.bus, waiters, shutdown).await?;
+        waiting: ReplySlots,
+    ) -> Self {
         let services = logs
             .into_iter()
             .map(|log| {
@@ -79,7 +75,7 @@ impl Endpoint {
                 )
             })
             .collect();
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             config: parts.config.clone(),
             registry,
             secret,
@@ -89,7 +85,7 @@ impl Endpoint {
             waiting,
             in_flight: AtomicUsize::new(0),
             limit: Limit::new(parts.config.max_in_flight, std::time::Instant::now()),
-        })))
+        }))
     }
 
     /// The routes of commands and webhooks.
