@@ -13,8 +13,8 @@ use crate::HandlerConfig;
 
 /// Longest time that Kafka may take with an event before the relay begins again from the log, if need be with another client.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
-/// Records of a partition that an idempotent client sends without waiting for the first.
-const UNDER_WAY: usize = 4;
+/// Events that an idempotent client sends without waiting for the first: one less than it has under way of a partition.
+const AT_ONCE: usize = 4;
 /// Time in which the events of a larger batch come together. Less is no shorter: librdkafka waits in whole milliseconds.
 const GATHERS_FOR: Duration = Duration::from_millis(1);
 /// While no more commands than this are under way, each goes to Kafka at once.
@@ -25,8 +25,10 @@ const EAGER_UP_TO: usize = 16;
 pub(crate) struct Producers(Arc<Clients>);
 
 struct Clients {
-    few: SharedProducer,
-    many: SharedProducer,
+    /// For a few events.
+    events: SharedProducer,
+    /// For more: gathers them into one request.
+    gathered: SharedProducer,
     /// Sends at once: for when little is under way.
     eager: SharedProducer,
     /// Waits a moment for company: under load the requests to the broker count, not the messages.
@@ -44,8 +46,8 @@ impl Producers {
         let message_timeout = config.max_wait + Duration::from_secs(2);
         let repeatable = |linger| ProducerOptions { linger, message_timeout, guarantee: Guarantee::Any, ..Default::default() };
         Ok(Self(Arc::new(Clients {
-            few: SharedProducer::new(bus, in_order(Duration::ZERO))?,
-            many: SharedProducer::new(bus, in_order(GATHERS_FOR))?,
+            events: SharedProducer::new(bus, in_order(Duration::ZERO))?,
+            gathered: SharedProducer::new(bus, in_order(GATHERS_FOR))?,
             eager: SharedProducer::new(bus, repeatable(Duration::ZERO))?,
             patient: SharedProducer::new(bus, repeatable(config.linger))?,
         })))
@@ -54,7 +56,7 @@ impl Producers {
     /// For so many records of one partition that must arrive in order, and once. They must have settled before the next ones of their partition are
     /// sent, for these may go by another client.
     pub(crate) fn in_order(&self, records: usize) -> &SharedProducer {
-        if records > UNDER_WAY { &self.0.many } else { &self.0.few }
+        if records > AT_ONCE { &self.0.gathered } else { &self.0.events }
     }
 
     /// For what may arrive twice and in any order, while so much of it is under way: commands take effect once, and none relies on the order of two that

@@ -11,7 +11,7 @@ const TOLD: usize = 1_000;
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// In the order in which they were read.
+    /// By service, and by their numbers.
     pub partitions: Vec<PartitionReport>,
 }
 

@@ -52,6 +52,9 @@ impl Decider for Order {
     type State = OrderState;
     type Refusal = OrderRefusal;
 
+    // 2: what is owed of failed captures is as the events say.
+    const FOLD_VERSION: u32 = 2;
+
     fn decide(state: &OrderState, command: &OrderCommand, context: &Context) -> Decision<Self> {
         use OrderCommand as C;
         use OrderStatus as S;

@@ -23,10 +23,10 @@ pub struct Limits {
     /// arrives meanwhile goes together. On a busy machine fewer and larger batches leave more of it to everybody. After a single event it
     /// does not: nothing says that company comes, and the next one is to be seen at once.
     pub rest: u32,
-    /// The longest rest of a machine that has time left (20 ms by default). A longer one is at most twice the one before.
+    /// The longest rest as long as batches are short (20 ms by default). A longer one is at most twice the one before.
     pub ordinary_rest: Duration,
-    /// The longest rest under saturation, when batches take long again and again (250 ms by default): few large batches then leave more of
-    /// the machine to commands, and pages are that much older.
+    /// The longest rest where batches take long again and again (250 ms by default), for the machine is busy, or Postgres is far or slow: few
+    /// large batches then leave more to commands, and pages are that much older.
     pub longest_rest: Duration,
     /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
     pub longest_pause: Duration,

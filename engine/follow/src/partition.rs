@@ -124,20 +124,22 @@ impl Owned {
             if self.inbox.is_ended() {
                 return;
             }
-            if self.pass(&mut rests).await {
+            // One time for a turn: a rest that ends within it is waited for all the same.
+            let now = Instant::now();
+            if self.pass(&mut rests, now).await {
                 self.look_whom_to_move();
                 self.take_waiting();
                 continue;
             }
             let limits = &self.common.shared.limits;
-            let rest = rests.next_end();
-            let resting = rest.is_some() && self.together.iter().all(|member| rests.is_resting(member.home.name));
+            let rest = rests.next_end(now);
+            let resting = rest.is_some() && self.together.iter().all(|member| rests.is_resting(member.home.name, now));
             tokio::select! {
                 messages = self.inbox.recv(limits.batch_events, limits.batch_bytes), if self.follows && !resting => match messages {
                     Some(messages) => self.take(&messages),
                     None => return,
                 },
-                Some(page) = self.pages.recv(), if !resting => self.take_page(&page),
+                Some(page) = self.pages.recv(), if !resting => { self.take_page(&page); }
                 () = tokio::time::sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => self.take_waiting(),
                 offset = &mut start, if self.sees_the_log && !self.follows => match self.inbox.start(StartAt::Offset(offset)).await {
                     Ok(()) => self.follows = true,
@@ -154,7 +156,7 @@ impl Owned {
                 },
                 Ok(()) = head.changed() => {
                     let head = head.borrow_and_update().clone();
-                    self.looked(&head);
+                    self.looked(&head, &rests);
                 }
                 Ok(()) = self.roster.changed() => self.enrol(),
             }
@@ -164,31 +166,41 @@ impl Owned {
     /// Takes in the pages and messages that have arrived while the partition rested or wrote.
     fn take_waiting(&mut self) {
         let limits = self.common.shared.limits.clone();
-        while let Ok(page) = self.pages.try_recv() {
-            self.take_page(&page);
+        // No more than about a batch: a ring that is filled faster than its followers read would leave them behind.
+        let (mut events, mut bytes) = (limits.batch_events, limits.batch_bytes);
+        while events > 0
+            && bytes > 0
+            && let Ok(page) = self.pages.try_recv()
+        {
+            let taken = self.take_page(&page);
+            (events, bytes) = (events.saturating_sub(taken.0), bytes.saturating_sub(taken.1));
         }
-        // No more than a batch: a ring that is filled faster than its followers read would leave them behind.
         if self.follows
-            && let Some(messages) = self.inbox.try_recv(limits.batch_events, limits.batch_bytes)
+            && events > 0
+            && bytes > 0
+            && let Some(messages) = self.inbox.try_recv(events, bytes)
         {
             self.take(&messages);
         }
     }
 
-    /// Takes in a page that a lane of this process has committed, where it goes on from what is here. Else Kafka brings it.
-    fn take_page(&mut self, page: &Page) {
-        let head = page.head();
+    /// Takes in a page that a lane of this process has committed, where it goes on from what is here: so many events, and their bytes. Else Kafka
+    /// brings it.
+    fn take_page(&mut self, page: &Page) -> (usize, usize) {
+        let (head, mut taken) = (page.head(), (0, 0));
         if (self.ring.end(), self.ring.epoch()) != (Some(head.first_offset), head.epoch) {
-            return;
+            return taken;
         }
         for stored in page.stored_events() {
             // One that can't be read comes from the log, which says why.
             let Ok(event) = Event::stored(stored) else { break };
             self.fed = event.offset + 1;
+            taken = (taken.0 + 1, taken.1 + event.size());
             self.ring.add(event);
         }
         self.start.set(self.ring.start());
         self.look_whom_to_move();
+        taken
     }
 
     /// Whether this is an event that has come by the short way already: it is not read again.
@@ -306,7 +318,7 @@ impl Owned {
     }
 
     /// The end of the log was seen: moves out members that Kafka lacks something for, and those that have something else to do.
-    fn looked(&mut self, head: &Head) {
+    fn looked(&mut self, head: &Head, rests: &Rests) {
         let board = self.common.shared.board.clone();
         let (end, epoch) = match &head.end {
             Ok(found) => *found,
@@ -323,12 +335,14 @@ impl Owned {
         self.ring.begin(epoch);
         self.start.set(self.ring.start());
         self.sees_the_log = true;
-        let ring_end = self.ring.end().unwrap_or(i64::MIN);
+        let (ring_end, now) = (self.ring.end().unwrap_or(i64::MIN), Instant::now());
         self.move_out(|member| {
             let next = member.follower.next();
             member.follower.heard(end);
             board.works(&member.place);
-            let waits = (next < end && next >= ring_end).then_some(next);
+            // What a follower that rests has not heard of waits for the end of its rest, not for Kafka.
+            let rests = rests.is_resting(member.home.name, now);
+            let waits = (next < end && next >= ring_end && !rests).then_some(next);
             let in_vain = waits.is_some() && waits == member.waited_at;
             member.waited_at = waits;
             if next > end || in_vain || (next == end && epoch > member.follower.epoch()) {
@@ -340,11 +354,11 @@ impl Owned {
 
     /// One batch for each follower that has something to do and does not rest: those of one database together, and those of different
     /// ones side by side. False: nobody had anything to do.
-    async fn pass(&mut self, rests: &mut Rests) -> bool {
+    async fn pass(&mut self, rests: &mut Rests, now: Instant) -> bool {
         let limits = self.common.shared.limits.clone();
         let mut passes: BTreeMap<&'static str, Pass> = BTreeMap::new();
         for member in std::mem::take(&mut self.together) {
-            let events = match rests.is_resting(member.home.name) {
+            let events = match rests.is_resting(member.home.name, now) {
                 true => None,
                 false => self.ring.from(member.follower.next(), limits.batch_events, limits.batch_bytes).filter(|e| !e.is_empty()),
             };
@@ -428,13 +442,12 @@ impl Rests {
         self.0.insert(home, Rest { until: Instant::now() + length, length });
     }
 
-    fn is_resting(&self, home: &str) -> bool {
-        self.0.get(home).is_some_and(|rest| rest.until > Instant::now())
+    fn is_resting(&self, home: &str, now: Instant) -> bool {
+        self.0.get(home).is_some_and(|rest| rest.until > now)
     }
 
     /// When the first of those that rest has rested.
-    fn next_end(&self) -> Option<Instant> {
-        let now = Instant::now();
+    fn next_end(&self, now: Instant) -> Option<Instant> {
         self.0.values().map(|rest| rest.until).filter(|until| *until > now).min()
     }
 }

@@ -26,9 +26,10 @@ pub struct Limits {
     /// arrives meanwhile goes together. On a busy machine fewer and larger batches leave more of it to everybody; a change
     /// after a silence is folded at once.
     pub rest: u32,
-    /// The longest rest of a machine that has time left (20 ms by default).
+    /// The longest rest as long as batches are short (20 ms by default).
     pub ordinary_rest: Duration,
-    /// The longest rest under saturation (250 ms by default): pages are that much older, and commands have more of the machine.
+    /// The longest rest where batches take long again and again (250 ms by default): pages are that much older, and commands have more of the
+    /// machine.
     pub longest_rest: Duration,
     /// The longest pause after an error; the first is 50 ms, each further one twice as long (5 s by default).
     pub longest_pause: Duration,

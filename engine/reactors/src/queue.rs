@@ -119,6 +119,17 @@ impl Queue {
         Ok(())
     }
 
+    /// Waits until fewer than so many reactions are on their way.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub(crate) async fn has_room(&mut self, most: usize) -> Result<(), DeliveryError> {
+        while self.in_flight >= most {
+            self.next_arrives().await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the oldest that is on its way has arrived.
     ///
     /// # Errors
@@ -228,6 +239,8 @@ mod tests {
         assert_eq!(queue.next_arrives().await, Err(failure()));
         assert_eq!((queue.look(), queue.next_arrives().await), (Err(failure()), Err(failure())));
         assert_eq!((queue.acknowledged(), queue.in_flight()), (0, 1));
+        // Whoever waits for room is told, too: there will be none.
+        assert_eq!((queue.has_room(1).await, queue.has_room(2).await), (Err(failure()), Ok(())));
     }
 
     #[test]

@@ -364,10 +364,9 @@ impl Reacting {
 
     /// One batch from the log.
     async fn step(&mut self) -> Result<(), ReactorError> {
-        while self.queue.in_flight() >= MOST_IN_FLIGHT {
-            if tokio::time::timeout(PAUSE, self.queue.next_arrives()).await.is_err() {
-                return Ok(());
-            }
+        match tokio::time::timeout(PAUSE, self.queue.has_room(MOST_IN_FLIGHT)).await {
+            Ok(has_room) => has_room?,
+            Err(_) => return Ok(()),
         }
         self.queue.look()?;
         let limit = READ_AT_ONCE.min(self.end - self.next);

@@ -1,6 +1,6 @@
 //! `verify`: walks the log, and proves that nothing was lost, added or changed since it was written.
 //!
-//! Everything is read in order and a page at a time. What grows with the log is one number a stream, its version, under a
+//! Everything of a partition is read in order and a page at a time. What grows with the log is one number a stream, its version, under a
 //! 64-bit hash of its id: about 30 bytes a stream, a gigabyte for 30 million. (Two streams that shared a hash would be told as
 //! a wrong version; among 30 million streams that is a chance of 1 in 40,000.)
 
@@ -9,10 +9,14 @@ mod ledger;
 mod pages;
 mod snapshots;
 
+use std::num::NonZeroUsize;
+
 use daybook_bus::{BusConfig, BusError, Inspector};
 use daybook_kernel::Registry;
 use daybook_log::{Log, LogError, PartitionLog};
 use daybook_postgres::{Databases, Role};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::report::PartitionReport;
 use crate::{ReplayError, Report};
@@ -54,8 +58,8 @@ pub struct Progress {
     pub of: i64,
 }
 
-/// Walks the log of a service, or of all, partition by partition. The log may be written meanwhile: each partition is
-/// verified up to the page that was its last when the audit came to it.
+/// Walks the log of a service, or of all: as many partitions at once as there are cores, for most of the work is hashing. The log may be
+/// written meanwhile: each partition is verified up to the page that was its last when the audit came to it.
 ///
 /// # Errors
 /// [`ReplayError::Usage`] for a service or partition that is not there, or for Kafka without a configuration; otherwise when
@@ -73,28 +77,63 @@ pub async fn verify(
         (true, None) => return Err(ReplayError::Usage("to compare with Kafka its address is needed: set DAYBOOK_KAFKA".to_owned())),
     };
     let services = options.service.clone().map_or_else(|| registry.services().into_iter().map(str::to_owned).collect(), |s| vec![s]);
-    let mut report = Report::default();
+    let mut partitions = Vec::new();
     for service in services {
         let log = open(databases, registry, &service).await?;
         if let Some(bus) = &bus {
             check_topic(bus, &log).await?;
         }
         for number in numbers(&log, options.partition)? {
-            let partition = log.partition(number)?;
-            report.partitions.push(verify_partition(&partition, bus.as_ref(), registry, progress).await?);
+            partitions.push(log.partition(number)?);
         }
     }
-    Ok(report)
+    audit_all(partitions, bus.as_ref(), registry, progress).await
 }
 
-async fn verify_partition(
-    log: &PartitionLog,
+/// Audits partitions side by side; their reports, in the order of the partitions. Ends with the first error.
+async fn audit_all(
+    partitions: Vec<PartitionLog>,
     bus: Option<&BusConfig>,
     registry: &Registry,
     progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Report, ReplayError> {
+    let mut reports: Vec<Option<PartitionReport>> = partitions.iter().map(|_| None).collect();
+    let mut waiting = partitions.into_iter().enumerate();
+    let (told, mut heard) = mpsc::unbounded_channel();
+    // Dropped with an audit that fails: it ends the others.
+    let mut audits = JoinSet::new();
+    let at_once = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
+    loop {
+        while audits.len() < at_once
+            && let Some((n, partition)) = waiting.next()
+        {
+            let (bus, registry, told) = (bus.cloned(), registry.clone(), told.clone());
+            audits.spawn(async move { (n, audit(&partition, bus.as_ref(), &registry, &told).await) });
+        }
+        tokio::select! {
+            biased;
+            Some(step) = heard.recv() => progress(step),
+            done = audits.join_next() => match done {
+                None => break,
+                Some(Ok((n, report))) => reports[n] = Some(report?),
+                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            },
+        }
+    }
+    Ok(Report { partitions: reports.into_iter().flatten().collect() })
+}
+
+async fn audit(
+    log: &PartitionLog,
+    bus: Option<&BusConfig>,
+    registry: &Registry,
+    told: &mpsc::UnboundedSender<Progress>,
 ) -> Result<PartitionReport, ReplayError> {
     let mut report = PartitionReport::new(log.service(), log.number());
-    let mut tell = |phase, done, of| progress(Progress { service: log.service().to_string(), partition: log.number(), phase, done, of });
+    let tell = |phase, done, of| {
+        // Nobody listens any more where another audit has failed.
+        let _ = told.send(Progress { service: log.service().to_string(), partition: log.number(), phase, done, of });
+    };
     let end = pages::walk(log, &mut report, &mut |done, of| tell(Phase::Log, done, of)).await?;
     snapshots::fold_again(log, registry, &mut report, &mut |done| tell(Phase::Snapshots, done, 0)).await?;
     if let Some(bus) = bus {

@@ -66,9 +66,11 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
     }
     match event {
         E::OrderCaptureFailed(e) => {
+            let back: i64 = state.owed.iter().filter(|due| due.capture == e.number).map(|due| units(due.amount.as_ref())).sum();
             state.owed.retain(|due| due.capture != e.number);
-            // Events of earlier builds do not say what is owed.
-            let minor_units = units(e.owed.as_ref().or(e.amount.as_ref()));
+            // Events of earlier builds do not say what is owed: it was what was not to be given back.
+            let all_that_stayed = units(e.amount.as_ref()).saturating_sub(back).max(0);
+            let minor_units = e.owed.as_ref().map_or(all_that_stayed, |owed| owed.minor_units);
             state.captures_owed.push(FailedMove { number: e.number, minor_units });
         }
         E::OrderCaptureRetried(e) => {

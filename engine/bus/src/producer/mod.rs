@@ -48,10 +48,11 @@ pub enum Compression {
 /// records may arrive twice, an idempotent client costs much and gives nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guarantee {
-    /// In order, and once: an idempotent client, with five requests under way.
+    /// In order, and once, as long as one client lives: it is idempotent, with five requests under way.
     #[default]
     OnceInOrder,
-    /// In order; some may come again, with all that came after them: one request is under way.
+    /// In order as long as the broker takes what it is sent; some may come again. One request to a broker is under way. Where a broker refuses one,
+    /// or another takes the partition over, the next one may come before it.
     InOrder,
     /// In any order; some may come again.
     Any,

@@ -32,7 +32,7 @@ impl Push {
     /// # Errors
     /// When librdkafka refuses a property.
     pub fn new(bus: &BusConfig) -> Result<Self, BusError> {
-        // Readers know which of two states of a part is the later one: it may come again, but none may be left standing over a later one.
+        // Readers know the later of two states of a part, and read through where the order of batches is broken: a repeat costs them no more than that.
         let options = ProducerOptions { message_timeout: PATIENCE, guarantee: Guarantee::InOrder, ..ProducerOptions::default() };
         Ok(Self(Arc::new(Channel { bus: bus.clone(), producer: SharedProducer::new(bus, options)? })))
     }
