@@ -33,3 +33,14 @@ impl OwnDatabase {
         Ok(self.owner.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await?)
     }
 }
+
+/// Works in a database that is made for it, and dropped again however that ends.
+///
+/// # Errors
+/// When the server can't be reached, the user may not create databases, or the work fails.
+pub(crate) async fn in_its_own_database<T>(database_url: &str, work: impl AsyncFnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let database = OwnDatabase::new(database_url).await?;
+    let worked = work(&database.url).await;
+    database.drop().await?;
+    worked
+}

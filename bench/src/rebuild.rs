@@ -10,9 +10,9 @@ use daybook_projections::lifecycle::{Building, known_generations};
 use daybook_projections::rebuild::{Filled, RebuildOptions};
 use daybook_replay::{DiffOptions, diff};
 use shop_projectors::read_models;
-use uuid::Uuid;
 
 use crate::cpu::{self, Processes};
+use crate::database::in_its_own_database;
 use crate::filled::{self, SERVICES, Size};
 use crate::raw::Raw;
 use crate::report::{Entries, Entry, constant};
@@ -51,20 +51,6 @@ pub(crate) struct RebuildBench {
 pub(crate) async fn run(options: &RebuildBench, database_url: &str, postgres_pid: Option<u32>) -> anyhow::Result<Entries> {
     let processes = Processes::ours_and_postgres(postgres_pid);
     in_its_own_database(database_url, async |url| measure(options, url, &processes).await).await
-}
-
-/// Works in a database that is made for it, and dropped again however that ends.
-///
-/// # Errors
-/// When the server can't be reached, the user may not create databases, or the work fails.
-pub(crate) async fn in_its_own_database<T>(database_url: &str, work: impl AsyncFnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let owner = connect_owner(database_url).await?;
-    let name = format!("bench_{}", Uuid::new_v4().simple());
-    owner.batch_execute(&format!("CREATE DATABASE {name}")).await.context("a database can't be made")?;
-    let url = format!("{}/{name}", database_url.rsplit_once('/').context("the database URL names no database")?.0);
-    let worked = work(&url).await;
-    owner.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
-    worked
 }
 
 async fn measure(options: &RebuildBench, url: &str, processes: &Processes) -> anyhow::Result<Entries> {

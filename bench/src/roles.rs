@@ -338,7 +338,7 @@ fn further(rows: &[Row], raw: &[(usize, f64)]) -> String {
         );
     }
     for (size, us) in raw {
-        let _ = writeln!(out, "raw limit: Postgres updates one row in {us:.1} µs of CPU, {size} by one statement, without log or flush");
+        let _ = writeln!(out, "raw limit: Postgres updates one row in {us:.1} µs of CPU, {size} by one statement, logged and flushed");
     }
     out
 }

@@ -9,9 +9,10 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cpu::{self, Processes};
+use crate::database::in_its_own_database;
 use crate::filled::{self, SERVICES, Size};
 use crate::raw::Raw;
-use crate::rebuild::{LOG, all, in_its_own_database};
+use crate::rebuild::{LOG, all};
 use crate::report::{Entries, Entry, constant};
 use crate::samples::Spread;
 

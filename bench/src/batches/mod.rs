@@ -17,8 +17,9 @@ use serde_json::json;
 use shop_projectors::read_models;
 
 use crate::cpu::{self, Processes};
+use crate::database::in_its_own_database;
 use crate::filled::{self, Size};
-use crate::rebuild::{self, MODEL};
+use crate::rebuild::MODEL;
 use ways::{Batch, Way, Writer};
 
 /// Of batches that are written, in parts, and of batches that a projector catches up with, in events.
@@ -43,7 +44,7 @@ pub(crate) struct Batches {
 /// When the server can't be reached, or the user may not create databases.
 pub(crate) async fn run(options: &Batches, database_url: &str, postgres_pid: Option<u32>, as_json: bool) -> anyhow::Result<()> {
     let processes = Processes::ours_and_postgres(postgres_pid);
-    rebuild::in_its_own_database(database_url, async |url| measure(options, url, &processes, as_json).await).await
+    in_its_own_database(database_url, async |url| measure(options, url, &processes, as_json).await).await
 }
 
 async fn measure(options: &Batches, url: &str, processes: &Processes, as_json: bool) -> anyhow::Result<()> {
