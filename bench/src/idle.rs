@@ -58,7 +58,7 @@ pub(crate) async fn run(options: &Idle, services: &Services<'_>) -> anyhow::Resu
     tokio::time::sleep(REST).await;
     let counter = options.counter.as_deref();
     let requests = services.requests(counter).unwrap_or_default();
-    // Who counts is a program of its own, and wakes the broker.
+    // The counter is a program of its own, and wakes the broker.
     tokio::time::sleep(Duration::from_secs(1)).await;
     footprint.reset().await?;
     let used = measure(&Processes(processes), services.length).await;

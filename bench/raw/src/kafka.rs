@@ -29,7 +29,7 @@ pub(crate) struct Topic {
     pub(crate) partitions: i32,
 }
 
-/// What a consumer of topics begins with.
+/// A consumer of topics, at its beginning.
 pub(crate) struct Assigned {
     pub(crate) consumer: BaseConsumer,
     /// Messages that lie before it already.

@@ -1,4 +1,4 @@
-//! How whoever measures talks with a limit: a question a line, an answer of some lines, and an empty one.
+//! The conversation with a limit: a question a line, an answer of some lines, and an empty one.
 
 use std::io::{BufRead as _, Write as _};
 

@@ -340,9 +340,9 @@ impl Owned {
             let next = member.follower.next();
             member.follower.heard(end);
             board.works(&member.place);
-            // What a follower that rests has not heard of waits for the end of its rest, not for Kafka.
-            let rests = rests.is_resting(member.home.name, now);
-            let waits = (next < end && next >= ring_end && !rests).then_some(next);
+            // The news of a follower that rests waits for the end of its rest, not for Kafka.
+            let is_resting = rests.is_resting(member.home.name, now);
+            let waits = (next < end && next >= ring_end && !is_resting).then_some(next);
             let in_vain = waits.is_some() && waits == member.waited_at;
             member.waited_at = waits;
             if next > end || in_vain || (next == end && epoch > member.follower.epoch()) {

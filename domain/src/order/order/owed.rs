@@ -55,22 +55,29 @@ impl Story<'_> {
     }
 }
 
+pub(super) fn minor_units(amount: &Option<Money>) -> i64 {
+    amount.as_ref().map_or(0, |amount| amount.minor_units)
+}
+
+/// The money of a capture that can't be done which the customer owes, in minor units: not what was to be given back of it.
+pub(super) fn of_failed(state: &OrderState, capture: u32, amount: &Option<Money>) -> i64 {
+    let back: i64 = state.owed.iter().filter(|due| due.capture == capture).map(|due| minor_units(&due.amount)).sum();
+    minor_units(amount).saturating_sub(back).max(0)
+}
+
 /// What is owed, after an event.
 pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
     use OrderEvent as E;
-    let units = |amount: Option<&Money>| amount.map_or(0, |amount| amount.minor_units);
     for less in event.no_longer_owed() {
         for owed in state.captures_owed.iter_mut().filter(|owed| owed.number == less.capture) {
-            owed.minor_units = owed.minor_units.saturating_sub(units(less.amount.as_ref())).max(0);
+            owed.minor_units = owed.minor_units.saturating_sub(minor_units(&less.amount)).max(0);
         }
     }
     match event {
         E::OrderCaptureFailed(e) => {
-            let back: i64 = state.owed.iter().filter(|due| due.capture == e.number).map(|due| units(due.amount.as_ref())).sum();
+            // Events of earlier builds do not say what is owed.
+            let minor_units = e.owed.as_ref().map_or_else(|| of_failed(state, e.number, &e.amount), |owed| owed.minor_units);
             state.owed.retain(|due| due.capture != e.number);
-            // Events of earlier builds do not say what is owed: it was what was not to be given back.
-            let all_that_stayed = units(e.amount.as_ref()).saturating_sub(back).max(0);
-            let minor_units = e.owed.as_ref().map_or(all_that_stayed, |owed| owed.minor_units);
             state.captures_owed.push(FailedMove { number: e.number, minor_units });
         }
         E::OrderCaptureRetried(e) => {
@@ -79,7 +86,7 @@ pub(super) fn evolve(state: &mut OrderState, event: &OrderEvent) {
             state.captures = e.capture;
             state.captures_open.push(e.capture);
         }
-        E::OrderRefundFailed(e) => state.refunds_owed.push(FailedMove { number: e.number, minor_units: units(e.amount.as_ref()) }),
+        E::OrderRefundFailed(e) => state.refunds_owed.push(FailedMove { number: e.number, minor_units: minor_units(&e.amount) }),
         E::OrderRefundRetried(e) => state.refunds_owed.retain(|owed| owed.number != e.failed),
         E::OrderCompleted(e) => state.released |= e.release_payment,
         E::OrderRestReleased(_) => state.released = true,

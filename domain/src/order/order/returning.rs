@@ -5,6 +5,7 @@ use shop_proto::common::v1::Money;
 use shop_proto::order::v1::*;
 
 use super::leaving::lacking;
+use super::owed::{minor_units, of_failed};
 use super::story::{GivenBack, Story};
 use super::{Order, pieces, waits};
 
@@ -12,10 +13,6 @@ use super::{Order, pieces, waits};
 const NOT_DELIVERED: &str = "not-delivered";
 const ALREADY_RETURNED: &str = "already-returned";
 const TOO_LATE: &str = "too-late";
-
-fn minor_units(amount: &Option<Money>) -> i64 {
-    amount.as_ref().map_or(0, |amount| amount.minor_units)
-}
 
 /// Pieces that are at the customer's.
 fn is_theirs(run: &PieceRun) -> bool {
@@ -111,9 +108,7 @@ impl Story<'_> {
 
     pub(super) fn not_captured(mut self, c: &RecordNotCaptured) -> Decision<Order> {
         if self.state.captures_open.contains(&c.number) {
-            // What was to be given back of it is neither taken nor owed.
-            let back: i64 = self.state.owed.iter().filter(|due| due.capture == c.number).map(|due| minor_units(&due.amount)).sum();
-            let owed = self.money(minor_units(&c.amount).saturating_sub(back).max(0));
+            let owed = self.money(of_failed(&self.state, c.number, &c.amount));
             self.tell(OrderCaptureFailed { owed, ..c.into() });
             self.hold_if_unpaid();
             self.go_on();

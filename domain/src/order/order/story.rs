@@ -67,7 +67,7 @@ impl<'c> Story<'c> {
         if minor_units > 0 { self.state.refunds.saturating_add(1) } else { 0 }
     }
 
-    /// What pieces that do not stay have cost. What was given back when they were lost is not given back once more.
+    /// The money of pieces that do not stay. That of lost ones was given back then, and is not given back once more.
     pub(super) fn to_give_back(&self, moved: &Moved) -> GivenBack {
         let (mut taken, mut open, mut failed) = (0_i64, Vec::new(), Vec::new());
         for line in moved.lines.iter().filter(|line| !line.was_lost && line.costs > 0) {
